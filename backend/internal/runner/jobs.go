@@ -1,0 +1,36 @@
+// Package runner takes attempts of compute actions under a lease and runs them
+// on this machine. It must never decide what a result means for an execution:
+// it reports, and learns from the answer what to run next.
+package runner
+
+import (
+	"context"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+)
+
+// Assignment is an attempt that this runner holds the lease of.
+type Assignment struct {
+	Attempt action.Attempt
+	// Revoked is closed when the attempt is not the runner's any more, because
+	// the execution was abandoned or the lease was lost. Its processes must end
+	// at once and its result has no effect.
+	Revoked <-chan struct{}
+}
+
+// Jobs is where a runner gets its work, after CodePipeline's job worker
+// protocol: take, keep the lease alive, report. All methods may be called
+// concurrently.
+type Jobs interface {
+	// Acquire waits for an attempt and takes it under a lease. It returns the
+	// context's error when the context ends first.
+	Acquire(ctx context.Context, runnerID string) (Assignment, error)
+	// Renew extends the leases that the runner holds. It is called every third
+	// of the lease's length.
+	Renew(ctx context.Context, runnerID string) error
+	// Report ends an attempt. Where the commit of the result made another
+	// attempt ready, it is already leased to the runner and returned, else nil.
+	// A result for an attempt that is not the runner's any more has no effect
+	// and is no error.
+	Report(ctx context.Context, runnerID string, attempt action.Attempt, result action.Result) (*Assignment, error)
+}

@@ -1,0 +1,211 @@
+// Package pipeline is the domain: what a pipeline definition is, which rules it
+// must keep, how artifacts and variables flow through it. It does no I/O, reads
+// no clock and imports nothing else of Headrace, so that the provider can check
+// a definition offline by exactly the rules of the server.
+package pipeline
+
+// Definition is what a pipeline version freezes. Field names and limits are
+// CodePipeline's (PipelineDeclaration) wherever it has the field.
+type Definition struct {
+	Description    string          `json:"description,omitempty"`
+	ExecutionMode  ExecutionMode   `json:"execution_mode,omitempty"`
+	PipelineType   string          `json:"pipeline_type,omitempty"`
+	RoleARN        string          `json:"role_arn,omitempty"`
+	ArtifactStores []ArtifactStore `json:"artifact_stores,omitempty"`
+	Variables      []Variable      `json:"variables,omitempty"`
+	Triggers       []Trigger       `json:"triggers,omitempty"`
+	Stages         []Stage         `json:"stages,omitempty"`
+}
+
+// ExecutionMode says how executions of one pipeline meet. The empty mode is
+// SUPERSEDED.
+type ExecutionMode string
+
+// The execution modes of CodePipeline.
+const (
+	Superseded ExecutionMode = "SUPERSEDED"
+	Queued     ExecutionMode = "QUEUED"
+	Parallel   ExecutionMode = "PARALLEL"
+)
+
+// Mode returns the execution mode with the default filled in.
+func (d *Definition) Mode() ExecutionMode {
+	if d.ExecutionMode == "" {
+		return Superseded
+	}
+	return d.ExecutionMode
+}
+
+// Stage returns the stage of that name, or nil.
+func (d *Definition) Stage(name string) *Stage {
+	for i := range d.Stages {
+		if d.Stages[i].Name == name {
+			return &d.Stages[i]
+		}
+	}
+	return nil
+}
+
+// ArtifactStore is CodePipeline's bucket for artifacts.
+type ArtifactStore struct {
+	Location          string `json:"location,omitempty"`
+	Type              string `json:"type,omitempty"`
+	Region            string `json:"region,omitempty"`
+	EncryptionKeyID   string `json:"encryption_key_id,omitempty"`
+	EncryptionKeyType string `json:"encryption_key_type,omitempty"`
+}
+
+// Variable is a pipeline variable, referred to as #{variables.name}. Without a
+// default it is required at start.
+type Variable struct {
+	Name         string  `json:"name"`
+	DefaultValue *string `json:"default_value,omitempty"`
+	Description  string  `json:"description,omitempty"`
+}
+
+// Trigger starts executions from events of a repository.
+type Trigger struct {
+	ProviderType     string            `json:"provider_type"`
+	GitConfiguration *GitConfiguration `json:"git_configuration,omitempty"`
+}
+
+// GitConfiguration is what a trigger listens to.
+type GitConfiguration struct {
+	SourceActionName string                 `json:"source_action_name"`
+	Push             []GitPushFilter        `json:"push,omitempty"`
+	PullRequest      []GitPullRequestFilter `json:"pull_request,omitempty"`
+}
+
+// GitPushFilter selects pushes.
+type GitPushFilter struct {
+	Branches  *GlobFilter `json:"branches,omitempty"`
+	FilePaths *GlobFilter `json:"file_paths,omitempty"`
+	Tags      *GlobFilter `json:"tags,omitempty"`
+}
+
+// GitPullRequestFilter selects pull request events.
+type GitPullRequestFilter struct {
+	Events    []string    `json:"events,omitempty"`
+	Branches  *GlobFilter `json:"branches,omitempty"`
+	FilePaths *GlobFilter `json:"file_paths,omitempty"`
+}
+
+// GlobFilter is a list of patterns; excludes win.
+type GlobFilter struct {
+	Includes []string `json:"includes,omitempty"`
+	Excludes []string `json:"excludes,omitempty"`
+}
+
+// Stage groups actions.
+type Stage struct {
+	Name        string     `json:"name"`
+	Actions     []Action   `json:"actions"`
+	BeforeEntry *Condition `json:"before_entry,omitempty"`
+	OnSuccess   *Condition `json:"on_success,omitempty"`
+	OnFailure   *OnFailure `json:"on_failure,omitempty"`
+}
+
+// Action returns the action of that name, or nil.
+func (s *Stage) Action(name string) *Action {
+	for i := range s.Actions {
+		if s.Actions[i].Name == name {
+			return &s.Actions[i]
+		}
+	}
+	return nil
+}
+
+// Condition holds a stage until its rules are met.
+type Condition struct {
+	Result string `json:"result,omitempty"`
+	Rules  []Rule `json:"rules,omitempty"`
+}
+
+// OnFailure is what happens when a stage failed.
+type OnFailure struct {
+	Result    string     `json:"result,omitempty"`
+	RetryMode string     `json:"retry_mode,omitempty"`
+	Condition *Condition `json:"condition,omitempty"`
+}
+
+// Rule is one check of a condition.
+type Rule struct {
+	Name             string            `json:"name"`
+	Provider         string            `json:"provider"`
+	Version          string            `json:"version,omitempty"`
+	Configuration    map[string]string `json:"configuration,omitempty"`
+	Commands         []string          `json:"commands,omitempty"`
+	InputArtifacts   []string          `json:"input_artifacts,omitempty"`
+	RoleARN          string            `json:"role_arn,omitempty"`
+	Region           string            `json:"region,omitempty"`
+	TimeoutInMinutes int               `json:"timeout_in_minutes,omitempty"`
+}
+
+// Category is the kind of an action.
+type Category string
+
+// The action categories of CodePipeline.
+const (
+	CategorySource   Category = "Source"
+	CategoryBuild    Category = "Build"
+	CategoryTest     Category = "Test"
+	CategoryDeploy   Category = "Deploy"
+	CategoryApproval Category = "Approval"
+	CategoryInvoke   Category = "Invoke"
+	CategoryCompute  Category = "Compute"
+)
+
+// OnLost says what becomes of an action whose runner was lost. The empty value
+// leaves it to the action type: Source/Git is fetched again, Commands fails,
+// since nobody but its author knows whether it may run twice.
+type OnLost string
+
+// The policies for a lost runner.
+const (
+	OnLostFail  OnLost = "fail"
+	OnLostRetry OnLost = "retry"
+)
+
+// Action is one step of a stage.
+type Action struct {
+	Name                 string                `json:"name"`
+	Category             Category              `json:"category"`
+	Owner                string                `json:"owner"`
+	Provider             string                `json:"provider"`
+	Version              string                `json:"version"`
+	RunOrder             int                   `json:"run_order,omitempty"`
+	Configuration        map[string]string     `json:"configuration,omitempty"`
+	Commands             []string              `json:"commands,omitempty"`
+	EnvironmentVariables []EnvironmentVariable `json:"environment_variables,omitempty"`
+	InputArtifacts       []string              `json:"input_artifacts,omitempty"`
+	OutputArtifacts      []OutputArtifact      `json:"output_artifacts,omitempty"`
+	OutputVariables      []string              `json:"output_variables,omitempty"`
+	Namespace            string                `json:"namespace,omitempty"`
+	RoleARN              string                `json:"role_arn,omitempty"`
+	Region               string                `json:"region,omitempty"`
+	TimeoutInMinutes     int                   `json:"timeout_in_minutes,omitempty"`
+	OnLost               OnLost                `json:"on_lost,omitempty"`
+}
+
+// Order returns the run order with the default of 1 filled in.
+func (a *Action) Order() int {
+	if a.RunOrder == 0 {
+		return 1
+	}
+	return a.RunOrder
+}
+
+// EnvironmentVariable is given to the processes of an action. Its value may
+// refer to variables.
+type EnvironmentVariable struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	Type  string `json:"type,omitempty"`
+}
+
+// OutputArtifact is a named tree of files that an action leaves behind.
+type OutputArtifact struct {
+	Name string `json:"name"`
+	// Files are globs below the work directory; none means everything.
+	Files []string `json:"files,omitempty"`
+}
