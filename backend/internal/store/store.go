@@ -1,0 +1,224 @@
+// Package store is the contract of persistence. It must never decide anything:
+// it keeps records and says plainly when one is missing, stale or in the way.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// Sentinels that engines return, wrapped with what they are about.
+var (
+	// ErrNotFound: no such record.
+	ErrNotFound = errors.New("not found")
+	// ErrAlreadyExists: a record of that name is there.
+	ErrAlreadyExists = errors.New("already exists")
+	// ErrStale: the record changed since it was read; read again and redo.
+	ErrStale = errors.New("changed meanwhile")
+)
+
+// Store keeps everything that outlives a process.
+type Store interface {
+	// Update runs fn in a transaction and commits it durably before it returns.
+	// Functions that arrive together may share a commit. When one of them fails
+	// the others are run again, so fn may run more than once and must have no
+	// effect but through its Tx and its own variables. An error of fn rolls its
+	// writes back and is returned as it is.
+	Update(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error
+	// View runs fn on one consistent snapshot that contains every commit
+	// acknowledged before the call.
+	View(ctx context.Context, fn func(ctx context.Context, r Reader) error) error
+	// Ready returns nil when the store answers and its schema is current.
+	Ready(ctx context.Context) error
+	// Close waits for running transactions and releases everything.
+	Close() error
+}
+
+// Page asks for at most Size records after the key After ("" or 0 for the start).
+type Page struct {
+	Size  int
+	After string
+}
+
+// Reader reads. What is missing is ErrNotFound; an empty list is no error.
+type Reader interface {
+	Account(ctx context.Context, name string) (Account, error)
+	// Accounts are ordered by name.
+	Accounts(ctx context.Context) ([]Account, error)
+
+	TokenByHash(ctx context.Context, hash string) (Token, error)
+	// Tokens are ordered by creation.
+	Tokens(ctx context.Context) ([]Token, error)
+
+	Pipeline(ctx context.Context, account, name string) (Pipeline, error)
+	PipelineByID(ctx context.Context, id string) (Pipeline, error)
+	// Pipelines are ordered by name; Page.After is a name.
+	Pipelines(ctx context.Context, account string, page Page) ([]Pipeline, error)
+	PipelineVersion(ctx context.Context, pipelineID string, version int64) (PipelineVersion, error)
+	// PipelineVersions come newest first; before 0 starts at the newest.
+	PipelineVersions(ctx context.Context, pipelineID string, before int64, size int) ([]PipelineVersion, error)
+
+	ApprovalRule(ctx context.Context, account, name string) (ApprovalRule, error)
+	// ApprovalRules are ordered by name; size 0 returns all.
+	ApprovalRules(ctx context.Context, account string, page Page) ([]ApprovalRule, error)
+
+	// Execution returns it with its stages and actions.
+	Execution(ctx context.Context, id string) (*execution.Execution, error)
+	// ExecutionByNumber is Execution by its number in a pipeline.
+	ExecutionByNumber(ctx context.Context, pipelineID string, number int64) (*execution.Execution, error)
+	// Executions come newest first, without stages.
+	Executions(ctx context.Context, filter ExecutionFilter) ([]*execution.Execution, error)
+	// LiveScope returns the live executions of a scope, by number, with stages
+	// and actions, and the revision that ClaimScope wants.
+	LiveScope(ctx context.Context, key execution.ScopeKey) ([]*execution.Execution, int64, error)
+	// LiveExecutions returns the ids of the live executions of a pipeline, in
+	// every scope, with their modes.
+	LiveExecutions(ctx context.Context, pipelineID string) ([]*execution.Execution, error)
+
+	// Events of an execution after a position, in order, at most size.
+	Events(ctx context.Context, executionID string, after int64, size int) ([]execution.Event, error)
+
+	// Leases returns attempts by place in the queue: those that nobody holds and
+	// those that somebody does.
+	Leases(ctx context.Context) ([]*execution.Lease, error)
+	Lease(ctx context.Context, actionExecutionID string) (*execution.Lease, error)
+	// Turns returns all pending turns by due time.
+	Turns(ctx context.Context) ([]*execution.Turn, error)
+
+	// Request returns the resource that a write with that request id made, or
+	// ErrNotFound.
+	Request(ctx context.Context, account, method, requestID string) (string, error)
+}
+
+// Tx reads and writes in one transaction and sees its own writes.
+type Tx interface {
+	Reader
+
+	CreateAccount(ctx context.Context, account Account) error
+
+	CreateToken(ctx context.Context, token Token) error
+	DeleteToken(ctx context.Context, id string) error
+
+	CreatePipeline(ctx context.Context, p Pipeline) error
+	// UpdatePipeline writes the record where its revision is still p.Revision,
+	// and adds one to the revision; else ErrStale.
+	UpdatePipeline(ctx context.Context, p Pipeline) error
+	// DeletePipeline removes it with versions, executions, events and work.
+	DeletePipeline(ctx context.Context, id string) error
+	CreatePipelineVersion(ctx context.Context, v PipelineVersion) error
+	// NextNumber returns the next execution number of a pipeline.
+	NextNumber(ctx context.Context, pipelineID string) (int64, error)
+
+	CreateApprovalRule(ctx context.Context, rule ApprovalRule) error
+	// UpdateApprovalRule is like UpdatePipeline.
+	UpdateApprovalRule(ctx context.Context, rule ApprovalRule) error
+	DeleteApprovalRule(ctx context.Context, account, name string) error
+
+	// ClaimScope adds one to the revision of a scope where it still is revision
+	// and keeps others out until the transaction ends; else ErrStale.
+	ClaimScope(ctx context.Context, key execution.ScopeKey, revision int64) error
+	// Apply writes all of a change.
+	Apply(ctx context.Context, change *execution.Change) error
+
+	// HoldLease gives an attempt to a runner where nobody holds it, else ErrStale.
+	HoldLease(ctx context.Context, actionExecutionID string, number int, runner string, until time.Time) error
+	// RenewLeases extends all leases of a runner.
+	RenewLeases(ctx context.Context, runner string, until time.Time) error
+
+	// SaveRequest remembers what a write with a request id made; ErrAlreadyExists
+	// when another did so first.
+	SaveRequest(ctx context.Context, account, method, requestID, resource string, at time.Time) error
+}
+
+// ExecutionFilter selects executions.
+type ExecutionFilter struct {
+	Account string
+	// PipelineID is empty for all pipelines of the account.
+	PipelineID string
+	// Statuses is empty for all.
+	Statuses []pipeline.Status
+	// Before is the id of the last execution of the page before; "" for the
+	// newest. Ids ascend with the time of their start.
+	Before string
+	Size   int
+}
+
+// Account is a tenant.
+type Account struct {
+	Name      string
+	CreatedAt time.Time
+}
+
+// Token names a principal and what it may do. Only a hash of the secret is kept.
+type Token struct {
+	ID        string
+	Hash      string
+	Principal string
+	Groups    []string
+	Bindings  []Binding
+	CreatedAt time.Time
+	// ExpiresAt is zero for never.
+	ExpiresAt time.Time
+}
+
+// Binding grants a role in an account; "*" is every account.
+type Binding struct {
+	Account string `json:"account"`
+	Role    string `json:"role"`
+}
+
+// Pipeline is a pipeline as declared.
+type Pipeline struct {
+	ID      string
+	Account string
+	Name    string
+	// Composed pipelines keep their parts in Draft, inline ones in Definition.
+	Composed bool
+	// Explicit composed pipelines publish only when told.
+	Explicit bool
+	// Definition is what was declared; without stages where composed.
+	Definition pipeline.Definition
+	// Draft holds the stages of a composed pipeline by place.
+	Draft []DraftStage
+	// Version is the newest version, 0 for none; Digest is that version's.
+	Version int64
+	Digest  string
+	// Revision changes with every write and is the etag.
+	Revision  int64
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// DraftStage is a stage of a composed pipeline.
+type DraftStage struct {
+	Order int            `json:"order"`
+	Stage pipeline.Stage `json:"stage"`
+}
+
+// PipelineVersion is one immutable definition.
+type PipelineVersion struct {
+	PipelineID string
+	Version    int64
+	Definition pipeline.Definition
+	Digest     string
+	Principal  string
+	CreatedAt  time.Time
+}
+
+// ApprovalRule says who must agree, and where.
+type ApprovalRule struct {
+	Account     string
+	Name        string
+	Description string
+	Pipelines   []string
+	Stages      []string
+	Actions     []string
+	execution.Requirement
+	Revision  int64
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
