@@ -5,6 +5,7 @@ package action
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -109,6 +110,11 @@ type Workspace struct {
 	Run ProcessFunc
 }
 
+// ErrUnstorable is in the chain of errors of Artifacts.Store where the files at
+// hand are to blame and not the store: a glob matches nothing, a socket is among
+// the files. The message says which.
+var ErrUnstorable = errors.New("these files cannot be stored")
+
 // Artifacts is what executors need of the artifact store.
 type Artifacts interface {
 	// Fetch lays the artifact's tree out below dir, which may hold other files.
@@ -125,12 +131,17 @@ type Process struct {
 	Dir  string
 	// Env is the whole environment, as KEY=value.
 	Env []string
+	// Visible are paths outside the work directory that the process must be able
+	// to read, where isolation would hide them with the rest of /tmp. They never
+	// uncover what belongs to the server.
+	Visible []string
 	// Stdout and Stderr may be the same writer.
 	Stdout, Stderr io.Writer
 }
 
 // ProcessFunc runs a process in a group of its own to its end and returns its
-// exit code. When the context ends it kills the whole group and returns the
+// exit code, which is 128 plus the signal for a process that a signal ended.
+// What is left of the group is killed when the process ends. When the context ends it kills the whole group and returns the
 // context's error; other errors mean that the program could not be started.
 type ProcessFunc func(ctx context.Context, process Process) (exitCode int, err error)
 
