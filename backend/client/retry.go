@@ -1,0 +1,98 @@
+package client
+
+import (
+	"context"
+	"strings"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+)
+
+// retried returns the methods that may be sent again when a server went away:
+// those that only read, and those whose request_id makes the second one return
+// the answer of the first.
+func retried() []string {
+	return []string{
+		headracev1.AccountService_ListAccounts_FullMethodName,
+		headracev1.AccountService_ListTokens_FullMethodName,
+		headracev1.ApprovalRuleService_CreateApprovalRule_FullMethodName,
+		headracev1.ApprovalRuleService_GetApprovalRule_FullMethodName,
+		headracev1.ApprovalRuleService_ListApprovalRules_FullMethodName,
+		headracev1.ExecutionService_ExplainExecution_FullMethodName,
+		headracev1.ExecutionService_GetExecution_FullMethodName,
+		headracev1.ExecutionService_ListExecutions_FullMethodName,
+		headracev1.ExecutionService_StartExecution_FullMethodName,
+		headracev1.ExecutionService_TailLog_FullMethodName,
+		headracev1.ExecutionService_WatchExecution_FullMethodName,
+		headracev1.PipelineService_CreateAction_FullMethodName,
+		headracev1.PipelineService_CreatePipeline_FullMethodName,
+		headracev1.PipelineService_CreateStage_FullMethodName,
+		headracev1.PipelineService_GetAction_FullMethodName,
+		headracev1.PipelineService_GetPipeline_FullMethodName,
+		headracev1.PipelineService_GetPipelineVersion_FullMethodName,
+		headracev1.PipelineService_GetStage_FullMethodName,
+		headracev1.PipelineService_ListPipelineVersions_FullMethodName,
+		headracev1.PipelineService_ListPipelines_FullMethodName,
+		headracev1.ServerService_GetServerInfo_FullMethodName,
+		headracev1.ServerService_WhoAmI_FullMethodName,
+	}
+}
+
+// serviceConfig returns gRPC's service config with the retry policy: five tries
+// within about two seconds, long enough for a restart of the server and short
+// enough for a person who waits.
+func serviceConfig() string {
+	var names []string
+	for _, method := range retried() {
+		service, name, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
+		names = append(names, `{"service":"`+service+`","method":"`+name+`"}`)
+	}
+	return `{"methodConfig":[{"name":[` + strings.Join(names, ",") + `],"retryPolicy":{` +
+		`"maxAttempts":5,"initialBackoff":"0.2s","maxBackoff":"2s","backoffMultiplier":2,` +
+		`"retryableStatusCodes":["UNAVAILABLE"]}}]}`
+}
+
+// requestID gives creating calls a request id where the caller set none, since
+// all of them may be sent again.
+func requestID(
+	ctx context.Context, method string, req, reply any,
+	conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption,
+) error {
+	return invoke(ctx, method, identified(req), reply, conn, options...)
+}
+
+// identified returns the request with a request id. The caller's message stays
+// as it is: a second call with the same message is a second request.
+func identified(req any) any {
+	carrier, ok := req.(interface{ GetRequestId() string })
+	if !ok || carrier.GetRequestId() != "" {
+		return req
+	}
+	id := uuid.NewString()
+	switch r := req.(type) {
+	case *headracev1.StartExecutionRequest:
+		r = proto.CloneOf(r)
+		r.RequestId = id
+		return r
+	case *headracev1.CreatePipelineRequest:
+		r = proto.CloneOf(r)
+		r.RequestId = id
+		return r
+	case *headracev1.CreateStageRequest:
+		r = proto.CloneOf(r)
+		r.RequestId = id
+		return r
+	case *headracev1.CreateActionRequest:
+		r = proto.CloneOf(r)
+		r.RequestId = id
+		return r
+	case *headracev1.CreateApprovalRuleRequest:
+		r = proto.CloneOf(r)
+		r.RequestId = id
+		return r
+	}
+	return req
+}

@@ -1,0 +1,45 @@
+package pipeline
+
+// Reason is the machine-readable cause of a refused request. The server sends
+// it as google.rpc.ErrorInfo in ErrorDomain, so that clients branch without
+// reading text.
+type Reason string
+
+// ErrorDomain is the domain of the google.rpc.ErrorInfo that carries a Reason.
+const ErrorDomain = "headrace.dev"
+
+// The reasons. Their text is part of the contract and never changes.
+const (
+	// ReasonNotFound: the named object does not exist, or the caller may not know.
+	ReasonNotFound Reason = "NOT_FOUND"
+	// ReasonAlreadyExists: an object of that name exists.
+	ReasonAlreadyExists Reason = "ALREADY_EXISTS"
+	// ReasonEtagMismatch: the object changed since the caller read it.
+	ReasonEtagMismatch Reason = "ETAG_MISMATCH"
+	// ReasonExecutionLive: an execution of the pipeline is still live.
+	ReasonExecutionLive Reason = "EXECUTION_LIVE"
+	// ReasonInvalidDefinition: the definition breaks rules; google.rpc.BadRequest names them.
+	ReasonInvalidDefinition Reason = "INVALID_DEFINITION"
+	// ReasonUnauthenticated: there is no token, or it is unknown, revoked or expired.
+	ReasonUnauthenticated Reason = "UNAUTHENTICATED"
+	// ReasonPermissionDenied: the token lacks the role in the account.
+	ReasonPermissionDenied Reason = "PERMISSION_DENIED"
+	// ReasonNotStoppable: the execution already ended.
+	ReasonNotStoppable Reason = "NOT_STOPPABLE"
+	// ReasonDuplicateStop: the execution is being stopped already.
+	ReasonDuplicateStop Reason = "DUPLICATE_STOP"
+	// ReasonApprovalNotFound: no approval of that stage and action is open.
+	ReasonApprovalNotFound Reason = "APPROVAL_NOT_FOUND"
+	// ReasonApprovalNotEligible: the rules do not let this person decide.
+	ReasonApprovalNotEligible Reason = "APPROVAL_NOT_ELIGIBLE"
+	// ReasonCommentRequired: a rule asks for a comment.
+	ReasonCommentRequired Reason = "COMMENT_REQUIRED"
+	// ReasonAlreadyDecided: this person decided before.
+	ReasonAlreadyDecided Reason = "ALREADY_DECIDED"
+	// ReasonCompositionMismatch: an inline pipeline was treated as a composed one, or the reverse.
+	ReasonCompositionMismatch Reason = "COMPOSITION_MISMATCH"
+	// ReasonNothingToPublish: the composed pipeline has no parts to publish.
+	ReasonNothingToPublish Reason = "NOTHING_TO_PUBLISH"
+	// ReasonLimitExceeded: a limit of the server is reached.
+	ReasonLimitExceeded Reason = "LIMIT_EXCEEDED"
+)
