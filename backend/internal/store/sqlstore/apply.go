@@ -1,0 +1,189 @@
+package sqlstore
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+)
+
+// Apply implements store.Tx. Work that is over goes before work that is new,
+// since a new attempt of an action takes the place of the old one.
+func (t *Tx) Apply(ctx context.Context, c *execution.Change) error {
+	for _, step := range []func(context.Context, *execution.Change) error{
+		t.applyExecutions, t.applyStages, t.applyActions, t.applyEvents, t.applyDone, t.applyWork,
+	} {
+		if err := step(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Tx) applyExecutions(ctx context.Context, c *execution.Change) error {
+	for _, e := range c.Started {
+		details, err := detailsOf(e)
+		if err != nil {
+			return err
+		}
+		if err := t.exec(ctx, "execution "+e.ID, `INSERT INTO executions (`+executionColumns+`, scope_revision)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0)`,
+			e.ID, e.Account, e.PipelineID, e.Pipeline, e.Number, e.Version, string(e.Mode), string(e.Status), details,
+			micros(e.StartedAt), micros(e.UpdatedAt), micros(e.EndedAt)); err != nil {
+			return err
+		}
+	}
+	for _, e := range c.Updated {
+		details, err := detailsOf(e)
+		if err != nil {
+			return err
+		}
+		if err := t.exec(ctx, "execution "+e.ID,
+			`UPDATE executions SET status = $2, details = $3, updated_at = $4, ended_at = $5 WHERE id = $1`,
+			e.ID, string(e.Status), details, micros(e.UpdatedAt), micros(e.EndedAt)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Tx) applyStages(ctx context.Context, c *execution.Change) error {
+	for _, s := range c.NewStages {
+		entry, err := optional(s.Entry)
+		if err != nil {
+			return err
+		}
+		if err := t.exec(ctx, "stage "+s.Name, `INSERT INTO stage_executions (`+stageColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			s.ExecutionID, s.Position, s.Name, string(s.Status), s.Arrival, micros(s.ArrivedAt), micros(s.StartedAt),
+			micros(s.EndedAt), entry); err != nil {
+			return err
+		}
+	}
+	for _, s := range c.Stages {
+		entry, err := optional(s.Entry)
+		if err != nil {
+			return err
+		}
+		if err := t.exec(ctx, "stage "+s.Name, `UPDATE stage_executions SET status = $3, started_at = $4, ended_at = $5, entry = $6
+			WHERE execution_id = $1 AND position = $2`,
+			s.ExecutionID, s.Position, string(s.Status), micros(s.StartedAt), micros(s.EndedAt), entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// optional is the document of a value that may be absent, which is "".
+func optional[T any](v *T) (string, error) {
+	if v == nil {
+		return "", nil
+	}
+	return document(v)
+}
+
+func (t *Tx) applyActions(ctx context.Context, c *execution.Change) error {
+	for _, a := range c.NewActions {
+		details, err := document(&a.Details)
+		if err != nil {
+			return err
+		}
+		if err := t.exec(ctx, "action "+a.Name, `INSERT INTO action_executions (`+actionColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+			a.ID, a.ExecutionID, a.Stage, a.Name, string(a.Category), a.Provider, int(a.Work), a.RunOrder, a.Namespace,
+			a.Attempt, string(a.Status), micros(a.StartedAt), micros(a.EndedAt), details); err != nil {
+			return err
+		}
+	}
+	for _, a := range c.Actions {
+		details, err := document(&a.Details)
+		if err != nil {
+			return err
+		}
+		if err := t.exec(ctx, "action "+a.Name,
+			`UPDATE action_executions SET attempt = $2, status = $3, ended_at = $4, details = $5 WHERE id = $1`,
+			a.ID, a.Attempt, string(a.Status), micros(a.EndedAt), details); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eventsAtOnce bounds the rows of one insert, and so the number of distinct
+// statements that an engine keeps prepared.
+const eventsAtOnce = 8
+
+func (t *Tx) applyEvents(ctx context.Context, c *execution.Change) error {
+	const width = 10
+	for rest := c.Events; len(rest) > 0; {
+		n := min(len(rest), eventsAtOnce)
+		args := make([]any, 0, n*width)
+		for _, ev := range rest[:n] {
+			args = append(args, ev.ExecutionID, micros(ev.At), string(ev.Subject), ev.State, ev.Stage, ev.Action,
+				ev.ActionExecutionID, ev.Attempt, ev.Principal, ev.Message)
+		}
+		if err := t.exec(ctx, "events", eventInserts[n-1], args...); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	return nil
+}
+
+// eventInserts has the insert of one to eventsAtOnce events.
+var eventInserts = func() [eventsAtOnce]string {
+	var inserts [eventsAtOnce]string
+	var values []string
+	for i := range eventsAtOnce {
+		marks := make([]string, 10)
+		for j := range marks {
+			marks[j] = "$" + strconv.Itoa(i*10+j+1)
+		}
+		values = append(values, "("+strings.Join(marks, ", ")+")")
+		inserts[i] = `INSERT INTO events (` + eventColumns + `) VALUES ` + strings.Join(values, ", ")
+	}
+	return inserts
+}()
+
+func (t *Tx) applyDone(ctx context.Context, c *execution.Change) error {
+	for _, id := range c.DoneAttempts {
+		if err := t.exec(ctx, "attempt "+id, `DELETE FROM leases WHERE action_execution_id = $1`, id); err != nil {
+			return err
+		}
+	}
+	for _, id := range c.DoneTurns {
+		if err := t.exec(ctx, "turn "+id, `DELETE FROM turns WHERE id = $1`, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Tx) applyWork(ctx context.Context, c *execution.Change) error {
+	for _, l := range c.Leases {
+		attempt, err := document(&l.Attempt)
+		if err != nil {
+			return err
+		}
+		if err := t.exec(ctx, "attempt "+l.Attempt.ID(), `INSERT INTO leases (action_execution_id, number, `+leaseColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			l.Attempt.ActionExecutionID, l.Attempt.Number, l.Attempt.ExecutionID, l.Scope.PipelineID, l.Scope.ExecutionID != "",
+			attempt, l.Runner, micros(l.Until), micros(l.QueuedAt)); err != nil {
+			return err
+		}
+	}
+	for _, turn := range c.Turns {
+		work, err := optional(turn.Work)
+		if err != nil {
+			return err
+		}
+		if err := t.exec(ctx, "turn "+turn.ID, `INSERT INTO turns (id, execution_id, pipeline_id, parallel, kind, due_at, work)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, due_at = excluded.due_at, work = excluded.work`,
+			turn.ID, turn.ExecutionID, turn.Scope.PipelineID, turn.Scope.ExecutionID != "", string(turn.Kind), micros(turn.DueAt), work); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,285 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// executionDetails is the document of an execution's row.
+type executionDetails struct {
+	Summary   string                     `json:"summary,omitempty"`
+	Trigger   execution.Trigger          `json:"trigger"`
+	Variables map[string]string          `json:"variables,omitempty"`
+	Revisions []execution.SourceRevision `json:"revisions,omitempty"`
+	Stop      *execution.Stop            `json:"stop,omitempty"`
+}
+
+const executionColumns = `id, account, pipeline_id, pipeline, number, version, mode, status, details, started_at, updated_at, ended_at`
+
+func scanExecution(rows Rows) (*execution.Execution, error) {
+	e := &execution.Execution{}
+	var details string
+	var started, updated, ended int64
+	if err := rows.Scan(&e.ID, &e.Account, &e.PipelineID, &e.Pipeline, &e.Number, &e.Version, &e.Mode, &e.Status,
+		&details, &started, &updated, &ended); err != nil {
+		return nil, err
+	}
+	var d executionDetails
+	if err := decode(details, &d); err != nil {
+		return nil, err
+	}
+	e.Summary, e.Trigger, e.Variables, e.Revisions, e.Stop = d.Summary, d.Trigger, d.Variables, d.Revisions, d.Stop
+	e.StartedAt, e.UpdatedAt, e.EndedAt = fromMicros(started), fromMicros(updated), fromMicros(ended)
+	return e, nil
+}
+
+func detailsOf(e *execution.Execution) (string, error) {
+	return document(executionDetails{
+		Summary: e.Summary, Trigger: e.Trigger, Variables: e.Variables, Revisions: e.Revisions, Stop: e.Stop,
+	})
+}
+
+const stageColumns = `execution_id, position, name, status, arrival, arrived_at, started_at, ended_at, entry`
+
+func scanStage(rows Rows) (execution.StageOf, error) {
+	s := execution.StageOf{Stage: &execution.Stage{}}
+	var arrived, started, ended int64
+	var entry string
+	if err := rows.Scan(&s.ExecutionID, &s.Position, &s.Name, &s.Status, &s.Arrival, &arrived, &started, &ended, &entry); err != nil {
+		return s, err
+	}
+	s.ArrivedAt, s.StartedAt, s.EndedAt = fromMicros(arrived), fromMicros(started), fromMicros(ended)
+	if entry == "" {
+		return s, nil
+	}
+	s.Entry = &execution.Approval{}
+	return s, decode(entry, s.Entry)
+}
+
+const actionColumns = `id, execution_id, stage_position, name, category, provider, work, run_order, namespace, attempt,
+	status, started_at, ended_at, details`
+
+func scanAction(rows Rows) (execution.ActionOf, error) {
+	a := execution.ActionOf{Action: &execution.Action{}}
+	var started, ended int64
+	var details string
+	if err := rows.Scan(&a.ID, &a.ExecutionID, &a.Stage, &a.Name, &a.Category, &a.Provider, &a.Work, &a.RunOrder,
+		&a.Namespace, &a.Attempt, &a.Status, &started, &ended, &details); err != nil {
+		return a, err
+	}
+	a.StartedAt, a.EndedAt = fromMicros(started), fromMicros(ended)
+	return a, decode(details, &a.Details)
+}
+
+// Execution implements store.Reader.
+func (t *Tx) Execution(ctx context.Context, id string) (*execution.Execution, error) {
+	found, err := list(ctx, t, scanExecution, `SELECT `+executionColumns+` FROM executions WHERE id = $1`, id)
+	return t.whole(ctx, found, "execution "+id, err)
+}
+
+// ExecutionByNumber implements store.Reader.
+func (t *Tx) ExecutionByNumber(ctx context.Context, pipelineID string, number int64) (*execution.Execution, error) {
+	found, err := list(ctx, t, scanExecution,
+		`SELECT `+executionColumns+` FROM executions WHERE pipeline_id = $1 AND number = $2`, pipelineID, number)
+	return t.whole(ctx, found, "execution "+strconv.FormatInt(number, 10), err)
+}
+
+func (t *Tx) whole(ctx context.Context, found []*execution.Execution, what string, err error) (*execution.Execution, error) {
+	e, err := first(found, what, err)
+	if err != nil {
+		return nil, err
+	}
+	return e, t.loadStages(ctx, e)
+}
+
+// loadStages fills in the stages and actions of an execution.
+func (t *Tx) loadStages(ctx context.Context, e *execution.Execution) error {
+	stages, err := list(ctx, t, scanStage, `SELECT `+stageColumns+` FROM stage_executions WHERE execution_id = $1 ORDER BY position`, e.ID)
+	if err != nil {
+		return err
+	}
+	actions, err := list(ctx, t, scanAction,
+		`SELECT `+actionColumns+` FROM action_executions WHERE execution_id = $1 ORDER BY stage_position, run_order, started_at, id`, e.ID)
+	if err != nil {
+		return err
+	}
+	for _, s := range stages {
+		e.Stages = append(e.Stages, s.Stage)
+	}
+	for _, a := range actions {
+		// Stages are never skipped, so that place and position are the same.
+		if a.Stage < 0 || a.Stage >= len(e.Stages) {
+			return fmt.Errorf("execution %s: action %s is of stage %d, which is missing", e.ID, a.ID, a.Stage)
+		}
+		stage := e.Stages[a.Stage]
+		stage.Actions = append(stage.Actions, a.Action)
+	}
+	return nil
+}
+
+// Executions implements store.Reader.
+func (t *Tx) Executions(ctx context.Context, f store.ExecutionFilter) ([]*execution.Execution, error) {
+	var where []string
+	var args []any
+	add := func(condition string, value any) {
+		args = append(args, value)
+		where = append(where, fmt.Sprintf(condition, len(args)))
+	}
+	if f.PipelineID != "" {
+		add("pipeline_id = $%d", f.PipelineID)
+	} else {
+		add("account = $%d", f.Account)
+	}
+	if f.Before != "" {
+		add("id < $%d", f.Before)
+	}
+	if len(f.Statuses) > 0 {
+		marks := make([]string, len(f.Statuses))
+		for i, s := range f.Statuses {
+			args = append(args, string(s))
+			marks[i] = "$" + strconv.Itoa(len(args))
+		}
+		where = append(where, "status IN ("+strings.Join(marks, ", ")+")")
+	}
+	args = append(args, limit(f.Size))
+	return list(ctx, t, scanExecution, fmt.Sprintf(`SELECT %s FROM executions WHERE %s ORDER BY id DESC LIMIT $%d`,
+		executionColumns, strings.Join(where, " AND "), len(args)), args...)
+}
+
+// live must be written as in the partial index, for the planner to use it.
+const live = `status IN ('InProgress', 'Stopping')`
+
+// LiveExecutions implements store.Reader.
+func (t *Tx) LiveExecutions(ctx context.Context, pipelineID string) ([]*execution.Execution, error) {
+	return list(ctx, t, scanExecution,
+		`SELECT `+executionColumns+` FROM executions WHERE pipeline_id = $1 AND `+live+` ORDER BY number`, pipelineID)
+}
+
+// LiveScope implements store.Reader.
+func (t *Tx) LiveScope(ctx context.Context, key execution.ScopeKey) ([]*execution.Execution, int64, error) {
+	var revision int64
+	var found []*execution.Execution
+	var err error
+	if key.ExecutionID != "" {
+		if err := t.one(ctx, "execution "+key.ExecutionID, `SELECT scope_revision FROM executions WHERE id = $1`,
+			[]any{key.ExecutionID}, &revision); err != nil {
+			return nil, 0, err
+		}
+		found, err = list(ctx, t, scanExecution, `SELECT `+executionColumns+` FROM executions WHERE id = $1 AND `+live, key.ExecutionID)
+	} else {
+		if err := t.one(ctx, "pipeline "+key.PipelineID, `SELECT scope_revision FROM pipelines WHERE id = $1`,
+			[]any{key.PipelineID}, &revision); err != nil {
+			return nil, 0, err
+		}
+		found, err = list(ctx, t, scanExecution, `SELECT `+executionColumns+` FROM executions
+			WHERE pipeline_id = $1 AND `+live+` AND mode <> $2 ORDER BY number`, key.PipelineID, string(pipeline.Parallel))
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, e := range found {
+		if err := t.loadStages(ctx, e); err != nil {
+			return nil, 0, err
+		}
+	}
+	return found, revision, nil
+}
+
+// ClaimScope implements store.Tx.
+func (t *Tx) ClaimScope(ctx context.Context, key execution.ScopeKey, revision int64) error {
+	if key.ExecutionID != "" {
+		return t.changed(ctx, store.ErrStale, "execution "+key.ExecutionID,
+			`UPDATE executions SET scope_revision = scope_revision + 1 WHERE id = $1 AND scope_revision = $2`, key.ExecutionID, revision)
+	}
+	return t.changed(ctx, store.ErrStale, "pipeline "+key.PipelineID,
+		`UPDATE pipelines SET scope_revision = scope_revision + 1 WHERE id = $1 AND scope_revision = $2`, key.PipelineID, revision)
+}
+
+const eventColumns = `execution_id, at, subject, state, stage, action, action_execution_id, attempt, principal, message`
+
+// Events implements store.Reader.
+func (t *Tx) Events(ctx context.Context, executionID string, after int64, size int) ([]execution.Event, error) {
+	scan := func(rows Rows) (execution.Event, error) {
+		var ev execution.Event
+		var at int64
+		err := rows.Scan(&ev.Position, &ev.ExecutionID, &at, &ev.Subject, &ev.State, &ev.Stage, &ev.Action,
+			&ev.ActionExecutionID, &ev.Attempt, &ev.Principal, &ev.Message)
+		ev.At = fromMicros(at)
+		return ev, err
+	}
+	return list(ctx, t, scan, `SELECT position, `+eventColumns+` FROM events
+		WHERE execution_id = $1 AND position > $2 ORDER BY position LIMIT $3`, executionID, after, limit(size))
+}
+
+func scopeKey(pipelineID, executionID string, parallel bool) execution.ScopeKey {
+	if parallel {
+		return execution.ScopeKey{PipelineID: pipelineID, ExecutionID: executionID}
+	}
+	return execution.ScopeKey{PipelineID: pipelineID}
+}
+
+const leaseColumns = `execution_id, pipeline_id, parallel, attempt, runner, until, queued_at`
+
+func scanLease(rows Rows) (*execution.Lease, error) {
+	var l execution.Lease
+	var executionID, pipelineID, attempt string
+	var parallel bool
+	var until, queued int64
+	if err := rows.Scan(&executionID, &pipelineID, &parallel, &attempt, &l.Runner, &until, &queued); err != nil {
+		return nil, err
+	}
+	l.Scope = scopeKey(pipelineID, executionID, parallel)
+	l.Until, l.QueuedAt = fromMicros(until), fromMicros(queued)
+	return &l, decode(attempt, &l.Attempt)
+}
+
+// Leases implements store.Reader.
+func (t *Tx) Leases(ctx context.Context) ([]*execution.Lease, error) {
+	return list(ctx, t, scanLease, `SELECT `+leaseColumns+` FROM leases ORDER BY queued_at, action_execution_id`)
+}
+
+// Lease implements store.Reader.
+func (t *Tx) Lease(ctx context.Context, actionExecutionID string) (*execution.Lease, error) {
+	found, err := list(ctx, t, scanLease, `SELECT `+leaseColumns+` FROM leases WHERE action_execution_id = $1`, actionExecutionID)
+	return first(found, "attempt "+actionExecutionID, err)
+}
+
+// HoldLease implements store.Tx.
+func (t *Tx) HoldLease(ctx context.Context, actionExecutionID string, number int, runner string, until time.Time) error {
+	return t.changed(ctx, store.ErrStale, "attempt "+actionExecutionID,
+		`UPDATE leases SET runner = $3, until = $4 WHERE action_execution_id = $1 AND number = $2 AND runner = ''`,
+		actionExecutionID, number, runner, micros(until))
+}
+
+// RenewLeases implements store.Tx.
+func (t *Tx) RenewLeases(ctx context.Context, runner string, until time.Time) error {
+	return t.exec(ctx, "leases of "+runner, `UPDATE leases SET until = $2 WHERE runner = $1`, runner, micros(until))
+}
+
+// Turns implements store.Reader.
+func (t *Tx) Turns(ctx context.Context) ([]*execution.Turn, error) {
+	scan := func(rows Rows) (*execution.Turn, error) {
+		var turn execution.Turn
+		var pipelineID, work string
+		var parallel bool
+		var due int64
+		if err := rows.Scan(&turn.ID, &turn.ExecutionID, &pipelineID, &parallel, &turn.Kind, &due, &work); err != nil {
+			return nil, err
+		}
+		turn.Scope, turn.DueAt = scopeKey(pipelineID, turn.ExecutionID, parallel), fromMicros(due)
+		if work == "" {
+			return &turn, nil
+		}
+		turn.Work = &action.Turn{}
+		return &turn, decode(work, turn.Work)
+	}
+	return list(ctx, t, scan, `SELECT id, execution_id, pipeline_id, parallel, kind, due_at, work FROM turns ORDER BY due_at, id`)
+}

@@ -1,0 +1,280 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+)
+
+// CreateAccount implements store.Tx.
+func (t *Tx) CreateAccount(ctx context.Context, a store.Account) error {
+	return t.exec(ctx, "account "+a.Name, `INSERT INTO accounts (name, created_at) VALUES ($1, $2)`, a.Name, micros(a.CreatedAt))
+}
+
+// Account implements store.Reader.
+func (t *Tx) Account(ctx context.Context, name string) (store.Account, error) {
+	a := store.Account{Name: name}
+	var created int64
+	err := t.one(ctx, "account "+name, `SELECT created_at FROM accounts WHERE name = $1`, []any{name}, &created)
+	a.CreatedAt = fromMicros(created)
+	return a, err
+}
+
+// Accounts implements store.Reader.
+func (t *Tx) Accounts(ctx context.Context) ([]store.Account, error) {
+	var all []store.Account
+	err := t.each(ctx, `SELECT name, created_at FROM accounts ORDER BY name`, nil, func(rows Rows) error {
+		var a store.Account
+		var created int64
+		err := rows.Scan(&a.Name, &created)
+		a.CreatedAt = fromMicros(created)
+		all = append(all, a)
+		return err
+	})
+	return all, err
+}
+
+const tokenColumns = `id, hash, principal, groups, bindings, created_at, expires_at`
+
+func scanToken(rows Rows) (store.Token, error) {
+	var k store.Token
+	var groups, bindings string
+	var created, expires int64
+	if err := rows.Scan(&k.ID, &k.Hash, &k.Principal, &groups, &bindings, &created, &expires); err != nil {
+		return k, err
+	}
+	k.CreatedAt, k.ExpiresAt = fromMicros(created), fromMicros(expires)
+	if err := decode(groups, &k.Groups); err != nil {
+		return k, err
+	}
+	return k, decode(bindings, &k.Bindings)
+}
+
+// CreateToken implements store.Tx.
+func (t *Tx) CreateToken(ctx context.Context, k store.Token) error {
+	groups, err := document(k.Groups)
+	if err != nil {
+		return err
+	}
+	bindings, err := document(k.Bindings)
+	if err != nil {
+		return err
+	}
+	return t.exec(ctx, "token "+k.ID, `INSERT INTO tokens (`+tokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		k.ID, k.Hash, k.Principal, groups, bindings, micros(k.CreatedAt), micros(k.ExpiresAt))
+}
+
+// TokenByHash implements store.Reader.
+func (t *Tx) TokenByHash(ctx context.Context, hash string) (store.Token, error) {
+	tokens, err := t.tokens(ctx, `SELECT `+tokenColumns+` FROM tokens WHERE hash = $1`, hash)
+	return first(tokens, "token", err)
+}
+
+// Tokens implements store.Reader.
+func (t *Tx) Tokens(ctx context.Context) ([]store.Token, error) {
+	return t.tokens(ctx, `SELECT `+tokenColumns+` FROM tokens ORDER BY created_at, id`)
+}
+
+func (t *Tx) tokens(ctx context.Context, query string, args ...any) ([]store.Token, error) {
+	return list(ctx, t, scanToken, query, args...)
+}
+
+// DeleteToken implements store.Tx.
+func (t *Tx) DeleteToken(ctx context.Context, id string) error {
+	return t.changed(ctx, store.ErrNotFound, "token "+id, `DELETE FROM tokens WHERE id = $1`, id)
+}
+
+const pipelineColumns = `id, account, name, composed, explicit, definition, draft, version, digest, revision, created_at, updated_at`
+
+func scanPipeline(rows Rows) (store.Pipeline, error) {
+	var p store.Pipeline
+	var definition, draft string
+	var created, updated int64
+	if err := rows.Scan(&p.ID, &p.Account, &p.Name, &p.Composed, &p.Explicit, &definition, &draft,
+		&p.Version, &p.Digest, &p.Revision, &created, &updated); err != nil {
+		return p, err
+	}
+	p.CreatedAt, p.UpdatedAt = fromMicros(created), fromMicros(updated)
+	if err := decode(definition, &p.Definition); err != nil {
+		return p, err
+	}
+	return p, decode(draft, &p.Draft)
+}
+
+// CreatePipeline implements store.Tx.
+func (t *Tx) CreatePipeline(ctx context.Context, p store.Pipeline) error {
+	definition, err := document(p.Definition)
+	if err != nil {
+		return err
+	}
+	draft, err := document(p.Draft)
+	if err != nil {
+		return err
+	}
+	return t.exec(ctx, "pipeline "+p.Name,
+		`INSERT INTO pipelines (`+pipelineColumns+`, last_number, scope_revision)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 0)`,
+		p.ID, p.Account, p.Name, p.Composed, p.Explicit, definition, draft, p.Version, p.Digest, p.Revision,
+		micros(p.CreatedAt), micros(p.UpdatedAt))
+}
+
+// UpdatePipeline implements store.Tx.
+func (t *Tx) UpdatePipeline(ctx context.Context, p store.Pipeline) error {
+	definition, err := document(p.Definition)
+	if err != nil {
+		return err
+	}
+	draft, err := document(p.Draft)
+	if err != nil {
+		return err
+	}
+	return t.changed(ctx, store.ErrStale, "pipeline "+p.Name,
+		`UPDATE pipelines SET explicit = $3, definition = $4, draft = $5, version = $6, digest = $7, updated_at = $8,
+		revision = revision + 1 WHERE id = $1 AND revision = $2`,
+		p.ID, p.Revision, p.Explicit, definition, draft, p.Version, p.Digest, micros(p.UpdatedAt))
+}
+
+// DeletePipeline implements store.Tx.
+func (t *Tx) DeletePipeline(ctx context.Context, id string) error {
+	return t.changed(ctx, store.ErrNotFound, "pipeline "+id, `DELETE FROM pipelines WHERE id = $1`, id)
+}
+
+// Pipeline implements store.Reader.
+func (t *Tx) Pipeline(ctx context.Context, account, name string) (store.Pipeline, error) {
+	found, err := list(ctx, t, scanPipeline, `SELECT `+pipelineColumns+` FROM pipelines WHERE account = $1 AND name = $2`, account, name)
+	return first(found, "pipeline "+name, err)
+}
+
+// PipelineByID implements store.Reader.
+func (t *Tx) PipelineByID(ctx context.Context, id string) (store.Pipeline, error) {
+	found, err := list(ctx, t, scanPipeline, `SELECT `+pipelineColumns+` FROM pipelines WHERE id = $1`, id)
+	return first(found, "pipeline "+id, err)
+}
+
+// Pipelines implements store.Reader.
+func (t *Tx) Pipelines(ctx context.Context, account string, page store.Page) ([]store.Pipeline, error) {
+	return list(ctx, t, scanPipeline,
+		`SELECT `+pipelineColumns+` FROM pipelines WHERE account = $1 AND name > $2 ORDER BY name LIMIT $3`,
+		account, page.After, limit(page.Size))
+}
+
+const versionColumns = `pipeline_id, version, definition, digest, principal, created_at`
+
+func scanVersion(rows Rows) (store.PipelineVersion, error) {
+	var v store.PipelineVersion
+	var definition string
+	var created int64
+	if err := rows.Scan(&v.PipelineID, &v.Version, &definition, &v.Digest, &v.Principal, &created); err != nil {
+		return v, err
+	}
+	v.CreatedAt = fromMicros(created)
+	return v, decode(definition, &v.Definition)
+}
+
+// CreatePipelineVersion implements store.Tx.
+func (t *Tx) CreatePipelineVersion(ctx context.Context, v store.PipelineVersion) error {
+	definition, err := document(v.Definition)
+	if err != nil {
+		return err
+	}
+	return t.exec(ctx, "pipeline version", `INSERT INTO pipeline_versions (`+versionColumns+`) VALUES ($1, $2, $3, $4, $5, $6)`,
+		v.PipelineID, v.Version, definition, v.Digest, v.Principal, micros(v.CreatedAt))
+}
+
+// PipelineVersion implements store.Reader.
+func (t *Tx) PipelineVersion(ctx context.Context, pipelineID string, version int64) (store.PipelineVersion, error) {
+	found, err := list(ctx, t, scanVersion,
+		`SELECT `+versionColumns+` FROM pipeline_versions WHERE pipeline_id = $1 AND version = $2`, pipelineID, version)
+	return first(found, "pipeline version", err)
+}
+
+// PipelineVersions implements store.Reader.
+func (t *Tx) PipelineVersions(ctx context.Context, pipelineID string, before int64, size int) ([]store.PipelineVersion, error) {
+	if before == 0 {
+		before = 1 << 62
+	}
+	return list(ctx, t, scanVersion,
+		`SELECT `+versionColumns+` FROM pipeline_versions WHERE pipeline_id = $1 AND version < $2 ORDER BY version DESC LIMIT $3`,
+		pipelineID, before, limit(size))
+}
+
+// NextNumber implements store.Tx.
+func (t *Tx) NextNumber(ctx context.Context, pipelineID string) (int64, error) {
+	var number int64
+	err := t.one(ctx, "pipeline "+pipelineID,
+		`UPDATE pipelines SET last_number = last_number + 1 WHERE id = $1 RETURNING last_number`, []any{pipelineID}, &number)
+	return number, err
+}
+
+const ruleColumns = `account, name, rule, revision, created_at, updated_at`
+
+func scanRule(rows Rows) (store.ApprovalRule, error) {
+	var account, name, rule string
+	var revision, created, updated int64
+	if err := rows.Scan(&account, &name, &rule, &revision, &created, &updated); err != nil {
+		return store.ApprovalRule{}, err
+	}
+	var r store.ApprovalRule
+	if err := decode(rule, &r); err != nil {
+		return r, err
+	}
+	r.Account, r.Name, r.Revision = account, name, revision
+	r.CreatedAt, r.UpdatedAt = fromMicros(created), fromMicros(updated)
+	return r, nil
+}
+
+// CreateApprovalRule implements store.Tx.
+func (t *Tx) CreateApprovalRule(ctx context.Context, r store.ApprovalRule) error {
+	rule, err := document(r)
+	if err != nil {
+		return err
+	}
+	return t.exec(ctx, "approval rule "+r.Name, `INSERT INTO approval_rules (`+ruleColumns+`) VALUES ($1, $2, $3, $4, $5, $6)`,
+		r.Account, r.Name, rule, r.Revision, micros(r.CreatedAt), micros(r.UpdatedAt))
+}
+
+// UpdateApprovalRule implements store.Tx.
+func (t *Tx) UpdateApprovalRule(ctx context.Context, r store.ApprovalRule) error {
+	rule, err := document(r)
+	if err != nil {
+		return err
+	}
+	return t.changed(ctx, store.ErrStale, "approval rule "+r.Name,
+		`UPDATE approval_rules SET rule = $4, updated_at = $5, revision = revision + 1
+		WHERE account = $1 AND name = $2 AND revision = $3`,
+		r.Account, r.Name, r.Revision, rule, micros(r.UpdatedAt))
+}
+
+// DeleteApprovalRule implements store.Tx.
+func (t *Tx) DeleteApprovalRule(ctx context.Context, account, name string) error {
+	return t.changed(ctx, store.ErrNotFound, "approval rule "+name,
+		`DELETE FROM approval_rules WHERE account = $1 AND name = $2`, account, name)
+}
+
+// ApprovalRule implements store.Reader.
+func (t *Tx) ApprovalRule(ctx context.Context, account, name string) (store.ApprovalRule, error) {
+	found, err := list(ctx, t, scanRule, `SELECT `+ruleColumns+` FROM approval_rules WHERE account = $1 AND name = $2`, account, name)
+	return first(found, "approval rule "+name, err)
+}
+
+// ApprovalRules implements store.Reader.
+func (t *Tx) ApprovalRules(ctx context.Context, account string, page store.Page) ([]store.ApprovalRule, error) {
+	return list(ctx, t, scanRule,
+		`SELECT `+ruleColumns+` FROM approval_rules WHERE account = $1 AND name > $2 ORDER BY name LIMIT $3`,
+		account, page.After, limit(page.Size))
+}
+
+// Request implements store.Reader.
+func (t *Tx) Request(ctx context.Context, account, method, requestID string) (string, error) {
+	var resource string
+	err := t.one(ctx, "request", `SELECT resource FROM requests WHERE account = $1 AND method = $2 AND request_id = $3`,
+		[]any{account, method, requestID}, &resource)
+	return resource, err
+}
+
+// SaveRequest implements store.Tx.
+func (t *Tx) SaveRequest(ctx context.Context, account, method, requestID, resource string, at time.Time) error {
+	return t.exec(ctx, "request", `INSERT INTO requests (account, method, request_id, resource, created_at) VALUES ($1, $2, $3, $4, $5)`,
+		account, method, requestID, resource, micros(at))
+}

@@ -1,0 +1,128 @@
+// Package sqlstore is the one SQL core of the store: every statement is written
+// here once, with $1 placeholders, for all engines. It must never know a driver:
+// an engine gives it a Conn and translates its own errors.
+package sqlstore
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+)
+
+// Migrations holds the schema in goose's format, numbered alike for all engines.
+//
+//go:embed migrations/*.sql
+var Migrations embed.FS
+
+// MigrationsDir is the folder of the files in Migrations.
+const MigrationsDir = "migrations"
+
+// Conn runs statements inside one transaction. Errors are the store's sentinels
+// where they have one.
+type Conn interface {
+	// Exec returns how many rows were affected.
+	Exec(ctx context.Context, query string, args ...any) (int64, error)
+	Query(ctx context.Context, query string, args ...any) (Rows, error)
+}
+
+// Rows are the rows of a query.
+type Rows interface {
+	Next() bool
+	Scan(dest ...any) error
+	Err() error
+	Close() error
+}
+
+// Tx implements store.Tx on a Conn.
+type Tx struct{ conn Conn }
+
+// New returns a transaction on the connection; for a store.Reader use it so too.
+func New(conn Conn) *Tx { return &Tx{conn: conn} }
+
+var _ store.Tx = (*Tx)(nil)
+
+// micros is the stored form of a time.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func fromMicros(v int64) time.Time {
+	if v == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(v).UTC()
+}
+
+// document returns the stored form of a value; the values are our own records,
+// which always encode.
+func document(v any) (string, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return "", fmt.Errorf("encode %T: %w", v, err)
+	}
+	return string(data), nil
+}
+
+func decode(text string, into any) error {
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		return fmt.Errorf("decode %T: %w", into, err)
+	}
+	return nil
+}
+
+// one runs a query that gives at most one row; none is store.ErrNotFound, named
+// by what.
+func (t *Tx) one(ctx context.Context, what, query string, args []any, dest ...any) error {
+	found := false
+	err := t.each(ctx, query, args, func(rows Rows) error {
+		found = true
+		return rows.Scan(dest...)
+	})
+	if err == nil && !found {
+		return fmt.Errorf("%s: %w", what, store.ErrNotFound)
+	}
+	return err
+}
+
+// each calls scan for every row of a query.
+func (t *Tx) each(ctx context.Context, query string, args []any, scan func(Rows) error) (err error) {
+	rows, err := t.conn.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// changed runs a statement that must affect a row; otherwise it returns missing,
+// named by what.
+func (t *Tx) changed(ctx context.Context, missing error, what, query string, args ...any) error {
+	n, err := t.conn.Exec(ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	if n == 0 {
+		return fmt.Errorf("%s: %w", what, missing)
+	}
+	return nil
+}
+
+func (t *Tx) exec(ctx context.Context, what, query string, args ...any) error {
+	if _, err := t.conn.Exec(ctx, query, args...); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
