@@ -1,6 +1,11 @@
 package pipeline
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Work says who carries out an action of a type.
 type Work int
@@ -125,4 +130,16 @@ func BuiltinCatalog() *Catalog {
 		})
 	}
 	return NewCatalog(types...)
+}
+
+// String returns the id as category/owner/provider/version.
+func (id TypeID) String() string {
+	return string(id.Category) + "/" + id.Owner + "/" + id.Provider + "/" + id.Version
+}
+
+// IDs returns the ids of all types, sorted by their text.
+func (c *Catalog) IDs() []TypeID {
+	return slices.SortedFunc(maps.Keys(c.types), func(a, b TypeID) int {
+		return strings.Compare(a.String(), b.String())
+	})
 }

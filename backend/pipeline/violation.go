@@ -59,6 +59,9 @@ func ParsePath(text string) (Path, error) {
 	rest := text
 	for rest != "" {
 		end := strings.IndexAny(rest, ".[")
+		if end == 0 {
+			return nil, fmt.Errorf("field path %q: a field name is missing before %q", text, rest)
+		}
 		if end < 0 {
 			return append(path, Step{Field: rest, Index: -1}), nil
 		}
@@ -103,6 +106,9 @@ func ParsePath(text string) (Path, error) {
 			return nil, fmt.Errorf("field path %q: expected a dot before %q", text, rest)
 		}
 		rest = rest[1:]
+		if rest == "" {
+			return nil, fmt.Errorf("field path %q: a field name is missing at the end", text)
+		}
 	}
 	return path, nil
 }

@@ -1,0 +1,72 @@
+package pipelinepb
+
+import (
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+func triggerFromProto(p *headracev1.Trigger) pipeline.Trigger {
+	trigger := pipeline.Trigger{ProviderType: p.GetProviderType()}
+	git := p.GetGitConfiguration()
+	if git == nil {
+		return trigger
+	}
+	trigger.GitConfiguration = &pipeline.GitConfiguration{
+		SourceActionName: git.GetSourceActionName(),
+		Push: convert(git.GetPush(), func(f *headracev1.GitPushFilter) pipeline.GitPushFilter {
+			return pipeline.GitPushFilter{
+				Branches:  globsFromProto(f.GetBranches()),
+				FilePaths: globsFromProto(f.GetFilePaths()),
+				Tags:      globsFromProto(f.GetTags()),
+			}
+		}),
+		PullRequest: convert(git.GetPullRequest(), func(f *headracev1.GitPullRequestFilter) pipeline.GitPullRequestFilter {
+			return pipeline.GitPullRequestFilter{
+				Events:    copyList(f.GetEvents()),
+				Branches:  globsFromProto(f.GetBranches()),
+				FilePaths: globsFromProto(f.GetFilePaths()),
+			}
+		}),
+	}
+	return trigger
+}
+
+func triggerToProto(t pipeline.Trigger) *headracev1.Trigger {
+	trigger := &headracev1.Trigger{ProviderType: t.ProviderType}
+	git := t.GitConfiguration
+	if git == nil {
+		return trigger
+	}
+	trigger.GitConfiguration = &headracev1.GitConfiguration{
+		SourceActionName: git.SourceActionName,
+		Push: convert(git.Push, func(f pipeline.GitPushFilter) *headracev1.GitPushFilter {
+			return &headracev1.GitPushFilter{
+				Branches:  globsToProto(f.Branches),
+				FilePaths: globsToProto(f.FilePaths),
+				Tags:      globsToProto(f.Tags),
+			}
+		}),
+		PullRequest: convert(git.PullRequest, func(f pipeline.GitPullRequestFilter) *headracev1.GitPullRequestFilter {
+			return &headracev1.GitPullRequestFilter{
+				Events:    copyList(f.Events),
+				Branches:  globsToProto(f.Branches),
+				FilePaths: globsToProto(f.FilePaths),
+			}
+		}),
+	}
+	return trigger
+}
+
+func globsFromProto(p *headracev1.GlobFilter) *pipeline.GlobFilter {
+	if p == nil {
+		return nil
+	}
+	return &pipeline.GlobFilter{Includes: copyList(p.GetIncludes()), Excludes: copyList(p.GetExcludes())}
+}
+
+func globsToProto(f *pipeline.GlobFilter) *headracev1.GlobFilter {
+	if f == nil {
+		return nil
+	}
+	return &headracev1.GlobFilter{Includes: copyList(f.Includes), Excludes: copyList(f.Excludes)}
+}

@@ -1,0 +1,42 @@
+package pipeline
+
+// unsupported refuses, by name, what is part of a definition but is not run by
+// this version: leaving it out silently would release something else than what
+// was declared. Whoever makes a part run deletes its lines here, nothing more;
+// its shape is checked already.
+func (c *checker) unsupported() {
+	root := Path(nil)
+	c.notRun(root.Field("role_arn"), c.def.RoleARN != "" && c.def.RoleARN != Unknown, "IAM roles are not used", "remove role_arn")
+	c.notRun(root.Field("pipeline_type"), c.def.PipelineType == "V1", "pipelines of type V1 are not run", "remove pipeline_type or set it to V2")
+	for i := range c.def.ArtifactStores {
+		c.notRun(root.At("artifact_stores", i), !opaqueStore(&c.def.ArtifactStores[i]), "artifact stores of a pipeline's own are not used", "remove artifact_stores")
+	}
+	for i := range c.def.Triggers {
+		c.notRun(root.At("triggers", i), !opaqueTrigger(&c.def.Triggers[i]), "triggers are not run", "remove triggers and start executions by API or command line")
+	}
+	for i := range c.def.Stages {
+		stage := &c.def.Stages[i]
+		path := root.At("stages", i)
+		c.notRun(path.Field("before_entry"), stage.BeforeEntry != nil && !opaqueCondition(stage.BeforeEntry), "stage conditions are not run", "remove before_entry")
+		c.notRun(path.Field("on_success"), stage.OnSuccess != nil && !opaqueCondition(stage.OnSuccess), "stage conditions are not run", "remove on_success")
+		c.notRun(path.Field("on_failure"), stage.OnFailure != nil && !opaqueOnFailure(stage.OnFailure), "automatic retry and rollback are not run", "remove on_failure")
+		for j := range stage.Actions {
+			c.unsupportedAction(path.At("actions", j), &stage.Actions[j])
+		}
+	}
+}
+
+func (c *checker) unsupportedAction(path Path, a *Action) {
+	c.notRun(path.Field("role_arn"), a.RoleARN != "" && a.RoleARN != Unknown, "IAM roles are not used", "remove role_arn")
+	c.notRun(path.Field("region"), a.Region != "" && a.Region != Unknown, "actions in AWS regions are not run", "remove region")
+	for i := range a.EnvironmentVariables {
+		c.notRun(path.At("environment_variables", i).Field("type"), a.EnvironmentVariables[i].Type == typeSecretsManager,
+			"secrets of AWS Secrets Manager are not fetched", "use type PLAINTEXT for what is no secret")
+	}
+}
+
+func (c *checker) notRun(path Path, declared bool, what, remedy string) {
+	if declared {
+		c.refuse(path, "%s by this version of Headrace; %s", what, remedy)
+	}
+}

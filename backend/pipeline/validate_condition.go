@@ -1,0 +1,332 @@
+package pipeline
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/bmatcuk/doublestar/v4"
+)
+
+const (
+	maxRules              = 5
+	maxRuleConfiguration  = 200
+	maxRuleValue          = 10000
+	minRuleTimeoutMinutes = 5
+)
+
+// The results of conditions.
+const (
+	resultFail     = "FAIL"
+	resultRetry    = "RETRY"
+	resultRollback = "ROLLBACK"
+	resultSkip     = "SKIP"
+)
+
+// The providers of rules.
+const (
+	ruleAlarm            = "CloudWatchAlarm"
+	ruleCodeBuild        = "CodeBuild"
+	ruleCommands         = "Commands"
+	ruleDeploymentWindow = "DeploymentWindow"
+	ruleLambdaInvoke     = "LambdaInvoke"
+	ruleVariableCheck    = "VariableCheck"
+)
+
+func ruleProviders() []string {
+	return []string{ruleAlarm, ruleCodeBuild, ruleCommands, ruleDeploymentWindow, ruleLambdaInvoke, ruleVariableCheck}
+}
+
+func ruleConfiguration(provider string) []ConfigurationKey {
+	switch provider {
+	case ruleAlarm:
+		return []ConfigurationKey{{Name: "AlarmName", Required: true}, {Name: "AlarmStates"}, {Name: "WaitTime"}}
+	case ruleCodeBuild:
+		return []ConfigurationKey{
+			{Name: "ProjectName", Required: true}, {Name: "PrimarySource"}, {Name: "BatchEnabled"},
+			{Name: "CombineArtifacts"}, {Name: "EnvironmentVariables"},
+		}
+	case ruleDeploymentWindow:
+		return []ConfigurationKey{{Name: "Cron", Required: true}, {Name: "TimeZone"}}
+	case ruleLambdaInvoke:
+		return []ConfigurationKey{{Name: "FunctionName", Required: true}, {Name: "UserParameters"}}
+	case ruleVariableCheck:
+		return []ConfigurationKey{
+			{Name: "Variable", Required: true}, {Name: "Value", Required: true}, {Name: "Operator", Required: true},
+		}
+	}
+	return nil
+}
+
+// conditions checks the conditions of one stage.
+func (c *checker) conditions(path Path, stage *Stage) {
+	if stage.BeforeEntry != nil {
+		c.condition(path.Field("before_entry"), stage.BeforeEntry, resultFail, resultSkip)
+	}
+	if stage.OnSuccess != nil {
+		c.condition(path.Field("on_success"), stage.OnSuccess, resultRollback, resultFail)
+	}
+	if stage.OnFailure != nil {
+		c.onFailure(path.Field("on_failure"), stage.OnFailure)
+	}
+}
+
+func (c *checker) onFailure(path Path, f *OnFailure) {
+	if f.Result == "" && f.Condition == nil {
+		c.refuse(path, "on_failure says nothing; give it a result (%s or %s) or a condition", resultRollback, resultRetry)
+	}
+	if f.Result != "" {
+		c.oneOf(path.Field("result"), "result of on_failure", f.Result, resultRollback, resultRetry)
+		c.rollback(path.Field("result"), f.Result)
+	}
+	if f.RetryMode != "" {
+		c.oneOf(path.Field("retry_mode"), "retry mode", f.RetryMode, "ALL_ACTIONS", "FAILED_ACTIONS")
+	}
+	if f.RetryMode != "" && f.Result != resultRetry && !anyUnknown(f.RetryMode, f.Result) {
+		c.refuse(path.Field("retry_mode"), "retry_mode goes with the result %s only; remove it or change the result", resultRetry)
+	}
+	if f.Condition != nil {
+		c.condition(path.Field("condition"), f.Condition, resultRollback)
+	}
+}
+
+// rollback refuses rolling back where executions do not wait for each other, so
+// that there is no state to go back to.
+func (c *checker) rollback(path Path, result string) {
+	if result == resultRollback && c.def.ExecutionMode == Parallel {
+		c.refuse(path, "a pipeline in mode %s cannot roll back; choose another result or execution_mode", Parallel)
+	}
+}
+
+func (c *checker) condition(path Path, condition *Condition, results ...string) {
+	if opaqueCondition(condition) {
+		return
+	}
+	c.oneOf(path.Field("result"), "result of the condition", condition.Result, results...)
+	c.rollback(path.Field("result"), condition.Result)
+	known, complete := countKnown(condition.Rules, opaqueRule)
+	c.count(path.Field("rules"), "rules", known, complete, 1, maxRules)
+	unique := c.unique("rule %q occurs more than once; rule names are unique in a condition")
+	for i := range condition.Rules {
+		rule := &condition.Rules[i]
+		if opaqueRule(rule) {
+			continue
+		}
+		path := path.At("rules", i)
+		unique(path.Field("name"), rule.Name)
+		c.rule(path, rule)
+		if condition.Result == resultSkip && !slices.Contains([]string{ruleLambdaInvoke, ruleVariableCheck, Unknown}, rule.Provider) {
+			c.refuse(path.Field("provider"), "the result %s goes with rules of %s and %s only; use one of them or another result",
+				resultSkip, ruleLambdaInvoke, ruleVariableCheck)
+		}
+	}
+}
+
+func (c *checker) rule(path Path, rule *Rule) {
+	c.name(path.Field("name"), "rule name", rule.Name)
+	c.oneOf(path.Field("provider"), "rule provider", rule.Provider, ruleProviders()...)
+	if rule.Version != "" {
+		c.oneOf(path.Field("version"), "rule version", rule.Version, "1")
+	}
+	c.ruleConfiguration(path, rule)
+	c.commands(path, rule.Commands)
+	known, complete := knownStrings(rule.Commands)
+	switch {
+	case rule.Provider == ruleCommands && complete && known == 0:
+		c.refuse(path.Field("commands"), "a %s rule needs commands; give it 1 to %d shell lines", ruleCommands, maxCommands)
+	case rule.Provider != ruleCommands && rule.Provider != Unknown && known > 0:
+		c.refuse(path.Field("commands"), "only a %s rule takes commands; remove them or change the provider", ruleCommands)
+	}
+	c.inputs(path, rule.InputArtifacts)
+	c.roleARN(path.Field("role_arn"), rule.RoleARN)
+	c.region(path.Field("region"), rule.Region)
+	minutes := rule.TimeoutInMinutes
+	if minutes != 0 && minutes != UnknownInt && (minutes < minRuleTimeoutMinutes || minutes > maxTimeoutMinutes) {
+		c.refuse(path.Field("timeout_in_minutes"), "timeout_in_minutes is %d; use %d to %d, or leave it out",
+			minutes, minRuleTimeoutMinutes, maxTimeoutMinutes)
+	}
+}
+
+func (c *checker) ruleConfiguration(path Path, rule *Rule) {
+	partial := mapIsPartial(rule.Configuration)
+	keys := slices.Sorted(maps.Keys(rule.Configuration))
+	count := len(keys)
+	if partial {
+		count--
+	}
+	c.count(path.Field("configuration"), "configuration keys", count, !partial, 0, maxRuleConfiguration)
+	known := ruleConfiguration(rule.Provider)
+	var names []string
+	for _, key := range known {
+		names = append(names, key.Name)
+		if _, given := rule.Configuration[key.Name]; key.Required && !given && !partial {
+			c.refuse(path.Entry("configuration", key.Name), "a %s rule needs the configuration key %q; give it a value", rule.Provider, key.Name)
+		}
+	}
+	checkNames := slices.Contains(ruleProviders(), rule.Provider)
+	for _, key := range keys {
+		if key == Unknown {
+			continue
+		}
+		path := path.Entry("configuration", key)
+		c.check(path, checkText("the configuration key", key, 1, maxConfigurationKey))
+		if checkNames && !slices.Contains(names, key) {
+			c.refuse(path, "a %s rule has no configuration key %q%s; remove it", rule.Provider, key, didYouMean(key, names))
+		}
+		value := rule.Configuration[key]
+		if value == Unknown {
+			continue
+		}
+		c.check(path, checkText("the value", value, 1, maxRuleValue))
+		if rule.Provider == ruleVariableCheck && key == "Operator" {
+			c.oneOf(path, "operator", value, "EQ", "NE", "CONTAINS", "MATCHES")
+		}
+	}
+}
+
+// conditionFlow checks that rules use only what is there when they are checked:
+// before the stage what earlier stages left, after its success what it left too.
+func (c *checker) conditionFlow(f *flow) {
+	for i := range c.def.Stages {
+		stage := &c.def.Stages[i]
+		path := Path(nil).At("stages", i)
+		entry := site{stage: i, stageName: stage.Name}
+		success := site{stage: i, order: maxRunOrder + 1, stageName: stage.Name}
+		c.ruleFlow(f, entry, path.Field("before_entry"), stage.BeforeEntry)
+		c.ruleFlow(f, success, path.Field("on_success"), stage.OnSuccess)
+		if stage.OnFailure != nil {
+			// No action of a failed stage is sure to have ended well.
+			c.ruleFlow(f, entry, path.Field("on_failure").Field("condition"), stage.OnFailure.Condition)
+		}
+	}
+}
+
+func (c *checker) ruleFlow(f *flow, user site, path Path, condition *Condition) {
+	if condition == nil {
+		return
+	}
+	for i := range condition.Rules {
+		rule := &condition.Rules[i]
+		path := path.At("rules", i)
+		for j, name := range rule.InputArtifacts {
+			c.artifactUse(f, user, path.At("input_artifacts", j), name)
+		}
+		for _, key := range slices.Sorted(maps.Keys(rule.Configuration)) {
+			c.references(f, user, path.Entry("configuration", key), rule.Configuration[key])
+		}
+	}
+}
+
+const (
+	maxTriggers       = 50
+	maxTriggerBytes   = 200 * 1024
+	maxTriggerFilters = 3
+	maxTriggerEvents  = 3
+	maxGlobs          = 8
+	maxGlob           = 255
+	triggerProvider   = "CodeStarSourceConnection"
+)
+
+// triggers checks the shape of the triggers.
+func (c *checker) triggers() {
+	triggers := c.def.Triggers
+	known, complete := countKnown(triggers, opaqueTrigger)
+	c.count(Path(nil).Field("triggers"), "triggers", known, complete, 0, maxTriggers)
+	unique := c.unique("source action %q has more than one trigger; put all filters into one")
+	size := 0
+	for i := range triggers {
+		if opaqueTrigger(&triggers[i]) {
+			continue
+		}
+		path := Path(nil).At("triggers", i)
+		c.oneOf(path.Field("provider_type"), "trigger provider", triggers[i].ProviderType, triggerProvider)
+		git := triggers[i].GitConfiguration
+		if git == nil {
+			c.refuse(path.Field("git_configuration"), "git_configuration is missing; name the source action in it")
+			continue
+		}
+		path = path.Field("git_configuration")
+		c.triggerSource(path.Field("source_action_name"), git.SourceActionName)
+		unique(path.Field("source_action_name"), git.SourceActionName)
+		c.count(path.Field("push"), "push filters", len(git.Push), true, 0, maxTriggerFilters)
+		for j, filter := range git.Push {
+			path := path.At("push", j)
+			size += c.globs(path.Field("branches"), filter.Branches)
+			size += c.globs(path.Field("file_paths"), filter.FilePaths)
+			size += c.globs(path.Field("tags"), filter.Tags)
+		}
+		c.count(path.Field("pull_request"), "pull request filters", len(git.PullRequest), true, 0, maxTriggerFilters)
+		for j, filter := range git.PullRequest {
+			path := path.At("pull_request", j)
+			c.events(path, filter.Events)
+			size += c.globs(path.Field("branches"), filter.Branches)
+			size += c.globs(path.Field("file_paths"), filter.FilePaths)
+		}
+	}
+	if size > maxTriggerBytes {
+		c.refuse(Path(nil).Field("triggers"), "the patterns of all triggers have %d bytes; at most %d allowed", size, maxTriggerBytes)
+	}
+}
+
+func (c *checker) triggerSource(path Path, name string) {
+	if name == "" {
+		c.refuse(path, "source_action_name is missing; name an action of the first stage")
+		return
+	}
+	if name == Unknown {
+		return
+	}
+	var names []string
+	for i := range c.def.Stages {
+		stage := &c.def.Stages[i]
+		if opaqueStage(stage) {
+			return
+		}
+		for j := range stage.Actions {
+			action := &stage.Actions[j]
+			if action.Name == Unknown || action.Category == Unknown {
+				return
+			}
+			if action.Category == CategorySource {
+				names = append(names, action.Name)
+			}
+		}
+	}
+	if !slices.Contains(names, name) {
+		c.refuse(path, "there is no source action %q%s", name, didYouMean(name, names))
+	}
+}
+
+func (c *checker) events(path Path, events []string) {
+	known, complete := knownStrings(events)
+	c.count(path.Field("events"), "events", known, complete, 0, maxTriggerEvents)
+	unique := c.unique("event %q is listed more than once; remove one")
+	for i, event := range events {
+		c.oneOf(path.At("events", i), "pull request event", event, "OPEN", "UPDATED", "CLOSED")
+		unique(path.At("events", i), event)
+	}
+}
+
+// globs checks a filter and returns the size of its patterns in bytes.
+func (c *checker) globs(path Path, filter *GlobFilter) int {
+	if filter == nil {
+		return 0
+	}
+	size := 0
+	list := func(field string, patterns []string) {
+		known, complete := knownStrings(patterns)
+		c.count(path.Field(field), "patterns", known, complete, 0, maxGlobs)
+		for i, pattern := range patterns {
+			if pattern == Unknown {
+				continue
+			}
+			size += len(pattern)
+			c.check(path.At(field, i), checkText("the pattern", pattern, 1, maxGlob))
+			if !doublestar.ValidatePattern(pattern) {
+				c.refuse(path.At(field, i), "%q is not a valid pattern; check its brackets and braces", pattern)
+			}
+		}
+	}
+	list("includes", filter.Includes)
+	list("excludes", filter.Excludes)
+	return size
+}

@@ -1,0 +1,118 @@
+package pipeline
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/agext/levenshtein"
+)
+
+// What names may have besides letters and digits.
+const (
+	accountExtra   = "._-"
+	nameExtra      = ".@_-"
+	artifactExtra  = "_-"
+	namespaceExtra = "@_-"
+)
+
+const (
+	maxName            = 100
+	maxVariableName    = 128
+	maxProviderName    = 35
+	maxTypeVersionName = 9
+)
+
+// checkWord checks a name of 1 to limit letters, digits and extra characters.
+func checkWord(what, value, extra string, limit int) error {
+	allowed := fmt.Sprintf("use 1 to %d of A-Z a-z 0-9 %s", limit, strings.Join(strings.Split(extra, ""), " "))
+	if value == "" {
+		return fmt.Errorf("%s is missing; %s", what, allowed)
+	}
+	for _, r := range value {
+		if !isLetterOrDigit(r) && !strings.ContainsRune(extra, r) {
+			return fmt.Errorf("%s %q has %q in it; %s", what, value, r, allowed)
+		}
+	}
+	if len(value) > limit {
+		return fmt.Errorf("%s is %d characters long; %s", what, len(value), allowed)
+	}
+	return nil
+}
+
+// checkName checks a name that is a segment of a resource name.
+func checkName(what, value, extra string) error {
+	if err := checkWord(what, value, extra, maxName); err != nil {
+		return err
+	}
+	if value == "." || value == ".." {
+		return fmt.Errorf("%s %q has a meaning of its own in paths and URLs; choose another", what, value)
+	}
+	return nil
+}
+
+// checkShellName checks the name of an environment variable.
+func checkShellName(what, value string) error {
+	if value == "" {
+		return fmt.Errorf("%s is missing", what)
+	}
+	for i, r := range value {
+		if r != '_' && !isLetterOrDigit(r) || i == 0 && r >= '0' && r <= '9' {
+			return fmt.Errorf("%s %q is no name that a shell knows; use letters, digits and _, not starting with a digit", what, value)
+		}
+	}
+	if len(value) > maxVariableName {
+		return fmt.Errorf("%s is %d characters long; use at most %d", what, len(value), maxVariableName)
+	}
+	return nil
+}
+
+// checkText checks the length of a text in characters and that it can be handed
+// to a process.
+func checkText(what, value string, least, most int) error {
+	if value == "" && least > 0 {
+		return fmt.Errorf("%s is empty; give it a value or leave it out", what)
+	}
+	if n := utf8.RuneCountInString(value); n > most {
+		return fmt.Errorf("%s is %d characters long; use at most %d", what, n, most)
+	}
+	if strings.ContainsRune(value, 0) {
+		return fmt.Errorf("%s holds a NUL character; remove it", what)
+	}
+	return nil
+}
+
+func isLetterOrDigit(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+}
+
+// didYouMean returns a question to append to a message, or nothing where no
+// candidate comes near the word.
+func didYouMean(word string, candidates []string) string {
+	lower := strings.ToLower(word)
+	best, distance := "", len(word)/3+1
+	for _, candidate := range slices.Sorted(slices.Values(candidates)) {
+		if candidate == Unknown || candidate == word {
+			continue
+		}
+		if d := levenshtein.Distance(lower, strings.ToLower(candidate), nil); d < distance {
+			best, distance = candidate, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// oneOf checks a value against a closed list of words.
+func oneOf(what, value string, words ...string) error {
+	if slices.Contains(words, value) {
+		return nil
+	}
+	if value == "" {
+		return fmt.Errorf("%s is missing; use one of %s", what, strings.Join(words, ", "))
+	}
+	return fmt.Errorf("%s %q is not known; use one of %s%s", what, value, strings.Join(words, ", "), didYouMean(value, words))
+}
