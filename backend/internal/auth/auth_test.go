@@ -1,0 +1,57 @@
+package auth_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+)
+
+func TestRolesGrantNoMoreThanTheySay(t *testing.T) {
+	t.Parallel()
+	all := []auth.Permission{auth.Read, auth.Deploy, auth.Approve, auth.Administer}
+	tests := map[auth.Role][]auth.Permission{
+		auth.Admin:      all,
+		auth.Deployer:   {auth.Read, auth.Deploy},
+		auth.Approver:   {auth.Read, auth.Approve},
+		auth.Viewer:     {auth.Read},
+		auth.Runner:     nil,
+		"":              nil,
+		"administrator": nil,
+	}
+	for role, granted := range tests {
+		t.Run(string(role), func(t *testing.T) {
+			t.Parallel()
+			who := auth.Identity{Bindings: []auth.Binding{{Account: "dev", Role: role}}}
+			for _, permission := range all {
+				want := false
+				for _, g := range granted {
+					want = want || g == permission
+				}
+				require.Equal(t, want, who.May(permission, "dev"), "%s in dev", permission)
+				require.False(t, who.May(permission, "prod"), "%s in another account", permission)
+				require.False(t, who.May(permission, auth.Every), "%s everywhere", permission)
+			}
+		})
+	}
+}
+
+func TestBindingToEveryAccountHoldsInEach(t *testing.T) {
+	t.Parallel()
+	who := auth.Identity{Bindings: []auth.Binding{{Account: auth.Every, Role: auth.Viewer}, {Account: "dev", Role: auth.Deployer}}}
+	require.True(t, who.May(auth.Read, "prod"))
+	require.False(t, who.May(auth.Deploy, "prod"))
+	require.Equal(t, []auth.Role{auth.Viewer, auth.Deployer}, who.RolesIn("dev"))
+	require.Equal(t, []auth.Role{auth.Viewer}, who.RolesIn("prod"))
+	require.Equal(t, []auth.Role{auth.Deployer, auth.Admin}, auth.RolesWith(auth.Deploy))
+}
+
+func TestSecretsDifferAndHideInTheirHash(t *testing.T) {
+	t.Parallel()
+	first, second := auth.NewSecret(), auth.NewSecret()
+	require.NotEqual(t, first, second)
+	require.Regexp(t, `^hr_[A-Za-z0-9_-]{43}$`, first)
+	require.Equal(t, auth.Hash(first), auth.Hash(first))
+	require.NotContains(t, auth.Hash(first), first[3:])
+}

@@ -1,0 +1,153 @@
+// Package config is the configuration of headraced: one struct, filled from
+// flags, the environment, an optional HCL file and defaults, in that order of
+// precedence. It must never open, create or connect to anything but the file.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// Config is everything that can be set about a server.
+type Config struct {
+	// DataDir holds the database, artifacts, logs and the first token.
+	DataDir string
+	// GRPCListen and HTTPListen are host:port; port 0 takes a free one.
+	GRPCListen string
+	HTTPListen string
+	// TLSCertFile and TLSKeyFile, both or none, are PEM files.
+	TLSCertFile string
+	TLSKeyFile  string
+	// TLSClientCAFile makes gRPC clients show a certificate of these authorities.
+	TLSClientCAFile string
+	// AllowInsecureListen allows to listen beyond this machine without TLS.
+	AllowInsecureListen bool
+	// LogLevel is trace, debug, info, warn or error; LogFormat text or json.
+	LogLevel  string
+	LogFormat string
+	// RunnerSlots is how many attempts the built-in runner runs at once; 0 leaves
+	// all work to other runners.
+	RunnerSlots int
+	// Lease is how long a silent runner keeps its attempts.
+	Lease time.Duration
+	// ShutdownGrace is how long running attempts may go on after a SIGTERM.
+	ShutdownGrace time.Duration
+	// Isolation is auto, none or bubblewrap.
+	Isolation string
+}
+
+// Default returns the configuration of a server that was told nothing.
+func Default() Config {
+	return Config{
+		DataDir:       "headrace-data",
+		GRPCListen:    "127.0.0.1:7480",
+		HTTPListen:    "127.0.0.1:7481",
+		LogLevel:      "info",
+		LogFormat:     "text",
+		RunnerSlots:   max(4, 2*runtime.NumCPU()),
+		Lease:         30 * time.Second,
+		ShutdownGrace: 30 * time.Second,
+		Isolation:     "auto",
+	}
+}
+
+// The least lease: a runner renews every third of it, and a shorter one would
+// be lost to any pause of the machine.
+const minLease = time.Second
+
+// register adds a flag for every setting, with the values of c as defaults.
+func (c *Config) register(flags *pflag.FlagSet) {
+	flags.StringVar(&c.DataDir, "data-dir", c.DataDir,
+		"directory of the database, artifacts, logs and the first token; made where it is missing")
+	flags.StringVar(&c.GRPCListen, "grpc-listen", c.GRPCListen,
+		"address that Terraform, the command line and runners connect to; port 0 takes a free one")
+	flags.StringVar(&c.HTTPListen, "http-listen", c.HTTPListen,
+		"address of /healthz, /readyz and /metrics; port 0 takes a free one")
+	flags.StringVar(&c.TLSCertFile, "tls-cert-file", c.TLSCertFile,
+		"PEM certificate of both addresses; needs tls-key-file")
+	flags.StringVar(&c.TLSKeyFile, "tls-key-file", c.TLSKeyFile,
+		"PEM key of the certificate")
+	flags.StringVar(&c.TLSClientCAFile, "tls-client-ca-file", c.TLSClientCAFile,
+		"PEM certificates of the authorities that gRPC clients must have a certificate of")
+	flags.BoolVar(&c.AllowInsecureListen, "allow-insecure-listen", c.AllowInsecureListen,
+		"listen beyond this machine without TLS: whoever sees the traffic can read the tokens")
+	flags.StringVar(&c.LogLevel, "log-level", c.LogLevel,
+		"least level that is logged: "+list(logLevels()))
+	flags.StringVar(&c.LogFormat, "log-format", c.LogFormat,
+		"form of the log on standard error: "+list(logFormats()))
+	flags.IntVar(&c.RunnerSlots, "runner-slots", c.RunnerSlots,
+		"actions that the built-in runner runs at once (twice the CPUs, at least 4, when not set); 0 turns it off")
+	flags.DurationVar(&c.Lease, "lease", c.Lease,
+		"time after which the actions of a silent runner count as lost")
+	flags.DurationVar(&c.ShutdownGrace, "shutdown-grace", c.ShutdownGrace,
+		"time that running actions get to finish after SIGTERM")
+	flags.StringVar(&c.Isolation, "isolation", c.Isolation,
+		"how commands are kept from this machine: "+list(isolations())+"; auto takes the best there is")
+}
+
+// Validate returns everything that is wrong with the configuration at once.
+func (c *Config) Validate() error {
+	var errs []error
+	refuse := func(setting, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", setting, fmt.Sprintf(format, args...)))
+	}
+	word := func(setting, value string, words []string) {
+		if !slices.Contains(words, value) {
+			refuse(setting, "%q is not known; use %s", value, list(words))
+		}
+	}
+	if c.DataDir == "" {
+		refuse("data-dir", "name a directory")
+	}
+	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
+		refuse("tls-cert-file", "certificate and tls-key-file belong together; set both or none")
+	}
+	if c.TLSClientCAFile != "" && c.TLSCertFile == "" {
+		refuse("tls-client-ca-file", "client certificates need TLS; set tls-cert-file and tls-key-file too")
+	}
+	for _, address := range []struct{ setting, value string }{{"grpc-listen", c.GRPCListen}, {"http-listen", c.HTTPListen}} {
+		host, _, err := net.SplitHostPort(address.value)
+		if err != nil {
+			refuse(address.setting, "%q is not host:port, for instance 127.0.0.1:7480", address.value)
+			continue
+		}
+		if c.TLSCertFile == "" && !c.AllowInsecureListen && !loopback(host) {
+			refuse(address.setting, "%s can be reached from other machines and there is no TLS, so that tokens could be read on the way; "+
+				"set tls-cert-file and tls-key-file, listen on 127.0.0.1, or say allow-insecure-listen where something else protects it",
+				address.value)
+		}
+	}
+	word("log-level", c.LogLevel, logLevels())
+	word("log-format", c.LogFormat, logFormats())
+	word("isolation", c.Isolation, isolations())
+	if c.RunnerSlots < 0 || c.RunnerSlots > 10000 {
+		refuse("runner-slots", "%d is out of range; use 0 to 10000", c.RunnerSlots)
+	}
+	if c.Lease < minLease {
+		refuse("lease", "%s is too short; use at least %s", c.Lease, minLease)
+	}
+	if c.ShutdownGrace < 0 {
+		refuse("shutdown-grace", "%s is negative; use 0s to end actions at once", c.ShutdownGrace)
+	}
+	return errors.Join(errs...)
+}
+
+// loopback tells whether the host cannot be reached from other machines. A name
+// other than localhost may resolve to anything.
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func logLevels() []string  { return []string{"trace", "debug", "info", "warn", "error"} }
+func logFormats() []string { return []string{"text", "json"} }
+func isolations() []string { return []string{"auto", "none", "bubblewrap"} }

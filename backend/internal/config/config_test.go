@@ -1,0 +1,167 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/config"
+)
+
+// load reads a configuration from arguments, variables and the text of a file.
+func load(t *testing.T, args []string, env map[string]string, file string) (config.Config, string, error) {
+	t.Helper()
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	loader := config.NewLoader(flags)
+	path := filepath.Join(t.TempDir(), "headraced.hcl")
+	if file != "" {
+		require.NoError(t, os.WriteFile(path, []byte(file), 0o600))
+		args = append(args, "--config", path)
+	}
+	require.NoError(t, flags.Parse(args))
+	cfg, err := loader.Load(func(name string) string { return env[name] })
+	return cfg, path, err
+}
+
+func TestNothingSaidGivesDefaults(t *testing.T) {
+	t.Parallel()
+	cfg, _, err := load(t, nil, nil, "")
+	require.NoError(t, err)
+	require.Equal(t, config.Default(), cfg)
+	require.Equal(t, "127.0.0.1:7480", cfg.GRPCListen)
+	require.Equal(t, "127.0.0.1:7481", cfg.HTTPListen)
+}
+
+func TestFlagWinsOverEnvironmentOverFileOverDefault(t *testing.T) {
+	t.Parallel()
+	file := `
+lease          = "10s"
+shutdown_grace = "11s"
+log_level      = "debug"
+`
+	env := map[string]string{"HEADRACE_LEASE": "20s", "HEADRACE_SHUTDOWN_GRACE": "21s", "HEADRACE_ISOLATION": ""}
+	cfg, _, err := load(t, []string{"--lease=30s"}, env, file)
+	require.NoError(t, err)
+	require.Equal(t, 30*time.Second, cfg.Lease, "flag")
+	require.Equal(t, 21*time.Second, cfg.ShutdownGrace, "environment")
+	require.Equal(t, "debug", cfg.LogLevel, "file")
+	require.Equal(t, "auto", cfg.Isolation, "default; an empty variable is none")
+}
+
+func TestFileCanBeNamedByTheEnvironment(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "x.hcl")
+	require.NoError(t, os.WriteFile(path, []byte(`runner_slots = 3`), 0o600))
+	cfg, _, err := load(t, nil, map[string]string{"HEADRACE_CONFIG": path}, "")
+	require.NoError(t, err)
+	require.Equal(t, 3, cfg.RunnerSlots)
+}
+
+// Every setting works as a flag, a variable and a key, and is described. The
+// samples differ from the defaults, so that a setting that is not read shows.
+func TestEverySettingHasFlagVariableKeyAndDescription(t *testing.T) {
+	t.Parallel()
+	samples := map[string]string{
+		"data-dir": "elsewhere", "grpc-listen": "127.0.0.1:1", "http-listen": "127.0.0.1:2",
+		"tls-cert-file": "cert.pem", "tls-key-file": "key.pem", "tls-client-ca-file": "ca.pem",
+		"allow-insecure-listen": "true", "log-level": "warn", "log-format": "json", "runner-slots": "7",
+		"lease": "1m0s", "shutdown-grace": "1s", "isolation": "none",
+	}
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	help := config.NewLoader(flags).Help()
+	var args []string
+	env := make(map[string]string)
+	var file strings.Builder
+	flags.VisitAll(func(flag *pflag.Flag) {
+		require.NotEmpty(t, flag.Usage, flag.Name)
+		require.Contains(t, help, "--"+flag.Name)
+		require.Contains(t, help, config.Env(flag.Name))
+		if flag.DefValue != "" {
+			require.Contains(t, help, "default "+flag.DefValue)
+		}
+		if flag.Name == "config" {
+			return
+		}
+		sample, ok := samples[flag.Name]
+		require.True(t, ok, "add a sample for %s", flag.Name)
+		require.NotEqual(t, flag.DefValue, sample)
+		args = append(args, "--"+flag.Name+"="+sample)
+		env[config.Env(flag.Name)] = sample
+		file.WriteString(config.Key(flag.Name) + " = \"" + sample + "\"\n")
+	})
+	fromFlags, _, err := load(t, args, nil, "")
+	require.NoError(t, err)
+	fromEnv, _, err := load(t, nil, env, "")
+	require.NoError(t, err)
+	fromFile, _, err := load(t, nil, nil, file.String())
+	require.NoError(t, err)
+	require.Equal(t, fromFlags, fromEnv)
+	require.Equal(t, fromFlags, fromFile)
+	require.Equal(t, config.Config{
+		DataDir: "elsewhere", GRPCListen: "127.0.0.1:1", HTTPListen: "127.0.0.1:2",
+		TLSCertFile: "cert.pem", TLSKeyFile: "key.pem", TLSClientCAFile: "ca.pem", AllowInsecureListen: true,
+		LogLevel: "warn", LogFormat: "json", RunnerSlots: 7, Lease: time.Minute, ShutdownGrace: time.Second, Isolation: "none",
+	}, fromFlags)
+}
+
+func TestMistakesAreNamedWhereTheyAre(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		args []string
+		env  map[string]string
+		file string
+		want []string
+	}{
+		"unknown key": {file: "lease = \"5s\"\nlaese = \"5s\"\n", want: []string{"headraced.hcl:2", `"laese"`}},
+		"not HCL":     {file: "lease = = 1\n", want: []string{"headraced.hcl:1"}},
+		"a list":      {file: "lease = [1]\n", want: []string{"headraced.hcl:1", "lease takes"}},
+		"a reference": {file: "\nlease = var.x\n", want: []string{"headraced.hcl:2"}},
+		"no unit":     {file: "lease = 5\n", want: []string{"headraced.hcl:1", `"5" is no value for lease`}},
+		"bad variable": {
+			env:  map[string]string{"HEADRACE_RUNNER_SLOTS": "many"},
+			want: []string{`HEADRACE_RUNNER_SLOTS: "many" is no value for runner-slots`},
+		},
+		"several at once": {
+			args: []string{"--log-level=loud", "--isolation=jail", "--lease=1ms", "--runner-slots=-1", "--data-dir=", "--shutdown-grace=-1s"},
+			want: []string{"log-level", "isolation", "lease", "runner-slots", "data-dir", "shutdown-grace"},
+		},
+		"half of TLS":            {args: []string{"--tls-cert-file=x"}, want: []string{"tls-key-file"}},
+		"client CA, no TLS":      {args: []string{"--tls-client-ca-file=x"}, want: []string{"client certificates need TLS"}},
+		"no port":                {args: []string{"--http-listen=127.0.0.1"}, want: []string{"http-listen", "host:port"}},
+		"gRPC beyond, no TLS":    {args: []string{"--grpc-listen=0.0.0.0:1"}, want: []string{"grpc-listen", "allow-insecure-listen"}},
+		"HTTP beyond, no TLS":    {args: []string{"--http-listen=10.0.0.1:1"}, want: []string{"http-listen", "allow-insecure-listen"}},
+		"all addresses, no TLS":  {args: []string{"--http-listen=:1"}, want: []string{"http-listen"}},
+		"all IPv6, no TLS":       {args: []string{"--grpc-listen=[::]:1"}, want: []string{"grpc-listen"}},
+		"name of a host, no TLS": {args: []string{"--grpc-listen=ci.example.com:1"}, want: []string{"grpc-listen"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := load(t, test.args, test.env, test.file)
+			require.Error(t, err)
+			for _, want := range test.want {
+				require.ErrorContains(t, err, want)
+			}
+		})
+	}
+}
+
+func TestListeningBeyondThisMachineTakesTLSOrPlainWords(t *testing.T) {
+	t.Parallel()
+	for name, args := range map[string][]string{
+		"TLS":         {"--grpc-listen=0.0.0.0:1", "--http-listen=0.0.0.0:2", "--tls-cert-file=c", "--tls-key-file=k"},
+		"plain words": {"--grpc-listen=0.0.0.0:1", "--http-listen=0.0.0.0:2", "--allow-insecure-listen"},
+		"IPv6 itself": {"--grpc-listen=[::1]:1", "--http-listen=localhost:2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := load(t, args, nil, "")
+			require.NoError(t, err)
+		})
+	}
+}
