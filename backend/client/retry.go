@@ -13,7 +13,8 @@ import (
 
 // retried returns the methods that may be sent again when a server went away:
 // those that only read, and those whose request_id makes the second one return
-// the answer of the first.
+// the answer of the first. Streams are not among them: whoever reads one knows
+// how far it came and goes on from there.
 func retried() []string {
 	return []string{
 		headracev1.AccountService_ListAccounts_FullMethodName,
@@ -25,8 +26,6 @@ func retried() []string {
 		headracev1.ExecutionService_GetExecution_FullMethodName,
 		headracev1.ExecutionService_ListExecutions_FullMethodName,
 		headracev1.ExecutionService_StartExecution_FullMethodName,
-		headracev1.ExecutionService_TailLog_FullMethodName,
-		headracev1.ExecutionService_WatchExecution_FullMethodName,
 		headracev1.PipelineService_CreateAction_FullMethodName,
 		headracev1.PipelineService_CreatePipeline_FullMethodName,
 		headracev1.PipelineService_CreateStage_FullMethodName,

@@ -1,0 +1,39 @@
+// Command headrace is the operator's command line.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/cli"
+)
+
+// version is set when the program is linked.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second signal ends the program at once.
+	context.AfterFunc(ctx, stop)
+	os.Exit(cli.Run(ctx, cli.Process{
+		Args:     os.Args[1:],
+		Stdout:   os.Stdout,
+		Stderr:   os.Stderr,
+		Getenv:   os.Getenv,
+		Terminal: terminal,
+		Version:  version,
+	}))
+}
+
+// terminal returns the size of the terminal that standard output is.
+func terminal() (width, height int, ok bool) {
+	if !term.IsTerminal(int(os.Stdout.Fd())) || os.Getenv("TERM") == "dumb" {
+		return 0, 0, false
+	}
+	width, height, err := term.GetSize(int(os.Stdout.Fd()))
+	return width, height, err == nil
+}

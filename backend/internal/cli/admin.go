@@ -1,0 +1,252 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/headrace/terraform-provider-headrace/backend/client"
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+)
+
+func (a *app) serverInfoCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "server-info",
+		Short: "Show what the server is and can; needs no token",
+		Args:  cobra.NoArgs,
+		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
+			info, err := c.Server.GetServerInfo(ctx, &headracev1.GetServerInfoRequest{})
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return a.out.document(info)
+			}
+			a.out.fields("Endpoint", c.Endpoint, "Version", info.GetVersion(), "Store", info.GetStore(),
+				"Isolation", info.GetIsolation(), "Capabilities", strings.Join(info.GetCapabilities(), ", "))
+			return nil
+		}),
+	}
+}
+
+func (a *app) whoamiCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "whoami",
+		Short: "Show whom the token stands for and what it may do",
+		Args:  cobra.NoArgs,
+		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
+			me, err := c.Server.WhoAmI(ctx, &headracev1.WhoAmIRequest{})
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return a.out.document(me)
+			}
+			a.out.fields("Principal", me.GetPrincipal(), "Groups", strings.Join(me.GetGroups(), ", "),
+				"Roles", bindingsText(me.GetBindings()))
+			return nil
+		}),
+	}
+}
+
+func (a *app) accountCommand() *cobra.Command {
+	return group("account", "Keep accounts", &cobra.Command{
+		Use:   "create ACCOUNT",
+		Short: "Create an account",
+		Args:  cobra.ExactArgs(1),
+		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
+			response, err := c.Accounts.CreateAccount(ctx, &headracev1.CreateAccountRequest{
+				Account: &headracev1.Account{Name: client.AccountName(args[0])},
+			})
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return a.out.document(response)
+			}
+			a.out.linef("created account %s", client.Segment(response.GetAccount().GetName(), "accounts"))
+			return nil
+		}),
+	}, &cobra.Command{
+		Use:   "list",
+		Short: "List the accounts that the token has a role in",
+		Args:  cobra.NoArgs,
+		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
+			response, err := c.Accounts.ListAccounts(ctx, &headracev1.ListAccountsRequest{})
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return a.out.document(response)
+			}
+			var rows [][]string
+			for _, account := range response.GetAccounts() {
+				rows = append(rows, []string{client.Segment(account.GetName(), "accounts"), timeText(account.GetCreateTime())})
+			}
+			a.out.table([]string{"ACCOUNT", "CREATED"}, rows)
+			return nil
+		}),
+	})
+}
+
+func (a *app) tokenCommand() *cobra.Command {
+	return group("token", "Keep tokens", a.tokenCreateCommand(), &cobra.Command{
+		Use:   "list",
+		Short: "List tokens, without their secrets",
+		Args:  cobra.NoArgs,
+		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
+			response, err := c.Accounts.ListTokens(ctx, &headracev1.ListTokensRequest{})
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return a.out.document(response)
+			}
+			var rows [][]string
+			for _, token := range response.GetTokens() {
+				rows = append(rows, []string{
+					client.Segment(token.GetName(), "tokens"), token.GetPrincipal(), strings.Join(token.GetGroups(), ", "),
+					bindingsText(token.GetBindings()), timeText(token.GetCreateTime()), expiryText(token.GetExpireTime()),
+				})
+			}
+			a.out.table([]string{"ID", "PRINCIPAL", "GROUPS", "ROLES", "CREATED", "EXPIRES"}, rows)
+			return nil
+		}),
+	}, &cobra.Command{
+		Use:   "revoke ID",
+		Short: "End a token at once",
+		Args:  cobra.ExactArgs(1),
+		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
+			name := "tokens/" + strings.TrimPrefix(args[0], "tokens/")
+			response, err := c.Accounts.RevokeToken(ctx, &headracev1.RevokeTokenRequest{Name: name})
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return a.out.document(response)
+			}
+			a.out.linef("revoked token %s", client.Segment(name, "tokens"))
+			return nil
+		}),
+	})
+}
+
+func (a *app) tokenCreateCommand() *cobra.Command {
+	var (
+		principal, expires string
+		groups, roles      []string
+	)
+	command := &cobra.Command{
+		Use:   "create --principal NAME --role ACCOUNT=ROLE",
+		Short: "Make a token and print its secret, this once",
+		Long: `Make a token and print its secret, this once.
+
+The secret is all that goes to standard output, so that it can be kept without
+being seen:
+
+  (umask 077 && headrace token create --principal alice --role dev=approver > alice.token)
+
+Roles are admin, deployer, approver, viewer and runner. The account * stands for
+all accounts.`,
+		Args: cobra.NoArgs,
+		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
+			token := &headracev1.Token{Principal: principal, Groups: groups}
+			for _, text := range roles {
+				binding, err := parseBinding(text)
+				if err != nil {
+					return err
+				}
+				token.Bindings = append(token.Bindings, binding)
+			}
+			if expires != "" {
+				at, err := parseExpiry(expires, a.Now())
+				if err != nil {
+					return err
+				}
+				token.ExpireTime = timestamppb.New(at)
+			}
+			response, err := c.Accounts.CreateToken(ctx, &headracev1.CreateTokenRequest{Token: token})
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return a.out.document(response)
+			}
+			created := response.GetToken()
+			a.err.linef("created token %s for %s (%s), expires %s; the secret is shown this once",
+				client.Segment(created.GetName(), "tokens"), oneLine(created.GetPrincipal()),
+				bindingsText(created.GetBindings()), expiryText(created.GetExpireTime()))
+			a.out.linef("%s", response.GetSecret())
+			return nil
+		}),
+	}
+	flags := command.Flags()
+	flags.StringVar(&principal, "principal", "", "person or machine that the token stands for")
+	flags.StringArrayVar(&groups, "group", nil, "group of the principal, for approval rules; repeatable")
+	flags.StringArrayVar(&roles, "role", nil, "ACCOUNT=ROLE; repeatable")
+	flags.StringVar(&expires, "expires", "", "end of the token: 12h, 30d or an RFC 3339 time; never when not given")
+	for _, name := range []string{"principal", "role"} {
+		cobra.CheckErr(command.MarkFlagRequired(name))
+	}
+	return command
+}
+
+// roleNames are the roles that a token can have, as users write them.
+func roleNames() []string {
+	var names []string
+	for number := range headracev1.Role_name {
+		if number != 0 {
+			names = append(names, enumText(headracev1.Role(number), "ROLE_"))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func parseBinding(text string) (*headracev1.RoleBinding, error) {
+	account, role, ok := strings.Cut(text, "=")
+	number := headracev1.Role_value["ROLE_"+strings.ToUpper(role)]
+	if !ok || account == "" || number == 0 {
+		return nil, usagef("--role is %q: use ACCOUNT=ROLE, where ROLE is one of %s", text, strings.Join(roleNames(), ", "))
+	}
+	return &headracev1.RoleBinding{Account: account, Role: headracev1.Role(number)}, nil
+}
+
+func parseExpiry(text string, now time.Time) (time.Time, error) {
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at, nil
+	}
+	var length time.Duration
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil && n < 36500 {
+			length = time.Duration(n) * 24 * time.Hour
+		}
+	} else if d, err := time.ParseDuration(text); err == nil {
+		length = d
+	}
+	if length <= 0 {
+		return time.Time{}, usagef("--expires is %q: use a time to come, as 12h, 30d or 2027-01-31T00:00:00Z", text)
+	}
+	return now.Add(length), nil
+}
+
+func expiryText(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return "never"
+	}
+	return timeText(t)
+}
+
+func bindingsText(bindings []*headracev1.RoleBinding) string {
+	texts := make([]string, len(bindings))
+	for i, b := range bindings {
+		texts[i] = fmt.Sprintf("%s=%s", b.GetAccount(), enumText(b.GetRole(), "ROLE_"))
+	}
+	return strings.Join(texts, ", ")
+}

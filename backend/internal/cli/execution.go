@@ -1,0 +1,265 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/headrace/terraform-provider-headrace/backend/client"
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	var (
+		variables []string
+		requestID string
+		follow    bool
+	)
+	command := &cobra.Command{
+		Use:   "run PIPELINE",
+		Short: "Start an execution of a pipeline's newest version",
+		Long: `Start an execution of a pipeline's newest version.
+
+With --follow it is watched to its end: a live view in a terminal, otherwise one
+line an event. The exit code is then 0 where it succeeded and 1 where it did not.
+Interrupting the command leaves the execution running.`,
+		Args: cobra.ExactArgs(1),
+		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
+			values, err := parseVariables(variables)
+			if err != nil {
+				return err
+			}
+			response, err := c.Executions.StartExecution(ctx, &headracev1.StartExecutionRequest{
+				Pipeline: pipelineName(c, args[0]), Variables: values, RequestId: requestID,
+			})
+			if err != nil {
+				return err
+			}
+			started := response.GetExecution()
+			if follow {
+				return a.follow(ctx, c, started)
+			}
+			if a.json() {
+				return a.out.document(response)
+			}
+			a.out.linef("started %s (%s) on version %d", label(started), started.GetId(), started.GetPipelineVersion())
+			a.out.linef("watch it with: %s", a.hint(c, "execution watch "+label(started)))
+			return nil
+		}),
+	}
+	command.Flags().StringArrayVar(&variables, "var", nil, "NAME=VALUE of a pipeline variable; repeatable")
+	command.Flags().StringVar(&requestID, "request-id", "", "the same id again returns the execution that it started")
+	command.Flags().BoolVarP(&follow, "follow", "f", false, "watch the execution to its end")
+	return command
+}
+
+func parseVariables(texts []string) (map[string]string, error) {
+	values := make(map[string]string, len(texts))
+	for _, text := range texts {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" {
+			return nil, usagef("--var is %q: use NAME=VALUE", text)
+		}
+		if _, twice := values[name]; twice {
+			return nil, usagef("--var gives %s twice", name)
+		}
+		values[name] = value
+	}
+	return values, nil
+}
+
+func (a *app) executionCommand() *cobra.Command {
+	return group("execution", "Look at executions and stop them",
+		a.executionListCommand(), a.executionShowCommand(), a.executionWatchCommand(), a.executionStopCommand())
+}
+
+func (a *app) executionListCommand() *cobra.Command {
+	var (
+		statuses []string
+		limit    int
+	)
+	command := &cobra.Command{
+		Use:   "list [PIPELINE]",
+		Short: "List executions, newest first",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
+			request := &headracev1.ListExecutionsRequest{Parent: client.PipelineName(c.Account, "-")}
+			if len(args) == 1 {
+				request.Parent = pipelineName(c, args[0])
+			}
+			for _, text := range statuses {
+				s, err := parseStatus(text)
+				if err != nil {
+					return err
+				}
+				request.Statuses = append(request.Statuses, s)
+			}
+			if limit < 1 {
+				return usagef("--limit is %d: use 1 or more", limit)
+			}
+			all := &headracev1.ListExecutionsResponse{}
+			for len(all.GetExecutions()) < limit {
+				request.PageSize = int32(min(limit-len(all.GetExecutions()), pageSize)) //nolint:gosec // At most pageSize.
+				page, err := c.Executions.ListExecutions(ctx, request)
+				if err != nil {
+					return err
+				}
+				all.Executions = append(all.Executions, page.GetExecutions()...)
+				all.NextPageToken = page.GetNextPageToken()
+				if request.PageToken = page.GetNextPageToken(); request.PageToken == "" {
+					break
+				}
+			}
+			if a.json() {
+				return a.out.document(all)
+			}
+			var rows [][]string
+			for _, e := range all.GetExecutions() {
+				rows = append(rows, []string{
+					label(e), statusText(e.GetStatus()), timeText(e.GetStartTime()),
+					elapsed(e.GetStartTime(), e.GetEndTime(), a.Now()), fmt.Sprint(e.GetPipelineVersion()),
+					e.GetTrigger().GetPrincipal(), revisionsText(e), e.GetStatusSummary(),
+				})
+			}
+			a.out.table([]string{"EXECUTION", "STATUS", "STARTED", "TOOK", "VERSION", "BY", "REVISION", "SUMMARY"}, rows)
+			return nil
+		}),
+	}
+	command.Flags().StringSliceVar(&statuses, "status", nil, "only executions with this status, as InProgress or Failed; repeatable")
+	command.Flags().IntVar(&limit, "limit", 20, "how many at most")
+	return command
+}
+
+func parseStatus(text string) (headracev1.ExecutionStatus, error) {
+	var names []string
+	for _, s := range pipeline.Statuses() {
+		if strings.EqualFold(string(s), text) {
+			return statusOf(s), nil
+		}
+		names = append(names, string(s))
+	}
+	return 0, usagef("--status is %q: use one of %s", text, strings.Join(names, ", "))
+}
+
+func (a *app) executionShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show EXECUTION",
+		Short: "Show an execution with its stages and actions",
+		Args:  cobra.ExactArgs(1),
+		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
+			e, err := a.execution(ctx, c, args[0])
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return a.out.document(&headracev1.GetExecutionResponse{Execution: e})
+			}
+			a.showExecution(e)
+			return nil
+		}),
+	}
+}
+
+func (a *app) showExecution(e *headracev1.Execution) {
+	started := timeText(e.GetStartTime())
+	if by := e.GetTrigger().GetPrincipal(); by != "" {
+		started += " by " + by
+	}
+	a.out.fields(
+		"Execution", label(e), "Id", e.GetId(), "Version", fmt.Sprint(e.GetPipelineVersion()),
+		"Status", statusText(e.GetStatus()), "Summary", e.GetStatusSummary(), "Started", started,
+		"Ended", timeText(e.GetEndTime()), "Took", elapsed(e.GetStartTime(), e.GetEndTime(), a.Now()),
+		"Variables", pairsText(e.GetVariables()), "Revision", revisionsText(e),
+	)
+	if stop := e.GetStop(); stop != nil {
+		a.out.fields("Stop", fmt.Sprintf("asked for by %s at %s: %s", stop.GetPrincipal(), timeText(stop.GetRequestTime()), stop.GetReason()))
+	}
+	a.out.linef("")
+	for _, l := range executionLines(e, a.Now()) {
+		a.out.linef("%s", l.plain())
+	}
+}
+
+// revisionsText returns what the execution fetched, shortened as people know it.
+func revisionsText(e *headracev1.Execution) string {
+	var texts []string
+	for _, r := range e.GetSourceRevisions() {
+		id := r.GetRevisionId()
+		if len(id) == 40 {
+			id = id[:12]
+		}
+		summary, _, _ := strings.Cut(r.GetRevisionSummary(), "\n")
+		texts = append(texts, strings.TrimSpace(id+" "+summary))
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (a *app) executionWatchCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "watch EXECUTION",
+		Short: "Watch an execution to its end",
+		Long: `Watch an execution to its end: a live view in a terminal, otherwise one line an
+event from the first. The exit code is 0 where it succeeded and 1 where it did not.`,
+		Args: cobra.ExactArgs(1),
+		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
+			e, err := a.execution(ctx, c, args[0])
+			if err != nil {
+				return err
+			}
+			return a.follow(ctx, c, e)
+		}),
+	}
+}
+
+func (a *app) executionStopCommand() *cobra.Command {
+	var (
+		abandon bool
+		reason  string
+	)
+	command := &cobra.Command{
+		Use:   "stop EXECUTION",
+		Short: "Stop an execution once its running actions ended",
+		Args:  cobra.ExactArgs(1),
+		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
+			e, err := a.execution(ctx, c, args[0])
+			if err != nil {
+				return err
+			}
+			response, err := c.Executions.StopExecution(ctx, &headracev1.StopExecutionRequest{
+				Name: e.GetName(), Abandon: abandon, Reason: reason,
+			})
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return a.out.document(response)
+			}
+			stopped := response.GetExecution()
+			a.out.linef("%s is %s", label(stopped), statusText(stopped.GetStatus()))
+			if !terminal(stopped.GetStatus()) {
+				a.out.linef("it ends once its running actions did; end them at once with: %s",
+					a.hint(c, "execution stop "+label(stopped)+" --abandon"))
+			}
+			return nil
+		}),
+	}
+	command.Flags().BoolVar(&abandon, "abandon", false, "end running actions as Abandoned instead of waiting for them")
+	command.Flags().StringVar(&reason, "reason", "", "why, for the history")
+	return command
+}
+
+// hint returns a command line that works in this user's situation.
+func (a *app) hint(c *client.Client, rest string) string {
+	line := "headrace " + rest
+	// What the environment gave will be given again.
+	if a.flags.Account != "" {
+		line += " --account " + c.Account
+	}
+	if a.flags.Endpoint != "" {
+		line += " --endpoint " + c.Endpoint
+	}
+	return line
+}

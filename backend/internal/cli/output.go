@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// printer writes lines and keeps the first error, so that commands check once.
+type printer struct {
+	w       io.Writer
+	failure error
+}
+
+func (p *printer) write(text string) {
+	if p.failure == nil {
+		_, p.failure = io.WriteString(p.w, text)
+	}
+}
+
+func (p *printer) linef(format string, args ...any) {
+	p.write(fmt.Sprintf(format, args...) + "\n")
+}
+
+// table prints rows in aligned columns.
+func (p *printer) table(header []string, rows [][]string) {
+	var text bytes.Buffer
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, row := range append([][]string{header}, rows...) {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = oneLine(cell)
+		}
+		// Writes to a buffer do not fail.
+		_, _ = fmt.Fprintln(w, strings.Join(cells, "\t"))
+	}
+	_ = w.Flush()
+	for line := range strings.Lines(text.String()) {
+		p.linef("%s", strings.TrimRight(line, " \n"))
+	}
+}
+
+// fields prints names and values in two columns, leaving out empty values.
+func (p *printer) fields(pairs ...string) {
+	width := 0
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			width = max(width, len(pairs[i]))
+		}
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			p.linef("%-*s  %s", width, pairs[i], oneLine(pairs[i+1]))
+		}
+	}
+}
+
+// document prints a message as one JSON document.
+func (p *printer) document(message proto.Message) error {
+	compact, err := jsonOf(message)
+	if err != nil {
+		return err
+	}
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, compact, "", "  "); err != nil {
+		return fmt.Errorf("indent JSON: %w", err)
+	}
+	p.linef("%s", indented.String())
+	return nil
+}
+
+// object prints a message as one JSON object in a line of its own.
+func (p *printer) object(message proto.Message) error {
+	compact, err := jsonOf(message)
+	if err != nil {
+		return err
+	}
+	p.linef("%s", compact)
+	return nil
+}
+
+// jsonOf returns the message as compact JSON with empty fields filled in, so
+// that a script finds every field. protojson alone varies its white space.
+func jsonOf(message proto.Message) ([]byte, error) {
+	data, err := protojson.MarshalOptions{EmitDefaultValues: true}.Marshal(message)
+	if err != nil {
+		return nil, fmt.Errorf("encode JSON: %w", err)
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, data); err != nil {
+		return nil, fmt.Errorf("encode JSON: %w", err)
+	}
+	return compact.Bytes(), nil
+}
+
+// json tells whether the user wants JSON.
+func (a *app) json() bool {
+	return a.output == "json"
+}
+
+// oneLine returns text that cannot break a line or command a terminal: commit
+// messages and comments come from anybody.
+func oneLine(text string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return ' '
+		}
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, text))
+}
+
+func timeText(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return ""
+	}
+	return t.AsTime().Local().Format("2006-01-02 15:04:05")
+}
+
+func clockText(t *timestamppb.Timestamp) string {
+	return t.AsTime().Local().Format("15:04:05")
+}
+
+// elapsed returns the time between start and end, or now where it has no end.
+func elapsed(start, end *timestamppb.Timestamp, now time.Time) string {
+	if start == nil {
+		return ""
+	}
+	until := now
+	if end != nil {
+		until = end.AsTime()
+	}
+	d := max(until.Sub(start.AsTime()), 0)
+	if d < 10*time.Second {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+// statusText returns a status in CodePipeline's words.
+func statusText(s headracev1.ExecutionStatus) string {
+	for _, known := range pipeline.Statuses() {
+		if statusOf(known) == s {
+			return string(known)
+		}
+	}
+	return "-"
+}
+
+// statusOf returns the contract's value of a status.
+func statusOf(s pipeline.Status) headracev1.ExecutionStatus {
+	switch s {
+	case pipeline.InProgress:
+		return headracev1.ExecutionStatus_EXECUTION_STATUS_IN_PROGRESS
+	case pipeline.Succeeded:
+		return headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED
+	case pipeline.Failed:
+		return headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED
+	case pipeline.Stopping:
+		return headracev1.ExecutionStatus_EXECUTION_STATUS_STOPPING
+	case pipeline.Stopped:
+		return headracev1.ExecutionStatus_EXECUTION_STATUS_STOPPED
+	case pipeline.StatusSuperseded:
+		return headracev1.ExecutionStatus_EXECUTION_STATUS_SUPERSEDED
+	case pipeline.Cancelled:
+		return headracev1.ExecutionStatus_EXECUTION_STATUS_CANCELLED
+	case pipeline.Skipped:
+		return headracev1.ExecutionStatus_EXECUTION_STATUS_SKIPPED
+	case pipeline.Abandoned:
+		return headracev1.ExecutionStatus_EXECUTION_STATUS_ABANDONED
+	}
+	return headracev1.ExecutionStatus_EXECUTION_STATUS_UNSPECIFIED
+}
+
+// terminal tells whether nothing more happens to an execution.
+func terminal(s headracev1.ExecutionStatus) bool {
+	return s != headracev1.ExecutionStatus_EXECUTION_STATUS_UNSPECIFIED &&
+		s != headracev1.ExecutionStatus_EXECUTION_STATUS_IN_PROGRESS &&
+		s != headracev1.ExecutionStatus_EXECUTION_STATUS_STOPPING
+}
+
+// enumText returns the last part of an enum's name in lower case: of
+// ROLE_ADMIN with the prefix ROLE_, admin.
+func enumText(name fmt.Stringer, prefix string) string {
+	return strings.ToLower(strings.TrimPrefix(name.String(), prefix))
+}
+
+// pairsText returns a map as key=value, sorted by key.
+func pairsText(values map[string]string) string {
+	var pairs []string
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		pairs = append(pairs, key+"="+values[key])
+	}
+	return strings.Join(pairs, ", ")
+}

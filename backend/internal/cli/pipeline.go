@@ -1,0 +1,212 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/headrace/terraform-provider-headrace/backend/client"
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+)
+
+func (a *app) pipelineCommand() *cobra.Command {
+	return group("pipeline", "Look at pipelines", &cobra.Command{
+		Use:   "list",
+		Short: "List the pipelines of the account",
+		Args:  cobra.NoArgs,
+		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
+			all := &headracev1.ListPipelinesResponse{}
+			request := &headracev1.ListPipelinesRequest{Parent: client.AccountName(c.Account)}
+			for {
+				page, err := c.Pipelines.ListPipelines(ctx, request)
+				if err != nil {
+					return err
+				}
+				all.Pipelines = append(all.Pipelines, page.GetPipelines()...)
+				if request.PageToken = page.GetNextPageToken(); request.PageToken == "" {
+					break
+				}
+			}
+			if a.json() {
+				return a.out.document(all)
+			}
+			var rows [][]string
+			for _, p := range all.GetPipelines() {
+				rows = append(rows, []string{
+					client.Segment(p.GetName(), "pipelines"), versionText(p), modeText(p.GetDefinition()),
+					enumText(p.GetComposition(), "COMPOSITION_"), timeText(p.GetUpdateTime()), p.GetDefinition().GetDescription(),
+				})
+			}
+			a.out.table([]string{"PIPELINE", "VERSION", "MODE", "COMPOSITION", "UPDATED", "DESCRIPTION"}, rows)
+			return nil
+		}),
+	}, &cobra.Command{
+		Use:   "show PIPELINE",
+		Short: "Show a pipeline as declared",
+		Args:  cobra.ExactArgs(1),
+		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
+			response, err := c.Pipelines.GetPipeline(ctx, &headracev1.GetPipelineRequest{Name: pipelineName(c, args[0])})
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return a.out.document(response)
+			}
+			a.showPipeline(response.GetPipeline())
+			return nil
+		}),
+	})
+}
+
+func (a *app) showPipeline(p *headracev1.Pipeline) {
+	definition := p.GetDefinition()
+	a.out.fields(
+		"Pipeline", client.Segment(p.GetName(), "pipelines"), "Description", definition.GetDescription(),
+		"Version", versionText(p), "Mode", modeText(definition), "Composition", enumText(p.GetComposition(), "COMPOSITION_"),
+		"Updated", timeText(p.GetUpdateTime()),
+	)
+	if variables := definition.GetVariables(); len(variables) > 0 {
+		a.out.linef("")
+		var rows [][]string
+		for _, v := range variables {
+			value := "(required)"
+			if v.DefaultValue != nil {
+				value = v.GetDefaultValue()
+			}
+			rows = append(rows, []string{v.GetName(), value, v.GetDescription()})
+		}
+		a.out.table([]string{"VARIABLE", "DEFAULT", "DESCRIPTION"}, rows)
+	}
+	a.out.linef("")
+	var rows [][]string
+	for _, stage := range definition.GetStages() {
+		for _, action := range stage.GetActions() {
+			var outputs []string
+			for _, artifact := range action.GetOutputArtifacts() {
+				outputs = append(outputs, artifact.GetName())
+			}
+			rows = append(rows, []string{
+				stage.GetName(), fmt.Sprint(max(action.GetRunOrder(), 1)), action.GetName(),
+				action.GetCategory() + "/" + action.GetProvider(),
+				strings.Join(action.GetInputArtifacts(), ", "), strings.Join(outputs, ", "),
+			})
+		}
+	}
+	a.out.table([]string{"STAGE", "ORDER", "ACTION", "TYPE", "INPUTS", "OUTPUTS"}, rows)
+}
+
+func versionText(p *headracev1.Pipeline) string {
+	text := "-"
+	if p.GetVersion() > 0 {
+		text = fmt.Sprint(p.GetVersion())
+	}
+	if p.GetUnpublishedChanges() {
+		text += " (changed since)"
+	}
+	return text
+}
+
+func modeText(definition *headracev1.PipelineDefinition) string {
+	mode := definition.GetExecutionMode()
+	if mode == headracev1.ExecutionMode_EXECUTION_MODE_UNSPECIFIED {
+		mode = headracev1.ExecutionMode_EXECUTION_MODE_SUPERSEDED
+	}
+	return strings.TrimPrefix(mode.String(), "EXECUTION_MODE_")
+}
+
+func (a *app) approvalRuleCommand() *cobra.Command {
+	return group("approval-rule", "Look at approval rules", &cobra.Command{
+		Use:   "list",
+		Short: "List the approval rules of the account",
+		Args:  cobra.NoArgs,
+		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
+			all := &headracev1.ListApprovalRulesResponse{}
+			request := &headracev1.ListApprovalRulesRequest{Parent: client.AccountName(c.Account)}
+			for {
+				page, err := c.ApprovalRules.ListApprovalRules(ctx, request)
+				if err != nil {
+					return err
+				}
+				all.ApprovalRules = append(all.ApprovalRules, page.GetApprovalRules()...)
+				if request.PageToken = page.GetNextPageToken(); request.PageToken == "" {
+					break
+				}
+			}
+			if a.json() {
+				return a.out.document(all)
+			}
+			var rows [][]string
+			for _, rule := range all.GetApprovalRules() {
+				rows = append(rows, []string{
+					client.Segment(rule.GetName(), "approvalRules"), fmt.Sprint(rule.GetMinimumCount()),
+					approversText(rule.GetUsers(), rule.GetGroups()), selectorText(rule.GetSelector()),
+				})
+			}
+			a.out.table([]string{"RULE", "COUNT", "APPROVERS", "GUARDS"}, rows)
+			return nil
+		}),
+	}, &cobra.Command{
+		Use:   "show RULE",
+		Short: "Show an approval rule",
+		Args:  cobra.ExactArgs(1),
+		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
+			name := args[0]
+			if client.Segment(name, "approvalRules") == "" {
+				name = client.ApprovalRuleName(c.Account, name)
+			}
+			response, err := c.ApprovalRules.GetApprovalRule(ctx, &headracev1.GetApprovalRuleRequest{Name: name})
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return a.out.document(response)
+			}
+			rule := response.GetApprovalRule()
+			expiry := "as the action says"
+			if minutes := rule.GetExpireAfterMinutes(); minutes > 0 {
+				expiry = fmt.Sprintf("after %d minutes", minutes)
+			}
+			a.out.fields(
+				"Rule", client.Segment(rule.GetName(), "approvalRules"), "Description", rule.GetDescription(),
+				"Guards", selectorText(rule.GetSelector()), "Approvers", approversText(rule.GetUsers(), rule.GetGroups()),
+				"Count", fmt.Sprint(rule.GetMinimumCount()), "Comment required", yesNo(rule.GetRequireComment()),
+				"Starter counts", yesNo(rule.GetAllowStarter()), "Expires", expiry, "Updated", timeText(rule.GetUpdateTime()),
+			)
+			return nil
+		}),
+	})
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func approversText(users, groups []string) string {
+	var parts []string
+	if len(users) > 0 {
+		parts = append(parts, strings.Join(users, ", "))
+	}
+	for _, g := range groups {
+		parts = append(parts, "group "+g)
+	}
+	if len(parts) == 0 {
+		return "anyone with the approver role"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func selectorText(s *headracev1.ApprovalSelector) string {
+	text := "pipelines " + strings.Join(s.GetPipelines(), ", ")
+	if len(s.GetStages()) > 0 {
+		text += "; stages " + strings.Join(s.GetStages(), ", ")
+	}
+	if len(s.GetActions()) > 0 {
+		text += "; actions " + strings.Join(s.GetActions(), ", ")
+	}
+	return text
+}

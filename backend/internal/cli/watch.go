@@ -1,0 +1,206 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/headrace/terraform-provider-headrace/backend/client"
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+)
+
+const (
+	// maxTries bounds how often a lost server is tried: about a minute with the
+	// default backoff.
+	maxTries = 12
+	// steadyAfter is how long a stream must have held for the tries to count anew.
+	steadyAfter = 30 * time.Second
+	// refreshSoon lets a burst of events pass before the state is read.
+	refreshSoon = 100 * time.Millisecond
+	// refreshIdle reads the state again for what no event tells, for instance
+	// that no runner is free.
+	refreshIdle = 5 * time.Second
+)
+
+// update is what a watch tells: exactly one of its fields is set.
+type update struct {
+	event *headracev1.Event
+	// notice is a sentence about the connection.
+	notice string
+	// err ends the watch.
+	err error
+}
+
+// errBrokeOff is a stream that ended before its execution.
+var errBrokeOff = status.Error(codes.Unavailable, "the server ended the watch early")
+
+// watch sends the events of an execution from the first, across restarts of the
+// server, and closes the channel after the last one or an error.
+func watch(
+	ctx context.Context, c *client.Client, name string, backoff func(int) time.Duration, now func() time.Time,
+) <-chan update {
+	updates := make(chan update)
+	go func() {
+		defer close(updates)
+		send := func(u update) {
+			select {
+			case updates <- u:
+			case <-ctx.Done():
+			}
+		}
+		var position int64
+		for try := 1; ; try++ {
+			opened, before := now(), position
+			err := watchOnce(ctx, c, name, &position, send)
+			if err == nil {
+				var e *headracev1.Execution
+				if e, err = get(ctx, c, name); err == nil {
+					if terminal(e.GetStatus()) {
+						return
+					}
+					err = errBrokeOff
+				}
+			}
+			if ctx.Err() != nil {
+				return
+			}
+			if position > before || now().Sub(opened) >= steadyAfter {
+				try = 1
+			}
+			if status.Code(err) != codes.Unavailable || try > maxTries {
+				send(update{err: err})
+				return
+			}
+			wait := backoff(try)
+			send(update{notice: fmt.Sprintf("%s; connecting again in %s (%d of %d)", client.Describe(err), wait, try, maxTries)})
+			if sleep(ctx, wait) != nil {
+				return
+			}
+		}
+	}()
+	return updates
+}
+
+// watchOnce sends the events of one stream and moves position along with them.
+func watchOnce(ctx context.Context, c *client.Client, name string, position *int64, send func(update)) error {
+	stream, err := c.Executions.WatchExecution(ctx, &headracev1.WatchExecutionRequest{Name: name, AfterPosition: *position})
+	if err != nil {
+		return err
+	}
+	for {
+		response, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		*position = response.GetEvent().GetPosition()
+		send(update{event: response.GetEvent()})
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// view shows an execution while it runs.
+type view interface {
+	// event shows what happened.
+	event(e *headracev1.Event)
+	// state shows where the execution is and why.
+	state(e *headracev1.Execution, reasons []*headracev1.WaitReason)
+	// notice shows a sentence about the connection.
+	notice(text string)
+	// tick is called every second.
+	tick()
+	// end shows how the execution ended.
+	end(e *headracev1.Execution)
+}
+
+// follow shows an execution to its end and returns an endError where it did not
+// succeed.
+func (a *app) follow(ctx context.Context, c *client.Client, e *headracev1.Execution) error {
+	v := a.view(c, e)
+	watched, cancel := context.WithCancel(ctx)
+	defer cancel()
+	updates := watch(watched, c, e.GetName(), a.Backoff, a.Now)
+	refresh := time.NewTimer(0)
+	defer refresh.Stop()
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			a.err.linef("%s goes on; watch it with: %s", label(e), a.hint(c, "execution watch "+label(e)))
+			return ctx.Err()
+		case u, open := <-updates:
+			if !open {
+				if ctx.Err() != nil {
+					continue
+				}
+				return a.ended(ctx, c, e.GetName(), v)
+			}
+			switch {
+			case u.err != nil:
+				return u.err
+			case u.notice != "":
+				v.notice(u.notice)
+			case u.event != nil:
+				v.event(u.event)
+				refresh.Reset(refreshSoon)
+			}
+		case <-refresh.C:
+			if err := refreshView(ctx, c, e.GetName(), v); err != nil {
+				return err
+			}
+			refresh.Reset(refreshIdle)
+		case <-second.C:
+			v.tick()
+		}
+		if a.out.failure != nil {
+			return a.out.failure
+		}
+	}
+}
+
+// refreshView reads and shows the state. A lost server is the watch's to tell.
+func refreshView(ctx context.Context, c *client.Client, name string, v view) error {
+	e, err := get(ctx, c, name)
+	if err == nil && !terminal(e.GetStatus()) {
+		var why *headracev1.ExplainExecutionResponse
+		why, err = c.Executions.ExplainExecution(ctx, &headracev1.ExplainExecutionRequest{Name: name})
+		if err == nil {
+			v.state(e, why.GetReasons())
+		}
+	}
+	if status.Code(err) == codes.Unavailable || ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// ended shows the end of an execution.
+func (a *app) ended(ctx context.Context, c *client.Client, name string, v view) error {
+	e, err := get(ctx, c, name)
+	if err != nil {
+		return err
+	}
+	v.end(e)
+	if e.GetStatus() != headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED {
+		return endError{status: statusText(e.GetStatus())}
+	}
+	return nil
+}
