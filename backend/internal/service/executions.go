@@ -1,0 +1,425 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// MaxLive bounds the live executions of one pipeline, as CodePipeline does in
+// QUEUED and PARALLEL mode.
+const MaxLive = 50
+
+// ExecutionsConfig is what Executions needs.
+type ExecutionsConfig struct {
+	Store    store.Store
+	Queue    dispatch.Queue
+	Catalog  *pipeline.Catalog
+	Registry *action.Registry
+	Logs     *logs.Store
+	Clock    func() time.Time
+	// NewID returns ids that ascend with time, since pages are ordered by them.
+	NewID func() string
+	// Lease is how long a runner may be silent before its attempts are lost.
+	Lease time.Duration
+	// Observe is told of every committed change, for metrics; may be nil.
+	Observe func(*execution.Change)
+	Log     hclog.Logger
+}
+
+// Executions runs pipelines. Every input takes the same way: load the scope,
+// let the engine decide, commit state, events and work together, then wake
+// whoever carries the work out.
+type Executions struct {
+	ExecutionsConfig
+	scopes      *scopeCache
+	definitions *definitionCache
+	pool        *pool
+	watchers    *watchers
+	// stopping ends streams when the server stops.
+	stopping     chan struct{}
+	stoppingOnce sync.Once
+}
+
+// NewExecutions returns the use cases of executions. Run must run for anything
+// to happen.
+func NewExecutions(config ExecutionsConfig) *Executions {
+	return &Executions{
+		ExecutionsConfig: config,
+		scopes:           newScopeCache(),
+		definitions:      newDefinitionCache(),
+		pool:             newPool(),
+		watchers:         newWatchers(),
+		stopping:         make(chan struct{}),
+	}
+}
+
+// Start starts one run of the newest version of a pipeline. A repeated request
+// id returns the execution that the first one started.
+func (x *Executions) Start(ctx context.Context, who auth.Identity, account, pipelineName string, variables map[string]string, requestID string) (*execution.Execution, error) {
+	if err := authorize(who, auth.Deploy, account); err != nil {
+		return nil, err
+	}
+	id := ""
+	out, err := x.update(ctx, func(ctx context.Context, tx store.Tx, out *outcome) error {
+		id = ""
+		if requestID != "" {
+			earlier, err := tx.Request(ctx, account, methodStart, requestID)
+			if err == nil {
+				id = earlier
+				return nil
+			}
+			if !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+		}
+		e, err := x.newExecution(ctx, tx, who, account, pipelineName, variables)
+		if err != nil {
+			return refusal(out, err)
+		}
+		if requestID != "" {
+			if err := tx.SaveRequest(ctx, account, methodStart, requestID, e.ID, x.Clock()); err != nil {
+				return err
+			}
+		}
+		id = e.ID
+		return x.decide(ctx, tx, e.Scope(), "", engine.Start{Execution: e}, out)
+	})
+	if err := errors.Join(err, out.refused()); err != nil {
+		return nil, err
+	}
+	return x.read(ctx, account, id)
+}
+
+// methodStart names StartExecution among the remembered requests.
+const methodStart = "StartExecution"
+
+// newExecution makes the record of a new run, pinned to the newest version.
+func (x *Executions) newExecution(ctx context.Context, tx store.Tx, who auth.Identity, account, pipelineName string, variables map[string]string) (*execution.Execution, error) {
+	p, err := tx.Pipeline(ctx, account, pipelineName)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, refuse(KindNotFound, pipeline.ReasonNotFound, "pipeline %q does not exist in account %q", pipelineName, account)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if p.Version == 0 {
+		return nil, refuse(KindPrecondition, pipeline.ReasonNothingToPublish,
+			"pipeline %q has no version yet: its stages and actions do not make a valid definition so far, or nobody published them", pipelineName)
+	}
+	def, err := x.definition(ctx, tx, p.ID, p.Version)
+	if err != nil {
+		return nil, err
+	}
+	resolved, err := pipeline.ValidateVariables(def, variables)
+	if err != nil {
+		return nil, invalidDefinition(err, nil, nil)
+	}
+	if def.Mode() != pipeline.Superseded {
+		live, err := tx.LiveExecutions(ctx, p.ID)
+		if err != nil {
+			return nil, err
+		}
+		if len(live) >= MaxLive {
+			return nil, refuse(KindExhausted, pipeline.ReasonLimitExceeded,
+				"pipeline %q has %d executions in progress, the most that %s mode allows: wait for one to end or stop one", pipelineName, len(live), def.Mode())
+		}
+	}
+	number, err := tx.NextNumber(ctx, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &execution.Execution{
+		ID: x.NewID(), Account: account, PipelineID: p.ID, Pipeline: p.Name, Number: number, Version: p.Version,
+		Mode: def.Mode(), Variables: resolved,
+		Trigger: execution.Trigger{Type: execution.TriggerStart, Principal: who.Principal},
+	}, nil
+}
+
+// Get returns an execution with its stages and actions.
+func (x *Executions) Get(ctx context.Context, who auth.Identity, account, executionID string) (*execution.Execution, error) {
+	if err := authorize(who, auth.Read, account); err != nil {
+		return nil, err
+	}
+	return x.read(ctx, account, executionID)
+}
+
+func (x *Executions) read(ctx context.Context, account, executionID string) (*execution.Execution, error) {
+	var e *execution.Execution
+	err := x.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+		e, err = find(ctx, r, account, executionID)
+		return err
+	})
+	return e, err
+}
+
+// find reads an execution of an account; one of another account does not exist
+// for the caller.
+func find(ctx context.Context, r store.Reader, account, executionID string) (*execution.Execution, error) {
+	e, err := r.Execution(ctx, executionID)
+	if errors.Is(err, store.ErrNotFound) || (err == nil && e.Account != account) {
+		return nil, refuse(KindNotFound, pipeline.ReasonNotFound, "execution %q does not exist in account %q", executionID, account)
+	}
+	return e, err
+}
+
+// List returns executions, newest first, without stages; of all pipelines where
+// pipelineName is empty. Before is the id of the last one of the page before.
+func (x *Executions) List(ctx context.Context, who auth.Identity, account, pipelineName string, statuses []pipeline.Status, before string, size int) ([]*execution.Execution, error) {
+	if err := authorize(who, auth.Read, account); err != nil {
+		return nil, err
+	}
+	var found []*execution.Execution
+	err := x.Store.View(ctx, func(ctx context.Context, r store.Reader) error {
+		filter := store.ExecutionFilter{Account: account, Statuses: statuses, Before: before, Size: size}
+		if pipelineName != "" {
+			p, err := r.Pipeline(ctx, account, pipelineName)
+			if errors.Is(err, store.ErrNotFound) {
+				return refuse(KindNotFound, pipeline.ReasonNotFound, "pipeline %q does not exist in account %q", pipelineName, account)
+			}
+			if err != nil {
+				return err
+			}
+			filter.PipelineID = p.ID
+		}
+		var err error
+		found, err = r.Executions(ctx, filter)
+		return err
+	})
+	return found, err
+}
+
+// Stop stops an execution, by waiting for its running actions or abandoning them.
+func (x *Executions) Stop(ctx context.Context, who auth.Identity, account, executionID string, abandon bool, reason string) (*execution.Execution, error) {
+	if err := authorize(who, auth.Deploy, account); err != nil {
+		return nil, err
+	}
+	in := engine.Stop{ExecutionID: executionID, Principal: who.Principal, Reason: reason, Abandon: abandon}
+	return x.input(ctx, account, executionID, in)
+}
+
+// Decision is one person's word on an open approval. Stage and Action may be
+// empty where only one is open.
+type Decision struct {
+	Stage, Action string
+	Approve       bool
+	Comment       string
+}
+
+// Decided is an execution after a decision, with what was decided upon.
+type Decided struct {
+	Execution     *execution.Execution
+	Approval      *execution.Approval
+	Stage, Action string
+}
+
+// Decide records an approval or a rejection.
+func (x *Executions) Decide(ctx context.Context, who auth.Identity, account, executionID string, d Decision) (Decided, error) {
+	if err := authorize(who, auth.Approve, account); err != nil {
+		return Decided{}, err
+	}
+	e, err := x.input(ctx, account, executionID, engine.Approve{
+		ExecutionID: executionID, Stage: d.Stage, Action: d.Action,
+		Principal: who.Principal, Groups: who.Groups, Approved: d.Approve, Comment: d.Comment,
+	})
+	if err != nil {
+		return Decided{}, err
+	}
+	return newest(e, who.Principal), nil
+}
+
+// newest finds the decision that a person took last.
+func newest(e *execution.Execution, principal string) Decided {
+	found := Decided{Execution: e}
+	var at time.Time
+	look := func(approval *execution.Approval, stage, action string) {
+		if approval == nil {
+			return
+		}
+		for _, v := range approval.Decisions {
+			if v.Principal == principal && !v.At.Before(at) {
+				at, found.Approval, found.Stage, found.Action = v.At, approval, stage, action
+			}
+		}
+	}
+	for _, stage := range e.Stages {
+		look(stage.Entry, stage.Name, "")
+		for _, a := range stage.Actions {
+			look(a.Details.Approval, stage.Name, a.Name)
+		}
+	}
+	return found
+}
+
+// input decides about an existing execution and returns it as it is then.
+func (x *Executions) input(ctx context.Context, account, executionID string, in engine.Input) (*execution.Execution, error) {
+	out, err := x.update(ctx, func(ctx context.Context, tx store.Tx, out *outcome) error {
+		e, err := find(ctx, tx, account, executionID)
+		if err != nil {
+			return refusal(out, err)
+		}
+		return x.decide(ctx, tx, e.Scope(), "", in, out)
+	})
+	if err := errors.Join(err, out.refused()); err != nil {
+		return nil, err
+	}
+	return x.read(ctx, account, executionID)
+}
+
+// DeletePipeline deletes a pipeline with its history. It is refused while an
+// execution is live, unless force abandons them first, in the same transaction.
+// The caller has authorised it.
+func (x *Executions) DeletePipeline(ctx context.Context, who auth.Identity, p store.Pipeline, force bool) error {
+	var ids []string
+	out, err := x.update(ctx, func(ctx context.Context, tx store.Tx, out *outcome) error {
+		live, err := tx.LiveExecutions(ctx, p.ID)
+		if err != nil {
+			return err
+		}
+		if len(live) > 0 && !force {
+			return refusal(out, refuse(KindPrecondition, pipeline.ReasonExecutionLive,
+				"pipeline %q has %d executions in progress (the oldest is number %d, %s): stop them with 'headrace execution stop', or delete with force, which abandons them",
+				p.Name, len(live), live[0].Number, live[0].ID))
+		}
+		for _, e := range live {
+			in := engine.Stop{ExecutionID: e.ID, Principal: who.Principal, Reason: "the pipeline is deleted", Abandon: true}
+			if err := x.decide(ctx, tx, e.Scope(), "", in, out); err != nil {
+				return err
+			}
+			if out.refusedWith != nil {
+				return nil
+			}
+		}
+		if ids, err = executionIDs(ctx, tx, p.ID); err != nil {
+			return err
+		}
+		return tx.DeletePipeline(ctx, p.ID)
+	})
+	if err := errors.Join(err, out.refused()); err != nil {
+		return err
+	}
+	x.scopes.drop(p.ID)
+	for _, id := range ids {
+		x.watchers.notify(id)
+		if err := x.Logs.Remove(id); err != nil {
+			x.Log.Warn("logs of a deleted pipeline are left behind", "pipeline", p.Name, "execution", id, "error", err)
+		}
+	}
+	return nil
+}
+
+// executionIDs returns the ids of all executions of a pipeline. It reads them by
+// pages, since only the ids are kept.
+func executionIDs(ctx context.Context, r store.Reader, pipelineID string) ([]string, error) {
+	var ids []string
+	filter := store.ExecutionFilter{PipelineID: pipelineID, Size: 1000}
+	for {
+		page, err := r.Executions(ctx, filter)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range page {
+			ids = append(ids, e.ID)
+		}
+		if len(page) < filter.Size {
+			return ids, nil
+		}
+		filter.Before = ids[len(ids)-1]
+	}
+}
+
+// Explanation says why an execution is where it is.
+type Explanation struct {
+	Status  pipeline.Status
+	Summary string
+	Reasons []engine.Reason
+}
+
+// Explain says why an execution waits.
+func (x *Executions) Explain(ctx context.Context, who auth.Identity, account, executionID string) (Explanation, error) {
+	if err := authorize(who, auth.Read, account); err != nil {
+		return Explanation{}, err
+	}
+	var found Explanation
+	err := x.Store.View(ctx, func(ctx context.Context, r store.Reader) error {
+		e, err := find(ctx, r, account, executionID)
+		if err != nil {
+			return err
+		}
+		found.Status, found.Summary = e.Status, fmt.Sprintf("execution %d of %s is %s", e.Number, e.Pipeline, e.Status)
+		if e.Status.Terminal() {
+			if e.Summary != "" {
+				found.Summary += ": " + e.Summary
+			}
+			return nil
+		}
+		live, _, err := r.LiveScope(ctx, e.Scope())
+		if err != nil {
+			return err
+		}
+		work, err := pendingWork(ctx, r)
+		if err != nil {
+			return err
+		}
+		found.Reasons = engine.Explain(&engine.Scope{Key: e.Scope(), Live: live}, e.ID, work, x.Clock())
+		return nil
+	})
+	return found, err
+}
+
+func pendingWork(ctx context.Context, r store.Reader) (engine.Work, error) {
+	work := engine.Work{Leases: make(map[string]*execution.Lease), Turns: make(map[string]*execution.Turn)}
+	leases, err := r.Leases(ctx)
+	if err != nil {
+		return work, err
+	}
+	for _, l := range leases {
+		work.Leases[l.Attempt.ActionExecutionID] = l
+	}
+	turns, err := r.Turns(ctx)
+	for _, t := range turns {
+		work.Turns[t.ID] = t
+	}
+	return work, err
+}
+
+// definition returns an immutable version, from memory where it was read before.
+func (x *Executions) definition(ctx context.Context, r store.Reader, pipelineID string, version int64) (*pipeline.Definition, error) {
+	if def := x.definitions.get(pipelineID, version); def != nil {
+		return def, nil
+	}
+	v, err := r.PipelineVersion(ctx, pipelineID, version)
+	if err != nil {
+		return nil, err
+	}
+	x.definitions.put(pipelineID, version, &v.Definition)
+	return &v.Definition, nil
+}
+
+// requirements returns the engine's view of the approval rules. They are read in
+// the decision's own transaction, at most once. The engine cannot fail on a read,
+// so the error is left in failed.
+func requirements(ctx context.Context, r store.Reader, account, pipelineName string, failed *error) func(stage, actionName string) []execution.Requirement {
+	read := sync.OnceValue(func() []store.ApprovalRule {
+		rules, err := r.ApprovalRules(ctx, account, store.Page{})
+		*failed = err
+		return rules
+	})
+	return func(stage, actionName string) []execution.Requirement {
+		return approval.Requirements(read(), pipelineName, stage, actionName)
+	}
+}

@@ -1,0 +1,248 @@
+package service
+
+import (
+	"context"
+	"errors"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// outcome is what one transaction decided, for what follows its commit.
+type outcome struct {
+	changes []*execution.Change
+	// refusedWith is the refusal of an input; such a transaction commits nothing
+	// of it.
+	refusedWith error
+	// own is the attempt that the reporting runner carries on with.
+	own *execution.Lease
+	// carry leaves the first turn that is due to whoever commits; it is in turn
+	// then, and not in the queue.
+	carry bool
+	turn  *execution.Turn
+	// reserved are waiting runners that were given an attempt in the commit.
+	reserved map[*execution.Lease]*waiter
+}
+
+// refused returns the refusal; nil for the outcome of a failed transaction.
+func (o *outcome) refused() error {
+	if o == nil {
+		return nil
+	}
+	return o.refusedWith
+}
+
+// refusal notes a refusal: it is the caller's answer, not a failed transaction
+// that others who share the commit would suffer from. Other errors are passed on.
+func refusal(out *outcome, err error) error {
+	var refused *Error
+	if errors.As(err, &refused) {
+		out.refusedWith = refused
+		return nil
+	}
+	return err
+}
+
+// update runs a transaction and does what its commit asks for. The function may
+// run more than once, each time with a fresh outcome.
+func (x *Executions) update(ctx context.Context, fn func(context.Context, store.Tx, *outcome) error) (*outcome, error) {
+	var out *outcome
+	err := x.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		x.pool.release(out)
+		out = &outcome{}
+		return fn(ctx, tx, out)
+	})
+	if err != nil {
+		x.pool.release(out)
+		return nil, err
+	}
+	x.committed(out)
+	return out, nil
+}
+
+// decide takes one input through the engine inside a transaction. Runner is who
+// reports, and carries on with an attempt that the decision made ready.
+func (x *Executions) decide(ctx context.Context, tx store.Tx, key execution.ScopeKey, runner string, in engine.Input, out *outcome) error {
+	scope, err := x.claim(ctx, tx, key, in)
+	if errors.Is(err, store.ErrNotFound) {
+		// The pipeline was deleted, and with it what the input is about.
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var failed error
+	account, name := scope.owner(in)
+	scope.Requirements = requirements(ctx, tx, account, name, &failed)
+	change, err := engine.Decide(&scope.Scope, in, x.Clock())
+	scope.Requirements = nil
+	if failed != nil {
+		return failed
+	}
+	if err != nil {
+		x.scopes.put(scope)
+		return refusal(out, engineRefusal(err))
+	}
+	x.assign(change, runner, out)
+	if err := tx.Apply(ctx, change); err != nil {
+		return err
+	}
+	x.scopes.put(scope)
+	out.changes = append(out.changes, change)
+	return nil
+}
+
+// claim loads a scope for a decision and keeps others out of it until the
+// transaction ends. What is in memory is only used where the store confirms that
+// nobody changed it since.
+func (x *Executions) claim(ctx context.Context, tx store.Tx, key execution.ScopeKey, in engine.Input) (*cachedScope, error) {
+	scope := x.scopes.take(key)
+	start, isStart := in.(engine.Start)
+	switch {
+	case isStart && key.ExecutionID != "":
+		// The scope of a new PARALLEL execution begins with its row.
+		scope = x.newScope(key)
+	case scope == nil:
+		var err error
+		if scope, err = x.load(ctx, tx, key); err != nil {
+			return nil, err
+		}
+		fallthrough
+	default:
+		err := tx.ClaimScope(ctx, key, scope.revision)
+		if errors.Is(err, store.ErrStale) {
+			if scope, err = x.load(ctx, tx, key); err != nil {
+				return nil, err
+			}
+			err = tx.ClaimScope(ctx, key, scope.revision)
+		}
+		if err != nil {
+			return nil, err
+		}
+		scope.revision++
+	}
+	if isStart {
+		if err := x.pin(ctx, tx, scope, start.Execution); err != nil {
+			return nil, err
+		}
+	}
+	return scope, nil
+}
+
+func (x *Executions) newScope(key execution.ScopeKey) *cachedScope {
+	scope := &cachedScope{
+		Scope:    engine.Scope{Key: key, Catalog: x.Catalog, NewID: x.NewID},
+		versions: make(map[int64]*pipeline.Definition),
+	}
+	scope.Definition = func(version int64) *pipeline.Definition { return scope.versions[version] }
+	return scope
+}
+
+func (x *Executions) load(ctx context.Context, tx store.Tx, key execution.ScopeKey) (*cachedScope, error) {
+	live, revision, err := tx.LiveScope(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	scope := x.newScope(key)
+	scope.Live, scope.revision = live, revision
+	for _, e := range live {
+		if err := x.pin(ctx, tx, scope, e); err != nil {
+			return nil, err
+		}
+	}
+	return scope, nil
+}
+
+// pin makes the version of an execution known to its scope.
+func (x *Executions) pin(ctx context.Context, tx store.Tx, scope *cachedScope, e *execution.Execution) error {
+	if scope.versions[e.Version] != nil {
+		return nil
+	}
+	def, err := x.definition(ctx, tx, e.PipelineID, e.Version)
+	if err != nil {
+		return err
+	}
+	scope.versions[e.Version] = def
+	return nil
+}
+
+// engineRefusal puts the engine's refusals into words for the caller.
+func engineRefusal(err error) error {
+	for _, known := range []struct {
+		is     error
+		kind   Kind
+		reason pipeline.Reason
+	}{
+		{engine.ErrNoApproval, KindPrecondition, pipeline.ReasonApprovalNotFound},
+		{engine.ErrNotEligible, KindDenied, pipeline.ReasonApprovalNotEligible},
+		{engine.ErrCommentRequired, KindPrecondition, pipeline.ReasonCommentRequired},
+		{engine.ErrAlreadyDecided, KindPrecondition, pipeline.ReasonAlreadyDecided},
+		{engine.ErrNotStoppable, KindPrecondition, pipeline.ReasonNotStoppable},
+		{engine.ErrDuplicateStop, KindPrecondition, pipeline.ReasonDuplicateStop},
+	} {
+		if errors.Is(err, known.is) {
+			return refuse(known.kind, known.reason, "%s", err)
+		}
+	}
+	return err
+}
+
+// assign gives new attempts to the runner that reports and to runners that
+// wait, in the same commit that makes them: a crash finds the holder's name.
+func (x *Executions) assign(change *execution.Change, runner string, out *outcome) {
+	until := x.Clock().Add(x.Lease)
+	for _, lease := range change.Leases {
+		if runner != "" && out.own == nil {
+			out.own, lease.Runner, lease.Until = lease, runner, until
+			continue
+		}
+		w := x.pool.reserve()
+		if w == nil {
+			return
+		}
+		if out.reserved == nil {
+			out.reserved = make(map[*execution.Lease]*waiter)
+		}
+		out.reserved[lease], lease.Runner, lease.Until = w, w.runner, until
+	}
+}
+
+// committed wakes whoever the commit concerns.
+func (x *Executions) committed(out *outcome) {
+	for _, change := range out.changes {
+		x.pool.done(change.DoneAttempts)
+		for _, lease := range change.Leases {
+			x.pool.add(lease, out.reserved[lease])
+		}
+		x.Queue.Remove(change.DoneTurns...)
+		x.queueTurns(out, change.Turns)
+		seen := ""
+		for _, ev := range change.Events {
+			if ev.ExecutionID != seen {
+				seen = ev.ExecutionID
+				x.watchers.notify(seen)
+			}
+		}
+		if x.Observe != nil {
+			x.Observe(change)
+		}
+	}
+}
+
+// queueTurns queues the turns that a commit made, but for the one to carry on with.
+func (x *Executions) queueTurns(out *outcome, turns []*execution.Turn) {
+	if out.carry && out.turn == nil {
+		now := x.Clock()
+		for i, turn := range turns {
+			if turn.Kind == execution.TurnAction && !turn.DueAt.After(now) {
+				out.turn = turn
+				x.Queue.Add(turns[:i]...)
+				turns = turns[i+1:]
+				break
+			}
+		}
+	}
+	x.Queue.Add(turns...)
+}

@@ -1,0 +1,244 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+)
+
+// turnTimeout bounds a turn: it is short by contract, and one that hangs must
+// not keep a worker for ever.
+const turnTimeout = time.Minute
+
+var _ runner.Jobs = (*Executions)(nil)
+
+// Recover takes over what an earlier process left: pending turns and attempts
+// are queued, and attempts that somebody held are lost, since on this store only
+// this process runs them. It is called once, before Run and before runners start.
+func (x *Executions) Recover(ctx context.Context) error {
+	var leases []*execution.Lease
+	var turns []*execution.Turn
+	err := x.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+		if leases, err = r.Leases(ctx); err != nil {
+			return err
+		}
+		turns, err = r.Turns(ctx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read pending work: %w", err)
+	}
+	x.Queue.Add(turns...)
+	for _, lease := range leases {
+		if lease.Runner == "" {
+			x.pool.add(lease, nil)
+			continue
+		}
+		x.Log.Warn("attempt was lost in a restart", "pipeline", lease.Attempt.Pipeline, "execution", lease.Attempt.ExecutionID,
+			"stage", lease.Attempt.Stage, "action", lease.Attempt.Action.Name, "attempt", lease.Attempt.Number)
+		if err := x.lose(ctx, lease, "headraced stopped while the attempt ran"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Run hands out turns and watches leases until the context ends, then waits for
+// what runs.
+func (x *Executions) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return x.Queue.Run(ctx, x.turn) })
+	group.Go(func() error { return x.watchLeases(ctx) })
+	return group.Wait()
+}
+
+// EndStreams ends watches and log tails, so that a server can stop in time.
+func (x *Executions) EndStreams() {
+	x.stoppingOnce.Do(func() { close(x.stopping) })
+}
+
+// Attempts returns how many attempts wait for a runner and how many run.
+func (x *Executions) Attempts() (queued, running int) { return x.pool.counts() }
+
+// watchLeases declares attempts lost whose runner has been silent for too long.
+func (x *Executions) watchLeases(ctx context.Context) error {
+	ticker := time.NewTicker(max(x.Lease/3, time.Millisecond))
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		for _, lease := range x.pool.expired(x.Clock()) {
+			reason := fmt.Sprintf("runner %s was not heard of for %s", lease.Runner, x.Lease)
+			if err := x.lose(ctx, lease, reason); err != nil {
+				x.Log.Error("cannot record a lost attempt, will try again", "attempt", lease.Attempt.ID(), "error", err)
+			}
+		}
+	}
+}
+
+func (x *Executions) lose(ctx context.Context, lease *execution.Lease, reason string) error {
+	a := lease.Attempt
+	_, err := x.carryOut(ctx, lease.Scope, "", engine.Lost{
+		ExecutionID: a.ExecutionID, ActionExecutionID: a.ActionExecutionID, Attempt: a.Number, Reason: reason,
+	}, false)
+	return err
+}
+
+// carryOut commits an input of the machinery. With carry the first turn that its
+// commit made ready is left to the caller.
+func (x *Executions) carryOut(ctx context.Context, key execution.ScopeKey, runnerID string, in engine.Input, carry bool) (*outcome, error) {
+	out, err := x.update(ctx, func(ctx context.Context, tx store.Tx, out *outcome) error {
+		out.carry = carry
+		return x.decide(ctx, tx, key, runnerID, in, out)
+	})
+	if err := errors.Join(err, out.refused()); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// turn runs one turn to the commit of its outcome.
+func (x *Executions) turn(ctx context.Context, turn *execution.Turn) (*execution.Turn, error) {
+	var in engine.Input = engine.Expire{ExecutionID: turn.ExecutionID, ID: turn.ID}
+	if turn.Kind == execution.TurnAction {
+		in = x.take(ctx, turn)
+	}
+	// What was done must be recorded, also when the server stops meanwhile.
+	out, err := x.carryOut(context.WithoutCancel(ctx), turn.Scope, "", in, true)
+	if err != nil {
+		return nil, err
+	}
+	return out.turn, nil
+}
+
+// take asks the executor of a turn.
+func (x *Executions) take(ctx context.Context, turn *execution.Turn) (in engine.Input) {
+	finish := func(result action.Result) engine.Input {
+		return engine.Finish{ExecutionID: turn.ExecutionID, ActionExecutionID: turn.ID, Result: result}
+	}
+	executor, ok := x.Registry.Turn(turn.Work.Action.TypeID())
+	if !ok {
+		return finish(action.Failed(action.ConfigurationError, "this server has no executor for %v", turn.Work.Action.TypeID()))
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			x.Log.Error("executor panicked", "turn", turn.ID, "panic", p, "stack", string(debug.Stack()))
+			in = finish(action.Failed(action.SystemUnavailable, "the executor of the action crashed; the server's log has more"))
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, turnTimeout)
+	defer cancel()
+	outcome := executor.Take(ctx, *turn.Work)
+	if outcome.Again != nil {
+		return engine.Again{ExecutionID: turn.ExecutionID, ActionExecutionID: turn.ID, Again: *outcome.Again}
+	}
+	return finish(outcome.Result)
+}
+
+// Acquire implements runner.Jobs.
+func (x *Executions) Acquire(ctx context.Context, runnerID string) (runner.Assignment, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return runner.Assignment{}, err
+		}
+		lease, w := x.pool.next(runnerID)
+		if lease != nil {
+			h, err := x.hold(ctx, lease, runnerID)
+			if err != nil {
+				return runner.Assignment{}, err
+			}
+			if h == nil {
+				continue
+			}
+			return assignment(h), nil
+		}
+		h, err := x.await(ctx, w)
+		if err != nil {
+			return runner.Assignment{}, err
+		}
+		if h != nil {
+			return assignment(h), nil
+		}
+	}
+}
+
+// await waits in a place; nil without an error means to look again.
+func (x *Executions) await(ctx context.Context, w *waiter) (*holding, error) {
+	select {
+	case h := <-w.given:
+		return h, nil
+	case <-ctx.Done():
+		if x.pool.leave(w) {
+			return nil, ctx.Err()
+		}
+		// An attempt is being committed for this runner: it must run it.
+		return <-w.given, nil
+	}
+}
+
+// hold takes a ready attempt for a runner; nil where it is gone meanwhile.
+func (x *Executions) hold(ctx context.Context, lease *execution.Lease, runnerID string) (*holding, error) {
+	until := x.Clock().Add(x.Lease)
+	err := x.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		return tx.HoldLease(ctx, lease.Attempt.ActionExecutionID, lease.Attempt.Number, runnerID, until)
+	})
+	if errors.Is(err, store.ErrStale) {
+		return nil, nil
+	}
+	if err != nil {
+		x.pool.add(lease, nil)
+		return nil, err
+	}
+	lease.Runner, lease.Until = runnerID, until
+	return x.pool.taken(lease), nil
+}
+
+func assignment(h *holding) runner.Assignment {
+	return runner.Assignment{Attempt: h.lease.Attempt, Revoked: h.revoked}
+}
+
+// Renew implements runner.Jobs.
+func (x *Executions) Renew(ctx context.Context, runnerID string) error {
+	until := x.Clock().Add(x.Lease)
+	if err := x.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		return tx.RenewLeases(ctx, runnerID, until)
+	}); err != nil {
+		return err
+	}
+	x.pool.renew(runnerID, until)
+	return nil
+}
+
+// Report implements runner.Jobs.
+func (x *Executions) Report(ctx context.Context, runnerID string, attempt action.Attempt, result action.Result) (*runner.Assignment, error) {
+	h := x.pool.heldBy(runnerID, &attempt)
+	if h == nil {
+		return nil, nil
+	}
+	out, err := x.carryOut(ctx, h.lease.Scope, runnerID, engine.Finish{
+		ExecutionID: attempt.ExecutionID, ActionExecutionID: attempt.ActionExecutionID, Attempt: attempt.Number, Result: result,
+	}, false)
+	if err != nil || out.own == nil {
+		return nil, err
+	}
+	own := x.pool.holdingOf(out.own)
+	if own == nil {
+		// Abandoned between its commit and now.
+		return nil, nil
+	}
+	a := assignment(own)
+	return &a, nil
+}

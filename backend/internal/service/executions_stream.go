@@ -1,0 +1,191 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// ErrStopping ends a stream because the server stops; the client may resume.
+var ErrStopping = errors.New("the server is stopping")
+
+// eventsAtOnce bounds the events that a watch reads and holds.
+const eventsAtOnce = 100
+
+// Watch emits the events of an execution after a position, in order, and returns
+// after its last one.
+func (x *Executions) Watch(ctx context.Context, who auth.Identity, account, executionID string, after int64, emit func(execution.Event) error) error {
+	if err := authorize(who, auth.Read, account); err != nil {
+		return err
+	}
+	changed, stop := x.watchers.watch(executionID)
+	defer stop()
+	for {
+		var events []execution.Event
+		var status pipeline.Status
+		if err := x.Store.View(ctx, func(ctx context.Context, r store.Reader) error {
+			e, err := find(ctx, r, account, executionID)
+			if err != nil {
+				return err
+			}
+			status = e.Status
+			events, err = r.Events(ctx, executionID, after, eventsAtOnce)
+			return err
+		}); err != nil {
+			return err
+		}
+		for _, ev := range events {
+			if err := emit(ev); err != nil {
+				return err
+			}
+			after = ev.Position
+		}
+		switch {
+		case len(events) == eventsAtOnce:
+			continue
+		case status.Terminal():
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-x.stopping:
+			return ErrStopping
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// logChunk is how much of a log is sent at once.
+const logChunk = 64 << 10
+
+// TailLog emits the log of an action execution from an offset, which counts from
+// the end where it is negative. With follow it goes on until the action ended.
+func (x *Executions) TailLog(ctx context.Context, who auth.Identity, account, executionID, actionExecutionID string, offset int64, follow bool, emit func(offset int64, data []byte) error) error {
+	if err := authorize(who, auth.Read, account); err != nil {
+		return err
+	}
+	ended, err := x.actionEnded(ctx, account, executionID, actionExecutionID)
+	if err != nil {
+		return err
+	}
+	if offset < 0 {
+		size, err := x.Logs.Size(executionID, actionExecutionID)
+		if err != nil {
+			return err
+		}
+		offset = max(size+offset, 0)
+	}
+	changed, stop := x.watchers.watch(executionID)
+	defer stop()
+	buffer := make([]byte, logChunk)
+	for {
+		n, err := x.Logs.ReadAt(executionID, actionExecutionID, buffer, offset)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if n > 0 {
+			if err := emit(offset, buffer[:n]); err != nil {
+				return err
+			}
+			offset += int64(n)
+			continue
+		}
+		if ended || !follow {
+			return nil
+		}
+		if err := x.awaitLog(ctx, changed, executionID, actionExecutionID, offset); err != nil {
+			return err
+		}
+		// Asked before the next read, so that what was written before the end is
+		// read after it.
+		if ended, err = x.actionEnded(ctx, account, executionID, actionExecutionID); err != nil {
+			return err
+		}
+	}
+}
+
+// awaitLog waits for more of a log, or for the execution to move.
+func (x *Executions) awaitLog(ctx context.Context, changed <-chan struct{}, executionID, actionExecutionID string, offset int64) error {
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	more := make(chan error, 1)
+	go func() { more <- x.Logs.Wait(waiting, executionID, actionExecutionID, offset) }()
+	select {
+	case err := <-more:
+		return err
+	case <-changed:
+	case <-x.stopping:
+		cancel()
+		<-more
+		return ErrStopping
+	case <-ctx.Done():
+	}
+	cancel()
+	<-more
+	return ctx.Err()
+}
+
+func (x *Executions) actionEnded(ctx context.Context, account, executionID, actionExecutionID string) (bool, error) {
+	e, err := x.read(ctx, account, executionID)
+	if err != nil {
+		return false, err
+	}
+	for _, stage := range e.Stages {
+		for _, a := range stage.Actions {
+			if a.ID == actionExecutionID {
+				return a.Status.Terminal(), nil
+			}
+		}
+	}
+	return false, refuse(KindNotFound, pipeline.ReasonNotFound, "%s",
+		fmt.Sprintf("execution %q has no action execution %q", executionID, actionExecutionID))
+}
+
+// watchers wakes those who wait for news of an execution.
+type watchers struct {
+	mu   sync.Mutex
+	news map[string]map[chan struct{}]struct{}
+}
+
+func newWatchers() *watchers {
+	return &watchers{news: make(map[string]map[chan struct{}]struct{})}
+}
+
+// watch returns a channel that gets a token, at most one at a time, whenever the
+// execution changed. Stop ends it.
+func (w *watchers) watch(executionID string) (changed <-chan struct{}, stop func()) {
+	c := make(chan struct{}, 1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.news[executionID] == nil {
+		w.news[executionID] = make(map[chan struct{}]struct{})
+	}
+	w.news[executionID][c] = struct{}{}
+	return c, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.news[executionID], c)
+		if len(w.news[executionID]) == 0 {
+			delete(w.news, executionID)
+		}
+	}
+}
+
+func (w *watchers) notify(executionID string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for c := range w.news[executionID] {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
