@@ -86,7 +86,7 @@ func (a *app) executionListCommand() *cobra.Command {
 		Short: "List executions, newest first",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
-			request := &headracev1.ListExecutionsRequest{Parent: client.PipelineName(c.Account, "-")}
+			request := &headracev1.ListExecutionsRequest{Parent: client.PipelineName(c.Account, pipeline.AnyPipeline)}
 			if len(args) == 1 {
 				request.Parent = pipelineName(c, args[0])
 			}

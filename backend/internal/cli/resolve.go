@@ -10,6 +10,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
 // pageSize is the most that the server lists of executions at once.
@@ -21,20 +22,20 @@ func (a *app) execution(ctx context.Context, c *client.Client, word string) (*he
 		return get(ctx, c, word)
 	}
 	if id, err := uuid.Parse(word); err == nil {
-		return get(ctx, c, client.ExecutionName(c.Account, "-", id.String()))
+		return get(ctx, c, client.ExecutionName(c.Account, pipeline.AnyPipeline, id.String()))
 	}
-	pipeline, digits, numbered := strings.Cut(word, "#")
-	if pipeline == "" {
+	name, digits, numbered := strings.Cut(word, "#")
+	if name == "" {
 		return nil, usagef("%q names no execution: use PIPELINE, PIPELINE#NUMBER or the execution's id", word)
 	}
 	if !numbered {
-		return latest(ctx, c, pipeline)
+		return latest(ctx, c, name)
 	}
 	number, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil || number < 1 {
-		return nil, usagef("%q names no execution: what follows # must be its number, as in %s#1", word, pipeline)
+		return nil, usagef("%q names no execution: what follows # must be its number, as in %s#1", word, name)
 	}
-	return byNumber(ctx, c, pipeline, number)
+	return byNumber(ctx, c, name, number)
 }
 
 func get(ctx context.Context, c *client.Client, name string) (*headracev1.Execution, error) {
@@ -42,21 +43,21 @@ func get(ctx context.Context, c *client.Client, name string) (*headracev1.Execut
 	return response.GetExecution(), err
 }
 
-func latest(ctx context.Context, c *client.Client, pipeline string) (*headracev1.Execution, error) {
+func latest(ctx context.Context, c *client.Client, name string) (*headracev1.Execution, error) {
 	response, err := c.Executions.ListExecutions(ctx, &headracev1.ListExecutionsRequest{
-		Parent: pipelineName(c, pipeline), PageSize: 1,
+		Parent: pipelineName(c, name), PageSize: 1,
 	})
 	if err != nil {
 		return nil, err
 	}
 	if len(response.GetExecutions()) == 0 {
-		return nil, fmt.Errorf("the pipeline %s has no execution yet: start one with: headrace run %s", pipeline, pipeline)
+		return nil, fmt.Errorf("the pipeline %s has no execution yet: start one with: headrace run %s", name, name)
 	}
 	return get(ctx, c, response.GetExecutions()[0].GetName())
 }
 
-func byNumber(ctx context.Context, c *client.Client, pipeline string, number int64) (*headracev1.Execution, error) {
-	request := &headracev1.ListExecutionsRequest{Parent: pipelineName(c, pipeline), PageSize: pageSize}
+func byNumber(ctx context.Context, c *client.Client, name string, number int64) (*headracev1.Execution, error) {
+	request := &headracev1.ListExecutionsRequest{Parent: pipelineName(c, name), PageSize: pageSize}
 	for {
 		response, err := c.Executions.ListExecutions(ctx, request)
 		if err != nil {
@@ -67,12 +68,12 @@ func byNumber(ctx context.Context, c *client.Client, pipeline string, number int
 				return get(ctx, c, e.GetName())
 			}
 			if e.GetNumber() < number {
-				return nil, fmt.Errorf("the pipeline %s has no execution %d: its numbers go up to %d or it was removed",
-					pipeline, number, e.GetNumber())
+				return nil, fmt.Errorf("the pipeline %s has no execution %d: the nearest below is %d",
+					name, number, e.GetNumber())
 			}
 		}
 		if response.GetNextPageToken() == "" {
-			return nil, fmt.Errorf("the pipeline %s has no execution %d", pipeline, number)
+			return nil, fmt.Errorf("the pipeline %s has no execution %d", name, number)
 		}
 		request.PageToken = response.GetNextPageToken()
 	}
