@@ -161,7 +161,7 @@ func (x *Executions) Get(ctx context.Context, who auth.Identity, account, execut
 func (x *Executions) read(ctx context.Context, account, executionID string) (*execution.Execution, error) {
 	var e *execution.Execution
 	err := x.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
-		e, err = find(ctx, r, account, executionID)
+		e, err = find(ctx, r.Execution, account, executionID)
 		return err
 	})
 	return e, err
@@ -169,8 +169,8 @@ func (x *Executions) read(ctx context.Context, account, executionID string) (*ex
 
 // find reads an execution of an account; one of another account does not exist
 // for the caller.
-func find(ctx context.Context, r store.Reader, account, executionID string) (*execution.Execution, error) {
-	e, err := r.Execution(ctx, executionID)
+func find(ctx context.Context, read func(context.Context, string) (*execution.Execution, error), account, executionID string) (*execution.Execution, error) {
+	e, err := read(ctx, executionID)
 	if errors.Is(err, store.ErrNotFound) || (err == nil && e.Account != account) {
 		return nil, refuse(KindNotFound, pipeline.ReasonNotFound, "execution %q does not exist in account %q", executionID, account)
 	}
@@ -268,7 +268,7 @@ func newest(e *execution.Execution, principal string) Decided {
 // input decides about an existing execution and returns it as it is then.
 func (x *Executions) input(ctx context.Context, account, executionID string, in engine.Input) (*execution.Execution, error) {
 	out, err := x.update(ctx, func(ctx context.Context, tx store.Tx, out *outcome) error {
-		e, err := find(ctx, tx, account, executionID)
+		e, err := find(ctx, tx.ExecutionHead, account, executionID)
 		if err != nil {
 			return refusal(out, err)
 		}
@@ -356,7 +356,7 @@ func (x *Executions) Explain(ctx context.Context, who auth.Identity, account, ex
 	}
 	var found Explanation
 	err := x.Store.View(ctx, func(ctx context.Context, r store.Reader) error {
-		e, err := find(ctx, r, account, executionID)
+		e, err := find(ctx, r.ExecutionHead, account, executionID)
 		if err != nil {
 			return err
 		}

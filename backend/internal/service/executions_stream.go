@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"sync"
 
@@ -31,7 +30,7 @@ func (x *Executions) Watch(ctx context.Context, who auth.Identity, account, exec
 		var events []execution.Event
 		var status pipeline.Status
 		if err := x.Store.View(ctx, func(ctx context.Context, r store.Reader) error {
-			e, err := find(ctx, r, account, executionID)
+			e, err := find(ctx, r.ExecutionHead, account, executionID)
 			if err != nil {
 				return err
 			}
@@ -133,20 +132,19 @@ func (x *Executions) awaitLog(ctx context.Context, changed <-chan struct{}, exec
 	return ctx.Err()
 }
 
-func (x *Executions) actionEnded(ctx context.Context, account, executionID, actionExecutionID string) (bool, error) {
-	e, err := x.read(ctx, account, executionID)
-	if err != nil {
-		return false, err
-	}
-	for _, stage := range e.Stages {
-		for _, a := range stage.Actions {
-			if a.ID == actionExecutionID {
-				return a.Status.Terminal(), nil
-			}
+func (x *Executions) actionEnded(ctx context.Context, account, executionID, actionExecutionID string) (ended bool, err error) {
+	err = x.Store.View(ctx, func(ctx context.Context, r store.Reader) error {
+		if _, err := find(ctx, r.ExecutionHead, account, executionID); err != nil {
+			return err
 		}
-	}
-	return false, refuse(KindNotFound, pipeline.ReasonNotFound, "%s",
-		fmt.Sprintf("execution %q has no action execution %q", executionID, actionExecutionID))
+		status, err := r.ActionStatus(ctx, executionID, actionExecutionID)
+		if errors.Is(err, store.ErrNotFound) {
+			return refuse(KindNotFound, pipeline.ReasonNotFound, "execution %q has no action execution %q", executionID, actionExecutionID)
+		}
+		ended = status.Terminal()
+		return err
+	})
+	return ended, err
 }
 
 // watchers wakes those who wait for news of an execution.

@@ -68,8 +68,10 @@ type Reader interface {
 
 	// Execution returns it with its stages and actions.
 	Execution(ctx context.Context, id string) (*execution.Execution, error)
-	// ExecutionByNumber is Execution by its number in a pipeline.
-	ExecutionByNumber(ctx context.Context, pipelineID string, number int64) (*execution.Execution, error)
+	// ExecutionHead returns it without its stages.
+	ExecutionHead(ctx context.Context, id string) (*execution.Execution, error)
+	// ActionStatus returns the status of an action of an execution.
+	ActionStatus(ctx context.Context, executionID, actionExecutionID string) (pipeline.Status, error)
 	// Executions come newest first, without stages.
 	Executions(ctx context.Context, filter ExecutionFilter) ([]*execution.Execution, error)
 	// LiveScope returns the live executions of a scope, by number, with stages

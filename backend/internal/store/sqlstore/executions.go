@@ -81,23 +81,25 @@ func scanAction(rows Rows) (execution.ActionOf, error) {
 
 // Execution implements store.Reader.
 func (t *Tx) Execution(ctx context.Context, id string) (*execution.Execution, error) {
-	found, err := list(ctx, t, scanExecution, `SELECT `+executionColumns+` FROM executions WHERE id = $1`, id)
-	return t.whole(ctx, found, "execution "+id, err)
-}
-
-// ExecutionByNumber implements store.Reader.
-func (t *Tx) ExecutionByNumber(ctx context.Context, pipelineID string, number int64) (*execution.Execution, error) {
-	found, err := list(ctx, t, scanExecution,
-		`SELECT `+executionColumns+` FROM executions WHERE pipeline_id = $1 AND number = $2`, pipelineID, number)
-	return t.whole(ctx, found, "execution "+strconv.FormatInt(number, 10), err)
-}
-
-func (t *Tx) whole(ctx context.Context, found []*execution.Execution, what string, err error) (*execution.Execution, error) {
-	e, err := first(found, what, err)
+	e, err := t.ExecutionHead(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	return e, t.loadStages(ctx, e)
+}
+
+// ExecutionHead implements store.Reader.
+func (t *Tx) ExecutionHead(ctx context.Context, id string) (*execution.Execution, error) {
+	found, err := list(ctx, t, scanExecution, `SELECT `+executionColumns+` FROM executions WHERE id = $1`, id)
+	return first(found, "execution "+id, err)
+}
+
+// ActionStatus implements store.Reader.
+func (t *Tx) ActionStatus(ctx context.Context, executionID, actionExecutionID string) (pipeline.Status, error) {
+	var status pipeline.Status
+	err := t.one(ctx, "action execution "+actionExecutionID,
+		`SELECT status FROM action_executions WHERE id = $1 AND execution_id = $2`, []any{actionExecutionID, executionID}, &status)
+	return status, err
 }
 
 // loadStages fills in the stages and actions of an execution.
