@@ -1,0 +1,174 @@
+package rpc
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// accounts serves AccountService.
+type accounts struct {
+	headracev1.UnimplementedAccountServiceServer
+	use *service.Accounts
+}
+
+func (s *accounts) CreateAccount(
+	ctx context.Context, req *headracev1.CreateAccountRequest,
+) (*headracev1.CreateAccountResponse, error) {
+	name, err := named(pipeline.ParseAccountName, req.GetAccount().GetName(), "account", "name")
+	if err != nil {
+		return nil, err
+	}
+	account, err := s.use.CreateAccount(ctx, caller(ctx), name.Account)
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.CreateAccountResponse{Account: accountToProto(account)}, nil
+}
+
+func (s *accounts) ListAccounts(
+	ctx context.Context, _ *headracev1.ListAccountsRequest,
+) (*headracev1.ListAccountsResponse, error) {
+	found, err := s.use.ListAccounts(ctx, caller(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.ListAccountsResponse{Accounts: each(found, accountToProto)}, nil
+}
+
+func (s *accounts) CreateToken(
+	ctx context.Context, req *headracev1.CreateTokenRequest,
+) (*headracev1.CreateTokenResponse, error) {
+	in := req.GetToken()
+	wanted := service.NewToken{Principal: in.GetPrincipal(), Groups: in.GetGroups()}
+	if in.GetExpireTime() != nil {
+		wanted.ExpiresAt = in.GetExpireTime().AsTime()
+	}
+	for _, b := range in.GetBindings() {
+		wanted.Bindings = append(wanted.Bindings, auth.Binding{Account: b.GetAccount(), Role: roleFromProto(b.GetRole())})
+	}
+	token, secret, err := s.use.CreateToken(ctx, caller(ctx), wanted)
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.CreateTokenResponse{Token: tokenToProto(token), Secret: secret}, nil
+}
+
+func (s *accounts) ListTokens(
+	ctx context.Context, _ *headracev1.ListTokensRequest,
+) (*headracev1.ListTokensResponse, error) {
+	found, err := s.use.ListTokens(ctx, caller(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.ListTokensResponse{Tokens: each(found, tokenToProto)}, nil
+}
+
+func (s *accounts) RevokeToken(
+	ctx context.Context, req *headracev1.RevokeTokenRequest,
+) (*headracev1.RevokeTokenResponse, error) {
+	name, err := named(pipeline.ParseTokenName, req.GetName(), "name")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.use.RevokeToken(ctx, caller(ctx), name.ID); err != nil {
+		return nil, err
+	}
+	return &headracev1.RevokeTokenResponse{}, nil
+}
+
+// about serves ServerService.
+type about struct {
+	headracev1.UnimplementedServerServiceServer
+	info Info
+}
+
+func (s *about) GetServerInfo(
+	context.Context, *headracev1.GetServerInfoRequest,
+) (*headracev1.GetServerInfoResponse, error) {
+	return &headracev1.GetServerInfoResponse{
+		Version: s.info.Version, Capabilities: s.info.Capabilities, Store: s.info.Store, Isolation: s.info.Isolation,
+	}, nil
+}
+
+func (s *about) WhoAmI(ctx context.Context, _ *headracev1.WhoAmIRequest) (*headracev1.WhoAmIResponse, error) {
+	who := caller(ctx)
+	return &headracev1.WhoAmIResponse{
+		Principal: who.Principal, Groups: who.Groups,
+		Bindings: each(who.Bindings, func(b auth.Binding) *headracev1.RoleBinding {
+			return &headracev1.RoleBinding{Account: b.Account, Role: roleToProto(b.Role)}
+		}),
+	}, nil
+}
+
+func accountToProto(a store.Account) *headracev1.Account {
+	return &headracev1.Account{Name: pipeline.AccountName{Account: a.Name}.String(), CreateTime: timestamp(a.CreatedAt)}
+}
+
+func tokenToProto(t store.Token) *headracev1.Token {
+	return &headracev1.Token{
+		Name: pipeline.TokenName{ID: t.ID}.String(), Principal: t.Principal, Groups: t.Groups,
+		Bindings: each(t.Bindings, func(b store.Binding) *headracev1.RoleBinding {
+			return &headracev1.RoleBinding{Account: b.Account, Role: roleToProto(auth.Role(b.Role))}
+		}),
+		CreateTime: timestamp(t.CreatedAt), ExpireTime: timestamp(t.ExpiresAt),
+	}
+}
+
+func roleFromProto(role headracev1.Role) auth.Role {
+	switch role {
+	case headracev1.Role_ROLE_ADMIN:
+		return auth.Admin
+	case headracev1.Role_ROLE_DEPLOYER:
+		return auth.Deployer
+	case headracev1.Role_ROLE_APPROVER:
+		return auth.Approver
+	case headracev1.Role_ROLE_VIEWER:
+		return auth.Viewer
+	case headracev1.Role_ROLE_RUNNER:
+		return auth.Runner
+	default:
+		return ""
+	}
+}
+
+func roleToProto(role auth.Role) headracev1.Role {
+	switch role {
+	case auth.Admin:
+		return headracev1.Role_ROLE_ADMIN
+	case auth.Deployer:
+		return headracev1.Role_ROLE_DEPLOYER
+	case auth.Approver:
+		return headracev1.Role_ROLE_APPROVER
+	case auth.Viewer:
+		return headracev1.Role_ROLE_VIEWER
+	case auth.Runner:
+		return headracev1.Role_ROLE_RUNNER
+	default:
+		return headracev1.Role_ROLE_UNSPECIFIED
+	}
+}
+
+// timestamp returns no timestamp of the zero time.
+func timestamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+// each converts a list.
+func each[From, To any](list []From, convert func(From) To) []To {
+	converted := make([]To, len(list))
+	for i, item := range list {
+		converted[i] = convert(item)
+	}
+	return converted
+}

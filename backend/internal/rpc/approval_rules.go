@@ -1,0 +1,119 @@
+package rpc
+
+import (
+	"context"
+	"time"
+
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// approvalRules serves ApprovalRuleService.
+type approvalRules struct {
+	headracev1.UnimplementedApprovalRuleServiceServer
+	use *service.ApprovalRules
+}
+
+func (s *approvalRules) CreateApprovalRule(
+	ctx context.Context, req *headracev1.CreateApprovalRuleRequest,
+) (*headracev1.CreateApprovalRuleResponse, error) {
+	rule, err := ruleFromProto(req.GetApprovalRule())
+	if err != nil {
+		return nil, err
+	}
+	created, err := s.use.Create(ctx, caller(ctx), rule, req.GetRequestId())
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.CreateApprovalRuleResponse{ApprovalRule: ruleToProto(created)}, nil
+}
+
+func (s *approvalRules) GetApprovalRule(
+	ctx context.Context, req *headracev1.GetApprovalRuleRequest,
+) (*headracev1.GetApprovalRuleResponse, error) {
+	name, err := named(pipeline.ParseApprovalRuleName, req.GetName(), "name")
+	if err != nil {
+		return nil, err
+	}
+	rule, err := s.use.Get(ctx, caller(ctx), name.Account, name.Rule)
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.GetApprovalRuleResponse{ApprovalRule: ruleToProto(rule)}, nil
+}
+
+func (s *approvalRules) ListApprovalRules(
+	ctx context.Context, req *headracev1.ListApprovalRulesRequest,
+) (*headracev1.ListApprovalRulesResponse, error) {
+	parent, err := named(pipeline.ParseAccountName, req.GetParent(), "parent")
+	if err != nil {
+		return nil, err
+	}
+	after, err := pageKey(req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	rules, next, err := s.use.List(ctx, caller(ctx), parent.Account, after, pageSize(req.GetPageSize(), defaultPage))
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.ListApprovalRulesResponse{ApprovalRules: each(rules, ruleToProto), NextPageToken: pageToken(next)}, nil
+}
+
+func (s *approvalRules) UpdateApprovalRule(
+	ctx context.Context, req *headracev1.UpdateApprovalRuleRequest,
+) (*headracev1.UpdateApprovalRuleResponse, error) {
+	rule, err := ruleFromProto(req.GetApprovalRule())
+	if err != nil {
+		return nil, err
+	}
+	updated, err := s.use.Update(ctx, caller(ctx), rule, req.GetApprovalRule().GetEtag())
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.UpdateApprovalRuleResponse{ApprovalRule: ruleToProto(updated)}, nil
+}
+
+func (s *approvalRules) DeleteApprovalRule(
+	ctx context.Context, req *headracev1.DeleteApprovalRuleRequest,
+) (*headracev1.DeleteApprovalRuleResponse, error) {
+	name, err := named(pipeline.ParseApprovalRuleName, req.GetName(), "name")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.use.Delete(ctx, caller(ctx), name.Account, name.Rule, req.GetEtag()); err != nil {
+		return nil, err
+	}
+	return &headracev1.DeleteApprovalRuleResponse{}, nil
+}
+
+func ruleFromProto(p *headracev1.ApprovalRule) (store.ApprovalRule, error) {
+	name, err := named(pipeline.ParseApprovalRuleName, p.GetName(), "approval_rule", "name")
+	if err != nil {
+		return store.ApprovalRule{}, err
+	}
+	return store.ApprovalRule{
+		Account: name.Account, Name: name.Rule, Description: p.GetDescription(),
+		Pipelines: p.GetSelector().GetPipelines(), Stages: p.GetSelector().GetStages(), Actions: p.GetSelector().GetActions(),
+		Requirement: execution.Requirement{
+			Rule: name.Rule, MinimumCount: int(p.GetMinimumCount()), Users: p.GetUsers(), Groups: p.GetGroups(),
+			RequireComment: p.GetRequireComment(), AllowStarter: p.GetAllowStarter(),
+			ExpireAfter: time.Duration(p.GetExpireAfterMinutes()) * time.Minute,
+		},
+	}, nil
+}
+
+func ruleToProto(r store.ApprovalRule) *headracev1.ApprovalRule {
+	return &headracev1.ApprovalRule{
+		Name:        pipeline.ApprovalRuleName{Account: r.Account, Rule: r.Name}.String(),
+		Description: r.Description,
+		Selector:    &headracev1.ApprovalSelector{Pipelines: r.Pipelines, Stages: r.Stages, Actions: r.Actions},
+		//nolint:gosec // At most 100, by the contract.
+		MinimumCount: int32(r.MinimumCount), Users: r.Users, Groups: r.Groups, RequireComment: r.RequireComment,
+		ExpireAfterMinutes: int32(r.ExpireAfter / time.Minute), AllowStarter: r.AllowStarter,
+		Etag: service.ApprovalRuleEtag(&r), CreateTime: timestamp(r.CreatedAt), UpdateTime: timestamp(r.UpdatedAt),
+	}
+}

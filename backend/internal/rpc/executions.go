@@ -1,0 +1,190 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/grpc"
+
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/pipelinepb"
+)
+
+// executions serves ExecutionService.
+type executions struct {
+	headracev1.UnimplementedExecutionServiceServer
+	use *service.Executions
+}
+
+func (s *executions) StartExecution(
+	ctx context.Context, req *headracev1.StartExecutionRequest,
+) (*headracev1.StartExecutionResponse, error) {
+	name, err := named(pipeline.ParsePipelineName, req.GetPipeline(), "pipeline")
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.use.Start(ctx, caller(ctx), name.Account, name.Pipeline, req.GetVariables(), req.GetRequestId())
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.StartExecutionResponse{Execution: executionToProto(e)}, nil
+}
+
+func (s *executions) GetExecution(
+	ctx context.Context, req *headracev1.GetExecutionRequest,
+) (*headracev1.GetExecutionResponse, error) {
+	name, err := named(pipeline.ParseExecutionName, req.GetName(), "name")
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.GetExecutionResponse{Execution: executionToProto(e)}, nil
+}
+
+func (s *executions) ListExecutions(
+	ctx context.Context, req *headracev1.ListExecutionsRequest,
+) (*headracev1.ListExecutionsResponse, error) {
+	parent, err := named(pipeline.ParsePipelineName, req.GetParent(), "parent")
+	if err != nil {
+		return nil, err
+	}
+	if parent.Pipeline == pipeline.AnyPipeline {
+		parent.Pipeline = ""
+	}
+	before, err := pageKey(req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	size := pageSize(req.GetPageSize(), defaultExecutionsPage)
+	statuses := each(req.GetStatuses(), pipelinepb.StatusFromProto)
+	// One more than asked for tells whether there is a next page.
+	found, err := s.use.List(ctx, caller(ctx), parent.Account, parent.Pipeline, statuses, before, size+1)
+	if err != nil {
+		return nil, err
+	}
+	resp := &headracev1.ListExecutionsResponse{}
+	if len(found) > size {
+		found = found[:size]
+		resp.NextPageToken = pageToken(found[size-1].ID)
+	}
+	resp.Executions = each(found, executionToProto)
+	return resp, nil
+}
+
+func (s *executions) StopExecution(
+	ctx context.Context, req *headracev1.StopExecutionRequest,
+) (*headracev1.StopExecutionResponse, error) {
+	name, err := s.find(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.use.Stop(ctx, caller(ctx), name.Account, name.ID, req.GetAbandon(), req.GetReason())
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.StopExecutionResponse{Execution: executionToProto(e)}, nil
+}
+
+func (s *executions) DecideApproval(
+	ctx context.Context, req *headracev1.DecideApprovalRequest,
+) (*headracev1.DecideApprovalResponse, error) {
+	name, err := s.find(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	decided, err := s.use.Decide(ctx, caller(ctx), name.Account, name.ID, service.Decision{
+		Stage: req.GetStage(), Action: req.GetAction(), Approve: req.GetApprove(), Comment: req.GetComment(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.DecideApprovalResponse{
+		Execution: executionToProto(decided.Execution), Stage: decided.Stage, Action: decided.Action,
+		Approval: approvalToProto(decided.Approval, configurationOf(decided)),
+	}, nil
+}
+
+func (s *executions) ExplainExecution(
+	ctx context.Context, req *headracev1.ExplainExecutionRequest,
+) (*headracev1.ExplainExecutionResponse, error) {
+	name, err := s.find(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	explained, err := s.use.Explain(ctx, caller(ctx), name.Account, name.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.ExplainExecutionResponse{
+		Status: pipelinepb.StatusToProto(explained.Status), Summary: explained.Summary,
+		Reasons: each(explained.Reasons, waitToProto(name.PipelineName)),
+	}, nil
+}
+
+func (s *executions) WatchExecution(
+	req *headracev1.WatchExecutionRequest, stream grpc.ServerStreamingServer[headracev1.WatchExecutionResponse],
+) error {
+	ctx := stream.Context()
+	name, err := named(pipeline.ParseExecutionName, req.GetName(), "name")
+	if err != nil {
+		return err
+	}
+	// The events carry the full name, also where the caller knew only the id.
+	e, err := s.get(ctx, name)
+	if err != nil {
+		return err
+	}
+	full := nameOf(e)
+	return s.use.Watch(ctx, caller(ctx), name.Account, name.ID, req.GetAfterPosition(), func(event execution.Event) error {
+		return stream.Send(&headracev1.WatchExecutionResponse{Event: eventToProto(full, event)})
+	})
+}
+
+func (s *executions) TailLog(
+	req *headracev1.TailLogRequest, stream grpc.ServerStreamingServer[headracev1.TailLogResponse],
+) error {
+	ctx := stream.Context()
+	name, err := s.find(ctx, req.GetName())
+	if err != nil {
+		return err
+	}
+	return s.use.TailLog(ctx, caller(ctx), name.Account, name.ID, req.GetActionExecutionId(), req.GetOffset(), req.GetFollow(),
+		func(offset int64, data []byte) error {
+			return stream.Send(&headracev1.TailLogResponse{Offset: offset, Data: data})
+		})
+}
+
+// get returns the execution of that name. An id under the name of another
+// pipeline names nothing.
+func (s *executions) get(ctx context.Context, name pipeline.ExecutionName) (*execution.Execution, error) {
+	e, err := s.use.Get(ctx, caller(ctx), name.Account, name.ID)
+	if err != nil {
+		return nil, err
+	}
+	if name.Pipeline != pipeline.AnyPipeline && name.Pipeline != e.Pipeline {
+		return nil, &service.Error{
+			Kind: service.KindNotFound, Reason: pipeline.ReasonNotFound,
+			Message: fmt.Sprintf("pipeline %q of account %q has no execution %q", name.Pipeline, name.Account, name.ID),
+		}
+	}
+	return e, nil
+}
+
+// find reads a name and checks that the pipeline in it is the execution's.
+func (s *executions) find(ctx context.Context, text string) (pipeline.ExecutionName, error) {
+	name, err := named(pipeline.ParseExecutionName, text, "name")
+	if err != nil {
+		return name, err
+	}
+	e, err := s.get(ctx, name)
+	if err != nil {
+		return name, err
+	}
+	return nameOf(e), nil
+}

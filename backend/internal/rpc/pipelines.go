@@ -1,0 +1,199 @@
+package rpc
+
+import (
+	"context"
+	"strconv"
+
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/pipelinepb"
+)
+
+// pipelines serves PipelineService.
+type pipelines struct {
+	headracev1.UnimplementedPipelineServiceServer
+	use *service.Pipelines
+}
+
+func (s *pipelines) CreatePipeline(
+	ctx context.Context, req *headracev1.CreatePipelineRequest,
+) (*headracev1.CreatePipelineResponse, error) {
+	in, err := pipelineFromProto(req.GetPipeline())
+	if err != nil {
+		return nil, err
+	}
+	in.RequestID, in.ValidateOnly = req.GetRequestId(), req.GetValidateOnly()
+	view, err := s.use.Create(ctx, caller(ctx), in)
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.CreatePipelineResponse{Pipeline: pipelineToProto(view)}, nil
+}
+
+func (s *pipelines) GetPipeline(
+	ctx context.Context, req *headracev1.GetPipelineRequest,
+) (*headracev1.GetPipelineResponse, error) {
+	name, err := named(pipeline.ParsePipelineName, req.GetName(), "name")
+	if err != nil {
+		return nil, err
+	}
+	view, err := s.use.Get(ctx, caller(ctx), name.Account, name.Pipeline)
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.GetPipelineResponse{Pipeline: pipelineToProto(view)}, nil
+}
+
+func (s *pipelines) ListPipelines(
+	ctx context.Context, req *headracev1.ListPipelinesRequest,
+) (*headracev1.ListPipelinesResponse, error) {
+	parent, err := named(pipeline.ParseAccountName, req.GetParent(), "parent")
+	if err != nil {
+		return nil, err
+	}
+	after, err := pageKey(req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	views, next, err := s.use.List(ctx, caller(ctx), parent.Account, after, pageSize(req.GetPageSize(), defaultPage))
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.ListPipelinesResponse{Pipelines: each(views, pipelineToProto), NextPageToken: pageToken(next)}, nil
+}
+
+func (s *pipelines) UpdatePipeline(
+	ctx context.Context, req *headracev1.UpdatePipelineRequest,
+) (*headracev1.UpdatePipelineResponse, error) {
+	in, err := pipelineFromProto(req.GetPipeline())
+	if err != nil {
+		return nil, err
+	}
+	in.Etag, in.ValidateOnly = req.GetPipeline().GetEtag(), req.GetValidateOnly()
+	view, err := s.use.Update(ctx, caller(ctx), in)
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.UpdatePipelineResponse{Pipeline: pipelineToProto(view)}, nil
+}
+
+func (s *pipelines) DeletePipeline(
+	ctx context.Context, req *headracev1.DeletePipelineRequest,
+) (*headracev1.DeletePipelineResponse, error) {
+	name, err := named(pipeline.ParsePipelineName, req.GetName(), "name")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.use.Delete(ctx, caller(ctx), name.Account, name.Pipeline, req.GetEtag(), req.GetForce()); err != nil {
+		return nil, err
+	}
+	return &headracev1.DeletePipelineResponse{}, nil
+}
+
+func (s *pipelines) PublishPipelineVersion(
+	ctx context.Context, req *headracev1.PublishPipelineVersionRequest,
+) (*headracev1.PublishPipelineVersionResponse, error) {
+	name, err := named(pipeline.ParsePipelineName, req.GetName(), "name")
+	if err != nil {
+		return nil, err
+	}
+	version, err := s.use.Publish(ctx, caller(ctx), name.Account, name.Pipeline)
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.PublishPipelineVersionResponse{Version: versionToProto(name, version)}, nil
+}
+
+func (s *pipelines) GetPipelineVersion(
+	ctx context.Context, req *headracev1.GetPipelineVersionRequest,
+) (*headracev1.GetPipelineVersionResponse, error) {
+	name, err := named(pipeline.ParseVersionName, req.GetName(), "name")
+	if err != nil {
+		return nil, err
+	}
+	version, err := s.use.Version(ctx, caller(ctx), name.Account, name.Pipeline, name.Version)
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.GetPipelineVersionResponse{Version: versionToProto(name.PipelineName, version)}, nil
+}
+
+func (s *pipelines) ListPipelineVersions(
+	ctx context.Context, req *headracev1.ListPipelineVersionsRequest,
+) (*headracev1.ListPipelineVersionsResponse, error) {
+	parent, err := named(pipeline.ParsePipelineName, req.GetParent(), "parent")
+	if err != nil {
+		return nil, err
+	}
+	before, err := pageNumber(req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	size := pageSize(req.GetPageSize(), defaultPage)
+	versions, next, err := s.use.Versions(ctx, caller(ctx), parent.Account, parent.Pipeline, before, size)
+	if err != nil {
+		return nil, err
+	}
+	resp := &headracev1.ListPipelineVersionsResponse{
+		Versions: each(versions, func(v store.PipelineVersion) *headracev1.PipelineVersion { return versionToProto(parent, v) }),
+	}
+	if next > 0 {
+		resp.NextPageToken = pageToken(strconv.FormatInt(next, 10))
+	}
+	return resp, nil
+}
+
+func pipelineFromProto(p *headracev1.Pipeline) (service.PipelineInput, error) {
+	name, err := named(pipeline.ParsePipelineName, p.GetName(), "pipeline", "name")
+	if err != nil {
+		return service.PipelineInput{}, err
+	}
+	in := service.PipelineInput{Account: name.Account, Name: name.Pipeline, Definition: *pipelinepb.FromProto(p.GetDefinition())}
+	switch p.GetComposition() {
+	case headracev1.Composition_COMPOSITION_UNSPECIFIED:
+	case headracev1.Composition_COMPOSITION_INLINE:
+		in.Composition = service.Inline
+	case headracev1.Composition_COMPOSITION_COMPOSED:
+		in.Composition = service.Composed
+	default:
+		return in, wrong("this composition is not known; use INLINE or COMPOSED", "pipeline", "composition")
+	}
+	switch p.GetPublish() {
+	case headracev1.PublishPolicy_PUBLISH_POLICY_UNSPECIFIED:
+	case headracev1.PublishPolicy_PUBLISH_POLICY_AUTO:
+		in.Publish = service.PublishAuto
+	case headracev1.PublishPolicy_PUBLISH_POLICY_EXPLICIT:
+		in.Publish = service.PublishExplicit
+	default:
+		return in, wrong("this publish policy is not known; use AUTO or EXPLICIT", "pipeline", "publish")
+	}
+	return in, nil
+}
+
+func pipelineToProto(v service.PipelineView) *headracev1.Pipeline {
+	p := &headracev1.Pipeline{
+		Name:        pipeline.PipelineName{Account: v.Account, Pipeline: v.Name}.String(),
+		Definition:  pipelinepb.ToProto(v.Declared()),
+		Composition: headracev1.Composition_COMPOSITION_INLINE,
+		Version:     v.Version, UnpublishedChanges: v.Unpublished, Etag: v.Etag(),
+		CreateTime: timestamp(v.CreatedAt), UpdateTime: timestamp(v.UpdatedAt),
+	}
+	if v.Composed {
+		p.Composition = headracev1.Composition_COMPOSITION_COMPOSED
+		p.Publish = headracev1.PublishPolicy_PUBLISH_POLICY_AUTO
+		if v.Explicit {
+			p.Publish = headracev1.PublishPolicy_PUBLISH_POLICY_EXPLICIT
+		}
+	}
+	return p
+}
+
+func versionToProto(name pipeline.PipelineName, v store.PipelineVersion) *headracev1.PipelineVersion {
+	return &headracev1.PipelineVersion{
+		Name:    pipeline.VersionName{PipelineName: name, Version: v.Version}.String(),
+		Version: v.Version, Definition: pipelinepb.ToProto(&v.Definition), Principal: v.Principal,
+		CreateTime: timestamp(v.CreatedAt), Digest: v.Digest,
+	}
+}

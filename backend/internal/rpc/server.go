@@ -1,0 +1,130 @@
+// Package rpc is the gRPC rim: servers that turn messages into use cases and
+// back, and interceptors that authenticate, validate, log and map errors. It
+// must never decide anything about a request but who sent it and whether it has
+// the right form.
+package rpc
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
+)
+
+const (
+	// maxMessageSize bounds a message in both directions; it is the client's too.
+	maxMessageSize = 16 << 20
+	// maxHeaderSize bounds what a caller may send before it is known who it is.
+	maxHeaderSize = 16 << 10
+	// maxStreams bounds the calls at once of one connection.
+	maxStreams = 1000
+	// handshakeTimeout ends connections that never say anything.
+	handshakeTimeout = 10 * time.Second
+	// minPing is less than the clients' keepalive of 30 seconds.
+	minPing = 15 * time.Second
+	// pingTime and pingTimeout find clients that went away under a stream.
+	pingTime    = time.Minute
+	pingTimeout = 20 * time.Second
+)
+
+// Info is what the server tells about itself.
+type Info struct {
+	Version      string
+	Capabilities []string
+	// Store is sqlite or postgres, Isolation none or bubblewrap.
+	Store     string
+	Isolation string
+}
+
+// Config is what a Server is made of. All but TLS is required.
+type Config struct {
+	Pipelines     *service.Pipelines
+	ApprovalRules *service.ApprovalRules
+	Executions    *service.Executions
+	Accounts      *service.Accounts
+	Info          Info
+	Log           hclog.Logger
+	// Observe is told of every call that ended.
+	Observe func(method string, code codes.Code, took time.Duration)
+	Clock   func() time.Time
+	// TLS is nil for plaintext.
+	TLS *tls.Config
+}
+
+// Server serves the contract.
+type Server struct {
+	grpc   *grpc.Server
+	health *health.Server
+	gate   *gate
+	drain  context.CancelFunc
+}
+
+// New returns a server that serves nothing yet. Its health is NOT_SERVING until
+// Serve is called.
+func New(cfg Config) *Server {
+	draining, drain := context.WithCancel(context.Background())
+	g := &gate{
+		accounts: cfg.Accounts, log: cfg.Log, observe: cfg.Observe, clock: cfg.Clock, draining: draining,
+		validator: sync.OnceValues(newValidator),
+	}
+	options := []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(g.unary),
+		grpc.ChainStreamInterceptor(g.stream),
+		grpc.MaxRecvMsgSize(maxMessageSize),
+		grpc.MaxSendMsgSize(maxMessageSize),
+		grpc.MaxHeaderListSize(maxHeaderSize),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingTime, Timeout: pingTimeout}),
+		grpc.WaitForHandlers(true),
+	}
+	if cfg.TLS != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(cfg.TLS)))
+	}
+	s := &Server{grpc: grpc.NewServer(options...), health: health.NewServer(), gate: g, drain: drain}
+	s.health.SetServingStatus("", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
+	headracev1.RegisterPipelineServiceServer(s.grpc, &pipelines{use: cfg.Pipelines})
+	headracev1.RegisterApprovalRuleServiceServer(s.grpc, &approvalRules{use: cfg.ApprovalRules})
+	headracev1.RegisterExecutionServiceServer(s.grpc, &executions{use: cfg.Executions})
+	headracev1.RegisterAccountServiceServer(s.grpc, &accounts{use: cfg.Accounts})
+	headracev1.RegisterServerServiceServer(s.grpc, &about{info: cfg.Info})
+	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
+	reflection.Register(s.grpc)
+	return s
+}
+
+// Serve takes connections until Shutdown. It owns the listener.
+func (s *Server) Serve(listener net.Listener) error {
+	s.health.SetServingStatus("", grpc_health_v1.HealthCheckResponse_SERVING)
+	return s.grpc.Serve(listener)
+}
+
+// Warm does ahead what the first request would wait for.
+func (s *Server) Warm() {
+	// An error shows again, and is told, with the first request.
+	_, _ = s.gate.validator()
+}
+
+// Shutdown takes no more calls, ends streams, and waits for the other calls
+// until the context ends, which then cuts them off.
+func (s *Server) Shutdown(ctx context.Context) {
+	s.health.Shutdown()
+	s.drain()
+	stop := context.AfterFunc(ctx, s.grpc.Stop)
+	defer stop()
+	s.grpc.GracefulStop()
+}

@@ -1,0 +1,211 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// AccountsConfig is what Accounts needs.
+type AccountsConfig struct {
+	Store store.Store
+	Clock func() time.Time
+	// NewID returns ids that ascend with time.
+	NewID func() string
+}
+
+// Accounts keeps accounts and tokens and tells who a token stands for.
+type Accounts struct {
+	AccountsConfig
+}
+
+// NewAccounts returns the use cases of accounts and tokens.
+func NewAccounts(cfg AccountsConfig) *Accounts {
+	return &Accounts{AccountsConfig: cfg}
+}
+
+// NewToken is what a token shall stand for.
+type NewToken struct {
+	Principal string
+	Groups    []string
+	Bindings  []auth.Binding
+	// ExpiresAt is zero for never.
+	ExpiresAt time.Time
+}
+
+// Authenticate returns who a secret stands for. Unknown, revoked and expired
+// tokens are all refused in the same words.
+func (a *Accounts) Authenticate(ctx context.Context, secret string) (auth.Identity, error) {
+	var token store.Token
+	err := a.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+		token, err = r.TokenByHash(ctx, auth.Hash(secret))
+		return err
+	})
+	expired := !token.ExpiresAt.IsZero() && !a.Clock().Before(token.ExpiresAt)
+	if errors.Is(err, store.ErrNotFound) || err == nil && expired {
+		return auth.Identity{}, refuse(KindUnauthenticated, pipeline.ReasonUnauthenticated,
+			"the token is unknown, revoked or expired; ask an admin for a new one")
+	}
+	if err != nil {
+		return auth.Identity{}, fmt.Errorf("look up a token: %w", err)
+	}
+	who := auth.Identity{Principal: token.Principal, Groups: token.Groups}
+	for _, b := range token.Bindings {
+		who.Bindings = append(who.Bindings, auth.Binding{Account: b.Account, Role: auth.Role(b.Role)})
+	}
+	return who, nil
+}
+
+// CreateAccount makes an account. It takes an admin of all accounts.
+func (a *Accounts) CreateAccount(ctx context.Context, who auth.Identity, name string) (store.Account, error) {
+	if err := authorize(who, auth.Administer, auth.Every); err != nil {
+		return store.Account{}, err
+	}
+	if err := pipeline.CheckAccount(name); err != nil {
+		return store.Account{}, invalidField(pipeline.Path(nil).Field("account").Field("name"), err.Error())
+	}
+	account := store.Account{Name: name, CreatedAt: a.Clock()}
+	err := a.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		return tx.CreateAccount(ctx, account)
+	})
+	if errors.Is(err, store.ErrAlreadyExists) {
+		return store.Account{}, refuse(KindAlreadyExists, pipeline.ReasonAlreadyExists, "account %q exists", name)
+	}
+	if err != nil {
+		return store.Account{}, fmt.Errorf("create account %q: %w", name, err)
+	}
+	return account, nil
+}
+
+// ListAccounts returns the accounts that the caller has a role in, by name.
+func (a *Accounts) ListAccounts(ctx context.Context, who auth.Identity) ([]store.Account, error) {
+	var accounts []store.Account
+	err := a.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+		accounts, err = r.Accounts(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list accounts: %w", err)
+	}
+	return slices.DeleteFunc(accounts, func(account store.Account) bool {
+		return len(who.RolesIn(account.Name)) == 0
+	}), nil
+}
+
+// CreateToken makes a token and returns it with its secret, which is not kept.
+// The caller must be an admin of every account that the token reaches.
+func (a *Accounts) CreateToken(ctx context.Context, who auth.Identity, wanted NewToken) (store.Token, string, error) {
+	bindings := make([]store.Binding, 0, len(wanted.Bindings))
+	for _, b := range wanted.Bindings {
+		if err := authorize(who, auth.Administer, b.Account); err != nil {
+			return store.Token{}, "", err
+		}
+		bindings = append(bindings, store.Binding{Account: b.Account, Role: string(b.Role)})
+	}
+	field := pipeline.Path(nil).Field("token")
+	now := a.Clock()
+	switch {
+	case len(bindings) == 0:
+		return store.Token{}, "", invalidField(field.Field("bindings"), "a token without a role is of no use; bind it to a role in an account")
+	case wanted.Principal == "":
+		return store.Token{}, "", invalidField(field.Field("principal"), "name the person or machine that the token stands for")
+	case !wanted.ExpiresAt.IsZero() && !wanted.ExpiresAt.After(now):
+		return store.Token{}, "", invalidField(field.Field("expire_time"), "the token would have expired already; choose a time to come, or none")
+	}
+	secret := auth.NewSecret()
+	token := store.Token{
+		ID: a.NewID(), Hash: auth.Hash(secret), Principal: wanted.Principal, Groups: wanted.Groups,
+		Bindings: bindings, CreatedAt: now, ExpiresAt: wanted.ExpiresAt,
+	}
+	err := a.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		for _, b := range bindings {
+			if b.Account == auth.Every {
+				continue
+			}
+			if err := accountExists(ctx, tx, b.Account); err != nil {
+				return err
+			}
+		}
+		return tx.CreateToken(ctx, token)
+	})
+	if err != nil {
+		return store.Token{}, "", fmt.Errorf("create a token for %q: %w", wanted.Principal, err)
+	}
+	return token, secret, nil
+}
+
+// ListTokens returns the tokens that reach no account beyond those that the
+// caller administers, oldest first.
+func (a *Accounts) ListTokens(ctx context.Context, who auth.Identity) ([]store.Token, error) {
+	if err := administersAny(who); err != nil {
+		return nil, err
+	}
+	var tokens []store.Token
+	err := a.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+		tokens, err = r.Tokens(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list tokens: %w", err)
+	}
+	return slices.DeleteFunc(tokens, func(t store.Token) bool { return !administersToken(who, t) }), nil
+}
+
+// RevokeToken ends a token at once. One that the caller could not list is not
+// found.
+func (a *Accounts) RevokeToken(ctx context.Context, who auth.Identity, id string) error {
+	if err := administersAny(who); err != nil {
+		return err
+	}
+	err := a.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		tokens, err := tx.Tokens(ctx)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(tokens, func(t store.Token) bool { return t.ID == id && administersToken(who, t) }) {
+			return refuse(KindNotFound, pipeline.ReasonNotFound, "token %q does not exist", id)
+		}
+		return tx.DeleteToken(ctx, id)
+	})
+	if err != nil {
+		return fmt.Errorf("revoke token %q: %w", id, err)
+	}
+	return nil
+}
+
+// administersAny refuses who is no admin of any account.
+func administersAny(who auth.Identity) error {
+	for _, b := range who.Bindings {
+		if who.May(auth.Administer, b.Account) {
+			return nil
+		}
+	}
+	return refuse(KindDenied, pipeline.ReasonPermissionDenied,
+		"%q may not see or change tokens: that takes the role admin in an account, and its token has it in none", who.Principal)
+}
+
+func administersToken(who auth.Identity, token store.Token) bool {
+	for _, b := range token.Bindings {
+		if !who.May(auth.Administer, b.Account) {
+			return false
+		}
+	}
+	return len(token.Bindings) > 0
+}
+
+// accountExists refuses an account that is not there. The caller must have a
+// role in it, or in all.
+func accountExists(ctx context.Context, r store.Reader, name string) error {
+	_, err := r.Account(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return refuse(KindNotFound, pipeline.ReasonNotFound,
+			"account %q does not exist; create it with: headrace account create %s", name, name)
+	}
+	return err
+}

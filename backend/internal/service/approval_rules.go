@@ -1,0 +1,229 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// ApprovalRulesConfig is what ApprovalRules needs.
+type ApprovalRulesConfig struct {
+	Store store.Store
+	Clock func() time.Time
+}
+
+// ApprovalRules keeps the rules that say who must agree. Writing them is for
+// admins: who deploys must not choose who has to agree.
+type ApprovalRules struct {
+	ApprovalRulesConfig
+}
+
+// NewApprovalRules returns the use cases of approval rules.
+func NewApprovalRules(cfg ApprovalRulesConfig) *ApprovalRules {
+	return &ApprovalRules{ApprovalRulesConfig: cfg}
+}
+
+// ApprovalRuleEtag returns what a write of the rule has to match.
+func ApprovalRuleEtag(rule *store.ApprovalRule) string { return strconv.FormatInt(rule.Revision, 10) }
+
+// Create stores a rule. It holds for waits that begin from now on.
+func (s *ApprovalRules) Create(ctx context.Context, who auth.Identity, rule store.ApprovalRule, requestID string) (store.ApprovalRule, error) {
+	if err := authorize(who, auth.Administer, rule.Account); err != nil {
+		return store.ApprovalRule{}, err
+	}
+	if err := checkRule(&rule); err != nil {
+		return store.ApprovalRule{}, err
+	}
+	now := s.Clock()
+	rule.CreatedAt, rule.UpdatedAt, rule.Revision = now, now, 1
+	name := pipeline.ApprovalRuleName{Account: rule.Account, Rule: rule.Name}.String()
+	repeat := request{rule.Account, "CreateApprovalRule", requestID, name}
+	var created store.ApprovalRule
+	err := update(ctx, s.Store, false, func(ctx context.Context, tx store.Tx) error {
+		done, err := repeat.done(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if !done {
+			if err := accountExists(ctx, tx, rule.Account); err != nil {
+				return err
+			}
+			err := tx.CreateApprovalRule(ctx, rule)
+			if errors.Is(err, store.ErrAlreadyExists) {
+				return refuse(KindAlreadyExists, pipeline.ReasonAlreadyExists,
+					"approval rule %q exists in account %q; import it, or choose another name", rule.Name, rule.Account)
+			}
+			if err != nil {
+				return err
+			}
+			if err := repeat.save(ctx, tx, now); err != nil {
+				return err
+			}
+		}
+		created, err = findRule(ctx, tx, rule.Account, rule.Name)
+		return err
+	})
+	if err != nil {
+		return store.ApprovalRule{}, fmt.Errorf("create approval rule %q: %w", rule.Name, err)
+	}
+	return created, nil
+}
+
+// Get returns a rule.
+func (s *ApprovalRules) Get(ctx context.Context, who auth.Identity, account, name string) (store.ApprovalRule, error) {
+	if err := authorize(who, auth.Read, account); err != nil {
+		return store.ApprovalRule{}, err
+	}
+	var rule store.ApprovalRule
+	err := s.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+		rule, err = findRule(ctx, r, account, name)
+		return err
+	})
+	if err != nil {
+		return store.ApprovalRule{}, fmt.Errorf("get approval rule %q: %w", name, err)
+	}
+	return rule, nil
+}
+
+// List returns at most size rules of an account by name, those after the given
+// name. The second result is the name to go on after, empty at the end.
+func (s *ApprovalRules) List(ctx context.Context, who auth.Identity, account, after string, size int) ([]store.ApprovalRule, string, error) {
+	if err := authorize(who, auth.Read, account); err != nil {
+		return nil, "", err
+	}
+	var rules []store.ApprovalRule
+	err := s.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+		if err = accountExists(ctx, r, account); err != nil {
+			return err
+		}
+		rules, err = r.ApprovalRules(ctx, account, store.Page{Size: size + 1, After: after})
+		return err
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("list approval rules: %w", err)
+	}
+	next := ""
+	if len(rules) > size {
+		rules = rules[:size]
+		next = rules[size-1].Name
+	}
+	return rules, next, nil
+}
+
+// Update replaces a rule. Waits that began before keep the rule that they began
+// with.
+func (s *ApprovalRules) Update(ctx context.Context, who auth.Identity, rule store.ApprovalRule, etag string) (store.ApprovalRule, error) {
+	if err := authorize(who, auth.Administer, rule.Account); err != nil {
+		return store.ApprovalRule{}, err
+	}
+	if err := checkRule(&rule); err != nil {
+		return store.ApprovalRule{}, err
+	}
+	now := s.Clock()
+	var updated store.ApprovalRule
+	err := update(ctx, s.Store, false, func(ctx context.Context, tx store.Tx) error {
+		before, err := matchRule(ctx, tx, rule.Account, rule.Name, etag)
+		if err != nil {
+			return err
+		}
+		next := rule
+		next.Revision, next.CreatedAt, next.UpdatedAt = before.Revision, before.CreatedAt, before.UpdatedAt
+		if !reflect.DeepEqual(before, next) {
+			next.UpdatedAt = now
+			if err := tx.UpdateApprovalRule(ctx, next); err != nil {
+				return err
+			}
+		}
+		updated, err = findRule(ctx, tx, rule.Account, rule.Name)
+		return err
+	})
+	if err != nil {
+		return store.ApprovalRule{}, fmt.Errorf("update approval rule %q: %w", rule.Name, err)
+	}
+	return updated, nil
+}
+
+// Delete removes a rule.
+func (s *ApprovalRules) Delete(ctx context.Context, who auth.Identity, account, name, etag string) error {
+	if err := authorize(who, auth.Administer, account); err != nil {
+		return err
+	}
+	err := update(ctx, s.Store, false, func(ctx context.Context, tx store.Tx) error {
+		if _, err := matchRule(ctx, tx, account, name, etag); err != nil {
+			return err
+		}
+		return tx.DeleteApprovalRule(ctx, account, name)
+	})
+	if err != nil {
+		return fmt.Errorf("delete approval rule %q: %w", name, err)
+	}
+	return nil
+}
+
+// checkRule refuses a rule that could never be met or never match.
+func checkRule(rule *store.ApprovalRule) error {
+	root := requestPath("approval_rule")
+	var violations []pipeline.Violation
+	broken := func(path pipeline.Path, format string, args ...any) {
+		violations = append(violations, pipeline.Violation{Path: path, Message: fmt.Sprintf(format, args...)})
+	}
+	if err := pipeline.CheckApprovalRule(rule.Name); err != nil {
+		broken(root.Field("name"), "%s", err)
+	}
+	selector := root.Field("selector")
+	if len(rule.Pipelines) == 0 {
+		broken(selector.Field("pipelines"), "name at least one pipeline, or * for all")
+	}
+	globs := func(field string, patterns []string) {
+		for i, pattern := range patterns {
+			if pattern == "" || !doublestar.ValidatePattern(pattern) {
+				broken(selector.At(field, i), "%q is not a pattern; use names with * ? [abc] {one,two}", pattern)
+			}
+		}
+	}
+	globs("pipelines", rule.Pipelines)
+	globs("stages", rule.Stages)
+	globs("actions", rule.Actions)
+	if rule.MinimumCount < 1 {
+		broken(root.Field("minimum_count"), "at least 1 person has to agree, not %d", rule.MinimumCount)
+	}
+	// Members of a group are not known here, so only users alone can be counted.
+	if len(rule.Groups) == 0 && len(rule.Users) > 0 && rule.MinimumCount > len(rule.Users) {
+		broken(root.Field("minimum_count"), "%d people have to agree but only %d may: the rule could never be met", rule.MinimumCount, len(rule.Users))
+	}
+	if rule.ExpireAfter < 0 {
+		broken(root.Field("expire_after_minutes"), "a wait cannot end before it begins")
+	}
+	if len(violations) > 0 {
+		return Invalid("", violations...)
+	}
+	return nil
+}
+
+func findRule(ctx context.Context, r store.Reader, account, name string) (store.ApprovalRule, error) {
+	rule, err := r.ApprovalRule(ctx, account, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return rule, refuse(KindNotFound, pipeline.ReasonNotFound, "approval rule %q does not exist in account %q", name, account)
+	}
+	return rule, err
+}
+
+// matchRule returns a rule that is what the caller read.
+func matchRule(ctx context.Context, r store.Reader, account, name, etag string) (store.ApprovalRule, error) {
+	rule, err := findRule(ctx, r, account, name)
+	if err == nil && etag != "" && etag != ApprovalRuleEtag(&rule) {
+		return rule, refuse(KindConflict, pipeline.ReasonEtagMismatch,
+			"approval rule %q changed since it was read (last at %s): read it again, look at the difference and repeat",
+			name, rule.UpdatedAt.UTC().Format(time.RFC3339))
+	}
+	return rule, err
+}

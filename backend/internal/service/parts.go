@@ -1,0 +1,383 @@
+package service
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// A draft may hold more than a version does, while parts move, but not without
+// bound.
+const (
+	maxDraftStages  = 100
+	maxDraftActions = 100
+)
+
+// StagePart is a stage of a composed pipeline as an object of its own.
+type StagePart struct {
+	Account  string
+	Pipeline string
+	// Order is the place among the stages, unique in the pipeline.
+	Order int
+	// Stage holds no actions: they are objects of their own.
+	Stage pipeline.Stage
+}
+
+// ActionPart is an action of a composed pipeline as an object of its own.
+type ActionPart struct {
+	Account  string
+	Pipeline string
+	Stage    string
+	Action   pipeline.Action
+}
+
+// Etag changes with the content of the part, not with that of its neighbours.
+func (p *StagePart) Etag() string {
+	stage := p.Stage
+	stage.Actions = nil
+	return strconv.Itoa(p.Order) + "-" + pipeline.Digest(&pipeline.Definition{Stages: []pipeline.Stage{stage}})[:16]
+}
+
+// Etag changes with the content of the part, not with that of its neighbours.
+func (p *ActionPart) Etag() string {
+	return pipeline.Digest(&pipeline.Definition{Stages: []pipeline.Stage{{Actions: []pipeline.Action{p.Action}}}})[:16]
+}
+
+// CreateStage adds a stage to a composed pipeline.
+func (s *Pipelines) CreateStage(ctx context.Context, who auth.Identity, part StagePart, requestID string) (StagePart, error) {
+	name := stageName(part.Account, part.Pipeline, part.Stage.Name)
+	err := s.edit(ctx, who, part.Account, part.Pipeline, request{part.Account, "CreateStage", requestID, name}, func(draft *draft) error {
+		if draft.find(part.Stage.Name) != nil {
+			return refuse(KindAlreadyExists, pipeline.ReasonAlreadyExists,
+				"stage %q exists in pipeline %q; import it, or choose another name", part.Stage.Name, part.Pipeline)
+		}
+		if len(draft.stages) >= maxDraftStages {
+			return refuse(KindExhausted, pipeline.ReasonLimitExceeded, "pipeline %q has %d stages already; remove some", part.Pipeline, maxDraftStages)
+		}
+		draft.stages = append(draft.stages, store.DraftStage{Order: part.Order, Stage: pipeline.Stage{Name: part.Stage.Name}})
+		return s.putStage(draft, &part)
+	})
+	if err != nil {
+		return StagePart{}, fmt.Errorf("create stage %q: %w", name, err)
+	}
+	return s.GetStage(ctx, who, part.Account, part.Pipeline, part.Stage.Name)
+}
+
+// GetStage returns a stage of a composed pipeline.
+func (s *Pipelines) GetStage(ctx context.Context, who auth.Identity, account, name, stage string) (StagePart, error) {
+	found, err := s.findStage(ctx, who, account, name, stage)
+	if err != nil {
+		return StagePart{}, err
+	}
+	part := StagePart{Account: account, Pipeline: name, Order: found.Order, Stage: found.Stage}
+	part.Stage.Actions = nil
+	return part, nil
+}
+
+// UpdateStage replaces the settings of a stage; its actions stay.
+func (s *Pipelines) UpdateStage(ctx context.Context, who auth.Identity, part StagePart, etag string) (StagePart, error) {
+	err := s.edit(ctx, who, part.Account, part.Pipeline, request{}, func(draft *draft) error {
+		if err := draft.matchStage(part.Stage.Name, etag); err != nil {
+			return err
+		}
+		return s.putStage(draft, &part)
+	})
+	if err != nil {
+		return StagePart{}, fmt.Errorf("update stage %q: %w", part.Stage.Name, err)
+	}
+	return s.GetStage(ctx, who, part.Account, part.Pipeline, part.Stage.Name)
+}
+
+// DeleteStage removes a stage that holds no action any more.
+func (s *Pipelines) DeleteStage(ctx context.Context, who auth.Identity, account, name, stage, etag string) error {
+	err := s.edit(ctx, who, account, name, request{}, func(draft *draft) error {
+		if err := draft.matchStage(stage, etag); err != nil {
+			return err
+		}
+		if n := len(draft.find(stage).Stage.Actions); n > 0 {
+			return refuse(KindPrecondition, "", "stage %q still holds %d actions; delete them first", stage, n)
+		}
+		draft.stages = slices.DeleteFunc(draft.stages, func(d store.DraftStage) bool { return d.Stage.Name == stage })
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("delete stage %q: %w", stage, err)
+	}
+	return nil
+}
+
+// CreateAction adds an action to a stage of a composed pipeline.
+func (s *Pipelines) CreateAction(ctx context.Context, who auth.Identity, part ActionPart, requestID string) (ActionPart, error) {
+	name := stageName(part.Account, part.Pipeline, part.Stage) + "/actions/" + part.Action.Name
+	err := s.edit(ctx, who, part.Account, part.Pipeline, request{part.Account, "CreateAction", requestID, name}, func(draft *draft) error {
+		stage, err := draft.stage(part.Stage)
+		if err != nil {
+			return err
+		}
+		if stage.Action(part.Action.Name) != nil {
+			return refuse(KindAlreadyExists, pipeline.ReasonAlreadyExists,
+				"action %q exists in stage %q; import it, or choose another name", part.Action.Name, part.Stage)
+		}
+		if len(stage.Actions) >= maxDraftActions {
+			return refuse(KindExhausted, pipeline.ReasonLimitExceeded, "stage %q has %d actions already; remove some", part.Stage, maxDraftActions)
+		}
+		if err := s.checkAction(&part); err != nil {
+			return err
+		}
+		stage.Actions = append(stage.Actions, part.Action)
+		sortActions(stage.Actions)
+		return nil
+	})
+	if err != nil {
+		return ActionPart{}, fmt.Errorf("create action %q: %w", name, err)
+	}
+	return s.GetAction(ctx, who, part.Account, part.Pipeline, part.Stage, part.Action.Name)
+}
+
+// GetAction returns an action of a composed pipeline.
+func (s *Pipelines) GetAction(ctx context.Context, who auth.Identity, account, name, stage, action string) (ActionPart, error) {
+	found, err := s.findStage(ctx, who, account, name, stage)
+	if err != nil {
+		return ActionPart{}, err
+	}
+	a := found.Stage.Action(action)
+	if a == nil {
+		return ActionPart{}, actionNotFound(stage, action)
+	}
+	return ActionPart{Account: account, Pipeline: name, Stage: stage, Action: *a}, nil
+}
+
+// UpdateAction replaces an action.
+func (s *Pipelines) UpdateAction(ctx context.Context, who auth.Identity, part ActionPart, etag string) (ActionPart, error) {
+	err := s.edit(ctx, who, part.Account, part.Pipeline, request{}, func(draft *draft) error {
+		stage, err := draft.matchAction(part.Stage, part.Action.Name, etag)
+		if err != nil {
+			return err
+		}
+		if err := s.checkAction(&part); err != nil {
+			return err
+		}
+		*stage.Action(part.Action.Name) = part.Action
+		sortActions(stage.Actions)
+		return nil
+	})
+	if err != nil {
+		return ActionPart{}, fmt.Errorf("update action %q: %w", part.Action.Name, err)
+	}
+	return s.GetAction(ctx, who, part.Account, part.Pipeline, part.Stage, part.Action.Name)
+}
+
+// DeleteAction removes an action.
+func (s *Pipelines) DeleteAction(ctx context.Context, who auth.Identity, account, name, stage, action, etag string) error {
+	err := s.edit(ctx, who, account, name, request{}, func(draft *draft) error {
+		found, err := draft.matchAction(stage, action, etag)
+		if err != nil {
+			return err
+		}
+		found.Actions = slices.DeleteFunc(found.Actions, func(a pipeline.Action) bool { return a.Name == action })
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("delete action %q: %w", action, err)
+	}
+	return nil
+}
+
+// edit changes the parts of a composed pipeline, and publishes where the result
+// is whole and the pipeline's policy says so.
+func (s *Pipelines) edit(
+	ctx context.Context, who auth.Identity, account, name string, repeat request, change func(*draft) error,
+) error {
+	if err := authorize(who, auth.Deploy, account); err != nil {
+		return err
+	}
+	now := s.Clock()
+	return update(ctx, s.Store, false, func(ctx context.Context, tx store.Tx) error {
+		if done, err := repeat.done(ctx, tx); err != nil || done {
+			return err
+		}
+		p, err := findComposed(ctx, tx, account, name)
+		if err != nil {
+			return err
+		}
+		before := p
+		d := newDraft(&p)
+		if err := change(d); err != nil {
+			return err
+		}
+		p.Draft = d.stages
+		if err := s.save(ctx, tx, who, &before, &p, now); err != nil {
+			return err
+		}
+		return repeat.save(ctx, tx, now)
+	})
+}
+
+// putStage writes the settings of a stage that is in the draft.
+func (s *Pipelines) putStage(draft *draft, part *StagePart) error {
+	if err := s.checkStage(part); err != nil {
+		return err
+	}
+	for i := range draft.stages {
+		other := &draft.stages[i]
+		if other.Order == part.Order && other.Stage.Name != part.Stage.Name {
+			return invalidField(requestPath("stage", "order"),
+				fmt.Sprintf("order %d is taken by stage %q; choose another", part.Order, other.Stage.Name))
+		}
+	}
+	found := draft.find(part.Stage.Name)
+	actions := found.Stage.Actions
+	found.Order, found.Stage = part.Order, part.Stage
+	found.Stage.Actions = actions
+	slices.SortFunc(draft.stages, func(a, b store.DraftStage) int { return a.Order - b.Order })
+	return nil
+}
+
+// The validator takes parts that are not known yet for any number of parts, and
+// gives every rule that needs them the benefit of the doubt. So it says of one
+// part what is wrong whatever the others are.
+
+func (s *Pipelines) checkStage(part *StagePart) error {
+	if len(part.Stage.Actions) > 0 {
+		return invalidField(requestPath("stage", "actions"), "the actions of a composed pipeline are objects of their own (headrace_action)")
+	}
+	stage := part.Stage
+	stage.Actions = []pipeline.Action{{Name: pipeline.Unknown}}
+	return invalidDefinition(pipeline.Validate(among(stage), s.Catalog), pipeline.Path(nil).At("stages", 1), requestPath("stage"))
+}
+
+func (s *Pipelines) checkAction(part *ActionPart) error {
+	unknown := pipeline.Action{Name: pipeline.Unknown}
+	stage := pipeline.Stage{Name: part.Stage, Actions: []pipeline.Action{unknown, part.Action, unknown}}
+	inner := pipeline.Path(nil).At("stages", 1).At("actions", 1)
+	return invalidDefinition(pipeline.Validate(among(stage), s.Catalog), inner, requestPath("action", "action"))
+}
+
+func among(stage pipeline.Stage) *pipeline.Definition {
+	unknown := pipeline.Stage{Name: pipeline.Unknown}
+	return &pipeline.Definition{
+		Variables: []pipeline.Variable{{Name: pipeline.Unknown}},
+		Stages:    []pipeline.Stage{unknown, stage, unknown},
+	}
+}
+
+func (s *Pipelines) findStage(ctx context.Context, who auth.Identity, account, name, stage string) (*store.DraftStage, error) {
+	if err := authorize(who, auth.Read, account); err != nil {
+		return nil, err
+	}
+	var found *store.DraftStage
+	err := s.Store.View(ctx, func(ctx context.Context, r store.Reader) error {
+		p, err := findComposed(ctx, r, account, name)
+		if err != nil {
+			return err
+		}
+		found = (&draft{pipeline: name, stages: p.Draft}).find(stage)
+		if found == nil {
+			return stageNotFound(name, stage)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("get stage %q of pipeline %q: %w", stage, name, err)
+	}
+	return found, nil
+}
+
+// findComposed returns a composed pipeline.
+func findComposed(ctx context.Context, r store.Reader, account, name string) (store.Pipeline, error) {
+	p, err := findPipeline(ctx, r, account, name)
+	if err == nil && !p.Composed {
+		return p, refuse(KindPrecondition, pipeline.ReasonCompositionMismatch,
+			"pipeline %q is inline: its stages and actions are part of it; change them there", name)
+	}
+	return p, err
+}
+
+// draft is the parts of a pipeline, copied so that they can be changed.
+type draft struct {
+	pipeline string
+	stages   []store.DraftStage
+}
+
+func newDraft(p *store.Pipeline) *draft {
+	d := &draft{pipeline: p.Name, stages: slices.Clone(p.Draft)}
+	for i := range d.stages {
+		d.stages[i].Stage.Actions = slices.Clone(d.stages[i].Stage.Actions)
+	}
+	return d
+}
+
+func (d *draft) find(stage string) *store.DraftStage {
+	for i := range d.stages {
+		if d.stages[i].Stage.Name == stage {
+			return &d.stages[i]
+		}
+	}
+	return nil
+}
+
+func (d *draft) stage(stage string) (*pipeline.Stage, error) {
+	found := d.find(stage)
+	if found == nil {
+		return nil, stageNotFound(d.pipeline, stage)
+	}
+	return &found.Stage, nil
+}
+
+// matchStage refuses a stage that is not there or is not what the caller read.
+func (d *draft) matchStage(stage, etag string) error {
+	found := d.find(stage)
+	if found == nil {
+		return stageNotFound(d.pipeline, stage)
+	}
+	part := StagePart{Order: found.Order, Stage: found.Stage}
+	return matchPart("stage", stage, part.Etag(), etag)
+}
+
+// matchAction returns the stage of an action that is what the caller read.
+func (d *draft) matchAction(stage, action, etag string) (*pipeline.Stage, error) {
+	found, err := d.stage(stage)
+	if err != nil {
+		return nil, err
+	}
+	a := found.Action(action)
+	if a == nil {
+		return nil, actionNotFound(stage, action)
+	}
+	part := ActionPart{Action: *a}
+	return found, matchPart("action", action, part.Etag(), etag)
+}
+
+func matchPart(kind, name, have, want string) error {
+	if want == "" || have == want {
+		return nil
+	}
+	return refuse(KindConflict, pipeline.ReasonEtagMismatch,
+		"%s %q changed since it was read: read it again, look at the difference and repeat", kind, name)
+}
+
+// sortActions gives a definition one form however its parts came: by run order,
+// then by name.
+func sortActions(actions []pipeline.Action) {
+	slices.SortFunc(actions, func(a, b pipeline.Action) int {
+		return cmp.Or(a.Order()-b.Order(), cmp.Compare(a.Name, b.Name))
+	})
+}
+
+func stageNotFound(name, stage string) *Error {
+	return refuse(KindNotFound, pipeline.ReasonNotFound, "stage %q does not exist in pipeline %q", stage, name)
+}
+
+func actionNotFound(stage, action string) *Error {
+	return refuse(KindNotFound, pipeline.ReasonNotFound, "action %q does not exist in stage %q", action, stage)
+}
+
+func stageName(account, name, stage string) string {
+	return pipelineName(account, name) + "/stages/" + stage
+}

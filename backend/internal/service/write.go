@@ -1,0 +1,76 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// maxTries bounds how often a write is done again because another came first.
+const maxTries = 10
+
+// errDry rolls back a write that was only to be checked.
+var errDry = errors.New("validate only")
+
+// update runs fn in a transaction, and again where another write came between.
+// A dry one checks all and keeps nothing.
+func update(ctx context.Context, st store.Store, dry bool, fn func(context.Context, store.Tx) error) error {
+	for range maxTries {
+		err := st.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+			if err := fn(ctx, tx); err != nil || !dry {
+				return err
+			}
+			return errDry
+		})
+		switch {
+		case errors.Is(err, errDry):
+			return nil
+		case !errors.Is(err, store.ErrStale):
+			return err
+		}
+	}
+	return refuse(KindConflict, pipeline.ReasonEtagMismatch, "others change it all the time; repeat the call")
+}
+
+// request is a write that a caller may repeat under one id.
+type request struct {
+	account  string
+	method   string
+	id       string
+	resource string
+}
+
+// done tells whether the write was done before.
+func (q request) done(ctx context.Context, tx store.Tx) (bool, error) {
+	if q.id == "" {
+		return false, nil
+	}
+	resource, err := tx.Request(ctx, q.account, q.method, q.id)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if resource != q.resource {
+		return false, refuse(KindAlreadyExists, pipeline.ReasonAlreadyExists,
+			"the request id was used before, for %s; use a fresh one for each object", resource)
+	}
+	return true, nil
+}
+
+// save remembers that the write is done.
+func (q request) save(ctx context.Context, tx store.Tx, at time.Time) error {
+	if q.id == "" {
+		return nil
+	}
+	err := tx.SaveRequest(ctx, q.account, q.method, q.id, q.resource, at)
+	if errors.Is(err, store.ErrAlreadyExists) {
+		// The twin came first: the next try finds what it made.
+		return store.ErrStale
+	}
+	return err
+}
