@@ -1,0 +1,236 @@
+package command_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action/command"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/runner/runnertest"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+func attempt(commands ...string) action.Attempt {
+	a := runnertest.Attempt("action-1")
+	a.Action.Commands = commands
+	return a
+}
+
+func run(t *testing.T, a action.Attempt) (action.Result, string) {
+	t.Helper()
+	return runnertest.Start(t, command.New(), nil).Run(t, a)
+}
+
+func TestCommandsShareOneShell(t *testing.T) {
+	t.Parallel()
+	result, log := run(t, attempt("mkdir deep && cd deep", "greeting='it'\"'\"'s me'", `echo "$greeting in ${PWD##*/}"`))
+	require.Nil(t, result.Failure)
+	require.Equal(t, "ran 3 commands", result.Summary)
+	require.Equal(t, "$ mkdir deep && cd deep\n$ greeting='it'\"'\"'s me'\n$ echo \"$greeting in ${PWD##*/}\"\nit's me in deep\n", log)
+}
+
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		commands []string
+		want     string
+		log      string
+	}{
+		"a command fails": {
+			[]string{"true", "sh -c 'exit 2'", "echo never"},
+			"command 2 of 3 (`sh -c 'exit 2'`) exited with 2", "$ true\n$ sh -c 'exit 2'\n",
+		},
+		"the left side of && fails": {
+			[]string{"false && true", "echo never"},
+			"command 1 of 2 (`false && true`) exited with 1", "$ false && true\n",
+		},
+		"exit": {[]string{"exit 3"}, "command 1 of 1 (`exit 3`) exited with 3", ""},
+		"not found": {
+			[]string{"no-such-program-here"},
+			"command 1 of 1 (`no-such-program-here`) exited with 127: a program was not found; check its spelling, and that it is installed on the runner",
+			"not found\n",
+		},
+		"not executable": {
+			[]string{"echo x > f", "./f"},
+			"command 2 of 2 (`./f`) exited with 126: a program could not be executed; check its permissions and format", "",
+		},
+		"killed child": {
+			[]string{"sh -c 'kill -9 $$'"},
+			"command 1 of 1 (`sh -c 'kill -9 $$'`) was killed by signal 9 (SIGKILL); the machine may be out of memory", "",
+		},
+		"the shell kills itself":      {[]string{"kill -TERM $$"}, "a command was ended by signal 15 (SIGTERM)", ""},
+		"an open quote is its own":    {[]string{"echo 'a", "echo 'b"}, "command 1 of 2 (`echo 'a`) exited with 2", ""},
+		"a trap of its own":           {[]string{"trap 'echo bye' EXIT", "false"}, "a command exited with 1", "bye\n"},
+		"its work directory is gone":  {[]string{`rm -rf "$HEADRACE_WORKSPACE"`, "false"}, "a command exited with 1", ""},
+		"the note is no file":         {[]string{`mkfifo "$HOME/../failed"; false`}, "", ""},
+		"long commands are shortened": {[]string{"false " + strings.Repeat("x", 500)}, "command 1 of 1 (`false " + strings.Repeat("x", 114) + "…`) exited with 1", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := attempt(test.commands...)
+			a.Timeout = time.Minute
+			if name == "the note is no file" {
+				// The shell waits for a reader of the pipe: the timeout ends it.
+				a.Timeout = 200 * time.Millisecond
+				result, _ := run(t, a)
+				require.Equal(t, action.TimedOut, result.Failure.Code)
+				return
+			}
+			result, log := run(t, a)
+			require.NotNil(t, result.Failure)
+			require.Equal(t, action.Failure{Code: action.JobFailed, Message: test.want}, *result.Failure)
+			require.Contains(t, log, test.log)
+			require.NotContains(t, log, "never\n$")
+		})
+	}
+}
+
+func TestRefusedConfiguration(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(*pipeline.Action)
+		want   string
+	}{
+		"no commands": {func(a *pipeline.Action) { a.Commands = nil }, "no commands"},
+		"reserved name": {func(a *pipeline.Action) {
+			a.EnvironmentVariables = []pipeline.EnvironmentVariable{{Name: "HEADRACE_STAGE"}}
+		}, "HEADRACE_STAGE cannot be set"},
+		"name": {func(a *pipeline.Action) { a.EnvironmentVariables = []pipeline.EnvironmentVariable{{Name: "1a"}} }, `"1a"`},
+		"type": {func(a *pipeline.Action) {
+			a.EnvironmentVariables = []pipeline.EnvironmentVariable{{Name: "A", Type: "SECRETS_MANAGER"}}
+		}, "SECRETS_MANAGER"},
+		"output variable": {func(a *pipeline.Action) { a.OutputVariables = []string{"x};reboot"} }, `"x};reboot"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := attempt("true")
+			test.change(&a.Action)
+			result, _ := run(t, a)
+			require.NotNil(t, result.Failure)
+			require.Equal(t, action.ConfigurationError, result.Failure.Code)
+			require.Contains(t, result.Failure.Message, test.want)
+		})
+	}
+}
+
+func TestEnvironmentHoldsNothingOfTheServer(t *testing.T) {
+	// Not parallel: it changes the environment of the test.
+	t.Setenv("HEADRACE_TEST_SECRET", "of-the-server")
+	a := attempt("env | sort", `case "$TMPDIR$HOME" in *action-1.1/tmp*action-1.1/home) ;; *) false;; esac`)
+	a.Action.EnvironmentVariables = []pipeline.EnvironmentVariable{{Name: "COLOR", Value: "blue = green"}, {Name: "LANG", Value: "de_DE"}}
+	result, log := run(t, a)
+	require.Nil(t, result.Failure)
+	var names []string
+	for line := range strings.Lines(log) {
+		if name, _, ok := strings.Cut(line, "="); ok && !strings.HasPrefix(line, "$") {
+			names = append(names, name)
+		}
+	}
+	require.Equal(t, []string{
+		"CI", "COLOR", "HEADRACE_ACCOUNT", "HEADRACE_ACTION", "HEADRACE_ACTION_EXECUTION_ID", "HEADRACE_ATTEMPT",
+		"HEADRACE_EXECUTION_ID", "HEADRACE_PIPELINE", "HEADRACE_PIPELINE_VERSION", "HEADRACE_STAGE", "HEADRACE_WORKSPACE",
+		"HOME", "LANG", "PATH", "PWD", "TMPDIR",
+	}, names)
+	require.Contains(t, log, "COLOR=blue = green\n")
+	require.Contains(t, log, "LANG=de_DE\n")
+}
+
+func TestArtifacts(t *testing.T) {
+	t.Parallel()
+	bench := runnertest.Start(t, command.New(), nil)
+	first := attempt("mkdir -p out/empty", "echo hi > out/tool", "chmod 755 out/tool", "ln -s tool out/link", "echo no > other")
+	first.Action.OutputArtifacts = []pipeline.OutputArtifact{{Name: "Built", Files: []string{"out"}}, {Name: "All"}}
+	result, _ := bench.Run(t, first)
+	require.Nil(t, result.Failure)
+	require.Len(t, result.Artifacts, 2)
+
+	second := attempt(
+		"test -x out/tool", `test "$(readlink out/link)" = tool`, "test -d out/empty", "test ! -e other",
+		`test "$PWD" = "$HEADRACE_INPUT_BUILT"`, `cat "$HEADRACE_INPUT_MY_ALL_2/other"`)
+	second.ActionExecutionID = "action-2"
+	second.Inputs = result.Artifacts
+	second.Inputs[1].Name = "my-all.2"
+	result, log := bench.Run(t, second)
+	require.Nil(t, result.Failure, log)
+	require.True(t, strings.HasSuffix(log, "\nno\n"), log)
+
+	third := attempt("mkdir dist", "touch dist/a b")
+	third.ActionExecutionID = "action-3"
+	third.Action.OutputArtifacts = []pipeline.OutputArtifact{{Name: "Built", Files: []string{"bin/**"}}}
+	result, _ = bench.Run(t, third)
+	require.Equal(t, action.JobFailed, result.Failure.Code)
+	require.Equal(t, `store artifact "Built": these files cannot be stored: no file matches "bin/**"; the work directory holds b, dist`, result.Failure.Message)
+}
+
+func TestOutputVariables(t *testing.T) {
+	t.Parallel()
+	a := attempt("A='two\nlines = \"x\" '", "export B=", "C=$(printf '\\303\\244')")
+	a.Action.OutputVariables = []string{"A", "B", "C"}
+	result, _ := run(t, a)
+	require.Nil(t, result.Failure)
+	require.Equal(t, map[string]string{"A": "two\nlines = \"x\" ", "B": "", "C": "ä"}, result.Variables)
+}
+
+func TestOutputVariablesThatCannotBeTaken(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ command, code, want string }{
+		"unset":         {"true", action.JobFailed, "the output variable A is not set"},
+		"too large":     {"A=$(head -c 122880 /dev/zero | tr '\\0' x)", action.OutputTooLarge, "122880"},
+		"far too large": {"A=$(head -c 1000000 /dev/zero | tr '\\0' x)", action.OutputTooLarge, "122880"},
+		"exit":          {"A=1; exit 0", action.JobFailed, "do not exit early"},
+		// What the commands make of the file must not show another to them.
+		"a symlink out": {`A=1; ln -s /etc/hostname "$HOME/../variables"; exit 0`, action.JobFailed, "escapes"},
+		"a pipe":        {`A=1; mkfifo "$HOME/../variables"; exit 0`, action.JobFailed, "not a regular file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := attempt(test.command)
+			a.Action.OutputVariables = []string{"A"}
+			result, _ := run(t, a)
+			require.NotNil(t, result.Failure)
+			require.Equal(t, test.code, result.Failure.Code)
+			require.Contains(t, result.Failure.Message, test.want)
+		})
+	}
+}
+
+func TestLongScript(t *testing.T) {
+	t.Parallel()
+	var commands []string
+	for i := range 50 {
+		commands = append(commands, fmt.Sprintf("x='%s'; n%d=1", strings.Repeat("\"'\"'\"", 600), i))
+	}
+	commands = append(commands, `test "$n0$n49" = 11`)
+	result, _ := run(t, attempt(commands...))
+	require.Nil(t, result.Failure)
+}
+
+func TestFloodIsBounded(t *testing.T) {
+	t.Parallel()
+	result, log := run(t, attempt("head -c 100000000 /dev/zero", "echo end > done", "test -f done"))
+	require.Nil(t, result.Failure)
+	require.Less(t, len(log), 64<<20+200)
+	require.Regexp(t, `\n--- the log reached its limit of 67108864 bytes; 3289\d{4} more bytes were dropped ---\n$`, log[len(log)-200:])
+}
+
+func TestInputThatIsDamaged(t *testing.T) {
+	t.Parallel()
+	bench := runnertest.Start(t, command.New(), nil)
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "f"), []byte("x"), 0o600))
+	input, err := bench.Artifacts.Store(t.Context(), "In", dir, nil)
+	require.NoError(t, err)
+	require.NoError(t, bench.Artifacts.Remove(input.Digest))
+	a := attempt("true")
+	a.Inputs = []action.Artifact{input}
+	result, log := bench.Run(t, a)
+	require.Equal(t, action.SystemUnavailable, result.Failure.Code)
+	require.Contains(t, result.Failure.Message, `fetch artifact "In": the store holds no artifact`)
+	require.Empty(t, log)
+}

@@ -1,0 +1,321 @@
+package artifact_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
+)
+
+func open(t testing.TB) (*artifact.Store, string) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "artifacts")
+	store, err := artifact.Open(dir)
+	require.NoError(t, err)
+	return store, dir
+}
+
+func write(t testing.TB, dir, name, text string, mode fs.FileMode) {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	require.NoError(t, os.Chmod(path, mode))
+}
+
+// list describes a tree: name, mode and content or target.
+func list(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		require.NoError(t, err)
+		name, err := filepath.Rel(dir, path)
+		require.NoError(t, err)
+		info, err := entry.Info()
+		require.NoError(t, err)
+		text := info.Mode().String()
+		switch {
+		case entry.Type()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(path)
+			require.NoError(t, err)
+			text = "-> " + target
+		case entry.Type().IsRegular():
+			raw, err := os.ReadFile(path)
+			require.NoError(t, err)
+			text += " " + string(raw)
+		}
+		if name != "." {
+			all[name] = text
+		}
+		return nil
+	}))
+	return all
+}
+
+func TestStoreKeepsATree(t *testing.T) {
+	t.Parallel()
+	store, storeDir := open(t)
+	dir := t.TempDir()
+	write(t, dir, "bin/tool", "#!/bin/sh\n", 0o755)
+	write(t, dir, "a/b/secret", "s", 0o400)
+	write(t, dir, "a/\xff \n'ü", "odd name", 0o644)
+	write(t, dir, "empty", "", 0o644)
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "void"), 0o700))
+	require.NoError(t, os.Chmod(filepath.Join(dir, "a/b"), 0o555))
+	require.NoError(t, os.Symlink("../bin/tool", filepath.Join(dir, "a/link")))
+	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(dir, "outside")))
+	require.NoError(t, os.Symlink("nowhere", filepath.Join(dir, "dangling")))
+	require.NoError(t, os.Symlink("/", filepath.Join(dir, "dir-outside")))
+
+	stored, err := store.Store(t.Context(), "Built", dir, nil)
+	require.NoError(t, err)
+	require.Equal(t, "Built", stored.Name)
+	info, err := os.Stat(filepath.Join(storeDir, stored.Digest[:2], stored.Digest[2:]))
+	require.NoError(t, err)
+	require.Equal(t, stored.Size, info.Size())
+
+	into := t.TempDir()
+	write(t, into, "other", "stays", 0o644)
+	require.NoError(t, store.Fetch(t.Context(), stored, into))
+	want := list(t, dir)
+	want["other"] = "-rw-r--r-- stays"
+	require.Equal(t, want, list(t, into))
+
+	// Equal trees are one artifact, whenever and by whomever they were made.
+	require.NoError(t, os.Remove(filepath.Join(into, "other")))
+	require.NoError(t, os.Chtimes(filepath.Join(into, "empty"), time.Unix(1, 0), time.Unix(1, 0)))
+	again, err := store.Store(t.Context(), "Built", into, nil)
+	require.NoError(t, err)
+	require.Equal(t, stored, again)
+
+	require.NoError(t, store.Remove(stored.Digest))
+	require.NoError(t, store.Remove(stored.Digest))
+	require.ErrorContains(t, store.Fetch(t.Context(), stored, t.TempDir()), `fetch artifact "Built": the store holds no artifact sha256:`+stored.Digest)
+}
+
+func TestGlobs(t *testing.T) {
+	t.Parallel()
+	store, _ := open(t)
+	dir := t.TempDir()
+	for _, name := range []string{"dist/app.js", "dist/css/a.css", "dist/css/deep/b.css", "src/main.go", "README.md"} {
+		write(t, dir, name, name, 0o644)
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "dist/void"), 0o755))
+	for name, test := range map[string]struct{ globs, want []string }{
+		"directory":        {[]string{"dist"}, []string{"dist", "dist/app.js", "dist/css", "dist/css/a.css", "dist/css/deep", "dist/css/deep/b.css", "dist/void"}},
+		"with slashes":     {[]string{"./dist/css/"}, []string{"dist", "dist/css", "dist/css/a.css", "dist/css/deep", "dist/css/deep/b.css"}},
+		"files of one":     {[]string{"dist/*.js"}, []string{"dist", "dist/app.js"}},
+		"across":           {[]string{"**/*.css"}, []string{"dist", "dist/css", "dist/css/a.css", "dist/css/deep", "dist/css/deep/b.css"}},
+		"several":          {[]string{"*.md", "src/*"}, []string{"README.md", "src", "src/main.go"}},
+		"braces":           {[]string{"{src,dist}/*.{go,js}"}, []string{"dist", "dist/app.js", "src", "src/main.go"}},
+		"everything":       {[]string{"**/*"}, []string{"README.md", "dist", "dist/app.js", "dist/css", "dist/css/a.css", "dist/css/deep", "dist/css/deep/b.css", "dist/void", "src", "src/main.go"}},
+		"an empty one too": {[]string{"dist/void"}, []string{"dist", "dist/void"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stored, err := store.Store(t.Context(), "A", dir, test.globs)
+			require.NoError(t, err)
+			into := t.TempDir()
+			require.NoError(t, store.Fetch(t.Context(), stored, into))
+			var names []string
+			for name := range list(t, into) {
+				names = append(names, name)
+			}
+			require.ElementsMatch(t, test.want, names)
+		})
+	}
+	for glob, want := range map[string]string{
+		"bin/**": `no file matches "bin/**"; the work directory holds README.md, dist, src`,
+		"../x":   "leaves the work directory",
+		"/etc/*": "not a glob relative",
+		"[":      "not a glob",
+		"":       "not a glob",
+	} {
+		_, err := store.Store(t.Context(), "A", dir, []string{"dist", glob})
+		require.ErrorIs(t, err, action.ErrUnstorable)
+		require.ErrorContains(t, err, want)
+	}
+	_, err := store.Store(t.Context(), "A", filepath.Join(dir, "gone"), nil)
+	require.ErrorIs(t, err, action.ErrUnstorable)
+}
+
+func TestStoreRefusesWhatIsNoFile(t *testing.T) {
+	t.Parallel()
+	store, _ := open(t)
+	// A socket's path is short, t.TempDir's may not be.
+	dir, err := os.MkdirTemp("", "a")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	listener, err := net.Listen("unix", filepath.Join(dir, "socket"))
+	require.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	write(t, dir, "file", "x", 0o600)
+	_, err = store.Store(t.Context(), "A", dir, nil)
+	require.ErrorIs(t, err, action.ErrUnstorable)
+	require.ErrorContains(t, err, `"socket" is a socket`)
+	_, err = store.Store(t.Context(), "A", dir, []string{"file"})
+	require.NoError(t, err)
+	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600))
+	_, err = store.Store(t.Context(), "A", dir, []string{"p*"})
+	require.ErrorContains(t, err, `"pipe" is a named pipe`)
+}
+
+// Wherever a stored artifact is damaged, not one file of it is laid out.
+func TestDamagedArtifactYieldsNothing(t *testing.T) {
+	t.Parallel()
+	store, storeDir := open(t)
+	dir := t.TempDir()
+	write(t, dir, "a", "first", 0o644)
+	write(t, dir, "z", "last", 0o644)
+	stored, err := store.Store(t.Context(), "A", dir, nil)
+	require.NoError(t, err)
+	path := filepath.Join(storeDir, stored.Digest[:2], stored.Digest[2:])
+	good, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for _, damage := range [][]byte{nil, good[:len(good)-1], append(bytes.Clone(good), 0), flip(good, 0), flip(good, len(good)/2), flip(good, len(good)-1)} {
+		require.NoError(t, os.Remove(path))
+		require.NoError(t, os.WriteFile(path, damage, 0o400))
+		into := t.TempDir()
+		require.ErrorContains(t, store.Fetch(t.Context(), stored, into), "is damaged")
+		require.Empty(t, list(t, into))
+	}
+	// Storing the tree again heals it.
+	_, err = store.Store(t.Context(), "A", dir, nil)
+	require.NoError(t, err)
+	require.NoError(t, store.Fetch(t.Context(), stored, t.TempDir()))
+}
+
+func flip(data []byte, at int) []byte {
+	data = bytes.Clone(data)
+	data[at] ^= 1
+	return data
+}
+
+// A store that somebody else wrote to cannot make Fetch leave its directory.
+func TestFetchNeverLeavesItsDirectory(t *testing.T) {
+	t.Parallel()
+	store, storeDir := open(t)
+	outside := t.TempDir()
+	file := func(name string) *tar.Header { return &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644} }
+	dir := func(name string) *tar.Header { return &tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: 0o755} }
+	link := func(name, target string) *tar.Header {
+		return &tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: target}
+	}
+	for name, headers := range map[string][]*tar.Header{
+		"parent":            {file("../x")},
+		"parent inside":     {dir("a/"), file("a/../../x")},
+		"absolute":          {file(filepath.Join(outside, "x"))},
+		"through a symlink": {link("l", outside), file("l/x")},
+		"a link inside too": {dir("d/"), link("l", "d"), file("l/x")},
+		"dir over symlink":  {link("l", outside), dir("l/"), file("l/x")},
+		"over a symlink":    {link("l", filepath.Join(outside, "x")), file("l")},
+		"over a file":       {file("f"), file("f")},
+		"a directory twice": {dir("d/"), dir("d/")},
+		"hard link":         {{Typeflag: tar.TypeLink, Name: "h", Linkname: "/etc/passwd"}},
+		"device":            {{Typeflag: tar.TypeChar, Name: "null", Devmajor: 1, Devminor: 3}},
+		"named pipe":        {{Typeflag: tar.TypeFifo, Name: "p"}},
+		"no parent":         {file("d/f")},
+		"not clean":         {dir("d/"), file("d//f")},
+		"itself":            {dir("./")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var raw bytes.Buffer
+			w := tar.NewWriter(&raw)
+			for _, header := range headers {
+				require.NoError(t, w.WriteHeader(header))
+			}
+			require.NoError(t, w.Close())
+			sum := sha256.Sum256(raw.Bytes())
+			digest := hex.EncodeToString(sum[:])
+			require.NoError(t, os.MkdirAll(filepath.Join(storeDir, digest[:2]), 0o700))
+			require.NoError(t, os.WriteFile(filepath.Join(storeDir, digest[:2], digest[2:]), raw.Bytes(), 0o400))
+			require.Error(t, store.Fetch(t.Context(), action.Artifact{Name: "A", Digest: digest}, t.TempDir()))
+			require.Empty(t, list(t, outside))
+		})
+	}
+	require.Error(t, store.Fetch(t.Context(), action.Artifact{Name: "A", Digest: "../../../etc/passwd"}, t.TempDir()))
+}
+
+func TestOpenRemovesUnfinishedArtifacts(t *testing.T) {
+	t.Parallel()
+	_, dir := open(t)
+	write(t, dir, "tmp/put-123", "half", 0o600)
+	_, err := artifact.Open(dir)
+	require.NoError(t, err)
+	require.Empty(t, list(t, filepath.Join(dir, "tmp")))
+}
+
+const benchSize = 256 << 20
+
+func benchTree(b *testing.B) string {
+	dir := b.TempDir()
+	block := make([]byte, benchSize/16)
+	for i := range block {
+		block[i] = byte(i * 7)
+	}
+	for i := range 16 {
+		write(b, dir, "d/f"+string(rune('a'+i)), string(block), 0o644)
+	}
+	return dir
+}
+
+// The limit that Store and Fetch are compared to: a plain copy that hashes.
+func BenchmarkCopyWithHash(b *testing.B) {
+	dir := benchTree(b)
+	names, err := filepath.Glob(filepath.Join(dir, "d/*"))
+	require.NoError(b, err)
+	out := filepath.Join(b.TempDir(), "copy")
+	b.SetBytes(benchSize)
+	for b.Loop() {
+		target, err := os.Create(out)
+		require.NoError(b, err)
+		hash := sha256.New()
+		for _, name := range names {
+			source, err := os.Open(name)
+			require.NoError(b, err)
+			_, err = io.CopyBuffer(io.MultiWriter(target, hash), source, make([]byte, 256<<10))
+			require.NoError(b, err)
+			require.NoError(b, source.Close())
+		}
+		require.NoError(b, target.Sync())
+		require.NoError(b, target.Close())
+	}
+}
+
+func BenchmarkStore(b *testing.B) {
+	dir := benchTree(b)
+	store, _ := open(b)
+	b.SetBytes(benchSize)
+	for b.Loop() {
+		_, err := store.Store(b.Context(), "A", dir, nil)
+		require.NoError(b, err)
+	}
+}
+
+func BenchmarkFetch(b *testing.B) {
+	store, _ := open(b)
+	stored, err := store.Store(b.Context(), "A", benchTree(b), nil)
+	require.NoError(b, err)
+	into := b.TempDir()
+	b.SetBytes(benchSize)
+	for b.Loop() {
+		require.NoError(b, store.Fetch(b.Context(), stored, into))
+		b.StopTimer()
+		require.NoError(b, os.RemoveAll(filepath.Join(into, "d")))
+		b.StartTimer()
+	}
+}

@@ -1,0 +1,123 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+)
+
+// execute runs one attempt in a work directory of its own. The result counts
+// only if the lease is still held afterwards.
+func (r *Runner) execute(lease context.Context, processes *processes, attempt *action.Attempt) action.Result {
+	executor, ok := r.Registry.Attempt(attempt.Action.TypeID())
+	if !ok {
+		a := &attempt.Action
+		return action.Failed(action.ConfigurationError,
+			"this runner cannot run actions of the type %s/%s/%s version %s; use one that the server lists", a.Category, a.Owner, a.Provider, a.Version)
+	}
+	dir, err := r.makeWorkDir(attempt)
+	if err != nil {
+		r.Log.Error("Cannot make a work directory", "attempt", attempt.ID(), "error", err)
+		return action.Failed(action.SystemUnavailable, "the runner cannot make a work directory for the action: %v", cause(err))
+	}
+	defer func() { r.remove <- dir }()
+
+	ctx := lease
+	if attempt.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(lease, attempt.Timeout, errTimeout)
+		defer cancel()
+	}
+	log := &attemptLog{to: r.Logs.Writer(attempt), server: r.Log, attempt: attempt}
+	defer log.close()
+	processes.begin(attempt.ID(), dir)
+	result := r.callExecutor(ctx, executor, attempt, action.Workspace{
+		Dir:       dir,
+		Log:       log,
+		Artifacts: r.Artifacts,
+		Run:       processes.run,
+	})
+	if errors.Is(context.Cause(ctx), errTimeout) {
+		result = action.Failed(action.TimedOut,
+			"the action ran longer than its timeout of %s; its processes were killed. Make it faster or raise timeout_in_minutes", attempt.Timeout)
+		_, _ = io.WriteString(log, "\n--- "+result.Failure.Message+" ---\n")
+	}
+	return result
+}
+
+// callExecutor turns a panic of the executor into a failure of its action.
+func (r *Runner) callExecutor(ctx context.Context, executor action.AttemptExecutor, attempt *action.Attempt, workspace action.Workspace) (result action.Result) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			r.Log.Error("Executor panicked", "attempt", attempt.ID(), "type", attempt.Action.TypeID(), "panic", reason, "stack", string(debug.Stack()))
+			result = action.Failed(action.SystemUnavailable,
+				"the runner hit an internal error in this action; its log at attempt %s has the details", attempt.ID())
+		}
+	}()
+	return executor.Execute(ctx, *attempt, workspace)
+}
+
+// makeWorkDir makes the attempt's fresh directory.
+func (r *Runner) makeWorkDir(attempt *action.Attempt) (string, error) {
+	id := attempt.ActionExecutionID
+	if id == "" || id[0] == '.' || strings.ContainsAny(id, "/\\\x00") {
+		return "", errors.New("the id of the action execution is no file name")
+	}
+	name := id + "." + strconv.Itoa(attempt.Number)
+	dir := filepath.Join(r.WorkDir, name)
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, os.ErrExist) {
+		// The attempt came back after its lease was lost here, and its old
+		// directory still waits to be removed.
+		return os.MkdirTemp(r.WorkDir, name+".")
+	}
+	return dir, err
+}
+
+// cause returns the reason of a file system error without its path, which is
+// nobody's business outside the server.
+func cause(err error) error {
+	var pathErr *os.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
+}
+
+// attemptLog keeps errors of the log away from the attempt: they are told to the
+// operator once.
+type attemptLog struct {
+	to      io.WriteCloser
+	server  hclog.Logger
+	attempt *action.Attempt
+	failed  bool
+}
+
+func (l *attemptLog) Write(p []byte) (int, error) {
+	if _, err := l.to.Write(p); err != nil {
+		l.fail(err)
+	}
+	return len(p), nil
+}
+
+func (l *attemptLog) close() {
+	if err := l.to.Close(); err != nil {
+		l.fail(err)
+	}
+}
+
+func (l *attemptLog) fail(err error) {
+	if !l.failed {
+		l.failed = true
+		l.server.Error("Cannot write an action's log", "attempt", l.attempt.ID(), "error", err)
+	}
+}
