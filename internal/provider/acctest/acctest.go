@@ -1,0 +1,49 @@
+// Package acctest runs the acceptance tests of the provider: real Terraform, the
+// provider in process, and where a test asks for one a whole backend of its own.
+// Only tests import it.
+package acctest
+
+import (
+	"os"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+
+	"github.com/headrace/terraform-provider-headrace/internal/provider"
+)
+
+// Main runs the tests of a package. Acceptance tests run wherever the others do:
+// they need nothing but Terraform on PATH.
+func Main(m *testing.M) {
+	for name, value := range map[string]string{
+		"TF_ACC": "1",
+		// A developer's own settings, such as overrides of providers, stay outside.
+		"TF_CLI_CONFIG_FILE": os.DevNull,
+		"CHECKPOINT_DISABLE": "1",
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// Factories returns the provider with the given environment instead of the
+// process's.
+func Factories(environment map[string]string) map[string]func() (tfprotov6.ProviderServer, error) {
+	getenv := func(name string) string { return environment[name] }
+	return map[string]func() (tfprotov6.ProviderServer, error){
+		"headrace": providerserver.NewProtocol6WithError(provider.New("test", getenv)()),
+	}
+}
+
+// Offline returns the provider where no server listens: what it can do there
+// needs none.
+func Offline() map[string]func() (tfprotov6.ProviderServer, error) {
+	return Factories(map[string]string{
+		// The discard port: nothing listens there.
+		"HEADRACE_ENDPOINT": "127.0.0.1:9",
+		"HEADRACE_TOKEN":    "none",
+	})
+}

@@ -1,0 +1,136 @@
+package approvalrule
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/int64default"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+)
+
+// The limits of a rule.
+const (
+	maxDescription = 1000
+	maxElements    = 100
+	maxPattern     = 255
+	maxPrincipal   = 200
+	maxCount       = 100
+	maxExpiry      = 86400
+)
+
+const description = "Who must agree before a stage or a manual approval action goes on. A rule is owned apart from the pipelines " +
+	"that it guards and finds them by selectors. All rules that match must be met, so the strictest wins.\n\n" +
+	"With `actions`, or with `pipelines` alone, a rule guards manual approval actions; with `stages` and no `actions` it guards the " +
+	"entry of the stages. A rule is read when a wait begins: a change holds for later waits. Only an admin may write rules."
+
+// Schema returns the arguments.
+func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response *resource.SchemaResponse) {
+	response.Schema = schema.Schema{
+		MarkdownDescription: description,
+		Attributes: map[string]schema.Attribute{
+			"id": schema.StringAttribute{
+				Computed:            true,
+				MarkdownDescription: "Resource name: `accounts/{account}/approvalRules/{name}`.",
+			},
+			"account": schema.StringAttribute{
+				Optional:            true,
+				Computed:            true,
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+				MarkdownDescription: "Account that the rule holds in. Defaults to the provider's account. A change replaces the rule.",
+			},
+			"name": schema.StringAttribute{
+				Required:            true,
+				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
+				MarkdownDescription: "Name, unique in the account: 1 to 100 of `A-Z a-z 0-9 . @ _ -`. A change replaces the rule.",
+			},
+			"description": schema.StringAttribute{
+				Optional:            true,
+				Validators:          []validator.String{stringvalidator.LengthBetween(1, maxDescription)},
+				MarkdownDescription: "What the rule is for, up to 1000 characters.",
+			},
+			"pipelines": schema.SetAttribute{
+				Required:    true,
+				ElementType: types.StringType,
+				Validators: []validator.Set{
+					setvalidator.SizeBetween(1, maxElements),
+					setvalidator.ValueStringsAre(stringvalidator.LengthBetween(1, maxPattern)),
+				},
+				MarkdownDescription: "Globs over the names of pipelines (`* ? [ ] { }`), 1 to 100; one that matches is enough.",
+			},
+			"stages":  selector("Globs over the names of stages, up to 100; one that matches is enough. Without it all stages match."),
+			"actions": selector("Globs over the names of manual approval actions, up to 100; one that matches is enough."),
+			"minimum_count": schema.Int64Attribute{
+				Optional:            true,
+				Computed:            true,
+				Default:             int64default.StaticInt64(1),
+				Validators:          []validator.Int64{int64validator.Between(1, maxCount)},
+				MarkdownDescription: "How many different people must agree, 1 to 100. Defaults to `1`.",
+			},
+			"users": principals("Names of the people that may agree, up to 100. Without `users` and `groups` everyone with the approver " +
+				"role may."),
+			"groups": principals("Groups whose members may agree, each for themselves, up to 100."),
+			"require_comment": schema.BoolAttribute{
+				Optional:            true,
+				Computed:            true,
+				Default:             booldefault.StaticBool(false),
+				MarkdownDescription: "Whether a decision needs a comment. Defaults to `false`.",
+			},
+			"expire_after_minutes": schema.Int64Attribute{
+				Optional:   true,
+				Validators: []validator.Int64{int64validator.Between(1, maxExpiry)},
+				MarkdownDescription: "Minutes until a wait fails, 1 to 86400. Without it the timeout of the action holds; the shortest of " +
+					"all that apply counts.",
+			},
+			"allow_starter": schema.BoolAttribute{
+				Optional:            true,
+				Computed:            true,
+				Default:             booldefault.StaticBool(false),
+				MarkdownDescription: "Whether the one who started the execution counts as an approver. Defaults to `false`.",
+			},
+			"etag": schema.StringAttribute{
+				Computed: true,
+				MarkdownDescription: "Changes with every change of the rule. An apply sends it back, so that it fails rather than " +
+					"overwrite what somebody else changed since the plan.",
+			},
+		},
+	}
+}
+
+// IdentitySchema returns what names a rule for good.
+func (r *Resource) IdentitySchema(
+	_ context.Context, _ resource.IdentitySchemaRequest, response *resource.IdentitySchemaResponse,
+) {
+	response.IdentitySchema = identityschema.Schema{Attributes: map[string]identityschema.Attribute{
+		"account": identityschema.StringAttribute{OptionalForImport: true, Description: "Account of the rule; the provider's where left out."},
+		"name":    identityschema.StringAttribute{RequiredForImport: true, Description: "Name of the rule."},
+	}}
+}
+
+func selector(description string) schema.SetAttribute {
+	return texts(description, maxPattern)
+}
+
+func principals(description string) schema.SetAttribute {
+	return texts(description, maxPrincipal)
+}
+
+func texts(description string, longest int) schema.SetAttribute {
+	return schema.SetAttribute{
+		Optional:    true,
+		ElementType: types.StringType,
+		Validators: []validator.Set{
+			setvalidator.SizeAtMost(maxElements),
+			setvalidator.ValueStringsAre(stringvalidator.LengthBetween(1, longest)),
+		},
+		MarkdownDescription: description,
+	}
+}

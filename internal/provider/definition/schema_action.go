@@ -1,0 +1,149 @@
+package definition
+
+import (
+	"maps"
+
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/int64default"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+)
+
+// ActionAttributes returns the attributes that an action has wherever it is
+// written: all but its name and its action provider.
+func ActionAttributes() map[string]schema.Attribute {
+	return map[string]schema.Attribute{
+		"category": schema.StringAttribute{
+			Required: true,
+			MarkdownDescription: "Kind of the action: `Source`, `Build`, `Test`, `Deploy`, `Approval`, `Invoke` or `Compute`. " +
+				"The first stage holds source actions only, and no other stage holds any.",
+		},
+		"owner": schema.StringAttribute{
+			Required:            true,
+			MarkdownDescription: "Who provides the action type. The built-in action types belong to `Headrace`.",
+		},
+		"version": schema.StringAttribute{
+			Required:            true,
+			MarkdownDescription: "Version of the action type; `1` for the built-in ones.",
+		},
+		"run_order": schema.Int64Attribute{
+			Optional: true,
+			Computed: true,
+			Default:  int64default.StaticInt64(defaultRunOrder),
+			MarkdownDescription: "Place among the actions of the stage, 1 to 999. Actions of equal run order run in parallel, " +
+				"lower ones first; gaps are allowed. Defaults to `1`.",
+		},
+		"configuration": schema.MapAttribute{
+			Optional:    true,
+			ElementType: types.StringType,
+			Validators:  []validator.Map{mapvalidator.NoNullValues()},
+			MarkdownDescription: "Settings of the action type. `Source/Git` takes `RepositoryUrl` (required) and at most one of " +
+				"`Branch`, `Tag` and `Commit`; `Approval/Manual` takes `CustomData` and `ExternalEntityLink`. Values may refer to " +
+				"variables as `#{variables.name}` and `#{namespace.key}`. Do not write secrets here: values are part of the " +
+				"definition and of Terraform's state.",
+		},
+		"commands": texts("Shell lines of a `Commands` action, run in order until one fails: 1 to 50 of up to 1000 characters each. " +
+			"Lines may refer to variables."),
+		"input_artifacts": texts("Names of artifacts of earlier actions that are laid out in the work directory. The first one is " +
+			"where the commands start."),
+		"output_artifacts": texts("Names of artifacts that the action leaves behind, unique in the pipeline."),
+		"output_artifact_files": schema.MapAttribute{
+			Optional:    true,
+			ElementType: types.ListType{ElemType: types.StringType},
+			Validators: []validator.Map{
+				mapvalidator.NoNullValues(),
+				mapvalidator.ValueListsAre(listvalidator.NoNullValues()),
+			},
+			MarkdownDescription: "Globs below the work directory that say which files an output artifact holds, by the artifact's " +
+				"name: 1 to 10 of up to 128 characters each. An artifact that is not named here holds everything. Only of " +
+				"`Commands` actions.",
+		},
+		"output_variables": texts("Names of environment variables that a `Commands` action publishes when it succeeded, up to 15. " +
+			"Later actions refer to them through `namespace`."),
+		"namespace": optionalText("Publishes the output variables of the action as `#{namespace.key}` to later actions. Unique in the " +
+			"pipeline; `variables` and `codepipeline` are taken."),
+		"role_arn": optionalText("IAM role that the action assumes, for action types that work in AWS."),
+		"region":   optionalText("AWS region that the action works in, for action types that work in AWS."),
+		"timeout_in_minutes": schema.Int64Attribute{
+			Optional:   true,
+			Validators: []validator.Int64{int64validator.AtLeast(1)},
+			MarkdownDescription: "Minutes until the action fails, up to 86400. Without it the default of the action type holds: 60 for " +
+				"`Git` and `Commands`, 10080 (seven days) for `Manual`.",
+		},
+		"on_lost": schema.StringAttribute{
+			Optional:   true,
+			Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+			MarkdownDescription: "What becomes of the action when the runner that carries it out is lost: `fail`, or `retry` as another " +
+				"attempt. Without it the action type decides: `Git` is retried, `Commands` fails, since only its author knows " +
+				"whether it may run twice.",
+		},
+	}
+}
+
+// ActionBlocks returns the blocks that an action has wherever it is written.
+func ActionBlocks() map[string]schema.Block {
+	return map[string]schema.Block{
+		"environment_variable": schema.ListNestedBlock{
+			MarkdownDescription: "Environment variable of the processes of a `Commands` action, up to 10.",
+			NestedObject: schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
+				"name": schema.StringAttribute{
+					Required:            true,
+					MarkdownDescription: "Name: letters, digits and underscores, unique in the action.",
+				},
+				"value": schema.StringAttribute{
+					Required:            true,
+					MarkdownDescription: "Value; it may refer to variables. Do not write secrets here.",
+				},
+				"type": schema.StringAttribute{
+					Optional:            true,
+					Computed:            true,
+					Default:             stringdefault.StaticString(defaultEnvironmentType),
+					Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+					MarkdownDescription: "How the value is meant. Defaults to `PLAINTEXT`, the only type so far.",
+				},
+			}},
+		},
+	}
+}
+
+// actionBlock returns the action block of a stage block.
+func actionBlock() schema.Block {
+	attributes := maps.Clone(ActionAttributes())
+	attributes["name"] = schema.StringAttribute{
+		Required:            true,
+		MarkdownDescription: "Name of the action, unique in the stage: 1 to 100 of `A-Z a-z 0-9 . @ _ -`.",
+	}
+	attributes["provider"] = schema.StringAttribute{
+		Required: true,
+		MarkdownDescription: "Action provider. With the owner `Headrace`: `Git` (category `Source`), `Commands` (categories `Build`, " +
+			"`Test`, `Deploy` and `Compute`) and `Manual` (category `Approval`).",
+	}
+	return schema.ListNestedBlock{
+		MarkdownDescription: "Action of the stage, 1 to 50.",
+		NestedObject:        schema.NestedBlockObject{Attributes: attributes, Blocks: ActionBlocks()},
+	}
+}
+
+// optionalText is an attribute of a string that is left out or not empty.
+func optionalText(description string) schema.StringAttribute {
+	return schema.StringAttribute{
+		Optional:            true,
+		Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+		MarkdownDescription: description,
+	}
+}
+
+// texts is an attribute of a list of strings.
+func texts(description string) schema.ListAttribute {
+	return schema.ListAttribute{
+		Optional:            true,
+		ElementType:         types.StringType,
+		Validators:          []validator.List{listvalidator.NoNullValues()},
+		MarkdownDescription: description,
+	}
+}

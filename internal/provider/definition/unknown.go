@@ -1,0 +1,63 @@
+package definition
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+)
+
+// identifying returns the attributes, one of which names a block that can occur
+// many times. The domain takes a block that has nothing but an unknown name for
+// any number of blocks.
+func identifying() []string {
+	return []string{"name", "location", "provider_type", "result"}
+}
+
+// Decodable returns the configuration with every list of blocks that is not
+// known yet, as dynamic blocks over unknown values make them, replaced by one
+// block that stands for any number. What is left fits into the models.
+func Decodable(config tftypes.Value) (tftypes.Value, error) {
+	decodable, err := tftypes.Transform(config, func(_ *tftypes.AttributePath, value tftypes.Value) (tftypes.Value, error) {
+		list, object, isBlocks := blocks(value.Type())
+		if !isBlocks || value.IsKnown() {
+			return value, nil
+		}
+		return tftypes.NewValue(list, []tftypes.Value{opaque(object)}), nil
+	})
+	if err != nil {
+		return tftypes.Value{}, fmt.Errorf("prepare a configuration with unknown blocks: %w", err)
+	}
+	return decodable, nil
+}
+
+// blocks tells whether a type is a list of blocks, and of which.
+func blocks(typ tftypes.Type) (tftypes.List, tftypes.Object, bool) {
+	list, isList := typ.(tftypes.List)
+	if !isList {
+		return tftypes.List{}, tftypes.Object{}, false
+	}
+	object, isObject := list.ElementType.(tftypes.Object)
+	return list, object, isObject
+}
+
+// opaque returns a block that stands for any number of blocks.
+func opaque(object tftypes.Object) tftypes.Value {
+	fields := make(map[string]tftypes.Value, len(object.AttributeTypes))
+	for name, typ := range object.AttributeTypes {
+		fields[name] = tftypes.NewValue(typ, nil)
+	}
+	for _, name := range identifying() {
+		if typ, has := object.AttributeTypes[name]; has {
+			fields[name] = tftypes.NewValue(typ, tftypes.UnknownValue)
+			return tftypes.NewValue(object, fields)
+		}
+	}
+	for name, typ := range object.AttributeTypes {
+		if list, inner, isBlocks := blocks(typ); isBlocks {
+			fields[name] = tftypes.NewValue(list, []tftypes.Value{opaque(inner)})
+			continue
+		}
+		fields[name] = tftypes.NewValue(typ, tftypes.UnknownValue)
+	}
+	return tftypes.NewValue(object, fields)
+}

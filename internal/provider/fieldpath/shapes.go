@@ -1,0 +1,174 @@
+package fieldpath
+
+import "maps"
+
+// Definition is the shape of a pipeline definition in headrace_pipeline.
+func Definition() Shape {
+	globs := Shape{"includes": attribute("includes"), "excludes": attribute("excludes")}
+	return Shape{
+		"description":    attribute("description"),
+		"execution_mode": attribute("execution_mode"),
+		"pipeline_type":  attribute("pipeline_type"),
+		"role_arn":       attribute("role_arn"),
+		"artifact_stores": block("artifact_store", "location", Shape{
+			"location":            attribute("location"),
+			"type":                attribute("type"),
+			"region":              attribute("region"),
+			"encryption_key_id":   {Names: []string{"encryption_key", "id"}},
+			"encryption_key_type": {Names: []string{"encryption_key", "type"}},
+		}),
+		"variables": block("variable", "name", Shape{
+			"name":          attribute("name"),
+			"default_value": attribute("default_value"),
+			"description":   attribute("description"),
+		}),
+		"triggers": block("trigger", "provider_type", Shape{
+			"provider_type": attribute("provider_type"),
+			"git_configuration": single("git_configuration", Shape{
+				"source_action_name": attribute("source_action_name"),
+				"push": block("push", "", Shape{
+					"branches":   single("branches", globs),
+					"file_paths": single("file_paths", globs),
+					"tags":       single("tags", globs),
+				}),
+				"pull_request": block("pull_request", "", Shape{
+					"events":     attribute("events"),
+					"branches":   single("branches", globs),
+					"file_paths": single("file_paths", globs),
+				}),
+			}),
+		}),
+		"stages": block("stage", "name", inlineStage()),
+	}
+}
+
+// Pipeline is the shape of a pipeline object in headrace_pipeline.
+func Pipeline() Shape {
+	return Shape{
+		"name":        attribute("name"),
+		"definition":  {Within: Definition()},
+		"publish":     attribute("publish"),
+		"composition": attribute("stage"),
+		"version":     attribute("version"),
+		"etag":        attribute("etag"),
+	}
+}
+
+// Stage is the shape of a stage, and of a stage object, in headrace_stage.
+func Stage() Shape {
+	return Shape{
+		"name":         attribute("name"),
+		"order":        attribute("order"),
+		"before_entry": single("before_entry", condition()),
+		"on_success":   single("on_success", condition()),
+		"on_failure": single("on_failure", Shape{
+			"result":     attribute("result"),
+			"retry_mode": {Names: []string{"retry_configuration", "retry_mode"}},
+			"condition":  single("condition", outcome()),
+		}),
+		"etag": attribute("etag"),
+	}
+}
+
+// Action is the shape of an action in headrace_action, where the action provider
+// has another name since provider is Terraform's own word.
+func Action() Shape {
+	shape := inlineAction()
+	shape["provider"] = attribute("provider_name")
+	return shape
+}
+
+// ActionObject is the shape of an action object in headrace_action.
+func ActionObject() Shape {
+	return Shape{"name": attribute("name"), "action": {Within: Action()}, "etag": attribute("etag")}
+}
+
+// ApprovalRule is the shape of an approval rule in headrace_approval_rule.
+func ApprovalRule() Shape {
+	return Shape{
+		"name":        attribute("name"),
+		"description": attribute("description"),
+		"selector": {Within: Shape{
+			"pipelines": set("pipelines"),
+			"stages":    set("stages"),
+			"actions":   set("actions"),
+		}},
+		"minimum_count":        attribute("minimum_count"),
+		"users":                set("users"),
+		"groups":               set("groups"),
+		"require_comment":      attribute("require_comment"),
+		"expire_after_minutes": attribute("expire_after_minutes"),
+		"allow_starter":        attribute("allow_starter"),
+		"etag":                 attribute("etag"),
+	}
+}
+
+func inlineStage() Shape {
+	shape := maps.Clone(Stage())
+	delete(shape, "order")
+	delete(shape, "etag")
+	shape["actions"] = block("action", "name", inlineAction())
+	return shape
+}
+
+func inlineAction() Shape {
+	return Shape{
+		"name":          attribute("name"),
+		"category":      attribute("category"),
+		"owner":         attribute("owner"),
+		"provider":      attribute("provider"),
+		"version":       attribute("version"),
+		"run_order":     attribute("run_order"),
+		"configuration": attribute("configuration"),
+		"commands":      attribute("commands"),
+		"environment_variables": block("environment_variable", "name", Shape{
+			"name":  attribute("name"),
+			"value": attribute("value"),
+			"type":  attribute("type"),
+		}),
+		"input_artifacts": attribute("input_artifacts"),
+		// An output artifact is a name in one attribute and, under that name, its
+		// globs in another: both are found at the name.
+		"output_artifacts":   {Names: []string{"output_artifacts"}, Within: Shape{"name": {}, "files": {}}},
+		"output_variables":   attribute("output_variables"),
+		"namespace":          attribute("namespace"),
+		"role_arn":           attribute("role_arn"),
+		"region":             attribute("region"),
+		"timeout_in_minutes": attribute("timeout_in_minutes"),
+		"on_lost":            attribute("on_lost"),
+	}
+}
+
+// condition is a condition within before_entry or on_success: CodePipeline has a
+// list of exactly one there.
+func condition() Shape {
+	shape := Shape{}
+	for name, field := range outcome() {
+		field.Names = append([]string{"condition"}, field.Names...)
+		shape[name] = field
+	}
+	return shape
+}
+
+func outcome() Shape {
+	return Shape{
+		"result": attribute("result"),
+		"rules": block("rule", "name", Shape{
+			"name":               attribute("name"),
+			"provider":           {Names: []string{"rule_type_id", "provider"}},
+			"version":            {Names: []string{"rule_type_id", "version"}},
+			"configuration":      attribute("configuration"),
+			"commands":           attribute("commands"),
+			"input_artifacts":    attribute("input_artifacts"),
+			"role_arn":           attribute("role_arn"),
+			"region":             attribute("region"),
+			"timeout_in_minutes": attribute("timeout_in_minutes"),
+		}),
+	}
+}
+
+// Version is the shape of a pipeline in headrace_pipeline_version. The parts are
+// written elsewhere: what they break is about the resource as a whole.
+func Version() Shape {
+	return Shape{"name": attribute("pipeline")}
+}

@@ -1,0 +1,67 @@
+package pipeline_test
+
+import (
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/config"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+
+	"github.com/headrace/terraform-provider-headrace/internal/provider/acctest"
+)
+
+func TestMain(m *testing.M) {
+	acctest.Main(m)
+}
+
+func TestPlanNeedsNoServer(t *testing.T) {
+	resource.ParallelTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Offline(),
+		Steps: []resource.TestStep{{
+			ConfigFile:         config.StaticFile("testdata/inline.tf"),
+			PlanOnly:           true,
+			ExpectNonEmptyPlan: true,
+		}},
+	})
+}
+
+// TestInvalidConfigurations shows that what is wrong fails at plan time, without
+// a server, at the line that is wrong.
+func TestInvalidConfigurations(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ line, says string }{
+		"account_name":              {`account = "a/b"`, `Account "a/b" has '/' in it`},
+		"artifact_not_produced":     {`input_artifacts = ["sources"]`, `No earlier action produces artifact "sources"; did you mean "source"?`},
+		"condition_rule":            {`provider = "Weather"`, `Rule provider "Weather" is not known; use one of`},
+		"duplicate_stage":           {`name = "Source"`, `Stage "Source" occurs more than once`},
+		"empty_description":         {`description = ""`, "Attribute description string length must be at least 1"},
+		"exclusive_configuration":   {`Tag`, `Branch and Tag exclude each other; keep one of Branch, Tag, Commit.`},
+		"execution_mode":            {`execution_mode = "SERIAL"`, `Execution mode "SERIAL" is not known; use one of SUPERSEDED, QUEUED, PARALLEL.`},
+		"one_stage":                 {`resource "headrace_pipeline" "web" {`, `1 stages given; at least 2 needed.`},
+		"output_file":               {`output_artifacts = ["binary"]`, `File pattern "../secret" leaves the work directory`},
+		"pipeline_name":             {`name = "my web"`, `Pipeline "my web" has ' ' in it; use 1 to 100 of A-Z a-z 0-9 . @ _ -.`},
+		"publish_inline":            {`publish = "explicit"`, "Every apply that changes an inline pipeline publishes it."},
+		"reference_in_command":      {`commands`, `A command may not hold #{variables.who}, since the value would become shell code`},
+		"required_configuration":    {`configuration = {`, `Source/Headrace/Git/1 needs the configuration key "RepositoryUrl"; give it a value.`},
+		"role_arn":                  {`role_arn = `, `IAM roles are not used by this version of Headrace; remove role_arn.`},
+		"run_order":                 {`run_order = 1000`, `run_order is 1000; use 1 to 999, or leave it out for 1.`},
+		"source_in_second_stage":    {`category = "Source"`, `Source actions belong in the first stage; move action "Compile" there.`},
+		"triggers_are_not_run":      {`provider_type`, `Triggers are not run by this version of Headrace`},
+		"trigger":                   {`source_action_name = "Fetching"`, `There is no source action "Fetching"; did you mean "Fetch"?`},
+		"two_before_entry":          {`stage {`, `Attribute stage[1].before_entry list must contain at most 1 elements, got: 2`},
+		"unknown_configuration":     {`Branches`, `Source/Headrace/Git/1 has no configuration key "Branches"; did you mean "Branch"?`},
+		"unknown_provider":          {`provider = "Command"`, `Action type Build/Headrace/Command/1 is not run by this version of Headrace`},
+		"variable_without_producer": {`value = "#{source.CommitId}"`, `#{source.CommitId} has no value: no earlier action has the namespace "source".`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			resource.ParallelTest(t, resource.TestCase{
+				ProtoV6ProviderFactories: acctest.Offline(),
+				Steps: []resource.TestStep{{
+					ConfigFile:  config.StaticFile("testdata/invalid/" + name + ".tf"),
+					PlanOnly:    true,
+					ExpectError: acctest.Underlined("headrace_pipeline.web", test.line, test.says),
+				}},
+			})
+		})
+	}
+}

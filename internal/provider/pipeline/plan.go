@@ -1,0 +1,106 @@
+package pipeline
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/headrace/terraform-provider-headrace/backend/client"
+	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/definition"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/planning"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/problem"
+)
+
+// ValidateConfig checks the definition by the rules of the server, and without
+// one. What is not known yet gets the benefit of the doubt.
+func (r *Resource) ValidateConfig(
+	ctx context.Context, request resource.ValidateConfigRequest, response *resource.ValidateConfigResponse,
+) {
+	raw, err := definition.Decodable(request.Config.Raw)
+	if err != nil {
+		response.Diagnostics.AddError("The configuration cannot be checked", err.Error())
+		return
+	}
+	var config model
+	response.Diagnostics.Append((&tfsdk.Config{Schema: request.Config.Schema, Raw: raw}).Get(ctx, &config)...)
+	if response.Diagnostics.HasError() {
+		return
+	}
+	problem.CheckName(ctx, &response.Diagnostics, request.Config, "name", domain.CheckPipeline)
+	problem.CheckName(ctx, &response.Diagnostics, request.Config, "account", domain.CheckAccount)
+	def := config.Settings.Domain()
+	def.Stages = definition.StagesDomain(config.Stages)
+	if len(def.Stages) == 0 {
+		// The stages of a composed pipeline are resources of their own: here they
+		// may be anything.
+		def.Stages = []domain.Stage{{Name: domain.Unknown}}
+	} else if !config.Publish.IsNull() {
+		response.Diagnostics.AddAttributeError(path.Root("publish"), "An inline pipeline has no publish policy",
+			"Every apply that changes an inline pipeline publishes it. Remove publish, or remove the stage blocks and write the "+
+				"stages as headrace_stage resources.")
+	}
+	problem.AddViolations(&response.Diagnostics, domain.Validate(&def, domain.BuiltinCatalog()), nil, fieldpath.Definition())
+}
+
+// ModifyPlan fills in what depends on the provider, on other arguments or on the
+// state.
+func (r *Resource) ModifyPlan(
+	ctx context.Context, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse,
+) {
+	if request.Plan.Raw.IsNull() {
+		return
+	}
+	planning.Name(ctx, r.session, request, response, func(account string, names []string) string {
+		return client.PipelineName(account, names[0])
+	}, "name")
+	var stages types.List
+	response.Diagnostics.Append(request.Plan.GetAttribute(ctx, path.Root("stage"), &stages)...)
+	r.planPublish(ctx, stages, request, response)
+	if response.Diagnostics.HasError() || request.State.Raw.IsNull() {
+		return
+	}
+	r.planComposition(ctx, stages, request, response)
+	if planning.Unchanged(response.Plan.Raw, request.State.Raw, "force_destroy", "version", "etag") {
+		var state model
+		response.Diagnostics.Append(request.State.Get(ctx, &state)...)
+		response.Diagnostics.Append(response.Plan.SetAttribute(ctx, path.Root("version"), state.Version)...)
+		response.Diagnostics.Append(response.Plan.SetAttribute(ctx, path.Root("etag"), state.ETag)...)
+	}
+}
+
+// planPublish plans the default of publish, which only composed pipelines have.
+func (r *Resource) planPublish(
+	ctx context.Context, stages types.List, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse,
+) {
+	var configured types.String
+	publish := path.Root("publish")
+	response.Diagnostics.Append(request.Config.GetAttribute(ctx, publish, &configured)...)
+	if !configured.IsNull() || stages.IsUnknown() {
+		return
+	}
+	planned := types.StringNull()
+	if len(stages.Elements()) == 0 {
+		planned = types.StringValue(publishAuto)
+	}
+	response.Diagnostics.Append(response.Plan.SetAttribute(ctx, publish, planned)...)
+}
+
+// planComposition asks for a replacement where the stages move into the pipeline
+// or out of it: the backend keeps a pipeline as it was created.
+func (r *Resource) planComposition(
+	ctx context.Context, stages types.List, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse,
+) {
+	var before types.List
+	response.Diagnostics.Append(request.State.GetAttribute(ctx, path.Root("stage"), &before)...)
+	if stages.IsUnknown() {
+		return
+	}
+	if (len(stages.Elements()) == 0) != (len(before.Elements()) == 0) {
+		response.RequiresReplace = append(response.RequiresReplace, path.Root("stage"))
+	}
+}

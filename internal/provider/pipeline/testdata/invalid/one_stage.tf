@@ -1,0 +1,22 @@
+resource "headrace_pipeline" "web" {
+  name = "web"
+
+  stage {
+    name = "Source"
+
+    action {
+      name             = "Fetch"
+      category         = "Source"
+      owner            = "Headrace"
+      provider         = "Git"
+      version          = "1"
+      output_artifacts = ["source"]
+
+      configuration = {
+        RepositoryUrl = "https://example.com/web.git"
+        Branch        = "main"
+      }
+    }
+  }
+
+}

@@ -1,0 +1,79 @@
+// Package planning holds what all resources plan in the same way: the account
+// that an object lives in, its resource name, and whether anything changed. It
+// never calls the backend, so that a plan needs no server.
+package planning
+
+import (
+	"context"
+	"slices"
+
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
+)
+
+// Name plans the account and the id of an object. The account is the provider's
+// where the configuration names none; an object cannot move to another account,
+// so a change asks for a replacement. The id is the resource name that build
+// makes of the account and of the values of the attributes, in that order; it is
+// known in the plan as soon as these are.
+func Name(
+	ctx context.Context, s *session.Session,
+	request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse,
+	build func(account string, names []string) string, attributes ...string,
+) {
+	account := planAccount(ctx, s, request, response)
+	known := !account.IsUnknown()
+	names := make([]string, 0, len(attributes))
+	for _, attribute := range attributes {
+		var name types.String
+		response.Diagnostics.Append(request.Plan.GetAttribute(ctx, path.Root(attribute), &name)...)
+		known = known && !name.IsUnknown()
+		names = append(names, name.ValueString())
+	}
+	id := types.StringUnknown()
+	if known {
+		id = types.StringValue(build(account.ValueString(), names))
+	}
+	response.Diagnostics.Append(response.Plan.SetAttribute(ctx, path.Root("id"), id)...)
+}
+
+func planAccount(
+	ctx context.Context, s *session.Session,
+	request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse,
+) types.String {
+	var configured, before types.String
+	account := path.Root("account")
+	response.Diagnostics.Append(request.Config.GetAttribute(ctx, account, &configured)...)
+	if !request.State.Raw.IsNull() {
+		response.Diagnostics.Append(request.State.GetAttribute(ctx, account, &before)...)
+	}
+	planned := s.Account(configured)
+	existing := !before.IsNull()
+	if existing && configured.IsNull() && planned.IsUnknown() {
+		// The object is where it is until the provider says otherwise.
+		planned = before
+	}
+	response.Diagnostics.Append(response.Plan.SetAttribute(ctx, account, planned)...)
+	if existing && !planned.Equal(before) {
+		response.RequiresReplace = append(response.RequiresReplace, account)
+	}
+	return planned
+}
+
+// Unchanged tells whether the plan equals the state but for the given attributes.
+func Unchanged(plan, state tftypes.Value, but ...string) bool {
+	var planned, before map[string]tftypes.Value
+	if plan.As(&planned) != nil || state.As(&before) != nil || before == nil {
+		return false
+	}
+	for name, value := range planned {
+		if !slices.Contains(but, name) && !value.Equal(before[name]) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,139 @@
+// Package problem turns what went wrong into diagnostics of Terraform that
+// underline the argument at fault and say what to do. It decides nothing else.
+package problem
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/headrace/terraform-provider-headrace/backend/client"
+	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
+)
+
+// Reporter adds errors of calls about one object to diagnostics.
+type Reporter struct {
+	// Object is what the calls are about, as in `pipeline "web"`.
+	Object string
+	// Message is the field of the requests that holds the object, for instance
+	// pipeline: fields of violations begin with it.
+	Message string
+	// Shape finds the argument of a field of that message.
+	Shape fieldpath.Shape
+}
+
+// Add adds an error of a call. doing is what was tried, as in "update".
+func (r Reporter) Add(diags *diag.Diagnostics, doing string, err error) {
+	summary := "Cannot " + doing + " " + r.Object
+	switch client.Reason(err) {
+	case domain.ReasonEtagMismatch:
+		diags.AddError(summary, "It was changed by somebody else since this plan was made. Nothing was written. "+
+			"Plan and apply again: the new plan shows what they changed.")
+		return
+	case domain.ReasonAlreadyExists:
+		diags.AddError(summary, client.Describe(err)+". To manage the existing one with Terraform, import it.")
+		return
+	}
+	violations := client.Violations(err)
+	if len(violations) == 0 {
+		diags.AddError(summary, client.Describe(err))
+		return
+	}
+	for _, violation := range violations {
+		if at, found := r.argument(violation.Field); found {
+			diags.AddAttributeError(at, summary, violation.Description)
+			continue
+		}
+		detail := violation.Description
+		if violation.Field != "" {
+			detail = violation.Field + ": " + detail
+		}
+		diags.AddError(summary, detail)
+	}
+}
+
+// argument returns the path of the argument that a field of a request is
+// written in.
+func (r Reporter) argument(field string) (path.Path, bool) {
+	field, within := strings.CutPrefix(field, r.Message+".")
+	if !within {
+		return path.Empty(), false
+	}
+	fields, err := domain.ParsePath(field)
+	if err != nil {
+		return path.Empty(), false
+	}
+	at := r.Shape.Translate(path.Empty(), fields)
+	return at, !at.Equal(path.Empty())
+}
+
+// NotRefreshed warns that an object was not read, since the provider's
+// configuration is not known yet. The plan goes on with what the state says.
+func NotRefreshed(diags *diag.Diagnostics, object string, err error) {
+	diags.AddWarning("State of "+object+" is not refreshed", err.Error())
+}
+
+// CheckName adds what is wrong with the value of an argument that holds a name.
+// A value that is missing or not known yet is right.
+func CheckName(
+	ctx context.Context, diags *diag.Diagnostics, config tfsdk.Config, argument string, check func(string) error,
+) {
+	var name types.String
+	at := path.Root(argument)
+	diags.Append(config.GetAttribute(ctx, at, &name)...)
+	if name.IsNull() || name.IsUnknown() {
+		return
+	}
+	if err := check(name.ValueString()); err != nil {
+		diags.AddAttributeError(at, "The name breaks a rule", sentence(err.Error()))
+	}
+}
+
+// AddViolations adds what the domain's rules say about a definition. Only
+// violations below within are added, and within is cut off before the shape
+// translates the rest; an error that is no violation is added as it is.
+func AddViolations(diags *diag.Diagnostics, err error, within domain.Path, shape fieldpath.Shape) {
+	if err == nil {
+		return
+	}
+	var invalid *domain.ValidationError
+	if !errors.As(err, &invalid) {
+		diags.AddError("The definition cannot be checked", err.Error())
+		return
+	}
+	for _, violation := range invalid.Violations {
+		if len(violation.Path) < len(within) || !begins(violation.Path, within) {
+			continue
+		}
+		at := shape.Translate(path.Empty(), violation.Path[len(within):])
+		diags.AddAttributeError(at, "The definition breaks a rule", sentence(violation.Message))
+	}
+}
+
+func begins(fields, prefix domain.Path) bool {
+	for i, step := range prefix {
+		if fields[i] != step {
+			return false
+		}
+	}
+	return true
+}
+
+// sentence returns the message with a capital letter, unless it begins with the
+// name of an argument, and a full stop.
+func sentence(message string) string {
+	first, _, _ := strings.Cut(message, " ")
+	if first != "" && !strings.Contains(first, "_") {
+		message = strings.ToUpper(message[:1]) + message[1:]
+	}
+	if message != "" && !strings.ContainsAny(message[len(message)-1:], ".?!") {
+		message += "."
+	}
+	return message
+}

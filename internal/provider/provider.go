@@ -1,0 +1,195 @@
+// Package provider is the Terraform provider headrace: its configuration and
+// the list of its resources and data sources. Each resource type is a package of
+// its own below this one. Of the backend it knows the client, the contract and
+// the domain, and nothing else.
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/headrace/terraform-provider-headrace/backend/client"
+	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/action"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/approvalrule"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/execution"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/pipeline"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/pipelineversion"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/stage"
+)
+
+// Provider is the Terraform provider.
+type Provider struct {
+	version string
+	getenv  func(string) string
+}
+
+// New returns a function that makes providers of that version. getenv, which is
+// os.Getenv outside of tests, is asked for what the configuration leaves out.
+func New(version string, getenv func(string) string) func() provider.Provider {
+	return func() provider.Provider {
+		return &Provider{version: version, getenv: getenv}
+	}
+}
+
+// model is the provider's configuration.
+type model struct {
+	Endpoint       types.String `tfsdk:"endpoint"`
+	Token          types.String `tfsdk:"token"`
+	Account        types.String `tfsdk:"account"`
+	CACertFile     types.String `tfsdk:"ca_cert_file"`
+	ClientCertFile types.String `tfsdk:"client_cert_file"`
+	ClientKeyFile  types.String `tfsdk:"client_key_file"`
+	Insecure       types.Bool   `tfsdk:"insecure"`
+}
+
+// Metadata returns the name that all types begin with.
+func (p *Provider) Metadata(
+	_ context.Context, _ provider.MetadataRequest, response *provider.MetadataResponse,
+) {
+	response.TypeName = "headrace"
+	response.Version = p.version
+}
+
+// Schema returns the provider's arguments.
+func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, response *provider.SchemaResponse) {
+	response.Schema = schema.Schema{
+		MarkdownDescription: "Release pipelines with the semantics of AWS CodePipeline, run by a backend that you host yourself.",
+		Attributes: map[string]schema.Attribute{
+			"endpoint": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: "Where headraced listens: `host:port`, or `unix:/path/to/socket`. Defaults to `HEADRACE_ENDPOINT`, " +
+					"or else `127.0.0.1:7480`.",
+			},
+			"token": schema.StringAttribute{
+				Optional:  true,
+				Sensitive: true,
+				MarkdownDescription: "Token of the caller. Defaults to `HEADRACE_TOKEN`, or else the content of the file that " +
+					"`HEADRACE_TOKEN_FILE` names. Better given there than in a configuration.",
+			},
+			"account": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: "Account of the objects that name none, for instance `terraform.workspace`. Defaults to " +
+					"`HEADRACE_ACCOUNT`, or else `default`.",
+			},
+			"ca_cert_file": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: "File with the PEM certificates of the authorities that may vouch for the server, instead of the " +
+					"system's. Defaults to `HEADRACE_CA_CERT_FILE`.",
+			},
+			"client_cert_file": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: "File with the PEM certificate that the provider shows to the server, together with " +
+					"`client_key_file`. Defaults to `HEADRACE_CLIENT_CERT_FILE`.",
+			},
+			"client_key_file": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "File with the PEM key of `client_cert_file`. Defaults to `HEADRACE_CLIENT_KEY_FILE`.",
+			},
+			"insecure": schema.BoolAttribute{
+				Optional: true,
+				MarkdownDescription: "Whether plaintext to an endpoint beyond this machine is allowed. Whoever sees the traffic can then " +
+					"read the token. Defaults to `HEADRACE_INSECURE`, or else `false`.",
+			},
+		},
+	}
+}
+
+// Configure makes the client. It calls nobody, so that a plan works where the
+// server does not exist yet; the first call connects.
+func (p *Provider) Configure(
+	ctx context.Context, request provider.ConfigureRequest, response *provider.ConfigureResponse,
+) {
+	var config model
+	response.Diagnostics.Append(request.Config.Get(ctx, &config)...)
+	if response.Diagnostics.HasError() {
+		return
+	}
+	s := p.session(config, response)
+	response.ResourceData = s
+	response.DataSourceData = s
+}
+
+func (p *Provider) session(config model, response *provider.ConfigureResponse) *session.Session {
+	account := config.Account
+	if account.IsNull() {
+		account = types.StringValue(client.DefaultAccount)
+		if named := p.getenv(client.EnvAccount); named != "" {
+			account = types.StringValue(named)
+		}
+	}
+	if !account.IsUnknown() {
+		if err := domain.CheckAccount(account.ValueString()); err != nil {
+			response.Diagnostics.AddAttributeError(path.Root("account"), "The provider's account is wrong", err.Error()+
+				". It comes from the argument account, or from the environment variable "+client.EnvAccount+".")
+		}
+	}
+	if config.undecided() {
+		return session.New(nil, account)
+	}
+	getenv := p.getenv
+	if !config.Insecure.IsNull() {
+		// Also an explicit false wins over the environment.
+		getenv = func(name string) string {
+			if name == client.EnvInsecure {
+				return ""
+			}
+			return p.getenv(name)
+		}
+	}
+	settings, err := client.FromEnvironment(getenv, client.Config{
+		Endpoint:       config.Endpoint.ValueString(),
+		Token:          config.Token.ValueString(),
+		Account:        account.ValueString(),
+		CACertFile:     config.CACertFile.ValueString(),
+		ClientCertFile: config.ClientCertFile.ValueString(),
+		ClientKeyFile:  config.ClientKeyFile.ValueString(),
+		Insecure:       config.Insecure.ValueBool(),
+	})
+	if err != nil {
+		response.Diagnostics.AddError("The provider's configuration is wrong", err.Error())
+		return nil
+	}
+	backend, err := client.Dial(settings, "terraform-provider-headrace/"+p.version)
+	if err != nil {
+		response.Diagnostics.AddError("The provider's configuration is wrong", err.Error())
+		return nil
+	}
+	return session.New(backend, account)
+}
+
+// undecided tells whether the configuration depends on values that are not known
+// yet.
+func (m model) undecided() bool {
+	return m.Endpoint.IsUnknown() || m.Token.IsUnknown() || m.Account.IsUnknown() || m.CACertFile.IsUnknown() ||
+		m.ClientCertFile.IsUnknown() || m.ClientKeyFile.IsUnknown() || m.Insecure.IsUnknown()
+}
+
+// Resources returns the resource types.
+func (p *Provider) Resources(context.Context) []func() resource.Resource {
+	return []func() resource.Resource{
+		pipeline.New,
+		stage.New,
+		action.New,
+		pipelineversion.New,
+		approvalrule.New,
+	}
+}
+
+// DataSources returns the data source types.
+func (p *Provider) DataSources(context.Context) []func() datasource.DataSource {
+	return []func() datasource.DataSource{
+		pipeline.NewDataSource,
+		execution.New,
+		execution.NewList,
+	}
+}
+
+var _ provider.Provider = (*Provider)(nil)

@@ -1,0 +1,51 @@
+package stage
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+
+	"github.com/headrace/terraform-provider-headrace/backend/client"
+	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/definition"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/planning"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/problem"
+)
+
+// ValidateConfig checks what a stage alone can break. What it has to do with its
+// actions and its neighbours is checked when a version is published.
+func (r *Resource) ValidateConfig(
+	ctx context.Context, request resource.ValidateConfigRequest, response *resource.ValidateConfigResponse,
+) {
+	raw, err := definition.Decodable(request.Config.Raw)
+	if err != nil {
+		response.Diagnostics.AddError("The configuration cannot be checked", err.Error())
+		return
+	}
+	var config model
+	response.Diagnostics.Append((&tfsdk.Config{Schema: request.Config.Schema, Raw: raw}).Get(ctx, &config)...)
+	if response.Diagnostics.HasError() {
+		return
+	}
+	problem.CheckName(ctx, &response.Diagnostics, request.Config, "pipeline", domain.CheckPipeline)
+	problem.CheckName(ctx, &response.Diagnostics, request.Config, "account", domain.CheckAccount)
+	stage := config.StageFields.Domain(config.Name)
+	stage.Actions = []domain.Action{{Name: domain.Unknown}}
+	def := &domain.Definition{Stages: []domain.Stage{{Name: domain.Unknown}, stage, {Name: domain.Unknown}}}
+	problem.AddViolations(&response.Diagnostics, domain.Validate(def, domain.BuiltinCatalog()),
+		domain.Path{{Field: "stages", Index: 1}}, fieldpath.Stage())
+}
+
+// ModifyPlan fills in what depends on the provider or on other arguments.
+func (r *Resource) ModifyPlan(
+	ctx context.Context, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse,
+) {
+	if request.Plan.Raw.IsNull() {
+		return
+	}
+	planning.Name(ctx, r.session, request, response, func(account string, names []string) string {
+		return client.StageName(account, names[0], names[1])
+	}, "pipeline", "name")
+}

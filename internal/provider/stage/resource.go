@@ -1,0 +1,197 @@
+// Package stage is the resource headrace_stage: a stage of a composed pipeline.
+package stage
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/headrace/terraform-provider-headrace/backend/client"
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/address"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/problem"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
+)
+
+// Resource manages a stage of a composed pipeline.
+type Resource struct {
+	session *session.Session
+}
+
+// New returns the resource.
+func New() resource.Resource {
+	return &Resource{}
+}
+
+// Metadata returns the name of the resource type.
+func (r *Resource) Metadata(
+	_ context.Context, request resource.MetadataRequest, response *resource.MetadataResponse,
+) {
+	response.TypeName = request.ProviderTypeName + "_stage"
+}
+
+// Configure takes what the provider hands out.
+func (r *Resource) Configure(
+	_ context.Context, request resource.ConfigureRequest, response *resource.ConfigureResponse,
+) {
+	r.session = session.FromResource(request, response)
+}
+
+// Create adds the stage to its pipeline.
+func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, response *resource.CreateResponse) {
+	var plan model
+	response.Diagnostics.Append(request.Plan.Get(ctx, &plan)...)
+	if response.Diagnostics.HasError() {
+		return
+	}
+	report := reporter(plan)
+	backend, err := r.session.Client()
+	if err != nil {
+		report.Add(&response.Diagnostics, "create", err)
+		return
+	}
+	plan.Account = r.session.Settled(plan.Account)
+	created, err := backend.Pipelines.CreateStage(ctx, &headracev1.CreateStageRequest{Stage: plan.message()})
+	if err != nil {
+		report.Add(&response.Diagnostics, "create", err)
+		return
+	}
+	// From here on the stage exists: Terraform has to know it, even if the read
+	// fails.
+	state := modelOf(created.GetStage(), plan)
+	response.Diagnostics.Append(response.State.Set(ctx, state)...)
+	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
+	state, err = read(ctx, backend, state)
+	if err != nil {
+		report.Add(&response.Diagnostics, "read", err)
+		return
+	}
+	response.Diagnostics.Append(response.State.Set(ctx, state)...)
+}
+
+// Read refreshes the state; a stage that is gone leaves it.
+func (r *Resource) Read(ctx context.Context, request resource.ReadRequest, response *resource.ReadResponse) {
+	var state model
+	response.Diagnostics.Append(request.State.Get(ctx, &state)...)
+	if response.Diagnostics.HasError() {
+		return
+	}
+	report := reporter(state)
+	backend, err := r.session.Client()
+	if err != nil {
+		problem.NotRefreshed(&response.Diagnostics, report.Object, err)
+		return
+	}
+	state, err = read(ctx, backend, state)
+	if client.IsNotFound(err) {
+		response.State.RemoveResource(ctx)
+		return
+	}
+	if err != nil {
+		report.Add(&response.Diagnostics, "read", err)
+		return
+	}
+	response.Diagnostics.Append(response.State.Set(ctx, state)...)
+	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
+}
+
+// Update replaces the settings of the stage; its actions stay.
+func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, response *resource.UpdateResponse) {
+	var plan, state model
+	response.Diagnostics.Append(request.Plan.Get(ctx, &plan)...)
+	response.Diagnostics.Append(request.State.Get(ctx, &state)...)
+	if response.Diagnostics.HasError() {
+		return
+	}
+	report := reporter(plan)
+	backend, err := r.session.Client()
+	if err != nil {
+		report.Add(&response.Diagnostics, "update", err)
+		return
+	}
+	plan.ID, plan.Account = state.ID, state.Account
+	wanted := plan.message()
+	wanted.Etag = state.ETag.ValueString()
+	updated, err := backend.Pipelines.UpdateStage(ctx, &headracev1.UpdateStageRequest{Stage: wanted})
+	if err != nil {
+		report.Add(&response.Diagnostics, "update", err)
+		return
+	}
+	response.Diagnostics.Append(response.State.Set(ctx, modelOf(updated.GetStage(), plan))...)
+	plan, err = read(ctx, backend, plan)
+	if err != nil {
+		report.Add(&response.Diagnostics, "read", err)
+		return
+	}
+	response.Diagnostics.Append(response.State.Set(ctx, plan)...)
+	response.Diagnostics.Append(response.Identity.Set(ctx, plan.identity())...)
+}
+
+// Delete removes the stage, which must hold no action any more.
+func (r *Resource) Delete(ctx context.Context, request resource.DeleteRequest, response *resource.DeleteResponse) {
+	var state model
+	response.Diagnostics.Append(request.State.Get(ctx, &state)...)
+	if response.Diagnostics.HasError() {
+		return
+	}
+	report := reporter(state)
+	backend, err := r.session.Client()
+	if err != nil {
+		report.Add(&response.Diagnostics, "delete", err)
+		return
+	}
+	_, err = backend.Pipelines.DeleteStage(ctx, &headracev1.DeleteStageRequest{Name: state.ID.ValueString()})
+	if err != nil && !client.IsNotFound(err) {
+		report.Add(&response.Diagnostics, "delete", err)
+	}
+}
+
+// ImportState takes PIPELINE/STAGE, ACCOUNT/PIPELINE/STAGE or the resource name.
+func (r *Resource) ImportState(
+	ctx context.Context, request resource.ImportStateRequest, response *resource.ImportStateResponse,
+) {
+	account, names, diags := address.FromImport(ctx, request, r.session.Account(types.StringNull()),
+		address.Part{Collection: "pipelines", Attribute: "pipeline"},
+		address.Part{Collection: "stages", Attribute: "name"})
+	response.Diagnostics.Append(diags...)
+	if response.Diagnostics.HasError() {
+		return
+	}
+	stage := identity{
+		Account: types.StringValue(account), Pipeline: types.StringValue(names[0]), Name: types.StringValue(names[1]),
+	}
+	id := types.StringValue(client.StageName(account, names[0], names[1]))
+	response.Diagnostics.Append(response.State.SetAttribute(ctx, path.Root("id"), id)...)
+	response.Diagnostics.Append(response.State.SetAttribute(ctx, path.Root("account"), stage.Account)...)
+	response.Diagnostics.Append(response.State.SetAttribute(ctx, path.Root("pipeline"), stage.Pipeline)...)
+	response.Diagnostics.Append(response.State.SetAttribute(ctx, path.Root("name"), stage.Name)...)
+	response.Diagnostics.Append(response.Identity.Set(ctx, stage)...)
+}
+
+// read returns the stage as the backend has it.
+func read(ctx context.Context, backend *client.Client, prior model) (model, error) {
+	answer, err := backend.Pipelines.GetStage(ctx, &headracev1.GetStageRequest{Name: prior.ID.ValueString()})
+	if err != nil {
+		return model{}, err
+	}
+	return modelOf(answer.GetStage(), prior), nil
+}
+
+func reporter(m model) problem.Reporter {
+	return problem.Reporter{
+		Object:  fmt.Sprintf("stage %q of pipeline %q", m.Name.ValueString(), m.Pipeline.ValueString()),
+		Message: "stage", Shape: fieldpath.Stage(),
+	}
+}
+
+var (
+	_ resource.ResourceWithConfigure      = (*Resource)(nil)
+	_ resource.ResourceWithImportState    = (*Resource)(nil)
+	_ resource.ResourceWithIdentity       = (*Resource)(nil)
+	_ resource.ResourceWithModifyPlan     = (*Resource)(nil)
+	_ resource.ResourceWithValidateConfig = (*Resource)(nil)
+)
