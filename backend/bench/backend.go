@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action/command"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/embedded"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlite"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// backend is a whole backend without its network: store, engine, queue, runner.
+type backend struct {
+	executions *service.Executions
+	store      store.Store
+	stop       func() error
+
+	mu     sync.Mutex
+	starts map[string][]time.Time // by execution, when its actions began
+}
+
+const account = "bench"
+
+var bencher = auth.Identity{Principal: "bench", Bindings: []auth.Binding{{Account: account, Role: auth.Admin}}}
+
+// noop is an action that succeeds in a turn of its own.
+var noop = pipeline.ActionType{
+	ID:   pipeline.TypeID{Category: pipeline.CategoryTest, Owner: pipeline.Owner, Provider: "Noop", Version: "1"},
+	Work: pipeline.WorkTurn,
+}
+
+// Take implements action.TurnExecutor.
+func (b *backend) Take(_ context.Context, turn action.Turn) action.Outcome {
+	b.began(turn.ExecutionID)
+	return action.Outcome{}
+}
+
+func (b *backend) began(executionID string) {
+	now := time.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.starts[executionID] = append(b.starts[executionID], now)
+}
+
+// timed notes when an attempt begins and runs it.
+type timed struct {
+	action.AttemptExecutor
+	began func(executionID string)
+}
+
+// Execute implements action.AttemptExecutor.
+func (t timed) Execute(ctx context.Context, attempt action.Attempt, workspace action.Workspace) action.Result {
+	t.began(attempt.ExecutionID)
+	return t.AttemptExecutor.Execute(ctx, attempt, workspace)
+}
+
+func start(ctx context.Context, dir string) (*backend, error) {
+	b := &backend{starts: make(map[string][]time.Time)}
+	log := hclog.New(&hclog.LoggerOptions{Level: hclog.Error})
+	db, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(dir, "headrace.db")})
+	if err != nil {
+		return nil, err
+	}
+	logStore, err := logs.Open(filepath.Join(dir, "logs"), 1<<20)
+	if err != nil {
+		return nil, err
+	}
+	artifacts, err := artifact.Open(filepath.Join(dir, "artifacts"))
+	if err != nil {
+		return nil, err
+	}
+	registry := action.NewRegistry()
+	registry.AddTurn(noop.ID, b)
+	trueType, _ := pipeline.BuiltinCatalog().Lookup(trueAction("").TypeID())
+	registry.AddAttempt(trueType.ID, timed{command.New(), b.began})
+	b.store = db
+	b.executions = service.NewExecutions(service.ExecutionsConfig{
+		Store: db, Catalog: pipeline.BuiltinCatalog().With(noop), Registry: registry, Logs: logStore, Clock: time.Now,
+		NewID: func() string { return uuid.Must(uuid.NewV7()).String() }, Lease: 30 * time.Second, Log: log,
+		Queue: embedded.New(embedded.Config{Workers: 64, Clock: time.Now, Retry: time.Second, Log: log}),
+	})
+	work, err := runner.New(runner.Config{
+		ID: "bench", Slots: 4, Jobs: b.executions, Registry: registry, WorkDir: filepath.Join(dir, "work"),
+		Artifacts: artifacts, Logs: logStore, Lease: 30 * time.Second, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	running, cancel := context.WithCancel(ctx)
+	group, running := errgroup.WithContext(running)
+	group.Go(func() error { return b.executions.Run(running) })
+	group.Go(func() error { return work.Run(running) })
+	b.stop = func() error {
+		cancel()
+		if err := group.Wait(); err != nil {
+			return err
+		}
+		return db.Close()
+	}
+	return b, db.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		return tx.CreateAccount(ctx, store.Account{Name: account, CreatedAt: time.Now()})
+	})
+}
+
+func (b *backend) define(ctx context.Context, name string, def pipeline.Definition) error {
+	id := uuid.NewString()
+	return b.store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		if err := tx.CreatePipeline(ctx, store.Pipeline{ID: id, Account: account, Name: name, Version: 1, Revision: 1}); err != nil {
+			return err
+		}
+		return tx.CreatePipelineVersion(ctx, store.PipelineVersion{PipelineID: id, Version: 1, Definition: def})
+	})
+}
+
+// execute runs a pipeline to its end and returns the intervals between the
+// beginnings of its actions.
+func (b *backend) execute(ctx context.Context, name string) ([]time.Duration, error) {
+	e, err := b.executions.Start(ctx, bencher, account, name, nil, "")
+	if err != nil {
+		return nil, err
+	}
+	if err := b.executions.Watch(ctx, bencher, account, e.ID, 0, func(execution.Event) error { return nil }); err != nil {
+		return nil, err
+	}
+	if e, err = b.executions.Get(ctx, bencher, account, e.ID); err != nil {
+		return nil, err
+	}
+	if e.Status != pipeline.Succeeded {
+		return nil, fmt.Errorf("execution of %s is %s: %s", name, e.Status, e.Summary)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	begun := b.starts[e.ID]
+	delete(b.starts, e.ID)
+	hops := make([]time.Duration, 0, len(begun))
+	for i := 1; i < len(begun); i++ {
+		hops = append(hops, begun[i].Sub(begun[i-1]))
+	}
+	return hops, nil
+}
+
+func noopAction(name string) pipeline.Action {
+	return pipeline.Action{
+		Name: name, Category: noop.ID.Category, Owner: noop.ID.Owner, Provider: noop.ID.Provider, Version: noop.ID.Version,
+	}
+}
+
+func trueAction(name string) *pipeline.Action {
+	return &pipeline.Action{
+		Name: name, Category: pipeline.CategoryBuild, Owner: pipeline.Owner, Provider: "Commands", Version: "1",
+		Commands: []string{"true"},
+	}
+}
+
+// chain is a definition of ten stages with ten actions each, one after the other.
+func chain(make func(name string) pipeline.Action) pipeline.Definition {
+	def := pipeline.Definition{ExecutionMode: pipeline.Parallel}
+	for i := range 10 {
+		stage := pipeline.Stage{Name: fmt.Sprintf("Stage%d", i)}
+		for j := range 10 {
+			a := make(fmt.Sprintf("Action%d", j))
+			a.RunOrder = j + 1
+			stage.Actions = append(stage.Actions, a)
+		}
+		def.Stages = append(def.Stages, stage)
+	}
+	return def
+}
