@@ -22,7 +22,7 @@ const DefaultAccount = "default"
 // The environment variables that fill what a Config leaves out.
 const (
 	EnvEndpoint       = "HEADRACE_ENDPOINT"
-	EnvToken          = "HEADRACE_TOKEN"      //nolint:gosec // The name of a variable, not a secret.
+	EnvToken          = "HEADRACE_TOKEN"
 	EnvTokenFile      = "HEADRACE_TOKEN_FILE" //nolint:gosec // The name of a variable, not a secret.
 	EnvAccount        = "HEADRACE_ACCOUNT"
 	EnvCACertFile     = "HEADRACE_CA_CERT_FILE"

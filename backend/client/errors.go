@@ -45,18 +45,19 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("headraced at %s does not know this call; it may be older than this program: %s", e.Endpoint, message)
 	case codes.Internal, codes.Unknown, codes.DataLoss:
 		return fmt.Sprintf("headraced at %s failed: %s; its log says more", e.Endpoint, message)
+	default:
+		return withViolations(message, e.violations())
 	}
-	violations := e.violations()
-	if len(violations) == 0 {
-		return message
-	}
+}
+
+// withViolations adds those violations that the message does not quote already.
+func withViolations(message string, violations []Violation) string {
 	lines := []string{message}
 	for _, v := range violations {
 		line := v.Description
 		if v.Field != "" {
 			line = v.Field + ": " + line
 		}
-		// The server's message may already quote what the details say.
 		if !strings.Contains(message, v.Description) {
 			lines = append(lines, "  "+line)
 		}
@@ -71,7 +72,7 @@ func (e *Error) GRPCStatus() *status.Status {
 
 // Is makes errors.Is find the context's errors, which gRPC turns into codes.
 func (e *Error) Is(target error) bool {
-	switch target { //nolint:errorlint // These are the sentinels that errors.Is hands over one by one.
+	switch target {
 	case context.Canceled:
 		return e.status.Code() == codes.Canceled
 	case context.DeadlineExceeded:
@@ -191,10 +192,12 @@ type rimStream struct {
 	rim rim
 }
 
+// SendMsg sends a message.
 func (s rimStream) SendMsg(m any) error {
 	return s.rim.wrap(s.ClientStream.SendMsg(m))
 }
 
+// RecvMsg receives a message; io.EOF is the end and stays as it is.
 func (s rimStream) RecvMsg(m any) error {
 	return s.rim.wrap(s.ClientStream.RecvMsg(m))
 }

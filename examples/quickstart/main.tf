@@ -57,7 +57,7 @@ resource "headrace_pipeline" "web" {
       owner            = "Headrace"
       provider         = "Git"
       version          = "1"
-      namespace        = "source"
+      namespace        = "git"
       output_artifacts = ["source"]
 
       configuration = {
@@ -98,7 +98,7 @@ resource "headrace_pipeline" "web" {
 
       environment_variable {
         name  = "COMMIT"
-        value = "#{source.CommitId}"
+        value = "#{git.CommitId}"
       }
 
       environment_variable {
@@ -140,7 +140,7 @@ resource "headrace_pipeline" "web" {
       version  = "1"
 
       configuration = {
-        CustomData = "Ship tally #{build.APP_VERSION}? #{source.CommitMessage}"
+        CustomData = "Ship tally #{build.APP_VERSION}? #{git.CommitMessage}"
       }
     }
   }

@@ -134,8 +134,9 @@ func exitCode(err error) int {
 			return ExitFailed
 		}
 		return ExitNoAccess
+	default:
+		return ExitFailed
 	}
-	return ExitFailed
 }
 
 const rootHelp = `headrace runs and watches the pipelines of a headraced server.

@@ -72,10 +72,22 @@ func TestJSONIsOneDocument(t *testing.T) {
 	f := newFake(t)
 	f.succeeded()
 	for _, args := range [][]string{
-		{"pipeline", "list"}, {"pipeline", "show", "web"}, {"execution", "list"}, {"execution", "show", "web"},
-		{"run", "web"}, {"execution", "stop", "web"}, {"explain", "web"}, {"whoami"}, {"server-info"},
-		{"account", "list"}, {"account", "create", "qa"}, {"token", "list"}, {"token", "revoke", "t1"},
-		{"token", "create", "--principal", "p", "--role", "*=viewer"}, {"approval-rule", "list"}, {"approval-rule", "show", "prod"},
+		{"pipeline", "list"},
+		{"pipeline", "show", "web"},
+		{"execution", "list"},
+		{"execution", "show", "web"},
+		{"run", "web"},
+		{"execution", "stop", "web"},
+		{"explain", "web"},
+		{"whoami"},
+		{"server-info"},
+		{"account", "list"},
+		{"account", "create", "qa"},
+		{"token", "list"},
+		{"token", "revoke", "t1"},
+		{"token", "create", "--principal", "p", "--role", "*=viewer"},
+		{"approval-rule", "list"},
+		{"approval-rule", "show", "prod"},
 	} {
 		got := f.run(t, append(args, "-o", "json")...)
 		require.Equal(t, cli.ExitOK, got.code, "%v: %s", args, got.stderr)

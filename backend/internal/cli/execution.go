@@ -102,7 +102,7 @@ func (a *app) executionListCommand() *cobra.Command {
 			}
 			all := &headracev1.ListExecutionsResponse{}
 			for len(all.GetExecutions()) < limit {
-				request.PageSize = int32(min(limit-len(all.GetExecutions()), pageSize)) //nolint:gosec // At most pageSize.
+				request.PageSize = int32(min(limit-len(all.GetExecutions()), pageSize))
 				page, err := c.Executions.ListExecutions(ctx, request)
 				if err != nil {
 					return err

@@ -165,7 +165,7 @@ func (f *fake) StopExecution(_ context.Context, r *headracev1.StopExecutionReque
 	return &headracev1.StopExecutionResponse{Execution: e}, err
 }
 
-func (f *fake) DecideApproval(_ context.Context, r *headracev1.DecideApprovalRequest) (*headracev1.DecideApprovalResponse, error) {
+func (f *fake) DecideApproval(_ context.Context, _ *headracev1.DecideApprovalRequest) (*headracev1.DecideApprovalResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.waiting == nil {

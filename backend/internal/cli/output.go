@@ -57,14 +57,14 @@ func (p *printer) table(header []string, rows [][]string) {
 // fields prints names and values in two columns, leaving out empty values.
 func (p *printer) fields(pairs ...string) {
 	width := 0
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			width = max(width, len(pairs[i]))
+	for pair := range slices.Chunk(pairs, 2) {
+		if pair[1] != "" {
+			width = max(width, len(pair[0]))
 		}
 	}
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			p.linef("%-*s  %s", width, pairs[i], oneLine(pairs[i+1]))
+	for pair := range slices.Chunk(pairs, 2) {
+		if pair[1] != "" {
+			p.linef("%-*s  %s", width, pair[0], oneLine(pair[1]))
 		}
 	}
 }

@@ -178,18 +178,26 @@ func (a *app) follow(ctx context.Context, c *client.Client, e *headracev1.Execut
 
 // refreshView reads and shows the state. A lost server is the watch's to tell.
 func refreshView(ctx context.Context, c *client.Client, name string, v view) error {
-	e, err := get(ctx, c, name)
-	if err == nil && !terminal(e.GetStatus()) {
-		var why *headracev1.ExplainExecutionResponse
-		why, err = c.Executions.ExplainExecution(ctx, &headracev1.ExplainExecutionRequest{Name: name})
-		if err == nil {
-			v.state(e, why.GetReasons())
-		}
-	}
-	if status.Code(err) == codes.Unavailable || ctx.Err() != nil {
+	err := showState(ctx, c, name, v)
+	switch status.Code(err) {
+	case codes.Unavailable, codes.Canceled:
 		return nil
+	default:
+		return err
 	}
-	return err
+}
+
+func showState(ctx context.Context, c *client.Client, name string, v view) error {
+	e, err := get(ctx, c, name)
+	if err != nil || terminal(e.GetStatus()) {
+		return err
+	}
+	why, err := c.Executions.ExplainExecution(ctx, &headracev1.ExplainExecutionRequest{Name: name})
+	if err != nil {
+		return err
+	}
+	v.state(e, why.GetReasons())
+	return nil
 }
 
 // ended shows the end of an execution.
