@@ -16,6 +16,8 @@ type AccountName struct {
 }
 
 // PipelineName is accounts/{account}/pipelines/{pipeline}.
+//
+//nolint:revive // Name alone would not say whose, beside seven others.
 type PipelineName struct {
 	Account  string
 	Pipeline string

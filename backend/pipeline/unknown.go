@@ -19,10 +19,11 @@ import (
 //     Variable{Name: Unknown}, EnvironmentVariable{Name: Unknown},
 //     OutputArtifact{Name: Unknown}, ArtifactStore{Location: Unknown},
 //     Trigger{ProviderType: Unknown}, Rule{Name: Unknown},
-//     Condition{Result: Unknown}, OnFailure{Result: Unknown}.
+//     Condition{Result: Unknown}, OnFailure{Result: Unknown}. The filters of a
+//     trigger have no such field; leave out lists of them that are unknown.
 //
-// The server never meets it: protovalidate and the rules for names refuse it,
-// since only definitions checked offline may be partly unknown.
+// Only who builds a definition in its own process can use it: what comes over
+// the wire never passes for unknown, see package pipelinepb.
 const Unknown = "\x00unknown"
 
 // UnknownInt is Unknown for the integer fields. Zero means not given; for

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"regexp"
+	"strings"
 )
 
 // The limits of a definition; CodePipeline's where it has one.
@@ -24,7 +25,7 @@ const (
 
 // Validate checks a definition against the rules of CodePipeline's pipeline
 // structure and against the action types that can run. It returns a
-// *ValidationError with every violation, in the order of the definition, or nil.
+// *ValidationError with every violation, up to 1000 of them, or nil.
 // The definition may be partly unknown, see Unknown. What is right but cannot
 // run yet is refused too, by name.
 func Validate(def *Definition, catalog *Catalog) error {
@@ -49,15 +50,33 @@ type checker struct {
 	violations []Violation
 }
 
+// What bounds the work and the answer that a hostile definition can cause.
+const (
+	maxViolations = 1000
+	maxMessage    = 2000
+	// Beyond so many violations no word is compared with others any more.
+	maxSuggestions = 20
+)
+
 func (c *checker) refuse(path Path, format string, args ...any) {
-	c.violations = append(c.violations, Violation{Path: path, Message: fmt.Sprintf(format, args...)})
+	c.check(path, fmt.Errorf(format, args...))
 }
 
 // check refuses what err says, if it says something.
 func (c *checker) check(path Path, err error) {
-	if err != nil {
-		c.violations = append(c.violations, Violation{Path: path, Message: err.Error()})
+	if err == nil || len(c.violations) == maxViolations {
+		return
 	}
+	message := err.Error()
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage], "") + "…"
+	}
+	c.violations = append(c.violations, Violation{Path: path, Message: message})
+}
+
+// suggest tells whether it is worth to look for what was meant.
+func (c *checker) suggest() bool {
+	return len(c.violations) < maxSuggestions
 }
 
 func (c *checker) err() error {

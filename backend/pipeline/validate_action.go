@@ -212,7 +212,7 @@ func checkGlob(pattern string) error {
 	// Alternatives may hold whole segments, as in {dist,../secrets}/**.
 	segments := strings.FieldsFunc(pattern, func(r rune) bool { return strings.ContainsRune("/{,}", r) })
 	if slices.Contains(segments, "..") {
-		return fmt.Errorf("file pattern %q leaves the work directory; remove the ..", pattern)
+		return fmt.Errorf("file pattern %q leaves the work directory; remove \"..\" from it", pattern)
 	}
 	if slices.Contains(segments, ".") {
 		return fmt.Errorf("file pattern %q has a segment that is only a dot, which matches nothing; remove it", pattern)

@@ -42,8 +42,11 @@ func ruleConfiguration(provider string) []ConfigurationKey {
 		return []ConfigurationKey{{Name: "AlarmName", Required: true}, {Name: "AlarmStates"}, {Name: "WaitTime"}}
 	case ruleCodeBuild:
 		return []ConfigurationKey{
-			{Name: "ProjectName", Required: true}, {Name: "PrimarySource"}, {Name: "BatchEnabled"},
-			{Name: "CombineArtifacts"}, {Name: "EnvironmentVariables"},
+			{Name: "ProjectName", Required: true},
+			{Name: "PrimarySource"},
+			{Name: "BatchEnabled"},
+			{Name: "CombineArtifacts"},
+			{Name: "EnvironmentVariables"},
 		}
 	case ruleDeploymentWindow:
 		return []ConfigurationKey{{Name: "Cron", Required: true}, {Name: "TimeZone"}}

@@ -197,16 +197,14 @@ func (p *producers) find(name string, user site) (site, certainty) {
 
 // why says why no producer of the name comes before the user, and what to do.
 // The first words are given: what is missing, and what its producer does.
-func (p *producers) why(subject, verb, name string, user site) string {
+func (p *producers) why(subject, verb, name string, user site, suggest bool) string {
 	sites := p.byName[name]
 	if len(sites) == 0 {
-		var near []string
-		for other, producers := range p.byName {
-			if slices.ContainsFunc(producers, func(s site) bool { return s.before(user) == yes }) {
-				near = append(near, other)
-			}
+		help := ""
+		if suggest {
+			help = didYouMean(name, p.namesBefore(user))
 		}
-		return fmt.Sprintf("no earlier action %s %s %q%s", verb, subject, name, didYouMean(name, near))
+		return fmt.Sprintf("no earlier action %s %s %q%s", verb, subject, name, help)
 	}
 	s := sites[0]
 	switch {
@@ -224,12 +222,23 @@ func (p *producers) why(subject, verb, name string, user site) string {
 	return fmt.Sprintf("%s %q comes only later, from %s; move that action before this one", subject, name, s.describe())
 }
 
+// namesBefore returns what actions that ended before the user produce.
+func (p *producers) namesBefore(user site) []string {
+	var names []string
+	for name, sites := range p.byName {
+		if slices.ContainsFunc(sites, func(s site) bool { return s.before(user) == yes }) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 func (c *checker) artifactUse(f *flow, user site, path Path, name string) {
 	if name == "" || name == Unknown {
 		return
 	}
 	if _, found := f.artifacts.find(name, user); found == no {
-		c.refuse(path, "%s", f.artifacts.why("artifact", "produces", name, user))
+		c.refuse(path, "%s", f.artifacts.why("artifact", "produces", name, user, c.suggest()))
 	}
 }
 
@@ -264,7 +273,7 @@ func (c *checker) reference(f *flow, user site, path Path, reference Reference) 
 		switch {
 		case found == no:
 			c.refuse(path, "%s has no value: %s", reference,
-				f.namespaces.why("namespace", "has the", reference.Namespace, user))
+				f.namespaces.why("namespace", "has the", reference.Namespace, user, c.suggest()))
 		case producer.action != nil && producer.action.Namespace == reference.Namespace:
 			c.keyUse(path, reference, producer)
 		}
@@ -284,7 +293,9 @@ func (c *checker) variableUse(user site, path Path, reference Reference) {
 		if name == reference.Key || name == Unknown {
 			return
 		}
-		names = append(names, name)
+		if c.suggest() {
+			names = append(names, name)
+		}
 	}
 	c.refuse(path, "%s has no value: the pipeline declares no variable %q%s", reference, reference.Key, didYouMean(reference.Key, names))
 }

@@ -1,7 +1,6 @@
 package pipeline_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -71,7 +70,7 @@ func violations(t require.TestingT, err error) []pipeline.Violation {
 		return nil
 	}
 	var invalid *pipeline.ValidationError
-	require.True(t, errors.As(err, &invalid), "%v", err)
+	require.ErrorAs(t, err, &invalid)
 	require.NotEmpty(t, invalid.Violations)
 	return invalid.Violations
 }
@@ -253,29 +252,49 @@ func TestActionRules(t *testing.T) {
 		{"version missing", func(d *D) { compile(d).Version = "" }, "stages[1].actions[0].version", "missing"},
 		{"version too long", func(d *D) { compile(d).Version = "1234567890" }, "stages[1].actions[0].version", "10 characters"},
 
-		{"rule 9: foreign owner", func(d *D) { compile(d).Owner, compile(d).Provider = "AWS", "CodeBuild" },
-			"stages[1].actions[0].owner", "Build/AWS/CodeBuild/1 is not run by this version of Headrace"},
-		{"rule 9: the known types are named", func(d *D) { compile(d).Owner = "ThirdParty" },
-			"stages[1].actions[0].owner", "Approval/Headrace/Manual/1, Build/Headrace/Commands/1, Compute/Headrace/Commands/1"},
+		{
+			"rule 9: foreign owner", func(d *D) { compile(d).Owner, compile(d).Provider = "AWS", "CodeBuild" },
+			"stages[1].actions[0].owner", "Build/AWS/CodeBuild/1 is not run by this version of Headrace",
+		},
+		{
+			"rule 9: the known types are named", func(d *D) { compile(d).Owner = "ThirdParty" },
+			"stages[1].actions[0].owner", "Approval/Headrace/Manual/1, Build/Headrace/Commands/1, Compute/Headrace/Commands/1",
+		},
 		{"rule 9: provider misspelt", func(d *D) { compile(d).Provider = "Command" }, "stages[1].actions[0].provider", `did you mean "Commands"?`},
 		{"rule 9: version unknown", func(d *D) { compile(d).Version = "2" }, "stages[1].actions[0].version", "is not run"},
 		{"rule 9: invoke", func(d *D) { compile(d).Category = pipeline.CategoryInvoke }, "stages[1].actions[0].category", "is not run"},
-		{"rule 9: required key", func(d *D) { delete(source(d).Configuration, "RepositoryUrl") },
-			`stages[0].actions[0].configuration["RepositoryUrl"]`, "needs the configuration key"},
-		{"unknown key", func(d *D) { source(d).Configuration["Brunch"] = "x" },
-			`stages[0].actions[0].configuration["Brunch"]`, `did you mean "Branch"?`},
-		{"no configuration", func(d *D) { compile(d).Configuration = map[string]string{"ProjectName": "x"} },
-			`stages[1].actions[0].configuration["ProjectName"]`, "takes no configuration"},
-		{"exclusive keys", func(d *D) { source(d).Configuration["Tag"] = "v1" },
-			`stages[0].actions[0].configuration["Tag"]`, "Branch and Tag exclude each other"},
-		{"configuration value empty", func(d *D) { source(d).Configuration["Branch"] = "" },
-			`stages[0].actions[0].configuration["Branch"]`, "empty"},
-		{"configuration value too long", func(d *D) { source(d).Configuration["Branch"] = strings.Repeat("x", 50001) },
-			`stages[0].actions[0].configuration["Branch"]`, "at most 50000"},
-		{"configuration value with NUL", func(d *D) { source(d).Configuration["Branch"] = "a\x00" },
-			`stages[0].actions[0].configuration["Branch"]`, "NUL"},
-		{"configuration key too long", func(d *D) { source(d).Configuration[strings.Repeat("k", 51)] = "x" },
-			`stages[0].actions[0].configuration["` + strings.Repeat("k", 51) + `"]`, "at most 50"},
+		{
+			"rule 9: required key", func(d *D) { delete(source(d).Configuration, "RepositoryUrl") },
+			`stages[0].actions[0].configuration["RepositoryUrl"]`, "needs the configuration key",
+		},
+		{
+			"unknown key", func(d *D) { source(d).Configuration["Brunch"] = "x" },
+			`stages[0].actions[0].configuration["Brunch"]`, `did you mean "Branch"?`,
+		},
+		{
+			"no configuration", func(d *D) { compile(d).Configuration = map[string]string{"ProjectName": "x"} },
+			`stages[1].actions[0].configuration["ProjectName"]`, "takes no configuration",
+		},
+		{
+			"exclusive keys", func(d *D) { source(d).Configuration["Tag"] = "v1" },
+			`stages[0].actions[0].configuration["Tag"]`, "Branch and Tag exclude each other",
+		},
+		{
+			"configuration value empty", func(d *D) { source(d).Configuration["Branch"] = "" },
+			`stages[0].actions[0].configuration["Branch"]`, "empty",
+		},
+		{
+			"configuration value too long", func(d *D) { source(d).Configuration["Branch"] = strings.Repeat("x", 50001) },
+			`stages[0].actions[0].configuration["Branch"]`, "at most 50000",
+		},
+		{
+			"configuration value with NUL", func(d *D) { source(d).Configuration["Branch"] = "a\x00" },
+			`stages[0].actions[0].configuration["Branch"]`, "NUL",
+		},
+		{
+			"configuration key too long", func(d *D) { source(d).Configuration[strings.Repeat("k", 51)] = "x" },
+			`stages[0].actions[0].configuration["` + strings.Repeat("k", 51) + `"]`, "at most 50",
+		},
 
 		{"run order too low", func(d *D) { compile(d).RunOrder = -1 }, "stages[1].actions[0].run_order", "use 1 to 999"},
 		{"run order too high", func(d *D) { compile(d).RunOrder = 1000 }, "stages[1].actions[0].run_order", "use 1 to 999"},
@@ -284,8 +303,10 @@ func TestActionRules(t *testing.T) {
 		{"command empty", func(d *D) { compile(d).Commands[1] = "" }, "stages[1].actions[0].commands[1]", "empty"},
 		{"command too long", func(d *D) { compile(d).Commands[1] = strings.Repeat("x", 1001) }, "stages[1].actions[0].commands[1]", "at most 1000"},
 		{"command of two lines", func(d *D) { compile(d).Commands[1] = "a\nb" }, "stages[1].actions[0].commands[1]", "one line"},
-		{"reference in a command", func(d *D) { compile(d).Commands[1] = "echo #{Src.CommitMessage}" },
-			"stages[1].actions[0].commands[1]", `environment_variable with the value "#{Src.CommitMessage}"`},
+		{
+			"reference in a command", func(d *D) { compile(d).Commands[1] = "echo #{Src.CommitMessage}" },
+			"stages[1].actions[0].commands[1]", `environment_variable with the value "#{Src.CommitMessage}"`,
+		},
 		{"commands elsewhere", func(d *D) { agree(d).Commands = []string{"true"} }, "stages[2].actions[0].commands", "takes no commands"},
 
 		{"too many environment variables", func(d *D) {
@@ -339,29 +360,43 @@ func TestArtifactRules(t *testing.T) {
 		{"file pattern empty", outputs("a", ""), files + "[1]", "empty"},
 		{"file pattern too long", outputs(strings.Repeat("x", 129)), files + "[0]", "at most 128"},
 		{"file pattern absolute", outputs("/etc/passwd"), files + "[0]", "relative to the work directory"},
-		{"file pattern leaves", outputs("dist/../../x"), files + "[0]", "remove the .."},
-		{"file pattern leaves by an alternative", outputs("{dist,../x}/**"), files + "[0]", "remove the .."},
+		{"file pattern leaves", outputs("dist/../../x"), files + "[0]", `remove ".."`},
+		{"file pattern leaves by an alternative", outputs("{dist,../x}/**"), files + "[0]", `remove ".."`},
 		{"file pattern with a dot", outputs("./dist/**"), files + "[0]", "only a dot"},
 		{"file pattern invalid", outputs("[a"), files + "[0]", "check its brackets"},
 		{"files elsewhere", func(d *D) { source(d).OutputArtifacts[0].Files = []string{"*"} }, "stages[0].actions[0].output_artifacts[0].files", "takes no file patterns"},
 
-		{"rule 6: output twice", func(d *D) { compile(d).OutputArtifacts[0].Name = "Code" },
-			"stages[1].actions[0].output_artifacts[0].name", `also an output of action "Checkout" in stage "Source"`},
+		{
+			"rule 6: output twice", func(d *D) { compile(d).OutputArtifacts[0].Name = "Code" },
+			"stages[1].actions[0].output_artifacts[0].name", `also an output of action "Checkout" in stage "Source"`,
+		},
 		{"rule 6: output twice in one action", func(d *D) {
 			compile(d).OutputArtifacts = []pipeline.OutputArtifact{{Name: "Binary"}, {Name: "Binary"}}
 		}, "stages[1].actions[0].output_artifacts[1].name", "unique in a pipeline"},
-		{"rule 7: by nobody", func(d *D) { install(d).InputArtifacts = []string{"Sausage"} },
-			"stages[2].actions[1].input_artifacts[0]", `no earlier action produces artifact "Sausage"`},
-		{"rule 7: near miss", func(d *D) { install(d).InputArtifacts = []string{"binary"} },
-			"stages[2].actions[1].input_artifacts[0]", `did you mean "Binary"?`},
-		{"rule 7: same run order", func(d *D) { check(d).RunOrder = 1 },
-			"stages[1].actions[1].input_artifacts[1]", "has the same run_order 1"},
-		{"rule 7: higher run order", func(d *D) { compile(d).RunOrder = 3 },
-			"stages[1].actions[1].input_artifacts[1]", `comes only later, from action "Compile" in stage "Build" with run_order 3`},
-		{"rule 7: later stage", func(d *D) { d.Stages[1], d.Stages[2] = d.Stages[2], d.Stages[1] },
-			"stages[1].actions[1].input_artifacts[0]", `comes only later, from action "Compile" in stage "Build"; move`},
-		{"rule 7: itself", func(d *D) { compile(d).InputArtifacts = []string{"Binary"} },
-			"stages[1].actions[0].input_artifacts[0]", "from this action itself"},
+		{
+			"rule 7: by nobody", func(d *D) { install(d).InputArtifacts = []string{"Sausage"} },
+			"stages[2].actions[1].input_artifacts[0]", `no earlier action produces artifact "Sausage"`,
+		},
+		{
+			"rule 7: near miss", func(d *D) { install(d).InputArtifacts = []string{"binary"} },
+			"stages[2].actions[1].input_artifacts[0]", `did you mean "Binary"?`,
+		},
+		{
+			"rule 7: same run order", func(d *D) { check(d).RunOrder = 1 },
+			"stages[1].actions[1].input_artifacts[1]", "has the same run_order 1",
+		},
+		{
+			"rule 7: higher run order", func(d *D) { compile(d).RunOrder = 3 },
+			"stages[1].actions[1].input_artifacts[1]", `comes only later, from action "Compile" in stage "Build" with run_order 3`,
+		},
+		{
+			"rule 7: later stage", func(d *D) { d.Stages[1], d.Stages[2] = d.Stages[2], d.Stages[1] },
+			"stages[1].actions[1].input_artifacts[0]", `comes only later, from action "Compile" in stage "Build"; move`,
+		},
+		{
+			"rule 7: itself", func(d *D) { compile(d).InputArtifacts = []string{"Binary"} },
+			"stages[1].actions[0].input_artifacts[0]", "from this action itself",
+		},
 		{"rule 8: too few outputs", func(d *D) { source(d).OutputArtifacts = nil }, "stages[0].actions[0].output_artifacts", "at least 1"},
 		{"rule 8: too many outputs", func(d *D) {
 			source(d).OutputArtifacts = append(source(d).OutputArtifacts, pipeline.OutputArtifact{Name: "More"})
@@ -383,8 +418,10 @@ func TestVariableRules(t *testing.T) {
 		{"rule 10: variables reserved", func(d *D) { compile(d).Namespace = "variables" }, "stages[1].actions[0].namespace", "reserved"},
 		{"rule 10: codepipeline reserved", func(d *D) { compile(d).Namespace = "codepipeline" }, "stages[1].actions[0].namespace", "reserved"},
 		{"rule 11: by nobody", ask("#{Srx.CommitId}"), custom, `no earlier action has the namespace "Srx"; did you mean "Src"?`},
-		{"rule 11: later stage", func(d *D) { source(d).Configuration["Branch"] = "#{Build.VERSION}" },
-			`stages[0].actions[0].configuration["Branch"]`, `comes only later, from action "Compile"`},
+		{
+			"rule 11: later stage", func(d *D) { source(d).Configuration["Branch"] = "#{Build.VERSION}" },
+			`stages[0].actions[0].configuration["Branch"]`, `comes only later, from action "Compile"`,
+		},
 		{"rule 11: same run order", func(d *D) {
 			check(d).RunOrder = 1
 			check(d).EnvironmentVariables = []pipeline.EnvironmentVariable{{Name: "A", Value: "#{Build.VERSION}"}}
@@ -393,8 +430,10 @@ func TestVariableRules(t *testing.T) {
 		{"rule 11: unknown key of commands", ask("#{Build.VERSIO}"), custom, `did you mean "VERSION"?; list it in the output_variables`},
 		{"undeclared variable", ask("#{variables.regio}"), custom, `declares no variable "regio"; did you mean "region"?`},
 		{"unknown execution key", ask("#{codepipeline.PipelineName}"), custom, "the only one is #{codepipeline.PipelineExecutionId}"},
-		{"variables in a source", func(d *D) { source(d).Configuration["Branch"] = "#{variables.region}" },
-			`stages[0].actions[0].configuration["Branch"]`, "may not be used in a source action"},
+		{
+			"variables in a source", func(d *D) { source(d).Configuration["Branch"] = "#{variables.region}" },
+			`stages[0].actions[0].configuration["Branch"]`, "may not be used in a source action",
+		},
 		{"reference without namespace", ask("see #{CommitId} please"), custom, `"#{CommitId}" starts like a reference`},
 		{"reference not closed", ask("#{Src.CommitId"), custom, "write #{namespace.key}"},
 	})

@@ -30,13 +30,13 @@ func checkWord(what, value, extra string, limit int) error {
 	if value == "" {
 		return fmt.Errorf("%s is missing; %s", what, allowed)
 	}
+	if n := utf8.RuneCountInString(value); n > limit {
+		return fmt.Errorf("%s is %d characters long; %s", what, n, allowed)
+	}
 	for _, r := range value {
 		if !isLetterOrDigit(r) && !strings.ContainsRune(extra, r) {
 			return fmt.Errorf("%s %q has %q in it; %s", what, value, r, allowed)
 		}
-	}
-	if len(value) > limit {
-		return fmt.Errorf("%s is %d characters long; %s", what, len(value), allowed)
 	}
 	return nil
 }
@@ -57,13 +57,13 @@ func checkShellName(what, value string) error {
 	if value == "" {
 		return fmt.Errorf("%s is missing", what)
 	}
+	if n := utf8.RuneCountInString(value); n > maxVariableName {
+		return fmt.Errorf("%s is %d characters long; use at most %d", what, n, maxVariableName)
+	}
 	for i, r := range value {
 		if r != '_' && !isLetterOrDigit(r) || i == 0 && r >= '0' && r <= '9' {
 			return fmt.Errorf("%s %q is no name that a shell knows; use letters, digits and _, not starting with a digit", what, value)
 		}
-	}
-	if len(value) > maxVariableName {
-		return fmt.Errorf("%s is %d characters long; use at most %d", what, len(value), maxVariableName)
 	}
 	return nil
 }
@@ -90,10 +90,16 @@ func isLetterOrDigit(r rune) bool {
 // didYouMean returns a question to append to a message, or nothing where no
 // candidate comes near the word.
 func didYouMean(word string, candidates []string) string {
+	// No valid definition has more; comparing them all would take long.
+	if len(candidates) > maxActions {
+		return ""
+	}
 	lower := strings.ToLower(word)
-	best, distance := "", len(word)/3+1
+	// One slip, and another for every four letters.
+	best, distance := "", min(len(word)/4+2, len(word))
 	for _, candidate := range slices.Sorted(slices.Values(candidates)) {
-		if candidate == Unknown || candidate == word {
+		// Nobody mistypes names this long, and comparing them takes long.
+		if candidate == Unknown || candidate == word || len(candidate) > 64 || len(word) > 64 {
 			continue
 		}
 		if d := levenshtein.Distance(lower, strings.ToLower(candidate), nil); d < distance {

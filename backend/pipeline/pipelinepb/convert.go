@@ -4,10 +4,6 @@
 package pipelinepb
 
 import (
-	"maps"
-	"math"
-	"slices"
-
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
@@ -19,18 +15,18 @@ func FromProto(p *headracev1.PipelineDefinition) *pipeline.Definition {
 		return nil
 	}
 	return &pipeline.Definition{
-		Description:   p.GetDescription(),
+		Description:   known(p.GetDescription()),
 		ExecutionMode: ModeFromProto(p.GetExecutionMode()),
-		PipelineType:  p.GetPipelineType(),
-		RoleARN:       p.GetRoleArn(),
+		PipelineType:  known(p.GetPipelineType()),
+		RoleARN:       known(p.GetRoleArn()),
 		ArtifactStores: convert(p.GetArtifactStores(), func(s *headracev1.ArtifactStore) pipeline.ArtifactStore {
 			return pipeline.ArtifactStore{
-				Location: s.GetLocation(), Type: s.GetType(), Region: s.GetRegion(),
-				EncryptionKeyID: s.GetEncryptionKeyId(), EncryptionKeyType: s.GetEncryptionKeyType(),
+				Location: known(s.GetLocation()), Type: known(s.GetType()), Region: known(s.GetRegion()),
+				EncryptionKeyID: known(s.GetEncryptionKeyId()), EncryptionKeyType: known(s.GetEncryptionKeyType()),
 			}
 		}),
 		Variables: convert(p.GetVariables(), func(v *headracev1.Variable) pipeline.Variable {
-			return pipeline.Variable{Name: v.GetName(), DefaultValue: copyOf(v.DefaultValue), Description: v.GetDescription()}
+			return pipeline.Variable{Name: known(v.GetName()), DefaultValue: knownOptional(v.DefaultValue), Description: known(v.GetDescription())}
 		}),
 		Triggers: convert(p.GetTriggers(), triggerFromProto),
 		Stages:   convert(p.GetStages(), StageFromProto),
@@ -64,7 +60,7 @@ func ToProto(d *pipeline.Definition) *headracev1.PipelineDefinition {
 // StageFromProto returns the stage of a message, with its actions.
 func StageFromProto(p *headracev1.Stage) pipeline.Stage {
 	return pipeline.Stage{
-		Name:        p.GetName(),
+		Name:        known(p.GetName()),
 		Actions:     convert(p.GetActions(), ActionFromProto),
 		BeforeEntry: ConditionFromProto(p.GetBeforeEntry()),
 		OnSuccess:   ConditionFromProto(p.GetOnSuccess()),
@@ -111,13 +107,13 @@ func ConditionFromProto(p *headracev1.Condition) *pipeline.Condition {
 		return nil
 	}
 	return &pipeline.Condition{
-		Result: p.GetResult(),
+		Result: known(p.GetResult()),
 		Rules: convert(p.GetRules(), func(r *headracev1.Rule) pipeline.Rule {
 			return pipeline.Rule{
-				Name: r.GetName(), Provider: r.GetProvider(), Version: r.GetVersion(),
-				Configuration: copyMap(r.GetConfiguration()), Commands: copyList(r.GetCommands()),
-				InputArtifacts: copyList(r.GetInputArtifacts()),
-				RoleARN:        r.GetRoleArn(), Region: r.GetRegion(), TimeoutInMinutes: int(r.GetTimeoutInMinutes()),
+				Name: known(r.GetName()), Provider: known(r.GetProvider()), Version: known(r.GetVersion()),
+				Configuration: knownMap(r.GetConfiguration()), Commands: knownList(r.GetCommands()),
+				InputArtifacts: knownList(r.GetInputArtifacts()),
+				RoleARN:        known(r.GetRoleArn()), Region: known(r.GetRegion()), TimeoutInMinutes: knownInt(r.GetTimeoutInMinutes()),
 			}
 		}),
 	}
@@ -147,7 +143,7 @@ func OnFailureFromProto(p *headracev1.OnFailure) *pipeline.OnFailure {
 		return nil
 	}
 	return &pipeline.OnFailure{
-		Result: p.GetResult(), RetryMode: p.GetRetryMode(), Condition: ConditionFromProto(p.GetCondition()),
+		Result: known(p.GetResult()), RetryMode: known(p.GetRetryMode()), Condition: ConditionFromProto(p.GetCondition()),
 	}
 }
 
@@ -164,27 +160,27 @@ func OnFailureToProto(f *pipeline.OnFailure) *headracev1.OnFailure {
 // ActionFromProto returns the action of a message.
 func ActionFromProto(p *headracev1.Action) pipeline.Action {
 	return pipeline.Action{
-		Name:          p.GetName(),
-		Category:      pipeline.Category(p.GetCategory()),
-		Owner:         p.GetOwner(),
-		Provider:      p.GetProvider(),
-		Version:       p.GetVersion(),
-		RunOrder:      int(p.GetRunOrder()),
-		Configuration: copyMap(p.GetConfiguration()),
-		Commands:      copyList(p.GetCommands()),
+		Name:          known(p.GetName()),
+		Category:      pipeline.Category(known(p.GetCategory())),
+		Owner:         known(p.GetOwner()),
+		Provider:      known(p.GetProvider()),
+		Version:       known(p.GetVersion()),
+		RunOrder:      knownInt(p.GetRunOrder()),
+		Configuration: knownMap(p.GetConfiguration()),
+		Commands:      knownList(p.GetCommands()),
 		EnvironmentVariables: convert(p.GetEnvironmentVariables(), func(v *headracev1.EnvironmentVariable) pipeline.EnvironmentVariable {
-			return pipeline.EnvironmentVariable{Name: v.GetName(), Value: v.GetValue(), Type: v.GetType()}
+			return pipeline.EnvironmentVariable{Name: known(v.GetName()), Value: known(v.GetValue()), Type: known(v.GetType())}
 		}),
-		InputArtifacts: copyList(p.GetInputArtifacts()),
+		InputArtifacts: knownList(p.GetInputArtifacts()),
 		OutputArtifacts: convert(p.GetOutputArtifacts(), func(o *headracev1.OutputArtifact) pipeline.OutputArtifact {
-			return pipeline.OutputArtifact{Name: o.GetName(), Files: copyList(o.GetFiles())}
+			return pipeline.OutputArtifact{Name: known(o.GetName()), Files: knownList(o.GetFiles())}
 		}),
-		OutputVariables:  copyList(p.GetOutputVariables()),
-		Namespace:        p.GetNamespace(),
-		RoleARN:          p.GetRoleArn(),
-		Region:           p.GetRegion(),
-		TimeoutInMinutes: int(p.GetTimeoutInMinutes()),
-		OnLost:           pipeline.OnLost(p.GetOnLost()),
+		OutputVariables:  knownList(p.GetOutputVariables()),
+		Namespace:        known(p.GetNamespace()),
+		RoleARN:          known(p.GetRoleArn()),
+		Region:           known(p.GetRegion()),
+		TimeoutInMinutes: knownInt(p.GetTimeoutInMinutes()),
+		OnLost:           pipeline.OnLost(known(p.GetOnLost())),
 	}
 }
 
@@ -213,44 +209,4 @@ func ActionToProto(a pipeline.Action) *headracev1.Action {
 		TimeoutInMinutes: clamp(a.TimeoutInMinutes),
 		OnLost:           string(a.OnLost),
 	}
-}
-
-// convert returns the converted elements, and nil of an empty list, since the
-// wire knows no difference.
-func convert[From, To any](list []From, one func(From) To) []To {
-	if len(list) == 0 {
-		return nil
-	}
-	converted := make([]To, len(list))
-	for i, element := range list {
-		converted[i] = one(element)
-	}
-	return converted
-}
-
-func copyList(list []string) []string {
-	if len(list) == 0 {
-		return nil
-	}
-	return slices.Clone(list)
-}
-
-func copyMap(m map[string]string) map[string]string {
-	if len(m) == 0 {
-		return nil
-	}
-	return maps.Clone(m)
-}
-
-func copyOf(text *string) *string {
-	if text == nil {
-		return nil
-	}
-	value := *text
-	return &value
-}
-
-// clamp keeps a number that is out of bounds out of bounds.
-func clamp(n int) int32 {
-	return int32(max(math.MinInt32, min(n, math.MaxInt32)))
 }

@@ -6,13 +6,13 @@ import (
 )
 
 func triggerFromProto(p *headracev1.Trigger) pipeline.Trigger {
-	trigger := pipeline.Trigger{ProviderType: p.GetProviderType()}
+	trigger := pipeline.Trigger{ProviderType: known(p.GetProviderType())}
 	git := p.GetGitConfiguration()
 	if git == nil {
 		return trigger
 	}
 	trigger.GitConfiguration = &pipeline.GitConfiguration{
-		SourceActionName: git.GetSourceActionName(),
+		SourceActionName: known(git.GetSourceActionName()),
 		Push: convert(git.GetPush(), func(f *headracev1.GitPushFilter) pipeline.GitPushFilter {
 			return pipeline.GitPushFilter{
 				Branches:  globsFromProto(f.GetBranches()),
@@ -22,7 +22,7 @@ func triggerFromProto(p *headracev1.Trigger) pipeline.Trigger {
 		}),
 		PullRequest: convert(git.GetPullRequest(), func(f *headracev1.GitPullRequestFilter) pipeline.GitPullRequestFilter {
 			return pipeline.GitPullRequestFilter{
-				Events:    copyList(f.GetEvents()),
+				Events:    knownList(f.GetEvents()),
 				Branches:  globsFromProto(f.GetBranches()),
 				FilePaths: globsFromProto(f.GetFilePaths()),
 			}
@@ -61,7 +61,7 @@ func globsFromProto(p *headracev1.GlobFilter) *pipeline.GlobFilter {
 	if p == nil {
 		return nil
 	}
-	return &pipeline.GlobFilter{Includes: copyList(p.GetIncludes()), Excludes: copyList(p.GetExcludes())}
+	return &pipeline.GlobFilter{Includes: knownList(p.GetIncludes()), Excludes: knownList(p.GetExcludes())}
 }
 
 func globsToProto(f *pipeline.GlobFilter) *headracev1.GlobFilter {

@@ -1,0 +1,229 @@
+package pipeline_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// TestNotRunYet holds that what is right but does not run is refused by name,
+// and for that reason only.
+func TestNotRunYet(t *testing.T) {
+	t.Parallel()
+	type D = pipeline.Definition
+	const arn = "arn:aws:iam::123456789012:role/deploy"
+	for _, r := range []rule{
+		{"role_arn", func(d *D) { d.RoleARN = arn }, "role_arn", "remove role_arn"},
+		{"pipeline type", func(d *D) { d.PipelineType = "V1" }, "pipeline_type", "set it to V2"},
+		{"artifact stores", func(d *D) { d.ArtifactStores = []pipeline.ArtifactStore{{Location: "bucket", Type: "S3"}} }, "artifact_stores[0]", "remove artifact_stores"},
+		{"triggers", func(d *D) { d.Triggers = []pipeline.Trigger{trigger()} }, "triggers[0]", "triggers are not run"},
+		{"before_entry", func(d *D) { d.Stages[2].BeforeEntry = condition("SKIP", "VariableCheck") }, "stages[2].before_entry", "stage conditions are not run by this version of Headrace; remove before_entry"},
+		{"on_success", func(d *D) { d.Stages[2].OnSuccess = condition("ROLLBACK", "VariableCheck") }, "stages[2].on_success", "remove on_success"},
+		{"on_failure", func(d *D) { d.Stages[2].OnFailure = &pipeline.OnFailure{Result: "RETRY", RetryMode: "ALL_ACTIONS"} }, "stages[2].on_failure", "remove on_failure"},
+		{"on_failure condition", func(d *D) {
+			d.Stages[2].OnFailure = &pipeline.OnFailure{Condition: condition("ROLLBACK", "VariableCheck")}
+		}, "stages[2].on_failure", "remove on_failure"},
+		{"action role_arn", func(d *D) { compile(d).RoleARN = arn }, "stages[1].actions[0].role_arn", "remove role_arn"},
+		{"action region", func(d *D) { compile(d).Region = "eu-central-1" }, "stages[1].actions[0].region", "remove region"},
+		{"secrets manager", func(d *D) { compile(d).EnvironmentVariables[0].Type = "SECRETS_MANAGER" }, "stages[1].actions[0].environment_variables[0].type", "not fetched"},
+	} {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			def := base()
+			r.change(def)
+			err := pipeline.Validate(def, pipeline.BuiltinCatalog())
+			requireViolation(t, err, r.path, r.want)
+			require.Len(t, violations(t, err), 1, "%v", err)
+		})
+	}
+}
+
+func trigger() pipeline.Trigger {
+	return pipeline.Trigger{ProviderType: "CodeStarSourceConnection", GitConfiguration: &pipeline.GitConfiguration{
+		SourceActionName: "Checkout",
+		Push: []pipeline.GitPushFilter{{
+			Branches:  &pipeline.GlobFilter{Includes: []string{"main", "release/**"}, Excludes: []string{"release/old-*"}},
+			FilePaths: &pipeline.GlobFilter{Includes: []string{"src/{a,b}/*.go"}},
+			Tags:      &pipeline.GlobFilter{Includes: []string{"v[0-9]*"}},
+		}},
+		PullRequest: []pipeline.GitPullRequestFilter{{
+			Events: []string{"OPEN", "UPDATED"}, Branches: &pipeline.GlobFilter{Includes: []string{"main"}},
+		}},
+	}}
+}
+
+func condition(result, provider string) *pipeline.Condition {
+	configuration := map[string]map[string]string{
+		"VariableCheck":    {"Variable": "#{Src.CommitId}", "Value": "x", "Operator": "NE"},
+		"CloudWatchAlarm":  {"AlarmName": "errors", "WaitTime": "5"},
+		"DeploymentWindow": {"Cron": "* * 9-17 ? * MON-FRI"},
+		"LambdaInvoke":     {"FunctionName": "f"},
+		"CodeBuild":        {"ProjectName": "p"},
+	}
+	rule := pipeline.Rule{Name: "Check", Provider: provider, Version: "1", Configuration: configuration[provider]}
+	if provider == "Commands" {
+		rule.Commands, rule.InputArtifacts = []string{"true"}, []string{"Code"}
+	}
+	return &pipeline.Condition{Result: result, Rules: []pipeline.Rule{rule}}
+}
+
+// TestConditionsOfEachProvider holds that a right rule is refused only because
+// conditions are not run.
+func TestConditionsOfEachProvider(t *testing.T) {
+	t.Parallel()
+	for _, provider := range []string{"CloudWatchAlarm", "CodeBuild", "Commands", "DeploymentWindow", "LambdaInvoke", "VariableCheck"} {
+		def := base()
+		def.Stages[2].BeforeEntry = condition("FAIL", provider)
+		require.Len(t, violations(t, pipeline.Validate(def, pipeline.BuiltinCatalog())), 1, provider)
+	}
+}
+
+func TestStoreRules(t *testing.T) {
+	t.Parallel()
+	type D = pipeline.Definition
+	stores := func(s ...pipeline.ArtifactStore) func(d *D) {
+		return func(d *D) { d.ArtifactStores = s }
+	}
+	runRules(t, []rule{
+		{"type", stores(pipeline.ArtifactStore{Location: "bucket"}), "artifact_stores[0].type", "use one of S3"},
+		{"location", stores(pipeline.ArtifactStore{Location: "a_b", Type: "S3"}), "artifact_stores[0].location", "not the name of a bucket"},
+		{"location too short", stores(pipeline.ArtifactStore{Location: "ab", Type: "S3"}), "artifact_stores[0].location", "use 3 to 63"},
+		{"region", stores(pipeline.ArtifactStore{Location: "abc", Type: "S3", Region: "x"}), "artifact_stores[0].region", "not the name of an AWS region"},
+		{"rule 12: several without region", stores(
+			pipeline.ArtifactStore{Location: "abc", Type: "S3"}, pipeline.ArtifactStore{Location: "abd", Type: "S3", Region: "eu-west-1"},
+		), "artifact_stores[0].region", "needs a region"},
+		{"rule 12: region twice", stores(
+			pipeline.ArtifactStore{Location: "abc", Type: "S3", Region: "eu-west-1"}, pipeline.ArtifactStore{Location: "abd", Type: "S3", Region: "eu-west-1"},
+		), "artifact_stores[1].region", "more than one artifact store"},
+		{"key without id", stores(pipeline.ArtifactStore{Location: "abc", Type: "S3", EncryptionKeyType: "KMS"}), "artifact_stores[0].encryption_key_id", "name the key"},
+		{"key too long", stores(pipeline.ArtifactStore{
+			Location: "abc", Type: "S3", EncryptionKeyType: "KMS", EncryptionKeyID: strings.Repeat("k", 401),
+		}), "artifact_stores[0].encryption_key_id", "at most 400"},
+		{"key type", stores(pipeline.ArtifactStore{Location: "abc", Type: "S3", EncryptionKeyID: "k"}), "artifact_stores[0].encryption_key_type", "use one of KMS"},
+	})
+}
+
+func TestTriggerRules(t *testing.T) {
+	t.Parallel()
+	type D = pipeline.Definition
+	with := func(change func(t *pipeline.Trigger)) func(d *D) {
+		return func(d *D) {
+			tr := trigger()
+			change(&tr)
+			d.Triggers = []pipeline.Trigger{tr}
+		}
+	}
+	const git = "triggers[0].git_configuration"
+	runRules(t, []rule{
+		{"too many", func(d *D) { d.Triggers = repeat(51, func(int) pipeline.Trigger { return trigger() }) }, "triggers", "at most 50"},
+		{"provider", with(func(t *pipeline.Trigger) { t.ProviderType = "GitHub" }), "triggers[0].provider_type", "CodeStarSourceConnection"},
+		{"no configuration", with(func(t *pipeline.Trigger) { t.GitConfiguration = nil }), git, "is missing"},
+		{"no source action", with(func(t *pipeline.Trigger) { t.GitConfiguration.SourceActionName = "" }), git + ".source_action_name", "is missing"},
+		{"unknown source action", with(func(t *pipeline.Trigger) { t.GitConfiguration.SourceActionName = "Checkou" }), git + ".source_action_name", `did you mean "Checkout"?`},
+		{
+			"rule 16: source action twice", func(d *D) { d.Triggers = []pipeline.Trigger{trigger(), trigger()} },
+			"triggers[1].git_configuration.source_action_name", "more than one trigger",
+		},
+		{"too many push filters", with(func(t *pipeline.Trigger) { t.GitConfiguration.Push = make([]pipeline.GitPushFilter, 4) }), git + ".push", "at most 3"},
+		{"too many pull request filters", with(func(t *pipeline.Trigger) {
+			t.GitConfiguration.PullRequest = make([]pipeline.GitPullRequestFilter, 4)
+		}), git + ".pull_request", "at most 3"},
+		{"event", with(func(t *pipeline.Trigger) { t.GitConfiguration.PullRequest[0].Events[0] = "MERGED" }), git + ".pull_request[0].events[0]", "use one of OPEN"},
+		{"event twice", with(func(t *pipeline.Trigger) { t.GitConfiguration.PullRequest[0].Events[0] = "UPDATED" }), git + ".pull_request[0].events[1]", "more than once"},
+		{"too many events", with(func(t *pipeline.Trigger) {
+			t.GitConfiguration.PullRequest[0].Events = []string{"OPEN", "UPDATED", "CLOSED", "OPEN"}
+		}), git + ".pull_request[0].events", "at most 3"},
+		{"too many patterns", with(func(t *pipeline.Trigger) {
+			t.GitConfiguration.Push[0].Branches.Includes = repeat(9, numbered("b"))
+		}), git + ".push[0].branches.includes", "at most 8"},
+		{"pattern empty", with(func(t *pipeline.Trigger) { t.GitConfiguration.Push[0].Tags.Includes[0] = "" }), git + ".push[0].tags.includes[0]", "empty"},
+		{"pattern too long", with(func(t *pipeline.Trigger) {
+			t.GitConfiguration.Push[0].Branches.Excludes[0] = strings.Repeat("x", 256)
+		}), git + ".push[0].branches.excludes[0]", "at most 255"},
+		{"pattern invalid", with(func(t *pipeline.Trigger) { t.GitConfiguration.Push[0].FilePaths.Includes[0] = "{a" }), git + ".push[0].file_paths.includes[0]", "check its brackets"},
+		{"patterns too large", func(d *D) {
+			globs := &pipeline.GlobFilter{Includes: repeat(8, func(int) string { return strings.Repeat("x", 255) })}
+			filter := pipeline.GitPushFilter{Branches: globs, FilePaths: globs, Tags: globs}
+			d.Triggers = repeat(50, func(int) pipeline.Trigger {
+				tr := trigger()
+				tr.GitConfiguration.Push = []pipeline.GitPushFilter{filter, filter, filter}
+				return tr
+			})
+		}, "triggers", "at most 204800"},
+	})
+}
+
+func TestConditionRules(t *testing.T) {
+	t.Parallel()
+	type D = pipeline.Definition
+	entry := func(change func(c *pipeline.Condition)) func(d *D) {
+		return func(d *D) {
+			c := condition("FAIL", "VariableCheck")
+			change(c)
+			d.Stages[1].BeforeEntry = c
+		}
+	}
+	first := func(change func(r *pipeline.Rule)) func(d *D) {
+		return entry(func(c *pipeline.Condition) { change(&c.Rules[0]) })
+	}
+	failure := func(f pipeline.OnFailure) func(d *D) {
+		return func(d *D) { d.Stages[1].OnFailure = &f }
+	}
+	const path = "stages[1].before_entry.rules[0]"
+	runRules(t, []rule{
+		{"result before entry", entry(func(c *pipeline.Condition) { c.Result = "ROLLBACK" }), "stages[1].before_entry.result", "use one of FAIL, SKIP"},
+		{"result missing", entry(func(c *pipeline.Condition) { c.Result = "" }), "stages[1].before_entry.result", "missing"},
+		{"rule 15: skip on success", func(d *D) { d.Stages[1].OnSuccess = condition("SKIP", "VariableCheck") }, "stages[1].on_success.result", "use one of ROLLBACK, FAIL"},
+		{"rule 15: skip by an alarm", func(d *D) { d.Stages[1].BeforeEntry = condition("SKIP", "CloudWatchAlarm") }, path + ".provider", "LambdaInvoke and VariableCheck only"},
+		{"rule 14: condition", func(d *D) {
+			d.ExecutionMode = pipeline.Parallel
+			d.Stages[1].OnSuccess = condition("ROLLBACK", "VariableCheck")
+		}, "stages[1].on_success.result", "cannot roll back"},
+		{"rule 14: on failure", func(d *D) {
+			d.ExecutionMode = pipeline.Parallel
+			d.Stages[1].OnFailure = &pipeline.OnFailure{Result: "ROLLBACK"}
+		}, "stages[1].on_failure.result", "cannot roll back"},
+		{"no rules", entry(func(c *pipeline.Condition) { c.Rules = nil }), "stages[1].before_entry.rules", "at least 1"},
+		{"too many rules", entry(func(c *pipeline.Condition) { c.Rules = make([]pipeline.Rule, 6) }), "stages[1].before_entry.rules", "at most 5"},
+		{"rule twice", entry(func(c *pipeline.Condition) { c.Rules = append(c.Rules, c.Rules[0]) }), "stages[1].before_entry.rules[1].name", "more than once"},
+		{"rule name", first(func(r *pipeline.Rule) { r.Name = "a b" }), path + ".name", `' ' in it`},
+		{"rule provider", first(func(r *pipeline.Rule) { r.Provider = "VariablesCheck" }), path + ".provider", `did you mean "VariableCheck"?`},
+		{"rule version", first(func(r *pipeline.Rule) { r.Version = "2" }), path + ".version", "use one of 1"},
+		{"rule key missing", first(func(r *pipeline.Rule) { delete(r.Configuration, "Value") }), path + `.configuration["Value"]`, "needs the configuration key"},
+		{"rule key unknown", first(func(r *pipeline.Rule) { r.Configuration["Valeu"] = "x" }), path + `.configuration["Valeu"]`, `did you mean "Value"?`},
+		{"rule key too long", first(func(r *pipeline.Rule) { r.Configuration[strings.Repeat("k", 51)] = "x" }), path + `.configuration["` + strings.Repeat("k", 51) + `"]`, "at most 50"},
+		{"rule value too long", first(func(r *pipeline.Rule) { r.Configuration["Value"] = strings.Repeat("x", 10001) }), path + `.configuration["Value"]`, "at most 10000"},
+		{"rule keys too many", first(func(r *pipeline.Rule) {
+			for _, key := range repeat(201, numbered("k")) {
+				r.Configuration[key] = "x"
+			}
+		}), path + ".configuration", "at most 200"},
+		{"operator", first(func(r *pipeline.Rule) { r.Configuration["Operator"] = "==" }), path + `.configuration["Operator"]`, "use one of EQ"},
+		{"commands elsewhere", first(func(r *pipeline.Rule) { r.Commands = []string{"true"} }), path + ".commands", "only a Commands rule"},
+		{"commands missing", first(func(r *pipeline.Rule) { r.Provider, r.Configuration = "Commands", nil }), path + ".commands", "needs commands"},
+		{"rule role arn", first(func(r *pipeline.Rule) { r.RoleARN = "x" }), path + ".role_arn", "not the ARN"},
+		{"rule region", first(func(r *pipeline.Rule) { r.Region = "x" }), path + ".region", "not the name of an AWS region"},
+		{"rule timeout", first(func(r *pipeline.Rule) { r.TimeoutInMinutes = 4 }), path + ".timeout_in_minutes", "use 5 to 86400"},
+		{"rule input", first(func(r *pipeline.Rule) { r.InputArtifacts = []string{"Cod"} }), path + ".input_artifacts[0]", `did you mean "Code"?`},
+		{"rule reference to its own stage", first(func(r *pipeline.Rule) { r.Configuration["Variable"] = "#{Build.VERSION}" }), path + `.configuration["Variable"]`, "use only what is there when the condition is checked"},
+		{"on failure empty", failure(pipeline.OnFailure{}), "stages[1].on_failure", "says nothing"},
+		{"on failure result", failure(pipeline.OnFailure{Result: "FAIL"}), "stages[1].on_failure.result", "use one of ROLLBACK, RETRY"},
+		{"retry mode", failure(pipeline.OnFailure{Result: "RETRY", RetryMode: "ALL"}), "stages[1].on_failure.retry_mode", "FAILED_ACTIONS"},
+		{"retry mode without retry", failure(pipeline.OnFailure{Result: "ROLLBACK", RetryMode: "ALL_ACTIONS"}), "stages[1].on_failure.retry_mode", "RETRY only"},
+		{"on failure condition", failure(pipeline.OnFailure{Condition: condition("FAIL", "VariableCheck")}), "stages[1].on_failure.condition.result", "use one of ROLLBACK"},
+	})
+}
+
+// TestOnSuccessSeesItsStage holds that a rule after a stage may use what the
+// stage left.
+func TestOnSuccessSeesItsStage(t *testing.T) {
+	t.Parallel()
+	def := base()
+	def.Stages[1].OnSuccess = condition("FAIL", "VariableCheck")
+	def.Stages[1].OnSuccess.Rules[0].Configuration["Variable"] = "#{Build.VERSION}"
+	def.Stages[1].OnSuccess.Rules[0].InputArtifacts = []string{"Binary"}
+	require.Len(t, violations(t, pipeline.Validate(def, pipeline.BuiltinCatalog())), 1)
+}
