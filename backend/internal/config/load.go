@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -142,18 +143,17 @@ func diagnosed(diags hcl.Diagnostics) error {
 func (l *Loader) Help() string {
 	var b strings.Builder
 	l.flags.VisitAll(func(flag *pflag.Flag) {
-		kind, usage := pflag.UnquoteUsage(flag)
-		if kind == "" {
-			kind = flag.Value.Type()
+		if flag.Name != fileFlag && !slices.Contains(l.names, flag.Name) {
+			// --help and --version are no settings.
+			b.WriteString("  --" + flag.Name + "\n      " + flag.Usage + "\n")
+			return
 		}
-		b.WriteString("  --" + flag.Name + " " + strings.ToUpper(kind) + "\n      " + usage + "\n")
-		if flag.Name != "help" && flag.Name != "version" {
-			initial := flag.DefValue
-			if initial == "" {
-				initial = "none"
-			}
-			b.WriteString("      default " + initial + ", environment " + Env(flag.Name) + "\n")
+		initial := flag.DefValue
+		if initial == "" {
+			initial = "none"
 		}
+		b.WriteString("  --" + flag.Name + " " + flag.Value.Type() + "\n      " + flag.Usage + "\n")
+		b.WriteString("      default " + initial + ", environment " + Env(flag.Name) + "\n")
 	})
 	return b.String()
 }

@@ -1,0 +1,111 @@
+// Package metrics counts what the server does, for Prometheus. It must never
+// name accounts, pipelines or people: whoever may scrape need not know them.
+package metrics
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/grpc/codes"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+)
+
+// Metrics is a registry of its own, so that servers in one process do not meet.
+type Metrics struct {
+	registry  *prometheus.Registry
+	calls     *prometheus.CounterVec
+	durations *prometheus.HistogramVec
+	started   prometheus.Counter
+	finished  *prometheus.CounterVec
+	live      prometheus.Gauge
+	decisions prometheus.Counter
+	verdicts  *prometheus.CounterVec
+}
+
+// New returns metrics of a server of that version that starts with so many live
+// executions. Attempts tells how many attempts wait for a runner and how many run.
+func New(version string, live int, attempts func() (queued, running int)) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headrace_grpc_requests_total", Help: "Calls that ended, by method and gRPC code.",
+		}, []string{"method", "code"}),
+		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "headrace_grpc_request_duration_seconds", Help: "How long calls took; streams as long as they were open.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .1, .5, 2.5, 10},
+		}, []string{"method"}),
+		started: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "headrace_executions_started_total", Help: "Executions that started.",
+		}),
+		finished: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headrace_executions_finished_total", Help: "Executions that ended, by status.",
+		}, []string{"status"}),
+		live: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "headrace_executions_live", Help: "Executions that have not ended.",
+		}),
+		decisions: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "headrace_decisions_total", Help: "Decisions of the engine that were committed.",
+		}),
+		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "headrace_approval_decisions_total", Help: "What people decided on approvals, by verdict.",
+		}, []string{"verdict"}),
+	}
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "headrace_build_info", Help: "Always 1; the version is in the label.", ConstLabels: prometheus.Labels{"version": version},
+	})
+	info.Set(1)
+	m.live.Set(float64(live))
+	m.registry.MustRegister(
+		m.calls, m.durations, m.started, m.finished, m.live, m.decisions, m.verdicts, info,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "headrace_attempts_queued", Help: "Attempts that wait for a runner.",
+		}, func() float64 { queued, _ := attempts(); return float64(queued) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "headrace_attempts_running", Help: "Attempts that a runner holds.",
+		}, func() float64 { _, running := attempts(); return float64(running) }),
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return m
+}
+
+// Handler serves the metrics.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}
+
+// Called counts a call that ended.
+func (m *Metrics) Called(method string, code codes.Code, took time.Duration) {
+	m.calls.WithLabelValues(method, code.String()).Inc()
+	m.durations.WithLabelValues(method).Observe(took.Seconds())
+}
+
+// Committed counts a change that is in the store.
+func (m *Metrics) Committed(change *execution.Change) {
+	m.decisions.Inc()
+	m.started.Add(float64(len(change.Started)))
+	m.live.Add(float64(len(change.Started)))
+	m.ended(change.Started)
+	m.ended(change.Updated)
+	for i := range change.Events {
+		switch state := change.Events[i].State; state {
+		case execution.EventApproved, execution.EventRejected:
+			m.verdicts.WithLabelValues(state).Inc()
+		}
+	}
+}
+
+// ended counts those that have come to their end with this change: nothing
+// changes an execution after it.
+func (m *Metrics) ended(executions []*execution.Execution) {
+	for _, e := range executions {
+		if e.Status.Terminal() {
+			m.finished.WithLabelValues(string(e.Status)).Inc()
+			m.live.Dec()
+		}
+	}
+}

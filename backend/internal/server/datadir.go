@@ -1,0 +1,84 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// lockFile is held as long as a server uses the data directory, and says which.
+const lockFile = "headraced.lock"
+
+// dataDir is a data directory that this process alone uses.
+type dataDir struct {
+	// path is absolute and without symlinks.
+	path string
+	lock *os.File
+}
+
+// openDataDir makes the directory where it is missing and takes the lock, which
+// the kernel gives back when the process ends in whatever way.
+func openDataDir(name string, log hclog.Logger) (*dataDir, error) {
+	path, err := filepath.Abs(name)
+	if err == nil {
+		if err = os.MkdirAll(path, 0o700); err == nil {
+			path, err = filepath.EvalSymlinks(path)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("data-dir: %w", err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("data-dir: %w", err)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		// It may be somebody's directory for other things too, so it stays as it is.
+		log.Warn("The data directory is open to other users of this machine; close it with: chmod 700 "+path, "mode", mode)
+	}
+	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("data-dir: %w", err)
+	}
+	d := &dataDir{path: path, lock: lock}
+	if err := d.take(); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return d, nil
+}
+
+func (d *dataDir) take() error {
+	err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		holder := "another headraced"
+		if text, err := os.ReadFile(d.lock.Name()); err == nil && len(text) > 0 {
+			holder += " (process " + strings.TrimSpace(string(text)) + ")"
+		}
+		return fmt.Errorf("data-dir %s is in use by %s; stop it, or choose another directory", d.path, holder)
+	}
+	if err != nil {
+		return fmt.Errorf("lock data-dir %s: %w", d.path, err)
+	}
+	if err := d.lock.Truncate(0); err != nil {
+		return fmt.Errorf("lock data-dir %s: %w", d.path, err)
+	}
+	if _, err := d.lock.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0); err != nil {
+		return fmt.Errorf("lock data-dir %s: %w", d.path, err)
+	}
+	return nil
+}
+
+// unlock lets others have the directory. The file stays: were it removed, two
+// processes could hold locks on two files of one name.
+func (d *dataDir) unlock() error {
+	if err := d.lock.Truncate(0); err != nil {
+		return errors.Join(err, d.lock.Close())
+	}
+	return d.lock.Close()
+}

@@ -1,0 +1,53 @@
+package server
+
+import (
+	"crypto/tls"
+	"net/http"
+	"time"
+)
+
+// newHTTP returns the server of health and metrics. It needs no token: what it
+// tells names no account, pipeline or person.
+func (s *Server) newHTTP(metrics http.Handler, conf *tls.Config) *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if !s.ready.Load() {
+			answer(w, http.StatusServiceUnavailable, "stopping")
+			return
+		}
+		if err := s.store.Ready(r.Context()); err != nil {
+			s.log.Error("The store is not ready", "error", err)
+			answer(w, http.StatusServiceUnavailable, "the store is not ready; the log says why")
+			return
+		}
+		answer(w, http.StatusOK, "ok")
+	})
+	mux.Handle("GET /metrics", metrics)
+	server := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+	}
+	if conf != nil {
+		// Probes and scrapers have no client certificates.
+		server.TLSConfig = &tls.Config{MinVersion: conf.MinVersion, Certificates: conf.Certificates}
+	}
+	return server
+}
+
+// answer writes a line. A caller that went away misses nothing.
+func answer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text + "\n"))
+}
+
+// serveHTTP serves until the server is closed.
+func (s *Server) serveHTTP() error {
+	if s.http.TLSConfig != nil {
+		return s.http.ServeTLS(s.httpOn, "", "")
+	}
+	return s.http.Serve(s.httpOn)
+}

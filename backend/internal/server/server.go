@@ -1,0 +1,339 @@
+// Package server puts a whole headraced together: it opens, wires, serves and
+// stops. It must never hold logic that another package could hold.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/config"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/embedded"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/metrics"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/rpc"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlite"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+const (
+	// callGrace is how long calls get to end when the server stops. Streams end
+	// at once.
+	callGrace = 5 * time.Second
+	// turnWorkers is how many turns run at once: they mostly wait for the store,
+	// where those that arrive together share a commit.
+	turnWorkers = 64
+	// turnRetry is how long a turn rests that could not be carried out.
+	turnRetry = time.Second
+	// localRunner names the built-in runner, the same after every start.
+	localRunner = "local"
+)
+
+// ActionType is an action type with who carries it out: Attempt or Turn, by its
+// Work.
+type ActionType struct {
+	pipeline.ActionType
+	Attempt action.AttemptExecutor
+	Turn    action.TurnExecutor
+}
+
+// Options are what a server is given beside its configuration.
+type Options struct {
+	// Version of the program.
+	Version string
+	Log     hclog.Logger
+	// ActionTypes are known beside the built-in ones.
+	ActionTypes []ActionType
+}
+
+// Server is a headraced that listens and does not serve yet.
+type Server struct {
+	config     config.Config
+	log        hclog.Logger
+	store      store.Store
+	executions *service.Executions
+	// runner is nil where the configuration gives it no slots.
+	runner  *runner.Runner
+	rpc     *rpc.Server
+	http    *http.Server
+	grpcOn  net.Listener
+	httpOn  net.Listener
+	ready   atomic.Bool
+	closers []func() error
+}
+
+// New opens the data directory, which it alone uses until Run returns, brings
+// the store up to date, takes over what an earlier process left and listens.
+// After an error nothing is left open.
+func New(ctx context.Context, cfg config.Config, options Options) (*Server, error) {
+	s := &Server{config: cfg, log: options.Log}
+	if err := s.open(ctx, options); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// GRPCAddr returns the address that gRPC listens on.
+func (s *Server) GRPCAddr() string { return s.grpcOn.Addr().String() }
+
+// HTTPAddr returns the address that HTTP listens on.
+func (s *Server) HTTPAddr() string { return s.httpOn.Addr().String() }
+
+func (s *Server) open(ctx context.Context, options Options) error {
+	dir, err := openDataDir(s.config.DataDir, s.log)
+	if err != nil {
+		return err
+	}
+	s.onClose(dir.unlock)
+	if err := s.openStore(ctx, dir); err != nil {
+		return err
+	}
+	clock := func() time.Time { return time.Now().UTC() }
+	newID := func() string { return uuid.Must(uuid.NewV7()).String() }
+	if err := bootstrap(ctx, s.store, dir.join(tokenFile), clock, newID, s.log); err != nil {
+		return err
+	}
+	isolation, err := runner.Detect(ctx, s.config.Isolation)
+	if err != nil {
+		return err
+	}
+	artifacts, err := artifact.Open(dir.join("artifacts"))
+	if err != nil {
+		return err
+	}
+	logStore, err := logs.Open(dir.join("logs"), 0)
+	if err != nil {
+		return err
+	}
+
+	catalog, registry := actionTypes(options.ActionTypes)
+	live, err := countLive(ctx, s.store)
+	if err != nil {
+		return err
+	}
+	var counters *metrics.Metrics
+	s.executions = service.NewExecutions(service.ExecutionsConfig{
+		Store: s.store, Catalog: catalog, Registry: registry, Logs: logStore, Clock: clock, NewID: newID,
+		Lease: s.config.Lease, Log: s.log.Named("executions"),
+		Observe: func(change *execution.Change) { counters.Committed(change) },
+		Queue:   embedded.New(embedded.Config{Workers: turnWorkers, Clock: clock, Retry: turnRetry, Log: s.log.Named("dispatch")}),
+	})
+	counters = metrics.New(options.Version, live, s.executions.Attempts)
+	if err := s.executions.Recover(ctx); err != nil {
+		return err
+	}
+	s.log.Info("Isolation of commands", "isolation", isolation.Name(), "detail", isolation.Detail)
+
+	conf, err := s.tls()
+	if err != nil {
+		return err
+	}
+	accounts := service.NewAccounts(service.AccountsConfig{Store: s.store, Clock: clock, NewID: newID})
+	s.rpc = rpc.New(rpc.Config{
+		Pipelines: service.NewPipelines(service.PipelinesConfig{
+			Store: s.store, Catalog: catalog, Deleter: s.executions, Clock: clock, NewID: newID,
+		}),
+		ApprovalRules: service.NewApprovalRules(service.ApprovalRulesConfig{Store: s.store, Clock: clock}),
+		Executions:    s.executions,
+		Accounts:      accounts,
+		Info:          rpc.Info{Version: options.Version, Capabilities: capabilities(), Store: "sqlite", Isolation: isolation.Name()},
+		Log:           s.log.Named("rpc"),
+		Observe:       counters.Called,
+		Clock:         clock,
+		TLS:           conf,
+	})
+	s.http = s.newHTTP(counters.Handler(), conf)
+	if err := s.listen(ctx); err != nil {
+		return err
+	}
+	if s.config.RunnerSlots == 0 {
+		return nil
+	}
+	// Last, since only Run lets its work directory go again.
+	s.runner, err = runner.New(runner.Config{
+		ID: localRunner, Slots: s.config.RunnerSlots, Jobs: s.executions, Registry: registry,
+		WorkDir: dir.join("work"), Artifacts: artifacts, Logs: logStore,
+		Lease: s.config.Lease, Grace: s.config.ShutdownGrace,
+		Isolation: isolation, Hidden: []string{dir.path}, Log: s.log.Named("runner"), Now: clock,
+	})
+	return err
+}
+
+func (s *Server) openStore(ctx context.Context, dir *dataDir) error {
+	path := dir.join("headrace.db")
+	// Made here, since SQLite would let others read it.
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	opened, err := sqlite.Open(ctx, sqlite.Config{Path: path})
+	if err != nil {
+		return err
+	}
+	s.store = opened
+	s.onClose(opened.Close)
+	return nil
+}
+
+func (s *Server) listen(ctx context.Context) error {
+	var listener net.ListenConfig
+	grpcOn, err := listener.Listen(ctx, "tcp", s.config.GRPCListen)
+	if err != nil {
+		return fmt.Errorf("grpc-listen: %w", err)
+	}
+	s.grpcOn = grpcOn
+	s.onClose(closeListener(grpcOn))
+	httpOn, err := listener.Listen(ctx, "tcp", s.config.HTTPListen)
+	if err != nil {
+		return fmt.Errorf("http-listen: %w", err)
+	}
+	s.httpOn = httpOn
+	s.onClose(closeListener(httpOn))
+	return nil
+}
+
+// Run serves until the context ends or something fails. It then takes no more
+// calls, ends streams, lets running attempts go on for the grace that is
+// configured, and closes everything. It returns nil for a stop that was asked
+// for. A server runs once.
+func (s *Server) Run(ctx context.Context) error {
+	// The end of the group's context is the order to stop; executions go on
+	// until the runner has reported its last result.
+	group, stopping := errgroup.WithContext(ctx)
+	deciding, endDecisions := context.WithCancel(context.WithoutCancel(ctx))
+	defer endDecisions()
+	group.Go(func() error { return s.executions.Run(deciding) })
+	drained := make(chan struct{})
+	group.Go(func() error {
+		defer close(drained)
+		if s.runner == nil {
+			<-stopping.Done()
+			return nil
+		}
+		return s.runner.Run(stopping)
+	})
+	group.Go(func() error { return s.rpc.Serve(s.grpcOn) })
+	group.Go(func() error {
+		if err := s.serveHTTP(); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-stopping.Done()
+		s.log.Info("Stopping; running actions may go on for a while", "grace", s.config.ShutdownGrace)
+		s.ready.Store(false)
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), callGrace)
+		defer cancel()
+		s.executions.EndStreams()
+		s.rpc.Shutdown(limited)
+		<-drained
+		endDecisions()
+		return s.http.Close()
+	})
+	s.ready.Store(true)
+	s.log.Info("Ready", "grpc", s.GRPCAddr(), "http", s.HTTPAddr(), "data_dir", s.config.DataDir, "tls", s.config.TLSCertFile != "")
+	group.Go(func() error {
+		s.rpc.Warm()
+		return nil
+	})
+	err := errors.Join(group.Wait(), s.close())
+	s.log.Info("Stopped")
+	return err
+}
+
+// tls returns the TLS configuration, nil where none is set up.
+func (s *Server) tls() (*tls.Config, error) {
+	if s.config.TLSCertFile == "" {
+		return nil, nil //nolint:nilnil // No TLS is a configuration too.
+	}
+	certificate, err := tls.LoadX509KeyPair(s.config.TLSCertFile, s.config.TLSKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("load tls-cert-file and tls-key-file: %w", err)
+	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}
+	if s.config.TLSClientCAFile == "" {
+		return conf, nil
+	}
+	pem, err := os.ReadFile(s.config.TLSClientCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("load tls-client-ca-file: %w", err)
+	}
+	conf.ClientCAs = x509.NewCertPool()
+	if !conf.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("load tls-client-ca-file: %s holds no PEM certificate", s.config.TLSClientCAFile)
+	}
+	conf.ClientAuth = tls.RequireAndVerifyClientCert
+	return conf, nil
+}
+
+// onClose notes what to close at the end, last first.
+func (s *Server) onClose(closer func() error) { s.closers = append(s.closers, closer) }
+
+func (s *Server) close() error {
+	var errs []error
+	for _, closer := range slices.Backward(s.closers) {
+		errs = append(errs, closer())
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
+
+// closeListener closes a listener that its server may have closed already.
+func closeListener(listener net.Listener) func() error {
+	return func() error {
+		if err := listener.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
+// countLive returns how many executions have not ended.
+func countLive(ctx context.Context, st store.Store) (int, error) {
+	var live int
+	err := st.View(ctx, func(ctx context.Context, r store.Reader) error {
+		filter := store.ExecutionFilter{Statuses: []pipeline.Status{pipeline.InProgress, pipeline.Stopping}, Size: 1000}
+		live = 0
+		for {
+			page, err := r.Executions(ctx, filter)
+			if err != nil {
+				return err
+			}
+			live += len(page)
+			if len(page) < filter.Size {
+				return nil
+			}
+			filter.Before = page[len(page)-1].ID
+		}
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count live executions: %w", err)
+	}
+	return live, nil
+}
+
+// join returns the path of a file of the data directory.
+func (d *dataDir) join(name string) string { return filepath.Join(d.path, name) }
