@@ -98,9 +98,18 @@ func Failed(code, format string, args ...any) Result {
 	return Result{Failure: &Failure{Code: code, Message: fmt.Sprintf(format, args...)}}
 }
 
+// Directories in an attempt's own, all empty at first: for the files that it works
+// on, for what programs keep at home, and for temporary files.
+const (
+	FilesDir = "src"
+	HomeDir  = "home"
+	TempDir  = "tmp"
+)
+
 // Workspace is what a runner gives to an attempt, for its life.
 type Workspace struct {
-	// Dir is a fresh, empty directory of the attempt's own.
+	// Dir is a directory of the attempt's own. It holds FilesDir, HomeDir and
+	// TempDir and nothing else.
 	Dir string
 	// Log takes what the user shall read; it is stored as it is written.
 	Log io.Writer

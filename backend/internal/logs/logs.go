@@ -22,24 +22,21 @@ import (
 const DefaultLimit = 64 << 20
 
 // Store is a directory of logs, <execution>/<action execution>.log. All methods
-// may be called concurrently. Logs are not synced to disk: a crash of the
-// machine may lose their last seconds, never more than that.
+// may be called concurrently. Readers see a write at once; it reaches the file a
+// moment later and is not synced to disk, so a killed process may lose the last
+// milliseconds of a log, and a crash of the machine the last seconds.
 type Store struct {
 	dir   string
 	limit int64
+	// flushes are the goroutines that write to files.
+	flushes sync.WaitGroup
 
 	mu sync.Mutex
-	// live holds the logs that somebody waits for.
-	live map[key]*live
+	// streams are the logs in use.
+	streams map[key]*stream
 }
 
 type key struct{ execution, action string }
-
-type live struct {
-	waiters int
-	// changed is closed, and replaced, at the next change.
-	changed chan struct{}
-}
 
 // Open makes the directory where there is none. The limit is the number of bytes
 // after which a log takes no more; 0 means DefaultLimit.
@@ -50,7 +47,7 @@ func Open(dir string, limit int64) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open log store: %w", err)
 	}
-	return &Store{dir: dir, limit: limit, live: make(map[key]*live)}, nil
+	return &Store{dir: dir, limit: limit, streams: make(map[key]*stream)}, nil
 }
 
 // Writer returns what appends to the log of the attempt's action execution. The
@@ -65,7 +62,16 @@ func (s *Store) Writer(attempt *action.Attempt) io.WriteCloser {
 // ReadAt reads from the log at an offset, as io.ReaderAt does: it returns io.EOF
 // at the end of what was written so far, and for a log that holds nothing.
 func (s *Store) ReadAt(executionID, actionExecutionID string, p []byte, offset int64) (int, error) {
-	path, err := s.path(key{executionID, actionExecutionID})
+	k := key{executionID, actionExecutionID}
+	if log := s.find(k); log != nil {
+		defer s.release(log)
+		return log.readAt(p, offset)
+	}
+	return s.readFile(k, p, offset)
+}
+
+func (s *Store) readFile(k key, p []byte, offset int64) (int, error) {
+	path, err := s.path(k)
 	if err != nil {
 		return 0, err
 	}
@@ -82,18 +88,16 @@ func (s *Store) ReadAt(executionID, actionExecutionID string, p []byte, offset i
 
 // Size returns how many bytes the log holds; 0 where nothing was written.
 func (s *Store) Size(executionID, actionExecutionID string) (int64, error) {
-	path, err := s.path(key{executionID, actionExecutionID})
+	k := key{executionID, actionExecutionID}
+	if log := s.find(k); log != nil {
+		defer s.release(log)
+		return log.size(), nil
+	}
+	path, err := s.path(k)
 	if err != nil {
 		return 0, err
 	}
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read log: %w", err)
-	}
-	return info.Size(), nil
+	return fileSize(path)
 }
 
 // Wait returns when the log holds data past the offset, or when a writer closed
@@ -101,13 +105,16 @@ func (s *Store) Size(executionID, actionExecutionID string) (int64, error) {
 // A log that nobody writes to may still get a writer: end the context when the
 // action ended, then read what is left.
 func (s *Store) Wait(ctx context.Context, executionID, actionExecutionID string, offset int64) error {
-	k := key{executionID, actionExecutionID}
-	changed := s.watch(k)
-	defer s.unwatch(k)
-	// What is written from here on closes the channel.
-	size, err := s.Size(executionID, actionExecutionID)
-	if err != nil || size > offset {
+	log, err := s.use(key{executionID, actionExecutionID})
+	if err != nil {
 		return err
+	}
+	defer s.release(log)
+	log.mu.Lock()
+	changed, size := log.changed, log.stored+int64(len(log.pending))
+	log.mu.Unlock()
+	if size > offset {
+		return nil
 	}
 	select {
 	case <-ctx.Done():
@@ -117,7 +124,15 @@ func (s *Store) Wait(ctx context.Context, executionID, actionExecutionID string,
 	}
 }
 
-// Remove deletes the logs of an execution. It is no error if there are none.
+// Close waits until all that was written is in the files. Writers must be closed
+// before.
+func (s *Store) Close() error {
+	s.flushes.Wait()
+	return nil
+}
+
+// Remove deletes the logs of an execution, which must not be
+// running. It is no error if there are none.
 func (s *Store) Remove(executionID string) error {
 	if !isName(executionID) {
 		return fmt.Errorf("remove logs: %q is not an execution id", executionID)
@@ -140,34 +155,13 @@ func isName(id string) bool {
 	return id != "" && id[0] != '.' && !strings.ContainsAny(id, "/\\\x00")
 }
 
-func (s *Store) watch(k key) <-chan struct{} {
+// find returns the stream of a log in use, with one more user, or nil.
+func (s *Store) find(k key) *stream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	log := s.live[k]
-	if log == nil {
-		log = &live{changed: make(chan struct{})}
-		s.live[k] = log
+	log := s.streams[k]
+	if log != nil {
+		log.users++
 	}
-	log.waiters++
-	return log.changed
-}
-
-func (s *Store) unwatch(k key) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	log := s.live[k]
-	log.waiters--
-	if log.waiters == 0 {
-		delete(s.live, k)
-	}
-}
-
-// announce wakes who waits for the log.
-func (s *Store) announce(k key) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if log := s.live[k]; log != nil {
-		close(log.changed)
-		log.changed = make(chan struct{})
-	}
+	return log
 }

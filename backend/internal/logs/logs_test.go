@@ -3,6 +3,7 @@ package logs_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -57,6 +58,11 @@ func TestAttemptsShareALog(t *testing.T) {
 	write(t, second, "two\n")
 	require.Equal(t, "one\n--- attempt 2 ---\ntwo\n", read(t, store))
 	require.NoError(t, second.Close())
+	require.NoError(t, store.Close())
+	raw, err := os.ReadFile(filepath.Join(dir, "e1", "a1.log"))
+	require.NoError(t, err)
+	require.Equal(t, "one\n--- attempt 2 ---\ntwo\n", string(raw))
+	require.Equal(t, string(raw), read(t, store))
 
 	require.NoError(t, store.Remove("e1"))
 	require.Empty(t, read(t, store))
@@ -92,6 +98,37 @@ func TestNamesStayInTheDirectory(t *testing.T) {
 		_, err = w.Write([]byte("x"))
 		require.Error(t, err)
 	}
+}
+
+// Whatever is in memory and whatever in the file, a reader gets all of it once.
+func TestReadersSeeOneText(t *testing.T) {
+	t.Parallel()
+	store, err := logs.Open(t.TempDir(), 0)
+	require.NoError(t, err)
+	w := store.Writer(attempt(1))
+	want := strings.Builder{}
+	go func() {
+		for i := range 20000 {
+			_, _ = fmt.Fprintf(w, "line %d of a log that is long enough\n", i)
+		}
+		_ = w.Close()
+	}()
+	for i := range 20000 {
+		_, _ = fmt.Fprintf(&want, "line %d of a log that is long enough\n", i)
+	}
+	var got []byte
+	buffer := make([]byte, 7777)
+	for len(got) < want.Len() {
+		require.NoError(t, store.Wait(t.Context(), "e1", "a1", int64(len(got))))
+		n, err := store.ReadAt("e1", "a1", buffer, int64(len(got)))
+		if !errors.Is(err, io.EOF) {
+			require.NoError(t, err)
+		}
+		got = append(got, buffer[:n]...)
+	}
+	require.Equal(t, want.String(), string(got))
+	require.NoError(t, store.Close())
+	require.Equal(t, want.String(), read(t, store))
 }
 
 func TestFollow(t *testing.T) {
@@ -130,5 +167,6 @@ func TestFollow(t *testing.T) {
 		wait(ctx, 5)
 		cancel()
 		require.ErrorIs(t, <-waited, context.Canceled)
+		require.NoError(t, store.Close())
 	})
 }

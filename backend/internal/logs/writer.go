@@ -3,18 +3,16 @@ package logs
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 )
 
-// writer appends to one log.
+// writer appends to one log in the name of one attempt.
 type writer struct {
 	store   *Store
 	key     key
 	attempt int
 
-	file *os.File
+	stream *stream
+	// size is that of the log, which has one writer at a time.
 	size int64
 	// endsLine tells whether the last byte written ended a line.
 	endsLine bool
@@ -26,7 +24,7 @@ func (w *writer) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if w.file == nil {
+	if w.stream == nil {
 		if err := w.open(); err != nil {
 			return 0, err
 		}
@@ -46,48 +44,28 @@ func (w *writer) append(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
-	n, err := w.file.Write(p)
-	w.size += int64(n)
-	if err != nil {
-		return fmt.Errorf("write log: %w", err)
-	}
+	w.size += int64(len(p))
 	w.endsLine = p[len(p)-1] == '\n'
-	w.store.announce(w.key)
-	return nil
+	return w.stream.append(p)
 }
 
 func (w *writer) open() error {
-	path, err := w.store.path(w.key)
+	stream, err := w.store.use(w.key)
 	if err != nil {
 		return err
 	}
-	const flags = os.O_WRONLY | os.O_CREATE | os.O_APPEND
-	file, err := os.OpenFile(path, flags, 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("open log: %w", err)
-		}
-		file, err = os.OpenFile(path, flags, 0o600)
+	w.stream = stream
+	w.size = stream.size()
+	if w.attempt > 1 {
+		// Past the limit too: it is a line an attempt.
+		return w.append(fmt.Appendf(nil, "--- attempt %d ---\n", w.attempt))
 	}
-	if err != nil {
-		return fmt.Errorf("open log: %w", err)
-	}
-	w.file = file
-	if w.attempt <= 1 {
-		return nil
-	}
-	info, err := file.Stat()
-	if err != nil {
-		return fmt.Errorf("open log: %w", err)
-	}
-	w.size = info.Size()
-	// Past the limit too: it is a line an attempt.
-	return w.append(fmt.Appendf(nil, "--- attempt %d ---\n", w.attempt))
+	return nil
 }
 
 // Close ends the log for this attempt.
 func (w *writer) Close() error {
-	if w.file == nil {
+	if w.stream == nil {
 		return nil
 	}
 	var err error
@@ -98,8 +76,11 @@ func (w *writer) Close() error {
 		}
 		err = w.append(fmt.Appendf(nil, "%s--- the log reached its limit of %d bytes; %d more bytes were dropped ---\n", newline, w.store.limit, w.dropped))
 	}
-	err = errors.Join(err, w.file.Close())
-	w.file = nil
-	w.store.announce(w.key)
+	w.stream.mu.Lock()
+	err = errors.Join(err, w.stream.err)
+	w.stream.announce()
+	w.stream.mu.Unlock()
+	w.store.release(w.stream)
+	w.stream = nil
 	return err
 }

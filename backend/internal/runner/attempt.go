@@ -5,10 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime/debug"
-	"strconv"
-	"strings"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -24,12 +21,12 @@ func (r *Runner) execute(lease context.Context, processes *processes, attempt *a
 		return action.Failed(action.ConfigurationError,
 			"this runner cannot run actions of the type %s/%s/%s version %s; use one that the server lists", a.Category, a.Owner, a.Provider, a.Version)
 	}
-	dir, err := r.makeWorkDir(attempt)
+	dir, err := r.workDirs.get()
 	if err != nil {
 		r.Log.Error("Cannot make a work directory", "attempt", attempt.ID(), "error", err)
 		return action.Failed(action.SystemUnavailable, "the runner cannot make a work directory for the action: %v", cause(err))
 	}
-	defer func() { r.remove <- dir }()
+	defer r.workDirs.put(dir)
 
 	ctx := lease
 	if attempt.Timeout > 0 {
@@ -64,23 +61,6 @@ func (r *Runner) callExecutor(ctx context.Context, executor action.AttemptExecut
 		}
 	}()
 	return executor.Execute(ctx, *attempt, workspace)
-}
-
-// makeWorkDir makes the attempt's fresh directory.
-func (r *Runner) makeWorkDir(attempt *action.Attempt) (string, error) {
-	id := attempt.ActionExecutionID
-	if id == "" || id[0] == '.' || strings.ContainsAny(id, "/\\\x00") {
-		return "", errors.New("the id of the action execution is no file name")
-	}
-	name := id + "." + strconv.Itoa(attempt.Number)
-	dir := filepath.Join(r.WorkDir, name)
-	err := os.Mkdir(dir, 0o700)
-	if errors.Is(err, os.ErrExist) {
-		// The attempt came back after its lease was lost here, and its old
-		// directory still waits to be removed.
-		return os.MkdirTemp(r.WorkDir, name+".")
-	}
-	return dir, err
 }
 
 // cause returns the reason of a file system error without its path, which is

@@ -68,9 +68,8 @@ const (
 // Runner runs attempts in slots.
 type Runner struct {
 	Config
-	lock    *os.File
-	remove  chan string
-	removed sync.WaitGroup
+	lock     *os.File
+	workDirs *workDirs
 
 	mu sync.Mutex
 	// held are the leases of the slots that have an attempt.
@@ -132,9 +131,8 @@ func (r *Runner) Run(ctx context.Context) error {
 	work, kill := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer kill(nil)
 
-	// The buffer keeps removal off the way from one attempt to the next.
-	r.remove = make(chan string, r.Slots)
-	r.removed.Go(r.removeWorkDirs)
+	r.workDirs = newWorkDirs(r.WorkDir, r.Slots, r.Log)
+	defer r.workDirs.close()
 	var renewal, slots sync.WaitGroup
 	renewal.Go(func() { r.renew(work) })
 	for n := range r.Slots {
@@ -157,8 +155,6 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 	kill(nil)
 	renewal.Wait()
-	close(r.remove)
-	r.removed.Wait()
 	return nil
 }
 
@@ -278,14 +274,6 @@ func (r *Runner) letGo(h *held) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.held, h)
-}
-
-func (r *Runner) removeWorkDirs() {
-	for dir := range r.remove {
-		if err := removeTree(dir); err != nil {
-			r.Log.Warn("Cannot remove a work directory; the next start tries again", "dir", dir, "error", err)
-		}
-	}
 }
 
 func latest(a, b time.Time) time.Time {

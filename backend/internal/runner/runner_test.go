@@ -147,7 +147,7 @@ func TestReportAnswersWithTheNextAttempt(t *testing.T) {
 	var order []string
 	run := executor(func(_ context.Context, attempt action.Attempt, workspace action.Workspace) action.Result {
 		entries, err := os.ReadDir(workspace.Dir)
-		if err != nil || len(entries) > 0 {
+		if err != nil || len(entries) != 3 {
 			return action.Failed(action.JobFailed, "the work directory is not fresh")
 		}
 		mu.Lock()
@@ -194,7 +194,7 @@ func TestPanicFailsTheActionAndTheRunnerGoesOn(t *testing.T) {
 	require.Nil(t, result.Failure)
 }
 
-func TestUnknownTypeAndBadID(t *testing.T) {
+func TestUnknownType(t *testing.T) {
 	t.Parallel()
 	bench := runnertest.Start(t, shell("true"), nil)
 	attempt := runnertest.Attempt("a")
@@ -202,9 +202,6 @@ func TestUnknownTypeAndBadID(t *testing.T) {
 	result, _ := bench.Run(t, attempt)
 	require.Equal(t, action.ConfigurationError, result.Failure.Code)
 	require.Contains(t, result.Failure.Message, "Test/Headrace/Nope version 1")
-	attempt = runnertest.Attempt("../a")
-	bench.Jobs.Give(attempt)
-	require.Equal(t, action.SystemUnavailable, bench.Wait(t).Result.Failure.Code)
 }
 
 func TestStopLetsRunningAttemptsEnd(t *testing.T) {
@@ -279,7 +276,9 @@ func TestReadOnlyDirectoriesAreRemoved(t *testing.T) {
 	bench := runnertest.Start(t, shell("mkdir -p a/b; touch a/b/c; chmod 500 a/b; chmod 0 a"), nil)
 	_, _ = bench.Run(t, runnertest.Attempt("a"))
 	bench.Stop()
-	require.NoDirExists(t, filepath.Join(bench.WorkDir, "a.1"))
+	entries, err := os.ReadDir(bench.WorkDir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
 }
 
 func TestWorkDirHasOneRunner(t *testing.T) {
@@ -328,12 +327,12 @@ func TestKilledRunnerLeavesNothing(t *testing.T) {
 	require.NoError(t, process.Signal(syscall.SIGKILL))
 	_, err = process.Wait()
 	require.NoError(t, err)
-	require.DirExists(t, filepath.Join(workDir, "a.1"))
+	require.DirExists(t, filepath.Join(workDir, "1"))
 
 	_, err = runner.New(runner.Config{ID: "r", Slots: 1, Lease: time.Second, WorkDir: workDir})
 	require.NoError(t, err)
 	requireGone(t, started...)
-	require.NoDirExists(t, filepath.Join(workDir, "a.1"))
+	require.NoDirExists(t, filepath.Join(workDir, "1"))
 }
 
 func runUntilKilled(dir string) {

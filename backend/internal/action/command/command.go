@@ -26,9 +26,6 @@ const (
 	// allows 128 KiB.
 	maxArgument = 96 << 10
 
-	sourceDir = "src"
-	homeDir   = "home"
-	tempDir   = "tmp"
 	inputsDir = "inputs"
 )
 
@@ -78,7 +75,7 @@ func (e *Executor) Execute(ctx context.Context, attempt action.Attempt, workspac
 	}
 	exitCode, err := workspace.Run(ctx, action.Process{
 		Argv:   argv,
-		Dir:    filepath.Join(workspace.Dir, sourceDir),
+		Dir:    filepath.Join(workspace.Dir, action.FilesDir),
 		Env:    env,
 		Stdout: workspace.Log,
 		Stderr: workspace.Log,
@@ -125,25 +122,16 @@ func check(a *pipeline.Action) *action.Failure {
 	return nil
 }
 
-// prepare makes the directories, lays out the input artifacts and returns their
-// directories.
+// prepare lays out the input artifacts and returns their directories.
 func prepare(ctx context.Context, attempt *action.Attempt, workspace action.Workspace) ([]string, *action.Failure) {
-	unavailable := func(err error) *action.Failure {
-		return action.Failed(action.SystemUnavailable, "cannot prepare the work directory: %v", err).Failure
-	}
-	for _, name := range []string{sourceDir, homeDir, tempDir} {
-		if err := os.Mkdir(filepath.Join(workspace.Dir, name), 0o700); err != nil {
-			return nil, unavailable(err)
-		}
-	}
 	dirs := make([]string, len(attempt.Inputs))
 	for i, input := range attempt.Inputs {
-		dirs[i] = filepath.Join(workspace.Dir, sourceDir)
+		dirs[i] = filepath.Join(workspace.Dir, action.FilesDir)
 		if i > 0 {
 			// By number: the name of an artifact need not be one of a file.
 			dirs[i] = filepath.Join(workspace.Dir, inputsDir, strconv.Itoa(i))
 			if err := os.MkdirAll(dirs[i], 0o700); err != nil {
-				return nil, unavailable(err)
+				return nil, action.Failed(action.SystemUnavailable, "cannot prepare the work directory: %v", err).Failure
 			}
 		}
 		if err := workspace.Artifacts.Fetch(ctx, input, dirs[i]); err != nil {
@@ -168,8 +156,8 @@ func (e *Executor) environment(attempt *action.Attempt, dir string, inputs []str
 		}
 	}
 	add("PATH", e.path)
-	add("HOME", filepath.Join(dir, homeDir))
-	add("TMPDIR", filepath.Join(dir, tempDir))
+	add("HOME", filepath.Join(dir, action.HomeDir))
+	add("TMPDIR", filepath.Join(dir, action.TempDir))
 	add("LANG", "C.UTF-8")
 	add("CI", "true")
 	add("HEADRACE_ACCOUNT", attempt.Account)
@@ -241,7 +229,7 @@ func collect(ctx context.Context, a *pipeline.Action, workspace action.Workspace
 		result.Variables = variables
 	}
 	for _, output := range a.OutputArtifacts {
-		artifact, err := workspace.Artifacts.Store(ctx, output.Name, filepath.Join(workspace.Dir, sourceDir), output.Files)
+		artifact, err := workspace.Artifacts.Store(ctx, output.Name, filepath.Join(workspace.Dir, action.FilesDir), output.Files)
 		if errors.Is(err, action.ErrUnstorable) {
 			return action.Failed(action.JobFailed, "%v", err)
 		}

@@ -122,7 +122,7 @@ func TestRefusedConfiguration(t *testing.T) {
 func TestEnvironmentHoldsNothingOfTheServer(t *testing.T) {
 	// Not parallel: it changes the environment of the test.
 	t.Setenv("HEADRACE_TEST_SECRET", "of-the-server")
-	a := attempt("env | sort", `case "$TMPDIR$HOME" in *action-1.1/tmp*action-1.1/home) ;; *) false;; esac`)
+	a := attempt("env | sort", `case "$TMPDIR$HOME" in "$HEADRACE_WORKSPACE/tmp$HEADRACE_WORKSPACE/home") ;; *) false;; esac`)
 	a.Action.EnvironmentVariables = []pipeline.EnvironmentVariable{{Name: "COLOR", Value: "blue = green"}, {Name: "LANG", Value: "de_DE"}}
 	result, log := run(t, a)
 	require.Nil(t, result.Failure)

@@ -145,16 +145,10 @@ func (e *gitError) Error() string {
 	return fmt.Sprintf("git exited with %d", e.exitCode)
 }
 
-// prepare makes the directories and the environment.
+// prepare makes what git is told.
 func (f *fetch) prepare(e *Executor) error {
 	dir := f.workspace.Dir
-	f.tree = filepath.Join(dir, "src")
-	home := filepath.Join(dir, "home")
-	for _, path := range []string{f.tree, home} {
-		if err := os.Mkdir(path, 0o700); err != nil {
-			return err
-		}
-	}
+	f.tree = filepath.Join(dir, action.FilesDir)
 	// A file, since git takes no heed of safe.directory from the environment
 	// when it serves a repository of this machine.
 	config := filepath.Join(dir, "gitconfig")
@@ -163,7 +157,7 @@ func (f *fetch) prepare(e *Executor) error {
 		return err
 	}
 	f.env = append(f.env, e.env...)
-	f.env = append(f.env, "HOME="+home, "GIT_CONFIG_GLOBAL="+config,
+	f.env = append(f.env, "HOME="+filepath.Join(dir, action.HomeDir), "GIT_CONFIG_GLOBAL="+config,
 		"GIT_DIR="+filepath.Join(dir, "git"), "GIT_WORK_TREE="+f.tree)
 	if f.repo.username != "" || f.repo.password != "" {
 		// The helper is a line for git's shell. The values come by the

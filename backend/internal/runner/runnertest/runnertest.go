@@ -137,6 +137,7 @@ func Start(tb testing.TB, executor action.AttemptExecutor, change func(*runner.C
 	bench.Stop = sync.OnceFunc(func() {
 		cancel()
 		require.NoError(tb, <-ended)
+		require.NoError(tb, logStore.Close())
 	})
 	tb.Cleanup(bench.Stop)
 	return bench
