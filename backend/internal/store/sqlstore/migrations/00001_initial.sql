@@ -111,7 +111,9 @@ CREATE TABLE action_executions (
 CREATE INDEX action_executions_by_execution ON action_executions (execution_id, stage_position);
 
 CREATE TABLE events (
-    position            INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- Ascends with every insert; the newest is only given again after the
+    -- pipeline that it was of is deleted.
+    position            INTEGER PRIMARY KEY,
     execution_id        TEXT NOT NULL REFERENCES executions (id) ON DELETE CASCADE,
     at                  BIGINT NOT NULL,
     subject             TEXT NOT NULL,
