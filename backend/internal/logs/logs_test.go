@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -23,13 +24,11 @@ func attempt(number int) *action.Attempt {
 
 func read(t *testing.T, store *logs.Store) string {
 	t.Helper()
-	size, err := store.Size("e1", "a1")
+	log, err := store.Open("e1", "a1")
 	require.NoError(t, err)
-	text := make([]byte, size)
-	_, err = store.ReadAt("e1", "a1", text, 0)
-	if !errors.Is(err, io.EOF) {
-		require.NoError(t, err)
-	}
+	defer func() { require.NoError(t, log.Close()) }()
+	text, err := io.ReadAll(io.NewSectionReader(log, 0, log.Size()))
+	require.NoError(t, err)
 	return string(text)
 }
 
@@ -49,7 +48,7 @@ func TestAttemptsShareALog(t *testing.T) {
 
 	silent := store.Writer(attempt(1))
 	require.NoError(t, silent.Close())
-	require.NoFileExists(t, filepath.Join(dir, "e1", "a1.log"))
+	require.NoFileExists(t, filepath.Join(dir, "e1.log"))
 
 	first := store.Writer(attempt(1))
 	write(t, first, "one\n")
@@ -59,10 +58,16 @@ func TestAttemptsShareALog(t *testing.T) {
 	require.Equal(t, "one\n--- attempt 2 ---\ntwo\n", read(t, store))
 	require.NoError(t, second.Close())
 	require.NoError(t, store.Close())
-	raw, err := os.ReadFile(filepath.Join(dir, "e1", "a1.log"))
+
+	// It is all there for the next process, and goes on.
+	store, err = logs.Open(dir, 0)
 	require.NoError(t, err)
-	require.Equal(t, "one\n--- attempt 2 ---\ntwo\n", string(raw))
-	require.Equal(t, string(raw), read(t, store))
+	require.Equal(t, "one\n--- attempt 2 ---\ntwo\n", read(t, store))
+	third := store.Writer(attempt(3))
+	write(t, third, "three\n")
+	require.NoError(t, third.Close())
+	require.Equal(t, "one\n--- attempt 2 ---\ntwo\n--- attempt 3 ---\nthree\n", read(t, store))
+	require.NoError(t, store.Close())
 
 	require.NoError(t, store.Remove("e1"))
 	require.Empty(t, read(t, store))
@@ -88,10 +93,10 @@ func TestNamesStayInTheDirectory(t *testing.T) {
 	t.Parallel()
 	store, err := logs.Open(t.TempDir(), 0)
 	require.NoError(t, err)
-	for _, name := range []string{"", ".", "..", "../x", "a/b", "a\x00"} {
-		_, err := store.Size(name, "a")
+	for _, name := range []string{"", ".", "..", "../x", "a/b", "a\x00", "a b", "a\nb"} {
+		_, err := store.Open(name, "a")
 		require.Error(t, err)
-		_, err = store.ReadAt("e", name, nil, 0)
+		_, err = store.Open("e", name)
 		require.Error(t, err)
 		require.Error(t, store.Remove(name))
 		w := store.Writer(&action.Attempt{Scope: action.Scope{ExecutionID: name, ActionExecutionID: "a"}})
@@ -100,35 +105,94 @@ func TestNamesStayInTheDirectory(t *testing.T) {
 	}
 }
 
-// Whatever is in memory and whatever in the file, a reader gets all of it once.
+// A crash of the machine may cut the file anywhere: what is whole stays, and the
+// log goes on behind it.
+func TestCutFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "e1.log")
+	store, err := logs.Open(dir, 0)
+	require.NoError(t, err)
+	for _, text := range []string{"one\n", "=== a1 4\nfake"} {
+		w := store.Writer(attempt(1))
+		write(t, w, text)
+		require.NoError(t, w.Close())
+		require.NoError(t, store.Close())
+	}
+	whole, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "=== a1 4\none\n=== a1 13\n=== a1 4\nfake", string(whole))
+	for size := len(whole); size >= 0; size-- {
+		require.NoError(t, os.WriteFile(path, whole[:size], 0o600))
+		store, err := logs.Open(dir, 0)
+		require.NoError(t, err)
+		want := ""
+		if size >= 13 {
+			want += "one\n"
+		}
+		if size == len(whole) {
+			want += "=== a1 4\nfake"
+		}
+		require.Equal(t, want, read(t, store))
+		w := store.Writer(attempt(1))
+		write(t, w, "more\n")
+		require.NoError(t, w.Close())
+		require.NoError(t, store.Close())
+		require.Equal(t, want+"more\n", read(t, store))
+		require.NoError(t, store.Close())
+	}
+}
+
+// Whatever is in memory and whatever in the file, the reader of each action gets
+// all of its log once.
 func TestReadersSeeOneText(t *testing.T) {
 	t.Parallel()
 	store, err := logs.Open(t.TempDir(), 0)
 	require.NoError(t, err)
-	w := store.Writer(attempt(1))
-	want := strings.Builder{}
-	go func() {
-		for i := range 20000 {
-			_, _ = fmt.Fprintf(w, "line %d of a log that is long enough\n", i)
+	const lines = 20000
+	line := func(id string, i int) string { return fmt.Sprintf("line %d of the log of %s\n", i, id) }
+	var group sync.WaitGroup
+	for _, id := range []string{"a1", "a2", "a3"} {
+		group.Go(func() {
+			w := store.Writer(&action.Attempt{Scope: action.Scope{ExecutionID: "e1", ActionExecutionID: id}})
+			for i := range lines {
+				_, _ = io.WriteString(w, line(id, i))
+			}
+			_ = w.Close()
+		})
+		var want strings.Builder
+		for i := range lines {
+			want.WriteString(line(id, i))
 		}
-		_ = w.Close()
-	}()
-	for i := range 20000 {
-		_, _ = fmt.Fprintf(&want, "line %d of a log that is long enough\n", i)
+		group.Go(func() {
+			log, err := store.Open("e1", id)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = log.Close() }()
+			var got []byte
+			buffer := make([]byte, 7777)
+			for len(got) < want.Len() {
+				if err := log.Wait(t.Context(), int64(len(got))); err != nil {
+					t.Error(err)
+					return
+				}
+				n, err := log.ReadAt(buffer, int64(len(got)))
+				if err != nil && !errors.Is(err, io.EOF) {
+					t.Error(err)
+					return
+				}
+				got = append(got, buffer[:n]...)
+			}
+			if string(got) != want.String() {
+				t.Errorf("the log of %s is not what was written", id)
+			}
+		})
 	}
-	var got []byte
-	buffer := make([]byte, 7777)
-	for len(got) < want.Len() {
-		require.NoError(t, store.Wait(t.Context(), "e1", "a1", int64(len(got))))
-		n, err := store.ReadAt("e1", "a1", buffer, int64(len(got)))
-		if !errors.Is(err, io.EOF) {
-			require.NoError(t, err)
-		}
-		got = append(got, buffer[:n]...)
-	}
-	require.Equal(t, want.String(), string(got))
+	group.Wait()
 	require.NoError(t, store.Close())
-	require.Equal(t, want.String(), read(t, store))
+	require.Len(t, read(t, store), 0+len(line("a1", 0))*10+len(line("a1", 10))*90+len(line("a1", 100))*900+len(line("a1", 1000))*9000+len(line("a1", 10000))*10000)
 }
 
 func TestFollow(t *testing.T) {
@@ -139,8 +203,10 @@ func TestFollow(t *testing.T) {
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		waited := make(chan error)
+		log, err := store.Open("e1", "a1")
+		require.NoError(t, err)
 		wait := func(ctx context.Context, offset int64) {
-			go func() { waited <- store.Wait(ctx, "e1", "a1", offset) }()
+			go func() { waited <- log.Wait(ctx, offset) }()
 			synctest.Wait()
 		}
 		pending := func() bool {
@@ -167,6 +233,7 @@ func TestFollow(t *testing.T) {
 		wait(ctx, 5)
 		cancel()
 		require.ErrorIs(t, <-waited, context.Canceled)
+		require.NoError(t, log.Close())
 		require.NoError(t, store.Close())
 	})
 }

@@ -7,11 +7,13 @@ import (
 
 // writer appends to one log in the name of one attempt.
 type writer struct {
-	store   *Store
-	key     key
-	attempt int
+	store             *Store
+	execution, action string
+	attempt           int
 
-	stream *stream
+	// file and log are set by the first write.
+	file *execution
+	log  *actionLog
 	// size is that of the log, which has one writer at a time.
 	size int64
 	// endsLine tells whether the last byte written ended a line.
@@ -24,7 +26,7 @@ func (w *writer) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if w.stream == nil {
+	if w.log == nil {
 		if err := w.open(); err != nil {
 			return 0, err
 		}
@@ -46,16 +48,18 @@ func (w *writer) append(p []byte) error {
 	}
 	w.size += int64(len(p))
 	w.endsLine = p[len(p)-1] == '\n'
-	return w.stream.append(p)
+	return w.file.append(w.log, p)
 }
 
 func (w *writer) open() error {
-	stream, err := w.store.use(w.key)
+	file, log, err := w.store.use(w.execution, w.action)
 	if err != nil {
 		return err
 	}
-	w.stream = stream
-	w.size = stream.size()
+	w.file, w.log = file, log
+	file.mu.Lock()
+	w.size = log.size()
+	file.mu.Unlock()
 	if w.attempt > 1 {
 		// Past the limit too: it is a line an attempt.
 		return w.append(fmt.Appendf(nil, "--- attempt %d ---\n", w.attempt))
@@ -65,7 +69,7 @@ func (w *writer) open() error {
 
 // Close ends the log for this attempt.
 func (w *writer) Close() error {
-	if w.stream == nil {
+	if w.log == nil {
 		return nil
 	}
 	var err error
@@ -76,11 +80,11 @@ func (w *writer) Close() error {
 		}
 		err = w.append(fmt.Appendf(nil, "%s--- the log reached its limit of %d bytes; %d more bytes were dropped ---\n", newline, w.store.limit, w.dropped))
 	}
-	w.stream.mu.Lock()
-	err = errors.Join(err, w.stream.err)
-	w.stream.announce()
-	w.stream.mu.Unlock()
-	w.store.release(w.stream)
-	w.stream = nil
+	w.file.mu.Lock()
+	err = errors.Join(err, w.file.err)
+	w.log.announce()
+	w.file.mu.Unlock()
+	err = errors.Join(err, w.store.release(w.file))
+	w.file, w.log = nil, nil
 	return err
 }

@@ -5,6 +5,7 @@ package runnertest
 import (
 	"context"
 	"errors"
+	"io"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -184,12 +185,10 @@ func (b *Bench) Wait(tb testing.TB) Report {
 // Log returns what the attempt's action logged so far.
 func (b *Bench) Log(tb testing.TB, attempt action.Attempt) string {
 	tb.Helper()
-	size, err := b.Logs.Size(attempt.ExecutionID, attempt.ActionExecutionID)
+	log, err := b.Logs.Open(attempt.ExecutionID, attempt.ActionExecutionID)
 	require.NoError(tb, err)
-	text := make([]byte, size)
-	if size > 0 {
-		_, err = b.Logs.ReadAt(attempt.ExecutionID, attempt.ActionExecutionID, text, 0)
-		require.NoError(tb, err)
-	}
+	defer func() { require.NoError(tb, log.Close()) }()
+	text, err := io.ReadAll(io.NewSectionReader(log, 0, log.Size()))
+	require.NoError(tb, err)
 	return string(text)
 }
