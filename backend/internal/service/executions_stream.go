@@ -8,6 +8,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
@@ -67,7 +68,7 @@ const logChunk = 64 << 10
 
 // TailLog emits the log of an action execution from an offset, which counts from
 // the end where it is negative. With follow it goes on until the action ended.
-func (x *Executions) TailLog(ctx context.Context, who auth.Identity, account, executionID, actionExecutionID string, offset int64, follow bool, emit func(offset int64, data []byte) error) error {
+func (x *Executions) TailLog(ctx context.Context, who auth.Identity, account, executionID, actionExecutionID string, offset int64, follow bool, emit func(offset int64, data []byte) error) (err error) {
 	if err := authorize(who, auth.Read, account); err != nil {
 		return err
 	}
@@ -75,18 +76,19 @@ func (x *Executions) TailLog(ctx context.Context, who auth.Identity, account, ex
 	if err != nil {
 		return err
 	}
+	log, err := x.Logs.Open(executionID, actionExecutionID)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
 	if offset < 0 {
-		size, err := x.Logs.Size(executionID, actionExecutionID)
-		if err != nil {
-			return err
-		}
-		offset = max(size+offset, 0)
+		offset = max(log.Size()+offset, 0)
 	}
 	changed, stop := x.watchers.watch(executionID)
 	defer stop()
 	buffer := make([]byte, logChunk)
 	for {
-		n, err := x.Logs.ReadAt(executionID, actionExecutionID, buffer, offset)
+		n, err := log.ReadAt(buffer, offset)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
@@ -100,7 +102,7 @@ func (x *Executions) TailLog(ctx context.Context, who auth.Identity, account, ex
 		if ended || !follow {
 			return nil
 		}
-		if err := x.awaitLog(ctx, changed, executionID, actionExecutionID, offset); err != nil {
+		if err := x.awaitLog(ctx, changed, log, offset); err != nil {
 			return err
 		}
 		// Asked before the next read, so that what was written before the end is
@@ -112,11 +114,11 @@ func (x *Executions) TailLog(ctx context.Context, who auth.Identity, account, ex
 }
 
 // awaitLog waits for more of a log, or for the execution to move.
-func (x *Executions) awaitLog(ctx context.Context, changed <-chan struct{}, executionID, actionExecutionID string, offset int64) error {
+func (x *Executions) awaitLog(ctx context.Context, changed <-chan struct{}, log *logs.Reader, offset int64) error {
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	more := make(chan error, 1)
-	go func() { more <- x.Logs.Wait(waiting, executionID, actionExecutionID, offset) }()
+	go func() { more <- log.Wait(waiting, offset) }()
 	select {
 	case err := <-more:
 		return err
