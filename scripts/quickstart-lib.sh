@@ -50,7 +50,8 @@ stop_server() {
   local pid tries=0
   if pid=$(server_pid); then
     kill -TERM "$pid" 2>/dev/null || true
-    while kill -0 "$pid" 2>/dev/null; do
+    # Not by kill -0: where nobody reaps it, the dead process keeps its id.
+    while server_pid >/dev/null; do
       tries=$((tries + 1))
       if [ "$tries" -gt 450 ]; then
         kill -KILL "$pid" 2>/dev/null || true

@@ -12,6 +12,7 @@ set -euo pipefail
 
 began=$SECONDS
 approver=
+locked=
 pipeline=web
 
 # What the user's shell is set up for must not lead astray.
@@ -19,6 +20,9 @@ unset HEADRACE_ENDPOINT HEADRACE_TOKEN HEADRACE_TOKEN_FILE HEADRACE_ACCOUNT HEAD
   HEADRACE_CLIENT_CERT_FILE HEADRACE_CLIENT_KEY_FILE HEADRACE_INSECURE
 unset TF_CLI_ARGS TF_CLI_ARGS_init TF_CLI_ARGS_apply TF_CLI_ARGS_output TF_DATA_DIR TF_WORKSPACE \
   TF_PLUGIN_CACHE_DIR TF_REATTACH_PROVIDERS TF_LOG
+if [ ! -t 1 ]; then
+  export TF_CLI_ARGS_apply=-no-color TF_CLI_ARGS_output=-no-color
+fi
 
 # leave ends what this script started. The server stays only after success.
 leave() {
@@ -28,7 +32,10 @@ leave() {
     kill "$approver" 2>/dev/null || true
     wait "$approver" 2>/dev/null || true
   fi
-  if [ "$code" -ne 0 ]; then
+  if [ -n "$locked" ]; then
+    rm -f "$lock_file"
+  fi
+  if [ "$code" -ne 0 ] && [ -n "$locked" ]; then
     stop_server || true
     printf 'quickstart: not done; the server is stopped, its log is %s\n' "$work/headraced.log" >&2
   fi
@@ -37,6 +44,24 @@ leave() {
 trap leave EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
+
+# lock refuses to run twice at once in the same directory. The file of a run that
+# was killed names a process that is gone, or not a quickstart.
+lock() {
+  local other
+  lock_file=$work/quickstart.pid
+  other=$(cat "$lock_file" 2>/dev/null) || true
+  case $other in
+  '' | *[!0-9]*) ;;
+  *)
+    case $(kill -0 "$other" 2>/dev/null && command_of "$other") in
+    *quickstart.sh*) fail "another one (process $other) runs in $work: wait for it, or set HEADRACE_QUICKSTART_DIR" ;;
+    esac
+    ;;
+  esac
+  printf '%s\n' $$ >"$lock_file"
+  locked=yes
+}
 
 headrace() { "$root/bin/headrace" "$@"; }
 
@@ -270,8 +295,9 @@ check_deployed() {
 
 check_tools
 mkdir -p "$work"
+lock
 find_terraform
-say "Terraform: $("$tf" version 2>/dev/null | head -n 1)"
+say "using $tf: $("$tf" version 2>/dev/null | sed -n '/^Terraform v/p;/^OpenTofu v/p')"
 
 stop_server
 choose_ports
