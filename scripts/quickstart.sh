@@ -199,6 +199,9 @@ EOF
   rm -f "$work/terraform/.terraform.tfstate.lock.info"
   export TF_CLI_CONFIG_FILE=$work/terraform.rc TF_IN_AUTOMATION=1 TF_INPUT=0
   export TF_VAR_repository_url=file://$repository TF_VAR_deploy_dir=$work/deployed TF_VAR_show_last_execution=false
+  if [ -n "$(headrace execution list "$pipeline" --limit 1 -o json 2>/dev/null | ids)" ]; then
+    TF_VAR_show_last_execution=true
+  fi
   TF_VAR_go_cache=$(go env GOCACHE)
   export TF_VAR_go_cache
   terraform_in init -no-color >"$work/init.log" 2>&1 || {
@@ -317,7 +320,8 @@ run_pipeline
 printf '%s\n' "$(cat "$work/approve.log")"
 
 say "$tf output of the data source"
-TF_VAR_show_last_execution=true terraform_in apply -auto-approve >"$work/apply.log" 2>&1 || {
+TF_VAR_show_last_execution=true
+terraform_in apply -auto-approve >"$work/apply.log" 2>&1 || {
   cat "$work/apply.log" >&2
   fail "reading the last execution failed"
 }

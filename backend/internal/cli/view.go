@@ -130,7 +130,7 @@ type liveView struct {
 	reasons   []*headracev1.WaitReason
 	told      string
 	color     bool
-	// drawn is how many lines the cursor stands below the first.
+	// drawn is how many rows the cursor stands below the first.
 	drawn int
 }
 
@@ -165,20 +165,26 @@ func (v *liveView) draw(last []string) {
 		}
 		lines = append(lines, shownLine{})
 		for _, text := range v.app.reasonLines(v.client, v.execution, reason) {
-			lines = append(lines, shownLine{text: text})
+			lines = append(lines, shownLine{text: text, whole: true})
 		}
 	}
 	if v.told != "" {
-		lines = append(lines, shownLine{}, shownLine{text: v.told})
+		lines = append(lines, shownLine{}, shownLine{text: v.told, whole: true})
 	}
 	for i, text := range last {
 		if i == 0 {
 			lines = append(lines, shownLine{})
 		}
-		lines = append(lines, shownLine{text: text})
+		lines = append(lines, shownLine{text: text, whole: true})
 	}
-	if height > 1 && len(lines) > height-1 {
-		lines = lines[len(lines)-(height-1):]
+	rows := 0
+	for i := len(lines) - 1; i >= 0; i-- {
+		more := lines[i].rows(width)
+		if height > 1 && rows+more > height-1 {
+			lines = lines[i+1:]
+			break
+		}
+		rows += more
 	}
 	var b strings.Builder
 	if v.drawn > 0 {
@@ -189,7 +195,7 @@ func (v *liveView) draw(last []string) {
 		b.WriteString(l.shown(width, v.color) + "\n")
 	}
 	v.app.out.write(b.String())
-	v.drawn = len(lines)
+	v.drawn = rows
 }
 
 // shownLine is one line about an execution.
@@ -198,6 +204,16 @@ type shownLine struct {
 	status headracev1.ExecutionStatus
 	indent int
 	text   string
+	// whole lines are never cut: a command in them is there to be copied.
+	whole bool
+}
+
+// rows returns how many rows of a terminal the line takes.
+func (l shownLine) rows(width int) int {
+	if width < 1 || !l.whole {
+		return 1
+	}
+	return max(1, (len([]rune(l.plain()))+width-1)/width)
 }
 
 func (l shownLine) plain() string {
@@ -208,11 +224,11 @@ func (l shownLine) plain() string {
 	return strings.Repeat("  ", l.indent) + mark + " " + l.text
 }
 
-// shown returns the line cut to the width, so that one line stays one line,
-// with its mark in color.
+// shown returns the line with its mark in color, cut to the width where it need
+// not be whole.
 func (l shownLine) shown(width int, color bool) string {
 	runes := []rune(l.plain())
-	if width > 1 && len(runes) >= width {
+	if !l.whole && width > 1 && len(runes) >= width {
 		runes = append(runes[:width-2], '…')
 	}
 	text := string(runes)
