@@ -1,11 +1,12 @@
 // Package sqlite is the embedded store: one file, one process, one writer that
 // commits concurrent transactions together. It must never hold SQL of its own
-// beyond opening the file; statements are sqlstore's.
+// beyond opening the file and its schema; statements are sqlstore's.
 package sqlite
 
 import (
 	"context"
 	"database/sql"
+	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +20,11 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlstore"
 )
+
+// migrations is the schema in goose's format. All engines number alike.
+//
+//go:embed migrations/*.sql
+var migrations embed.FS
 
 // Config says where the file is.
 type Config struct {
@@ -95,7 +101,7 @@ func (s *Store) open(ctx context.Context, readers int) error {
 }
 
 func provider(db *sql.DB) (*goose.Provider, error) {
-	files, err := fs.Sub(sqlstore.Migrations, sqlstore.MigrationsDir)
+	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err
 	}

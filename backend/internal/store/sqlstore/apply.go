@@ -102,8 +102,8 @@ func (t *Tx) applyActions(ctx context.Context, c *execution.Change) error {
 			return err
 		}
 		if err := t.exec(ctx, "action "+a.Name,
-			`UPDATE action_executions SET attempt = $2, status = $3, ended_at = $4, details = $5 WHERE id = $1`,
-			a.ID, a.Attempt, string(a.Status), micros(a.EndedAt), details); err != nil {
+			`UPDATE action_executions SET attempt = $3, status = $4, ended_at = $5, details = $6 WHERE execution_id = $1 AND id = $2`,
+			a.ExecutionID, a.ID, a.Attempt, string(a.Status), micros(a.EndedAt), details); err != nil {
 			return err
 		}
 	}

@@ -137,6 +137,12 @@ func (t *Tx) UpdatePipeline(ctx context.Context, p store.Pipeline) error {
 
 // DeletePipeline implements store.Tx.
 func (t *Tx) DeletePipeline(ctx context.Context, id string) error {
+	// Pending work has no reference to follow: it would slow every hop down.
+	for _, query := range []string{`DELETE FROM leases WHERE pipeline_id = $1`, `DELETE FROM turns WHERE pipeline_id = $1`} {
+		if err := t.exec(ctx, "work of pipeline "+id, query, id); err != nil {
+			return err
+		}
+	}
 	return t.changed(ctx, store.ErrNotFound, "pipeline "+id, `DELETE FROM pipelines WHERE id = $1`, id)
 }
 

@@ -1,11 +1,11 @@
 // Package sqlstore is the one SQL core of the store: every statement is written
 // here once, with $1 placeholders, for all engines. It must never know a driver:
-// an engine gives it a Conn and translates its own errors.
+// an engine gives it a Conn, translates its own errors and keeps its own schema,
+// since what makes a table fast differs.
 package sqlstore
 
 import (
 	"context"
-	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,14 +13,6 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 )
-
-// Migrations holds the schema in goose's format, numbered alike for all engines.
-//
-//go:embed migrations/*.sql
-var Migrations embed.FS
-
-// MigrationsDir is the folder of the files in Migrations.
-const MigrationsDir = "migrations"
 
 // Conn runs statements inside one transaction. Errors are the store's sentinels
 // where they have one.

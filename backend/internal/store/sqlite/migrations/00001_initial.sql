@@ -1,5 +1,7 @@
 -- +goose Up
 -- Times are microseconds since 1970 in UTC, 0 for "not yet"; documents are JSON.
+-- A hop writes every page that it touches to the log before it syncs, so tables
+-- that a hop writes are one tree (WITHOUT ROWID) wherever one key will do.
 
 CREATE TABLE accounts (
     name       TEXT PRIMARY KEY,
@@ -90,11 +92,11 @@ CREATE TABLE stage_executions (
     -- The approval that guards the entry; empty for none.
     entry        TEXT NOT NULL,
     PRIMARY KEY (execution_id, position)
-);
+) WITHOUT ROWID;
 
 CREATE TABLE action_executions (
-    id             TEXT PRIMARY KEY,
     execution_id   TEXT NOT NULL REFERENCES executions (id) ON DELETE CASCADE,
+    id             TEXT NOT NULL,
     stage_position INTEGER NOT NULL,
     name           TEXT NOT NULL,
     category       TEXT NOT NULL,
@@ -106,9 +108,9 @@ CREATE TABLE action_executions (
     status         TEXT NOT NULL,
     started_at     BIGINT NOT NULL,
     ended_at       BIGINT NOT NULL,
-    details        TEXT NOT NULL
-);
-CREATE INDEX action_executions_by_execution ON action_executions (execution_id, stage_position);
+    details        TEXT NOT NULL,
+    PRIMARY KEY (execution_id, id)
+) WITHOUT ROWID;
 
 CREATE TABLE events (
     -- Ascends with every insert; the newest is only given again after the
@@ -127,10 +129,11 @@ CREATE TABLE events (
 );
 CREATE INDEX events_by_execution ON events (execution_id, position);
 
--- Attempts that wait for a runner or are held by one.
+-- Attempts that wait for a runner or are held by one. Rows live as short as the
+-- work does; a deleted pipeline's are deleted by its id.
 CREATE TABLE leases (
     action_execution_id TEXT PRIMARY KEY,
-    execution_id        TEXT NOT NULL REFERENCES executions (id) ON DELETE CASCADE,
+    execution_id        TEXT NOT NULL,
     pipeline_id         TEXT NOT NULL,
     parallel            BOOLEAN NOT NULL,
     number              INTEGER NOT NULL,
@@ -138,20 +141,18 @@ CREATE TABLE leases (
     runner              TEXT NOT NULL,
     until               BIGINT NOT NULL,
     queued_at           BIGINT NOT NULL
-);
-CREATE INDEX leases_by_execution ON leases (execution_id);
+) WITHOUT ROWID;
 
 -- Turns that are pending.
 CREATE TABLE turns (
     id           TEXT PRIMARY KEY,
-    execution_id TEXT NOT NULL REFERENCES executions (id) ON DELETE CASCADE,
+    execution_id TEXT NOT NULL,
     pipeline_id  TEXT NOT NULL,
     parallel     BOOLEAN NOT NULL,
     kind         TEXT NOT NULL,
     due_at       BIGINT NOT NULL,
     work         TEXT NOT NULL
-);
-CREATE INDEX turns_by_execution ON turns (execution_id);
+) WITHOUT ROWID;
 
 -- What writes with a request id made, so that a repeated write makes it once.
 CREATE TABLE requests (
