@@ -10,6 +10,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
+	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
+	"github.com/headrace/terraform-provider-headrace/backend/client"
 	"github.com/headrace/terraform-provider-headrace/internal/provider"
 )
 
@@ -29,6 +31,29 @@ func Main(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// Backend is a backend of a test's own.
+type Backend struct {
+	*backendtest.Backend
+	// API is an admin's client, with which tests do what others than Terraform
+	// would do.
+	API *client.Client
+}
+
+// Start starts a backend that ends with the test.
+func Start(t *testing.T) *Backend {
+	t.Helper()
+	backend := backendtest.Start(t)
+	return &Backend{Backend: backend, API: backend.Admin()}
+}
+
+// Provider returns the provider for the backend, in the account "default".
+func (b *Backend) Provider() map[string]func() (tfprotov6.ProviderServer, error) {
+	return Factories(map[string]string{
+		client.EnvEndpoint: b.Endpoint,
+		client.EnvToken:    b.AdminToken,
+	})
+}
+
 // Factories returns the provider with the given environment instead of the
 // process's.
 func Factories(environment map[string]string) map[string]func() (tfprotov6.ProviderServer, error) {
@@ -43,7 +68,7 @@ func Factories(environment map[string]string) map[string]func() (tfprotov6.Provi
 func Offline() map[string]func() (tfprotov6.ProviderServer, error) {
 	return Factories(map[string]string{
 		// The discard port: nothing listens there.
-		"HEADRACE_ENDPOINT": "127.0.0.1:9",
-		"HEADRACE_TOKEN":    "none",
+		client.EnvEndpoint: "127.0.0.1:9",
+		client.EnvToken:    "none",
 	})
 }

@@ -80,6 +80,8 @@ func (r *Resource) Read(ctx context.Context, request resource.ReadRequest, respo
 	if response.Diagnostics.HasError() {
 		return
 	}
+	// Also an object that is gone has an identity.
+	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
 	report := reporter(state)
 	backend, err := r.session.Client()
 	if err != nil {
@@ -96,7 +98,6 @@ func (r *Resource) Read(ctx context.Context, request resource.ReadRequest, respo
 		return
 	}
 	response.Diagnostics.Append(response.State.Set(ctx, state)...)
-	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
 }
 
 // Update replaces the action.
@@ -114,6 +115,7 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 		return
 	}
 	plan.ID, plan.Account = state.ID, state.Account
+	response.Diagnostics.Append(response.Identity.Set(ctx, plan.identity())...)
 	wanted := plan.message()
 	wanted.Etag = state.ETag.ValueString()
 	updated, err := backend.Pipelines.UpdateAction(ctx, &headracev1.UpdateActionRequest{Action: wanted})
@@ -128,7 +130,6 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 		return
 	}
 	response.Diagnostics.Append(response.State.Set(ctx, plan)...)
-	response.Diagnostics.Append(response.Identity.Set(ctx, plan.identity())...)
 }
 
 // Delete removes the action.

@@ -14,6 +14,9 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
+// refused is said of what can be written and is checked, but is not run yet.
+const refused = " This version checks it and then refuses it, since it does not use it yet."
+
 // ActionAttributes returns the attributes that an action has wherever it is
 // written: all but its name and its action provider.
 func ActionAttributes() map[string]schema.Attribute {
@@ -48,7 +51,7 @@ func ActionAttributes() map[string]schema.Attribute {
 				"definition and of Terraform's state.",
 		},
 		"commands": texts("Shell lines of a `Commands` action, run in order until one fails: 1 to 50 of up to 1000 characters each. " +
-			"Lines may refer to variables."),
+			"They may not refer to variables, whose values would become shell code: hand those in by `environment_variable`."),
 		"input_artifacts": texts("Names of artifacts of earlier actions that are laid out in the work directory. The first one is " +
 			"where the commands start."),
 		"output_artifacts": texts("Names of artifacts that the action leaves behind, unique in the pipeline."),
@@ -67,8 +70,8 @@ func ActionAttributes() map[string]schema.Attribute {
 			"Later actions refer to them through `namespace`."),
 		"namespace": optionalText("Publishes the output variables of the action as `#{namespace.key}` to later actions. Unique in the " +
 			"pipeline; `variables` and `codepipeline` are taken."),
-		"role_arn": optionalText("IAM role that the action assumes, for action types that work in AWS."),
-		"region":   optionalText("AWS region that the action works in, for action types that work in AWS."),
+		"role_arn": optionalText("IAM role that the action assumes, for action types that work in AWS." + refused),
+		"region":   optionalText("AWS region that the action works in, for action types that work in AWS." + refused),
 		"timeout_in_minutes": schema.Int64Attribute{
 			Optional:   true,
 			Validators: []validator.Int64{int64validator.AtLeast(1)},
@@ -100,11 +103,12 @@ func ActionBlocks() map[string]schema.Block {
 					MarkdownDescription: "Value; it may refer to variables. Do not write secrets here.",
 				},
 				"type": schema.StringAttribute{
-					Optional:            true,
-					Computed:            true,
-					Default:             stringdefault.StaticString(defaultEnvironmentType),
-					Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
-					MarkdownDescription: "How the value is meant. Defaults to `PLAINTEXT`, the only type so far.",
+					Optional:   true,
+					Computed:   true,
+					Default:    stringdefault.StaticString(defaultEnvironmentType),
+					Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+					MarkdownDescription: "How the value is meant. Defaults to `PLAINTEXT`; CodePipeline's `SECRETS_MANAGER` is refused by " +
+						"this version.",
 				},
 			}},
 		},

@@ -27,9 +27,9 @@ func SettingsAttributes() map[string]schema.Attribute {
 			Computed:            true,
 			Default:             stringdefault.StaticString(defaultPipelineType),
 			Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
-			MarkdownDescription: "CodePipeline's type of pipeline. Defaults to `V2`, the only one here.",
+			MarkdownDescription: "CodePipeline's type of pipeline. Defaults to `V2`, the only one that is run.",
 		},
-		"role_arn": optionalText("IAM role of the pipeline, for action types that work in AWS."),
+		"role_arn": optionalText("IAM role of the pipeline, for action types that work in AWS." + refused),
 	}
 }
 
@@ -37,8 +37,7 @@ func SettingsAttributes() map[string]schema.Attribute {
 func SettingsBlocks() map[string]schema.Block {
 	return map[string]schema.Block{
 		"artifact_store": schema.ListNestedBlock{
-			MarkdownDescription: "CodePipeline's bucket for artifacts. Headrace keeps artifacts in its own store; the block is kept as " +
-				"it is written, so that a configuration can go back to CodePipeline.",
+			MarkdownDescription: "CodePipeline's bucket for artifacts. Headrace keeps artifacts in a store of its own." + refused,
 			NestedObject: schema.NestedBlockObject{
 				Attributes: map[string]schema.Attribute{
 					"location": required("Name of the bucket."),
@@ -71,7 +70,7 @@ func SettingsBlocks() map[string]schema.Block {
 			}},
 		},
 		"trigger": schema.ListNestedBlock{
-			MarkdownDescription: "Starts executions from events of a repository, up to 50.",
+			MarkdownDescription: "Starts executions from events of a repository, up to 50." + refused,
 			NestedObject: schema.NestedBlockObject{
 				Attributes: map[string]schema.Attribute{
 					"provider_type": required("Where the events come from, for instance `CodeStarSourceConnection`."),

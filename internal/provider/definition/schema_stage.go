@@ -41,13 +41,13 @@ func StageBlock() schema.Block {
 // StageBlocks returns the blocks that a stage has wherever it is written.
 func StageBlocks() map[string]schema.Block {
 	return map[string]schema.Block{
-		"before_entry": one("Condition that must hold before the stage starts.", schema.NestedBlockObject{
+		"before_entry": one("Condition that must hold before the stage starts."+refused, schema.NestedBlockObject{
 			Blocks: map[string]schema.Block{"condition": conditionBlock("`FAIL` or `SKIP`")},
 		}),
-		"on_success": one("Condition that must hold after the stage succeeded.", schema.NestedBlockObject{
+		"on_success": one("Condition that must hold after the stage succeeded."+refused, schema.NestedBlockObject{
 			Blocks: map[string]schema.Block{"condition": conditionBlock("`FAIL` or `ROLLBACK`")},
 		}),
-		"on_failure": one("What happens when the stage failed.", schema.NestedBlockObject{
+		"on_failure": one("What happens when the stage failed."+refused, schema.NestedBlockObject{
 			Attributes: map[string]schema.Attribute{
 				"result": optionalText("`ROLLBACK` goes back to the last execution that succeeded; `RETRY` tries once more."),
 			},

@@ -13,15 +13,23 @@ func TestMain(m *testing.M) {
 	acctest.Main(m)
 }
 
+// TestPlanNeedsNoServer also plans what is not known yet: single values, whole
+// lists, and blocks of which nobody knows how many there will be.
 func TestPlanNeedsNoServer(t *testing.T) {
-	resource.ParallelTest(t, resource.TestCase{
-		ProtoV6ProviderFactories: acctest.Offline(),
-		Steps: []resource.TestStep{{
-			ConfigFile:         config.StaticFile("testdata/inline.tf"),
-			PlanOnly:           true,
-			ExpectNonEmptyPlan: true,
-		}},
-	})
+	t.Parallel()
+	for _, name := range []string{"inline", "unknown_values", "unknown_blocks"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			resource.Test(t, resource.TestCase{
+				ProtoV6ProviderFactories: acctest.Offline(),
+				Steps: []resource.TestStep{{
+					ConfigFile:         config.StaticFile("testdata/" + name + ".tf"),
+					PlanOnly:           true,
+					ExpectNonEmptyPlan: true,
+				}},
+			})
+		})
+	}
 }
 
 // TestInvalidConfigurations shows that what is wrong fails at plan time, without
@@ -31,6 +39,7 @@ func TestInvalidConfigurations(t *testing.T) {
 	tests := map[string]struct{ line, says string }{
 		"account_name":              {`account = "a/b"`, `Account "a/b" has '/' in it`},
 		"artifact_not_produced":     {`input_artifacts = ["sources"]`, `No earlier action produces artifact "sources"; did you mean "source"?`},
+		"beside_unknown_blocks":     {`execution_mode = "SERIAL"`, `Execution mode "SERIAL" is not known`},
 		"condition_rule":            {`provider = "Weather"`, `Rule provider "Weather" is not known; use one of`},
 		"duplicate_stage":           {`name = "Source"`, `Stage "Source" occurs more than once`},
 		"empty_description":         {`description = ""`, "Attribute description string length must be at least 1"},
@@ -54,7 +63,8 @@ func TestInvalidConfigurations(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			resource.ParallelTest(t, resource.TestCase{
+			t.Parallel()
+			resource.Test(t, resource.TestCase{
 				ProtoV6ProviderFactories: acctest.Offline(),
 				Steps: []resource.TestStep{{
 					ConfigFile:  config.StaticFile("testdata/invalid/" + name + ".tf"),

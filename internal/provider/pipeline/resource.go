@@ -82,6 +82,8 @@ func (r *Resource) Read(ctx context.Context, request resource.ReadRequest, respo
 	if response.Diagnostics.HasError() {
 		return
 	}
+	// Also an object that is gone has an identity.
+	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
 	report := reporter(state.Name.ValueString())
 	backend, err := r.session.Client()
 	if err != nil {
@@ -98,7 +100,6 @@ func (r *Resource) Read(ctx context.Context, request resource.ReadRequest, respo
 		return
 	}
 	response.Diagnostics.Append(response.State.Set(ctx, state)...)
-	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
 }
 
 // Update replaces the definition, which publishes a version where it changed.
@@ -116,6 +117,7 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 		return
 	}
 	plan.ID, plan.Account = state.ID, state.Account
+	response.Diagnostics.Append(response.Identity.Set(ctx, plan.identity())...)
 	wanted := plan.message()
 	if proto.Equal(wanted, state.message()) {
 		// Only what the backend does not know changed, such as force_destroy.
@@ -136,7 +138,6 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 		return
 	}
 	response.Diagnostics.Append(response.State.Set(ctx, plan)...)
-	response.Diagnostics.Append(response.Identity.Set(ctx, plan.identity())...)
 }
 
 // Delete removes the pipeline with its versions and its history.

@@ -107,6 +107,8 @@ func (r *Resource) Read(ctx context.Context, request resource.ReadRequest, respo
 	if response.Diagnostics.HasError() {
 		return
 	}
+	// Also an object that is gone has an identity.
+	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
 	report := reporter(state)
 	backend, err := r.session.Client()
 	if err != nil {
@@ -131,7 +133,6 @@ func (r *Resource) Read(ctx context.Context, request resource.ReadRequest, respo
 	}
 	state = state.with(version.GetVersion(), found.GetPipeline().GetUnpublishedChanges())
 	response.Diagnostics.Append(response.State.Set(ctx, state)...)
-	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
 }
 
 // Update publishes the parts as they are; where nothing changed since the newest
@@ -150,13 +151,13 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 		return
 	}
 	plan.ID, plan.Account = state.ID, state.Account
+	response.Diagnostics.Append(response.Identity.Set(ctx, plan.identity())...)
 	plan, err = publish(ctx, backend, plan)
 	if err != nil {
 		report.Add(&response.Diagnostics, "publish", err)
 		return
 	}
 	response.Diagnostics.Append(response.State.Set(ctx, plan)...)
-	response.Diagnostics.Append(response.Identity.Set(ctx, plan.identity())...)
 }
 
 // Delete forgets the version: versions are history and stay with the pipeline.

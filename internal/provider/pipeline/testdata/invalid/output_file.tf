@@ -23,11 +23,11 @@ resource "headrace_pipeline" "web" {
     name = "Build"
 
     action {
-      name            = "Compile"
-      category        = "Build"
-      owner           = "Headrace"
-      provider        = "Commands"
-      version         = "1"
+      name             = "Compile"
+      category         = "Build"
+      owner            = "Headrace"
+      provider         = "Commands"
+      version          = "1"
       input_artifacts  = ["source"]
       output_artifacts = ["binary"]
 
@@ -35,7 +35,7 @@ resource "headrace_pipeline" "web" {
         binary = ["../secret"]
       }
 
-      commands        = ["go build ./..."]
+      commands = ["go build ./..."]
     }
   }
 }

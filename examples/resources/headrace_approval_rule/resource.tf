@@ -1,0 +1,20 @@
+# Two of the release managers must agree to every manual approval of the web
+# pipelines, with a comment, within a day. Whoever started the execution does not
+# count.
+resource "headrace_approval_rule" "release" {
+  name                 = "release"
+  description          = "Four eyes on every release"
+  pipelines            = ["web", "web-*"]
+  minimum_count        = 2
+  groups               = ["release-managers"]
+  require_comment      = true
+  expire_after_minutes = 1440
+}
+
+# Nothing enters a production stage without the on-call engineer.
+resource "headrace_approval_rule" "production" {
+  name      = "production"
+  pipelines = ["*"]
+  stages    = ["Production*"]
+  groups    = ["on-call"]
+}

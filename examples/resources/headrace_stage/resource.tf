@@ -1,0 +1,17 @@
+# No stage blocks: the pipeline is composed of resources, which may live in
+# modules or in configurations of other teams.
+resource "headrace_pipeline" "composed" {
+  name = "composed"
+}
+
+resource "headrace_stage" "source" {
+  pipeline = headrace_pipeline.composed.name
+  name     = "Source"
+  order    = 10
+}
+
+resource "headrace_stage" "build" {
+  pipeline = headrace_pipeline.composed.name
+  name     = "Build"
+  order    = 20
+}

@@ -1,0 +1,147 @@
+package provider_test
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/action"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/approvalrule"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/pipeline"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/stage"
+)
+
+// TestEveryFieldHasAnArgument fails when the contract learns a field that
+// Terraform cannot declare, and when an error about a field would point nowhere.
+func TestEveryFieldHasAnArgument(t *testing.T) {
+	t.Parallel()
+	const (
+		inStage       = "definition.stages[0].actions[0].output_artifacts[0]."
+		artifactName  = "is an element of output_artifacts"
+		artifactFiles = "is an entry of output_artifact_files"
+	)
+	tests := map[string]struct {
+		message  proto.Message
+		resource resource.Resource
+		shape    fieldpath.Shape
+		// without holds the fields that no argument has, and why.
+		without map[string]string
+	}{
+		"headrace_pipeline": {
+			&headracev1.Pipeline{}, pipeline.New(), fieldpath.Pipeline(), map[string]string{
+				"create_time":         "times in a schema make noise in plans; the command line shows them",
+				"update_time":         "times in a schema make noise in plans; the command line shows them",
+				"unpublished_changes": "of headrace_pipeline_version, which acts on it",
+				inStage + "name":      artifactName,
+				inStage + "files":     artifactFiles,
+			},
+		},
+		"headrace_stage": {
+			&headracev1.PipelineStage{}, stage.New(), fieldpath.Stage(), nil,
+		},
+		"stage in headrace_stage": {
+			&headracev1.Stage{}, stage.New(), fieldpath.Stage(),
+			map[string]string{"actions[0]": "are headrace_action resources"},
+		},
+		"headrace_action": {
+			&headracev1.PipelineAction{}, action.New(), fieldpath.ActionObject(),
+			map[string]string{
+				"action.output_artifacts[0].name":  artifactName,
+				"action.output_artifacts[0].files": artifactFiles,
+			},
+		},
+		"headrace_approval_rule": {
+			&headracev1.ApprovalRule{}, approvalrule.New(), fieldpath.ApprovalRule(),
+			map[string]string{
+				"create_time": "times in a schema make noise in plans; the command line shows them",
+				"update_time": "times in a schema make noise in plans; the command line shows them",
+			},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			arguments := schemaOf(t, test.resource)
+			unused := maps.Clone(test.without)
+			for _, fields := range fieldsOf(nil, test.message.ProtoReflect().Descriptor()) {
+				if excepted := exception(test.without, fields); excepted != "" {
+					delete(unused, excepted)
+					continue
+				}
+				at := test.shape.Translate(path.Empty(), fields)
+				_, diags := arguments.TypeAtPath(t.Context(), at)
+				require.Falsef(t, diags.HasError(), "field %s has no argument: %s is none", fields, at)
+				require.NotEqualf(t, parent(test.shape, fields), at, "field %s has no argument of its own", fields)
+			}
+			require.Empty(t, slices.Collect(maps.Keys(unused)), "exceptions for fields that do not exist")
+		})
+	}
+}
+
+// TestSchemas finds what the framework only refuses when Terraform asks.
+func TestSchemas(t *testing.T) {
+	t.Parallel()
+	for _, build := range newProvider().Resources(t.Context()) {
+		built := schemaOf(t, build())
+		diags := built.ValidateImplementation(t.Context())
+		require.Empty(t, diags)
+	}
+}
+
+// exception returns the key of the exception that covers a field, if any does.
+func exception(without map[string]string, fields domain.Path) string {
+	for n := range fields {
+		key := fields[:n+1].String()
+		if _, excepted := without[key]; excepted {
+			return key
+		}
+	}
+	return ""
+}
+
+func schemaOf(t *testing.T, r resource.Resource) schema.Schema {
+	t.Helper()
+	var response resource.SchemaResponse
+	r.Schema(t.Context(), resource.SchemaRequest{}, &response)
+	require.Empty(t, response.Diagnostics)
+	return response.Schema
+}
+
+// parent returns where the message that holds a field is written, or the empty
+// path where that has no place of its own.
+func parent(shape fieldpath.Shape, fields domain.Path) path.Path {
+	if len(fields) == 1 {
+		return path.Empty()
+	}
+	return shape.Translate(path.Empty(), append(slices.Clone(fields[:len(fields)-1]), domain.Step{Field: "none", Index: -1}))
+}
+
+// fieldsOf returns the paths of all fields that hold values, the first element
+// of each list, below a message.
+func fieldsOf(at domain.Path, message protoreflect.MessageDescriptor) []domain.Path {
+	var all []domain.Path
+	for i := range message.Fields().Len() {
+		field := message.Fields().Get(i)
+		name := string(field.Name())
+		here := at.Field(name)
+		if field.IsList() && field.Message() != nil {
+			here = at.At(name, 0)
+		}
+		if field.Message() == nil || field.IsMap() || field.Message().FullName().Parent() == "google.protobuf" {
+			all = append(all, here)
+			continue
+		}
+		all = append(all, fieldsOf(here, field.Message())...)
+	}
+	return all
+}

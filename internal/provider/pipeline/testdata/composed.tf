@@ -1,0 +1,3 @@
+resource "headrace_pipeline" "web" {
+  name = "web"
+}

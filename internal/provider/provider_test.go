@@ -1,0 +1,44 @@
+package provider_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/stretchr/testify/require"
+
+	headrace "github.com/headrace/terraform-provider-headrace/internal/provider"
+)
+
+func newProvider() provider.Provider {
+	return headrace.New("test", func(string) string { return "" })()
+}
+
+// TestDependencies keeps the server out of the provider: everybody who plans
+// downloads the provider, and a provider that links the server's parts would
+// come to depend on how they work.
+func TestDependencies(t *testing.T) {
+	t.Parallel()
+	const module = "github.com/headrace/terraform-provider-headrace"
+	output, err := exec.CommandContext(t.Context(), "go", "list", "-deps", module).Output()
+	require.NoError(t, err)
+	packages := strings.Fields(string(output))
+	require.Contains(t, packages, module+"/backend/client", "the list is not that of the provider")
+	forbidden := map[string]string{
+		module + "/backend/internal":                    "the provider talks to a server and is none",
+		module + "/backend/backendtest":                 "it is for tests",
+		"modernc.org/sqlite":                            "the provider has no database",
+		"github.com/jackc/pgx":                          "the provider has no database",
+		"github.com/pressly/goose":                      "the provider has no database",
+		"github.com/riverqueue":                         "the provider has no queue",
+		"github.com/aws":                                "the provider talks to Headrace only",
+		"github.com/hashicorp/terraform-plugin-testing": "a program links no tests",
+	}
+	for _, dependency := range packages {
+		for prefix, reason := range forbidden {
+			require.Falsef(t, dependency == prefix || strings.HasPrefix(dependency, prefix+"/"),
+				"the provider depends on %s: %s", dependency, reason)
+		}
+	}
+}
