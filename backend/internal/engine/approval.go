@@ -147,6 +147,10 @@ func (d *decision) approve(in Approve) error {
 	if err != nil {
 		return err
 	}
+	if !d.now.Before(t.approval.ExpiresAt) {
+		// It fails closed, also when nobody has looked at its expiry so far.
+		return fmt.Errorf("%w: the time to decide on %s was over at %s", ErrNoApproval, t, t.approval.ExpiresAt.UTC().Format(time.RFC3339))
+	}
 	if err := eligible(e, t, in); err != nil {
 		return err
 	}
@@ -299,10 +303,16 @@ func (d *decision) expire(in Expire) {
 		} else {
 			id = entryID(e, t.stage)
 		}
-		if id == in.ID && !d.now.Before(t.approval.ExpiresAt) {
+		switch {
+		case id != in.ID:
+			continue
+		case d.now.Before(t.approval.ExpiresAt):
+			// A clock that was set back: the turn is used up, so it comes again.
+			d.change.Turns = append(d.change.Turns, d.expiry(e, id, t.approval))
+		default:
 			d.close(e, t, action.Failed(action.ApprovalExpired, "nobody decided until %s; %s",
 				t.approval.ExpiresAt.UTC().Format(time.RFC3339), Missing(t.approval)))
-			return
 		}
+		return
 	}
 }

@@ -5,7 +5,6 @@ package engine
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -106,7 +105,8 @@ const MaxOutputBytes = 122880
 // has no effect any more, such as the result of a dead attempt, gives an empty
 // change.
 func Decide(scope *Scope, in Input, now time.Time) (*execution.Change, error) {
-	d := &decision{scope: scope, now: now, change: &execution.Change{}}
+	// As fine as a store keeps times: what was read back must decide alike.
+	d := &decision{scope: scope, now: now.UTC().Truncate(time.Microsecond), change: &execution.Change{}}
 	if err := d.apply(in); err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (d *decision) apply(in Input) error {
 		}
 		return nil
 	case Lost:
-		if e, stage, a := d.running(in.ExecutionID, in.ActionExecutionID, in.Attempt); a != nil {
+		if e, stage, a := d.running(in.ExecutionID, in.ActionExecutionID, in.Attempt); a != nil && a.Work == pipeline.WorkAttempt {
 			d.lost(e, stage, a, in.Reason)
 			d.advance(e)
 		}
@@ -169,11 +169,24 @@ func (d *decision) running(executionID, actionExecutionID string, attempt int) (
 		return nil, nil, nil
 	}
 	for _, a := range stage.Actions {
-		if a.ID == actionExecutionID && a.Status == pipeline.InProgress && (attempt == 0 || attempt == a.Attempt) {
+		if a.ID == actionExecutionID && a.Status == pipeline.InProgress && answers(a, attempt) {
 			return e, stage, a
 		}
 	}
 	return nil, nil, nil
+}
+
+// answers tells whether an attempt, or a turn where it is 0, is what the action
+// waits for. Nothing of the kind ends an approval.
+func answers(a *execution.Action, attempt int) bool {
+	switch a.Work {
+	case pipeline.WorkTurn:
+		return attempt == 0
+	case pipeline.WorkAttempt:
+		return attempt == a.Attempt
+	default:
+		return false
+	}
 }
 
 func (d *decision) start(in Start) error {
@@ -218,11 +231,15 @@ func (d *decision) arrive(e *execution.Execution, position int) {
 		return
 	}
 	for _, w := range waiting {
-		older, newer := w, e
-		if w.Number > e.Number {
-			older, newer = e, w
+		switch {
+		case w.Mode != pipeline.Superseded:
+			// Its version lets it queue, also when the pipeline's mode changed since.
+		case w.Number > e.Number:
+			d.supersede(e, w)
+			return
+		default:
+			d.supersede(w, e)
 		}
-		d.supersede(older, newer)
 	}
 }
 
@@ -248,9 +265,6 @@ func (d *decision) occupants(name string, but *execution.Execution) (holder *exe
 }
 
 func (d *decision) supersede(e, by *execution.Execution) {
-	if e.Status.Terminal() {
-		return
-	}
 	stage := e.Current()
 	// A stage that was never entered has no status of its own in CodePipeline;
 	// Cancelled says that it will not be entered.
@@ -377,7 +391,7 @@ func lookup(e *execution.Execution) func(namespace, key string) (string, bool) {
 
 // inputs finds the artifacts that an action takes among what was produced.
 func inputs(e *execution.Execution, declared *pipeline.Action) ([]action.Artifact, error) {
-	found := make([]action.Artifact, 0, len(declared.InputArtifacts))
+	var found []action.Artifact
 	for _, name := range declared.InputArtifacts {
 		artifact, ok := output(e, name)
 		if !ok {
@@ -520,12 +534,13 @@ func (d *decision) end(e *execution.Execution, status pipeline.Status, event, su
 }
 
 func (d *decision) again(e *execution.Execution, stage *execution.Stage, a *execution.Action, again action.Again) {
-	if e.Stop != nil && e.Stop.Abandon {
+	declared := d.definition(e).Stages[stage.Position].Action(a.Name)
+	resolved, err := pipeline.ResolveAction(*declared, lookup(e))
+	if err != nil {
+		d.finish(e, stage, a, action.Failed(action.ConfigurationError, "%s", err))
+		d.advance(e)
 		return
 	}
-	declared := d.definition(e).Stages[stage.Position].Action(a.Name)
-	resolved := *declared
-	resolved.Configuration = maps.Clone(a.Details.Configuration)
 	d.change.Turns = append(d.change.Turns, d.turn(e, stage, a, resolved, again.State, again.Delay))
 }
 

@@ -1,0 +1,190 @@
+package engine_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+)
+
+func TestApproval(t *testing.T) {
+	t.Parallel()
+	sign := func(rules ...execution.Requirement) map[string][]execution.Requirement {
+		return map[string][]execution.Requirement{"Release/sign": rules}
+	}
+	enter := func(rules ...execution.Requirement) map[string][]execution.Requirement {
+		return map[string][]execution.Requirement{"Release/": rules}
+	}
+	const release = "Release: ?sign; put"
+	const waits, approved = "1 InProgress Release(sign…)", "1 InProgress Release(sign+ put…)"
+	run(t, []script{
+		{
+			name: "without a rule anyone is enough, as in CodePipeline", pipeline: release,
+			steps: []string{"start ann => " + waits, "approve 1 ann => " + approved, "approve 1 bob => refused: waits for nobody"},
+		},
+		{
+			name: "a rejection fails the stage", pipeline: release,
+			steps: []string{"start ann => " + waits, `reject 1 bob "broken => 1 Failed Release(sign!)!`, "approve 1 cy => refused: has ended"},
+		},
+		{
+			name: "siblings of a rejected approval run to their end", pipeline: "Release: ?sign put; more",
+			steps: []string{"start ann => ", "reject 1 bob => 1 InProgress Release(sign! put…)", "ok 1 put => 1 Failed Release(sign! put+)!"},
+		},
+		{
+			name: "two people, not one twice", pipeline: release,
+			rules: sign(execution.Requirement{MinimumCount: 2, AllowStarter: true}),
+			steps: []string{
+				"start ann => " + waits, "approve 1 bob => " + waits, "approve 1 bob => refused: already decided",
+				"reject 1 bob => refused: already decided", "approve 1 cy => " + approved,
+			},
+		},
+		{
+			name: "one rejection is enough", pipeline: release,
+			rules: sign(execution.Requirement{MinimumCount: 3, AllowStarter: true}),
+			steps: []string{"start ann => ", "approve 1 bob => " + waits, "reject 1 cy => 1 Failed Release(sign!)!"},
+		},
+		{
+			name: "who started does not count unless allowed", pipeline: release,
+			rules: sign(execution.Requirement{MinimumCount: 1}),
+			steps: []string{
+				"start ann => ", "approve 1 ann => refused: does not count", "reject 1 ann => refused: does not count",
+				"approve 1 bob => " + approved,
+			},
+		},
+		{
+			name: "of several rules the strictest decides about who started", pipeline: release,
+			rules: sign(execution.Requirement{MinimumCount: 1, AllowStarter: true}, execution.Requirement{MinimumCount: 1}),
+			steps: []string{"start ann => ", "approve 1 ann => refused: does not count", "approve 1 bob => " + approved},
+		},
+		{
+			name: "all rules must be met; one person may count for several", pipeline: release,
+			rules: sign(
+				execution.Requirement{MinimumCount: 1, AllowStarter: true, Users: []string{"bob", "cy"}},
+				execution.Requirement{MinimumCount: 2, AllowStarter: true, Groups: []string{"ops"}},
+			),
+			steps: []string{
+				"start ann => ", "approve 1 dora => refused: may not decide", "approve 1 dora,dev => refused: may not decide",
+				"approve 1 bob,ops => " + waits, "approve 1 cy => " + waits, "approve 1 dora,dev,ops => " + approved,
+			},
+		},
+		{
+			name: "names are no groups and groups no names", pipeline: release,
+			rules: sign(execution.Requirement{MinimumCount: 1, AllowStarter: true, Users: []string{"bob"}, Groups: []string{"ops"}}),
+			steps: []string{"start ann => ", "approve 1 ops => refused: may not decide", "approve 1 eve,bob => refused: may not decide", "approve 1 bob => " + approved},
+		},
+		{
+			name: "a comment where one is required", pipeline: release,
+			rules: sign(execution.Requirement{MinimumCount: 1, AllowStarter: true, RequireComment: true}),
+			steps: []string{
+				"start ann => ", "approve 1 bob => refused: comment is required", `approve 1 bob "   => refused: comment is required`,
+				`approve 1 bob "tested => ` + approved,
+			},
+		},
+		{
+			name: "time over fails closed", pipeline: release,
+			rules: sign(execution.Requirement{MinimumCount: 2, AllowStarter: true, ExpireAfter: time.Hour}, execution.Requirement{MinimumCount: 1, AllowStarter: true, ExpireAfter: 2 * time.Hour}),
+			steps: []string{
+				"start ann => ", "approve 1 bob => " + waits, "wait 59m59s => ", "expire 1 sign => " + waits,
+				"wait 1s => ", "expire 1 sign => 1 Failed Release(sign!)!", "expire 1 sign => 1 Failed Release(sign!)!",
+			},
+		},
+		{
+			name: "nobody decides after the time, also before the expiry was looked at", pipeline: release,
+			rules: sign(execution.Requirement{MinimumCount: 1, AllowStarter: true, ExpireAfter: time.Hour}),
+			steps: []string{"start ann => ", "wait 1h => ", "approve 1 bob => refused: no such approval is open", "reject 1 bob => refused: no such approval is open", "expire 1 sign => 1 Failed Release(sign!)!"},
+		},
+		{
+			name: "an expiry after the decision has no effect", pipeline: release,
+			steps: []string{"start ann => ", "approve 1 bob => ", "wait 1000h => ", "expire 1 sign => " + approved},
+		},
+		{
+			name: "several are open: name one", pipeline: "Release: ?legal ?ops; put",
+			steps: []string{
+				"start ann => 1 InProgress Release(legal… ops…)", "approve 1 bob => refused: name one of",
+				"approve 1 bob Release => refused: name one of", "approve 1 bob Elsewhere legal => refused: open: action legal",
+				"approve 1 bob Release nothing => refused: open: action legal",
+				"approve 1 bob Release ops => 1 InProgress Release(legal… ops+)", "approve 1 bob => 1 InProgress Release(legal+ ops+ put…)",
+			},
+		},
+		{
+			name: "the entry of a stage", pipeline: "Build: a | Release: put",
+			rules: enter(execution.Requirement{MinimumCount: 2, AllowStarter: true}),
+			steps: []string{
+				"start ann => 1 InProgress Build(a…)", "approve 1 bob => refused: waits for nobody",
+				"ok 1 a => 1 InProgress Build(a+)+ Release&", "approve 1 bob Release put => refused: the entry of stage Release",
+				"approve 1 bob Release => 1 InProgress Build(a+)+ Release&",
+				"approve 1 cy => 1 InProgress Build(a+)+ Release(put…)", "ok 1 put => 1 Succeeded Build(a+)+ Release(put+)+",
+			},
+		},
+		{
+			name: "an entry rejected", pipeline: "Build: a | Release: put",
+			rules: enter(execution.Requirement{MinimumCount: 2, AllowStarter: true}),
+			steps: []string{"start ann => ", "ok 1 a => ", "reject 1 bob => 1 Failed Build(a+)+ Release!"},
+		},
+		{
+			name: "an entry expires after seven days where no rule says when; it holds the stage until then", pipeline: "Release: put",
+			rules: enter(execution.Requirement{MinimumCount: 1, AllowStarter: true}),
+			steps: []string{
+				"start ann => ", "start ann => 1 InProgress Release& | 2 InProgress Release?", "wait 167h => ",
+				"expire 1 => 1 InProgress Release& | 2 InProgress Release?",
+				"wait 1h => ", "expire 1 => 1 Failed Release! | 2 InProgress Release&",
+			},
+		},
+	})
+}
+
+// Rules are taken as they are when the wait begins.
+func TestRulesOfAnOpenApprovalDoNotChange(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, define("Release: ?sign")).guard("Release/sign", execution.Requirement{Rule: "two", MinimumCount: 2, AllowStarter: true})
+	w.start("ann", nil)
+	w.rules = nil
+	require.NoError(t, w.step("approve 1 bob"))
+	require.Equal(t, "1 InProgress Release(sign…)", w.state())
+}
+
+func TestDecisionIsRecorded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, define("Build: compile | Release: ?sign"))
+	e := w.start("ann", nil)
+	bin := action.Artifact{Name: "bin", Digest: "d"}
+	w.must(e.Scope(), w.finish(e, "compile", action.Result{Artifacts: []action.Artifact{bin}}))
+	w.must(e.Scope(), engine.Approve{ExecutionID: e.ID, Principal: "bob", Groups: []string{"ops"}, Approved: true, Comment: "fine"})
+	a := w.action(e, "sign")
+	require.Equal(t, []execution.Verdict{{
+		Principal: "bob", Groups: []string{"ops"}, Approved: true, Comment: "fine",
+		At: w.now.UTC().Truncate(time.Microsecond), Version: 1, Artifacts: []action.Artifact{bin},
+	}}, a.Details.Approval.Decisions)
+	require.Equal(t, "approved by bob", a.Details.Summary)
+	i := len(w.model.events) - 4
+	require.Equal(t, execution.EventApproved, w.model.events[i].State)
+	require.Equal(t, "bob", w.model.events[i].Principal)
+	require.Equal(t, "fine", w.model.events[i].Message)
+}
+
+// A timer that fires a little early must not be the last one.
+func TestEarlyExpiryComesAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, define("Release: ?sign"))
+	e := w.start("ann", nil)
+	change := w.must(e.Scope(), engine.Expire{ExecutionID: e.ID, ID: w.action(e, "sign").ID})
+	require.Len(t, change.Turns, 1)
+	require.Equal(t, w.action(e, "sign").Details.Approval.ExpiresAt, change.Turns[0].DueAt)
+	require.Equal(t, execution.TurnExpire, change.Turns[0].Kind)
+}
+
+func TestMissingSaysWhoIsNeeded(t *testing.T) {
+	t.Parallel()
+	approval := &execution.Approval{Requirements: []execution.Requirement{
+		{Rule: "prod", MinimumCount: 2, Users: []string{"bob"}, Groups: []string{"ops"}},
+		{MinimumCount: 1, AllowStarter: true},
+	}}
+	require.Equal(t, "it needs rule prod: 2 more of bob or group ops, not the one who started it and 1 more of anyone with the approver role",
+		engine.Missing(approval))
+	approval.Decisions = []execution.Verdict{{Principal: "bob", Approved: true}}
+	require.Equal(t, "it needs rule prod: 1 more of bob or group ops, not the one who started it", engine.Missing(approval))
+}

@@ -1,0 +1,311 @@
+package engine_test
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// model is what a store holds after the changes that it was given: copies, with
+// times as coarse as it keeps them.
+type model struct {
+	executions map[string]*execution.Execution
+	leases     map[string]*execution.Lease
+	turns      map[string]*execution.Turn
+	events     []execution.Event
+	// ended holds executions as they were when they ended.
+	ended map[string]string
+	// queues are the executions in front of a stage, by arrival.
+	queues map[string][]string
+}
+
+func newModel() *model {
+	return &model{
+		executions: make(map[string]*execution.Execution),
+		leases:     make(map[string]*execution.Lease),
+		turns:      make(map[string]*execution.Turn),
+		ended:      make(map[string]string),
+		queues:     make(map[string][]string),
+	}
+}
+
+func coarse(times ...*time.Time) {
+	for _, t := range times {
+		if !t.IsZero() {
+			*t = t.UTC().Truncate(time.Microsecond)
+		}
+	}
+}
+
+// live loads a scope.
+func (m *model) live(key execution.ScopeKey) []*execution.Execution {
+	all := []*execution.Execution{}
+	for _, e := range m.executions {
+		if !e.Status.Terminal() && e.Scope() == key {
+			all = append(all, clone(e))
+		}
+	}
+	slices.SortFunc(all, func(a, b *execution.Execution) int { return int(a.Number - b.Number) })
+	return all
+}
+
+// apply writes a change, row by row, and judges each step from the state before.
+func (m *model) apply(t tester, in engine.Input, c *execution.Change) {
+	t.Helper()
+	before := make(map[string]*execution.Execution, len(m.executions))
+	for id, e := range m.executions {
+		before[id] = clone(e)
+	}
+	m.applyExecutions(t, c)
+	m.applyParts(t, c)
+	for _, id := range c.DoneAttempts {
+		delete(m.leases, id)
+	}
+	for _, id := range c.DoneTurns {
+		delete(m.turns, id)
+	}
+	for _, l := range c.Leases {
+		lease := clone(l)
+		coarse(&lease.QueuedAt, &lease.Until)
+		require.NotContains(t, m.leases, lease.Attempt.ActionExecutionID, "a second attempt while the first is pending")
+		m.leases[lease.Attempt.ActionExecutionID] = lease
+	}
+	for _, turn := range c.Turns {
+		turn := clone(turn)
+		coarse(&turn.DueAt)
+		m.turns[turn.ID] = turn
+	}
+	for _, ev := range c.Events {
+		require.NotContains(t, m.ended, ev.ExecutionID, "an event %s %s after the end", ev.Subject, ev.State)
+	}
+	m.events = append(m.events, c.Events...)
+	m.edges(t, before, in)
+	m.lines(t, before, c)
+	for id, e := range m.executions {
+		if _, ok := m.ended[id]; !ok && e.Status.Terminal() {
+			m.ended[id] = text(e)
+			last := lastEvent(m.events, id)
+			require.Equal(t, execution.SubjectExecution, last.Subject, "the last event of an execution is its end")
+		}
+	}
+}
+
+func lastEvent(events []execution.Event, id string) execution.Event {
+	for _, ev := range slices.Backward(events) {
+		if ev.ExecutionID == id {
+			return ev
+		}
+	}
+	return execution.Event{}
+}
+
+func (m *model) applyExecutions(t tester, c *execution.Change) {
+	t.Helper()
+	for _, e := range c.Started {
+		require.NotContains(t, m.executions, e.ID)
+		row := clone(e)
+		row.Stages = nil
+		coarse(&row.StartedAt, &row.UpdatedAt, &row.EndedAt)
+		m.executions[e.ID] = row
+	}
+	for _, e := range c.Updated {
+		row := m.executions[e.ID]
+		require.NotNil(t, row)
+		copied := clone(e)
+		row.Status, row.Summary, row.Revisions, row.Stop = copied.Status, copied.Summary, copied.Revisions, copied.Stop
+		row.UpdatedAt, row.EndedAt = copied.UpdatedAt, copied.EndedAt
+		coarse(&row.UpdatedAt, &row.EndedAt)
+	}
+}
+
+func (m *model) applyParts(t tester, c *execution.Change) {
+	t.Helper()
+	for _, s := range c.NewStages {
+		row := clone(s.Stage)
+		row.Actions = nil
+		coarse(&row.ArrivedAt, &row.StartedAt, &row.EndedAt)
+		e := m.executions[s.ExecutionID]
+		require.Equal(t, len(e.Stages), row.Position, "stages are never skipped")
+		e.Stages = append(e.Stages, row)
+	}
+	for _, s := range c.Stages {
+		row, copied := m.executions[s.ExecutionID].Stages[s.Position], clone(s.Stage)
+		row.Status, row.StartedAt, row.EndedAt, row.Entry = copied.Status, copied.StartedAt, copied.EndedAt, copied.Entry
+		coarse(&row.StartedAt, &row.EndedAt)
+	}
+	for _, a := range c.NewActions {
+		row := clone(a.Action)
+		coarse(&row.StartedAt, &row.EndedAt)
+		stage := m.executions[a.ExecutionID].Stages[a.Stage]
+		stage.Actions = append(stage.Actions, row)
+	}
+	for _, a := range c.Actions {
+		stage, copied := m.executions[a.ExecutionID].Stages[a.Stage], clone(a.Action)
+		i := slices.IndexFunc(stage.Actions, func(row *execution.Action) bool { return row.ID == a.ID })
+		require.GreaterOrEqual(t, i, 0)
+		row := stage.Actions[i]
+		row.Attempt, row.Status, row.EndedAt, row.Details = copied.Attempt, copied.Status, copied.EndedAt, copied.Details
+		coarse(&row.EndedAt)
+	}
+}
+
+// edges checks that statuses moved as they may.
+func (m *model) edges(t tester, before map[string]*execution.Execution, in engine.Input) {
+	t.Helper()
+	for id, e := range m.executions {
+		old, ok := before[id]
+		if !ok {
+			continue
+		}
+		if e.Status != old.Status {
+			require.False(t, old.Status.Terminal(), "execution %s left %s for %s", id, old.Status, e.Status)
+			require.False(t, old.Status == pipeline.Stopping && e.Status != pipeline.Stopped, "Stopping became %s", e.Status)
+		}
+		for i, stage := range old.Stages {
+			require.False(t, stage.Status.Terminal() && stage.Status != e.Stages[i].Status, "a stage left %s", stage.Status)
+			require.False(t, stage.Entered() && stage.StartedAt != e.Stages[i].StartedAt, "a stage was entered twice")
+			for j, a := range stage.Actions {
+				now := e.Stages[i].Actions[j]
+				require.False(t, a.Status.Terminal() && a.Status != now.Status, "an action left %s", a.Status)
+				if now.Attempt != a.Attempt {
+					lost, ok := in.(engine.Lost)
+					require.True(t, ok && lost.ActionExecutionID == a.ID && now.Attempt == a.Attempt+1,
+						"action %s went from attempt %d to %d by %T", a.Name, a.Attempt, now.Attempt, in)
+				}
+			}
+		}
+	}
+}
+
+// lines checks who enters a stage: only the head of those who waited.
+func (m *model) lines(t tester, before map[string]*execution.Execution, c *execution.Change) {
+	t.Helper()
+	for name, queue := range m.queues {
+		m.queues[name] = slices.DeleteFunc(queue, func(id string) bool { return m.executions[id].Status.Terminal() })
+	}
+	for _, ev := range c.Events {
+		e := m.executions[ev.ExecutionID]
+		if ev.Subject != execution.SubjectStage || ev.State != execution.EventStarted || e.Mode == pipeline.Parallel {
+			continue
+		}
+		if queue := m.queues[ev.Stage]; len(queue) > 0 && !e.Status.Terminal() {
+			require.Equal(t, queue[0], e.ID, "%s entered stage %s out of turn: %v", e.ID, ev.Stage, queue)
+			m.queues[ev.Stage] = queue[1:]
+		}
+	}
+	var arrived []*execution.Execution
+	for id, e := range m.executions {
+		if current := e.Current(); current.Waiting() && (before[id] == nil || len(before[id].Stages) < len(e.Stages)) {
+			arrived = append(arrived, e)
+		}
+	}
+	slices.SortFunc(arrived, func(a, b *execution.Execution) int { return int(a.Current().Arrival - b.Current().Arrival) })
+	for _, e := range arrived {
+		m.queues[e.Current().Name] = append(m.queues[e.Current().Name], e.ID)
+	}
+}
+
+// check is what holds after every decision.
+func (m *model) check(t tester) {
+	t.Helper()
+	leases, turns := make(map[string]int), make(map[string]execution.TurnKind)
+	holders, waiters := make(map[string]string), make(map[string]int)
+	for _, id := range slices.Sorted(maps.Keys(m.executions)) {
+		e := m.executions[id]
+		if e.Status.Terminal() {
+			require.Equal(t, m.ended[id], text(e), "an execution changed after its end")
+			m.checkEnded(t, e)
+			continue
+		}
+		stage := e.Current()
+		require.NotNil(t, stage)
+		switch {
+		case stage.Waiting():
+			require.NotEqual(t, pipeline.Parallel, e.Mode, "a PARALLEL execution waits for a stage")
+			if e.Mode == pipeline.Superseded {
+				waiters[stage.Name]++
+			}
+		case stage.Live():
+			if e.Mode != pipeline.Parallel {
+				require.NotContains(t, holders, stage.Name, "two executions in stage %s", stage.Name)
+				holders[stage.Name] = id
+			}
+			m.wantedWork(t, e, leases, turns)
+		default:
+			require.Failf(t, "stuck", "execution %s is neither in a stage nor in front of one", show(e))
+		}
+	}
+	for name, n := range waiters {
+		require.Equal(t, 1, n, "there is one place in front of stage %s", name)
+	}
+	for _, e := range m.executions {
+		if current := e.Current(); !e.Status.Terminal() && current.Waiting() {
+			require.Contains(t, holders, current.Name, "%s waits for a stage that nobody holds", show(e))
+		}
+	}
+	require.Len(t, m.leases, len(leases), "attempts of nobody are pending")
+	for id, number := range leases {
+		require.Contains(t, m.leases, id, "an action runs without an attempt")
+		require.Equal(t, number, m.leases[id].Attempt.Number)
+	}
+	require.Len(t, m.turns, len(turns), "turns of nobody are pending")
+	for id, kind := range turns {
+		require.Contains(t, m.turns, id, "nothing will ever move %s", id)
+		require.Equal(t, kind, m.turns[id].Kind)
+	}
+}
+
+// wantedWork collects the work that must be pending for a stage that is live.
+func (m *model) wantedWork(t tester, e *execution.Execution, leases map[string]int, turns map[string]execution.TurnKind) {
+	t.Helper()
+	stage := e.Current()
+	if stage.Entry != nil && !engine.Met(stage.Entry) {
+		id := e.ID + "/" + strconv.Itoa(stage.Position)
+		turns[id] = execution.TurnExpire
+		require.True(t, stage.Entry.ExpiresAt.Equal(m.turns[id].DueAt), "the expiry is due when the time is over")
+		require.Empty(t, stage.Actions, "actions run though nobody approved the entry")
+		return
+	}
+	running := 0
+	for _, a := range stage.Actions {
+		if a.Status.Terminal() {
+			continue
+		}
+		running++
+		require.LessOrEqual(t, a.Attempt, engine.MaxAttempts)
+		switch a.Work {
+		case pipeline.WorkAttempt:
+			leases[a.ID] = a.Attempt
+		case pipeline.WorkTurn:
+			turns[a.ID] = execution.TurnAction
+		case pipeline.WorkApproval:
+			turns[a.ID] = execution.TurnExpire
+			require.False(t, engine.Met(a.Details.Approval), "an approval stays open though it has all it needs")
+		}
+	}
+	require.Positive(t, running, "%s is in a stage where nothing runs", show(e))
+}
+
+func (m *model) checkEnded(t tester, e *execution.Execution) {
+	t.Helper()
+	require.False(t, e.EndedAt.IsZero())
+	stage := e.Current()
+	require.True(t, stage.Status.Terminal(), "an ended execution is still in stage %s", stage.Name)
+	if e.Status == pipeline.StatusSuperseded {
+		require.False(t, stage.Entered(), "superseded inside of a stage")
+		require.Equal(t, pipeline.Superseded, e.Mode, "only SUPERSEDED executions give way")
+	}
+	for _, s := range e.Stages {
+		for _, a := range s.Actions {
+			require.True(t, a.Status.Terminal(), "action %s outlives its execution", a.Name)
+			require.False(t, a.EndedAt.IsZero())
+		}
+	}
+}
