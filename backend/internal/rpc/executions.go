@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc"
 
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
@@ -80,7 +81,7 @@ func (s *executions) ListExecutions(
 func (s *executions) StopExecution(
 	ctx context.Context, req *headracev1.StopExecutionRequest,
 ) (*headracev1.StopExecutionResponse, error) {
-	name, err := s.find(ctx, req.GetName())
+	name, err := s.find(ctx, auth.Deploy, req.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +95,7 @@ func (s *executions) StopExecution(
 func (s *executions) DecideApproval(
 	ctx context.Context, req *headracev1.DecideApprovalRequest,
 ) (*headracev1.DecideApprovalResponse, error) {
-	name, err := s.find(ctx, req.GetName())
+	name, err := s.find(ctx, auth.Approve, req.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +114,7 @@ func (s *executions) DecideApproval(
 func (s *executions) ExplainExecution(
 	ctx context.Context, req *headracev1.ExplainExecutionRequest,
 ) (*headracev1.ExplainExecutionResponse, error) {
-	name, err := s.find(ctx, req.GetName())
+	name, err := s.find(ctx, auth.Read, req.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +151,7 @@ func (s *executions) TailLog(
 	req *headracev1.TailLogRequest, stream grpc.ServerStreamingServer[headracev1.TailLogResponse],
 ) error {
 	ctx := stream.Context()
-	name, err := s.find(ctx, req.GetName())
+	name, err := s.find(ctx, auth.Read, req.GetName())
 	if err != nil {
 		return err
 	}
@@ -176,10 +177,14 @@ func (s *executions) get(ctx context.Context, name pipeline.ExecutionName) (*exe
 	return e, nil
 }
 
-// find reads a name and checks that the pipeline in it is the execution's.
-func (s *executions) find(ctx context.Context, text string) (pipeline.ExecutionName, error) {
+// find reads a name and checks that the pipeline in it is the execution's. Who
+// lacks the permission hears of that first.
+func (s *executions) find(ctx context.Context, permission auth.Permission, text string) (pipeline.ExecutionName, error) {
 	name, err := named(pipeline.ParseExecutionName, text, "name")
 	if err != nil {
+		return name, err
+	}
+	if err := service.Authorize(caller(ctx), permission, name.Account); err != nil {
 		return name, err
 	}
 	e, err := s.get(ctx, name)

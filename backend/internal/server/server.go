@@ -124,6 +124,7 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
+	s.onClose(logStore.Close)
 
 	catalog, registry := actionTypes(options.ActionTypes)
 	live, err := countLive(ctx, s.store)

@@ -26,6 +26,12 @@ func authorize(who auth.Identity, permission auth.Permission, account string) er
 		quoteName(who.Principal), verb(permission), where, roleList(auth.RolesWith(permission), " or "), has)
 }
 
+// Authorize is what every use case asks first, for a rim that has to look at an
+// object before it can name the use case.
+func Authorize(who auth.Identity, permission auth.Permission, account string) error {
+	return authorize(who, permission, account)
+}
+
 // verb says a permission as what a caller wants to do.
 func verb(permission auth.Permission) string {
 	switch permission {
