@@ -20,41 +20,41 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
 )
 
-func open(t testing.TB) (*artifact.Store, string) {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), "artifacts")
+func open(tb testing.TB) (*artifact.Store, string) {
+	tb.Helper()
+	dir := filepath.Join(tb.TempDir(), "artifacts")
 	store, err := artifact.Open(dir)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return store, dir
 }
 
-func write(t testing.TB, dir, name, text string, mode fs.FileMode) {
-	t.Helper()
+func write(tb testing.TB, dir, name, text string, mode fs.FileMode) {
+	tb.Helper()
 	path := filepath.Join(dir, name)
-	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-	require.NoError(t, os.Chmod(path, mode))
+	require.NoError(tb, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(tb, os.WriteFile(path, []byte(text), 0o600))
+	require.NoError(tb, os.Chmod(path, mode))
 }
 
 // list describes a tree: name, mode and content or target.
-func list(t testing.TB, dir string) map[string]string {
-	t.Helper()
+func list(tb testing.TB, dir string) map[string]string {
+	tb.Helper()
 	all := map[string]string{}
-	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		require.NoError(t, err)
+	require.NoError(tb, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		require.NoError(tb, err)
 		name, err := filepath.Rel(dir, path)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		info, err := entry.Info()
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		text := info.Mode().String()
 		switch {
 		case entry.Type()&fs.ModeSymlink != 0:
 			target, err := os.Readlink(path)
-			require.NoError(t, err)
+			require.NoError(tb, err)
 			text = "-> " + target
 		case entry.Type().IsRegular():
 			raw, err := os.ReadFile(path)
-			require.NoError(t, err)
+			require.NoError(tb, err)
 			text += " " + string(raw)
 		}
 		if name != "." {
@@ -155,10 +155,7 @@ func TestGlobs(t *testing.T) {
 func TestStoreRefusesWhatIsNoFile(t *testing.T) {
 	t.Parallel()
 	store, _ := open(t)
-	// A socket's path is short, t.TempDir's may not be.
-	dir, err := os.MkdirTemp("", "a")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := t.TempDir()
 	listener, err := net.Listen("unix", filepath.Join(dir, "socket"))
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
@@ -262,6 +259,7 @@ func TestOpenRemovesUnfinishedArtifacts(t *testing.T) {
 const benchSize = 256 << 20
 
 func benchTree(b *testing.B) string {
+	b.Helper()
 	dir := b.TempDir()
 	block := make([]byte, benchSize/16)
 	for i := range block {

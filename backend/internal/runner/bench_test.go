@@ -1,10 +1,13 @@
 package runner_test
 
 import (
+	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
@@ -79,4 +82,60 @@ func BenchmarkCommands(b *testing.B) {
 			bench.Stop()
 		})
 	}
+}
+
+// The part of it that is the process.
+func BenchmarkProcess(b *testing.B) {
+	run := executor(func(ctx context.Context, _ action.Attempt, workspace action.Workspace) action.Result {
+		for b.Loop() {
+			_, err := workspace.Run(ctx, action.Process{
+				Argv: []string{"/bin/sh", "-c", "true"}, Dir: workspace.Dir, Stdout: workspace.Log, Stderr: workspace.Log,
+			})
+			if err != nil {
+				return action.Failed(action.JobFailed, "%v", err)
+			}
+		}
+		return action.Result{}
+	})
+	result, _ := runnertest.Start(b, run, nil).Run(b, runnertest.Attempt("a"))
+	require.Nil(b, result.Failure)
+}
+
+// The ratio that counts, on a machine that does other things too: each action is
+// followed by a bare process, and the medians are compared.
+func BenchmarkHopToBare(b *testing.B) {
+	var bare, hops []float64
+	var started time.Time
+	n := 0
+	next := func() *runner.Assignment {
+		attempt := runnertest.Attempt(fmt.Sprintf("action-%d", n))
+		attempt.ExecutionID = fmt.Sprintf("execution-%d", n/10)
+		attempt.Action.Commands = []string{"true"}
+		n++
+		started = time.Now()
+		return &runner.Assignment{Attempt: attempt}
+	}
+	bench := runnertest.Start(b, command.New(), func(c *runner.Config) {
+		jobs, ok := c.Jobs.(*runnertest.Jobs)
+		require.True(b, ok)
+		jobs.Next = func(runnertest.Report) *runner.Assignment {
+			hops = append(hops, float64(time.Since(started)))
+			start := time.Now()
+			if err := exec.Command("/bin/true").Run(); err != nil {
+				b.Error(err)
+			}
+			bare = append(bare, float64(time.Since(start)))
+			if n >= b.N {
+				return nil
+			}
+			return next()
+		}
+	})
+	bench.Jobs.Give(next().Attempt)
+	bench.Wait(b)
+	slices.Sort(bare)
+	slices.Sort(hops)
+	b.ReportMetric(hops[len(hops)/2]/1e3, "hop-p50-µs")
+	b.ReportMetric(bare[len(bare)/2]/1e3, "bare-p50-µs")
+	b.ReportMetric(hops[len(hops)/2]/bare[len(bare)/2], "ratio")
 }

@@ -27,7 +27,7 @@ const marker = "HEADRACE_WORKSPACE"
 const (
 	outputBuffer = 64 << 10
 	// drainTime is how long the output of killed processes may take to end.
-	drainTime = time.Second
+	drainTime = 200 * time.Millisecond
 )
 
 // processes starts the processes of one slot, one at a time. It does without
@@ -129,8 +129,7 @@ func (p *processes) run(ctx context.Context, process action.Process) (int, error
 	// The leader has ended. It is not reaped yet, so the group's id cannot have
 	// become another's.
 	g.kill()
-	quiet := outputs.copy(-1, p.buffer, drainTime)
-	if !quiet || ctx.Err() != nil {
+	if ctx.Err() != nil || !outputs.copy(-1, p.buffer, drainTime) {
 		// Something left the group and keeps the output open, or may have left
 		// it in an attempt that must end. Looking for it is too slow to do always.
 		if err := killMarked(p.dir); err != nil {
@@ -206,9 +205,9 @@ func openOutputs(stdout, stderr io.Writer, null *os.File) (*outputs, error) {
 			return nil, err
 		}
 	}
-	switch {
-	case stderr == nil:
-	case stderr == stdout:
+	switch stderr {
+	case nil:
+	case stdout:
 		o.stderr = o.stdout
 	default:
 		if o.stderr, err = o.open(stderr); err != nil {

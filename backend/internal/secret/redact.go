@@ -55,7 +55,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	}
 	data := p
 	if len(w.held) > 0 {
-		data = append(w.held, p...)
+		data = slices.Concat(w.held, p)
 		w.held = nil
 	}
 	clean, rest := w.mask(data, false)

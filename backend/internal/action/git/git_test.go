@@ -216,10 +216,11 @@ func TestCredentials(t *testing.T) {
 		}
 		files.ServeHTTP(w, request)
 	}))
-	defer server.Close()
+	t.Cleanup(server.Close)
 	address := strings.TrimPrefix(server.URL, "http://")
 
 	t.Run("wrong", func(t *testing.T) {
+		t.Parallel()
 		result, log := runnertest.Start(t, git.New(), nil).Run(t, attempt("http://ada:wrong-horse@"+address, nil))
 		require.NotNil(t, result.Failure)
 		require.Equal(t, action.PermissionError, result.Failure.Code, result.Failure.Message)
@@ -227,11 +228,13 @@ func TestCredentials(t *testing.T) {
 		require.NotContains(t, result.Failure.Message+log, "wrong-horse")
 	})
 	t.Run("none", func(t *testing.T) {
+		t.Parallel()
 		result, _ := runnertest.Start(t, git.New(), nil).Run(t, attempt("http://"+address, nil))
 		require.NotNil(t, result.Failure)
 		require.Equal(t, action.PermissionError, result.Failure.Code, result.Failure.Message)
 	})
 	t.Run("right", func(t *testing.T) {
+		t.Parallel()
 		// A server of mere files gives no shallow history: first a branch, then a
 		// commit that is no tip.
 		for _, configuration := range []map[string]string{{"Branch": "feature/x"}, {"Commit": r.second}} {
