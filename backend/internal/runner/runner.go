@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,8 +43,8 @@ type Config struct {
 	Grace time.Duration
 	// Isolation comes from Detect. The zero value is none.
 	Isolation Isolation
-	// Hidden are directories that processes must not see, such as the server's
-	// data directory. Only an isolation other than none can hide them. The
+	// Hidden are existing directories that processes must not see, such as the
+	// server's data directory. Only an isolation other than none can hide them. The
 	// work directories of other attempts are always among them.
 	Hidden []string
 	Log    hclog.Logger
@@ -110,6 +111,12 @@ func New(config Config) (*Runner, error) {
 		return nil, fmt.Errorf("runner: work directory: %w", err)
 	}
 	config.WorkDir = dir
+	config.Hidden = slices.Clone(config.Hidden)
+	for i, hidden := range config.Hidden {
+		if config.Hidden[i], err = filepath.EvalSymlinks(hidden); err != nil {
+			return nil, fmt.Errorf("runner: directory to hide: %w", err)
+		}
+	}
 	lock, err := lockWorkDir(dir)
 	if err != nil {
 		return nil, err
