@@ -27,11 +27,16 @@ func (t *Tx) applyExecutions(ctx context.Context, c *execution.Change) error {
 		if err != nil {
 			return err
 		}
-		if err := t.exec(ctx, "execution "+e.ID, `INSERT INTO executions (`+executionColumns+`, scope_revision)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0)`,
+		if err := t.exec(ctx, "execution "+e.ID, `INSERT INTO executions (`+executionColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 			e.ID, e.Account, e.PipelineID, e.Pipeline, e.Number, e.Version, string(e.Mode), string(e.Status), details,
 			micros(e.StartedAt), micros(e.UpdatedAt), micros(e.EndedAt)); err != nil {
 			return err
+		}
+		if key := e.Scope(); key.ExecutionID != "" && !e.Status.Terminal() {
+			if err := t.createScope(ctx, key); err != nil {
+				return err
+			}
 		}
 	}
 	for _, e := range c.Updated {
@@ -43,6 +48,12 @@ func (t *Tx) applyExecutions(ctx context.Context, c *execution.Change) error {
 			`UPDATE executions SET status = $2, details = $3, updated_at = $4, ended_at = $5 WHERE id = $1`,
 			e.ID, string(e.Status), details, micros(e.UpdatedAt), micros(e.EndedAt)); err != nil {
 			return err
+		}
+		if key := e.Scope(); key.ExecutionID != "" && e.Status.Terminal() {
+			if err := t.exec(ctx, "scope of execution "+e.ID,
+				`DELETE FROM scopes WHERE pipeline_id = $1 AND execution_id = $2`, key.PipelineID, key.ExecutionID); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

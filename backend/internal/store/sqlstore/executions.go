@@ -168,22 +168,16 @@ func (t *Tx) LiveExecutions(ctx context.Context, pipelineID string) ([]*executio
 // LiveScope implements store.Reader.
 func (t *Tx) LiveScope(ctx context.Context, key execution.ScopeKey) ([]*execution.Execution, int64, error) {
 	var revision int64
-	var found []*execution.Execution
-	var err error
-	if key.ExecutionID != "" {
-		if err := t.one(ctx, "execution "+key.ExecutionID, `SELECT scope_revision FROM executions WHERE id = $1`,
-			[]any{key.ExecutionID}, &revision); err != nil {
-			return nil, 0, err
-		}
-		found, err = list(ctx, t, scanExecution, `SELECT `+executionColumns+` FROM executions WHERE id = $1 AND `+live, key.ExecutionID)
-	} else {
-		if err := t.one(ctx, "pipeline "+key.PipelineID, `SELECT scope_revision FROM pipelines WHERE id = $1`,
-			[]any{key.PipelineID}, &revision); err != nil {
-			return nil, 0, err
-		}
-		found, err = list(ctx, t, scanExecution, `SELECT `+executionColumns+` FROM executions
-			WHERE pipeline_id = $1 AND `+live+` AND mode <> $2 ORDER BY number`, key.PipelineID, string(pipeline.Parallel))
+	if err := t.one(ctx, "scope of pipeline "+key.PipelineID,
+		`SELECT revision FROM scopes WHERE pipeline_id = $1 AND execution_id = $2`,
+		[]any{key.PipelineID, key.ExecutionID}, &revision); err != nil {
+		return nil, 0, err
 	}
+	query, args := ` WHERE pipeline_id = $1 AND `+live+` AND mode <> $2 ORDER BY number`, []any{key.PipelineID, string(pipeline.Parallel)}
+	if key.ExecutionID != "" {
+		query, args = ` WHERE id = $1 AND `+live, []any{key.ExecutionID}
+	}
+	found, err := list(ctx, t, scanExecution, `SELECT `+executionColumns+` FROM executions`+query, args...)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -195,14 +189,16 @@ func (t *Tx) LiveScope(ctx context.Context, key execution.ScopeKey) ([]*executio
 	return found, revision, nil
 }
 
+func (t *Tx) createScope(ctx context.Context, key execution.ScopeKey) error {
+	return t.exec(ctx, "scope of pipeline "+key.PipelineID,
+		`INSERT INTO scopes (pipeline_id, execution_id, revision, last_number) VALUES ($1, $2, 0, 0)`, key.PipelineID, key.ExecutionID)
+}
+
 // ClaimScope implements store.Tx.
 func (t *Tx) ClaimScope(ctx context.Context, key execution.ScopeKey, revision int64) error {
-	if key.ExecutionID != "" {
-		return t.changed(ctx, store.ErrStale, "execution "+key.ExecutionID,
-			`UPDATE executions SET scope_revision = scope_revision + 1 WHERE id = $1 AND scope_revision = $2`, key.ExecutionID, revision)
-	}
-	return t.changed(ctx, store.ErrStale, "pipeline "+key.PipelineID,
-		`UPDATE pipelines SET scope_revision = scope_revision + 1 WHERE id = $1 AND scope_revision = $2`, key.PipelineID, revision)
+	return t.changed(ctx, store.ErrStale, "scope of pipeline "+key.PipelineID,
+		`UPDATE scopes SET revision = revision + 1 WHERE pipeline_id = $1 AND execution_id = $2 AND revision = $3`,
+		key.PipelineID, key.ExecutionID, revision)
 }
 
 const eventColumns = `execution_id, at, subject, state, stage, action, action_execution_id, attempt, principal, message`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 )
 
@@ -112,11 +113,13 @@ func (t *Tx) CreatePipeline(ctx context.Context, p store.Pipeline) error {
 	if err != nil {
 		return err
 	}
-	return t.exec(ctx, "pipeline "+p.Name,
-		`INSERT INTO pipelines (`+pipelineColumns+`, last_number, scope_revision)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 0)`,
+	if err := t.exec(ctx, "pipeline "+p.Name,
+		`INSERT INTO pipelines (`+pipelineColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 		p.ID, p.Account, p.Name, p.Composed, p.Explicit, definition, draft, p.Version, p.Digest, p.Revision,
-		micros(p.CreatedAt), micros(p.UpdatedAt))
+		micros(p.CreatedAt), micros(p.UpdatedAt)); err != nil {
+		return err
+	}
+	return t.createScope(ctx, execution.ScopeKey{PipelineID: p.ID})
 }
 
 // UpdatePipeline implements store.Tx.
@@ -209,7 +212,7 @@ func (t *Tx) PipelineVersions(ctx context.Context, pipelineID string, before int
 func (t *Tx) NextNumber(ctx context.Context, pipelineID string) (int64, error) {
 	var number int64
 	err := t.one(ctx, "pipeline "+pipelineID,
-		`UPDATE pipelines SET last_number = last_number + 1 WHERE id = $1 RETURNING last_number`, []any{pipelineID}, &number)
+		`UPDATE scopes SET last_number = last_number + 1 WHERE pipeline_id = $1 AND execution_id = '' RETURNING last_number`, []any{pipelineID}, &number)
 	return number, err
 }
 

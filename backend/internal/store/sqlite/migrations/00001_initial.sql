@@ -31,12 +31,20 @@ CREATE TABLE pipelines (
     revision       BIGINT NOT NULL,
     created_at     BIGINT NOT NULL,
     updated_at     BIGINT NOT NULL,
-    -- The number of the newest execution.
-    last_number    BIGINT NOT NULL,
-    -- Compare-and-set guard of the decisions about executions that meet.
-    scope_revision BIGINT NOT NULL,
     UNIQUE (account, name)
 );
+
+-- The compare-and-set guard of decisions: a row for each pipeline, without an
+-- execution, and one for each live PARALLEL execution. Every hop writes one, so
+-- they are not columns of the wide rows that they are about.
+CREATE TABLE scopes (
+    pipeline_id  TEXT NOT NULL REFERENCES pipelines (id) ON DELETE CASCADE,
+    execution_id TEXT NOT NULL,
+    revision     BIGINT NOT NULL,
+    -- The number of the pipeline's newest execution.
+    last_number  BIGINT NOT NULL,
+    PRIMARY KEY (pipeline_id, execution_id)
+) WITHOUT ROWID;
 
 CREATE TABLE pipeline_versions (
     pipeline_id TEXT NOT NULL REFERENCES pipelines (id) ON DELETE CASCADE,
@@ -72,7 +80,6 @@ CREATE TABLE executions (
     started_at     BIGINT NOT NULL,
     updated_at     BIGINT NOT NULL,
     ended_at       BIGINT NOT NULL,
-    scope_revision BIGINT NOT NULL,
     UNIQUE (pipeline_id, number)
 );
 CREATE INDEX executions_by_pipeline ON executions (pipeline_id, id);
@@ -172,6 +179,7 @@ DROP TABLE events;
 DROP TABLE action_executions;
 DROP TABLE stage_executions;
 DROP TABLE executions;
+DROP TABLE scopes;
 DROP TABLE approval_rules;
 DROP TABLE pipeline_versions;
 DROP TABLE pipelines;
