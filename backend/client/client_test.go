@@ -245,9 +245,12 @@ func TestServerDownIsDescribed(t *testing.T) {
 	endpoint := listener.Addr().String()
 	require.NoError(t, listener.Close())
 	c := dial(t, client.Config{Endpoint: endpoint})
+	want := "cannot reach headraced at " + endpoint + ": dial tcp " + endpoint + ": connect: connection refused; " +
+		"is it running, and is the endpoint right?"
 	_, err = c.Executions.StopExecution(t.Context(), &headracev1.StopExecutionRequest{})
-	require.ErrorContains(t, err, "cannot reach headraced at "+endpoint)
-	require.ErrorContains(t, err, "connection refused")
+	require.EqualError(t, err, want)
+	_, err = c.Server.WhoAmI(t.Context(), &headracev1.WhoAmIRequest{})
+	require.EqualError(t, err, want, "after retries")
 }
 
 func TestCancelledCall(t *testing.T) {

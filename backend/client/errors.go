@@ -83,13 +83,15 @@ func (e *Error) Is(target error) bool {
 
 // unavailable strips gRPC's own words off the cause of a failed connection.
 func unavailable(message string) string {
-	message = strings.TrimPrefix(message, "connection error: ")
-	message = strings.TrimPrefix(message, "desc = ")
 	if strings.Contains(message, "tls: first record does not look like a TLS handshake") {
 		return "it does not speak TLS there (plaintext beyond this machine needs insecure = true)"
 	}
-	// gRPC quotes the cause.
-	return strings.ReplaceAll(strings.Trim(message, `"`), `\"`, `"`)
+	// Around the cause stand how often it was tried and which layer said it.
+	if i := strings.LastIndex(message, "desc = "); i >= 0 {
+		message = message[i+len("desc = "):]
+	}
+	message = strings.ReplaceAll(strings.Trim(message, `"`), `\"`, `"`)
+	return strings.TrimPrefix(message, "transport: Error while dialing: ")
 }
 
 // Violation is one broken rule of a request.

@@ -111,7 +111,7 @@ func (a *app) tail(ctx context.Context, c *client.Client, name, actionID string,
 			return err
 		}
 		wait := a.Backoff(try)
-		a.err.linef("headrace: %s; trying again in %s (%d of %d)", client.Describe(err), wait, try, maxTries)
+		a.err.linef("headrace: lost headraced at %s; trying again in %s (%d of %d)", c.Endpoint, wait, try, maxTries)
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}

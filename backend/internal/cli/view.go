@@ -134,10 +134,10 @@ type liveView struct {
 	drawn int
 }
 
-func (v *liveView) event(*headracev1.Event) { v.told = "" }
+func (v *liveView) event(*headracev1.Event) {}
 
 func (v *liveView) state(e *headracev1.Execution, reasons []*headracev1.WaitReason) {
-	v.execution, v.reasons = e, reasons
+	v.execution, v.reasons, v.told = e, reasons, ""
 	v.draw(nil)
 }
 

@@ -77,7 +77,7 @@ func watch(
 				return
 			}
 			wait := backoff(try)
-			send(update{notice: fmt.Sprintf("%s; connecting again in %s (%d of %d)", client.Describe(err), wait, try, maxTries)})
+			send(update{notice: fmt.Sprintf("lost headraced at %s; connecting again in %s (%d of %d)", c.Endpoint, wait, try, maxTries)})
 			if sleep(ctx, wait) != nil {
 				return
 			}
@@ -141,6 +141,7 @@ func (a *app) follow(ctx context.Context, c *client.Client, e *headracev1.Execut
 	defer refresh.Stop()
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
+	lost := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -157,16 +158,25 @@ func (a *app) follow(ctx context.Context, c *client.Client, e *headracev1.Execut
 			case u.err != nil:
 				return u.err
 			case u.notice != "":
+				lost = true
 				v.notice(u.notice)
 			case u.event != nil:
 				v.event(u.event)
 				refresh.Reset(refreshSoon)
 			}
 		case <-refresh.C:
-			if err := refreshView(ctx, c, e.GetName(), v); err != nil {
+			refresh.Reset(refreshIdle)
+			switch err := showState(ctx, c, e.GetName(), v); status.Code(err) {
+			case codes.OK:
+				if lost {
+					lost = false
+					v.notice("connected to headraced again")
+				}
+			case codes.Unavailable, codes.Canceled:
+				// The watch tells of a lost server, the context of an interrupt.
+			default:
 				return err
 			}
-			refresh.Reset(refreshIdle)
 		case <-second.C:
 			v.tick()
 		}
@@ -176,17 +186,7 @@ func (a *app) follow(ctx context.Context, c *client.Client, e *headracev1.Execut
 	}
 }
 
-// refreshView reads and shows the state. A lost server is the watch's to tell.
-func refreshView(ctx context.Context, c *client.Client, name string, v view) error {
-	err := showState(ctx, c, name, v)
-	switch status.Code(err) {
-	case codes.Unavailable, codes.Canceled:
-		return nil
-	default:
-		return err
-	}
-}
-
+// showState reads and shows where an execution is and why.
 func showState(ctx context.Context, c *client.Client, name string, v view) error {
 	e, err := get(ctx, c, name)
 	if err != nil || terminal(e.GetStatus()) {

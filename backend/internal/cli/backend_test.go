@@ -1,0 +1,195 @@
+package cli_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
+	"github.com/headrace/terraform-provider-headrace/backend/client"
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/cli"
+)
+
+// headrace runs the command against a real backend.
+func headrace(t *testing.T, b *backendtest.Backend, token string, args ...string) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := cli.Run(t.Context(), process(b, token, &stdout, &stderr, args))
+	return result{code: code, stdout: stdout.String(), stderr: stderr.String()}
+}
+
+func process(b *backendtest.Backend, token string, stdout, stderr io.Writer, args []string) cli.Process {
+	env := map[string]string{"HEADRACE_ENDPOINT": b.Endpoint, "HEADRACE_TOKEN": token}
+	return cli.Process{Args: args, Stdout: stdout, Stderr: stderr, Getenv: func(name string) string { return env[name] }}
+}
+
+// declare creates the pipeline web on a fresh git repository: fetch, build, ask,
+// ship. It returns the repository.
+func declare(t *testing.T, b *backendtest.Backend) string {
+	t.Helper()
+	repository := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(repository, "greeting"), []byte("good morning\n"), 0o600))
+	for _, args := range [][]string{
+		{"init", "--quiet"},
+		{"symbolic-ref", "HEAD", "refs/heads/main"},
+		{"add", "--all"},
+		{"-c", "user.name=Ann", "-c", "user.email=ann@example.com", "commit", "--quiet", "--message", "Greet"},
+	} {
+		output, err := exec.CommandContext(t.Context(), "git", append([]string{"-C", repository}, args...)...).CombinedOutput()
+		require.NoError(t, err, "%s", output)
+	}
+	commands := func(name, category string, inputs, outputs []string, lines ...string) *headracev1.Stage {
+		action := &headracev1.Action{
+			Name: name, Category: category, Owner: "Headrace", Provider: "Commands", Version: "1",
+			InputArtifacts: inputs, Commands: lines,
+			EnvironmentVariables: []*headracev1.EnvironmentVariable{{Name: "WORD", Value: "#{variables.Word}"}},
+		}
+		for _, output := range outputs {
+			action.OutputArtifacts = append(action.OutputArtifacts, &headracev1.OutputArtifact{Name: output})
+		}
+		return &headracev1.Stage{Name: category, Actions: []*headracev1.Action{action}}
+	}
+	word := "world"
+	_, err := b.Admin().Pipelines.CreatePipeline(t.Context(), &headracev1.CreatePipelineRequest{Pipeline: &headracev1.Pipeline{
+		Name:        client.PipelineName("default", "web"),
+		Composition: headracev1.Composition_COMPOSITION_INLINE,
+		Definition: &headracev1.PipelineDefinition{
+			Variables: []*headracev1.Variable{{Name: "Word", DefaultValue: &word}},
+			Stages: []*headracev1.Stage{
+				{Name: "Source", Actions: []*headracev1.Action{{
+					Name: "Checkout", Category: "Source", Owner: "Headrace", Provider: "Git", Version: "1",
+					Configuration:   map[string]string{"RepositoryUrl": "file://" + repository, "Branch": "main"},
+					OutputArtifacts: []*headracev1.OutputArtifact{{Name: "source"}},
+				}}},
+				commands("Compile", "Build", []string{"source"}, []string{"program"}, "cat greeting", `test "$WORD" != broken`),
+				{Name: "Approve", Actions: []*headracev1.Action{
+					{Name: "Ask", Category: "Approval", Owner: "Headrace", Provider: "Manual", Version: "1"},
+				}},
+				commands("Ship", "Deploy", []string{"program"}, nil, `echo "shipped $WORD"`),
+			},
+		},
+	}})
+	require.NoError(t, err)
+	return repository
+}
+
+// TestWholePath goes the way of a person: a token for the approver, a run that
+// waits, a server that restarts meanwhile, an approval, logs.
+func TestWholePath(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	declare(t, b)
+	created := headrace(t, b, b.AdminToken, "token", "create", "--principal", "alice", "--role", "default=approver")
+	require.Equal(t, cli.ExitOK, created.code, created.stderr)
+	alice := strings.TrimSpace(created.stdout)
+
+	output := &watched{want: "approve with: headrace ", seen: make(chan string, 1)}
+	var notices bytes.Buffer
+	done := make(chan int, 1)
+	go func() {
+		done <- cli.Run(t.Context(), process(b, b.AdminToken, output, &notices, []string{"run", "web", "--follow", "--var", "Word=moon"}))
+	}()
+	hint := strings.Fields(<-output.seen)
+	require.Equal(t, []string{"approve", "web#1", "--stage", "Approve", "--action", "Ask"}, hint)
+	b.Restart()
+
+	why := headrace(t, b, alice, "explain", "web#1", "-o", "json")
+	require.Equal(t, cli.ExitOK, why.code, why.stderr)
+	var explained struct {
+		Reasons []struct{ Kind, Stage, Action string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(why.stdout), &explained))
+	require.Equal(t, "WAIT_KIND_APPROVAL", explained.Reasons[0].Kind)
+
+	approved := headrace(t, b, alice, hint...)
+	require.Equal(t, cli.ExitOK, approved.code, approved.stderr)
+	require.Contains(t, approved.stdout, "approved Approve/Ask of web#1")
+	require.Equal(t, cli.ExitOK, <-done, output.text())
+	require.Contains(t, notices.String(), "lost headraced at "+b.Endpoint)
+	for _, once := range []string{"SUCCEEDED   Source/Checkout", "SUCCEEDED   Deploy/Ship", "APPROVED    Approve/Ask", "web#1  Succeeded in"} {
+		require.Equal(t, 1, strings.Count(output.text(), once), "%s in\n%s", once, output.text())
+	}
+
+	logs := headrace(t, b, alice, "logs", "web")
+	require.Equal(t, cli.ExitOK, logs.code, logs.stderr)
+	for _, part := range []string{"==> Source/Checkout\n", "==> Build/Compile\n", "good morning\n", "==> Deploy/Ship\n", "shipped moon\n"} {
+		require.Contains(t, logs.stdout, part)
+	}
+	one := headrace(t, b, alice, "logs", "web#1", "Ship", "-f")
+	require.Equal(t, cli.ExitOK, one.code, one.stderr)
+	require.Contains(t, one.stdout, "shipped moon\n")
+	require.NotContains(t, one.stdout, "good morning")
+
+	list := headrace(t, b, alice, "execution", "list", "--status", "succeeded")
+	require.Contains(t, list.stdout, "web#1      Succeeded")
+	again := headrace(t, b, alice, "approve", "web#1")
+	require.Equal(t, cli.ExitFailed, again.code, "nothing waits any more")
+}
+
+func TestWholePathFails(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	declare(t, b)
+	got := headrace(t, b, b.AdminToken, "run", "web", "--follow", "--var", "Word=broken")
+	require.Equal(t, cli.ExitFailed, got.code, got.stderr)
+	require.Contains(t, got.stdout, "web#1  Failed in")
+	require.Contains(t, got.stdout, "Build/Compile failed with JobFailed")
+	require.Contains(t, got.stdout, "its log: headrace logs web#1 Build/Compile")
+}
+
+func TestStopOfWaiting(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	declare(t, b)
+	output := &watched{want: "approve with: ", seen: make(chan string, 1)}
+	done := make(chan int, 1)
+	go func() {
+		done <- cli.Run(t.Context(), process(b, b.AdminToken, output, output, []string{"run", "web", "--follow"}))
+	}()
+	<-output.seen
+	got := headrace(t, b, b.AdminToken, "execution", "stop", "web", "--abandon", "--reason", "not today")
+	require.Equal(t, cli.ExitOK, got.code, got.stderr)
+	require.Equal(t, cli.ExitFailed, <-done, "a stopped execution did not succeed")
+	require.Contains(t, output.text(), "web#1  Stopped in")
+	require.Contains(t, headrace(t, b, b.AdminToken, "execution", "show", "web").stdout, "not today")
+}
+
+func TestRefusalsOfTheBackend(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	declare(t, b)
+	viewer := b.Token("victor", nil, backendtest.Binding("default", headracev1.Role_ROLE_VIEWER))
+	tests := map[string]struct {
+		token string
+		args  []string
+		code  int
+		want  string
+	}{
+		"unknown pipeline": {b.AdminToken, []string{"run", "nope"}, cli.ExitFailed, `"nope"`},
+		"unknown account":  {b.AdminToken, []string{"pipeline", "list", "--account", "nope"}, cli.ExitFailed, "nope"},
+		"unknown variable": {b.AdminToken, []string{"run", "web", "--var", "Nope=1"}, cli.ExitFailed, "Nope"},
+		"no token":         {"", []string{"pipeline", "list"}, cli.ExitNoAccess, "HEADRACE_TOKEN_FILE"},
+		"bad token":        {"sesame", []string{"pipeline", "list"}, cli.ExitNoAccess, "does not accept the token"},
+		"missing role":     {viewer, []string{"run", "web"}, cli.ExitNoAccess, "deployer"},
+		"bad name":         {b.AdminToken, []string{"pipeline", "show", "no/such"}, cli.ExitFailed, "no/such"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := headrace(t, b, test.token, test.args...)
+			require.Equal(t, test.code, got.code, got.stderr)
+			require.Contains(t, got.stderr, test.want)
+			require.NotContains(t, got.stderr, "sesame")
+			require.Empty(t, got.stdout)
+		})
+	}
+	require.Equal(t, cli.ExitOK, headrace(t, b, "", "server-info").code, "needs no token")
+}
