@@ -291,6 +291,8 @@ func (d *decision) close(e *execution.Execution, t target, result action.Result)
 	d.advance(e)
 }
 
+// expire trusts the queue that the time is over: a clock that was set back
+// meanwhile must not leave an approval that nobody looks at any more.
 func (d *decision) expire(in Expire) {
 	e := d.scope.Find(in.ExecutionID)
 	if e == nil {
