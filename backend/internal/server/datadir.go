@@ -77,8 +77,7 @@ func (d *dataDir) take() error {
 // unlock lets others have the directory. The file stays: were it removed, two
 // processes could hold locks on two files of one name.
 func (d *dataDir) unlock() error {
-	if err := d.lock.Truncate(0); err != nil {
-		return errors.Join(err, d.lock.Close())
-	}
-	return d.lock.Close()
+	// Closing alone would leave the lock to a process that is being forked just
+	// now, until it becomes another program.
+	return errors.Join(d.lock.Truncate(0), syscall.Flock(int(d.lock.Fd()), syscall.LOCK_UN), d.lock.Close())
 }

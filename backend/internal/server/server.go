@@ -313,22 +313,27 @@ func closeListener(listener net.Listener) func() error {
 }
 
 // countLive returns how many executions have not ended.
-func countLive(ctx context.Context, st store.Store) (int, error) {
-	var live int
-	err := st.View(ctx, func(ctx context.Context, r store.Reader) error {
-		filter := store.ExecutionFilter{Statuses: []pipeline.Status{pipeline.InProgress, pipeline.Stopping}, Size: 1000}
+func countLive(ctx context.Context, st store.Store) (live int, err error) {
+	err = st.View(ctx, func(ctx context.Context, r store.Reader) error {
+		accounts, err := r.Accounts(ctx)
+		if err != nil {
+			return err
+		}
 		live = 0
-		for {
-			page, err := r.Executions(ctx, filter)
+		for _, account := range accounts {
+			pipelines, err := r.Pipelines(ctx, account.Name, store.Page{})
 			if err != nil {
 				return err
 			}
-			live += len(page)
-			if len(page) < filter.Size {
-				return nil
+			for i := range pipelines {
+				executions, err := r.LiveExecutions(ctx, pipelines[i].ID)
+				if err != nil {
+					return err
+				}
+				live += len(executions)
 			}
-			filter.Before = page[len(page)-1].ID
 		}
+		return nil
 	})
 	if err != nil {
 		return 0, fmt.Errorf("count live executions: %w", err)

@@ -1,0 +1,267 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
+	"github.com/headrace/terraform-provider-headrace/backend/client"
+	v1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/config"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/server"
+)
+
+func whoAmI(t *testing.T, c *client.Client) error {
+	t.Helper()
+	_, err := c.Server.WhoAmI(t.Context(), &v1.WhoAmIRequest{})
+	return err
+}
+
+func TestFirstStartMakesATokenThatOnlyItsOwnerReads(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	path := filepath.Join(b.DataDir, "admin.token")
+	for path, mode := range map[string]os.FileMode{
+		b.DataDir: 0o700, path: 0o600, filepath.Join(b.DataDir, "headrace.db"): 0o600, filepath.Join(b.DataDir, "headrace.db-wal"): 0o600,
+	} {
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		require.Equal(t, mode, info.Mode().Perm(), path)
+	}
+	require.NoError(t, whoAmI(t, b.Admin()))
+	accounts, err := b.Admin().Accounts.ListAccounts(t.Context(), &v1.ListAccountsRequest{})
+	require.NoError(t, err)
+	require.Equal(t, "accounts/default", accounts.GetAccounts()[0].GetName())
+
+	token := b.AdminToken
+	b.Restart()
+	require.Equal(t, token, b.AdminToken, "a restart keeps it")
+	require.NoError(t, whoAmI(t, b.Admin()))
+	leftovers, err := filepath.Glob(path + ".*")
+	require.NoError(t, err)
+	require.Empty(t, leftovers)
+}
+
+// The crash of a first start may leave the file without the database, or a
+// database that was thrown away.
+func TestTokenFileThatDoesNotWorkIsReplaced(t *testing.T) {
+	t.Parallel()
+	tests := map[string]func(t *testing.T, b *backendtest.Backend, path string){
+		"no database": func(t *testing.T, b *backendtest.Backend, _ string) {
+			t.Helper()
+			files, err := filepath.Glob(filepath.Join(b.DataDir, "headrace.db*"))
+			require.NoError(t, err)
+			for _, file := range files {
+				require.NoError(t, os.Remove(file))
+			}
+		},
+		"another token": func(t *testing.T, _ *backendtest.Backend, path string) {
+			t.Helper()
+			require.NoError(t, os.WriteFile(path, []byte("hr_other\n"), 0o600))
+		},
+		"half a file": func(t *testing.T, _ *backendtest.Backend, path string) {
+			t.Helper()
+			require.NoError(t, os.WriteFile(path, nil, 0o600))
+		},
+	}
+	for name, damage := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := backendtest.Start(t)
+			b.Stop()
+			damage(t, b, filepath.Join(b.DataDir, "admin.token"))
+			b.Restart()
+			require.NoError(t, whoAmI(t, b.Admin()))
+		})
+	}
+}
+
+func TestRevokedAdminTokenStaysRevoked(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	old := b.AdminToken
+	other := b.Client(b.Token("ann", nil, backendtest.Binding("*", v1.Role_ROLE_ADMIN)))
+	list, err := other.Accounts.ListTokens(t.Context(), &v1.ListTokensRequest{})
+	require.NoError(t, err)
+	_, err = other.Accounts.RevokeToken(t.Context(), &v1.RevokeTokenRequest{Name: list.GetTokens()[0].GetName()})
+	require.NoError(t, err)
+	b.Restart()
+	require.Equal(t, codes.Unauthenticated, status.Code(whoAmI(t, b.Client(old))))
+	require.NotEqual(t, old, b.AdminToken)
+	require.NoError(t, whoAmI(t, b.Admin()))
+}
+
+func TestDataDirectoryHasOneServer(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	cfg := config.Default()
+	cfg.DataDir, cfg.GRPCListen, cfg.HTTPListen = b.DataDir, "127.0.0.1:0", "127.0.0.1:0"
+	_, err := server.New(t.Context(), cfg, server.Options{Log: hclog.NewNullLogger()})
+	require.ErrorContains(t, err, "in use by another headraced (process "+strconv.Itoa(os.Getpid())+")")
+	b.Restart()
+}
+
+func TestFailedStartLeavesNothingOpen(t *testing.T) {
+	t.Parallel()
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	cfg := config.Default()
+	cfg.DataDir, cfg.GRPCListen, cfg.HTTPListen = filepath.Join(t.TempDir(), "data"), "127.0.0.1:0", taken.Addr().String()
+	_, err = server.New(t.Context(), cfg, server.Options{Log: hclog.NewNullLogger()})
+	require.ErrorContains(t, err, "http-listen")
+	require.NoError(t, taken.Close())
+	b := backendtest.Start(t, backendtest.WithDataDir(cfg.DataDir))
+	require.NoError(t, whoAmI(t, b.Admin()))
+}
+
+func fetch(t *testing.T, c *http.Client, url string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	resp, err := c.Do(request)
+	require.NoError(t, err)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	return resp.StatusCode, string(body)
+}
+
+func TestHealthAndMetrics(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	require.NoError(t, whoAmI(t, b.Admin()))
+	for _, path := range []string{"/healthz", "/readyz"} {
+		code, body := fetch(t, http.DefaultClient, "http://"+b.HTTPAddr+path)
+		require.Equal(t, http.StatusOK, code)
+		require.Equal(t, "ok\n", body)
+	}
+	_, body := fetch(t, http.DefaultClient, "http://"+b.HTTPAddr+"/metrics")
+	require.Contains(t, body, `headrace_grpc_requests_total{code="OK",method="/headrace.v1.ServerService/WhoAmI"} 1`)
+	require.Contains(t, body, "headrace_executions_live 0")
+	require.Contains(t, body, `headrace_build_info{version="test"} 1`)
+	code, _ := fetch(t, http.DefaultClient, "http://"+b.HTTPAddr+"/")
+	require.Equal(t, http.StatusNotFound, code)
+}
+
+// certificate makes a self-signed certificate for this machine and returns its
+// files.
+func certificate(t *testing.T, name string) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	require.NoError(t, err)
+	bytes, err := x509.MarshalPKCS8PrivateKey(private)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	require.NoError(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: bytes}), 0o600))
+	return cert, key
+}
+
+func TestTLSCoversBothAddressesAndKnowsItsClients(t *testing.T) {
+	t.Parallel()
+	cert, key := certificate(t, "server")
+	clientCert, clientKey := certificate(t, "client")
+	b := backendtest.Start(t, backendtest.WithConfig(func(cfg *config.Config) {
+		cfg.TLSCertFile, cfg.TLSKeyFile, cfg.TLSClientCAFile = cert, key, clientCert
+	}))
+	dial := func(cfg client.Config) error {
+		cfg.Endpoint, cfg.Token = b.Endpoint, b.AdminToken
+		c, err := client.Dial(cfg, "test")
+		require.NoError(t, err)
+		defer func() { require.NoError(t, c.Close()) }()
+		return whoAmI(t, c)
+	}
+	require.NoError(t, dial(client.Config{CACertFile: cert, ClientCertFile: clientCert, ClientKeyFile: clientKey}))
+	require.Equal(t, codes.Unavailable, status.Code(dial(client.Config{CACertFile: cert})), "without a client certificate")
+	require.Equal(t, codes.Unavailable, status.Code(dial(client.Config{})), "without TLS")
+
+	text, err := os.ReadFile(cert)
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	require.True(t, pool.AppendCertsFromPEM(text))
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
+	t.Cleanup(transport.CloseIdleConnections)
+	code, _ := fetch(t, &http.Client{Transport: transport}, "https://"+b.HTTPAddr+"/healthz")
+	require.Equal(t, http.StatusOK, code)
+}
+
+// buffer is a log that tests read while the server writes.
+type buffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func (b *buffer) text() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.String()
+}
+
+func TestLogSaysWhereTheTokenIsAndNeverTheToken(t *testing.T) {
+	t.Parallel()
+	var log buffer
+	cfg := config.Default()
+	cfg.DataDir, cfg.GRPCListen, cfg.HTTPListen = filepath.Join(t.TempDir(), "data"), "127.0.0.1:0", "127.0.0.1:0"
+	s, err := server.New(t.Context(), cfg, server.Options{
+		Version: "test", Log: hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Trace}),
+	})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	path := filepath.Join(cfg.DataDir, "admin.token")
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	token := strings.TrimSpace(string(text))
+	c, err := client.Dial(client.Config{Endpoint: s.GRPCAddr(), Token: token}, "test")
+	require.NoError(t, err)
+	made, err := c.Accounts.CreateToken(t.Context(), &v1.CreateTokenRequest{Token: &v1.Token{
+		Principal: "ann", Bindings: []*v1.RoleBinding{backendtest.Binding("*", v1.Role_ROLE_VIEWER)},
+	}})
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	cancel()
+	require.NoError(t, <-done, "a stop that was asked for is no error")
+	require.Contains(t, log.text(), path)
+	require.Contains(t, log.text(), "CreateToken")
+	require.Contains(t, log.text(), "Isolation")
+	require.NotContains(t, log.text(), token)
+	require.NotContains(t, log.text(), made.GetSecret())
+}
