@@ -22,8 +22,8 @@ type Field struct {
 	Single bool
 	// Set marks a set, whose elements have no index.
 	Set bool
-	// Key is the attribute that stands for an element as a whole: Terraform can
-	// underline attributes, but not an element of a list of blocks.
+	// Key is the attribute or block that stands for an element as a whole:
+	// Terraform can underline attributes, but not an element of a list of blocks.
 	Key string
 	// Within holds the fields below this one; nil for an attribute.
 	Within Shape
@@ -56,6 +56,8 @@ func (s Shape) Translate(base path.Path, fields domain.Path) path.Path {
 			}
 		case field.Single && i < len(fields)-1:
 			at = at.AtListIndex(0)
+		case field.Single && field.Key != "":
+			at = at.AtListIndex(0).AtName(field.Key)
 		}
 		shape = field.Within
 	}
@@ -77,7 +79,8 @@ func block(name, key string, within Shape) Field {
 	return Field{Names: []string{name}, Key: key, Within: within}
 }
 
-// single is a message that is written as a block of one element.
-func single(name string, within Shape) Field {
-	return Field{Names: []string{name}, Single: true, Within: within}
+// single is a message that is written as a block of one element, which is known
+// by an attribute or block.
+func single(name, key string, within Shape) Field {
+	return Field{Names: []string{name}, Single: true, Key: key, Within: within}
 }

@@ -21,6 +21,7 @@ func TestTranslate(t *testing.T) {
 		"key of a map":        {fieldpath.Definition(), `stages[1].actions[0].configuration["RepositoryUrl"]`, `stage[1].action[0].configuration["RepositoryUrl"]`},
 		"element of a list":   {fieldpath.Definition(), "stages[1].actions[2].commands[3]", "stage[1].action[2].commands[3]"},
 		"block as a whole":    {fieldpath.Definition(), "triggers[1]", "trigger[1].provider_type"},
+		"single block":        {fieldpath.Definition(), "stages[1].before_entry", "stage[1].before_entry[0].condition"},
 		"nested blocks":       {fieldpath.Definition(), "triggers[0].git_configuration.push[1].branches.includes[2]", "trigger[0].git_configuration[0].push[1].branches[0].includes[2]"},
 		"condition":           {fieldpath.Definition(), "stages[1].before_entry.rules[0].provider", "stage[1].before_entry[0].condition[0].rule[0].rule_type_id[0].provider"},
 		"failure condition":   {fieldpath.Definition(), "stages[1].on_failure.condition.result", "stage[1].on_failure[0].condition[0].result"},

@@ -24,17 +24,17 @@ func Definition() Shape {
 		}),
 		"triggers": block("trigger", "provider_type", Shape{
 			"provider_type": attribute("provider_type"),
-			"git_configuration": single("git_configuration", Shape{
+			"git_configuration": single("git_configuration", "source_action_name", Shape{
 				"source_action_name": attribute("source_action_name"),
 				"push": block("push", "", Shape{
-					"branches":   single("branches", globs),
-					"file_paths": single("file_paths", globs),
-					"tags":       single("tags", globs),
+					"branches":   single("branches", "includes", globs),
+					"file_paths": single("file_paths", "includes", globs),
+					"tags":       single("tags", "includes", globs),
 				}),
 				"pull_request": block("pull_request", "", Shape{
 					"events":     attribute("events"),
-					"branches":   single("branches", globs),
-					"file_paths": single("file_paths", globs),
+					"branches":   single("branches", "includes", globs),
+					"file_paths": single("file_paths", "includes", globs),
 				}),
 			}),
 		}),
@@ -59,12 +59,12 @@ func Stage() Shape {
 	return Shape{
 		"name":         attribute("name"),
 		"order":        attribute("order"),
-		"before_entry": single("before_entry", condition()),
-		"on_success":   single("on_success", condition()),
-		"on_failure": single("on_failure", Shape{
+		"before_entry": single("before_entry", "condition", condition()),
+		"on_success":   single("on_success", "condition", condition()),
+		"on_failure": single("on_failure", "result", Shape{
 			"result":     attribute("result"),
 			"retry_mode": {Names: []string{"retry_configuration", "retry_mode"}},
-			"condition":  single("condition", outcome()),
+			"condition":  single("condition", "result", outcome()),
 		}),
 		"etag": attribute("etag"),
 	}

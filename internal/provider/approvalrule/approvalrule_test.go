@@ -1,0 +1,175 @@
+package approvalrule_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/config"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	"github.com/stretchr/testify/require"
+
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/acctest"
+)
+
+const (
+	address = "headrace_approval_rule.release"
+	name    = "accounts/default/approvalRules/release"
+)
+
+func TestMain(m *testing.M) {
+	acctest.Main(m)
+}
+
+func file(name string) func(config.TestStepConfigRequest) string {
+	return config.StaticFile("testdata/" + name + ".tf")
+}
+
+func planned(action plancheck.ResourceActionType) resource.ConfigPlanChecks {
+	return resource.ConfigPlanChecks{
+		PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(address, action)},
+	}
+}
+
+func TestLife(t *testing.T) {
+	t.Parallel()
+	backend := acctest.Start(t)
+	value := func(attribute string, check knownvalue.Check) statecheck.StateCheck {
+		return statecheck.ExpectKnownValue(address, tfjsonpath.New(attribute), check)
+	}
+	minimal := []statecheck.StateCheck{
+		value("id", knownvalue.StringExact(name)), value("minimum_count", knownvalue.Int64Exact(1)),
+		value("require_comment", knownvalue.Bool(false)), value("allow_starter", knownvalue.Bool(false)),
+		value("expire_after_minutes", knownvalue.Null()), value("description", knownvalue.Null()),
+		value("stages", knownvalue.Null()), value("actions", knownvalue.Null()),
+		value("users", knownvalue.Null()), value("groups", knownvalue.Null()),
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: backend.Provider(),
+		Steps: []resource.TestStep{
+			{ConfigFile: file("minimal"), ConfigStateChecks: minimal},
+			{
+				ConfigFile: file("full"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate),
+				ConfigStateChecks: []statecheck.StateCheck{
+					value("minimum_count", knownvalue.Int64Exact(2)), value("pipelines", knownvalue.SetSizeExact(3)),
+				},
+			},
+			{ResourceName: address, ImportState: true, ImportStateId: "release", ImportStateVerify: true},
+			{ResourceName: address, ImportState: true, ImportStateId: "default/release", ImportStateVerify: true},
+			{ResourceName: address, ImportState: true, ImportStateId: name, ImportStateVerify: true},
+			{ResourceName: address, ImportState: true, ImportStateId: "a/b/c", ExpectError: acctest.Says("write RULE, ACCOUNT/RULE")},
+			{ConfigFile: file("minimal"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate), ConfigStateChecks: minimal},
+			{
+				ConfigFile: file("empty"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate),
+				ConfigStateChecks: []statecheck.StateCheck{value("users", knownvalue.SetSizeExact(0))},
+			},
+			{ConfigFile: file("renamed"), ConfigPlanChecks: planned(plancheck.ResourceActionDestroyBeforeCreate)},
+		},
+	})
+}
+
+func TestInvalidConfigurations(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ line, says string }{
+		"invalid_count":  {`minimum_count = 0`, "Attribute minimum_count value must be between 1 and 100, got: 0"},
+		"invalid_expiry": {`expire_after_minutes = 0`, "Attribute expire_after_minutes value must be between 1 and 86400, got: 0"},
+		"invalid_name":   {`name = "release it"`, `Approval rule "release it" has ' ' in it`},
+		"no_pipelines":   {`pipelines = []`, "Attribute pipelines set must contain at least 1 elements"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			resource.Test(t, resource.TestCase{
+				ProtoV6ProviderFactories: acctest.Offline(),
+				Steps: []resource.TestStep{{
+					ConfigFile: file(name), PlanOnly: true,
+					ExpectError: acctest.Underlined(address, test.line, test.says),
+				}},
+			})
+		})
+	}
+}
+
+// TestServerSaysWhere shows that what only the server finds is underlined too.
+func TestServerSaysWhere(t *testing.T) {
+	t.Parallel()
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Start(t).Provider(),
+		Steps: []resource.TestStep{{
+			ConfigFile: file("invalid_pattern"), ExpectError: acctest.Underlined(address, `pipelines = ["web[", "shop"]`, ""),
+		}},
+	})
+}
+
+func TestUnknownValues(t *testing.T) {
+	t.Parallel()
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Start(t).Provider(),
+		Steps:                    []resource.TestStep{{ConfigFile: file("unknown")}},
+	})
+}
+
+func TestDisappears(t *testing.T) {
+	t.Parallel()
+	backend := acctest.Start(t)
+	remove := func(ctx context.Context) error {
+		_, err := backend.API.ApprovalRules.DeleteApprovalRule(ctx, &headracev1.DeleteApprovalRuleRequest{Name: name})
+		return err
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: backend.Provider(),
+		Steps: []resource.TestStep{
+			{
+				ConfigFile: file("minimal"), ExpectNonEmptyPlan: true,
+				ConfigStateChecks: []statecheck.StateCheck{acctest.Afterwards(remove)},
+			},
+			{ConfigFile: file("minimal"), ConfigPlanChecks: planned(plancheck.ResourceActionCreate)},
+			{
+				ConfigFile: file("minimal"), Destroy: true,
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{acctest.Between(remove)}},
+			},
+		},
+	})
+}
+
+// TestDriftAndConflict also shows that a protection that somebody took away is
+// noticed.
+func TestDriftAndConflict(t *testing.T) {
+	t.Parallel()
+	backend := acctest.Start(t)
+	weaken := func(count int32) func(context.Context) error {
+		return func(ctx context.Context) error {
+			found, err := backend.API.ApprovalRules.GetApprovalRule(ctx, &headracev1.GetApprovalRuleRequest{Name: name})
+			if err != nil {
+				return err
+			}
+			rule := found.GetApprovalRule()
+			rule.MinimumCount, rule.Groups, rule.RequireComment = count, nil, false
+			_, err = backend.API.ApprovalRules.UpdateApprovalRule(ctx, &headracev1.UpdateApprovalRuleRequest{ApprovalRule: rule})
+			return err
+		}
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: backend.Provider(),
+		Steps: []resource.TestStep{
+			{ConfigFile: file("full")},
+			{
+				PreConfig:  func() { require.NoError(t, weaken(1)(t.Context())) },
+				ConfigFile: file("full"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate),
+				ConfigStateChecks: []statecheck.StateCheck{
+					statecheck.ExpectKnownValue(address, tfjsonpath.New("groups"), knownvalue.SetSizeExact(2)),
+				},
+			},
+			{
+				ConfigFile:       file("minimal"),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{acctest.Between(weaken(1))}},
+				ExpectError:      acctest.Says("It was changed by somebody else since this plan was made."),
+			},
+			{ConfigFile: file("minimal")},
+		},
+	})
+}

@@ -1,0 +1,6 @@
+resource "headrace_approval_rule" "release" {
+  name      = "release"
+  pipelines = ["web"]
+  stages    = []
+  users     = []
+}

@@ -1,0 +1,4 @@
+resource "headrace_approval_rule" "release" {
+  name      = "release it"
+  pipelines = ["web"]
+}

@@ -1,0 +1,3 @@
+data "headrace_execution" "latest" {
+  pipeline = "missing"
+}

@@ -1,0 +1,4 @@
+data "headrace_execution" "latest" {
+  pipeline = "web"
+  status   = "Broken"
+}

@@ -1,0 +1,157 @@
+package stage_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/config"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	"github.com/stretchr/testify/require"
+
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/acctest"
+)
+
+const (
+	address = "headrace_stage.build"
+	name    = "accounts/default/pipelines/web/stages/Build"
+)
+
+func TestMain(m *testing.M) {
+	acctest.Main(m)
+}
+
+func file(name string) func(config.TestStepConfigRequest) string {
+	return config.StaticFile("testdata/" + name + ".tf")
+}
+
+func planned(action plancheck.ResourceActionType) resource.ConfigPlanChecks {
+	return resource.ConfigPlanChecks{
+		PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(address, action)},
+	}
+}
+
+func TestLife(t *testing.T) {
+	t.Parallel()
+	backend := acctest.Start(t)
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: backend.Provider(),
+		Steps: []resource.TestStep{
+			{
+				ConfigFile: file("stage"),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectKnownValue(address, tfjsonpath.New("id"), knownvalue.StringExact(name)),
+				}},
+				ConfigStateChecks: []statecheck.StateCheck{
+					statecheck.ExpectKnownValue(address, tfjsonpath.New("account"), knownvalue.StringExact("default")),
+					statecheck.ExpectKnownValue(address, tfjsonpath.New("order"), knownvalue.Int64Exact(10)),
+				},
+			},
+			{ConfigFile: file("reordered"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate)},
+			{ResourceName: address, ImportState: true, ImportStateId: "web/Build", ImportStateVerify: true},
+			{ResourceName: address, ImportState: true, ImportStateId: "default/web/Build", ImportStateVerify: true},
+			{ResourceName: address, ImportState: true, ImportStateId: name, ImportStateVerify: true},
+			{ResourceName: address, ImportState: true, ImportStateId: "Build", ExpectError: acctest.Says("write PIPELINE/STAGE")},
+			{ConfigFile: file("renamed"), ConfigPlanChecks: planned(plancheck.ResourceActionDestroyBeforeCreate)},
+		},
+	})
+}
+
+func TestInvalidConfigurations(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ line, says string }{
+		"invalid_condition": {`result = "EXPLODE"`, `Result of the condition "EXPLODE" is not known`},
+		"refused":           {`condition {`, "Stage conditions are not run by this version of Headrace; remove before_entry."},
+		"invalid_name":      {`name = "Build it"`, `Stage name "Build it" has ' ' in it`},
+		"invalid_order":     {`order = 0`, "Attribute order value must be between 1 and 1000000, got: 0"},
+		"invalid_pipeline":  {`pipeline = "web site"`, `Pipeline "web site" has ' ' in it`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			resource.Test(t, resource.TestCase{
+				ProtoV6ProviderFactories: acctest.Offline(),
+				Steps: []resource.TestStep{{
+					ConfigFile: file(name), PlanOnly: true,
+					ExpectError: acctest.Underlined(address, test.line, test.says),
+				}},
+			})
+		})
+	}
+}
+
+// TestRefusals shows what only the server can know.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	tests := map[string]string{
+		"mixed":            "inline",
+		"missing_pipeline": `pipeline "missing" does not exist`,
+		"twice":            `Cannot create stage "Test" of pipeline "web"`,
+	}
+	for name, says := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			resource.Test(t, resource.TestCase{
+				ProtoV6ProviderFactories: acctest.Start(t).Provider(),
+				Steps:                    []resource.TestStep{{ConfigFile: file(name), ExpectError: acctest.Says(says)}},
+			})
+		})
+	}
+}
+
+func TestDisappears(t *testing.T) {
+	t.Parallel()
+	backend := acctest.Start(t)
+	remove := func(ctx context.Context) error {
+		_, err := backend.API.Pipelines.DeleteStage(ctx, &headracev1.DeleteStageRequest{Name: name})
+		return err
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: backend.Provider(),
+		Steps: []resource.TestStep{
+			{
+				ConfigFile: file("stage"), ExpectNonEmptyPlan: true,
+				ConfigStateChecks: []statecheck.StateCheck{acctest.Afterwards(remove)},
+			},
+			{ConfigFile: file("stage"), ConfigPlanChecks: planned(plancheck.ResourceActionCreate)},
+			{
+				ConfigFile: file("stage"), Destroy: true,
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{acctest.Between(remove)}},
+			},
+		},
+	})
+}
+
+func TestDriftAndConflict(t *testing.T) {
+	t.Parallel()
+	backend := acctest.Start(t)
+	move := func(order int32) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, err := backend.API.Pipelines.UpdateStage(ctx, &headracev1.UpdateStageRequest{
+				Stage: &headracev1.PipelineStage{Name: name, Order: order},
+			})
+			return err
+		}
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: backend.Provider(),
+		Steps: []resource.TestStep{
+			{ConfigFile: file("stage")},
+			{
+				PreConfig:        func() { require.NoError(t, move(30)(t.Context())) },
+				ConfigFile:       file("stage"),
+				ConfigPlanChecks: planned(plancheck.ResourceActionUpdate),
+			},
+			{
+				ConfigFile:       file("reordered"),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{acctest.Between(move(40))}},
+				ExpectError:      acctest.Says("It was changed by somebody else since this plan was made."),
+			},
+			{ConfigFile: file("reordered")},
+		},
+	})
+}
