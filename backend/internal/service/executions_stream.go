@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
@@ -19,6 +20,10 @@ var ErrStopping = errors.New("the server is stopping")
 // eventsAtOnce bounds the events that a watch reads and holds.
 const eventsAtOnce = 100
 
+// watchEvery is the least time between two reads of a watch: an execution of
+// short actions changes thousands of times a second, and nobody sees that.
+const watchEvery = 5 * time.Millisecond
+
 // Watch emits the events of an execution after a position, in order, and returns
 // after its last one.
 func (x *Executions) Watch(ctx context.Context, who auth.Identity, account, executionID string, after int64, emit func(execution.Event) error) error {
@@ -27,7 +32,10 @@ func (x *Executions) Watch(ctx context.Context, who auth.Identity, account, exec
 	}
 	changed, stop := x.watchers.watch(executionID)
 	defer stop()
+	pace := time.NewTimer(0)
+	defer pace.Stop()
 	for {
+		pace.Reset(watchEvery)
 		var events []execution.Event
 		var status pipeline.Status
 		if err := x.Store.View(ctx, func(ctx context.Context, r store.Reader) error {
@@ -53,13 +61,24 @@ func (x *Executions) Watch(ctx context.Context, who auth.Identity, account, exec
 		case status.Terminal():
 			return nil
 		}
-		select {
-		case <-changed:
-		case <-x.stopping:
-			return ErrStopping
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := pause(ctx, x.stopping, changed); err != nil {
+			return err
 		}
+		if err := pause(ctx, x.stopping, pace.C); err != nil {
+			return err
+		}
+	}
+}
+
+// pause waits for a token, unless the server stops or the stream ends first.
+func pause[T any](ctx context.Context, stopping <-chan struct{}, token <-chan T) error {
+	select {
+	case <-token:
+		return nil
+	case <-stopping:
+		return ErrStopping
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
