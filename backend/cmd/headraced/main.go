@@ -39,7 +39,8 @@ func command() *cobra.Command {
 	}
 	loader := config.NewLoader(root.Flags())
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
-		cmd.Println(cmd.Long + "\n\nSettings:\n" + loader.Help())
+		// Nobody is left to tell where the help itself cannot be written.
+		_, _ = fmt.Fprint(cmd.OutOrStdout(), cmd.Long, "\n\nSettings:\n", loader.Help())
 	})
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := loader.Load(os.Getenv)

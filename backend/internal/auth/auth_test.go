@@ -52,6 +52,6 @@ func TestSecretsDifferAndHideInTheirHash(t *testing.T) {
 	first, second := auth.NewSecret(), auth.NewSecret()
 	require.NotEqual(t, first, second)
 	require.Regexp(t, `^hr_[A-Za-z0-9_-]{43}$`, first)
-	require.Equal(t, auth.Hash(first), auth.Hash(first))
+	require.NotEqual(t, auth.Hash(first), auth.Hash(second))
 	require.NotContains(t, auth.Hash(first), first[3:])
 }

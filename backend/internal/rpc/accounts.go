@@ -19,6 +19,7 @@ type accounts struct {
 	use *service.Accounts
 }
 
+// CreateAccount implements AccountService.
 func (s *accounts) CreateAccount(
 	ctx context.Context, req *headracev1.CreateAccountRequest,
 ) (*headracev1.CreateAccountResponse, error) {
@@ -33,6 +34,7 @@ func (s *accounts) CreateAccount(
 	return &headracev1.CreateAccountResponse{Account: accountToProto(account)}, nil
 }
 
+// ListAccounts implements AccountService.
 func (s *accounts) ListAccounts(
 	ctx context.Context, _ *headracev1.ListAccountsRequest,
 ) (*headracev1.ListAccountsResponse, error) {
@@ -43,6 +45,7 @@ func (s *accounts) ListAccounts(
 	return &headracev1.ListAccountsResponse{Accounts: each(found, accountToProto)}, nil
 }
 
+// CreateToken implements AccountService.
 func (s *accounts) CreateToken(
 	ctx context.Context, req *headracev1.CreateTokenRequest,
 ) (*headracev1.CreateTokenResponse, error) {
@@ -61,6 +64,7 @@ func (s *accounts) CreateToken(
 	return &headracev1.CreateTokenResponse{Token: tokenToProto(token), Secret: secret}, nil
 }
 
+// ListTokens implements AccountService.
 func (s *accounts) ListTokens(
 	ctx context.Context, _ *headracev1.ListTokensRequest,
 ) (*headracev1.ListTokensResponse, error) {
@@ -71,6 +75,7 @@ func (s *accounts) ListTokens(
 	return &headracev1.ListTokensResponse{Tokens: each(found, tokenToProto)}, nil
 }
 
+// RevokeToken implements AccountService.
 func (s *accounts) RevokeToken(
 	ctx context.Context, req *headracev1.RevokeTokenRequest,
 ) (*headracev1.RevokeTokenResponse, error) {
@@ -90,6 +95,7 @@ type about struct {
 	info Info
 }
 
+// GetServerInfo implements ServerService.
 func (s *about) GetServerInfo(
 	context.Context, *headracev1.GetServerInfoRequest,
 ) (*headracev1.GetServerInfoResponse, error) {
@@ -98,6 +104,7 @@ func (s *about) GetServerInfo(
 	}, nil
 }
 
+// WhoAmI implements ServerService.
 func (s *about) WhoAmI(ctx context.Context, _ *headracev1.WhoAmIRequest) (*headracev1.WhoAmIResponse, error) {
 	who := caller(ctx)
 	return &headracev1.WhoAmIResponse{

@@ -35,13 +35,13 @@ func TestAdminOfAnAccountCannotReachBeyondIt(t *testing.T) {
 	b.Token("ops", nil, backendtest.Binding("prod", admin))
 	b.Token("bridge", nil, backendtest.Binding("dev", viewer), backendtest.Binding("prod", viewer))
 	c := b.Client(b.Token("lead", nil, backendtest.Binding("dev", admin)))
-	make := func(bindings ...*v1.RoleBinding) (*v1.CreateTokenResponse, error) {
+	mint := func(bindings ...*v1.RoleBinding) (*v1.CreateTokenResponse, error) {
 		return c.Accounts.CreateToken(t.Context(), &v1.CreateTokenRequest{Token: &v1.Token{Principal: "x", Bindings: bindings}})
 	}
-	own, err := make(backendtest.Binding("dev", deployer))
+	own, err := mint(backendtest.Binding("dev", deployer))
 	require.NoError(t, err)
 	for _, account := range []string{"prod", "*"} {
-		_, err = make(backendtest.Binding("dev", deployer), backendtest.Binding(account, viewer))
+		_, err = mint(backendtest.Binding("dev", deployer), backendtest.Binding(account, viewer))
 		refused(t, err, codes.PermissionDenied, pipeline.ReasonPermissionDenied)
 	}
 	_, err = c.Accounts.CreateAccount(t.Context(), &v1.CreateAccountRequest{Account: &v1.Account{Name: "accounts/more"}})
@@ -87,18 +87,18 @@ func TestRevokedTokenEndsAtOnce(t *testing.T) {
 func TestTokensAndAccountsThatMakeNoSense(t *testing.T) {
 	t.Parallel()
 	c := backendtest.Start(t).Admin()
-	make := func(change func(*v1.Token)) error {
+	mint := func(change func(*v1.Token)) error {
 		token := &v1.Token{Principal: "ann", Bindings: []*v1.RoleBinding{backendtest.Binding("default", viewer)}}
 		change(token)
 		_, err := c.Accounts.CreateToken(t.Context(), &v1.CreateTokenRequest{Token: token})
 		return err
 	}
-	require.Equal(t, []string{"token.principal"}, fields(make(func(k *v1.Token) { k.Principal = "" })))
-	require.Equal(t, []string{"token.bindings"}, fields(make(func(k *v1.Token) { k.Bindings = nil })))
-	require.Equal(t, []string{"token.bindings[0].role"}, fields(make(func(k *v1.Token) { k.Bindings[0].Role = 0 })))
-	require.Equal(t, []string{"token.expire_time"}, fields(make(func(k *v1.Token) { k.ExpireTime = timestamppb.New(time.Now().Add(-time.Hour)) })))
-	require.NoError(t, make(func(k *v1.Token) { k.ExpireTime = timestamppb.New(time.Now().Add(time.Hour)) }))
-	refused(t, make(func(k *v1.Token) { k.Bindings[0].Account = "ghost" }), codes.NotFound, pipeline.ReasonNotFound, "headrace account create ghost")
+	require.Equal(t, []string{"token.principal"}, fields(mint(func(k *v1.Token) { k.Principal = "" })))
+	require.Equal(t, []string{"token.bindings"}, fields(mint(func(k *v1.Token) { k.Bindings = nil })))
+	require.Equal(t, []string{"token.bindings[0].role"}, fields(mint(func(k *v1.Token) { k.Bindings[0].Role = 0 })))
+	require.Equal(t, []string{"token.expire_time"}, fields(mint(func(k *v1.Token) { k.ExpireTime = timestamppb.New(time.Now().Add(-time.Hour)) })))
+	require.NoError(t, mint(func(k *v1.Token) { k.ExpireTime = timestamppb.New(time.Now().Add(time.Hour)) }))
+	refused(t, mint(func(k *v1.Token) { k.Bindings[0].Account = "ghost" }), codes.NotFound, pipeline.ReasonNotFound, "headrace account create ghost")
 
 	account := &v1.CreateAccountRequest{Account: &v1.Account{Name: "accounts/default"}}
 	_, err := c.Accounts.CreateAccount(t.Context(), account)

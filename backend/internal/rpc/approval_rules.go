@@ -17,6 +17,7 @@ type approvalRules struct {
 	use *service.ApprovalRules
 }
 
+// CreateApprovalRule implements ApprovalRuleService.
 func (s *approvalRules) CreateApprovalRule(
 	ctx context.Context, req *headracev1.CreateApprovalRuleRequest,
 ) (*headracev1.CreateApprovalRuleResponse, error) {
@@ -31,6 +32,7 @@ func (s *approvalRules) CreateApprovalRule(
 	return &headracev1.CreateApprovalRuleResponse{ApprovalRule: ruleToProto(created)}, nil
 }
 
+// GetApprovalRule implements ApprovalRuleService.
 func (s *approvalRules) GetApprovalRule(
 	ctx context.Context, req *headracev1.GetApprovalRuleRequest,
 ) (*headracev1.GetApprovalRuleResponse, error) {
@@ -45,6 +47,7 @@ func (s *approvalRules) GetApprovalRule(
 	return &headracev1.GetApprovalRuleResponse{ApprovalRule: ruleToProto(rule)}, nil
 }
 
+// ListApprovalRules implements ApprovalRuleService.
 func (s *approvalRules) ListApprovalRules(
 	ctx context.Context, req *headracev1.ListApprovalRulesRequest,
 ) (*headracev1.ListApprovalRulesResponse, error) {
@@ -63,6 +66,7 @@ func (s *approvalRules) ListApprovalRules(
 	return &headracev1.ListApprovalRulesResponse{ApprovalRules: each(rules, ruleToProto), NextPageToken: pageToken(next)}, nil
 }
 
+// UpdateApprovalRule implements ApprovalRuleService.
 func (s *approvalRules) UpdateApprovalRule(
 	ctx context.Context, req *headracev1.UpdateApprovalRuleRequest,
 ) (*headracev1.UpdateApprovalRuleResponse, error) {
@@ -77,6 +81,7 @@ func (s *approvalRules) UpdateApprovalRule(
 	return &headracev1.UpdateApprovalRuleResponse{ApprovalRule: ruleToProto(updated)}, nil
 }
 
+// DeleteApprovalRule implements ApprovalRuleService.
 func (s *approvalRules) DeleteApprovalRule(
 	ctx context.Context, req *headracev1.DeleteApprovalRuleRequest,
 ) (*headracev1.DeleteApprovalRuleResponse, error) {
@@ -111,7 +116,7 @@ func ruleToProto(r store.ApprovalRule) *headracev1.ApprovalRule {
 		Name:        pipeline.ApprovalRuleName{Account: r.Account, Rule: r.Name}.String(),
 		Description: r.Description,
 		Selector:    &headracev1.ApprovalSelector{Pipelines: r.Pipelines, Stages: r.Stages, Actions: r.Actions},
-		//nolint:gosec // At most 100, by the contract.
+
 		MinimumCount: int32(r.MinimumCount), Users: r.Users, Groups: r.Groups, RequireComment: r.RequireComment,
 		ExpireAfterMinutes: int32(r.ExpireAfter / time.Minute), AllowStarter: r.AllowStarter,
 		Etag: service.ApprovalRuleEtag(&r), CreateTime: timestamp(r.CreatedAt), UpdateTime: timestamp(r.UpdatedAt),

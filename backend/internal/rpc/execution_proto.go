@@ -45,7 +45,6 @@ func actionExecutionToProto(a *execution.Action) *headracev1.ActionExecution {
 	d := &a.Details
 	p := &headracev1.ActionExecution{
 		Id: a.ID, Action: a.Name, Category: string(a.Category), Provider: a.Provider,
-		//nolint:gosec // At most 999, and attempts are few.
 		RunOrder: int32(a.RunOrder), Attempt: int32(a.Attempt),
 		Status: pipelinepb.StatusToProto(a.Status), StartTime: timestamp(a.StartedAt), EndTime: timestamp(a.EndedAt),
 		Summary: d.Summary, OutputVariables: d.Variables, ResolvedConfiguration: d.Configuration,
@@ -72,9 +71,9 @@ func approvalToProto(a *execution.Approval, configuration map[string]string) *he
 	return &headracev1.Approval{
 		Requirements: each(a.Requirements, func(r execution.Requirement) *headracev1.ApprovalRequirement {
 			return &headracev1.ApprovalRequirement{
-				Rule: r.Rule, MinimumCount: int32(r.MinimumCount), //nolint:gosec // At most 100, by the contract.
+				Rule: r.Rule, MinimumCount: int32(r.MinimumCount),
 				Users: r.Users, Groups: r.Groups, RequireComment: r.RequireComment, AllowStarter: r.AllowStarter,
-				ApprovedCount: int32(engine.Count(a, r)), //nolint:gosec // People are few.
+				ApprovedCount: int32(engine.Count(a, r)),
 			}
 		}),
 		Decisions: each(a.Decisions, func(v execution.Verdict) *headracev1.ApprovalDecision {
@@ -137,7 +136,7 @@ func eventToProto(name pipeline.ExecutionName, e execution.Event) *headracev1.Ev
 	return &headracev1.Event{
 		Position: e.Position, EventTime: timestamp(e.At), Subject: subjectToProto(e.Subject), State: e.State,
 		Execution: name.String(), Stage: e.Stage, Action: e.Action, ActionExecutionId: e.ActionExecutionID,
-		Attempt: int32(e.Attempt), Principal: e.Principal, Message: e.Message, //nolint:gosec // Attempts are few.
+		Attempt: int32(e.Attempt), Principal: e.Principal, Message: e.Message,
 	}
 }
 

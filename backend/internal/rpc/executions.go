@@ -20,6 +20,7 @@ type executions struct {
 	use *service.Executions
 }
 
+// StartExecution implements ExecutionService.
 func (s *executions) StartExecution(
 	ctx context.Context, req *headracev1.StartExecutionRequest,
 ) (*headracev1.StartExecutionResponse, error) {
@@ -34,6 +35,7 @@ func (s *executions) StartExecution(
 	return &headracev1.StartExecutionResponse{Execution: executionToProto(e)}, nil
 }
 
+// GetExecution implements ExecutionService.
 func (s *executions) GetExecution(
 	ctx context.Context, req *headracev1.GetExecutionRequest,
 ) (*headracev1.GetExecutionResponse, error) {
@@ -48,6 +50,7 @@ func (s *executions) GetExecution(
 	return &headracev1.GetExecutionResponse{Execution: executionToProto(e)}, nil
 }
 
+// ListExecutions implements ExecutionService.
 func (s *executions) ListExecutions(
 	ctx context.Context, req *headracev1.ListExecutionsRequest,
 ) (*headracev1.ListExecutionsResponse, error) {
@@ -78,6 +81,7 @@ func (s *executions) ListExecutions(
 	return resp, nil
 }
 
+// StopExecution implements ExecutionService.
 func (s *executions) StopExecution(
 	ctx context.Context, req *headracev1.StopExecutionRequest,
 ) (*headracev1.StopExecutionResponse, error) {
@@ -92,6 +96,7 @@ func (s *executions) StopExecution(
 	return &headracev1.StopExecutionResponse{Execution: executionToProto(e)}, nil
 }
 
+// DecideApproval implements ExecutionService.
 func (s *executions) DecideApproval(
 	ctx context.Context, req *headracev1.DecideApprovalRequest,
 ) (*headracev1.DecideApprovalResponse, error) {
@@ -111,6 +116,7 @@ func (s *executions) DecideApproval(
 	}, nil
 }
 
+// ExplainExecution implements ExecutionService.
 func (s *executions) ExplainExecution(
 	ctx context.Context, req *headracev1.ExplainExecutionRequest,
 ) (*headracev1.ExplainExecutionResponse, error) {
@@ -128,6 +134,7 @@ func (s *executions) ExplainExecution(
 	}, nil
 }
 
+// WatchExecution implements ExecutionService.
 func (s *executions) WatchExecution(
 	req *headracev1.WatchExecutionRequest, stream grpc.ServerStreamingServer[headracev1.WatchExecutionResponse],
 ) error {
@@ -147,6 +154,7 @@ func (s *executions) WatchExecution(
 	})
 }
 
+// TailLog implements ExecutionService.
 func (s *executions) TailLog(
 	req *headracev1.TailLogRequest, stream grpc.ServerStreamingServer[headracev1.TailLogResponse],
 ) error {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"buf.build/go/protovalidate"
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -15,8 +16,6 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
-
-	"buf.build/go/protovalidate"
 
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
@@ -86,8 +85,10 @@ type gatedStream struct {
 	gate *gate
 }
 
+// Context returns the context with the caller, which ends when the server stops.
 func (s *gatedStream) Context() context.Context { return s.ctx }
 
+// RecvMsg receives a message that keeps the rules of the contract.
 func (s *gatedStream) RecvMsg(m any) error {
 	if err := s.ServerStream.RecvMsg(m); err != nil {
 		return err

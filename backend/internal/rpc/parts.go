@@ -9,6 +9,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline/pipelinepb"
 )
 
+// CreateStage implements PipelineService.
 func (s *pipelines) CreateStage(
 	ctx context.Context, req *headracev1.CreateStageRequest,
 ) (*headracev1.CreateStageResponse, error) {
@@ -23,6 +24,7 @@ func (s *pipelines) CreateStage(
 	return &headracev1.CreateStageResponse{Stage: stageToProto(created)}, nil
 }
 
+// GetStage implements PipelineService.
 func (s *pipelines) GetStage(ctx context.Context, req *headracev1.GetStageRequest) (*headracev1.GetStageResponse, error) {
 	name, err := named(pipeline.ParseStageName, req.GetName(), "name")
 	if err != nil {
@@ -35,6 +37,7 @@ func (s *pipelines) GetStage(ctx context.Context, req *headracev1.GetStageReques
 	return &headracev1.GetStageResponse{Stage: stageToProto(part)}, nil
 }
 
+// UpdateStage implements PipelineService.
 func (s *pipelines) UpdateStage(
 	ctx context.Context, req *headracev1.UpdateStageRequest,
 ) (*headracev1.UpdateStageResponse, error) {
@@ -49,6 +52,7 @@ func (s *pipelines) UpdateStage(
 	return &headracev1.UpdateStageResponse{Stage: stageToProto(updated)}, nil
 }
 
+// DeleteStage implements PipelineService.
 func (s *pipelines) DeleteStage(
 	ctx context.Context, req *headracev1.DeleteStageRequest,
 ) (*headracev1.DeleteStageResponse, error) {
@@ -62,6 +66,7 @@ func (s *pipelines) DeleteStage(
 	return &headracev1.DeleteStageResponse{}, nil
 }
 
+// CreateAction implements PipelineService.
 func (s *pipelines) CreateAction(
 	ctx context.Context, req *headracev1.CreateActionRequest,
 ) (*headracev1.CreateActionResponse, error) {
@@ -76,6 +81,7 @@ func (s *pipelines) CreateAction(
 	return &headracev1.CreateActionResponse{Action: actionToProto(created)}, nil
 }
 
+// GetAction implements PipelineService.
 func (s *pipelines) GetAction(ctx context.Context, req *headracev1.GetActionRequest) (*headracev1.GetActionResponse, error) {
 	name, err := named(pipeline.ParseActionName, req.GetName(), "name")
 	if err != nil {
@@ -88,6 +94,7 @@ func (s *pipelines) GetAction(ctx context.Context, req *headracev1.GetActionRequ
 	return &headracev1.GetActionResponse{Action: actionToProto(part)}, nil
 }
 
+// UpdateAction implements PipelineService.
 func (s *pipelines) UpdateAction(
 	ctx context.Context, req *headracev1.UpdateActionRequest,
 ) (*headracev1.UpdateActionResponse, error) {
@@ -102,6 +109,7 @@ func (s *pipelines) UpdateAction(
 	return &headracev1.UpdateActionResponse{Action: actionToProto(updated)}, nil
 }
 
+// DeleteAction implements PipelineService.
 func (s *pipelines) DeleteAction(
 	ctx context.Context, req *headracev1.DeleteActionRequest,
 ) (*headracev1.DeleteActionResponse, error) {
@@ -132,7 +140,6 @@ func stageToProto(part service.StagePart) *headracev1.PipelineStage {
 		PipelineName: pipeline.PipelineName{Account: part.Account, Pipeline: part.Pipeline}, Stage: part.Stage.Name,
 	}
 	p := pipelinepb.PipelineStageToProto(name, part.Stage)
-	//nolint:gosec // At most 1000000, by the contract.
 	p.Order = int32(part.Order)
 	p.Etag = part.Etag()
 	return p

@@ -17,6 +17,7 @@ type pipelines struct {
 	use *service.Pipelines
 }
 
+// CreatePipeline implements PipelineService.
 func (s *pipelines) CreatePipeline(
 	ctx context.Context, req *headracev1.CreatePipelineRequest,
 ) (*headracev1.CreatePipelineResponse, error) {
@@ -32,6 +33,7 @@ func (s *pipelines) CreatePipeline(
 	return &headracev1.CreatePipelineResponse{Pipeline: pipelineToProto(view)}, nil
 }
 
+// GetPipeline implements PipelineService.
 func (s *pipelines) GetPipeline(
 	ctx context.Context, req *headracev1.GetPipelineRequest,
 ) (*headracev1.GetPipelineResponse, error) {
@@ -46,6 +48,7 @@ func (s *pipelines) GetPipeline(
 	return &headracev1.GetPipelineResponse{Pipeline: pipelineToProto(view)}, nil
 }
 
+// ListPipelines implements PipelineService.
 func (s *pipelines) ListPipelines(
 	ctx context.Context, req *headracev1.ListPipelinesRequest,
 ) (*headracev1.ListPipelinesResponse, error) {
@@ -64,6 +67,7 @@ func (s *pipelines) ListPipelines(
 	return &headracev1.ListPipelinesResponse{Pipelines: each(views, pipelineToProto), NextPageToken: pageToken(next)}, nil
 }
 
+// UpdatePipeline implements PipelineService.
 func (s *pipelines) UpdatePipeline(
 	ctx context.Context, req *headracev1.UpdatePipelineRequest,
 ) (*headracev1.UpdatePipelineResponse, error) {
@@ -79,6 +83,7 @@ func (s *pipelines) UpdatePipeline(
 	return &headracev1.UpdatePipelineResponse{Pipeline: pipelineToProto(view)}, nil
 }
 
+// DeletePipeline implements PipelineService.
 func (s *pipelines) DeletePipeline(
 	ctx context.Context, req *headracev1.DeletePipelineRequest,
 ) (*headracev1.DeletePipelineResponse, error) {
@@ -92,6 +97,7 @@ func (s *pipelines) DeletePipeline(
 	return &headracev1.DeletePipelineResponse{}, nil
 }
 
+// PublishPipelineVersion implements PipelineService.
 func (s *pipelines) PublishPipelineVersion(
 	ctx context.Context, req *headracev1.PublishPipelineVersionRequest,
 ) (*headracev1.PublishPipelineVersionResponse, error) {
@@ -106,6 +112,7 @@ func (s *pipelines) PublishPipelineVersion(
 	return &headracev1.PublishPipelineVersionResponse{Version: versionToProto(name, version)}, nil
 }
 
+// GetPipelineVersion implements PipelineService.
 func (s *pipelines) GetPipelineVersion(
 	ctx context.Context, req *headracev1.GetPipelineVersionRequest,
 ) (*headracev1.GetPipelineVersionResponse, error) {
@@ -120,6 +127,7 @@ func (s *pipelines) GetPipelineVersion(
 	return &headracev1.GetPipelineVersionResponse{Version: versionToProto(name.PipelineName, version)}, nil
 }
 
+// ListPipelineVersions implements PipelineService.
 func (s *pipelines) ListPipelineVersions(
 	ctx context.Context, req *headracev1.ListPipelineVersionsRequest,
 ) (*headracev1.ListPipelineVersionsResponse, error) {

@@ -7,6 +7,7 @@ package rpc
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -107,10 +108,14 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// Serve takes connections until Shutdown. It owns the listener.
+// Serve takes connections until Shutdown, also one that came before. It owns the
+// listener.
 func (s *Server) Serve(listener net.Listener) error {
 	s.health.SetServingStatus("", grpc_health_v1.HealthCheckResponse_SERVING)
-	return s.grpc.Serve(listener)
+	if err := s.grpc.Serve(listener); !errors.Is(err, grpc.ErrServerStopped) {
+		return err
+	}
+	return nil
 }
 
 // Warm does ahead what the first request would wait for.

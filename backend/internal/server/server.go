@@ -142,7 +142,12 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	if err := s.executions.Recover(ctx); err != nil {
 		return err
 	}
-	s.log.Info("Isolation of commands", "isolation", isolation.Name(), "detail", isolation.Detail)
+	if isolation.Name() == runner.IsolationNone {
+		s.log.Warn("Commands run without isolation: they can read what this process can, its data included",
+			"isolation", isolation.Name(), "detail", isolation.Detail)
+	} else {
+		s.log.Info("Commands run isolated", "isolation", isolation.Name(), "detail", isolation.Detail)
+	}
 
 	conf, err := s.tls()
 	if err != nil {
