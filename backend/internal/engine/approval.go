@@ -291,8 +291,9 @@ func (d *decision) close(e *execution.Execution, t target, result action.Result)
 	d.advance(e)
 }
 
-// expire trusts the queue that the time is over: a clock that was set back
-// meanwhile must not leave an approval that nobody looks at any more.
+// expire ends an approval whose time is over. A turn that comes early, since the
+// clock was set back meanwhile, is asked for again: an approval must not be left
+// that nobody looks at any more.
 func (d *decision) expire(in Expire) {
 	e := d.scope.Find(in.ExecutionID)
 	if e == nil {
@@ -309,7 +310,6 @@ func (d *decision) expire(in Expire) {
 		case id != in.ID:
 			continue
 		case d.now.Before(t.approval.ExpiresAt):
-			// A clock that was set back: the turn is used up, so it comes again.
 			d.change.Turns = append(d.change.Turns, d.expiry(e, id, t.approval))
 		default:
 			d.close(e, t, action.Failed(action.ApprovalExpired, "nobody decided until %s; %s",

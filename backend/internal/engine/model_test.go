@@ -125,6 +125,8 @@ func (m *model) applyExecutions(t tester, c *execution.Change) {
 	}
 }
 
+// applyParts writes changed rows before new ones, so that new actions are judged
+// by how those before them ended.
 func (m *model) applyParts(t tester, c *execution.Change) {
 	t.Helper()
 	for _, s := range c.NewStages {
@@ -140,12 +142,6 @@ func (m *model) applyParts(t tester, c *execution.Change) {
 		row.Status, row.StartedAt, row.EndedAt, row.Entry = copied.Status, copied.StartedAt, copied.EndedAt, copied.Entry
 		coarse(&row.StartedAt, &row.EndedAt)
 	}
-	for _, a := range c.NewActions {
-		row := clone(a.Action)
-		coarse(&row.StartedAt, &row.EndedAt)
-		stage := m.executions[a.ExecutionID].Stages[a.Stage]
-		stage.Actions = append(stage.Actions, row)
-	}
 	for _, a := range c.Actions {
 		stage, copied := m.executions[a.ExecutionID].Stages[a.Stage], clone(a.Action)
 		i := slices.IndexFunc(stage.Actions, func(row *execution.Action) bool { return row.ID == a.ID })
@@ -153,6 +149,16 @@ func (m *model) applyParts(t tester, c *execution.Change) {
 		row := stage.Actions[i]
 		row.Attempt, row.Status, row.EndedAt, row.Details = copied.Attempt, copied.Status, copied.EndedAt, copied.Details
 		coarse(&row.EndedAt)
+	}
+	for _, a := range c.NewActions {
+		row := clone(a.Action)
+		coarse(&row.StartedAt, &row.EndedAt)
+		stage := m.executions[a.ExecutionID].Stages[a.Stage]
+		for _, other := range stage.Actions {
+			require.False(t, other.RunOrder < row.RunOrder && other.Status != pipeline.Succeeded,
+				"%s starts though %s before it is %s", row.Name, other.Name, other.Status)
+		}
+		stage.Actions = append(stage.Actions, row)
 	}
 }
 
@@ -174,6 +180,11 @@ func (m *model) edges(t tester, before map[string]*execution.Execution, in engin
 			for j, a := range stage.Actions {
 				now := e.Stages[i].Actions[j]
 				require.False(t, a.Status.Terminal() && a.Status != now.Status, "an action left %s", a.Status)
+				if finish, ok := in.(engine.Finish); ok && finish.ActionExecutionID == a.ID && now.Status != a.Status {
+					want := map[pipeline.Work]int{pipeline.WorkAttempt: a.Attempt, pipeline.WorkTurn: 0}
+					require.Contains(t, want, a.Work)
+					require.Equal(t, want[a.Work], finish.Attempt, "attempt %d was ended by the result of another", a.Attempt)
+				}
 				if now.Attempt != a.Attempt {
 					lost, ok := in.(engine.Lost)
 					require.True(t, ok && lost.ActionExecutionID == a.ID && now.Attempt == a.Attempt+1,

@@ -46,6 +46,7 @@ func TestRun(t *testing.T) {
 			steps: []string{
 				"start ann => ",
 				"fail 1 b => 1 InProgress Build(a… b! c…)",
+				"ok 1 b => 1 InProgress Build(a… b! c…)",
 				"ok 1 a => 1 InProgress Build(a+ b! c…)",
 				"fail 1 c => 1 Failed Build(a+ b! c!)!",
 			},

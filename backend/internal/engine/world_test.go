@@ -159,7 +159,18 @@ func (w *world) decide(key execution.ScopeKey, in engine.Input) (*execution.Chan
 	w.model.apply(w.t, in, change)
 	require.Equal(w.t, text(w.model.live(key)), text(memory.Live), "a row changed and the change does not say so")
 	w.model.check(w.t)
+	for _, stage := range change.NewStages {
+		require.Equal(w.t, w.pinned(stage.ExecutionID).Stages[stage.Position].Name, stage.Name, "a stage of another version")
+	}
+	for _, a := range change.NewActions {
+		require.NotNil(w.t, w.pinned(a.ExecutionID).Stages[a.Stage].Action(a.Name), "action %s is of another version", a.Name)
+	}
 	return change, nil
+}
+
+// pinned is the definition that an execution started with.
+func (w *world) pinned(executionID string) *pipeline.Definition {
+	return w.versions[w.model.executions[executionID].Version-1]
 }
 
 func (w *world) must(key execution.ScopeKey, in engine.Input) *execution.Change {

@@ -63,9 +63,14 @@ var errClosed = errors.New("sqlite: the store is closed")
 // Open opens the file, brings its schema up to date and starts the writer,
 // which Close stops. A schema newer than this program is refused.
 func Open(ctx context.Context, config Config) (*Store, error) {
-	pragmas := url.Values{"_txlock": {"immediate"}, "_pragma": {
+	return openWith(ctx, config)
+}
+
+// openWith is Open with further pragmas on every connection.
+func openWith(ctx context.Context, config Config, further ...string) (*Store, error) {
+	pragmas := url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{
 		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "busy_timeout(10000)", "cache_size(-16000)", "temp_store(MEMORY)",
-	}}
+	}, further...)}
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: config.Path}).EscapedPath()+"?"+pragmas.Encode())
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", config.Path, err)

@@ -1,0 +1,389 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+func executionByID(id string) func(context.Context, store.Reader) (*execution.Execution, error) {
+	return func(ctx context.Context, r store.Reader) (*execution.Execution, error) { return r.Execution(ctx, id) }
+}
+
+func leaseOf(id string) func(context.Context, store.Reader) (*execution.Lease, error) {
+	return func(ctx context.Context, r store.Reader) (*execution.Lease, error) { return r.Lease(ctx, id) }
+}
+
+func (s *suite) leases() []*execution.Lease {
+	s.t.Helper()
+	return get(s, func(ctx context.Context, r store.Reader) ([]*execution.Lease, error) { return r.Leases(ctx) })
+}
+
+func (s *suite) turns() []*execution.Turn {
+	s.t.Helper()
+	return get(s, func(ctx context.Context, r store.Reader) ([]*execution.Turn, error) { return r.Turns(ctx) })
+}
+
+func (s *suite) events(id string, after int64, size int) []execution.Event {
+	s.t.Helper()
+	return get(s, func(ctx context.Context, r store.Reader) ([]execution.Event, error) {
+		return r.Events(ctx, id, after, size)
+	})
+}
+
+// run is a live execution with every field of every row set, and its work.
+func run(id string, number int64) *execution.Change {
+	e := filled[execution.Execution]()
+	e.ID, e.Account, e.PipelineID, e.Number = id, "a", "p", number
+	e.Mode, e.Status = pipeline.Superseded, pipeline.InProgress
+	change := &execution.Change{Started: []*execution.Execution{&e}}
+	for i, stage := range e.Stages {
+		stage.Position, stage.Status = i, pipeline.InProgress
+		change.NewStages = append(change.NewStages, execution.StageOf{ExecutionID: id, Stage: stage})
+		for j, a := range stage.Actions {
+			a.ID, a.Stage, a.RunOrder, a.Status = fmt.Sprintf("%s-%d-%d", id, i, j), i, j+1, pipeline.InProgress
+			change.NewActions = append(change.NewActions, execution.ActionOf{ExecutionID: id, Action: a})
+		}
+	}
+	lease := filled[execution.Lease]()
+	lease.Attempt.ExecutionID, lease.Attempt.ActionExecutionID = id, id+"-0-0"
+	lease.Scope = execution.ScopeKey{PipelineID: "p"}
+	change.Leases = []*execution.Lease{&lease}
+	turn := filled[execution.Turn]()
+	turn.ID, turn.ExecutionID, turn.Scope = id+"-0-1", id, execution.ScopeKey{PipelineID: "p"}
+	change.Turns = []*execution.Turn{&turn, {ID: id + "/1", Kind: execution.TurnExpire, ExecutionID: id, Scope: turn.Scope, DueAt: day}}
+	event := filled[execution.Event]()
+	event.ExecutionID = id
+	change.Events = []execution.Event{event, {ExecutionID: id, At: day, Subject: execution.SubjectStage}}
+	return change
+}
+
+// running makes account, pipeline and one execution.
+func (s *suite) running(id string) *execution.Change {
+	s.t.Helper()
+	s.account("a")
+	s.pipeline("p")
+	change := run(id, 1)
+	s.apply(change)
+	return change
+}
+
+func testChangeIsReadBack(t *testing.T, s *suite) {
+	c := s.running("e1")
+	require.Equal(t, c.Started[0], get(s, executionByID("e1")))
+	head := *c.Started[0]
+	head.Stages = nil
+	require.Equal(t, &head, get(s, func(ctx context.Context, r store.Reader) (*execution.Execution, error) {
+		return r.ExecutionHead(ctx, "e1")
+	}))
+	require.Equal(t, c.Leases, s.leases())
+	require.Equal(t, c.Leases[0], get(s, leaseOf("e1-0-0")))
+	require.Equal(t, []*execution.Turn{c.Turns[1], c.Turns[0]}, s.turns(), "by due time")
+	events := s.events("e1", 0, 10)
+	require.Len(t, events, 2)
+	require.Greater(t, events[1].Position, events[0].Position)
+	for i := range events {
+		want := c.Events[i]
+		want.Position = events[i].Position
+		require.Equal(t, want, events[i])
+	}
+	require.Equal(t, pipeline.InProgress, get(s, func(ctx context.Context, r store.Reader) (pipeline.Status, error) {
+		return r.ActionStatus(ctx, "e1", "e1-1-0")
+	}))
+	missing(s, func(ctx context.Context, r store.Reader) (pipeline.Status, error) {
+		return r.ActionStatus(ctx, "e2", "e1-1-0")
+	})
+	// What a decision starts from is the same.
+	live := get(s, func(ctx context.Context, r store.Reader) ([]*execution.Execution, error) {
+		live, _, err := r.LiveScope(ctx, execution.ScopeKey{PipelineID: "p"})
+		return live, err
+	})
+	require.Equal(t, c.Started, live)
+}
+
+func testChangeOfLiveRowsIsReadBack(t *testing.T, s *suite) {
+	e := s.running("e1").Started[0]
+	// All that may change of a row that exists.
+	other := filledFrom[execution.Execution](1000)
+	e.Status, e.Summary, e.Revisions, e.Stop = pipeline.Succeeded, "new summary", nil, nil
+	e.Trigger, e.Variables = other.Trigger, other.Variables
+	e.UpdatedAt, e.EndedAt = day.Add(time.Hour), day.Add(2*time.Hour)
+	stage := e.Stages[1]
+	stage.Status, stage.StartedAt, stage.EndedAt = pipeline.Failed, day.Add(3*time.Hour), day.Add(4*time.Hour)
+	stage.Entry = nil
+	e.Stages[0].Entry = other.Stages[1].Entry
+	a := stage.Actions[0]
+	a.Attempt, a.Status, a.EndedAt, a.Details = 77, pipeline.Abandoned, day.Add(5*time.Hour), other.Stages[0].Actions[1].Details
+	s.apply(&execution.Change{
+		Updated: []*execution.Execution{e},
+		Stages:  []execution.StageOf{{ExecutionID: "e1", Stage: stage}, {ExecutionID: "e1", Stage: e.Stages[0]}},
+		Actions: []execution.ActionOf{{ExecutionID: "e1", Action: a}},
+	})
+	require.Equal(t, e, get(s, executionByID("e1")))
+}
+
+// Done goes before new, so that a new attempt can take the place of the old one.
+func testChangeReplacesWork(t *testing.T, s *suite) {
+	c := s.running("e1")
+	next := *c.Leases[0]
+	next.Attempt.Number, next.Runner, next.Until = 2, "", time.Time{}
+	again := *c.Turns[0]
+	again.DueAt, again.Work = day.Add(-time.Hour), &action.Turn{State: []byte("page 2")}
+	s.apply(&execution.Change{DoneAttempts: []string{"e1-0-0", "unknown"}, Leases: []*execution.Lease{&next}, Turns: []*execution.Turn{&again}})
+	require.Equal(t, []*execution.Lease{&next}, s.leases())
+	require.Equal(t, []*execution.Turn{&again, c.Turns[1]}, s.turns(), "a turn takes the place of the one of its id")
+	require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error {
+		return tx.Apply(ctx, &execution.Change{Leases: []*execution.Lease{&next}})
+	}), store.ErrAlreadyExists, "one attempt of an action at a time")
+
+	s.apply(&execution.Change{DoneAttempts: []string{"e1-0-0"}, DoneTurns: []string{"e1-0-1", "e1/1", "unknown"}})
+	require.Empty(t, s.leases())
+	require.Empty(t, s.turns())
+	s.apply(&execution.Change{})
+}
+
+func testManyEvents(t *testing.T, s *suite) {
+	s.running("e1")
+	s.apply(run("e2", 2))
+	for n := range 30 {
+		change := &execution.Change{}
+		for i := range n {
+			id := "e1"
+			if i%5 == 4 {
+				id = "e2"
+			}
+			change.Events = append(change.Events, execution.Event{ExecutionID: id, At: day, Message: fmt.Sprintf("%d/%d", n, i)})
+		}
+		s.apply(change)
+	}
+	all := s.events("e1", 0, 0)
+	require.Len(t, all, 2+29*30/2-len(s.events("e2", 0, 0))+2)
+	for i := 3; i < len(all); i++ {
+		var n1, i1, n2, i2 int
+		_, err := fmt.Sscanf(all[i-1].Message+" "+all[i].Message, "%d/%d %d/%d", &n1, &i1, &n2, &i2)
+		require.NoError(t, err)
+		require.True(t, n1 < n2 || (n1 == n2 && i1 < i2), "in the order of the commits: %s before %s", all[i-1].Message, all[i].Message)
+		require.Greater(t, all[i].Position, all[i-1].Position)
+	}
+	require.Equal(t, all[10:17], s.events("e1", all[9].Position, 7))
+	require.Empty(t, s.events("e1", all[len(all)-1].Position, 7))
+	require.Empty(t, s.events("unknown", 0, 7))
+}
+
+func testExecutionsAreListed(t *testing.T, s *suite) {
+	s.account("a")
+	s.account("b")
+	s.pipeline("p")
+	s.pipeline("q")
+	statuses := []pipeline.Status{pipeline.InProgress, pipeline.Succeeded, pipeline.Failed}
+	change := &execution.Change{}
+	for i := range 9 {
+		e := &execution.Execution{ID: fmt.Sprintf("e%d", i), Account: "a", PipelineID: "p", Number: int64(i), Status: statuses[i%3], StartedAt: day}
+		switch i {
+		case 7:
+			e.PipelineID = "q"
+		case 8:
+			e.PipelineID, e.Account = "q", "b"
+		}
+		change.Started = append(change.Started, e)
+	}
+	s.apply(change)
+	list := func(filter store.ExecutionFilter) (ids []string) {
+		for _, e := range get(s, func(ctx context.Context, r store.Reader) ([]*execution.Execution, error) {
+			return r.Executions(ctx, filter)
+		}) {
+			require.Empty(t, e.Stages)
+			ids = append(ids, e.ID)
+		}
+		return ids
+	}
+	require.Equal(t, []string{"e7", "e6", "e5"}, list(store.ExecutionFilter{Account: "a", Size: 3}), "newest first")
+	require.Equal(t, []string{"e4", "e3"}, list(store.ExecutionFilter{Account: "a", Size: 2, Before: "e5"}))
+	require.Equal(t, []string{"e6", "e5"}, list(store.ExecutionFilter{Account: "a", PipelineID: "p", Size: 2}))
+	require.Equal(t, []string{"e5", "e4", "e2", "e1"},
+		list(store.ExecutionFilter{Account: "a", PipelineID: "p", Statuses: []pipeline.Status{pipeline.Failed, pipeline.Succeeded}}))
+	require.Equal(t, []string{"e2"},
+		list(store.ExecutionFilter{Account: "a", Statuses: []pipeline.Status{pipeline.Failed}, Before: "e5", Size: 1}))
+	require.Equal(t, []string{"e8"}, list(store.ExecutionFilter{Account: "b", Size: 5}))
+	require.Empty(t, list(store.ExecutionFilter{Account: "a", Statuses: []pipeline.Status{pipeline.Stopped}}))
+	require.Empty(t, list(store.ExecutionFilter{Account: "a", Before: "e0"}))
+}
+
+func testLiveScopes(t *testing.T, s *suite) {
+	s.account("a")
+	s.pipeline("p")
+	s.pipeline("q")
+	change := &execution.Change{}
+	for i, e := range []execution.Execution{
+		{Status: pipeline.Stopping, Mode: pipeline.Queued},
+		{Status: pipeline.InProgress, Mode: pipeline.Superseded},
+		{Status: pipeline.Succeeded, Mode: pipeline.Superseded},
+		{Status: pipeline.InProgress, Mode: pipeline.Parallel},
+		{Status: pipeline.Failed, Mode: pipeline.Parallel},
+		{Status: pipeline.InProgress, Mode: pipeline.Superseded, PipelineID: "q"},
+	} {
+		e.ID, e.Account, e.Number = fmt.Sprintf("e%d", i), "a", int64(100-i)
+		if e.PipelineID == "" {
+			e.PipelineID = "p"
+		}
+		change.Started = append(change.Started, &e)
+	}
+	s.apply(change)
+	ids := func(all []*execution.Execution) (ids []string) {
+		for _, e := range all {
+			ids = append(ids, e.ID)
+		}
+		return ids
+	}
+	live := func(key execution.ScopeKey) []string {
+		return ids(get(s, func(ctx context.Context, r store.Reader) ([]*execution.Execution, error) {
+			live, _, err := r.LiveScope(ctx, key)
+			return live, err
+		}))
+	}
+	require.Equal(t, []string{"e1", "e0"}, live(execution.ScopeKey{PipelineID: "p"}), "by number, without PARALLEL ones")
+	require.Equal(t, []string{"e3"}, live(execution.ScopeKey{PipelineID: "p", ExecutionID: "e3"}))
+	require.Equal(t, []string{"e5"}, live(execution.ScopeKey{PipelineID: "q"}))
+	for _, key := range []execution.ScopeKey{{PipelineID: "unknown"}, {PipelineID: "p", ExecutionID: "unknown"}, {PipelineID: "p", ExecutionID: "e4"}} {
+		missing(s, func(ctx context.Context, r store.Reader) (int64, error) {
+			_, revision, err := r.LiveScope(ctx, key)
+			return revision, err
+		})
+	}
+	require.Equal(t, []string{"e3", "e1", "e0"}, ids(get(s, func(ctx context.Context, r store.Reader) ([]*execution.Execution, error) {
+		return r.LiveExecutions(ctx, "p")
+	})), "in every scope")
+}
+
+func testClaimScopeIsCompareAndSet(t *testing.T, s *suite) {
+	s.running("e1")
+	parallel := run("e2", 2)
+	parallel.Started[0].Mode = pipeline.Parallel
+	s.apply(parallel)
+	for _, key := range []execution.ScopeKey{{PipelineID: "p"}, {PipelineID: "p", ExecutionID: "e2"}} {
+		revision := func() int64 {
+			return get(s, func(ctx context.Context, r store.Reader) (int64, error) {
+				_, revision, err := r.LiveScope(ctx, key)
+				return revision, err
+			})
+		}
+		claim := func(revision int64) error {
+			return s.try(func(ctx context.Context, tx store.Tx) error { return tx.ClaimScope(ctx, key, revision) })
+		}
+		first := revision()
+		require.NoError(t, claim(first))
+		require.Equal(t, first+1, revision())
+		require.ErrorIs(t, claim(first), store.ErrStale)
+		require.ErrorIs(t, claim(first+2), store.ErrStale)
+		require.NoError(t, claim(first+1))
+	}
+	require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error {
+		return tx.ClaimScope(ctx, execution.ScopeKey{PipelineID: "unknown"}, 0)
+	}), store.ErrStale)
+}
+
+func testLeases(t *testing.T, s *suite) {
+	s.running("e1")
+	change := &execution.Change{DoneAttempts: []string{"e1-0-0"}}
+	for i, id := range []string{"z", "y", "x"} {
+		lease := &execution.Lease{Scope: execution.ScopeKey{PipelineID: "p", ExecutionID: "e1"}, QueuedAt: day.Add(time.Duration(i/2) * time.Second)}
+		lease.Attempt.ExecutionID, lease.Attempt.ActionExecutionID, lease.Attempt.Number = "e1", id, 3
+		change.Leases = append(change.Leases, lease)
+	}
+	s.apply(change)
+	var queue []string
+	for _, l := range s.leases() {
+		require.Equal(t, execution.ScopeKey{PipelineID: "p", ExecutionID: "e1"}, l.Scope)
+		queue = append(queue, l.Attempt.ActionExecutionID)
+	}
+	require.Equal(t, []string{"y", "z", "x"}, queue, "by place in the queue")
+	hold := func(id string, number int, runner string) error {
+		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.HoldLease(ctx, id, number, runner, day) })
+	}
+	require.ErrorIs(t, hold("z", 2, "r1"), store.ErrStale, "another attempt")
+	require.ErrorIs(t, hold("unknown", 1, "r1"), store.ErrStale)
+	require.NoError(t, hold("z", 3, "r1"))
+	require.ErrorIs(t, hold("z", 3, "r1"), store.ErrStale)
+	require.ErrorIs(t, hold("z", 3, "r2"), store.ErrStale)
+	require.NoError(t, hold("x", 3, "r2"))
+	later := day.Add(time.Minute)
+	s.update(func(ctx context.Context, tx store.Tx) error { return tx.RenewLeases(ctx, "r1", later) })
+	s.update(func(ctx context.Context, tx store.Tx) error { return tx.RenewLeases(ctx, "nobody", later) })
+	z, y, x := get(s, leaseOf("z")), get(s, leaseOf("y")), get(s, leaseOf("x"))
+	require.Equal(t, []string{"r1", "", "r2"}, []string{z.Runner, y.Runner, x.Runner})
+	require.Equal(t, []time.Time{later, {}, day}, []time.Time{z.Until, y.Until, x.Until})
+	missing(s, leaseOf("Z"))
+}
+
+func testTurnsByDueTime(t *testing.T, s *suite) {
+	s.running("e1")
+	change := &execution.Change{DoneTurns: []string{"e1-0-1", "e1/1"}}
+	for i, id := range []string{"c", "b", "a", "d"} {
+		change.Turns = append(change.Turns, &execution.Turn{
+			ID: id, Kind: execution.TurnAction, ExecutionID: "e1", Scope: execution.ScopeKey{PipelineID: "p", ExecutionID: "e1"},
+			DueAt: day.Add(-time.Duration(i/2) * time.Hour), Work: &action.Turn{},
+		})
+	}
+	s.apply(change)
+	want := []*execution.Turn{change.Turns[2], change.Turns[3], change.Turns[1], change.Turns[0]}
+	require.Equal(t, want, s.turns())
+}
+
+func testMissingExecutions(t *testing.T, s *suite) {
+	s.account("a")
+	missing(s, executionByID("unknown"))
+	missing(s, func(ctx context.Context, r store.Reader) (*execution.Execution, error) {
+		return r.ExecutionHead(ctx, "unknown")
+	})
+	missing(s, func(ctx context.Context, r store.Reader) (pipeline.Status, error) {
+		return r.ActionStatus(ctx, "unknown", "unknown")
+	})
+	missing(s, leaseOf("unknown"))
+	require.Empty(t, s.leases())
+	require.Empty(t, s.turns())
+	require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error { return tx.Apply(ctx, run("e1", 1)) }), store.ErrNotFound, "its pipeline does not exist")
+	s.pipeline("p")
+	s.apply(run("e1", 1))
+	require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error { return tx.Apply(ctx, run("e1", 2)) }), store.ErrAlreadyExists)
+	require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error { return tx.Apply(ctx, run("e2", 1)) }), store.ErrAlreadyExists, "numbers are unique")
+}
+
+func testDeletePipelineTakesAllWithIt(t *testing.T, s *suite) {
+	s.running("e1")
+	s.pipeline("q")
+	other := run("e2", 1)
+	other.Started[0].PipelineID = "q"
+	other.Leases[0].Scope.PipelineID, other.Turns[0].Scope.PipelineID, other.Turns[1].Scope.PipelineID = "q", "q", "q"
+	s.apply(other)
+	s.update(func(ctx context.Context, tx store.Tx) error {
+		if err := tx.CreatePipelineVersion(ctx, store.PipelineVersion{PipelineID: "p", Version: 1}); err != nil {
+			return err
+		}
+		return tx.DeletePipeline(ctx, "p")
+	})
+	missing(s, executionByID("e1"))
+	missing(s, leaseOf("e1-0-0"))
+	missing(s, func(ctx context.Context, r store.Reader) (pipeline.Status, error) {
+		return r.ActionStatus(ctx, "e1", "e1-0-0")
+	})
+	missing(s, func(ctx context.Context, r store.Reader) (store.PipelineVersion, error) {
+		return r.PipelineVersion(ctx, "p", 1)
+	})
+	require.Empty(t, s.events("e1", 0, 0))
+	require.Equal(t, other.Started[0], get(s, executionByID("e2")))
+	require.Len(t, s.events("e2", 0, 0), 2)
+	require.Len(t, s.leases(), 1)
+	require.Len(t, s.turns(), 2)
+	// The name is free again.
+	s.pipeline("p")
+	s.apply(run("e1", 1))
+	require.Len(t, s.events("e1", 0, 0), 2)
+}

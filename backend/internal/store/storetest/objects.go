@@ -1,0 +1,327 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+func testAccounts(t *testing.T, s *suite) {
+	for _, name := range []string{"b", "a", "B", "ab"} {
+		s.account(name)
+	}
+	require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error {
+		return tx.CreateAccount(ctx, store.Account{Name: "a"})
+	}), store.ErrAlreadyExists)
+	account := func(name string) func(context.Context, store.Reader) (store.Account, error) {
+		return func(ctx context.Context, r store.Reader) (store.Account, error) { return r.Account(ctx, name) }
+	}
+	require.Equal(t, store.Account{Name: "b", CreatedAt: day}, get(s, account("b")))
+	missing(s, account("A"))
+	missing(s, account(""))
+	var names []string
+	for _, a := range get(s, func(ctx context.Context, r store.Reader) ([]store.Account, error) { return r.Accounts(ctx) }) {
+		require.Equal(t, day, a.CreatedAt)
+		names = append(names, a.Name)
+	}
+	require.Equal(t, []string{"B", "a", "ab", "b"}, names, "names are ordered by their bytes")
+}
+
+func testTokens(t *testing.T, s *suite) {
+	token := filled[store.Token]()
+	older := store.Token{ID: "z", Hash: "h2", CreatedAt: token.CreatedAt.Add(-time.Hour)}
+	s.update(func(ctx context.Context, tx store.Tx) error {
+		if err := tx.CreateToken(ctx, token); err != nil {
+			return err
+		}
+		return tx.CreateToken(ctx, older)
+	})
+	byHash := func(hash string) func(context.Context, store.Reader) (store.Token, error) {
+		return func(ctx context.Context, r store.Reader) (store.Token, error) { return r.TokenByHash(ctx, hash) }
+	}
+	require.Equal(t, token, get(s, byHash(token.Hash)))
+	require.Equal(t, older, get(s, byHash("h2")))
+	missing(s, byHash("H2"))
+	require.Equal(t, []store.Token{older, token},
+		get(s, func(ctx context.Context, r store.Reader) ([]store.Token, error) { return r.Tokens(ctx) }), "by creation")
+	for _, twin := range []store.Token{{ID: token.ID, Hash: "h3"}, {ID: "new", Hash: token.Hash}} {
+		require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error { return tx.CreateToken(ctx, twin) }), store.ErrAlreadyExists)
+	}
+	remove := func(ctx context.Context, tx store.Tx) error { return tx.DeleteToken(ctx, "z") }
+	s.update(remove)
+	missing(s, byHash("h2"))
+	require.ErrorIs(t, s.try(remove), store.ErrNotFound)
+}
+
+func pipelineNamed(account, name string) func(context.Context, store.Reader) (store.Pipeline, error) {
+	return func(ctx context.Context, r store.Reader) (store.Pipeline, error) {
+		return r.Pipeline(ctx, account, name)
+	}
+}
+
+func pipelineByID(id string) func(context.Context, store.Reader) (store.Pipeline, error) {
+	return func(ctx context.Context, r store.Reader) (store.Pipeline, error) { return r.PipelineByID(ctx, id) }
+}
+
+func testPipelines(t *testing.T, s *suite) {
+	p := filled[store.Pipeline]()
+	create := func(p store.Pipeline) error {
+		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.CreatePipeline(ctx, p) })
+	}
+	require.ErrorIs(t, create(p), store.ErrNotFound, "its account does not exist")
+	s.account(p.Account)
+	s.account("other")
+	require.NoError(t, create(p))
+	require.Equal(t, p, get(s, pipelineNamed(p.Account, p.Name)))
+	require.Equal(t, p, get(s, pipelineByID(p.ID)))
+	missing(s, pipelineNamed("other", p.Name))
+	missing(s, pipelineNamed(p.Account, strings.ToUpper(p.Name)))
+	missing(s, pipelineByID(strings.ToUpper(p.ID)))
+
+	require.ErrorIs(t, create(store.Pipeline{ID: "new", Account: p.Account, Name: p.Name}), store.ErrAlreadyExists)
+	require.ErrorIs(t, create(store.Pipeline{ID: p.ID, Account: p.Account, Name: "new"}), store.ErrAlreadyExists)
+	require.NoError(t, create(store.Pipeline{ID: "new", Account: "other", Name: p.Name}), "each account has its own names")
+	require.NoError(t, create(store.Pipeline{ID: "cased", Account: p.Account, Name: strings.ToUpper(p.Name)}))
+
+	remove := func(ctx context.Context, tx store.Tx) error { return tx.DeletePipeline(ctx, p.ID) }
+	s.update(remove)
+	missing(s, pipelineByID(p.ID))
+	require.ErrorIs(t, s.try(remove), store.ErrNotFound)
+	require.Equal(t, "other", get(s, pipelineByID("new")).Account)
+}
+
+func testPipelineIsCompareAndSet(t *testing.T, s *suite) {
+	first := store.Pipeline{ID: "p", Account: "a", Name: "web", Composed: true, Revision: 1, CreatedAt: day, UpdatedAt: day}
+	s.account("a")
+	s.update(func(ctx context.Context, tx store.Tx) error { return tx.CreatePipeline(ctx, first) })
+	set := func(p store.Pipeline) error {
+		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.UpdatePipeline(ctx, p) })
+	}
+	// What never changes is the identity; all else is written.
+	second := filled[store.Pipeline]()
+	second.ID, second.Account, second.Name, second.Composed, second.CreatedAt = first.ID, first.Account, first.Name, first.Composed, first.CreatedAt
+	second.Revision = 1
+	require.NoError(t, set(second))
+	second.Revision = 2
+	require.Equal(t, second, get(s, pipelineByID("p")))
+
+	stale := second
+	stale.Revision, stale.Digest = 1, "stale"
+	require.ErrorIs(t, set(stale), store.ErrStale)
+	stale.Revision = 3
+	require.ErrorIs(t, set(stale), store.ErrStale)
+	require.Equal(t, second, get(s, pipelineByID("p")))
+	stale.ID = "unknown"
+	require.ErrorIs(t, set(stale), store.ErrStale)
+}
+
+func testPipelinePages(t *testing.T, s *suite) {
+	s.account("a")
+	s.account("b")
+	for i, name := range []string{"d", "b", "a", "c", "B"} {
+		s.update(func(ctx context.Context, tx store.Tx) error {
+			if err := tx.CreatePipeline(ctx, store.Pipeline{ID: fmt.Sprint(i), Account: "a", Name: name}); err != nil {
+				return err
+			}
+			return tx.CreatePipeline(ctx, store.Pipeline{ID: fmt.Sprint("b", i), Account: "b", Name: "b" + name})
+		})
+	}
+	page := func(account string, size int, after string) (names []string) {
+		for _, p := range get(s, func(ctx context.Context, r store.Reader) ([]store.Pipeline, error) {
+			return r.Pipelines(ctx, account, store.Page{Size: size, After: after})
+		}) {
+			names = append(names, p.Name)
+		}
+		return names
+	}
+	require.Equal(t, []string{"B", "a"}, page("a", 2, ""))
+	require.Equal(t, []string{"b", "c"}, page("a", 2, "a"))
+	require.Equal(t, []string{"d"}, page("a", 2, "c"))
+	require.Empty(t, page("a", 2, "d"))
+	require.Equal(t, []string{"b", "c"}, page("a", 2, "aa"), "the record of the token may be gone")
+	require.Len(t, page("a", 0, ""), 5)
+	require.Equal(t, []string{"bB"}, page("b", 1, ""))
+	require.Empty(t, page("unknown", 9, ""))
+}
+
+func testPipelineVersions(t *testing.T, s *suite) {
+	s.account("a")
+	v := filled[store.PipelineVersion]()
+	create := func(v store.PipelineVersion) error {
+		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.CreatePipelineVersion(ctx, v) })
+	}
+	require.ErrorIs(t, create(v), store.ErrNotFound, "its pipeline does not exist")
+	s.pipeline(v.PipelineID)
+	s.pipeline("other")
+	require.NoError(t, create(v))
+	require.ErrorIs(t, create(v), store.ErrAlreadyExists)
+	version := func(id string, n int64) func(context.Context, store.Reader) (store.PipelineVersion, error) {
+		return func(ctx context.Context, r store.Reader) (store.PipelineVersion, error) {
+			return r.PipelineVersion(ctx, id, n)
+		}
+	}
+	require.Equal(t, v, get(s, version(v.PipelineID, v.Version)))
+	missing(s, version(v.PipelineID, v.Version+1))
+	missing(s, version("other", v.Version))
+	for n := range int64(12) {
+		require.NoError(t, create(store.PipelineVersion{PipelineID: "other", Version: n + 1}))
+	}
+	list := func(before int64, size int) (numbers []int64) {
+		for _, v := range get(s, func(ctx context.Context, r store.Reader) ([]store.PipelineVersion, error) {
+			return r.PipelineVersions(ctx, "other", before, size)
+		}) {
+			numbers = append(numbers, v.Version)
+		}
+		return numbers
+	}
+	require.Equal(t, []int64{12, 11, 10}, list(0, 3), "newest first, by number")
+	require.Equal(t, []int64{9, 8}, list(10, 2))
+	require.Equal(t, []int64{1}, list(2, 5))
+	require.Empty(t, list(1, 5))
+	require.Len(t, list(0, 0), 12)
+}
+
+func testApprovalRules(t *testing.T, s *suite) {
+	rule := filled[store.ApprovalRule]()
+	create := func(rule store.ApprovalRule) error {
+		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.CreateApprovalRule(ctx, rule) })
+	}
+	byName := func(account, name string) func(context.Context, store.Reader) (store.ApprovalRule, error) {
+		return func(ctx context.Context, r store.Reader) (store.ApprovalRule, error) {
+			return r.ApprovalRule(ctx, account, name)
+		}
+	}
+	require.ErrorIs(t, create(rule), store.ErrNotFound, "its account does not exist")
+	s.account(rule.Account)
+	s.account("other")
+	require.NoError(t, create(rule))
+	require.ErrorIs(t, create(rule), store.ErrAlreadyExists)
+	require.Equal(t, rule, get(s, byName(rule.Account, rule.Name)))
+	missing(s, byName("other", rule.Name))
+	missing(s, byName(rule.Account, strings.ToUpper(rule.Name)))
+
+	changed := rule
+	changed.Description, changed.Pipelines, changed.Users, changed.MinimumCount = "", []string{"new"}, nil, 99
+	changed.UpdatedAt = changed.UpdatedAt.Add(time.Hour)
+	set := func(ctx context.Context, tx store.Tx) error { return tx.UpdateApprovalRule(ctx, changed) }
+	s.update(set)
+	require.ErrorIs(t, s.try(set), store.ErrStale)
+	changed.Revision++
+	require.Equal(t, changed, get(s, byName(rule.Account, rule.Name)))
+
+	for _, name := range []string{"c", "a", "b"} {
+		require.NoError(t, create(store.ApprovalRule{Account: "other", Name: name}))
+	}
+	list := func(page store.Page) (names []string) {
+		for _, r := range get(s, func(ctx context.Context, r store.Reader) ([]store.ApprovalRule, error) {
+			return r.ApprovalRules(ctx, "other", page)
+		}) {
+			names = append(names, r.Name)
+		}
+		return names
+	}
+	require.Equal(t, []string{"a", "b", "c"}, list(store.Page{}))
+	require.Equal(t, []string{"b"}, list(store.Page{Size: 1, After: "a"}))
+	remove := func(ctx context.Context, tx store.Tx) error {
+		return tx.DeleteApprovalRule(ctx, rule.Account, rule.Name)
+	}
+	s.update(remove)
+	missing(s, byName(rule.Account, rule.Name))
+	require.ErrorIs(t, s.try(remove), store.ErrNotFound)
+}
+
+func testRequests(t *testing.T, s *suite) {
+	save := func(account, method, id, resource string) error {
+		return s.try(func(ctx context.Context, tx store.Tx) error {
+			return tx.SaveRequest(ctx, account, method, id, resource, day)
+		})
+	}
+	request := func(account, method, id string) func(context.Context, store.Reader) (string, error) {
+		return func(ctx context.Context, r store.Reader) (string, error) { return r.Request(ctx, account, method, id) }
+	}
+	missing(s, request("a", "Start", "1"))
+	require.NoError(t, save("a", "Start", "1", "e1"))
+	require.ErrorIs(t, save("a", "Start", "1", "e2"), store.ErrAlreadyExists)
+	require.NoError(t, save("b", "Start", "1", "e3"))
+	require.NoError(t, save("a", "Stop", "1", "e4"))
+	require.Equal(t, "e1", get(s, request("a", "Start", "1")))
+	require.Equal(t, "e3", get(s, request("b", "Start", "1")))
+	missing(s, request("a", "start", "1"))
+}
+
+func testNextNumber(t *testing.T, s *suite) {
+	s.account("a")
+	s.pipeline("p")
+	s.pipeline("q")
+	next := func(id string) (n int64, err error) {
+		err = s.try(func(ctx context.Context, tx store.Tx) (err error) {
+			n, err = tx.NextNumber(ctx, id)
+			return err
+		})
+		return n, err
+	}
+	for want := range int64(3) {
+		n, err := next("p")
+		require.NoError(t, err)
+		require.Equal(t, want+1, n)
+	}
+	n, err := next("q")
+	require.NoError(t, err)
+	require.Equal(t, int64(1), n)
+	_, err = next("unknown")
+	require.ErrorIs(t, err, store.ErrNotFound)
+	// Writing the pipeline leaves the count alone.
+	p := get(s, pipelineByID("p"))
+	s.update(func(ctx context.Context, tx store.Tx) error { return tx.UpdatePipeline(ctx, p) })
+	n, err = next("p")
+	require.NoError(t, err)
+	require.Equal(t, int64(4), n)
+}
+
+func testTexts(t *testing.T, s *suite) {
+	for i, name := range []string{
+		"", " ", "'; DROP TABLE accounts; --", "$1", "%_", `back\slash`, "line\nbreak\ttab\r", "水路", "👩‍🔧", "e\u0301", "\u00e9", "\u200f\ufeff", strings.Repeat("long", 10000),
+	} {
+		s.account(name)
+		p := store.Pipeline{ID: fmt.Sprint(i), Account: name, Name: name, Digest: name, Definition: pipeline.Definition{Description: name}}
+		s.update(func(ctx context.Context, tx store.Tx) error { return tx.CreatePipeline(ctx, p) })
+		require.Equal(t, p, get(s, pipelineNamed(name, name)))
+	}
+}
+
+func testTimes(t *testing.T, s *suite) {
+	for i, at := range []time.Time{
+		{}, day, day.Truncate(time.Second), time.Date(1969, 7, 20, 20, 17, 40, 1000, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC),
+	} {
+		name := fmt.Sprint(i)
+		s.update(func(ctx context.Context, tx store.Tx) error {
+			return tx.CreateAccount(ctx, store.Account{Name: name, CreatedAt: at})
+		})
+		require.Equal(t, at, get(s, func(ctx context.Context, r store.Reader) (store.Account, error) { return r.Account(ctx, name) }).CreatedAt)
+	}
+	local := time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.FixedZone("elsewhere", 3600))
+	s.update(func(ctx context.Context, tx store.Tx) error {
+		return tx.CreateAccount(ctx, store.Account{Name: "local", CreatedAt: local})
+	})
+	require.Equal(t, time.Date(2026, 3, 1, 11, 0, 0, 123456000, time.UTC),
+		get(s, func(ctx context.Context, r store.Reader) (store.Account, error) { return r.Account(ctx, "local") }).CreatedAt, "in UTC, to the microsecond")
+}
+
+func testBigDocuments(t *testing.T, s *suite) {
+	s.account("a")
+	p := store.Pipeline{ID: "p", Account: "a", Name: "web"}
+	for i := range 500 {
+		p.Definition.Stages = append(p.Definition.Stages, pipeline.Stage{Name: fmt.Sprint(i), Actions: []pipeline.Action{
+			{Name: "a", Commands: []string{strings.Repeat("x", 10000)}},
+		}})
+	}
+	s.update(func(ctx context.Context, tx store.Tx) error { return tx.CreatePipeline(ctx, p) })
+	require.Equal(t, p, get(s, pipelineByID("p")))
+}
