@@ -134,7 +134,7 @@ func New(config Config) (*Runner, error) {
 // without reporting it: those leases get lost. It returns when every process and
 // goroutine of the runner has ended. A runner runs once.
 func (r *Runner) Run(ctx context.Context) error {
-	defer func() { _ = r.lock.Close() }()
+	defer unlockWorkDir(r.lock)
 	work, kill := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer kill(nil)
 

@@ -35,6 +35,13 @@ func lockWorkDir(workDir string) (*os.File, error) {
 	return lock, nil
 }
 
+// unlockWorkDir lets the lock go. Closing alone would leave it to a process that is
+// being forked at this moment and holds the file until it executes its program.
+func unlockWorkDir(lock *os.File) {
+	_ = syscall.Flock(int(lock.Fd()), syscall.LOCK_UN)
+	_ = lock.Close()
+}
+
 // cleanUp ends what an earlier runner left in its work directory.
 func cleanUp(workDir string) error {
 	if err := killLeftovers(workDir); err != nil {

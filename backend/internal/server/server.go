@@ -127,8 +127,11 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	s.onClose(logStore.Close)
 
 	catalog, registry := actionTypes(options.ActionTypes)
-	live, err := countLive(ctx, s.store)
-	if err != nil {
+	var live int
+	if err := s.store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+		live, err = r.CountLive(ctx)
+		return err
+	}); err != nil {
 		return err
 	}
 	var counters *metrics.Metrics
@@ -315,35 +318,6 @@ func closeListener(listener net.Listener) func() error {
 		}
 		return nil
 	}
-}
-
-// countLive returns how many executions have not ended.
-func countLive(ctx context.Context, st store.Store) (live int, err error) {
-	err = st.View(ctx, func(ctx context.Context, r store.Reader) error {
-		accounts, err := r.Accounts(ctx)
-		if err != nil {
-			return err
-		}
-		live = 0
-		for _, account := range accounts {
-			pipelines, err := r.Pipelines(ctx, account.Name, store.Page{})
-			if err != nil {
-				return err
-			}
-			for i := range pipelines {
-				executions, err := r.LiveExecutions(ctx, pipelines[i].ID)
-				if err != nil {
-					return err
-				}
-				live += len(executions)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, fmt.Errorf("count live executions: %w", err)
-	}
-	return live, nil
 }
 
 // join returns the path of a file of the data directory.

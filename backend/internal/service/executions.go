@@ -280,12 +280,21 @@ func (x *Executions) input(ctx context.Context, account, executionID string, in 
 	return x.read(ctx, account, executionID)
 }
 
-// DeletePipeline deletes a pipeline with its history. It is refused while an
-// execution is live, unless force abandons them first, in the same transaction.
-// The caller has authorised it.
+// DeletePipeline deletes a pipeline, as the caller read it and was authorised to,
+// with its history. It is refused where the pipeline changed since, and while an
+// execution is live, unless force abandons them first in the same transaction.
 func (x *Executions) DeletePipeline(ctx context.Context, who auth.Identity, p store.Pipeline, force bool) error {
 	var ids []string
 	out, err := x.update(ctx, func(ctx context.Context, tx store.Tx, out *outcome) error {
+		now, err := tx.Pipeline(ctx, p.Account, p.Name)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		// A missing one has no id and no revision.
+		if now.ID != p.ID || now.Revision != p.Revision {
+			return refusal(out, refuse(KindConflict, pipeline.ReasonEtagMismatch,
+				"pipeline %q was changed or deleted by somebody else meanwhile: read it again", p.Name))
+		}
 		live, err := tx.LiveExecutions(ctx, p.ID)
 		if err != nil {
 			return err
@@ -300,9 +309,9 @@ func (x *Executions) DeletePipeline(ctx context.Context, who auth.Identity, p st
 			if err := x.decide(ctx, tx, e.Scope(), "", in, out); err != nil {
 				return err
 			}
-			if out.refusedWith != nil {
-				return nil
-			}
+		}
+		if !out.accepted() {
+			return nil
 		}
 		if ids, err = executionIDs(ctx, tx, p.ID); err != nil {
 			return err

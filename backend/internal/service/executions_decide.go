@@ -15,7 +15,7 @@ type outcome struct {
 	changes []*execution.Change
 	// refusedWith is the refusal of an input; such a transaction commits nothing
 	// of it.
-	refusedWith error
+	refusedWith *Error
 	// own is the attempt that the reporting runner carries on with.
 	own *execution.Lease
 	// carry leaves the first turn that is due to whoever commits; it is in turn
@@ -26,9 +26,12 @@ type outcome struct {
 	reserved map[*execution.Lease]*waiter
 }
 
+// accepted tells whether nothing was refused.
+func (o *outcome) accepted() bool { return o.refusedWith == nil }
+
 // refused returns the refusal; nil for the outcome of a failed transaction.
 func (o *outcome) refused() error {
-	if o == nil {
+	if o == nil || o.refusedWith == nil {
 		return nil
 	}
 	return o.refusedWith

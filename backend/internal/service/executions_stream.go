@@ -136,20 +136,24 @@ func (x *Executions) TailLog(ctx context.Context, who auth.Identity, account, ex
 func (x *Executions) awaitLog(ctx context.Context, changed <-chan struct{}, log *logs.Reader, offset int64) error {
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
-	more := make(chan error, 1)
-	go func() { more <- log.Wait(waiting, offset) }()
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err = log.Wait(waiting, offset)
+	}()
 	select {
-	case err := <-more:
+	case <-done:
 		return err
 	case <-changed:
 	case <-x.stopping:
 		cancel()
-		<-more
+		<-done
 		return ErrStopping
 	case <-ctx.Done():
 	}
 	cancel()
-	<-more
+	<-done
 	return ctx.Err()
 }
 

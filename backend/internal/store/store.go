@@ -81,6 +81,9 @@ type Reader interface {
 	// every scope, with their modes.
 	LiveExecutions(ctx context.Context, pipelineID string) ([]*execution.Execution, error)
 
+	// CountLive returns how many executions of all accounts are live.
+	CountLive(ctx context.Context) (int, error)
+
 	// Events of an execution after a position, in order, at most size.
 	Events(ctx context.Context, executionID string, after int64, size int) ([]execution.Event, error)
 

@@ -165,6 +165,13 @@ func (t *Tx) LiveExecutions(ctx context.Context, pipelineID string) ([]*executio
 		`SELECT `+executionColumns+` FROM executions WHERE pipeline_id = $1 AND `+live+` ORDER BY number`, pipelineID)
 }
 
+// CountLive implements store.Reader.
+func (t *Tx) CountLive(ctx context.Context) (int, error) {
+	var n int
+	err := t.one(ctx, "live executions", `SELECT count(*) FROM executions WHERE `+live, nil, &n)
+	return n, err
+}
+
 // LiveScope implements store.Reader.
 func (t *Tx) LiveScope(ctx context.Context, key execution.ScopeKey) ([]*execution.Execution, int64, error) {
 	var revision int64
