@@ -17,7 +17,7 @@ resource "headrace_pipeline" "web" {
       owner            = "Headrace"
       provider         = "Git"
       version          = "1"
-      namespace        = "source"
+      namespace        = "git"
       output_artifacts = ["source"]
 
       configuration = {
@@ -69,7 +69,7 @@ resource "headrace_pipeline" "web" {
       timeout_in_minutes = 1440
 
       configuration = {
-        CustomData = "Release #{source.CommitId}: #{source.CommitMessage}"
+        CustomData = "Release #{git.CommitId}: #{git.CommitMessage}"
       }
     }
 

@@ -4,6 +4,7 @@
 package acctest
 
 import (
+	"log"
 	"os"
 	"testing"
 
@@ -25,7 +26,7 @@ func Main(m *testing.M) {
 		"CHECKPOINT_DISABLE": "1",
 	} {
 		if err := os.Setenv(name, value); err != nil {
-			panic(err)
+			log.Fatal(err)
 		}
 	}
 	os.Exit(m.Run())

@@ -38,7 +38,7 @@ func (m model) message() *headracev1.PipelineAction {
 	return &headracev1.PipelineAction{
 		Name: client.ActionName(m.Account.ValueString(), m.Pipeline.ValueString(), m.Stage.ValueString(),
 			m.Name.ValueString()),
-		Action: pipelinepb.ActionToProto(m.ActionFields.Domain(m.Name, m.ProviderName)),
+		Action: pipelinepb.ActionToProto(m.Domain(m.Name, m.ProviderName)),
 	}
 }
 

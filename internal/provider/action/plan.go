@@ -37,7 +37,7 @@ func (r *Resource) ValidateConfig(
 		Stages: []domain.Stage{unknown, {
 			Name: domain.Unknown,
 			Actions: []domain.Action{
-				{Name: domain.Unknown}, config.ActionFields.Domain(config.Name, config.ProviderName), {Name: domain.Unknown},
+				{Name: domain.Unknown}, config.Domain(config.Name, config.ProviderName), {Name: domain.Unknown},
 			},
 		}, unknown},
 	}

@@ -47,11 +47,11 @@ func (m model) message() *headracev1.ApprovalRule {
 			Stages:    values.Texts(m.Stages),
 			Actions:   values.Texts(m.Actions),
 		},
-		MinimumCount:       int32(m.MinimumCount.ValueInt64()), //nolint:gosec // See above.
+		MinimumCount:       int32(m.MinimumCount.ValueInt64()),
 		Users:              values.Texts(m.Users),
 		Groups:             values.Texts(m.Groups),
 		RequireComment:     m.RequireComment.ValueBool(),
-		ExpireAfterMinutes: int32(m.ExpireAfterMinutes.ValueInt64()), //nolint:gosec // See above.
+		ExpireAfterMinutes: int32(m.ExpireAfterMinutes.ValueInt64()),
 		AllowStarter:       m.AllowStarter.ValueBool(),
 	}
 }

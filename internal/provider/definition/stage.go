@@ -112,9 +112,9 @@ func StageFieldsOf(stage domain.Stage, prior StageFields) StageFields {
 }
 
 func (s Stage) domain() domain.Stage {
-	stage := s.StageFields.Domain(s.Name)
+	stage := s.Domain(s.Name)
 	for _, action := range s.Actions {
-		stage.Actions = append(stage.Actions, action.ActionFields.Domain(action.Name, action.Provider))
+		stage.Actions = append(stage.Actions, action.Domain(action.Name, action.Provider))
 	}
 	return stage
 }

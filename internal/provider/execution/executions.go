@@ -141,7 +141,7 @@ func list(ctx context.Context, backend *client.Client, config listModel) ([]*hea
 	}
 	var executions []*headracev1.Execution
 	for {
-		request.PageSize = int32(min(left, pageSize)) //nolint:gosec // At most pageSize.
+		request.PageSize = int32(min(left, pageSize))
 		page, err := backend.Executions.ListExecutions(ctx, request)
 		if err != nil {
 			return nil, err

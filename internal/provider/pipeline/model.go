@@ -40,7 +40,7 @@ func (m model) identity() identity {
 
 // message returns the pipeline to send, without an etag.
 func (m model) message() *headracev1.Pipeline {
-	def := m.Settings.Domain()
+	def := m.Domain()
 	def.Stages = definition.StagesDomain(m.Stages)
 	pipeline := &headracev1.Pipeline{
 		Name:        client.PipelineName(m.Account.ValueString(), m.Name.ValueString()),

@@ -33,7 +33,7 @@ func (r *Resource) ValidateConfig(
 	}
 	problem.CheckName(ctx, &response.Diagnostics, request.Config, "name", domain.CheckPipeline)
 	problem.CheckName(ctx, &response.Diagnostics, request.Config, "account", domain.CheckAccount)
-	def := config.Settings.Domain()
+	def := config.Domain()
 	def.Stages = definition.StagesDomain(config.Stages)
 	if len(def.Stages) == 0 {
 		// The stages of a composed pipeline are resources of their own: here they

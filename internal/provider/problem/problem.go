@@ -35,11 +35,16 @@ func (r Reporter) Add(diags *diag.Diagnostics, doing string, err error) {
 	case domain.ReasonEtagMismatch:
 		diags.AddError(summary, "It was changed by somebody else since this plan was made. Nothing was written. "+
 			"Plan and apply again: the new plan shows what they changed.")
-		return
 	case domain.ReasonAlreadyExists:
 		diags.AddError(summary, client.Describe(err)+". To manage the existing one with Terraform, import it.")
-		return
+	default:
+		r.addViolations(diags, summary, err)
 	}
+}
+
+// addViolations adds the violations that an error carries, or the error itself
+// where it carries none.
+func (r Reporter) addViolations(diags *diag.Diagnostics, summary string, err error) {
 	violations := client.Violations(err)
 	if len(violations) == 0 {
 		diags.AddError(summary, client.Describe(err))

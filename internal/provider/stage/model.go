@@ -38,8 +38,8 @@ func (m model) message() *headracev1.PipelineStage {
 		PipelineName: domain.PipelineName{Account: m.Account.ValueString(), Pipeline: m.Pipeline.ValueString()},
 		Stage:        m.Name.ValueString(),
 	}
-	message := pipelinepb.PipelineStageToProto(name, m.StageFields.Domain(m.Name))
-	message.Order = int32(m.Order.ValueInt64()) //nolint:gosec // The schema allows up to 1000000.
+	message := pipelinepb.PipelineStageToProto(name, m.Domain(m.Name))
+	message.Order = int32(m.Order.ValueInt64())
 	return message
 }
 

@@ -31,7 +31,7 @@ func (r *Resource) ValidateConfig(
 	}
 	problem.CheckName(ctx, &response.Diagnostics, request.Config, "pipeline", domain.CheckPipeline)
 	problem.CheckName(ctx, &response.Diagnostics, request.Config, "account", domain.CheckAccount)
-	stage := config.StageFields.Domain(config.Name)
+	stage := config.Domain(config.Name)
 	stage.Actions = []domain.Action{{Name: domain.Unknown}}
 	def := &domain.Definition{Stages: []domain.Stage{{Name: domain.Unknown}, stage, {Name: domain.Unknown}}}
 	problem.AddViolations(&response.Diagnostics, domain.Validate(def, domain.BuiltinCatalog()),
