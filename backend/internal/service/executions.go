@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -78,13 +79,13 @@ func (x *Executions) Start(ctx context.Context, who auth.Identity, account, pipe
 	out, err := x.update(ctx, func(ctx context.Context, tx store.Tx, out *outcome) error {
 		id = ""
 		if requestID != "" {
-			earlier, err := tx.Request(ctx, account, methodStart, requestID)
+			earlier, err := startedBy(ctx, tx, account, pipelineName, requestID)
 			if err == nil {
 				id = earlier
 				return nil
 			}
 			if !errors.Is(err, store.ErrNotFound) {
-				return err
+				return refusal(out, err)
 			}
 		}
 		e, err := x.newExecution(ctx, tx, who, account, pipelineName, variables)
@@ -107,6 +108,25 @@ func (x *Executions) Start(ctx context.Context, who auth.Identity, account, pipe
 
 // methodStart names StartExecution among the remembered requests.
 const methodStart = "StartExecution"
+
+// startedBy returns the execution that a request id started before, or
+// store.ErrNotFound. An id that started another pipeline is refused: whoever
+// repeats it would take the one for the other.
+func startedBy(ctx context.Context, r store.Reader, account, pipelineName, requestID string) (string, error) {
+	id, err := r.Request(ctx, account, methodStart, requestID)
+	if err != nil {
+		return "", err
+	}
+	e, err := find(ctx, r.ExecutionHead, account, id)
+	if err != nil {
+		return "", err
+	}
+	if e.Pipeline != pipelineName {
+		return "", refuse(KindAlreadyExists, pipeline.ReasonAlreadyExists,
+			"the request id was used before, to start pipeline %q; use a fresh one for each start", e.Pipeline)
+	}
+	return id, nil
+}
 
 // newExecution makes the record of a new run, pinned to the newest version.
 func (x *Executions) newExecution(ctx context.Context, tx store.Tx, who auth.Identity, account, pipelineName string, variables map[string]string) (*execution.Execution, error) {
@@ -304,7 +324,9 @@ func (x *Executions) DeletePipeline(ctx context.Context, who auth.Identity, p st
 				"pipeline %q has %d executions in progress (the oldest is number %d, %s): stop them with 'headrace execution stop', or delete with force, which abandons them",
 				p.Name, len(live), live[0].Number, live[0].ID))
 		}
-		for _, e := range live {
+		// The newest first: one that waits behind another must not start because
+		// that one is stopped.
+		for _, e := range slices.Backward(live) {
 			in := engine.Stop{ExecutionID: e.ID, Principal: who.Principal, Reason: "the pipeline is deleted", Abandon: true}
 			if err := x.decide(ctx, tx, e.Scope(), "", in, out); err != nil {
 				return err

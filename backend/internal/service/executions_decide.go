@@ -69,9 +69,10 @@ func (x *Executions) update(ctx context.Context, fn func(context.Context, store.
 // reports, and carries on with an attempt that the decision made ready.
 func (x *Executions) decide(ctx context.Context, tx store.Tx, key execution.ScopeKey, runner string, in engine.Input, out *outcome) error {
 	scope, err := x.claim(ctx, tx, key, in)
-	if errors.Is(err, store.ErrNotFound) {
-		// The pipeline was deleted, and with it what the input is about.
-		return nil
+	if _, isStart := in.(engine.Start); errors.Is(err, store.ErrNotFound) && !isStart {
+		// The pipeline was deleted, or the PARALLEL execution has ended: what the
+		// input is about is not live, and the engine says what that means for it.
+		scope, err = x.newScope(key), nil
 	}
 	if err != nil {
 		return err
