@@ -37,12 +37,16 @@ type backend struct {
 
 const account = "bench"
 
-var bencher = auth.Identity{Principal: "bench", Bindings: []auth.Binding{{Account: account, Role: auth.Admin}}}
+func bencher() auth.Identity {
+	return auth.Identity{Principal: "bench", Bindings: []auth.Binding{{Account: account, Role: auth.Admin}}}
+}
 
 // noop is an action that succeeds in a turn of its own.
-var noop = pipeline.ActionType{
-	ID:   pipeline.TypeID{Category: pipeline.CategoryTest, Owner: pipeline.Owner, Provider: "Noop", Version: "1"},
-	Work: pipeline.WorkTurn,
+func noop() pipeline.ActionType {
+	return pipeline.ActionType{
+		ID:   pipeline.TypeID{Category: pipeline.CategoryTest, Owner: pipeline.Owner, Provider: "Noop", Version: "1"},
+		Work: pipeline.WorkTurn,
+	}
 }
 
 // Take implements action.TurnExecutor.
@@ -86,12 +90,12 @@ func start(ctx context.Context, dir string) (*backend, error) {
 		return nil, err
 	}
 	registry := action.NewRegistry()
-	registry.AddTurn(noop.ID, b)
+	registry.AddTurn(noop().ID, b)
 	trueType, _ := pipeline.BuiltinCatalog().Lookup(trueAction("").TypeID())
 	registry.AddAttempt(trueType.ID, timed{command.New(), b.began})
 	b.store = db
 	b.executions = service.NewExecutions(service.ExecutionsConfig{
-		Store: db, Catalog: pipeline.BuiltinCatalog().With(noop), Registry: registry, Logs: logStore, Clock: time.Now,
+		Store: db, Catalog: pipeline.BuiltinCatalog().With(noop()), Registry: registry, Logs: logStore, Clock: time.Now,
 		NewID: func() string { return uuid.Must(uuid.NewV7()).String() }, Lease: 30 * time.Second, Log: log,
 		Queue: embedded.New(embedded.Config{Workers: 64, Clock: time.Now, Retry: time.Second, Log: log}),
 	})
@@ -131,14 +135,14 @@ func (b *backend) define(ctx context.Context, name string, def pipeline.Definiti
 // execute runs a pipeline to its end and returns the intervals between the
 // beginnings of its actions.
 func (b *backend) execute(ctx context.Context, name string) ([]time.Duration, error) {
-	e, err := b.executions.Start(ctx, bencher, account, name, nil, "")
+	e, err := b.executions.Start(ctx, bencher(), account, name, nil, "")
 	if err != nil {
 		return nil, err
 	}
-	if err := b.executions.Watch(ctx, bencher, account, e.ID, 0, func(execution.Event) error { return nil }); err != nil {
+	if err := b.executions.Watch(ctx, bencher(), account, e.ID, 0, func(execution.Event) error { return nil }); err != nil {
 		return nil, err
 	}
-	if e, err = b.executions.Get(ctx, bencher, account, e.ID); err != nil {
+	if e, err = b.executions.Get(ctx, bencher(), account, e.ID); err != nil {
 		return nil, err
 	}
 	if e.Status != pipeline.Succeeded {
@@ -156,9 +160,8 @@ func (b *backend) execute(ctx context.Context, name string) ([]time.Duration, er
 }
 
 func noopAction(name string) pipeline.Action {
-	return pipeline.Action{
-		Name: name, Category: noop.ID.Category, Owner: noop.ID.Owner, Provider: noop.ID.Provider, Version: noop.ID.Version,
-	}
+	id := noop().ID
+	return pipeline.Action{Name: name, Category: id.Category, Owner: id.Owner, Provider: id.Provider, Version: id.Version}
 }
 
 func trueAction(name string) *pipeline.Action {
@@ -169,12 +172,12 @@ func trueAction(name string) *pipeline.Action {
 }
 
 // chain is a definition of ten stages with ten actions each, one after the other.
-func chain(make func(name string) pipeline.Action) pipeline.Definition {
+func chain(kind func(name string) pipeline.Action) pipeline.Definition {
 	def := pipeline.Definition{ExecutionMode: pipeline.Parallel}
 	for i := range 10 {
 		stage := pipeline.Stage{Name: fmt.Sprintf("Stage%d", i)}
 		for j := range 10 {
-			a := make(fmt.Sprintf("Action%d", j))
+			a := kind(fmt.Sprintf("Action%d", j))
 			a.RunOrder = j + 1
 			stage.Actions = append(stage.Actions, a)
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 // with runs f on a fresh backend that has a pipeline of one kind of actions.
-func with(ctx context.Context, dir string, make func(string) pipeline.Action, f func(*backend) error) (err error) {
+func with(ctx context.Context, dir string, kind func(string) pipeline.Action, f func(*backend) error) (err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -22,7 +22,7 @@ func with(ctx context.Context, dir string, make func(string) pipeline.Action, f 
 		return err
 	}
 	defer func() { err = errors.Join(err, b.stop()) }()
-	if err := b.define(ctx, "chain", chain(make)); err != nil {
+	if err := b.define(ctx, "chain", chain(kind)); err != nil {
 		return err
 	}
 	return f(b)
@@ -32,9 +32,9 @@ func trueOne(name string) pipeline.Action { return *trueAction(name) }
 
 // hop returns the median interval between the beginnings of actions of one
 // execution after the other.
-func hop(ctx context.Context, dir string, make func(string) pipeline.Action, executions int) (time.Duration, error) {
+func hop(ctx context.Context, dir string, kind func(string) pipeline.Action, executions int) (time.Duration, error) {
 	var hops []time.Duration
-	err := with(ctx, dir, make, func(b *backend) error {
+	err := with(ctx, dir, kind, func(b *backend) error {
 		for range executions {
 			took, err := b.execute(ctx, "chain")
 			if err != nil {
@@ -51,10 +51,10 @@ func hop(ctx context.Context, dir string, make func(string) pipeline.Action, exe
 }
 
 // throughput returns actions a second of 50 executions at once.
-func throughput(ctx context.Context, dir string, make func(string) pipeline.Action, rounds int) (float64, error) {
+func throughput(ctx context.Context, dir string, kind func(string) pipeline.Action, rounds int) (float64, error) {
 	const atOnce, actions = 50, 100
 	rate := 0.0
-	err := with(ctx, dir, make, func(b *backend) error {
+	err := with(ctx, dir, kind, func(b *backend) error {
 		begun := time.Now()
 		for range rounds {
 			group, ctx := errgroup.WithContext(ctx)

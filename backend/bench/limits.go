@@ -85,7 +85,7 @@ func sharedCommits(ctx context.Context, db *sql.DB, insert *sql.Stmt) (float64, 
 		if err != nil {
 			return 0, err
 		}
-		statement := tx.StmtContext(ctx, insert)
+		statement := tx.StmtContext(ctx, insert) //nolint:sqlclosecheck // The transaction closes it.
 		for range hops * statements {
 			if _, err := statement.ExecContext(ctx, "a row"); err != nil {
 				return 0, err

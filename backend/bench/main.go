@@ -36,8 +36,9 @@ func main() {
 	dir := flag.String("dir", "", "measure on this directory's disk (default: the temporary directory)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, *headraced, *jsonFile, *dir); err != nil {
+	err := run(ctx, *headraced, *jsonFile, *dir)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -57,7 +58,7 @@ func run(ctx context.Context, headraced, jsonFile, parent string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := print(figures); err != nil || jsonFile == "" {
+	if err := show(figures); err != nil || jsonFile == "" {
 		return err
 	}
 	data, err := json.MarshalIndent(figures, "", "  ")
@@ -67,7 +68,7 @@ func run(ctx context.Context, headraced, jsonFile, parent string) (err error) {
 	return os.WriteFile(jsonFile, append(data, '\n'), 0o600)
 }
 
-func print(figures []figure) error {
+func show(figures []figure) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "figure\tvalue\tunit\tlimit\tratio\tgoal\tthe limit is")
 	for _, f := range figures {

@@ -300,11 +300,9 @@ func (d *decision) expire(in Expire) {
 		return
 	}
 	for _, t := range openApprovals(e) {
-		id := ""
+		id := entryID(e, t.stage)
 		if t.action != nil {
 			id = t.action.ID
-		} else {
-			id = entryID(e, t.stage)
 		}
 		switch {
 		case id != in.ID:

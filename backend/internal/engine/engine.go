@@ -491,6 +491,7 @@ func (d *decision) advance(e *execution.Execution) {
 				return
 			case pipeline.Failed:
 				failed = a.Name
+			default:
 			}
 		}
 		switch {

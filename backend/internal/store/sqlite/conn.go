@@ -39,7 +39,7 @@ func (c *conn) statement(ctx context.Context, query string) (*sql.Stmt, error) {
 	if s, ok := c.prepared[query]; ok {
 		return s, nil
 	}
-	s, err := c.sql.PrepareContext(ctx, query)
+	s, err := c.sql.PrepareContext(ctx, query) //nolint:sqlclosecheck // Kept, and closed with the connection.
 	if err != nil {
 		return nil, classify(err)
 	}
@@ -66,7 +66,7 @@ func (c *conn) Query(ctx context.Context, query string, args ...any) (sqlstore.R
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.QueryContext(ctx, args...)
+	rows, err := s.QueryContext(ctx, args...) //nolint:sqlclosecheck,rowserrcheck // Closed and checked by who asked.
 	if err != nil {
 		return nil, classify(err)
 	}
