@@ -39,7 +39,7 @@ func (c *conn) statement(ctx context.Context, query string) (*sql.Stmt, error) {
 	if s, ok := c.prepared[query]; ok {
 		return s, nil
 	}
-	s, err := c.sql.PrepareContext(ctx, query) //nolint:sqlclosecheck // Kept, and closed with the connection.
+	s, err := c.sql.PrepareContext(ctx, query)
 	if err != nil {
 		return nil, classify(err)
 	}
@@ -49,7 +49,7 @@ func (c *conn) statement(ctx context.Context, query string) (*sql.Stmt, error) {
 
 // Exec implements sqlstore.Conn.
 func (c *conn) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	s, err := c.statement(ctx, query)
+	s, err := c.statement(ctx, query) //nolint:sqlclosecheck // Kept, and closed with the connection.
 	if err != nil {
 		return 0, err
 	}
@@ -62,11 +62,11 @@ func (c *conn) Exec(ctx context.Context, query string, args ...any) (int64, erro
 
 // Query implements sqlstore.Conn.
 func (c *conn) Query(ctx context.Context, query string, args ...any) (sqlstore.Rows, error) {
-	s, err := c.statement(ctx, query)
+	s, err := c.statement(ctx, query) //nolint:sqlclosecheck // Kept, and closed with the connection.
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.QueryContext(ctx, args...) //nolint:sqlclosecheck,rowserrcheck // Closed and checked by who asked.
+	rows, err := s.QueryContext(ctx, args...) //nolint:rowserrcheck // Closed and checked by who asked.
 	if err != nil {
 		return nil, classify(err)
 	}

@@ -36,7 +36,7 @@ func (t *Tx) Accounts(ctx context.Context) ([]store.Account, error) {
 	return all, err
 }
 
-const tokenColumns = `id, hash, principal, groups, bindings, created_at, expires_at`
+const tokenColumns = `id, hash, principal, groups, bindings, created_at, expires_at` //nolint:gosec // Names of columns.
 
 func scanToken(rows Rows) (store.Token, error) {
 	var k store.Token
@@ -62,7 +62,6 @@ func (t *Tx) CreateToken(ctx context.Context, k store.Token) error {
 	if err != nil {
 		return err
 	}
-	//nolint:gosec // A statement about tokens, not one.
 	return t.exec(ctx, "token "+k.ID, `INSERT INTO tokens (`+tokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 		k.ID, k.Hash, k.Principal, groups, bindings, micros(k.CreatedAt), micros(k.ExpiresAt))
 }
