@@ -29,9 +29,9 @@ func (s *cachedScope) owner(in engine.Input) (account, name string) {
 
 // scopeCache spares reading live executions again for every decision. A scope is
 // taken out for a decision and put back after its writes succeeded, so that a
-// failed decision never leaves half a change in memory; a transaction that then
-// fails to commit leaves a revision that the store does not confirm. Scopes
-// without live executions are not kept, which bounds the cache by live work.
+// failed decision never leaves half a change in memory; one whose transaction then
+// fails to commit is forgotten, and until then the store does not confirm its
+// revision. Scopes without live executions are not kept, which bounds the cache by live work.
 type scopeCache struct {
 	mu     sync.Mutex
 	scopes map[execution.ScopeKey]*cachedScope
@@ -56,6 +56,15 @@ func (c *scopeCache) put(scope *cachedScope) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.scopes[scope.Key] = scope
+}
+
+// forget takes out scopes that a transaction touched which was rolled back.
+func (c *scopeCache) forget(keys []execution.ScopeKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, key := range keys {
+		delete(c.scopes, key)
+	}
 }
 
 // drop forgets the scopes of a pipeline that was deleted.
@@ -100,4 +109,10 @@ func (c *definitionCache) put(pipelineID string, version int64, def *pipeline.De
 		clear(c.versions)
 	}
 	c.versions[versionKey{pipelineID, version}] = def
+}
+
+func (c *definitionCache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.versions)
 }

@@ -22,8 +22,12 @@ type outcome struct {
 	// then, and not in the queue.
 	carry bool
 	turn  *execution.Turn
-	// reserved are waiting runners that were given an attempt in the commit.
+	// expected are the attempts that the commit makes, reserved the waiting
+	// runners that were given one of them in it.
+	expected []*execution.Lease
 	reserved map[*execution.Lease]*waiter
+	// scopes are those that were decided upon.
+	scopes []execution.ScopeKey
 }
 
 // accepted tells whether nothing was refused.
@@ -53,21 +57,34 @@ func refusal(out *outcome, err error) error {
 func (x *Executions) update(ctx context.Context, fn func(context.Context, store.Tx, *outcome) error) (*outcome, error) {
 	var out *outcome
 	err := x.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-		x.pool.release(out)
+		x.undo(out)
 		out = &outcome{}
 		return fn(ctx, tx, out)
 	})
 	if err != nil {
-		x.pool.release(out)
+		x.undo(out)
 		return nil, err
 	}
 	x.committed(out)
 	return out, nil
 }
 
+// undo forgets what a transaction that was rolled back left in memory: promises
+// to runners, scopes as it would have made them, and versions that it may have
+// read though they never came to be.
+func (x *Executions) undo(out *outcome) {
+	if out == nil {
+		return
+	}
+	x.pool.release(out)
+	x.scopes.forget(out.scopes)
+	x.definitions.clear()
+}
+
 // decide takes one input through the engine inside a transaction. Runner is who
 // reports, and carries on with an attempt that the decision made ready.
 func (x *Executions) decide(ctx context.Context, tx store.Tx, key execution.ScopeKey, runner string, in engine.Input, out *outcome) error {
+	out.scopes = append(out.scopes, key)
 	scope, err := x.claim(ctx, tx, key, in)
 	if _, isStart := in.(engine.Start); errors.Is(err, store.ErrNotFound) && !isStart {
 		// The pipeline was deleted, or the PARALLEL execution has ended: what the
@@ -198,13 +215,15 @@ func engineRefusal(err error) error {
 func (x *Executions) assign(change *execution.Change, runner string, out *outcome) {
 	until := x.Clock().Add(x.Lease)
 	for _, lease := range change.Leases {
+		x.pool.expect(lease)
+		out.expected = append(out.expected, lease)
 		if runner != "" && out.own == nil {
 			out.own, lease.Runner, lease.Until = lease, runner, until
 			continue
 		}
 		w := x.pool.reserve()
 		if w == nil {
-			return
+			continue
 		}
 		if out.reserved == nil {
 			out.reserved = make(map[*execution.Lease]*waiter)
@@ -216,7 +235,7 @@ func (x *Executions) assign(change *execution.Change, runner string, out *outcom
 // committed wakes whoever the commit concerns.
 func (x *Executions) committed(out *outcome) {
 	for _, change := range out.changes {
-		x.pool.done(change.DoneAttempts)
+		x.pool.done(change.DoneAttempts, change.Leases)
 		for _, lease := range change.Leases {
 			x.pool.add(lease, out.reserved[lease])
 		}

@@ -18,7 +18,14 @@ type pool struct {
 	// held are attempts that a runner holds, by action execution id.
 	held    map[string]*holding
 	waiters []*waiter
+	// coming are attempts that a transaction makes or gives to a runner, until
+	// it is told how that ended; over ones ended meanwhile. Commits may be told
+	// in another order than they were made.
+	coming map[*execution.Lease]*arrival
 }
+
+// arrival is the fate of an attempt that is coming.
+type arrival struct{ over bool }
 
 // holding is an attempt in a runner's hands.
 type holding struct {
@@ -33,15 +40,19 @@ type waiter struct {
 	given  chan *holding
 }
 
-func newPool() *pool { return &pool{held: make(map[string]*holding)} }
+func newPool() *pool {
+	return &pool{held: make(map[string]*holding), coming: make(map[*execution.Lease]*arrival)}
+}
 
-// next returns the first ready attempt, or else a place to wait in.
+// next returns the first ready attempt, whose fate taken, add or forget must
+// settle, or else a place to wait in.
 func (p *pool) next(runner string) (*execution.Lease, *waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.ready) > 0 {
 		lease := p.ready[0]
 		p.ready = slices.Delete(p.ready, 0, 1)
+		p.coming[lease] = &arrival{}
 		return lease, nil
 	}
 	w := &waiter{runner: runner, given: make(chan *holding, 1)}
@@ -74,11 +85,36 @@ func (p *pool) reserve() *waiter {
 	return w
 }
 
-// release sends those that a failed transaction had reserved back to look again.
+// expect notes an attempt that a transaction makes; add or release settles it.
+func (p *pool) expect(lease *execution.Lease) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.coming[lease] = &arrival{}
+}
+
+// arrived settles an attempt that was coming and tells whether it is still to
+// be run.
+func (p *pool) arrived(lease *execution.Lease) bool {
+	a, ok := p.coming[lease]
+	delete(p.coming, lease)
+	return !ok || !a.over
+}
+
+// forget settles an attempt that was coming and is not there any more.
+func (p *pool) forget(lease *execution.Lease) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.arrived(lease)
+}
+
+// release forgets what a failed transaction made, and sends those that it had
+// reserved back to look again.
 func (p *pool) release(out *outcome) {
-	if out == nil {
-		return
+	p.mu.Lock()
+	for _, lease := range out.expected {
+		p.arrived(lease)
 	}
+	p.mu.Unlock()
 	for _, w := range out.reserved {
 		w.given <- nil
 	}
@@ -89,6 +125,12 @@ func (p *pool) release(out *outcome) {
 func (p *pool) add(lease *execution.Lease, w *waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !p.arrived(lease) {
+		if w != nil {
+			w.given <- nil
+		}
+		return
+	}
 	if lease.Runner != "" {
 		h := p.hold(lease)
 		if w != nil {
@@ -110,10 +152,14 @@ func (p *pool) hold(lease *execution.Lease) *holding {
 	return h
 }
 
-// taken notes that a runner holds an attempt that was ready.
+// taken notes that a runner holds an attempt that was ready; nil where it is
+// over meanwhile.
 func (p *pool) taken(lease *execution.Lease) *holding {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !p.arrived(lease) {
+		return nil
+	}
 	return p.hold(lease)
 }
 
@@ -124,13 +170,19 @@ func (p *pool) holdingOf(lease *execution.Lease) *holding {
 	return p.held[lease.Attempt.ActionExecutionID]
 }
 
-// done forgets attempts that are over and revokes them where they still run.
-func (p *pool) done(ids []string) {
+// done forgets the attempts of a change that are over and revokes them where
+// they still run. Those that the change makes in their place are not meant.
+func (p *pool) done(ids []string, made []*execution.Lease) {
 	if len(ids) == 0 {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for lease, a := range p.coming {
+		if slices.Contains(ids, lease.Attempt.ActionExecutionID) && !slices.Contains(made, lease) {
+			a.over = true
+		}
+	}
 	for _, id := range ids {
 		if h, ok := p.held[id]; ok {
 			delete(p.held, id)

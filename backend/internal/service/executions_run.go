@@ -114,7 +114,10 @@ func (x *Executions) carryOut(ctx context.Context, key execution.ScopeKey, runne
 func (x *Executions) turn(ctx context.Context, turn *execution.Turn) (*execution.Turn, error) {
 	var in engine.Input = engine.Expire{ExecutionID: turn.ExecutionID, ID: turn.ID}
 	if turn.Kind == execution.TurnAction {
-		in = x.take(ctx, turn)
+		var err error
+		if in, err = x.take(ctx, turn); err != nil {
+			return nil, err
+		}
 	}
 	// What was done must be recorded, also when the server stops meanwhile.
 	out, err := x.carryOut(context.WithoutCancel(ctx), turn.Scope, "", in, true)
@@ -124,14 +127,15 @@ func (x *Executions) turn(ctx context.Context, turn *execution.Turn) (*execution
 	return out.turn, nil
 }
 
-// take asks the executor of a turn.
-func (x *Executions) take(ctx context.Context, turn *execution.Turn) (in engine.Input) {
+// take asks the executor of a turn. It returns an error where the server stopped
+// under it: a turn that was cut off is taken again.
+func (x *Executions) take(stopping context.Context, turn *execution.Turn) (in engine.Input, err error) {
 	finish := func(result action.Result) engine.Input {
 		return engine.Finish{ExecutionID: turn.ExecutionID, ActionExecutionID: turn.ID, Result: result}
 	}
 	executor, ok := x.Registry.Turn(turn.Work.Action.TypeID())
 	if !ok {
-		return finish(action.Failed(action.ConfigurationError, "this server has no executor for %v", turn.Work.Action.TypeID()))
+		return finish(action.Failed(action.ConfigurationError, "this server has no executor for %v", turn.Work.Action.TypeID())), nil
 	}
 	defer func() {
 		if p := recover(); p != nil {
@@ -139,13 +143,16 @@ func (x *Executions) take(ctx context.Context, turn *execution.Turn) (in engine.
 			in = finish(action.Failed(action.SystemUnavailable, "the executor of the action crashed; the server's log has more"))
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, turnTimeout)
+	ctx, cancel := context.WithTimeout(stopping, turnTimeout)
 	defer cancel()
 	outcome := executor.Take(ctx, *turn.Work)
-	if outcome.Again != nil {
-		return engine.Again{ExecutionID: turn.ExecutionID, ActionExecutionID: turn.ID, Again: *outcome.Again}
+	switch {
+	case outcome.Again != nil:
+		return engine.Again{ExecutionID: turn.ExecutionID, ActionExecutionID: turn.ID, Again: *outcome.Again}, nil
+	case outcome.Result.Failure != nil && stopping.Err() != nil:
+		return nil, fmt.Errorf("the server stops: %w", stopping.Err())
 	}
-	return finish(outcome.Result)
+	return finish(outcome.Result), nil
 }
 
 // Acquire implements runner.Jobs.
@@ -196,6 +203,7 @@ func (x *Executions) hold(ctx context.Context, lease *execution.Lease, runnerID 
 		return tx.HoldLease(ctx, lease.Attempt.ActionExecutionID, lease.Attempt.Number, runnerID, until)
 	})
 	if errors.Is(err, store.ErrStale) {
+		x.pool.forget(lease)
 		return nil, nil
 	}
 	if err != nil {

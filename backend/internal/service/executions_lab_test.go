@@ -1,0 +1,275 @@
+package service_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/hashicorp/go-hclog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/embedded"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlite"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// lab is a server's execution part on a file that outlives it, with a clock that
+// the test sets and a store that fails when told to. The test is the runner.
+type lab struct {
+	*service.Executions
+	t     *testing.T
+	dir   string
+	clock atomic.Int64
+	ids   atomic.Int64
+	lease time.Duration
+	store *moodyStore
+	logs  *logs.Store
+	// take answers turns; nil lets them succeed.
+	take func(context.Context, action.Turn) action.Outcome
+	stop func()
+}
+
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	l := &lab{t: t, dir: t.TempDir(), lease: 30 * time.Millisecond}
+	l.clock.Store(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).UnixNano())
+	l.boot()
+	require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		return errors.Join(tx.CreateAccount(ctx, store.Account{Name: "default"}), tx.CreateAccount(ctx, store.Account{Name: "other"}))
+	}))
+	return l
+}
+
+func (l *lab) now() time.Time        { return time.Unix(0, l.clock.Load()).UTC() }
+func (l *lab) later(d time.Duration) { l.clock.Add(int64(d)) }
+func (l *lab) Take(ctx context.Context, turn action.Turn) action.Outcome {
+	if l.take == nil {
+		return action.Outcome{}
+	}
+	return l.take(ctx, turn)
+}
+
+// boot starts a server on the lab's directory.
+func (l *lab) boot() {
+	l.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	inner, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(l.dir, "headrace.db")})
+	require.NoError(l.t, err)
+	l.store = &moodyStore{Store: inner}
+	l.logs, err = logs.Open(filepath.Join(l.dir, "logs"), 1<<20)
+	require.NoError(l.t, err)
+	registry := action.NewRegistry()
+	registry.AddTurn(noop.ID, l)
+	log := hclog.NewNullLogger()
+	l.Executions = service.NewExecutions(service.ExecutionsConfig{
+		Store: l.store, Catalog: pipeline.BuiltinCatalog().With(noop), Registry: registry, Logs: l.logs, Clock: l.now,
+		NewID: func() string { return fmt.Sprintf("id%08d", l.ids.Add(1)) }, Lease: l.lease, Log: log,
+		Queue: embedded.New(embedded.Config{Workers: 8, Clock: l.now, Retry: time.Millisecond, Log: log}),
+	})
+	require.NoError(l.t, l.Recover(ctx))
+	done := make(chan error, 1)
+	go func() { done <- l.Run(ctx) }()
+	l.stop = sync.OnceFunc(func() {
+		l.EndStreams()
+		cancel()
+		require.NoError(l.t, <-done)
+		require.NoError(l.t, l.store.Close())
+	})
+	l.t.Cleanup(l.stop)
+}
+
+// restart stops the server and starts another on the same file.
+func (l *lab) restart() {
+	l.t.Helper()
+	l.stop()
+	l.boot()
+}
+
+// pipeline makes a pipeline of the account default, in version 1.
+func (l *lab) pipeline(name string, def pipeline.Definition) {
+	l.t.Helper()
+	id := uuid.NewString()
+	require.NoError(l.t, l.store.Update(l.t.Context(), func(ctx context.Context, tx store.Tx) error {
+		if err := tx.CreatePipeline(ctx, store.Pipeline{ID: id, Account: "default", Name: name, Version: 1, Revision: 1}); err != nil {
+			return err
+		}
+		return tx.CreatePipelineVersion(ctx, store.PipelineVersion{PipelineID: id, Version: 1, Definition: def})
+	}))
+}
+
+func (l *lab) stored(name string) store.Pipeline {
+	l.t.Helper()
+	var p store.Pipeline
+	require.NoError(l.t, l.store.View(l.t.Context(), func(ctx context.Context, r store.Reader) (err error) {
+		p, err = r.Pipeline(ctx, "default", name)
+		return err
+	}))
+	return p
+}
+
+func (l *lab) start(name string) *execution.Execution {
+	l.t.Helper()
+	e, err := l.Start(l.t.Context(), admin, "default", name, nil, "")
+	require.NoError(l.t, err)
+	return e
+}
+
+func (l *lab) get(id string) *execution.Execution {
+	l.t.Helper()
+	e, err := l.Get(l.t.Context(), admin, "default", id)
+	require.NoError(l.t, err)
+	return e
+}
+
+// becomes waits for a status of an execution.
+func (l *lab) becomes(id string, status pipeline.Status) *execution.Execution {
+	l.t.Helper()
+	var e *execution.Execution
+	require.Eventually(l.t, func() bool {
+		e = l.get(id)
+		return e.Status == status
+	}, 10*time.Second, time.Millisecond, "execution %s never becomes %s", id, status)
+	return e
+}
+
+// acquire takes an attempt that must be there soon.
+func (l *lab) acquire(name string) runner.Assignment {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(l.t.Context(), 10*time.Second)
+	defer cancel()
+	a, err := l.Acquire(ctx, name)
+	require.NoError(l.t, err)
+	return a
+}
+
+// idle checks that there is no attempt to take.
+func (l *lab) idle() {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(l.t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err := l.Acquire(ctx, "idle")
+	require.ErrorIs(l.t, err, context.DeadlineExceeded)
+}
+
+func (l *lab) report(name string, a runner.Assignment, result action.Result) *runner.Assignment {
+	l.t.Helper()
+	next, err := l.Report(l.t.Context(), name, a.Attempt, result)
+	require.NoError(l.t, err)
+	return next
+}
+
+func revoked(a runner.Assignment) bool {
+	select {
+	case <-a.Revoked:
+		return true
+	default:
+		return false
+	}
+}
+
+// work is what is pending in the store.
+func (l *lab) work() (leases []*execution.Lease, turns []*execution.Turn) {
+	l.t.Helper()
+	require.NoError(l.t, l.store.View(l.t.Context(), func(ctx context.Context, r store.Reader) (err error) {
+		if leases, err = r.Leases(ctx); err != nil {
+			return err
+		}
+		turns, err = r.Turns(ctx)
+		return err
+	}))
+	return leases, turns
+}
+
+// stages makes a definition of one stage for each list of actions, whose names
+// say what they are: "?sign" an approval, "~noop" a turn, others commands. The
+// actions of a stage follow each other.
+func stages(mode pipeline.ExecutionMode, lists ...[]string) pipeline.Definition {
+	def := pipeline.Definition{ExecutionMode: mode}
+	for i, list := range lists {
+		stage := pipeline.Stage{Name: fmt.Sprintf("S%d", i)}
+		for j, name := range list {
+			a := pipeline.Action{Name: name, Category: pipeline.CategoryBuild, Owner: pipeline.Owner, Provider: "Commands", Version: "1", RunOrder: j + 1}
+			switch name[0] {
+			case '?':
+				a.Name, a.Category, a.Provider = name[1:], pipeline.CategoryApproval, "Manual"
+			case '~':
+				a.Name, a.Category, a.Provider = name[1:], noop.ID.Category, noop.ID.Provider
+			}
+			stage.Actions = append(stage.Actions, a)
+		}
+		def.Stages = append(def.Stages, stage)
+	}
+	return def
+}
+
+// requireRefused checks that a caller was refused for a reason.
+func requireRefused(t *testing.T, err error, kind service.Kind, reason pipeline.Reason) {
+	t.Helper()
+	var refused *service.Error
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, kind, refused.Kind, "%s", err)
+	require.Equal(t, reason, refused.Reason, "%s", err)
+}
+
+// errDisk is what a commit fails with.
+var errDisk = errors.New("the disk is full")
+
+// moodyStore fails commits or holds back their answer.
+type moodyStore struct {
+	store.Store
+	// failing counts the updates whose commit is to fail after their function ran.
+	failing atomic.Int64
+	// before runs in the transaction that fails, ahead of its function.
+	before func(context.Context, store.Tx) error
+	// holding is taken by the next update, which waits after its commit.
+	holding atomic.Pointer[hold]
+}
+
+type hold struct{ committed, release chan struct{} }
+
+// hold makes the next update wait after its commit, until released.
+func (m *moodyStore) hold() *hold {
+	h := &hold{committed: make(chan struct{}), release: make(chan struct{})}
+	m.holding.Store(h)
+	return h
+}
+
+func (m *moodyStore) Update(ctx context.Context, fn func(context.Context, store.Tx) error) error {
+	if m.failing.Load() > 0 && m.failing.Add(-1) >= 0 {
+		return m.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+			if m.before != nil {
+				if err := m.before(ctx, tx); err != nil {
+					return err
+				}
+			}
+			if err := fn(ctx, tx); err != nil {
+				return err
+			}
+			return errDisk
+		})
+	}
+	h := m.holding.Swap(nil)
+	err := m.Store.Update(ctx, fn)
+	if h != nil {
+		close(h.committed)
+		<-h.release
+	}
+	return err
+}
+
+func identity(role auth.Role, account string) auth.Identity {
+	return auth.Identity{Principal: string(role) + "@" + account, Bindings: []auth.Binding{{Account: account, Role: role}}}
+}
