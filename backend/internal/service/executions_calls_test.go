@@ -47,7 +47,8 @@ func TestStartOncePerRequestID(t *testing.T) {
 		require.Equal(t, ids[0], ids[i])
 	}
 	require.NotEqual(t, ids[0], begin("web", "r2"))
-	require.NotEqual(t, begin("web", ""), begin("web", ""))
+	first, second := begin("web", ""), begin("web", "")
+	require.NotEqual(t, first, second)
 	l.restart()
 	require.Equal(t, ids[0], begin("web", "r1"), "also after a restart")
 	_, err := l.Start(t.Context(), admin, "default", "api", nil, "r1")

@@ -206,8 +206,8 @@ func TestEndWaitsForWhatRuns(t *testing.T) {
 	<-started
 	cancel()
 	select {
-	case <-done:
-		require.Fail(t, "Run returned while a handler ran")
+	case err := <-done:
+		require.Fail(t, "Run returned while a handler ran", "%v", err)
 	default:
 	}
 	close(gate)

@@ -44,6 +44,7 @@ func accounts(t *testing.T, s store.Store) int {
 func TestStore(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T) storetest.Opener {
+		t.Helper()
 		// A name that means something in a URI.
 		path := filepath.Join(t.TempDir(), "data base?mode=ro#1 %41.db")
 		return func(t *testing.T) store.Store {

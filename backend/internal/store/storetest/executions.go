@@ -3,7 +3,6 @@ package storetest
 import (
 	"context"
 	"fmt"
-	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -59,25 +58,26 @@ func run(id string, number int64) *execution.Change {
 	change.Leases = []*execution.Lease{&lease}
 	turn := filled[execution.Turn]()
 	turn.ID, turn.ExecutionID, turn.Scope = id+"-0-1", id, execution.ScopeKey{PipelineID: "p"}
-	change.Turns = []*execution.Turn{&turn, {ID: id + "/1", Kind: execution.TurnExpire, ExecutionID: id, Scope: turn.Scope, DueAt: day}}
+	change.Turns = []*execution.Turn{&turn, {ID: id + "/1", Kind: execution.TurnExpire, ExecutionID: id, Scope: turn.Scope, DueAt: day()}}
 	event := filled[execution.Event]()
 	event.ExecutionID = id
-	change.Events = []execution.Event{event, {ExecutionID: id, At: day, Subject: execution.SubjectStage}}
+	change.Events = []execution.Event{event, {ExecutionID: id, At: day(), Subject: execution.SubjectStage}}
 	return change
 }
 
-// running makes account, pipeline and one execution.
-func (s *suite) running(id string) *execution.Change {
+// running makes account, pipeline and the execution e1.
+func (s *suite) running() *execution.Change {
 	s.t.Helper()
 	s.account("a")
 	s.pipeline("p")
-	change := run(id, 1)
+	change := run("e1", 1)
 	s.apply(change)
 	return change
 }
 
-func testChangeIsReadBack(t *testing.T, s *suite) {
-	c := s.running("e1")
+func testChangeIsReadBack(s *suite) {
+	t := s.t
+	c := s.running()
 	require.Equal(t, c.Started[0], get(s, executionByID("e1")))
 	head := *c.Started[0]
 	head.Stages = nil
@@ -109,19 +109,20 @@ func testChangeIsReadBack(t *testing.T, s *suite) {
 	require.Equal(t, c.Started, live)
 }
 
-func testChangeOfLiveRowsIsReadBack(t *testing.T, s *suite) {
-	e := s.running("e1").Started[0]
+func testChangeOfLiveRowsIsReadBack(s *suite) {
+	t := s.t
+	e := s.running().Started[0]
 	// All that may change of a row that exists.
 	other := filledFrom[execution.Execution](1000)
 	e.Status, e.Summary, e.Revisions, e.Stop = pipeline.Succeeded, "new summary", nil, nil
 	e.Trigger, e.Variables = other.Trigger, other.Variables
-	e.UpdatedAt, e.EndedAt = day.Add(time.Hour), day.Add(2*time.Hour)
+	e.UpdatedAt, e.EndedAt = day().Add(time.Hour), day().Add(2*time.Hour)
 	stage := e.Stages[1]
-	stage.Status, stage.StartedAt, stage.EndedAt = pipeline.Failed, day.Add(3*time.Hour), day.Add(4*time.Hour)
+	stage.Status, stage.StartedAt, stage.EndedAt = pipeline.Failed, day().Add(3*time.Hour), day().Add(4*time.Hour)
 	stage.Entry = nil
 	e.Stages[0].Entry = other.Stages[1].Entry
 	a := stage.Actions[0]
-	a.Attempt, a.Status, a.EndedAt, a.Details = 77, pipeline.Abandoned, day.Add(5*time.Hour), other.Stages[0].Actions[1].Details
+	a.Attempt, a.Status, a.EndedAt, a.Details = 77, pipeline.Abandoned, day().Add(5*time.Hour), other.Stages[0].Actions[1].Details
 	s.apply(&execution.Change{
 		Updated: []*execution.Execution{e},
 		Stages:  []execution.StageOf{{ExecutionID: "e1", Stage: stage}, {ExecutionID: "e1", Stage: e.Stages[0]}},
@@ -131,12 +132,13 @@ func testChangeOfLiveRowsIsReadBack(t *testing.T, s *suite) {
 }
 
 // Done goes before new, so that a new attempt can take the place of the old one.
-func testChangeReplacesWork(t *testing.T, s *suite) {
-	c := s.running("e1")
+func testChangeReplacesWork(s *suite) {
+	t := s.t
+	c := s.running()
 	next := *c.Leases[0]
 	next.Attempt.Number, next.Runner, next.Until = 2, "", time.Time{}
 	again := *c.Turns[0]
-	again.DueAt, again.Work = day.Add(-time.Hour), &action.Turn{State: []byte("page 2")}
+	again.DueAt, again.Work = day().Add(-time.Hour), &action.Turn{State: []byte("page 2")}
 	s.apply(&execution.Change{DoneAttempts: []string{"e1-0-0", "unknown"}, Leases: []*execution.Lease{&next}, Turns: []*execution.Turn{&again}})
 	require.Equal(t, []*execution.Lease{&next}, s.leases())
 	require.Equal(t, []*execution.Turn{&again, c.Turns[1]}, s.turns(), "a turn takes the place of the one of its id")
@@ -150,8 +152,9 @@ func testChangeReplacesWork(t *testing.T, s *suite) {
 	s.apply(&execution.Change{})
 }
 
-func testManyEvents(t *testing.T, s *suite) {
-	s.running("e1")
+func testManyEvents(s *suite) {
+	t := s.t
+	s.running()
 	s.apply(run("e2", 2))
 	for n := range 30 {
 		change := &execution.Change{}
@@ -160,7 +163,7 @@ func testManyEvents(t *testing.T, s *suite) {
 			if i%5 == 4 {
 				id = "e2"
 			}
-			change.Events = append(change.Events, execution.Event{ExecutionID: id, At: day, Message: fmt.Sprintf("%d/%d", n, i)})
+			change.Events = append(change.Events, execution.Event{ExecutionID: id, At: day(), Message: fmt.Sprintf("%d/%d", n, i)})
 		}
 		s.apply(change)
 	}
@@ -178,7 +181,8 @@ func testManyEvents(t *testing.T, s *suite) {
 	require.Empty(t, s.events("unknown", 0, 7))
 }
 
-func testExecutionsAreListed(t *testing.T, s *suite) {
+func testExecutionsAreListed(s *suite) {
+	t := s.t
 	s.account("a")
 	s.account("b")
 	s.pipeline("p")
@@ -186,7 +190,7 @@ func testExecutionsAreListed(t *testing.T, s *suite) {
 	statuses := []pipeline.Status{pipeline.InProgress, pipeline.Succeeded, pipeline.Failed}
 	change := &execution.Change{}
 	for i := range 9 {
-		e := &execution.Execution{ID: fmt.Sprintf("e%d", i), Account: "a", PipelineID: "p", Number: int64(i), Status: statuses[i%3], StartedAt: day}
+		e := &execution.Execution{ID: fmt.Sprintf("e%d", i), Account: "a", PipelineID: "p", Number: int64(i), Status: statuses[i%3], StartedAt: day()}
 		switch i {
 		case 7:
 			e.PipelineID = "q"
@@ -217,7 +221,8 @@ func testExecutionsAreListed(t *testing.T, s *suite) {
 	require.Empty(t, list(store.ExecutionFilter{Account: "a", Before: "e0"}))
 }
 
-func testLiveScopes(t *testing.T, s *suite) {
+func testLiveScopes(s *suite) {
+	t := s.t
 	s.account("a")
 	s.pipeline("p")
 	s.pipeline("q")
@@ -263,8 +268,9 @@ func testLiveScopes(t *testing.T, s *suite) {
 	})), "in every scope")
 }
 
-func testClaimScopeIsCompareAndSet(t *testing.T, s *suite) {
-	s.running("e1")
+func testClaimScopeIsCompareAndSet(s *suite) {
+	t := s.t
+	s.running()
 	parallel := run("e2", 2)
 	parallel.Started[0].Mode = pipeline.Parallel
 	s.apply(parallel)
@@ -290,11 +296,12 @@ func testClaimScopeIsCompareAndSet(t *testing.T, s *suite) {
 	}), store.ErrStale)
 }
 
-func testLeases(t *testing.T, s *suite) {
-	s.running("e1")
+func testLeases(s *suite) {
+	t := s.t
+	s.running()
 	change := &execution.Change{DoneAttempts: []string{"e1-0-0"}}
 	for i, id := range []string{"z", "y", "x"} {
-		lease := &execution.Lease{Scope: execution.ScopeKey{PipelineID: "p", ExecutionID: "e1"}, QueuedAt: day.Add(time.Duration(i/2) * time.Second)}
+		lease := &execution.Lease{Scope: execution.ScopeKey{PipelineID: "p", ExecutionID: "e1"}, QueuedAt: day().Add(time.Duration(i/2) * time.Second)}
 		lease.Attempt.ExecutionID, lease.Attempt.ActionExecutionID, lease.Attempt.Number = "e1", id, 3
 		change.Leases = append(change.Leases, lease)
 	}
@@ -306,7 +313,7 @@ func testLeases(t *testing.T, s *suite) {
 	}
 	require.Equal(t, []string{"y", "z", "x"}, queue, "by place in the queue")
 	hold := func(id string, number int, runner string) error {
-		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.HoldLease(ctx, id, number, runner, day) })
+		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.HoldLease(ctx, id, number, runner, day()) })
 	}
 	require.ErrorIs(t, hold("z", 2, "r1"), store.ErrStale, "another attempt")
 	require.ErrorIs(t, hold("unknown", 1, "r1"), store.ErrStale)
@@ -314,22 +321,23 @@ func testLeases(t *testing.T, s *suite) {
 	require.ErrorIs(t, hold("z", 3, "r1"), store.ErrStale)
 	require.ErrorIs(t, hold("z", 3, "r2"), store.ErrStale)
 	require.NoError(t, hold("x", 3, "r2"))
-	later := day.Add(time.Minute)
+	later := day().Add(time.Minute)
 	s.update(func(ctx context.Context, tx store.Tx) error { return tx.RenewLeases(ctx, "r1", later) })
 	s.update(func(ctx context.Context, tx store.Tx) error { return tx.RenewLeases(ctx, "nobody", later) })
 	z, y, x := get(s, leaseOf("z")), get(s, leaseOf("y")), get(s, leaseOf("x"))
 	require.Equal(t, []string{"r1", "", "r2"}, []string{z.Runner, y.Runner, x.Runner})
-	require.Equal(t, []time.Time{later, {}, day}, []time.Time{z.Until, y.Until, x.Until})
+	require.Equal(t, []time.Time{later, {}, day()}, []time.Time{z.Until, y.Until, x.Until})
 	missing(s, leaseOf("Z"))
 }
 
-func testTurnsByDueTime(t *testing.T, s *suite) {
-	s.running("e1")
+func testTurnsByDueTime(s *suite) {
+	t := s.t
+	s.running()
 	change := &execution.Change{DoneTurns: []string{"e1-0-1", "e1/1"}}
 	for i, id := range []string{"c", "b", "a", "d"} {
 		change.Turns = append(change.Turns, &execution.Turn{
 			ID: id, Kind: execution.TurnAction, ExecutionID: "e1", Scope: execution.ScopeKey{PipelineID: "p", ExecutionID: "e1"},
-			DueAt: day.Add(-time.Duration(i/2) * time.Hour), Work: &action.Turn{},
+			DueAt: day().Add(-time.Duration(i/2) * time.Hour), Work: &action.Turn{},
 		})
 	}
 	s.apply(change)
@@ -337,7 +345,8 @@ func testTurnsByDueTime(t *testing.T, s *suite) {
 	require.Equal(t, want, s.turns())
 }
 
-func testMissingExecutions(t *testing.T, s *suite) {
+func testMissingExecutions(s *suite) {
+	t := s.t
 	s.account("a")
 	missing(s, executionByID("unknown"))
 	missing(s, func(ctx context.Context, r store.Reader) (*execution.Execution, error) {
@@ -356,8 +365,9 @@ func testMissingExecutions(t *testing.T, s *suite) {
 	require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error { return tx.Apply(ctx, run("e2", 1)) }), store.ErrAlreadyExists, "numbers are unique")
 }
 
-func testDeletePipelineTakesAllWithIt(t *testing.T, s *suite) {
-	s.running("e1")
+func testDeletePipelineTakesAllWithIt(s *suite) {
+	t := s.t
+	s.running()
 	s.pipeline("q")
 	other := run("e2", 1)
 	other.Started[0].PipelineID = "q"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -13,7 +12,8 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
-func testAccounts(t *testing.T, s *suite) {
+func testAccounts(s *suite) {
+	t := s.t
 	for _, name := range []string{"b", "a", "B", "ab"} {
 		s.account(name)
 	}
@@ -23,18 +23,19 @@ func testAccounts(t *testing.T, s *suite) {
 	account := func(name string) func(context.Context, store.Reader) (store.Account, error) {
 		return func(ctx context.Context, r store.Reader) (store.Account, error) { return r.Account(ctx, name) }
 	}
-	require.Equal(t, store.Account{Name: "b", CreatedAt: day}, get(s, account("b")))
+	require.Equal(t, store.Account{Name: "b", CreatedAt: day()}, get(s, account("b")))
 	missing(s, account("A"))
 	missing(s, account(""))
 	var names []string
 	for _, a := range get(s, func(ctx context.Context, r store.Reader) ([]store.Account, error) { return r.Accounts(ctx) }) {
-		require.Equal(t, day, a.CreatedAt)
+		require.Equal(t, day(), a.CreatedAt)
 		names = append(names, a.Name)
 	}
 	require.Equal(t, []string{"B", "a", "ab", "b"}, names, "names are ordered by their bytes")
 }
 
-func testTokens(t *testing.T, s *suite) {
+func testTokens(s *suite) {
+	t := s.t
 	token := filled[store.Token]()
 	older := store.Token{ID: "z", Hash: "h2", CreatedAt: token.CreatedAt.Add(-time.Hour)}
 	s.update(func(ctx context.Context, tx store.Tx) error {
@@ -70,7 +71,8 @@ func pipelineByID(id string) func(context.Context, store.Reader) (store.Pipeline
 	return func(ctx context.Context, r store.Reader) (store.Pipeline, error) { return r.PipelineByID(ctx, id) }
 }
 
-func testPipelines(t *testing.T, s *suite) {
+func testPipelines(s *suite) {
+	t := s.t
 	p := filled[store.Pipeline]()
 	create := func(p store.Pipeline) error {
 		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.CreatePipeline(ctx, p) })
@@ -97,8 +99,9 @@ func testPipelines(t *testing.T, s *suite) {
 	require.Equal(t, "other", get(s, pipelineByID("new")).Account)
 }
 
-func testPipelineIsCompareAndSet(t *testing.T, s *suite) {
-	first := store.Pipeline{ID: "p", Account: "a", Name: "web", Composed: true, Revision: 1, CreatedAt: day, UpdatedAt: day}
+func testPipelineIsCompareAndSet(s *suite) {
+	t := s.t
+	first := store.Pipeline{ID: "p", Account: "a", Name: "web", Composed: true, Revision: 1, CreatedAt: day(), UpdatedAt: day()}
 	s.account("a")
 	s.update(func(ctx context.Context, tx store.Tx) error { return tx.CreatePipeline(ctx, first) })
 	set := func(p store.Pipeline) error {
@@ -122,7 +125,8 @@ func testPipelineIsCompareAndSet(t *testing.T, s *suite) {
 	require.ErrorIs(t, set(stale), store.ErrStale)
 }
 
-func testPipelinePages(t *testing.T, s *suite) {
+func testPipelinePages(s *suite) {
+	t := s.t
 	s.account("a")
 	s.account("b")
 	for i, name := range []string{"d", "b", "a", "c", "B"} {
@@ -151,7 +155,8 @@ func testPipelinePages(t *testing.T, s *suite) {
 	require.Empty(t, page("unknown", 9, ""))
 }
 
-func testPipelineVersions(t *testing.T, s *suite) {
+func testPipelineVersions(s *suite) {
+	t := s.t
 	s.account("a")
 	v := filled[store.PipelineVersion]()
 	create := func(v store.PipelineVersion) error {
@@ -188,7 +193,8 @@ func testPipelineVersions(t *testing.T, s *suite) {
 	require.Len(t, list(0, 0), 12)
 }
 
-func testApprovalRules(t *testing.T, s *suite) {
+func testApprovalRules(s *suite) {
+	t := s.t
 	rule := filled[store.ApprovalRule]()
 	create := func(rule store.ApprovalRule) error {
 		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.CreateApprovalRule(ctx, rule) })
@@ -237,10 +243,11 @@ func testApprovalRules(t *testing.T, s *suite) {
 	require.ErrorIs(t, s.try(remove), store.ErrNotFound)
 }
 
-func testRequests(t *testing.T, s *suite) {
+func testRequests(s *suite) {
+	t := s.t
 	save := func(account, method, id, resource string) error {
 		return s.try(func(ctx context.Context, tx store.Tx) error {
-			return tx.SaveRequest(ctx, account, method, id, resource, day)
+			return tx.SaveRequest(ctx, account, method, id, resource, day())
 		})
 	}
 	request := func(account, method, id string) func(context.Context, store.Reader) (string, error) {
@@ -250,13 +257,16 @@ func testRequests(t *testing.T, s *suite) {
 	require.NoError(t, save("a", "Start", "1", "e1"))
 	require.ErrorIs(t, save("a", "Start", "1", "e2"), store.ErrAlreadyExists)
 	require.NoError(t, save("b", "Start", "1", "e3"))
+	require.NoError(t, save("a", "Start", "2", "e5"))
 	require.NoError(t, save("a", "Stop", "1", "e4"))
 	require.Equal(t, "e1", get(s, request("a", "Start", "1")))
 	require.Equal(t, "e3", get(s, request("b", "Start", "1")))
+	require.Equal(t, "e5", get(s, request("a", "Start", "2")))
 	missing(s, request("a", "start", "1"))
 }
 
-func testNextNumber(t *testing.T, s *suite) {
+func testNextNumber(s *suite) {
+	t := s.t
 	s.account("a")
 	s.pipeline("p")
 	s.pipeline("q")
@@ -285,7 +295,8 @@ func testNextNumber(t *testing.T, s *suite) {
 	require.Equal(t, int64(4), n)
 }
 
-func testTexts(t *testing.T, s *suite) {
+func testTexts(s *suite) {
+	t := s.t
 	for i, name := range []string{
 		"", " ", "'; DROP TABLE accounts; --", "$1", "%_", `back\slash`, "line\nbreak\ttab\r", "水路", "👩‍🔧", "e\u0301", "\u00e9", "\u200f\ufeff", strings.Repeat("long", 10000),
 	} {
@@ -296,9 +307,10 @@ func testTexts(t *testing.T, s *suite) {
 	}
 }
 
-func testTimes(t *testing.T, s *suite) {
+func testTimes(s *suite) {
+	t := s.t
 	for i, at := range []time.Time{
-		{}, day, day.Truncate(time.Second), time.Date(1969, 7, 20, 20, 17, 40, 1000, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC),
+		{}, day(), day().Truncate(time.Second), time.Date(1969, 7, 20, 20, 17, 40, 1000, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC),
 	} {
 		name := fmt.Sprint(i)
 		s.update(func(ctx context.Context, tx store.Tx) error {
@@ -314,7 +326,8 @@ func testTimes(t *testing.T, s *suite) {
 		get(s, func(ctx context.Context, r store.Reader) (store.Account, error) { return r.Account(ctx, "local") }).CreatedAt, "in UTC, to the microsecond")
 }
 
-func testBigDocuments(t *testing.T, s *suite) {
+func testBigDocuments(s *suite) {
+	t := s.t
 	s.account("a")
 	p := store.Pipeline{ID: "p", Account: "a", Name: "web"}
 	for i := range 500 {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"testing"
 
 	"github.com/stretchr/testify/require"
 
@@ -26,7 +25,8 @@ func (s *suite) accounts() []string {
 	return names
 }
 
-func testRollbackLeavesNothing(t *testing.T, s *suite) {
+func testRollbackLeavesNothing(s *suite) {
+	t := s.t
 	s.account("a")
 	err := s.try(func(ctx context.Context, tx store.Tx) error {
 		if err := tx.CreatePipeline(ctx, store.Pipeline{ID: "p", Account: "a", Name: "web"}); err != nil {
@@ -55,7 +55,8 @@ func testRollbackLeavesNothing(t *testing.T, s *suite) {
 	require.Equal(t, []string{"a"}, s.accounts())
 }
 
-func testTransactionSeesItsOwnWrites(t *testing.T, s *suite) {
+func testTransactionSeesItsOwnWrites(s *suite) {
+	t := s.t
 	s.account("a")
 	var inside store.Pipeline
 	var live []*execution.Execution
@@ -78,7 +79,8 @@ func testTransactionSeesItsOwnWrites(t *testing.T, s *suite) {
 }
 
 // A view does not see what is committed while it runs.
-func testViewIsOneSnapshot(t *testing.T, s *suite) {
+func testViewIsOneSnapshot(s *suite) {
+	t := s.t
 	s.account("a")
 	require.NoError(t, s.store.View(context.Background(), func(ctx context.Context, r store.Reader) error {
 		before, err := r.Accounts(ctx)
@@ -117,7 +119,8 @@ func inParallel(n int, fn func(i int) error) []error {
 	return errs
 }
 
-func testConcurrentUpdatesAllCommit(t *testing.T, s *suite) {
+func testConcurrentUpdatesAllCommit(s *suite) {
+	t := s.t
 	s.account("a")
 	s.pipeline("p")
 	const n, rounds = 100, 5
@@ -156,7 +159,8 @@ func testConcurrentUpdatesAllCommit(t *testing.T, s *suite) {
 
 // Those that fail get their own error, all others are committed as if they had
 // been alone, however the engine puts them together.
-func testOneFailureDoesNotTouchTheOthers(t *testing.T, s *suite) {
+func testOneFailureDoesNotTouchTheOthers(s *suite) {
+	t := s.t
 	const n = 100
 	var runs atomic.Int64
 	errs := inParallel(n, func(i int) error {
@@ -195,7 +199,8 @@ func testOneFailureDoesNotTouchTheOthers(t *testing.T, s *suite) {
 	require.GreaterOrEqual(t, runs.Load(), int64(n))
 }
 
-func testViewSeesEveryAcknowledgedCommit(t *testing.T, s *suite) {
+func testViewSeesEveryAcknowledgedCommit(s *suite) {
+	t := s.t
 	for _, err := range inParallel(8, func(i int) error {
 		for round := range 40 {
 			name := fmt.Sprintf("%d/%d", i, round)
@@ -213,7 +218,8 @@ func testViewSeesEveryAcknowledgedCommit(t *testing.T, s *suite) {
 }
 
 // Of many who claim a scope at the revision that they read, one wins each time.
-func testConcurrentClaimsOfOneScope(t *testing.T, s *suite) {
+func testConcurrentClaimsOfOneScope(s *suite) {
+	t := s.t
 	s.account("a")
 	s.pipeline("p")
 	key := execution.ScopeKey{PipelineID: "p"}
@@ -250,7 +256,8 @@ func testConcurrentClaimsOfOneScope(t *testing.T, s *suite) {
 
 // A context that ended is told, or the transaction committed as a whole; readers
 // work on afterwards.
-func testEndedContextIsAnError(t *testing.T, s *suite) {
+func testEndedContextIsAnError(s *suite) {
+	t := s.t
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	for i := range 50 {
@@ -288,8 +295,9 @@ func testEndedContextIsAnError(t *testing.T, s *suite) {
 	}
 }
 
-func testRestartKeepsEverything(t *testing.T, s *suite) {
-	c := s.running("e1")
+func testRestartKeepsEverything(s *suite) {
+	t := s.t
+	c := s.running()
 	token, rule := filled[store.Token](), filled[store.ApprovalRule]()
 	rule.Account = "a"
 	version := filled[store.PipelineVersion]()
@@ -297,7 +305,7 @@ func testRestartKeepsEverything(t *testing.T, s *suite) {
 	s.update(func(ctx context.Context, tx store.Tx) error {
 		return errors.Join(
 			tx.CreateToken(ctx, token), tx.CreateApprovalRule(ctx, rule), tx.CreatePipelineVersion(ctx, version),
-			tx.SaveRequest(ctx, "a", "Start", "1", "e1", day), tx.ClaimScope(ctx, execution.ScopeKey{PipelineID: "p"}, 0),
+			tx.SaveRequest(ctx, "a", "Start", "1", "e1", day()), tx.ClaimScope(ctx, execution.ScopeKey{PipelineID: "p"}, 0),
 		)
 	})
 	_ = s.try(func(ctx context.Context, tx store.Tx) error {
@@ -325,7 +333,8 @@ func testRestartKeepsEverything(t *testing.T, s *suite) {
 	}
 }
 
-func testClosedStoreAnswers(t *testing.T, s *suite) {
+func testClosedStoreAnswers(s *suite) {
+	t := s.t
 	s.account("a")
 	s.close()
 	require.Error(t, s.try(func(context.Context, store.Tx) error { return nil }))
@@ -336,7 +345,8 @@ func testClosedStoreAnswers(t *testing.T, s *suite) {
 	require.Equal(t, []string{"a"}, s.accounts())
 }
 
-func testCloseWaitsForRunningTransactions(t *testing.T, s *suite) {
+func testCloseWaitsForRunningTransactions(s *suite) {
+	t := s.t
 	const n = 20
 	entered := make(chan struct{}, n*10)
 	results := make(chan []error, 1)

@@ -1,0 +1,246 @@
+package service_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// A commit that fails leaves nothing in memory that the next decision would
+// build upon.
+func TestFailedCommitLeavesNoTrace(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []pipeline.ExecutionMode{pipeline.Superseded, pipeline.Queued, pipeline.Parallel} {
+		l := newLab(t)
+		l.pipeline("web", retried(stages(mode, []string{"a", "b"})))
+		l.store.failing.Store(1)
+		_, err := l.Start(t.Context(), admin, "default", "web", nil, "r1")
+		require.ErrorIs(t, err, errDisk)
+		l.idle()
+		e, err := l.Start(t.Context(), admin, "default", "web", nil, "r1")
+		require.NoError(t, err)
+		require.Equal(t, int64(1), e.Number)
+		require.Equal(t, pipeline.InProgress, e.Stages[0].Status, "nobody is in front of it")
+		require.Len(t, e.Stages[0].Actions, 1)
+
+		a := l.acquire("r1")
+		for range 3 {
+			l.store.failing.Store(1)
+			_, err = l.Report(t.Context(), "r1", a.Attempt, action.Failed(action.JobFailed, "not recorded"))
+			require.ErrorIs(t, err, errDisk)
+			l.store.failing.Store(1)
+			_, err = l.Stop(t.Context(), admin, "default", e.ID, true, "not recorded")
+			require.ErrorIs(t, err, errDisk)
+		}
+		require.False(t, revoked(a))
+		b := l.report("r1", a, action.Result{})
+		require.Equal(t, "b", b.Attempt.Action.Name)
+		require.Nil(t, l.report("r1", *b, action.Result{}))
+		require.Equal(t, pipeline.Succeeded, l.get(e.ID).Status)
+	}
+}
+
+// What a commit that failed made of a version is not taken for the version.
+func TestFailedCommitLeavesNoDefinition(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.pipeline("web", stages("", []string{"~old"}))
+	p := l.stored("web")
+	publish := func(tx store.Tx, ctx context.Context, name string) error {
+		p.Version = 2
+		if err := tx.UpdatePipeline(ctx, p); err != nil {
+			return err
+		}
+		return tx.CreatePipelineVersion(ctx, store.PipelineVersion{PipelineID: p.ID, Version: 2, Definition: stages("", []string{name})})
+	}
+	// Both come in one commit, as they may, and it fails.
+	l.store.before = func(ctx context.Context, tx store.Tx) error { return publish(tx, ctx, "~phantom") }
+	l.store.failing.Store(1)
+	_, err := l.Start(t.Context(), admin, "default", "web", nil, "")
+	require.ErrorIs(t, err, errDisk)
+	require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error { return publish(tx, ctx, "~new") }))
+	e := l.becomes(l.start("web").ID, pipeline.Succeeded)
+	require.Equal(t, int64(2), e.Version)
+	require.Equal(t, "new", e.Stages[0].Actions[0].Name)
+}
+
+// A runner that waits was promised an attempt of a commit that failed: it goes on
+// waiting and gets the next.
+func TestFailedCommitGivesRunnersBack(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.pipeline("web", stages("", []string{"a"}))
+	got := make(chan runner.Assignment, 1)
+	go func() {
+		a, _ := l.Acquire(context.Background(), "r1")
+		got <- a
+	}()
+	for range 3 {
+		l.store.failing.Store(1)
+		_, err := l.Start(t.Context(), admin, "default", "web", nil, "")
+		require.ErrorIs(t, err, errDisk)
+	}
+	e := l.start("web")
+	require.Equal(t, e.ID, (<-got).Attempt.ExecutionID)
+	_, running := l.Attempts()
+	require.Equal(t, 1, running)
+}
+
+// Two commits may be told in the other order than they were made: what is over
+// before it is handed out must not run.
+func TestAttemptThatIsOverBeforeItIsHandedOut(t *testing.T) {
+	t.Parallel()
+	abandon := func(l *lab, id string) {
+		_, err := l.Stop(t.Context(), admin, "default", id, true, "")
+		require.NoError(t, err)
+	}
+	nothing := func(l *lab) {
+		queued, running := l.Attempts()
+		require.Equal(t, []int{0, 0}, []int{queued, running})
+		l.idle()
+	}
+	t.Run("to a runner that waits", func(t *testing.T) {
+		t.Parallel()
+		l := newLab(t)
+		l.pipeline("web", stages(pipeline.Parallel, []string{"a"}))
+		waiting, cancel := context.WithCancel(t.Context())
+		got := make(chan error, 1)
+		a := runner.Assignment{}
+		go func() {
+			var err error
+			a, err = l.Acquire(waiting, "r1")
+			got <- err
+		}()
+		h := l.store.hold()
+		started := make(chan error, 1)
+		go func() { _, err := l.Start(t.Context(), admin, "default", "web", nil, ""); started <- err }()
+		<-h.committed
+		all, err := l.List(t.Context(), admin, "default", "", nil, "", 1)
+		require.NoError(t, err)
+		abandon(l, all[0].ID)
+		close(h.release)
+		require.NoError(t, <-started)
+		cancel()
+		if <-got == nil {
+			require.True(t, revoked(a))
+		}
+		nothing(l)
+	})
+	t.Run("to the runner that reports", func(t *testing.T) {
+		t.Parallel()
+		l := newLab(t)
+		l.pipeline("web", stages("", []string{"a", "b"}))
+		e := l.start("web")
+		a := l.acquire("r1")
+		h := l.store.hold()
+		reported := make(chan *runner.Assignment, 1)
+		go func() { next, _ := l.Report(context.Background(), "r1", a.Attempt, action.Result{}); reported <- next }()
+		<-h.committed
+		abandon(l, e.ID)
+		close(h.release)
+		if next := <-reported; next != nil {
+			require.True(t, revoked(*next))
+		}
+		nothing(l)
+	})
+	t.Run("to the runner that takes it from the queue", func(t *testing.T) {
+		t.Parallel()
+		l := newLab(t)
+		l.pipeline("web", stages("", []string{"a"}))
+		e := l.start("web")
+		h := l.store.hold()
+		waiting, cancel := context.WithCancel(t.Context())
+		got := make(chan error, 1)
+		a := runner.Assignment{}
+		go func() {
+			var err error
+			a, err = l.Acquire(waiting, "r1")
+			got <- err
+		}()
+		<-h.committed
+		abandon(l, e.ID)
+		close(h.release)
+		cancel()
+		if <-got == nil {
+			require.True(t, revoked(a))
+		}
+		nothing(l)
+	})
+}
+
+// Everything at once, with commits that fail now and then: all executions end and
+// no action runs twice in one attempt.
+func TestStorm(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.lease = time.Hour
+	l.restart()
+	for i, mode := range []pipeline.ExecutionMode{pipeline.Superseded, pipeline.Queued, pipeline.Parallel} {
+		l.pipeline(fmt.Sprint("p", i), retried(stages(mode, []string{"a", "~t", "b"}, []string{"c"})))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var runs sync.Map
+	var runners sync.WaitGroup
+	for i := range 4 {
+		name := fmt.Sprint("r", i)
+		runners.Go(func() {
+			for ctx.Err() == nil {
+				a, err := l.Acquire(ctx, name)
+				if err != nil {
+					continue
+				}
+				for next := &a; next != nil; {
+					if _, twice := runs.LoadOrStore(next.Attempt.ID(), name); twice {
+						t.Errorf("attempt %s was given out twice", next.Attempt.ID())
+						return
+					}
+					current := next
+					for {
+						next, err = l.Report(context.Background(), name, current.Attempt, action.Result{})
+						if err == nil {
+							break
+						}
+					}
+				}
+			}
+		})
+	}
+	var ids []string
+	for i := range 60 {
+		if i%10 == 9 {
+			l.store.failing.Add(1)
+		}
+		e, err := l.Start(t.Context(), admin, "default", fmt.Sprint("p", i%3), nil, fmt.Sprint(i))
+		if err != nil {
+			var refused *service.Error
+			require.NotErrorAs(t, err, &refused)
+			continue
+		}
+		ids = append(ids, e.ID)
+		if i%7 == 0 {
+			_, _ = l.Stop(t.Context(), admin, "default", e.ID, i%2 == 0, "")
+		}
+	}
+	for _, id := range ids {
+		require.NoError(t, l.Watch(t.Context(), admin, "default", id, 0, func(execution.Event) error { return nil }))
+		require.NotEqual(t, pipeline.Failed, l.get(id).Status)
+	}
+	cancel()
+	runners.Wait()
+	leases, turns := l.work()
+	require.Empty(t, leases)
+	require.Empty(t, turns)
+	queued, running := l.Attempts()
+	require.Equal(t, []int{0, 0}, []int{queued, running})
+}
