@@ -3,7 +3,10 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"runtime/debug"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlstore"
 )
 
@@ -82,7 +85,7 @@ func (c *conn) transact(ctx context.Context, begin string, batch []*update) (int
 	}
 	tx := sqlstore.New(c)
 	for i, u := range batch {
-		if err := u.fn(ctx, tx); err != nil {
+		if err := guard(ctx, u.fn, tx); err != nil {
 			return i, c.rollback(ctx, err)
 		}
 	}
@@ -90,6 +93,16 @@ func (c *conn) transact(ctx context.Context, begin string, batch []*update) (int
 		return -1, c.rollback(ctx, err)
 	}
 	return -1, nil
+}
+
+// guard makes a panic of one caller that caller's error: the writer is everybody's.
+func guard(ctx context.Context, fn func(context.Context, store.Tx) error, tx store.Tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return fn(ctx, tx)
 }
 
 // rollback returns the cause. Where SQLite has rolled back by itself already, as

@@ -182,3 +182,21 @@ func TestArrivingTogetherShareACommit(t *testing.T) {
 	require.Equal(t, n, accounts(t, s))
 	require.NoError(t, s.Close())
 }
+
+func TestAPanicIsItsCallersAlone(t *testing.T) {
+	t.Parallel()
+	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "headrace.db")})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	err = s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		require.NoError(t, tx.CreateAccount(ctx, store.Account{Name: "half"}))
+		var none *store.Account
+		return tx.CreateAccount(ctx, *none)
+	})
+	require.ErrorContains(t, err, "panic in a transaction")
+	require.NoError(t, s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		_, err := tx.Account(ctx, "half")
+		require.ErrorIs(t, err, store.ErrNotFound)
+		return tx.CreateAccount(ctx, store.Account{Name: "whole"})
+	}))
+}

@@ -1,0 +1,261 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// running finds an action that still runs, in the attempt that is meant.
+func (d *decision) running(executionID, actionExecutionID string, attempt int) (*execution.Execution, *execution.Stage, *execution.Action) {
+	e := d.scope.Find(executionID)
+	if e == nil {
+		return nil, nil, nil
+	}
+	stage := e.Current()
+	if stage == nil || !stage.Live() {
+		return nil, nil, nil
+	}
+	for _, a := range stage.Actions {
+		if a.ID == actionExecutionID && a.Status == pipeline.InProgress && answers(a, attempt) {
+			return e, stage, a
+		}
+	}
+	return nil, nil, nil
+}
+
+// answers tells whether an attempt, or a turn where it is 0, is what the action
+// waits for. Nothing of the kind ends an approval.
+func answers(a *execution.Action, attempt int) bool {
+	switch a.Work {
+	case pipeline.WorkTurn:
+		return attempt == 0
+	case pipeline.WorkAttempt:
+		return attempt == a.Attempt
+	default:
+		return false
+	}
+}
+
+func (d *decision) startAction(e *execution.Execution, stage *execution.Stage, declared *pipeline.Action) {
+	kind, known := d.scope.Catalog.Lookup(declared.TypeID())
+	a := &execution.Action{
+		ID: d.scope.NewID(), Stage: stage.Position, Name: declared.Name, Category: declared.Category,
+		Provider: declared.Provider, Work: kind.Work, RunOrder: declared.Order(), Namespace: declared.Namespace,
+		Attempt: 1, Status: pipeline.InProgress, StartedAt: d.now,
+	}
+	stage.Actions = append(stage.Actions, a)
+	d.change.NewActions = append(d.change.NewActions, execution.ActionOf{ExecutionID: e.ID, Action: a})
+	d.event(e, d.actionEvent(stage, a, execution.EventStarted))
+	if !known {
+		d.finish(e, stage, a, action.Failed(action.ConfigurationError,
+			"no executor for %s/%s/%s version %s on this server", declared.Category, declared.Owner, declared.Provider, declared.Version))
+		return
+	}
+	resolved, err := pipeline.ResolveAction(*declared, lookup(e))
+	if err != nil {
+		d.finish(e, stage, a, action.Failed(action.ConfigurationError, "%s", err))
+		return
+	}
+	a.Details.Configuration = resolved.Configuration
+	a.Details.Inputs, err = inputs(e, declared)
+	if err != nil {
+		d.finish(e, stage, a, action.Failed(action.ConfigurationError, "%s", err))
+		return
+	}
+	switch kind.Work {
+	case pipeline.WorkApproval:
+		a.Details.Approval = d.openApproval(d.scope.Requirements(stage.Name, a.Name), timeout(declared, kind))
+		d.change.Turns = append(d.change.Turns, d.expiry(e, a.ID, a.Details.Approval))
+	case pipeline.WorkTurn:
+		d.change.Turns = append(d.change.Turns, d.turn(e, stage, a, resolved, nil, 0))
+	case pipeline.WorkAttempt:
+		d.lease(e, stage, a, resolved)
+	}
+}
+
+// timeout is the action's own, or its type's.
+func timeout(declared *pipeline.Action, kind pipeline.ActionType) time.Duration {
+	if declared.TimeoutInMinutes > 0 {
+		return time.Duration(declared.TimeoutInMinutes) * time.Minute
+	}
+	return kind.DefaultTimeout
+}
+
+// lookup resolves references from what an execution produced so far.
+func lookup(e *execution.Execution) func(namespace, key string) (string, bool) {
+	return func(namespace, key string) (string, bool) {
+		switch namespace {
+		case "codepipeline":
+			return e.ID, key == "PipelineExecutionId"
+		case "variables":
+			value, ok := e.Variables[key]
+			return value, ok
+		}
+		for _, stage := range e.Stages {
+			for _, a := range stage.Actions {
+				if a.Namespace == namespace && a.Status == pipeline.Succeeded {
+					value, ok := a.Details.Variables[key]
+					return value, ok
+				}
+			}
+		}
+		return "", false
+	}
+}
+
+// inputs finds the artifacts that an action takes among what was produced.
+func inputs(e *execution.Execution, declared *pipeline.Action) ([]action.Artifact, error) {
+	var found []action.Artifact
+	for _, name := range declared.InputArtifacts {
+		artifact, ok := output(e, name)
+		if !ok {
+			return nil, fmt.Errorf("input artifact %q was not produced by any action that ran", name)
+		}
+		found = append(found, artifact)
+	}
+	return found, nil
+}
+
+func output(e *execution.Execution, name string) (action.Artifact, bool) {
+	for _, stage := range e.Stages {
+		for _, a := range stage.Actions {
+			for _, artifact := range a.Details.Outputs {
+				if artifact.Name == name {
+					return artifact, true
+				}
+			}
+		}
+	}
+	return action.Artifact{}, false
+}
+
+// finish ends one action; what follows for the stage is advance's.
+func (d *decision) finish(e *execution.Execution, stage *execution.Stage, a *execution.Action, result action.Result) {
+	if size := bytesOf(result.Variables); result.Failure == nil && size > MaxOutputBytes {
+		result = action.Failed(action.OutputTooLarge, "the output variables take %d bytes; at most %d are kept", size, MaxOutputBytes)
+	}
+	a.EndedAt = d.now
+	a.Details.Summary = result.Summary
+	a.Details.ExternalID, a.Details.ExternalURL = result.ExternalID, result.ExternalURL
+	event := execution.EventSucceeded
+	if result.Failure != nil {
+		a.Status, a.Details.Failure, event = pipeline.Failed, result.Failure, execution.EventFailed
+	} else {
+		a.Status = pipeline.Succeeded
+		a.Details.Variables, a.Details.Outputs = result.Variables, result.Artifacts
+		if result.Revision != nil {
+			e.Revisions = append(e.Revisions, execution.SourceRevision{Action: a.Name, Revision: *result.Revision})
+			d.executionChanged(e)
+		}
+	}
+	ev := d.actionEvent(stage, a, event)
+	if result.Failure != nil {
+		ev.Message = result.Failure.Code + ": " + result.Failure.Message
+	}
+	d.event(e, ev)
+	d.actionChanged(e, a)
+	d.workDone(a)
+}
+
+func bytesOf(variables map[string]string) int {
+	size := 0
+	for key, value := range variables {
+		size += len(key) + len(value)
+	}
+	return size
+}
+
+// workDone removes the work item of an action that needs it no more.
+func (d *decision) workDone(a *execution.Action) {
+	if a.Work == pipeline.WorkAttempt {
+		for i, l := range d.change.Leases {
+			if l.Attempt.ActionExecutionID == a.ID {
+				d.change.Leases = slices.Delete(d.change.Leases, i, i+1)
+				return
+			}
+		}
+		d.change.DoneAttempts = append(d.change.DoneAttempts, a.ID)
+		return
+	}
+	d.turnDone(a.ID)
+}
+
+func (d *decision) turnDone(id string) {
+	for i, t := range d.change.Turns {
+		if t.ID == id {
+			d.change.Turns = slices.Delete(d.change.Turns, i, i+1)
+			return
+		}
+	}
+	d.change.DoneTurns = append(d.change.DoneTurns, id)
+}
+
+func (d *decision) again(e *execution.Execution, stage *execution.Stage, a *execution.Action, again action.Again) {
+	declared := d.definition(e).Stages[stage.Position].Action(a.Name)
+	resolved, err := pipeline.ResolveAction(*declared, lookup(e))
+	if err != nil {
+		d.finish(e, stage, a, action.Failed(action.ConfigurationError, "%s", err))
+		d.advance(e)
+		return
+	}
+	d.change.Turns = append(d.change.Turns, d.turn(e, stage, a, resolved, again.State, again.Delay))
+}
+
+// lost follows the action's policy for a runner that went away.
+func (d *decision) lost(e *execution.Execution, stage *execution.Stage, a *execution.Action, reason string) {
+	ev := d.actionEvent(stage, a, execution.EventLost)
+	ev.Message = reason
+	d.event(e, ev)
+	declared := d.definition(e).Stages[stage.Position].Action(a.Name)
+	kind, _ := d.scope.Catalog.Lookup(declared.TypeID())
+	policy := declared.OnLost
+	if policy == "" {
+		policy = kind.OnLost
+	}
+	if policy != pipeline.OnLostRetry || a.Attempt >= MaxAttempts || e.Stop != nil {
+		d.finish(e, stage, a, action.Failed(action.RunnerLost,
+			"%s in attempt %d; whether its work was done is not known (on_lost = %q)", reason, a.Attempt, policy))
+		return
+	}
+	resolved, err := pipeline.ResolveAction(*declared, lookup(e))
+	if err != nil {
+		d.finish(e, stage, a, action.Failed(action.ConfigurationError, "%s", err))
+		return
+	}
+	d.change.DoneAttempts = append(d.change.DoneAttempts, a.ID)
+	a.Attempt++
+	d.actionChanged(e, a)
+	d.event(e, d.actionEvent(stage, a, execution.EventStarted))
+	d.lease(e, stage, a, resolved)
+}
+
+func (d *decision) lease(e *execution.Execution, stage *execution.Stage, a *execution.Action, resolved pipeline.Action) {
+	kind, _ := d.scope.Catalog.Lookup(resolved.TypeID())
+	d.change.Leases = append(d.change.Leases, &execution.Lease{
+		Scope:    d.scope.Key,
+		QueuedAt: d.now,
+		Attempt: action.Attempt{
+			Scope: scopeOf(e, stage, a), Number: a.Attempt, Action: resolved,
+			Inputs: a.Details.Inputs, Timeout: timeout(&resolved, kind),
+		},
+	})
+}
+
+func (d *decision) turn(e *execution.Execution, stage *execution.Stage, a *execution.Action, resolved pipeline.Action, state []byte, delay time.Duration) *execution.Turn {
+	return &execution.Turn{
+		ID: a.ID, Kind: execution.TurnAction, Scope: d.scope.Key, ExecutionID: e.ID, DueAt: d.now.Add(delay),
+		Work: &action.Turn{Scope: scopeOf(e, stage, a), State: state, Action: resolved, Inputs: a.Details.Inputs},
+	}
+}
+
+func scopeOf(e *execution.Execution, stage *execution.Stage, a *execution.Action) action.Scope {
+	return action.Scope{
+		Account: e.Account, Pipeline: e.Pipeline, PipelineVersion: e.Version, ExecutionID: e.ID,
+		Stage: stage.Name, ActionExecutionID: a.ID,
+	}
+}
