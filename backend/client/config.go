@@ -1,6 +1,6 @@
 // Package client dials headraced: transport security, token, deadlines, retry
 // of idempotent calls and errors that callers can branch on. The provider, the
-// command line and remote runners use it. It must never decide what a caller
+// command line use it. It must never decide what a caller
 // does with an answer, nor import the server.
 package client
 

@@ -172,7 +172,7 @@ type Turn struct {
 // Outcome is the answer to a turn: again where Again is set, else the result.
 type Outcome struct {
 	Result Result
-	// Again carries the state to the next turn, at the time Due.
+	// Again carries the state to the next turn, after its delay.
 	Again *Again
 }
 

@@ -66,7 +66,7 @@ func (c *Config) register(flags *pflag.FlagSet) {
 	flags.StringVar(&c.DataDir, "data-dir", c.DataDir,
 		"directory of the database, artifacts, logs and the first token; made where it is missing")
 	flags.StringVar(&c.GRPCListen, "grpc-listen", c.GRPCListen,
-		"address that Terraform, the command line and runners connect to; port 0 takes a free one")
+		"address that Terraform and the command line connect to; port 0 takes a free one")
 	flags.StringVar(&c.HTTPListen, "http-listen", c.HTTPListen,
 		"address of /healthz, /readyz and /metrics; port 0 takes a free one")
 	flags.StringVar(&c.TLSCertFile, "tls-cert-file", c.TLSCertFile,

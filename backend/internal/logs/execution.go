@@ -22,8 +22,10 @@ type execution struct {
 	store *Store
 	id    string
 	path  string
-	// users are its readers, writers and the flush, under the store's mu.
-	users int
+	// users are its readers, writers and the flush; removed says that the file
+	// goes when they have gone. Both are under the store's mu.
+	users   int
+	removed bool
 
 	// writing is held by who writes to the file.
 	writing sync.Mutex

@@ -134,8 +134,8 @@ func (r *Reader) Close() error {
 	return r.execution.store.release(r.execution)
 }
 
-// Remove deletes the logs of an execution that nobody writes or reads. It is no
-// error if there are none.
+// Remove deletes the logs of an execution: at once, or when the last who writes or
+// reads them lets go. It is no error if there are none.
 func (s *Store) Remove(executionID string) error {
 	path, err := s.path(executionID)
 	if err != nil {
@@ -145,13 +145,18 @@ func (s *Store) Remove(executionID string) error {
 	defer s.mu.Unlock()
 	if e := s.executions[executionID]; e != nil {
 		if e.users > 0 {
-			return fmt.Errorf("remove logs of execution %s: they are in use", executionID)
+			e.removed = true
+			return nil
 		}
 		s.idle = slices.DeleteFunc(s.idle, func(other *execution) bool { return other == e })
 		if err := s.evict(e); err != nil {
 			return fmt.Errorf("remove logs: %w", err)
 		}
 	}
+	return remove(path)
+}
+
+func remove(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove logs: %w", err)
 	}
@@ -204,6 +209,9 @@ func (s *Store) release(e *execution) error {
 	e.users--
 	if e.users > 0 {
 		return nil
+	}
+	if e.removed {
+		return errors.Join(s.evict(e), remove(e.path))
 	}
 	s.idle = append(s.idle, e)
 	if len(s.idle) <= maxIdle {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -236,4 +237,22 @@ func TestFollow(t *testing.T) {
 		require.NoError(t, log.Close())
 		require.NoError(t, store.Close())
 	})
+}
+
+// A pipeline that is deleted while its action writes leaves no log behind.
+func TestRemoveWaitsForTheLastUser(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	store, err := logs.Open(dir, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	w := store.Writer(attempt(1))
+	write(t, w, "still running\n")
+	require.NoError(t, store.Remove("e1"))
+	write(t, w, "and dying\n")
+	require.NoError(t, w.Close())
+	require.Eventually(t, func() bool {
+		left, err := os.ReadDir(dir)
+		return err == nil && len(left) == 0
+	}, 10*time.Second, time.Millisecond)
 }

@@ -139,7 +139,20 @@ func (p *pool) add(lease *execution.Lease, w *waiter) {
 		return
 	}
 	p.ready = append(p.ready, lease)
-	if len(p.waiters) > 0 {
+	p.wake()
+}
+
+// lookAgain wakes the next that waits, in the place of one that was woken and
+// gives up.
+func (p *pool) lookAgain() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wake()
+}
+
+// wake sends the first that waits to look, where there is something to see.
+func (p *pool) wake() {
+	if len(p.ready) > 0 && len(p.waiters) > 0 {
 		first := p.waiters[0]
 		p.waiters = slices.Delete(p.waiters, 0, 1)
 		first.given <- nil

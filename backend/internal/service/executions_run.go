@@ -191,8 +191,13 @@ func (x *Executions) await(ctx context.Context, w *waiter) (*holding, error) {
 		if x.pool.leave(w) {
 			return nil, ctx.Err()
 		}
-		// An attempt is being committed for this runner: it must run it.
-		return <-w.given, nil
+		// An attempt is being committed for this runner, and it must run it; or it
+		// was told to look again, and somebody else must look instead.
+		h := <-w.given
+		if h == nil {
+			x.pool.lookAgain()
+		}
+		return h, nil
 	}
 }
 
