@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/bmatcuk/doublestar/v4"
 )
 
 const (
@@ -195,14 +193,14 @@ func (c *checker) outputs(path Path, a *Action) {
 		c.count(path.Field("files"), "file patterns", known, complete, 0, maxOutputFiles)
 		for j, pattern := range artifact.Files {
 			if pattern != Unknown {
-				c.check(path.At("files", j), checkGlob(pattern))
+				c.check(path.At("files", j), checkFiles(pattern))
 			}
 		}
 	}
 }
 
-// checkGlob checks a pattern for files below the work directory.
-func checkGlob(pattern string) error {
+// checkFiles checks a pattern for files below the work directory.
+func checkFiles(pattern string) error {
 	if err := checkText("the file pattern", pattern, 1, maxOutputFile); err != nil {
 		return err
 	}
@@ -217,10 +215,7 @@ func checkGlob(pattern string) error {
 	if slices.Contains(segments, ".") {
 		return fmt.Errorf("file pattern %q has a segment that is only a dot, which matches nothing; remove it", pattern)
 	}
-	if !doublestar.ValidatePattern(pattern) {
-		return fmt.Errorf("file pattern %q is not a valid pattern; check its brackets and braces", pattern)
-	}
-	return nil
+	return CheckGlob(pattern)
 }
 
 func (c *checker) outputVariables(path Path, a *Action) {

@@ -3,8 +3,6 @@ package pipeline
 import (
 	"maps"
 	"slices"
-
-	"github.com/bmatcuk/doublestar/v4"
 )
 
 const (
@@ -324,9 +322,7 @@ func (c *checker) globs(path Path, filter *GlobFilter) int {
 			}
 			size += len(pattern)
 			c.check(path.At(field, i), checkText("the pattern", pattern, 1, maxGlob))
-			if !doublestar.ValidatePattern(pattern) {
-				c.refuse(path.At(field, i), "%q is not a valid pattern; check its brackets and braces", pattern)
-			}
+			c.check(path.At(field, i), CheckGlob(pattern))
 		}
 	}
 	list("includes", filter.Includes)

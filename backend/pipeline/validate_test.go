@@ -364,6 +364,7 @@ func TestArtifactRules(t *testing.T) {
 		{"file pattern leaves by an alternative", outputs("{dist,../x}/**"), files + "[0]", `remove ".."`},
 		{"file pattern with a dot", outputs("./dist/**"), files + "[0]", "only a dot"},
 		{"file pattern invalid", outputs("[a"), files + "[0]", "check its brackets"},
+		{"file pattern of too many", outputs(strings.Repeat("{,a}", 31)), files + "[0]", "more than 64 patterns"},
 		{"files elsewhere", func(d *D) { source(d).OutputArtifacts[0].Files = []string{"*"} }, "stages[0].actions[0].output_artifacts[0].files", "takes no file patterns"},
 
 		{
