@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
 // Metrics is a registry of its own, so that servers in one process do not meet.
@@ -84,28 +85,40 @@ func (m *Metrics) Called(method string, code codes.Code, took time.Duration) {
 	m.durations.WithLabelValues(method).Observe(took.Seconds())
 }
 
-// Committed counts a change that is in the store.
+// Committed counts a change that is in the store. It reads the events alone:
+// executions may have been changed again by now.
 func (m *Metrics) Committed(change *execution.Change) {
 	m.decisions.Inc()
-	m.started.Add(float64(len(change.Started)))
-	m.live.Add(float64(len(change.Started)))
-	m.ended(change.Started)
-	m.ended(change.Updated)
 	for i := range change.Events {
-		switch state := change.Events[i].State; state {
-		case execution.EventApproved, execution.EventRejected:
-			m.verdicts.WithLabelValues(state).Inc()
+		ev := &change.Events[i]
+		switch {
+		case ev.State == execution.EventApproved || ev.State == execution.EventRejected:
+			m.verdicts.WithLabelValues(ev.State).Inc()
+		case ev.Subject != execution.SubjectExecution:
+		case ev.State == execution.EventStarted:
+			m.started.Inc()
+			m.live.Inc()
+		default:
+			if status, ok := endedAs(ev.State); ok {
+				m.finished.WithLabelValues(string(status)).Inc()
+				m.live.Dec()
+			}
 		}
 	}
 }
 
-// ended counts those that have come to their end with this change: nothing
-// changes an execution after it.
-func (m *Metrics) ended(executions []*execution.Execution) {
-	for _, e := range executions {
-		if e.Status.Terminal() {
-			m.finished.WithLabelValues(string(e.Status)).Inc()
-			m.live.Dec()
-		}
+// endedAs returns the status of an execution whose event tells its end.
+func endedAs(state string) (pipeline.Status, bool) {
+	switch state {
+	case execution.EventSucceeded:
+		return pipeline.Succeeded, true
+	case execution.EventFailed:
+		return pipeline.Failed, true
+	case execution.EventStopped:
+		return pipeline.Stopped, true
+	case execution.EventSuperseded:
+		return pipeline.StatusSuperseded, true
+	default:
+		return "", false
 	}
 }

@@ -31,6 +31,8 @@ type arrival struct{ over bool }
 type holding struct {
 	lease   *execution.Lease
 	revoked chan struct{}
+	// silent is set when the lease was found over once.
+	silent bool
 }
 
 // waiter is a runner that waits for an attempt. It gets one holding, or nil to
@@ -212,20 +214,26 @@ func (p *pool) renew(runner string, until time.Time) {
 	defer p.mu.Unlock()
 	for _, h := range p.held {
 		if h.lease.Runner == runner {
-			h.lease.Until = until
+			h.lease.Until, h.silent = until, false
 		}
 	}
 }
 
-// expired returns the attempts whose lease is over.
+// expired returns the attempts whose lease is over, and was the last time that
+// it was asked too: after the whole process was paused, runners in it get to
+// renew before they are called silent.
 func (p *pool) expired(now time.Time) []*execution.Lease {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var over []*execution.Lease
 	for _, h := range p.held {
-		if h.lease.Until.Before(now) {
+		if !h.lease.Until.Before(now) {
+			continue
+		}
+		if h.silent {
 			over = append(over, h.lease)
 		}
+		h.silent = true
 	}
 	return over
 }

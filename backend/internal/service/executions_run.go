@@ -223,16 +223,17 @@ func assignment(h *holding) runner.Assignment {
 	return runner.Assignment{Attempt: h.lease.Attempt, Revoked: h.revoked}
 }
 
-// Renew implements runner.Jobs.
+// Renew implements runner.Jobs. What is in memory decides while this process
+// lives; that a full disk takes no renewal must not end healthy attempts.
 func (x *Executions) Renew(ctx context.Context, runnerID string) error {
 	until := x.Clock().Add(x.Lease)
+	x.pool.renew(runnerID, until)
 	if err := x.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
 		return tx.RenewLeases(ctx, runnerID, until)
 	}); err != nil {
-		return err
+		x.Log.Warn("cannot store the renewal of leases", "runner", runnerID, "error", err)
 	}
-	x.pool.renew(runnerID, until)
-	return nil
+	return ctx.Err()
 }
 
 // Report implements runner.Jobs.
