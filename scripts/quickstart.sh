@@ -228,10 +228,10 @@ adopt() {
   fi
 }
 
-# terraform_in gives the token by the environment, so that it is in no file of
-# Terraform's.
+# terraform_in runs Terraform. The provider finds the token by the environment, so
+# that it is in no file of Terraform's.
 terraform_in() {
-  HEADRACE_TOKEN=$(cat "$data/admin.token") "$tf" -chdir="$work/terraform" "$@"
+  "$tf" -chdir="$work/terraform" "$@"
 }
 
 # approve_when_asked approves as alice once the execution waits for her.

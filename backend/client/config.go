@@ -1,5 +1,5 @@
 // Package client dials headraced: transport security, token, deadlines, retry
-// of idempotent calls and errors that callers can branch on. The provider, the
+// of idempotent calls and errors that callers can branch on. The provider and the
 // command line use it. It must never decide what a caller
 // does with an answer, nor import the server.
 package client
@@ -57,8 +57,9 @@ type Config struct {
 
 // FromEnvironment returns the explicit configuration, filled from the
 // environment and then with defaults. getenv is os.Getenv outside of tests. An
-// explicit token or token file wins over both of the environment's. Insecure is
-// on where either asks for it: a caller that knows an explicit false hides
+// explicit token or token file wins over both of the environment's, which are
+// refused together: nobody could tell as whom a call is made. Insecure is on
+// where either asks for it: a caller that knows an explicit false hides
 // HEADRACE_INSECURE from getenv.
 func FromEnvironment(getenv func(string) string, explicit Config) (Config, error) {
 	cfg := explicit
@@ -83,9 +84,9 @@ func FromEnvironment(getenv func(string) string, explicit Config) (Config, error
 		cfg.Insecure = insecure
 	}
 	if cfg.Token == "" && cfg.TokenFile == "" {
-		cfg.Token = strings.TrimSpace(getenv(EnvToken))
-		if cfg.Token == "" {
-			cfg.TokenFile = getenv(EnvTokenFile)
+		cfg.Token, cfg.TokenFile = strings.TrimSpace(getenv(EnvToken)), getenv(EnvTokenFile)
+		if cfg.Token != "" && cfg.TokenFile != "" {
+			return Config{}, fmt.Errorf("both %s and %s are set, and may stand for different people; unset one", EnvToken, EnvTokenFile)
 		}
 	}
 	if cfg.Token == "" && cfg.TokenFile != "" {

@@ -59,6 +59,20 @@ func TestFromEnvironment(t *testing.T) {
 			explicit: client.Config{Token: "mine"},
 			want:     client.Config{Endpoint: "127.0.0.1:7480", Account: "default", Token: "mine"},
 		},
+		"two tokens may be two people": {
+			env:     map[string]string{"HEADRACE_TOKEN": "sesame", "HEADRACE_TOKEN_FILE": tokenFile},
+			wantErr: "both HEADRACE_TOKEN and HEADRACE_TOKEN_FILE are set, and may stand for different people; unset one",
+		},
+		"an explicit token file decides between two tokens": {
+			env:      map[string]string{"HEADRACE_TOKEN": "other", "HEADRACE_TOKEN_FILE": "absent"},
+			explicit: client.Config{TokenFile: tokenFile},
+			want:     client.Config{Endpoint: "127.0.0.1:7480", Account: "default", Token: "from-file", TokenFile: tokenFile},
+		},
+		"an explicit token decides between two tokens": {
+			env:      map[string]string{"HEADRACE_TOKEN": "other", "HEADRACE_TOKEN_FILE": tokenFile},
+			explicit: client.Config{Token: "mine"},
+			want:     client.Config{Endpoint: "127.0.0.1:7480", Account: "default", Token: "mine"},
+		},
 		"missing token file": {
 			explicit: client.Config{TokenFile: filepath.Join(t.TempDir(), "absent")},
 			wantErr:  "read the token: open ",
@@ -107,6 +121,7 @@ func TestFromEnvironment(t *testing.T) {
 			if test.wantErr != "" {
 				require.ErrorContains(t, err, test.wantErr)
 				require.NotContains(t, err.Error(), "abc\ndef")
+				require.NotContains(t, err.Error(), "sesame")
 				return
 			}
 			require.NoError(t, err)

@@ -146,7 +146,9 @@ Server and identity come from flags or the environment:
   --endpoint          HEADRACE_ENDPOINT          host:port or unix:/path, 127.0.0.1:7480
   --token-file        HEADRACE_TOKEN_FILE        file with the token
                       HEADRACE_TOKEN             the token itself; there is no flag for it,
-                                                 since arguments show in process lists
+                                                 since arguments show in process lists.
+                                                 Both variables at once are refused, unless
+                                                 --token-file says which token it is
   --account           HEADRACE_ACCOUNT           default
   --ca-cert-file      HEADRACE_CA_CERT_FILE      authorities that vouch for the server
   --client-cert-file  HEADRACE_CLIENT_CERT_FILE  certificate to show to the server
