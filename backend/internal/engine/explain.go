@@ -89,13 +89,16 @@ func locked(scope *Scope, e *execution.Execution, stage *execution.Stage) Reason
 		}
 		place++
 	}
+	queue := fmt.Sprintf("it enters in turn, as number %d of those that wait", place)
+	if e.Mode == pipeline.Superseded {
+		queue = "it enters next, unless a newer execution comes and supersedes it"
+	}
 	if holder == nil {
-		reason.Message = fmt.Sprintf("is number %d in front of stage %s", place, stage.Name)
+		reason.Message = fmt.Sprintf("waits in front of stage %s; %s", stage.Name, queue)
 		return reason
 	}
 	reason.BlockingExecution = holder.ID
-	reason.Message = fmt.Sprintf("stage %s is taken by execution %d (%s); this one is number %d in front of it",
-		stage.Name, holder.Number, holder.ID, place)
+	reason.Message = fmt.Sprintf("waits for stage %s, which execution %d is in; %s", stage.Name, holder.Number, queue)
 	return reason
 }
 

@@ -207,7 +207,7 @@ func TestFailureIsTold(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"execution STARTED ", "stage STARTED ", "action STARTED ", "action FAILED TimedOut: after 1h", "stage FAILED ",
-		"execution FAILED action a of stage Build failed",
+		"execution FAILED action a of stage Build failed: TimedOut: after 1h",
 	}, told)
 }
 

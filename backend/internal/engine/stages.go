@@ -135,13 +135,13 @@ func (d *decision) advance(e *execution.Execution) {
 		if !stage.Live() || open(stage.Entry) {
 			return
 		}
-		failed := ""
+		var failed *execution.Action
 		for _, a := range stage.Actions {
 			switch a.Status {
 			case pipeline.InProgress:
 				return
 			case pipeline.Failed:
-				failed = a.Name
+				failed = a
 			default:
 			}
 		}
@@ -150,8 +150,9 @@ func (d *decision) advance(e *execution.Execution) {
 			d.endStage(e, stage, pipeline.Stopped, execution.EventStopped)
 			d.end(e, pipeline.Stopped, execution.EventStopped, stopSummary(e.Stop))
 			d.leave(stage.Name)
-		case failed != "":
-			d.fail(e, stage, fmt.Sprintf("action %s of stage %s failed", failed, stage.Name))
+		case failed != nil:
+			d.fail(e, stage, fmt.Sprintf("action %s of stage %s failed: %s: %s",
+				failed.Name, stage.Name, failed.Details.Failure.Code, failed.Details.Failure.Message))
 		case d.startNextGroup(e):
 			// Actions that failed at once are seen by the next round.
 		default:

@@ -28,10 +28,10 @@ func (d *decision) stop(in Stop) error {
 	e.Stop = &execution.Stop{Principal: in.Principal, Reason: in.Reason, Abandon: in.Abandon, At: d.now}
 	if e.Status != pipeline.Stopping {
 		e.Status = pipeline.Stopping
-		d.event(e, execution.Event{
-			Subject: execution.SubjectExecution, State: execution.EventStopping, Principal: in.Principal, Message: in.Reason,
-		})
 	}
+	d.event(e, execution.Event{
+		Subject: execution.SubjectExecution, State: execution.EventStopping, Principal: in.Principal, Message: in.Reason,
+	})
 	d.executionChanged(e)
 	stage := e.Current()
 	if stage.Waiting() {

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
@@ -42,6 +43,10 @@ func toStatus(ctx context.Context, err error) (s *status.Status, id string) {
 		return own.GRPCStatus(), ""
 	}
 	id = newErrorID()
+	if errors.Is(err, store.ErrFull) {
+		return status.New(codes.ResourceExhausted,
+			"the server's disk is full and nothing was stored: free some space there and try again (error_id "+id+")"), id
+	}
 	return internal(id), id
 }
 

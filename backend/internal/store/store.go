@@ -17,6 +17,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrAlreadyExists: a record of that name is there.
 	ErrAlreadyExists = errors.New("already exists")
+	// ErrFull: there is no room; nothing was written. It goes on when there is.
+	ErrFull = errors.New("the disk is full")
 	// ErrStale: the record changed since it was read; read again and redo.
 	ErrStale = errors.New("changed meanwhile")
 )
@@ -32,7 +34,8 @@ type Store interface {
 	// View runs fn on one consistent snapshot that contains every commit
 	// acknowledged before the call.
 	View(ctx context.Context, fn func(ctx context.Context, r Reader) error) error
-	// Ready returns nil when the store answers and its schema is current.
+	// Ready returns nil when the store answers, its schema is current and, where the
+	// last write failed, it takes writes again.
 	Ready(ctx context.Context) error
 	// Close waits for running transactions and releases everything.
 	Close() error
@@ -47,15 +50,16 @@ type Page struct {
 // Reader reads. What is missing is ErrNotFound; an empty list is no error.
 type Reader interface {
 	Account(ctx context.Context, name string) (Account, error)
-	// Accounts are ordered by name.
-	Accounts(ctx context.Context) ([]Account, error)
+	// Accounts are ordered by name; Page.After is a name, size 0 returns all.
+	Accounts(ctx context.Context, page Page) ([]Account, error)
 
 	TokenByHash(ctx context.Context, hash string) (Token, error)
-	// Tokens are ordered by creation.
-	Tokens(ctx context.Context) ([]Token, error)
+	Token(ctx context.Context, id string) (Token, error)
+	// Tokens are ordered by id, which ascends with their creation; Page.After is
+	// an id, size 0 returns all.
+	Tokens(ctx context.Context, page Page) ([]Token, error)
 
 	Pipeline(ctx context.Context, account, name string) (Pipeline, error)
-	PipelineByID(ctx context.Context, id string) (Pipeline, error)
 	// Pipelines are ordered by name; Page.After is a name.
 	Pipelines(ctx context.Context, account string, page Page) ([]Pipeline, error)
 	PipelineVersion(ctx context.Context, pipelineID string, version int64) (PipelineVersion, error)
@@ -135,7 +139,8 @@ type Tx interface {
 	RenewLeases(ctx context.Context, runner string, until time.Time) error
 
 	// SaveRequest remembers what a write with a request id made; ErrAlreadyExists
-	// when another did so first.
+	// when another did so first. It is remembered for 24 hours, by the times that
+	// are given here, and may be forgotten then.
 	SaveRequest(ctx context.Context, account, method, requestID, resource string, at time.Time) error
 }
 

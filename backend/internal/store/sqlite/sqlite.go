@@ -11,7 +11,9 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/pressly/goose/v3"
 	driver "modernc.org/sqlite"
@@ -44,6 +46,11 @@ type Store struct {
 	readers chan *conn
 	updates chan *update
 	done    chan struct{}
+	path    string
+	// opened is the file as it was at the start.
+	opened os.FileInfo
+	// failing is set while the last transaction could not be committed.
+	failing atomic.Bool
 
 	mu     sync.RWMutex // guards closed against a send on updates
 	closed bool
@@ -79,7 +86,7 @@ func openWith(ctx context.Context, config Config, further ...string) (*Store, er
 	if readers <= 0 {
 		readers = 4
 	}
-	s := &Store{db: db, readers: make(chan *conn, readers), updates: make(chan *update, maxBatch), done: make(chan struct{})}
+	s := &Store{db: db, readers: make(chan *conn, readers), updates: make(chan *update, maxBatch), done: make(chan struct{}), path: config.Path}
 	if err := s.open(ctx, readers); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", config.Path, err), db.Close())
 	}
@@ -100,6 +107,9 @@ func (s *Store) open(ctx context.Context, readers int) error {
 			return err
 		}
 		s.readers <- reader
+	}
+	if s.opened, err = os.Stat(s.path); err != nil {
+		return err
 	}
 	go s.write(writer)
 	return nil
@@ -186,10 +196,14 @@ func (s *Store) commit(c *conn, batch []*update) {
 	for len(batch) > 0 {
 		failed, err := c.transact(ctx, "BEGIN IMMEDIATE", batch)
 		if failed < 0 {
+			s.failing.Store(err != nil)
 			for _, u := range batch {
 				u.result <- err
 			}
 			return
+		}
+		if errors.Is(err, store.ErrFull) {
+			s.failing.Store(true)
 		}
 		batch[failed].result <- err
 		batch = append(batch[:failed:failed], batch[failed+1:]...)
@@ -220,10 +234,32 @@ func (s *Store) View(ctx context.Context, fn func(context.Context, store.Reader)
 
 // Ready implements store.Store.
 func (s *Store) Ready(ctx context.Context) error {
+	// A database that was moved away or deleted goes on in its open file.
+	now, err := os.Stat(s.path)
+	if err != nil {
+		return fmt.Errorf("the database file is gone: %w", err)
+	}
+	if !os.SameFile(now, s.opened) {
+		return fmt.Errorf("%s is not the file that was opened", s.path)
+	}
+	if s.failing.Load() {
+		if err := s.Update(ctx, probe); err != nil {
+			return fmt.Errorf("the database takes no writes: %w", err)
+		}
+	}
 	return s.View(ctx, func(ctx context.Context, r store.Reader) error {
-		_, err := r.Accounts(ctx)
+		_, err := r.Accounts(ctx, store.Page{})
 		return err
 	})
+}
+
+// probe writes a row, to learn whether writes succeed again.
+func probe(ctx context.Context, tx store.Tx) error {
+	own, ok := tx.(*sqlstore.Tx)
+	if !ok {
+		return fmt.Errorf("sqlite: probe got a %T", tx)
+	}
+	return own.Probe(ctx)
 }
 
 // Close implements store.Store.
@@ -254,6 +290,8 @@ func classify(err error) error {
 		return fmt.Errorf("%w (%w)", store.ErrAlreadyExists, err)
 	case codes.SQLITE_CONSTRAINT_FOREIGNKEY:
 		return fmt.Errorf("%w (%w)", store.ErrNotFound, err)
+	case codes.SQLITE_FULL:
+		return fmt.Errorf("%w (%w)", store.ErrFull, err)
 	}
 	return err
 }

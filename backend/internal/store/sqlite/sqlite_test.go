@@ -34,7 +34,7 @@ func accounts(t *testing.T, s store.Store) int {
 	t.Helper()
 	n := 0
 	require.NoError(t, s.View(context.Background(), func(ctx context.Context, r store.Reader) error {
-		all, err := r.Accounts(ctx)
+		all, err := r.Accounts(ctx, store.Page{})
 		n = len(all)
 		return err
 	}))
@@ -108,7 +108,7 @@ func TestFullDisk(t *testing.T) {
 			kept++
 		}
 	}
-	require.ErrorContains(t, err, "full")
+	require.ErrorIs(t, err, store.ErrFull)
 	require.NotErrorIs(t, err, store.ErrAlreadyExists)
 	require.Positive(t, kept)
 	count := func() int {
@@ -199,4 +199,18 @@ func TestAPanicIsItsCallersAlone(t *testing.T) {
 		require.ErrorIs(t, err, store.ErrNotFound)
 		return tx.CreateAccount(ctx, store.Account{Name: "whole"})
 	}))
+}
+
+func TestReadyMissesTheFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "headrace.db")
+	s := open(t, path)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	require.NoError(t, s.Ready(t.Context()))
+	require.NoError(t, os.Rename(path, path+".away"))
+	require.ErrorContains(t, s.Ready(t.Context()), "gone")
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	require.ErrorContains(t, s.Ready(t.Context()), "not the file that was opened")
+	require.NoError(t, os.Rename(path+".away", path))
+	require.NoError(t, s.Ready(t.Context()))
 }

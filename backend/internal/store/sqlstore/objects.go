@@ -23,17 +23,14 @@ func (t *Tx) Account(ctx context.Context, name string) (store.Account, error) {
 }
 
 // Accounts implements store.Reader.
-func (t *Tx) Accounts(ctx context.Context) ([]store.Account, error) {
-	var all []store.Account
-	err := t.each(ctx, `SELECT name, created_at FROM accounts ORDER BY name`, nil, func(rows Rows) error {
+func (t *Tx) Accounts(ctx context.Context, page store.Page) ([]store.Account, error) {
+	return list(ctx, t, func(rows Rows) (store.Account, error) {
 		var a store.Account
 		var created int64
 		err := rows.Scan(&a.Name, &created)
 		a.CreatedAt = fromMicros(created)
-		all = append(all, a)
-		return err
-	})
-	return all, err
+		return a, err
+	}, `SELECT name, created_at FROM accounts WHERE name > $1 ORDER BY name LIMIT $2`, page.After, limit(page.Size))
 }
 
 const tokenColumns = `id, hash, principal, groups, bindings, created_at, expires_at` //nolint:gosec // Names of columns.
@@ -68,17 +65,19 @@ func (t *Tx) CreateToken(ctx context.Context, k store.Token) error {
 
 // TokenByHash implements store.Reader.
 func (t *Tx) TokenByHash(ctx context.Context, hash string) (store.Token, error) {
-	tokens, err := t.tokens(ctx, `SELECT `+tokenColumns+` FROM tokens WHERE hash = $1`, hash)
+	tokens, err := list(ctx, t, scanToken, `SELECT `+tokenColumns+` FROM tokens WHERE hash = $1`, hash)
 	return first(tokens, "token", err)
 }
 
-// Tokens implements store.Reader.
-func (t *Tx) Tokens(ctx context.Context) ([]store.Token, error) {
-	return t.tokens(ctx, `SELECT `+tokenColumns+` FROM tokens ORDER BY created_at, id`)
+// Token implements store.Reader.
+func (t *Tx) Token(ctx context.Context, id string) (store.Token, error) {
+	tokens, err := list(ctx, t, scanToken, `SELECT `+tokenColumns+` FROM tokens WHERE id = $1`, id)
+	return first(tokens, "token "+id, err)
 }
 
-func (t *Tx) tokens(ctx context.Context, query string, args ...any) ([]store.Token, error) {
-	return list(ctx, t, scanToken, query, args...)
+// Tokens implements store.Reader.
+func (t *Tx) Tokens(ctx context.Context, page store.Page) ([]store.Token, error) {
+	return list(ctx, t, scanToken, `SELECT `+tokenColumns+` FROM tokens WHERE id > $1 ORDER BY id LIMIT $2`, page.After, limit(page.Size))
 }
 
 // DeleteToken implements store.Tx.
@@ -153,12 +152,6 @@ func (t *Tx) DeletePipeline(ctx context.Context, id string) error {
 func (t *Tx) Pipeline(ctx context.Context, account, name string) (store.Pipeline, error) {
 	found, err := list(ctx, t, scanPipeline, `SELECT `+pipelineColumns+` FROM pipelines WHERE account = $1 AND name = $2`, account, name)
 	return first(found, "pipeline "+name, err)
-}
-
-// PipelineByID implements store.Reader.
-func (t *Tx) PipelineByID(ctx context.Context, id string) (store.Pipeline, error) {
-	found, err := list(ctx, t, scanPipeline, `SELECT `+pipelineColumns+` FROM pipelines WHERE id = $1`, id)
-	return first(found, "pipeline "+id, err)
 }
 
 // Pipelines implements store.Reader.
@@ -274,6 +267,12 @@ func (t *Tx) ApprovalRules(ctx context.Context, account string, page store.Page)
 		account, page.After, limit(page.Size))
 }
 
+// Probe writes the one row of a table of its own. Its commit says whether the
+// store takes writes.
+func (t *Tx) Probe(ctx context.Context) error {
+	return t.exec(ctx, "probe", `UPDATE probe SET writes = writes + 1`)
+}
+
 // Request implements store.Reader.
 func (t *Tx) Request(ctx context.Context, account, method, requestID string) (string, error) {
 	var resource string
@@ -282,8 +281,15 @@ func (t *Tx) Request(ctx context.Context, account, method, requestID string) (st
 	return resource, err
 }
 
-// SaveRequest implements store.Tx.
+// requestMemory is how long a request id is remembered at least.
+const requestMemory = 24 * time.Hour
+
+// SaveRequest implements store.Tx. It forgets old ones, so that the table stays
+// as large as a day's writes.
 func (t *Tx) SaveRequest(ctx context.Context, account, method, requestID, resource string, at time.Time) error {
+	if err := t.exec(ctx, "old requests", `DELETE FROM requests WHERE created_at < $1`, micros(at.Add(-requestMemory))); err != nil {
+		return err
+	}
 	return t.exec(ctx, "request", `INSERT INTO requests (account, method, request_id, resource, created_at) VALUES ($1, $2, $3, $4, $5)`,
 		account, method, requestID, resource, micros(at))
 }

@@ -27,7 +27,7 @@ func testAccounts(s *suite) {
 	missing(s, account("A"))
 	missing(s, account(""))
 	var names []string
-	for _, a := range get(s, func(ctx context.Context, r store.Reader) ([]store.Account, error) { return r.Accounts(ctx) }) {
+	for _, a := range get(s, func(ctx context.Context, r store.Reader) ([]store.Account, error) { return r.Accounts(ctx, store.Page{}) }) {
 		require.Equal(t, day(), a.CreatedAt)
 		names = append(names, a.Name)
 	}
@@ -51,7 +51,7 @@ func testTokens(s *suite) {
 	require.Equal(t, older, get(s, byHash("h2")))
 	missing(s, byHash("H2"))
 	require.Equal(t, []store.Token{older, token},
-		get(s, func(ctx context.Context, r store.Reader) ([]store.Token, error) { return r.Tokens(ctx) }), "by creation")
+		get(s, func(ctx context.Context, r store.Reader) ([]store.Token, error) { return r.Tokens(ctx, store.Page{}) }), "by creation")
 	for _, twin := range []store.Token{{ID: token.ID, Hash: "h3"}, {ID: "new", Hash: token.Hash}} {
 		require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error { return tx.CreateToken(ctx, twin) }), store.ErrAlreadyExists)
 	}
@@ -67,10 +67,6 @@ func pipelineNamed(account, name string) func(context.Context, store.Reader) (st
 	}
 }
 
-func pipelineByID(id string) func(context.Context, store.Reader) (store.Pipeline, error) {
-	return func(ctx context.Context, r store.Reader) (store.Pipeline, error) { return r.PipelineByID(ctx, id) }
-}
-
 func testPipelines(s *suite) {
 	t := s.t
 	p := filled[store.Pipeline]()
@@ -82,10 +78,8 @@ func testPipelines(s *suite) {
 	s.account("other")
 	require.NoError(t, create(p))
 	require.Equal(t, p, get(s, pipelineNamed(p.Account, p.Name)))
-	require.Equal(t, p, get(s, pipelineByID(p.ID)))
 	missing(s, pipelineNamed("other", p.Name))
 	missing(s, pipelineNamed(p.Account, strings.ToUpper(p.Name)))
-	missing(s, pipelineByID(strings.ToUpper(p.ID)))
 
 	require.ErrorIs(t, create(store.Pipeline{ID: "new", Account: p.Account, Name: p.Name}), store.ErrAlreadyExists)
 	require.ErrorIs(t, create(store.Pipeline{ID: p.ID, Account: p.Account, Name: "new"}), store.ErrAlreadyExists)
@@ -94,9 +88,9 @@ func testPipelines(s *suite) {
 
 	remove := func(ctx context.Context, tx store.Tx) error { return tx.DeletePipeline(ctx, p.ID) }
 	s.update(remove)
-	missing(s, pipelineByID(p.ID))
+	missing(s, pipelineNamed(p.Account, p.Name))
 	require.ErrorIs(t, s.try(remove), store.ErrNotFound)
-	require.Equal(t, "other", get(s, pipelineByID("new")).Account)
+	require.Equal(t, "new", get(s, pipelineNamed("other", p.Name)).ID)
 }
 
 func testPipelineIsCompareAndSet(s *suite) {
@@ -113,14 +107,14 @@ func testPipelineIsCompareAndSet(s *suite) {
 	second.Revision = 1
 	require.NoError(t, set(second))
 	second.Revision = 2
-	require.Equal(t, second, get(s, pipelineByID("p")))
+	require.Equal(t, second, get(s, pipelineNamed("a", "web")))
 
 	stale := second
 	stale.Revision, stale.Digest = 1, "stale"
 	require.ErrorIs(t, set(stale), store.ErrStale)
 	stale.Revision = 3
 	require.ErrorIs(t, set(stale), store.ErrStale)
-	require.Equal(t, second, get(s, pipelineByID("p")))
+	require.Equal(t, second, get(s, pipelineNamed("a", "web")))
 	stale.ID = "unknown"
 	require.ErrorIs(t, set(stale), store.ErrStale)
 }
@@ -288,7 +282,7 @@ func testNextNumber(s *suite) {
 	_, err = next("unknown")
 	require.ErrorIs(t, err, store.ErrNotFound)
 	// Writing the pipeline leaves the count alone.
-	p := get(s, pipelineByID("p"))
+	p := get(s, pipelineNamed("a", "name of p"))
 	s.update(func(ctx context.Context, tx store.Tx) error { return tx.UpdatePipeline(ctx, p) })
 	n, err = next("p")
 	require.NoError(t, err)
@@ -336,5 +330,5 @@ func testBigDocuments(s *suite) {
 		}})
 	}
 	s.update(func(ctx context.Context, tx store.Tx) error { return tx.CreatePipeline(ctx, p) })
-	require.Equal(t, p, get(s, pipelineByID("p")))
+	require.Equal(t, p, get(s, pipelineNamed("a", "web")))
 }

@@ -19,7 +19,7 @@ var errMine = errors.New("a reason of its own")
 func (s *suite) accounts() []string {
 	s.t.Helper()
 	names := []string{}
-	for _, a := range get(s, func(ctx context.Context, r store.Reader) ([]store.Account, error) { return r.Accounts(ctx) }) {
+	for _, a := range get(s, func(ctx context.Context, r store.Reader) ([]store.Account, error) { return r.Accounts(ctx, store.Page{}) }) {
 		names = append(names, a.Name)
 	}
 	return names
@@ -41,7 +41,7 @@ func testRollbackLeavesNothing(s *suite) {
 		return errMine
 	})
 	require.Equal(t, errMine, err, "the error comes back as it is")
-	missing(s, pipelineByID("p"))
+	missing(s, pipelineNamed("a", "web"))
 	missing(s, executionByID("e1"))
 	require.Empty(t, s.leases())
 	require.Empty(t, s.turns())
@@ -83,14 +83,14 @@ func testViewIsOneSnapshot(s *suite) {
 	t := s.t
 	s.account("a")
 	require.NoError(t, s.store.View(context.Background(), func(ctx context.Context, r store.Reader) error {
-		before, err := r.Accounts(ctx)
+		before, err := r.Accounts(ctx, store.Page{})
 		if err != nil {
 			return err
 		}
 		if err := s.try(func(ctx context.Context, tx store.Tx) error { return tx.CreateAccount(ctx, store.Account{Name: "b"}) }); err != nil {
 			return err
 		}
-		after, err := r.Accounts(ctx)
+		after, err := r.Accounts(ctx, store.Page{})
 		if err != nil {
 			return err
 		}
@@ -272,7 +272,7 @@ func testEndedContextIsAnError(s *suite) {
 	}
 	for range 50 {
 		err := s.store.View(ended, func(ctx context.Context, r store.Reader) error {
-			_, err := r.Accounts(ctx)
+			_, err := r.Accounts(ctx, store.Page{})
 			return err
 		})
 		if err != nil {
@@ -282,11 +282,11 @@ func testEndedContextIsAnError(s *suite) {
 	for range 10 {
 		during, cancel := context.WithCancel(context.Background())
 		_ = s.store.View(during, func(ctx context.Context, r store.Reader) error {
-			if _, err := r.Accounts(ctx); err != nil {
+			if _, err := r.Accounts(ctx, store.Page{}); err != nil {
 				return err
 			}
 			cancel()
-			_, err := r.Accounts(ctx)
+			_, err := r.Accounts(ctx, store.Page{})
 			return err
 		})
 		cancel()

@@ -162,6 +162,7 @@ CREATE TABLE turns (
 ) WITHOUT ROWID;
 
 -- What writes with a request id made, so that a repeated write makes it once.
+-- Rows older than a day are deleted when another is written.
 CREATE TABLE requests (
     account    TEXT NOT NULL,
     method     TEXT NOT NULL,
@@ -170,8 +171,14 @@ CREATE TABLE requests (
     created_at BIGINT NOT NULL,
     PRIMARY KEY (account, method, request_id)
 );
+CREATE INDEX requests_by_age ON requests (created_at);
+
+-- Written to learn whether writes succeed.
+CREATE TABLE probe (writes BIGINT NOT NULL);
+INSERT INTO probe (writes) VALUES (0);
 
 -- +goose Down
+DROP TABLE probe;
 DROP TABLE requests;
 DROP TABLE turns;
 DROP TABLE leases;
