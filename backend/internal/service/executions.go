@@ -37,7 +37,8 @@ type ExecutionsConfig struct {
 	NewID func() string
 	// Lease is how long a runner may be silent before its attempts are lost.
 	Lease time.Duration
-	// Observe is told of every committed change, for metrics; may be nil.
+	// Observe is told of every committed change, for metrics; may be nil. It reads
+	// the events alone: the records may have changed again.
 	Observe func(*execution.Change)
 	Log     hclog.Logger
 }

@@ -26,6 +26,7 @@ type outcome struct {
 	// runners that were given one of them in it.
 	expected []*execution.Lease
 	reserved map[*execution.Lease]*waiter
+	notes    []note
 	// scopes are those that were decided upon.
 	scopes []execution.ScopeKey
 }
@@ -112,6 +113,7 @@ func (x *Executions) decide(ctx context.Context, tx store.Tx, key execution.Scop
 	}
 	x.scopes.put(scope)
 	out.changes = append(out.changes, change)
+	out.notes = append(out.notes, notes(change, scope.Live)...)
 	return nil
 }
 
@@ -234,6 +236,7 @@ func (x *Executions) assign(change *execution.Change, runner string, out *outcom
 
 // committed wakes whoever the commit concerns.
 func (x *Executions) committed(out *outcome) {
+	x.write(out.notes)
 	for _, change := range out.changes {
 		x.pool.done(change.DoneAttempts, change.Leases)
 		for _, lease := range change.Leases {
