@@ -63,6 +63,9 @@ func bootstrap(
 	if !first && !hasFile {
 		return nil
 	}
+	if first && hasFile {
+		log.Warn("The data directory has an admin token but no database: it was deleted or is elsewhere; starting empty", "token", path)
+	}
 	// The file comes first: with a token in the database alone nobody could get in.
 	secret = auth.NewSecret()
 	if err := writeSecret(path, secret); err != nil {

@@ -107,6 +107,10 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	if err := s.openStore(ctx, dir); err != nil {
 		return err
 	}
+	// Before anything is made that a start with a taken port would leave behind.
+	if err := s.listen(ctx); err != nil {
+		return err
+	}
 	clock := func() time.Time { return time.Now().UTC() }
 	newID := func() string { return uuid.Must(uuid.NewV7()).String() }
 	if err := bootstrap(ctx, s.store, dir.join(tokenFile), clock, newID, s.log); err != nil {
@@ -171,9 +175,6 @@ func (s *Server) open(ctx context.Context, options Options) error {
 		TLS:           conf,
 	})
 	s.http = s.newHTTP(counters.Handler(), conf)
-	if err := s.listen(ctx); err != nil {
-		return err
-	}
 	if s.config.RunnerSlots == 0 {
 		return nil
 	}
