@@ -68,11 +68,13 @@ func modelOf(pipeline *headracev1.Pipeline, prior model) model {
 		Settings:     definition.SettingsOf(def, prior.Settings),
 		Publish:      publishOf(pipeline),
 		ForceDestroy: types.BoolValue(prior.ForceDestroy.ValueBool()),
-		Version:      types.Int64Value(pipeline.GetVersion()),
 		ETag:         types.StringValue(pipeline.GetEtag()),
 	}
-	// The stages of a composed pipeline belong to resources of their own.
+	// The stages of a composed pipeline belong to resources of their own, and so
+	// do its versions: they come after its apply, when what refers to this
+	// resource was read already.
 	if pipeline.GetComposition() == headracev1.Composition_COMPOSITION_INLINE {
+		m.Version = types.Int64Value(pipeline.GetVersion())
 		m.Stages = definition.StagesOf(def.Stages, prior.Stages)
 	}
 	return m

@@ -161,11 +161,48 @@ func TestReplacements(t *testing.T) {
 			{
 				ConfigFile: file("composed"), ConfigPlanChecks: planned(plancheck.ResourceActionDestroyBeforeCreate),
 				ConfigStateChecks: []statecheck.StateCheck{
-					value("publish", knownvalue.StringExact("auto")), value("version", knownvalue.Int64Exact(0)),
+					value("publish", knownvalue.StringExact("auto")), value("version", knownvalue.Null()),
 				},
 			},
 			{ConfigFile: file("inline"), ConfigPlanChecks: planned(plancheck.ResourceActionDestroyBeforeCreate)},
 		},
+	})
+}
+
+// TestPublishPolicy goes from one policy to the other and back, also by leaving
+// it out.
+func TestPublishPolicy(t *testing.T) {
+	t.Parallel()
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Start(t).Provider(),
+		Steps: []resource.TestStep{
+			{ConfigFile: file("composed"), ConfigStateChecks: []statecheck.StateCheck{value("publish", knownvalue.StringExact("auto"))}},
+			{
+				ConfigFile: file("composed_explicit"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate),
+				ConfigStateChecks: []statecheck.StateCheck{value("publish", knownvalue.StringExact("explicit"))},
+			},
+			{ResourceName: address, ImportState: true, ImportStateId: "web", ImportStateVerify: true},
+			{
+				ConfigFile: file("composed"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate),
+				ConfigStateChecks: []statecheck.StateCheck{value("publish", knownvalue.StringExact("auto"))},
+			},
+		},
+	})
+}
+
+// TestComposedPipelineInOutput publishes versions after the pipeline was applied,
+// which no output may lag behind.
+func TestComposedPipelineInOutput(t *testing.T) {
+	t.Parallel()
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Start(t).Provider(),
+		Steps: []resource.TestStep{{
+			ConfigFile: file("composed_output"),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply:             []plancheck.PlanCheck{plancheck.ExpectKnownValue(address, tfjsonpath.New("version"), knownvalue.Null())},
+				PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+			},
+		}},
 	})
 }
 

@@ -61,16 +61,29 @@ func (r *Resource) ModifyPlan(
 	var stages types.List
 	response.Diagnostics.Append(request.Plan.GetAttribute(ctx, path.Root("stage"), &stages)...)
 	r.planPublish(ctx, stages, request, response)
-	if response.Diagnostics.HasError() || request.State.Raw.IsNull() {
+	if response.Diagnostics.HasError() {
 		return
 	}
-	r.planComposition(ctx, stages, request, response)
-	if planning.Unchanged(response.Plan.Raw, request.State.Raw, "force_destroy", "version", "etag") {
-		var state model
-		response.Diagnostics.Append(request.State.Get(ctx, &state)...)
-		response.Diagnostics.Append(response.Plan.SetAttribute(ctx, path.Root("version"), state.Version)...)
-		response.Diagnostics.Append(response.Plan.SetAttribute(ctx, path.Root("etag"), state.ETag)...)
+	// What the framework planned does not know of the defaults above: a change that
+	// is nothing but publish going back to its default publishes, too.
+	version, etag := types.Int64Unknown(), types.StringUnknown()
+	if !request.State.Raw.IsNull() {
+		r.planComposition(ctx, stages, request, response)
+		if planning.Unchanged(response.Plan.Raw, request.State.Raw, "force_destroy", "version", "etag") {
+			response.Diagnostics.Append(request.State.GetAttribute(ctx, path.Root("version"), &version)...)
+			response.Diagnostics.Append(request.State.GetAttribute(ctx, path.Root("etag"), &etag)...)
+		}
 	}
+	if composed(stages) {
+		version = types.Int64Null()
+	}
+	response.Diagnostics.Append(response.Plan.SetAttribute(ctx, path.Root("version"), version)...)
+	response.Diagnostics.Append(response.Plan.SetAttribute(ctx, path.Root("etag"), etag)...)
+}
+
+// composed tells whether the pipeline is certainly one without stage blocks.
+func composed(stages types.List) bool {
+	return !stages.IsUnknown() && len(stages.Elements()) == 0
 }
 
 // planPublish plans the default of publish, which only composed pipelines have.
@@ -84,7 +97,7 @@ func (r *Resource) planPublish(
 		return
 	}
 	planned := types.StringNull()
-	if len(stages.Elements()) == 0 {
+	if composed(stages) {
 		planned = types.StringValue(publishAuto)
 	}
 	response.Diagnostics.Append(response.Plan.SetAttribute(ctx, publish, planned)...)

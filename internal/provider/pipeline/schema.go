@@ -61,8 +61,10 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				"any. Defaults to `false`. To use it, apply it before the destroy.",
 		},
 		"version": schema.Int64Attribute{
-			Computed:            true,
-			MarkdownDescription: "Number of the newest published version; 0 while nothing was published.",
+			Computed: true,
+			MarkdownDescription: "Number of the version that the apply published. Null for a composed pipeline, whose versions come " +
+				"after it, with its stages and actions: there use [`headrace_pipeline_version`](pipeline_version.md), or the data " +
+				"source [`headrace_pipeline`](../data-sources/pipeline.md).",
 		},
 		"etag": schema.StringAttribute{
 			Computed: true,

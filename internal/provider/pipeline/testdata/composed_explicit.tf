@@ -1,0 +1,4 @@
+resource "headrace_pipeline" "web" {
+  name    = "web"
+  publish = "explicit"
+}
