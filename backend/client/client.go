@@ -14,6 +14,8 @@ import (
 const (
 	// callTimeout ends unary calls whose context has no deadline.
 	callTimeout = 30 * time.Second
+	// connectTimeout ends an attempt to connect to a machine that does not answer.
+	connectTimeout = 20 * time.Second
 	// maxMessageSize bounds a message in both directions; it is the server's too.
 	maxMessageSize = 16 << 20
 	// keepaliveTime and keepaliveTimeout find a dead connection under a watch
@@ -62,6 +64,7 @@ func Dial(cfg Config, userAgent string) (*Client, error) {
 		grpc.WithTransportCredentials(transport),
 		grpc.WithUserAgent(userAgent),
 		grpc.WithDefaultServiceConfig(serviceConfig()),
+		grpc.WithConnectParams(reconnect()),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 		grpc.WithDefaultCallOptions(
 			grpc.MaxCallRecvMsgSize(maxMessageSize),

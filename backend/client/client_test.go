@@ -249,8 +249,10 @@ func TestServerDownIsDescribed(t *testing.T) {
 		"is it running, and is the endpoint right?"
 	_, err = c.Executions.StopExecution(t.Context(), &headracev1.StopExecutionRequest{})
 	require.EqualError(t, err, want)
+	began := time.Now()
 	_, err = c.Server.WhoAmI(t.Context(), &headracev1.WhoAmIRequest{})
 	require.EqualError(t, err, want, "after retries")
+	require.Less(t, time.Since(began), 2*time.Second, "nobody waits long for a server that is down")
 }
 
 func TestCancelledCall(t *testing.T) {

@@ -3,9 +3,11 @@ package client
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/protobuf/proto"
 
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
@@ -40,9 +42,10 @@ func retried() []string {
 	}
 }
 
-// serviceConfig returns gRPC's service config with the retry policy: five tries
-// within about two seconds, long enough for a restart of the server and short
-// enough for a person who waits.
+// serviceConfig returns gRPC's service config with the retry policy: four tries
+// within less than a second. That carries a call over a dropped connection; a
+// server that is down is said to be down soon, since a plan asks it for every
+// object. Who waits for a restart, as a watch does, tries longer itself.
 func serviceConfig() string {
 	var names []string
 	for _, method := range retried() {
@@ -50,8 +53,20 @@ func serviceConfig() string {
 		names = append(names, `{"service":"`+service+`","method":"`+name+`"}`)
 	}
 	return `{"methodConfig":[{"name":[` + strings.Join(names, ",") + `],"retryPolicy":{` +
-		`"maxAttempts":5,"initialBackoff":"0.2s","maxBackoff":"2s","backoffMultiplier":2,` +
+		`"maxAttempts":4,"initialBackoff":"0.1s","maxBackoff":"0.4s","backoffMultiplier":2,` +
 		`"retryableStatusCodes":["UNAVAILABLE"]}}]}`
+}
+
+// reconnect lets a connection be tried as often as calls are sent again: with
+// gRPC's own second of pause most tries would never leave this machine.
+func reconnect() grpc.ConnectParams {
+	return grpc.ConnectParams{
+		Backoff: backoff.Config{
+			BaseDelay: 100 * time.Millisecond, Multiplier: backoff.DefaultConfig.Multiplier,
+			Jitter: backoff.DefaultConfig.Jitter, MaxDelay: time.Second,
+		},
+		MinConnectTimeout: connectTimeout,
+	}
 }
 
 // requestID gives creating calls a request id where the caller set none, since
