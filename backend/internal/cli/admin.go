@@ -78,9 +78,16 @@ func (a *app) accountCommand() *cobra.Command {
 		Short: "List the accounts that the token has a role in",
 		Args:  cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
-			response, err := c.Accounts.ListAccounts(ctx, &headracev1.ListAccountsRequest{})
-			if err != nil {
-				return err
+			response := &headracev1.ListAccountsResponse{}
+			for request := (&headracev1.ListAccountsRequest{}); ; {
+				page, err := c.Accounts.ListAccounts(ctx, request)
+				if err != nil {
+					return err
+				}
+				response.Accounts = append(response.Accounts, page.GetAccounts()...)
+				if request.PageToken = page.GetNextPageToken(); request.PageToken == "" {
+					break
+				}
 			}
 			if a.json() {
 				return a.out.document(response)
@@ -101,9 +108,16 @@ func (a *app) tokenCommand() *cobra.Command {
 		Short: "List tokens, without their secrets",
 		Args:  cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
-			response, err := c.Accounts.ListTokens(ctx, &headracev1.ListTokensRequest{})
-			if err != nil {
-				return err
+			response := &headracev1.ListTokensResponse{}
+			for request := (&headracev1.ListTokensRequest{}); ; {
+				page, err := c.Accounts.ListTokens(ctx, request)
+				if err != nil {
+					return err
+				}
+				response.Tokens = append(response.Tokens, page.GetTokens()...)
+				if request.PageToken = page.GetNextPageToken(); request.PageToken == "" {
+					break
+				}
 			}
 			if a.json() {
 				return a.out.document(response)

@@ -262,7 +262,10 @@ func (f *fake) CreateToken(_ context.Context, r *headracev1.CreateTokenRequest) 
 	return &headracev1.CreateTokenResponse{Token: token, Secret: "hr_secret"}, nil
 }
 
-func (f *fake) ListTokens(context.Context, *headracev1.ListTokensRequest) (*headracev1.ListTokensResponse, error) {
+func (f *fake) ListTokens(_ context.Context, r *headracev1.ListTokensRequest) (*headracev1.ListTokensResponse, error) {
+	if r.GetPageToken() == "" {
+		return &headracev1.ListTokensResponse{NextPageToken: "more"}, nil
+	}
 	return &headracev1.ListTokensResponse{Tokens: []*headracev1.Token{{
 		Name: "tokens/t1", Principal: "alice", Groups: []string{"ops"},
 		Bindings: []*headracev1.RoleBinding{{Account: "*", Role: headracev1.Role_ROLE_APPROVER}},
@@ -277,7 +280,10 @@ func (f *fake) CreateAccount(_ context.Context, r *headracev1.CreateAccountReque
 	return &headracev1.CreateAccountResponse{Account: r.GetAccount()}, nil
 }
 
-func (f *fake) ListAccounts(context.Context, *headracev1.ListAccountsRequest) (*headracev1.ListAccountsResponse, error) {
+func (f *fake) ListAccounts(_ context.Context, r *headracev1.ListAccountsRequest) (*headracev1.ListAccountsResponse, error) {
+	if r.GetPageToken() == "" {
+		return &headracev1.ListAccountsResponse{NextPageToken: "more"}, nil
+	}
 	return &headracev1.ListAccountsResponse{Accounts: []*headracev1.Account{{Name: "accounts/dev"}}}, nil
 }
 

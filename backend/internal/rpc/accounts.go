@@ -36,13 +36,17 @@ func (s *accounts) CreateAccount(
 
 // ListAccounts implements AccountService.
 func (s *accounts) ListAccounts(
-	ctx context.Context, _ *headracev1.ListAccountsRequest,
+	ctx context.Context, req *headracev1.ListAccountsRequest,
 ) (*headracev1.ListAccountsResponse, error) {
-	found, err := s.use.ListAccounts(ctx, caller(ctx))
+	after, err := pageKey(req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
-	return &headracev1.ListAccountsResponse{Accounts: each(found, accountToProto)}, nil
+	found, next, err := s.use.ListAccounts(ctx, caller(ctx), after, pageSize(req.GetPageSize(), defaultPage))
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.ListAccountsResponse{Accounts: each(found, accountToProto), NextPageToken: pageToken(next)}, nil
 }
 
 // CreateToken implements AccountService.
@@ -66,13 +70,17 @@ func (s *accounts) CreateToken(
 
 // ListTokens implements AccountService.
 func (s *accounts) ListTokens(
-	ctx context.Context, _ *headracev1.ListTokensRequest,
+	ctx context.Context, req *headracev1.ListTokensRequest,
 ) (*headracev1.ListTokensResponse, error) {
-	found, err := s.use.ListTokens(ctx, caller(ctx))
+	after, err := pageKey(req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
-	return &headracev1.ListTokensResponse{Tokens: each(found, tokenToProto)}, nil
+	found, next, err := s.use.ListTokens(ctx, caller(ctx), after, pageSize(req.GetPageSize(), defaultPage))
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.ListTokensResponse{Tokens: each(found, tokenToProto), NextPageToken: pageToken(next)}, nil
 }
 
 // RevokeToken implements AccountService.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
@@ -83,19 +82,53 @@ func (a *Accounts) CreateAccount(ctx context.Context, who auth.Identity, name st
 	return account, nil
 }
 
-// ListAccounts returns the accounts that the caller has a role in, by name.
-func (a *Accounts) ListAccounts(ctx context.Context, who auth.Identity) ([]store.Account, error) {
+// ListAccounts returns at most size accounts that the caller has a role in, by
+// name, those after the given name. The second result is the name to go on after,
+// empty at the end.
+func (a *Accounts) ListAccounts(ctx context.Context, who auth.Identity, after string, size int) ([]store.Account, string, error) {
 	var accounts []store.Account
+	var next string
 	err := a.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
-		accounts, err = r.Accounts(ctx)
+		accounts, next, err = pageOf(store.Page{Size: size, After: after},
+			func(page store.Page) ([]store.Account, error) { return r.Accounts(ctx, page) },
+			func(account *store.Account) string { return account.Name },
+			func(account *store.Account) bool { return len(who.RolesIn(account.Name)) > 0 })
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list accounts: %w", err)
+		return nil, "", fmt.Errorf("list accounts: %w", err)
 	}
-	return slices.DeleteFunc(accounts, func(account store.Account) bool {
-		return len(who.RolesIn(account.Name)) == 0
-	}), nil
+	return accounts, next, nil
+}
+
+// pageOf reads a page of those records that the caller may see. It passes over
+// the others without holding more of them than a page at a time. The second
+// result is the key to go on after, empty at the end.
+func pageOf[T any](
+	page store.Page, read func(store.Page) ([]T, error), key func(*T) string, visible func(*T) bool,
+) (found []T, next string, err error) {
+	size := page.Size
+	// One more than asked for tells whether there is a next page.
+	page.Size++
+	for {
+		some, err := read(page)
+		if err != nil {
+			return nil, "", err
+		}
+		for i := range some {
+			page.After = key(&some[i])
+			if !visible(&some[i]) {
+				continue
+			}
+			if len(found) == size {
+				return found, key(&found[size-1]), nil
+			}
+			found = append(found, some[i])
+		}
+		if len(some) < page.Size {
+			return found, "", nil
+		}
+	}
 }
 
 // CreateToken makes a token and returns it with its secret, which is not kept.
@@ -140,21 +173,26 @@ func (a *Accounts) CreateToken(ctx context.Context, who auth.Identity, wanted Ne
 	return token, secret, nil
 }
 
-// ListTokens returns the tokens that reach no account beyond those that the
-// caller administers, oldest first.
-func (a *Accounts) ListTokens(ctx context.Context, who auth.Identity) ([]store.Token, error) {
+// ListTokens returns at most size tokens that reach no account beyond those that
+// the caller administers, oldest first, those after the given id. The second
+// result is the id to go on after, empty at the end.
+func (a *Accounts) ListTokens(ctx context.Context, who auth.Identity, after string, size int) ([]store.Token, string, error) {
 	if err := administersAny(who); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	var tokens []store.Token
+	var next string
 	err := a.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
-		tokens, err = r.Tokens(ctx)
+		tokens, next, err = pageOf(store.Page{Size: size, After: after},
+			func(page store.Page) ([]store.Token, error) { return r.Tokens(ctx, page) },
+			func(token *store.Token) string { return token.ID },
+			func(token *store.Token) bool { return administersToken(who, token) })
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list tokens: %w", err)
+		return nil, "", fmt.Errorf("list tokens: %w", err)
 	}
-	return slices.DeleteFunc(tokens, func(t store.Token) bool { return !administersToken(who, t) }), nil
+	return tokens, next, nil
 }
 
 // RevokeToken ends a token at once. One that the caller could not list is not
@@ -164,11 +202,11 @@ func (a *Accounts) RevokeToken(ctx context.Context, who auth.Identity, id string
 		return err
 	}
 	err := a.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-		tokens, err := tx.Tokens(ctx)
-		if err != nil {
+		token, err := tx.Token(ctx, id)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		if !slices.ContainsFunc(tokens, func(t store.Token) bool { return t.ID == id && administersToken(who, t) }) {
+		if err != nil || !administersToken(who, &token) {
 			return refuse(KindNotFound, pipeline.ReasonNotFound, "token %q does not exist", id)
 		}
 		return tx.DeleteToken(ctx, id)
@@ -190,7 +228,7 @@ func administersAny(who auth.Identity) error {
 		"%q may not see or change tokens: that takes the role admin in an account, and its token has it in none", who.Principal)
 }
 
-func administersToken(who auth.Identity, token store.Token) bool {
+func administersToken(who auth.Identity, token *store.Token) bool {
 	for _, b := range token.Bindings {
 		if !who.May(auth.Administer, b.Account) {
 			return false

@@ -146,7 +146,9 @@ type Token struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// tokens/{id}.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The person or machine that the token stands for.
+	// The person or machine that the token stands for. Whoever administers an
+	// account decides who is who in it: nothing keeps its admin from a token that
+	// stands for any principal and groups there, also those of another admin.
 	Principal string `protobuf:"bytes,2,opt,name=principal,proto3" json:"principal,omitempty"`
 	// Groups of the principal, for approval rules.
 	Groups     []string               `protobuf:"bytes,3,rep,name=groups,proto3" json:"groups,omitempty"`
@@ -373,7 +375,10 @@ func (x *CreateAccountResponse) GetAccount() *Account {
 }
 
 type ListAccountsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 1000; 100 when 0.
+	PageSize      int32  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -408,10 +413,25 @@ func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
 	return file_headrace_v1_account_proto_rawDescGZIP(), []int{5}
 }
 
+func (x *ListAccountsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAccountsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
 type ListAccountsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Those that the caller has a role in.
 	Accounts      []*Account `protobuf:"bytes,1,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	NextPageToken string     `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -451,6 +471,13 @@ func (x *ListAccountsResponse) GetAccounts() []*Account {
 		return x.Accounts
 	}
 	return nil
+}
+
+func (x *ListAccountsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 type CreateTokenRequest struct {
@@ -551,7 +578,10 @@ func (x *CreateTokenResponse) GetSecret() string {
 }
 
 type ListTokensRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 100; 100 when 0.
+	PageSize      int32  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -586,10 +616,25 @@ func (*ListTokensRequest) Descriptor() ([]byte, []int) {
 	return file_headrace_v1_account_proto_rawDescGZIP(), []int{9}
 }
 
+func (x *ListTokensRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListTokensRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
 type ListTokensResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Those whose bindings lie within the accounts that the caller administers.
 	Tokens        []*Token `protobuf:"bytes,1,rep,name=tokens,proto3" json:"tokens,omitempty"`
+	NextPageToken string   `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -629,6 +674,13 @@ func (x *ListTokensResponse) GetTokens() []*Token {
 		return x.Tokens
 	}
 	return nil
+}
+
+func (x *ListTokensResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 type RevokeTokenRequest struct {
@@ -922,13 +974,13 @@ const file_headrace_v1_account_proto_rawDesc = "" +
 	"\aAccount\x12;\n" +
 	"\x04name\x18\x01 \x01(\tB'\xbaH$r\"2 ^accounts/[A-Za-z0-9._-]{1,100}$R\x04name\x12;\n" +
 	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xa5\x02\n" +
+	"createTime\"\xb2\x05\n" +
 	"\x05Token\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12(\n" +
-	"\tprincipal\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\tprincipal\x12\"\n" +
-	"\x06groups\x18\x03 \x03(\tB\n" +
-	"\xbaH\a\x92\x01\x04\x10d\x18\x01R\x06groups\x12@\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\xe8\x01\n" +
+	"\tprincipal\x18\x02 \x01(\tB\xc9\x01\xbaH\xc5\x01\xba\x01\xc1\x01\n" +
+	"\x0eprincipal_name\x12ha name has 1 to 200 of A-Z a-z 0-9 . _ @ + : / - and space, and begins and ends with a letter or a digit\x1aEthis.matches('^[A-Za-z0-9]([A-Za-z0-9._@+:/ -]{0,198}[A-Za-z0-9])?$')R\tprincipal\x12\xed\x01\n" +
+	"\x06groups\x18\x03 \x03(\tB\xd4\x01\xbaH\xd0\x01\x92\x01\xcc\x01\x10d\x18\x01\"\xc5\x01\xba\x01\xc1\x01\n" +
+	"\x0eprincipal_name\x12ha name has 1 to 200 of A-Z a-z 0-9 . _ @ + : / - and space, and begins and ends with a letter or a digit\x1aEthis.matches('^[A-Za-z0-9]([A-Za-z0-9._@+:/ -]{0,198}[A-Za-z0-9])?$')R\x06groups\x12@\n" +
 	"\bbindings\x18\x04 \x03(\v2\x18.headrace.v1.RoleBindingB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\bbindings\x12;\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -942,20 +994,30 @@ const file_headrace_v1_account_proto_rawDesc = "" +
 	"\x14CreateAccountRequest\x126\n" +
 	"\aaccount\x18\x01 \x01(\v2\x14.headrace.v1.AccountB\x06\xbaH\x03\xc8\x01\x01R\aaccount\"G\n" +
 	"\x15CreateAccountResponse\x12.\n" +
-	"\aaccount\x18\x01 \x01(\v2\x14.headrace.v1.AccountR\aaccount\"\x15\n" +
-	"\x13ListAccountsRequest\"H\n" +
+	"\aaccount\x18\x01 \x01(\v2\x14.headrace.v1.AccountR\aaccount\"g\n" +
+	"\x13ListAccountsRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\"p\n" +
 	"\x14ListAccountsResponse\x120\n" +
-	"\baccounts\x18\x01 \x03(\v2\x14.headrace.v1.AccountR\baccounts\"F\n" +
+	"\baccounts\x18\x01 \x03(\v2\x14.headrace.v1.AccountR\baccounts\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"F\n" +
 	"\x12CreateTokenRequest\x120\n" +
 	"\x05token\x18\x01 \x01(\v2\x12.headrace.v1.TokenB\x06\xbaH\x03\xc8\x01\x01R\x05token\"W\n" +
 	"\x13CreateTokenResponse\x12(\n" +
 	"\x05token\x18\x01 \x01(\v2\x12.headrace.v1.TokenR\x05token\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"\x13\n" +
-	"\x11ListTokensRequest\"@\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\"d\n" +
+	"\x11ListTokensRequest\x12&\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\"h\n" +
 	"\x12ListTokensResponse\x12*\n" +
-	"\x06tokens\x18\x01 \x03(\v2\x12.headrace.v1.TokenR\x06tokens\"1\n" +
-	"\x12RevokeTokenRequest\x12\x1b\n" +
-	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"\x15\n" +
+	"\x06tokens\x18\x01 \x03(\v2\x12.headrace.v1.TokenR\x06tokens\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"4\n" +
+	"\x12RevokeTokenRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"\x15\n" +
 	"\x13RevokeTokenResponse\"\x16\n" +
 	"\x14GetServerInfoRequest\"\x89\x01\n" +
 	"\x15GetServerInfoResponse\x12\x18\n" +

@@ -25,7 +25,9 @@ const (
 
 // ApprovalRule says who must agree before a stage or a manual action goes on.
 // All rules that match must be met. A rule is read when a wait begins: later
-// changes to it hold for later waits.
+// changes to it hold for later waits. It takes the role admin to publish a
+// version of a pipeline, or to delete one, so that a rule guards fewer of its
+// stages and actions than in the newest version.
 type ApprovalRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// accounts/{account}/approvalRules/{rule}.
@@ -168,8 +170,9 @@ func (x *ApprovalRule) GetUpdateTime() *timestamppb.Timestamp {
 }
 
 // ApprovalSelector chooses what a rule guards. Patterns are globs over names
-// (* ? [ ] { }). With actions, or with pipelines alone, the rule guards manual
-// approval actions; with stages and no actions it guards the entry of the stages.
+// (* ? [ ] { }); the braces of one may stand for at most 64 patterns. With
+// actions, or with pipelines alone, the rule guards manual approval actions; with
+// stages and no actions it guards the entry of the stages.
 type ApprovalSelector struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Pipelines     []string               `protobuf:"bytes,1,rep,name=pipelines,proto3" json:"pipelines,omitempty"`
@@ -706,19 +709,21 @@ var File_headrace_v1_approval_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_approval_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadrace/v1/approval.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x05\n" +
+	"\x1aheadrace/v1/approval.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\b\n" +
 	"\fApprovalRule\x12`\n" +
 	"\x04name\x18\x01 \x01(\tBL\xbaHIrG2E^accounts/[A-Za-z0-9._-]{1,100}/approvalRules/[A-Za-z0-9.@_-]{1,100}$R\x04name\x12*\n" +
 	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\vdescription\x12A\n" +
 	"\bselector\x18\x03 \x01(\v2\x1d.headrace.v1.ApprovalSelectorB\x06\xbaH\x03\xc8\x01\x01R\bselector\x12.\n" +
-	"\rminimum_count\x18\x04 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x01R\fminimumCount\x12)\n" +
-	"\x05users\x18\x05 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10d\x18\x01\"\ar\x05\x10\x01\x18\xc8\x01R\x05users\x12+\n" +
-	"\x06groups\x18\x06 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10d\x18\x01\"\ar\x05\x10\x01\x18\xc8\x01R\x06groups\x12'\n" +
+	"\rminimum_count\x18\x04 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x01R\fminimumCount\x12\xeb\x01\n" +
+	"\x05users\x18\x05 \x03(\tB\xd4\x01\xbaH\xd0\x01\x92\x01\xcc\x01\x10d\x18\x01\"\xc5\x01\xba\x01\xc1\x01\n" +
+	"\x0eprincipal_name\x12ha name has 1 to 200 of A-Z a-z 0-9 . _ @ + : / - and space, and begins and ends with a letter or a digit\x1aEthis.matches('^[A-Za-z0-9]([A-Za-z0-9._@+:/ -]{0,198}[A-Za-z0-9])?$')R\x05users\x12\xed\x01\n" +
+	"\x06groups\x18\x06 \x03(\tB\xd4\x01\xbaH\xd0\x01\x92\x01\xcc\x01\x10d\x18\x01\"\xc5\x01\xba\x01\xc1\x01\n" +
+	"\x0eprincipal_name\x12ha name has 1 to 200 of A-Z a-z 0-9 . _ @ + : / - and space, and begins and ends with a letter or a digit\x1aEthis.matches('^[A-Za-z0-9]([A-Za-z0-9._@+:/ -]{0,198}[A-Za-z0-9])?$')R\x06groups\x12'\n" +
 	"\x0frequire_comment\x18\a \x01(\bR\x0erequireComment\x12=\n" +
 	"\x14expire_after_minutes\x18\b \x01(\x05B\v\xbaH\b\x1a\x06\x18\x80\xa3\x05(\x00R\x12expireAfterMinutes\x12#\n" +
-	"\rallow_starter\x18\t \x01(\bR\fallowStarter\x12\x12\n" +
+	"\rallow_starter\x18\t \x01(\bR\fallowStarter\x12\x1b\n" +
 	"\x04etag\x18\n" +
-	" \x01(\tR\x04etag\x12;\n" +
+	" \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\x12;\n" +
 	"\vcreate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -732,27 +737,30 @@ const file_headrace_v1_approval_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\"\\\n" +
 	"\x1aCreateApprovalRuleResponse\x12>\n" +
-	"\rapproval_rule\x18\x01 \x01(\v2\x19.headrace.v1.ApprovalRuleR\fapprovalRule\"5\n" +
-	"\x16GetApprovalRuleRequest\x12\x1b\n" +
-	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"Y\n" +
+	"\rapproval_rule\x18\x01 \x01(\v2\x19.headrace.v1.ApprovalRuleR\fapprovalRule\"8\n" +
+	"\x16GetApprovalRuleRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"Y\n" +
 	"\x17GetApprovalRuleResponse\x12>\n" +
-	"\rapproval_rule\x18\x01 \x01(\v2\x19.headrace.v1.ApprovalRuleR\fapprovalRule\"\x83\x01\n" +
-	"\x18ListApprovalRulesRequest\x12\x1f\n" +
-	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12'\n" +
+	"\rapproval_rule\x18\x01 \x01(\v2\x19.headrace.v1.ApprovalRuleR\fapprovalRule\"\x90\x01\n" +
+	"\x18ListApprovalRulesRequest\x12\"\n" +
+	"\x06parent\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06parent\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12\x1d\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"\x85\x01\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\"\x85\x01\n" +
 	"\x19ListApprovalRulesResponse\x12@\n" +
 	"\x0eapproval_rules\x18\x01 \x03(\v2\x19.headrace.v1.ApprovalRuleR\rapprovalRules\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"c\n" +
 	"\x19UpdateApprovalRuleRequest\x12F\n" +
 	"\rapproval_rule\x18\x01 \x01(\v2\x19.headrace.v1.ApprovalRuleB\x06\xbaH\x03\xc8\x01\x01R\fapprovalRule\"\\\n" +
 	"\x1aUpdateApprovalRuleResponse\x12>\n" +
-	"\rapproval_rule\x18\x01 \x01(\v2\x19.headrace.v1.ApprovalRuleR\fapprovalRule\"L\n" +
-	"\x19DeleteApprovalRuleRequest\x12\x1b\n" +
-	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x12\n" +
-	"\x04etag\x18\x02 \x01(\tR\x04etag\"\x1c\n" +
+	"\rapproval_rule\x18\x01 \x01(\v2\x19.headrace.v1.ApprovalRuleR\fapprovalRule\"X\n" +
+	"\x19DeleteApprovalRuleRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12\x1b\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\"\x1c\n" +
 	"\x1aDeleteApprovalRuleResponse2\x8c\x04\n" +
 	"\x13ApprovalRuleService\x12e\n" +
 	"\x12CreateApprovalRule\x12&.headrace.v1.CreateApprovalRuleRequest\x1a'.headrace.v1.CreateApprovalRuleResponse\x12\\\n" +

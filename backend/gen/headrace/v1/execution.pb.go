@@ -2529,63 +2529,72 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
 	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12-\n" +
 	"\x12blocking_execution\x18\a \x01(\tR\x11blockingExecution\x121\n" +
-	"\bapproval\x18\b \x01(\v2\x15.headrace.v1.ApprovalR\bapproval\"\xf4\x01\n" +
-	"\x15StartExecutionRequest\x12#\n" +
-	"\bpipeline\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\bpipeline\x12O\n" +
-	"\tvariables\x18\x02 \x03(\v21.headrace.v1.StartExecutionRequest.VariablesEntryR\tvariables\x12'\n" +
+	"\bapproval\x18\b \x01(\v2\x15.headrace.v1.ApprovalR\bapproval\"\x82\x02\n" +
+	"\x15StartExecutionRequest\x12&\n" +
+	"\bpipeline\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\bpipeline\x12Z\n" +
+	"\tvariables\x18\x02 \x03(\v21.headrace.v1.StartExecutionRequest.VariablesEntryB\t\xbaH\x06\x9a\x01\x03\x10\xe8\aR\tvariables\x12'\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x1a<\n" +
 	"\x0eVariablesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"N\n" +
 	"\x16StartExecutionResponse\x124\n" +
-	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\"2\n" +
-	"\x13GetExecutionRequest\x12\x1b\n" +
-	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"L\n" +
+	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\"5\n" +
+	"\x13GetExecutionRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"L\n" +
 	"\x14GetExecutionResponse\x124\n" +
-	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\"\xb9\x01\n" +
-	"\x15ListExecutionsRequest\x12\x1f\n" +
-	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12&\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12\x1d\n" +
+	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\"\xd2\x01\n" +
+	"\x15ListExecutionsRequest\x12\"\n" +
+	"\x06parent\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06parent\x12&\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\x128\n" +
-	"\bstatuses\x18\x04 \x03(\x0e2\x1c.headrace.v1.ExecutionStatusR\bstatuses\"x\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\x12D\n" +
+	"\bstatuses\x18\x04 \x03(\x0e2\x1c.headrace.v1.ExecutionStatusB\n" +
+	"\xbaH\a\x92\x01\x04\x10\x14\x18\x01R\bstatuses\"x\n" +
 	"\x16ListExecutionsResponse\x126\n" +
 	"\n" +
 	"executions\x18\x01 \x03(\v2\x16.headrace.v1.ExecutionR\n" +
 	"executions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"o\n" +
-	"\x14StopExecutionRequest\x12\x1b\n" +
-	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x18\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"r\n" +
+	"\x14StopExecutionRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12\x18\n" +
 	"\aabandon\x18\x02 \x01(\bR\aabandon\x12 \n" +
 	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06reason\"M\n" +
 	"\x15StopExecutionResponse\x124\n" +
-	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\"\xa0\x01\n" +
-	"\x15DecideApprovalRequest\x12\x1b\n" +
-	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x14\n" +
-	"\x05stage\x18\x02 \x01(\tR\x05stage\x12\x16\n" +
-	"\x06action\x18\x03 \x01(\tR\x06action\x12\x18\n" +
+	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\"\xb5\x01\n" +
+	"\x15DecideApprovalRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12\x1d\n" +
+	"\x05stage\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x05stage\x12\x1f\n" +
+	"\x06action\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\x06action\x12\x18\n" +
 	"\aapprove\x18\x04 \x01(\bR\aapprove\x12\"\n" +
 	"\acomment\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\acomment\"\xaf\x01\n" +
 	"\x16DecideApprovalResponse\x124\n" +
 	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\x121\n" +
 	"\bapproval\x18\x02 \x01(\v2\x15.headrace.v1.ApprovalR\bapproval\x12\x14\n" +
 	"\x05stage\x18\x03 \x01(\tR\x05stage\x12\x16\n" +
-	"\x06action\x18\x04 \x01(\tR\x06action\"6\n" +
-	"\x17ExplainExecutionRequest\x12\x1b\n" +
-	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"\x9d\x01\n" +
+	"\x06action\x18\x04 \x01(\tR\x06action\"9\n" +
+	"\x17ExplainExecutionRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"\x9d\x01\n" +
 	"\x18ExplainExecutionResponse\x124\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x1c.headrace.v1.ExecutionStatusR\x06status\x12\x18\n" +
 	"\asummary\x18\x02 \x01(\tR\asummary\x121\n" +
-	"\areasons\x18\x03 \x03(\v2\x17.headrace.v1.WaitReasonR\areasons\"d\n" +
-	"\x15WatchExecutionRequest\x12\x1b\n" +
-	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12.\n" +
+	"\areasons\x18\x03 \x03(\v2\x17.headrace.v1.WaitReasonR\areasons\"g\n" +
+	"\x15WatchExecutionRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12.\n" +
 	"\x0eafter_position\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\rafterPosition\"B\n" +
 	"\x16WatchExecutionResponse\x12(\n" +
-	"\x05event\x18\x01 \x01(\v2\x12.headrace.v1.EventR\x05event\"\x96\x01\n" +
-	"\x0eTailLogRequest\x12\x1b\n" +
-	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x127\n" +
-	"\x13action_execution_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x11actionExecutionId\x12\x16\n" +
+	"\x05event\x18\x01 \x01(\v2\x12.headrace.v1.EventR\x05event\"\x9b\x01\n" +
+	"\x0eTailLogRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x129\n" +
+	"\x13action_execution_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x11actionExecutionId\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12\x16\n" +
 	"\x06follow\x18\x04 \x01(\bR\x06follow\"=\n" +
 	"\x0fTailLogResponse\x12\x16\n" +

@@ -296,7 +296,9 @@ func (x *Pipeline) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// PipelineDefinition is what a version freezes.
+// PipelineDefinition is what a version freezes. The limits on lists are far above
+// CodePipeline's, which are checked by the rules of the pipeline: they only keep
+// huge requests from being checked at all. A request takes at most 4 MiB.
 type PipelineDefinition struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Description string                 `protobuf:"bytes,1,opt,name=description,proto3" json:"description,omitempty"`
@@ -3181,7 +3183,7 @@ var File_headrace_v1_pipeline_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadrace/v1/pipeline.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x03\n" +
+	"\x1aheadrace/v1/pipeline.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x04\n" +
 	"\bPipeline\x12\\\n" +
 	"\x04name\x18\x01 \x01(\tBH\xbaHErC2A^accounts/[A-Za-z0-9._-]{1,100}/pipelines/[A-Za-z0-9.@_-]{1,100}$R\x04name\x12G\n" +
 	"\n" +
@@ -3190,21 +3192,21 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\vcomposition\x18\x03 \x01(\x0e2\x18.headrace.v1.CompositionR\vcomposition\x124\n" +
 	"\apublish\x18\x04 \x01(\x0e2\x1a.headrace.v1.PublishPolicyR\apublish\x12\x18\n" +
 	"\aversion\x18\x05 \x01(\x03R\aversion\x12/\n" +
-	"\x13unpublished_changes\x18\x06 \x01(\bR\x12unpublishedChanges\x12\x12\n" +
-	"\x04etag\x18\a \x01(\tR\x04etag\x12;\n" +
+	"\x13unpublished_changes\x18\x06 \x01(\bR\x12unpublishedChanges\x12\x1b\n" +
+	"\x04etag\x18\a \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\x12;\n" +
 	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\x91\x03\n" +
+	"updateTime\"\xbc\x03\n" +
 	"\x12PipelineDefinition\x12 \n" +
 	"\vdescription\x18\x01 \x01(\tR\vdescription\x12A\n" +
 	"\x0eexecution_mode\x18\x02 \x01(\x0e2\x1a.headrace.v1.ExecutionModeR\rexecutionMode\x12#\n" +
 	"\rpipeline_type\x18\x03 \x01(\tR\fpipelineType\x12\x19\n" +
-	"\brole_arn\x18\x04 \x01(\tR\aroleArn\x12C\n" +
-	"\x0fartifact_stores\x18\x05 \x03(\v2\x1a.headrace.v1.ArtifactStoreR\x0eartifactStores\x123\n" +
-	"\tvariables\x18\x06 \x03(\v2\x15.headrace.v1.VariableR\tvariables\x120\n" +
-	"\btriggers\x18\a \x03(\v2\x14.headrace.v1.TriggerR\btriggers\x12*\n" +
-	"\x06stages\x18\b \x03(\v2\x12.headrace.v1.StageR\x06stages\"\xb3\x01\n" +
+	"\brole_arn\x18\x04 \x01(\tR\aroleArn\x12M\n" +
+	"\x0fartifact_stores\x18\x05 \x03(\v2\x1a.headrace.v1.ArtifactStoreB\b\xbaH\x05\x92\x01\x02\x10dR\x0eartifactStores\x12>\n" +
+	"\tvariables\x18\x06 \x03(\v2\x15.headrace.v1.VariableB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\tvariables\x12;\n" +
+	"\btriggers\x18\a \x03(\v2\x14.headrace.v1.TriggerB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\btriggers\x125\n" +
+	"\x06stages\x18\b \x03(\v2\x12.headrace.v1.StageB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x06stages\"\xb3\x01\n" +
 	"\rArtifactStore\x12\x1a\n" +
 	"\blocation\x18\x01 \x01(\tR\blocation\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x16\n" +
@@ -3218,68 +3220,68 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\x0e_default_value\"z\n" +
 	"\aTrigger\x12#\n" +
 	"\rprovider_type\x18\x01 \x01(\tR\fproviderType\x12J\n" +
-	"\x11git_configuration\x18\x02 \x01(\v2\x1d.headrace.v1.GitConfigurationR\x10gitConfiguration\"\xb6\x01\n" +
+	"\x11git_configuration\x18\x02 \x01(\v2\x1d.headrace.v1.GitConfigurationR\x10gitConfiguration\"\xca\x01\n" +
 	"\x10GitConfiguration\x12,\n" +
-	"\x12source_action_name\x18\x01 \x01(\tR\x10sourceActionName\x12.\n" +
-	"\x04push\x18\x02 \x03(\v2\x1a.headrace.v1.GitPushFilterR\x04push\x12D\n" +
-	"\fpull_request\x18\x03 \x03(\v2!.headrace.v1.GitPullRequestFilterR\vpullRequest\"\xa9\x01\n" +
+	"\x12source_action_name\x18\x01 \x01(\tR\x10sourceActionName\x128\n" +
+	"\x04push\x18\x02 \x03(\v2\x1a.headrace.v1.GitPushFilterB\b\xbaH\x05\x92\x01\x02\x10dR\x04push\x12N\n" +
+	"\fpull_request\x18\x03 \x03(\v2!.headrace.v1.GitPullRequestFilterB\b\xbaH\x05\x92\x01\x02\x10dR\vpullRequest\"\xa9\x01\n" +
 	"\rGitPushFilter\x123\n" +
 	"\bbranches\x18\x01 \x01(\v2\x17.headrace.v1.GlobFilterR\bbranches\x126\n" +
 	"\n" +
 	"file_paths\x18\x02 \x01(\v2\x17.headrace.v1.GlobFilterR\tfilePaths\x12+\n" +
-	"\x04tags\x18\x03 \x01(\v2\x17.headrace.v1.GlobFilterR\x04tags\"\x9b\x01\n" +
-	"\x14GitPullRequestFilter\x12\x16\n" +
-	"\x06events\x18\x01 \x03(\tR\x06events\x123\n" +
+	"\x04tags\x18\x03 \x01(\v2\x17.headrace.v1.GlobFilterR\x04tags\"\xa5\x01\n" +
+	"\x14GitPullRequestFilter\x12 \n" +
+	"\x06events\x18\x01 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\x06events\x123\n" +
 	"\bbranches\x18\x02 \x01(\v2\x17.headrace.v1.GlobFilterR\bbranches\x126\n" +
 	"\n" +
-	"file_paths\x18\x03 \x01(\v2\x17.headrace.v1.GlobFilterR\tfilePaths\"D\n" +
+	"file_paths\x18\x03 \x01(\v2\x17.headrace.v1.GlobFilterR\tfilePaths\"X\n" +
 	"\n" +
-	"GlobFilter\x12\x1a\n" +
-	"\bincludes\x18\x01 \x03(\tR\bincludes\x12\x1a\n" +
-	"\bexcludes\x18\x02 \x03(\tR\bexcludes\"\xf3\x01\n" +
+	"GlobFilter\x12$\n" +
+	"\bincludes\x18\x01 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\bincludes\x12$\n" +
+	"\bexcludes\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\bexcludes\"\xfe\x01\n" +
 	"\x05Stage\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12-\n" +
-	"\aactions\x18\x02 \x03(\v2\x13.headrace.v1.ActionR\aactions\x129\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
+	"\aactions\x18\x02 \x03(\v2\x13.headrace.v1.ActionB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\aactions\x129\n" +
 	"\fbefore_entry\x18\x03 \x01(\v2\x16.headrace.v1.ConditionR\vbeforeEntry\x125\n" +
 	"\n" +
 	"on_success\x18\x04 \x01(\v2\x16.headrace.v1.ConditionR\tonSuccess\x125\n" +
 	"\n" +
-	"on_failure\x18\x05 \x01(\v2\x16.headrace.v1.OnFailureR\tonFailure\"L\n" +
+	"on_failure\x18\x05 \x01(\v2\x16.headrace.v1.OnFailureR\tonFailure\"V\n" +
 	"\tCondition\x12\x16\n" +
-	"\x06result\x18\x01 \x01(\tR\x06result\x12'\n" +
-	"\x05rules\x18\x02 \x03(\v2\x11.headrace.v1.RuleR\x05rules\"x\n" +
+	"\x06result\x18\x01 \x01(\tR\x06result\x121\n" +
+	"\x05rules\x18\x02 \x03(\v2\x11.headrace.v1.RuleB\b\xbaH\x05\x92\x01\x02\x10dR\x05rules\"x\n" +
 	"\tOnFailure\x12\x16\n" +
 	"\x06result\x18\x01 \x01(\tR\x06result\x12\x1d\n" +
 	"\n" +
 	"retry_mode\x18\x02 \x01(\tR\tretryMode\x124\n" +
-	"\tcondition\x18\x03 \x01(\v2\x16.headrace.v1.ConditionR\tcondition\"\x84\x03\n" +
+	"\tcondition\x18\x03 \x01(\v2\x16.headrace.v1.ConditionR\tcondition\"\xa4\x03\n" +
 	"\x04Rule\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\tR\aversion\x12J\n" +
-	"\rconfiguration\x18\x04 \x03(\v2$.headrace.v1.Rule.ConfigurationEntryR\rconfiguration\x12\x1a\n" +
-	"\bcommands\x18\x05 \x03(\tR\bcommands\x12'\n" +
-	"\x0finput_artifacts\x18\x06 \x03(\tR\x0einputArtifacts\x12\x19\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\x12U\n" +
+	"\rconfiguration\x18\x04 \x03(\v2$.headrace.v1.Rule.ConfigurationEntryB\t\xbaH\x06\x9a\x01\x03\x10\xc8\x01R\rconfiguration\x12%\n" +
+	"\bcommands\x18\x05 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\bcommands\x121\n" +
+	"\x0finput_artifacts\x18\x06 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\x0einputArtifacts\x12\x19\n" +
 	"\brole_arn\x18\a \x01(\tR\aroleArn\x12\x16\n" +
 	"\x06region\x18\b \x01(\tR\x06region\x12,\n" +
 	"\x12timeout_in_minutes\x18\t \x01(\x05R\x10timeoutInMinutes\x1a@\n" +
 	"\x12ConfigurationEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd8\x05\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x98\x06\n" +
 	"\x06Action\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bcategory\x18\x02 \x01(\tR\bcategory\x12\x14\n" +
 	"\x05owner\x18\x03 \x01(\tR\x05owner\x12\x1a\n" +
 	"\bprovider\x18\x04 \x01(\tR\bprovider\x12\x18\n" +
 	"\aversion\x18\x05 \x01(\tR\aversion\x12\x1b\n" +
-	"\trun_order\x18\x06 \x01(\x05R\brunOrder\x12L\n" +
-	"\rconfiguration\x18\a \x03(\v2&.headrace.v1.Action.ConfigurationEntryR\rconfiguration\x12\x1a\n" +
-	"\bcommands\x18\b \x03(\tR\bcommands\x12U\n" +
-	"\x15environment_variables\x18\t \x03(\v2 .headrace.v1.EnvironmentVariableR\x14environmentVariables\x12'\n" +
+	"\trun_order\x18\x06 \x01(\x05R\brunOrder\x12W\n" +
+	"\rconfiguration\x18\a \x03(\v2&.headrace.v1.Action.ConfigurationEntryB\t\xbaH\x06\x9a\x01\x03\x10\xc8\x01R\rconfiguration\x12%\n" +
+	"\bcommands\x18\b \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\bcommands\x12`\n" +
+	"\x15environment_variables\x18\t \x03(\v2 .headrace.v1.EnvironmentVariableB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x14environmentVariables\x121\n" +
 	"\x0finput_artifacts\x18\n" +
-	" \x03(\tR\x0einputArtifacts\x12F\n" +
-	"\x10output_artifacts\x18\v \x03(\v2\x1b.headrace.v1.OutputArtifactR\x0foutputArtifacts\x12)\n" +
-	"\x10output_variables\x18\f \x03(\tR\x0foutputVariables\x12\x1c\n" +
+	" \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\x0einputArtifacts\x12P\n" +
+	"\x10output_artifacts\x18\v \x03(\v2\x1b.headrace.v1.OutputArtifactB\b\xbaH\x05\x92\x01\x02\x10dR\x0foutputArtifacts\x124\n" +
+	"\x10output_variables\x18\f \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x0foutputVariables\x12\x1c\n" +
 	"\tnamespace\x18\r \x01(\tR\tnamespace\x12\x19\n" +
 	"\brole_arn\x18\x0e \x01(\tR\aroleArn\x12\x16\n" +
 	"\x06region\x18\x0f \x01(\tR\x06region\x12,\n" +
@@ -3291,10 +3293,10 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\x13EnvironmentVariable\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x12\n" +
-	"\x04type\x18\x03 \x01(\tR\x04type\":\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\"D\n" +
 	"\x0eOutputArtifact\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05files\x18\x02 \x03(\tR\x05files\"\xf3\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
+	"\x05files\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\x05files\"\xf3\x01\n" +
 	"\x0fPipelineVersion\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x03R\aversion\x12?\n" +
@@ -3304,7 +3306,7 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\tprincipal\x18\x04 \x01(\tR\tprincipal\x12;\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x16\n" +
-	"\x06digest\x18\x06 \x01(\tR\x06digest\"\xeb\x02\n" +
+	"\x06digest\x18\x06 \x01(\tR\x06digest\"\xf4\x02\n" +
 	"\rPipelineStage\x12z\n" +
 	"\x04name\x18\x01 \x01(\tBf\xbaHcra2_^accounts/[A-Za-z0-9._-]{1,100}/pipelines/[A-Za-z0-9.@_-]{1,100}/stages/[A-Za-z0-9.@_-]{1,100}$R\x04name\x12!\n" +
 	"\x05order\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xc0\x84=(\x01R\x05order\x129\n" +
@@ -3312,29 +3314,31 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\n" +
 	"on_success\x18\x04 \x01(\v2\x16.headrace.v1.ConditionR\tonSuccess\x125\n" +
 	"\n" +
-	"on_failure\x18\x05 \x01(\v2\x16.headrace.v1.OnFailureR\tonFailure\x12\x12\n" +
-	"\x04etag\x18\x06 \x01(\tR\x04etag\"\xf8\x01\n" +
+	"on_failure\x18\x05 \x01(\v2\x16.headrace.v1.OnFailureR\tonFailure\x12\x1b\n" +
+	"\x04etag\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\"\x81\x02\n" +
 	"\x0ePipelineAction\x12\x9c\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x87\x01\xbaH\x83\x01r\x80\x012~^accounts/[A-Za-z0-9._-]{1,100}/pipelines/[A-Za-z0-9.@_-]{1,100}/stages/[A-Za-z0-9.@_-]{1,100}/actions/[A-Za-z0-9.@_-]{1,100}$R\x04name\x123\n" +
-	"\x06action\x18\x02 \x01(\v2\x13.headrace.v1.ActionB\x06\xbaH\x03\xc8\x01\x01R\x06action\x12\x12\n" +
-	"\x04etag\x18\x03 \x01(\tR\x04etag\"\xa0\x01\n" +
+	"\x06action\x18\x02 \x01(\v2\x13.headrace.v1.ActionB\x06\xbaH\x03\xc8\x01\x01R\x06action\x12\x1b\n" +
+	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\"\xa0\x01\n" +
 	"\x15CreatePipelineRequest\x129\n" +
 	"\bpipeline\x18\x01 \x01(\v2\x15.headrace.v1.PipelineB\x06\xbaH\x03\xc8\x01\x01R\bpipeline\x12'\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12#\n" +
 	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"K\n" +
 	"\x16CreatePipelineResponse\x121\n" +
-	"\bpipeline\x18\x01 \x01(\v2\x15.headrace.v1.PipelineR\bpipeline\"1\n" +
-	"\x12GetPipelineRequest\x12\x1b\n" +
-	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"H\n" +
+	"\bpipeline\x18\x01 \x01(\v2\x15.headrace.v1.PipelineR\bpipeline\"4\n" +
+	"\x12GetPipelineRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"H\n" +
 	"\x13GetPipelineResponse\x121\n" +
-	"\bpipeline\x18\x01 \x01(\v2\x15.headrace.v1.PipelineR\bpipeline\"\x7f\n" +
-	"\x14ListPipelinesRequest\x12\x1f\n" +
-	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12'\n" +
+	"\bpipeline\x18\x01 \x01(\v2\x15.headrace.v1.PipelineR\bpipeline\"\x8c\x01\n" +
+	"\x14ListPipelinesRequest\x12\"\n" +
+	"\x06parent\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06parent\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12\x1d\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"t\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\"t\n" +
 	"\x15ListPipelinesResponse\x123\n" +
 	"\tpipelines\x18\x01 \x03(\v2\x15.headrace.v1.PipelineR\tpipelines\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"w\n" +
@@ -3342,10 +3346,11 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\bpipeline\x18\x01 \x01(\v2\x15.headrace.v1.PipelineB\x06\xbaH\x03\xc8\x01\x01R\bpipeline\x12#\n" +
 	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"K\n" +
 	"\x16UpdatePipelineResponse\x121\n" +
-	"\bpipeline\x18\x01 \x01(\v2\x15.headrace.v1.PipelineR\bpipeline\"^\n" +
-	"\x15DeletePipelineRequest\x12\x1b\n" +
-	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x12\n" +
-	"\x04etag\x18\x02 \x01(\tR\x04etag\x12\x14\n" +
+	"\bpipeline\x18\x01 \x01(\v2\x15.headrace.v1.PipelineR\bpipeline\"j\n" +
+	"\x15DeletePipelineRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12\x1b\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\x12\x14\n" +
 	"\x05force\x18\x03 \x01(\bR\x05force\"\x18\n" +
 	"\x16DeletePipelineResponse\"w\n" +
 	"\x12CreateStageRequest\x128\n" +
@@ -3353,51 +3358,58 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\"G\n" +
 	"\x13CreateStageResponse\x120\n" +
-	"\x05stage\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStageR\x05stage\".\n" +
-	"\x0fGetStageRequest\x12\x1b\n" +
-	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"D\n" +
+	"\x05stage\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStageR\x05stage\"1\n" +
+	"\x0fGetStageRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"D\n" +
 	"\x10GetStageResponse\x120\n" +
 	"\x05stage\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStageR\x05stage\"N\n" +
 	"\x12UpdateStageRequest\x128\n" +
 	"\x05stage\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStageB\x06\xbaH\x03\xc8\x01\x01R\x05stage\"G\n" +
 	"\x13UpdateStageResponse\x120\n" +
-	"\x05stage\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStageR\x05stage\"E\n" +
-	"\x12DeleteStageRequest\x12\x1b\n" +
-	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x12\n" +
-	"\x04etag\x18\x02 \x01(\tR\x04etag\"\x15\n" +
+	"\x05stage\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStageR\x05stage\"Q\n" +
+	"\x12DeleteStageRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12\x1b\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\"\x15\n" +
 	"\x13DeleteStageResponse\"{\n" +
 	"\x13CreateActionRequest\x12;\n" +
 	"\x06action\x18\x01 \x01(\v2\x1b.headrace.v1.PipelineActionB\x06\xbaH\x03\xc8\x01\x01R\x06action\x12'\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\"K\n" +
 	"\x14CreateActionResponse\x123\n" +
-	"\x06action\x18\x01 \x01(\v2\x1b.headrace.v1.PipelineActionR\x06action\"/\n" +
-	"\x10GetActionRequest\x12\x1b\n" +
-	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"H\n" +
+	"\x06action\x18\x01 \x01(\v2\x1b.headrace.v1.PipelineActionR\x06action\"2\n" +
+	"\x10GetActionRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"H\n" +
 	"\x11GetActionResponse\x123\n" +
 	"\x06action\x18\x01 \x01(\v2\x1b.headrace.v1.PipelineActionR\x06action\"R\n" +
 	"\x13UpdateActionRequest\x12;\n" +
 	"\x06action\x18\x01 \x01(\v2\x1b.headrace.v1.PipelineActionB\x06\xbaH\x03\xc8\x01\x01R\x06action\"K\n" +
 	"\x14UpdateActionResponse\x123\n" +
-	"\x06action\x18\x01 \x01(\v2\x1b.headrace.v1.PipelineActionR\x06action\"F\n" +
-	"\x13DeleteActionRequest\x12\x1b\n" +
-	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x12\n" +
-	"\x04etag\x18\x02 \x01(\tR\x04etag\"\x16\n" +
-	"\x14DeleteActionResponse\"<\n" +
-	"\x1dPublishPipelineVersionRequest\x12\x1b\n" +
-	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"X\n" +
+	"\x06action\x18\x01 \x01(\v2\x1b.headrace.v1.PipelineActionR\x06action\"R\n" +
+	"\x13DeleteActionRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12\x1b\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\"\x16\n" +
+	"\x14DeleteActionResponse\"?\n" +
+	"\x1dPublishPipelineVersionRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"X\n" +
 	"\x1ePublishPipelineVersionResponse\x126\n" +
-	"\aversion\x18\x01 \x01(\v2\x1c.headrace.v1.PipelineVersionR\aversion\"8\n" +
-	"\x19GetPipelineVersionRequest\x12\x1b\n" +
-	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"T\n" +
+	"\aversion\x18\x01 \x01(\v2\x1c.headrace.v1.PipelineVersionR\aversion\";\n" +
+	"\x19GetPipelineVersionRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"T\n" +
 	"\x1aGetPipelineVersionResponse\x126\n" +
-	"\aversion\x18\x01 \x01(\v2\x1c.headrace.v1.PipelineVersionR\aversion\"\x86\x01\n" +
-	"\x1bListPipelineVersionsRequest\x12\x1f\n" +
-	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12'\n" +
+	"\aversion\x18\x01 \x01(\v2\x1c.headrace.v1.PipelineVersionR\aversion\"\x93\x01\n" +
+	"\x1bListPipelineVersionsRequest\x12\"\n" +
+	"\x06parent\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06parent\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12\x1d\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"\x80\x01\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\"\x80\x01\n" +
 	"\x1cListPipelineVersionsResponse\x128\n" +
 	"\bversions\x18\x01 \x03(\v2\x1c.headrace.v1.PipelineVersionR\bversions\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\\\n" +

@@ -32,32 +32,44 @@ func testAccounts(s *suite) {
 		names = append(names, a.Name)
 	}
 	require.Equal(t, []string{"B", "a", "ab", "b"}, names, "names are ordered by their bytes")
+	page := get(s, func(ctx context.Context, r store.Reader) ([]store.Account, error) {
+		return r.Accounts(ctx, store.Page{Size: 2, After: "B"})
+	})
+	require.Equal(t, []string{"a", "ab"}, []string{page[0].Name, page[1].Name})
+	require.Len(t, page, 2)
 }
 
 func testTokens(s *suite) {
 	t := s.t
 	token := filled[store.Token]()
-	older := store.Token{ID: "z", Hash: "h2", CreatedAt: token.CreatedAt.Add(-time.Hour)}
+	other := store.Token{ID: "z", Hash: "h2", CreatedAt: token.CreatedAt.Add(-time.Hour)}
 	s.update(func(ctx context.Context, tx store.Tx) error {
 		if err := tx.CreateToken(ctx, token); err != nil {
 			return err
 		}
-		return tx.CreateToken(ctx, older)
+		return tx.CreateToken(ctx, other)
 	})
 	byHash := func(hash string) func(context.Context, store.Reader) (store.Token, error) {
 		return func(ctx context.Context, r store.Reader) (store.Token, error) { return r.TokenByHash(ctx, hash) }
 	}
 	require.Equal(t, token, get(s, byHash(token.Hash)))
-	require.Equal(t, older, get(s, byHash("h2")))
+	require.Equal(t, other, get(s, byHash("h2")))
 	missing(s, byHash("H2"))
-	require.Equal(t, []store.Token{older, token},
-		get(s, func(ctx context.Context, r store.Reader) ([]store.Token, error) { return r.Tokens(ctx, store.Page{}) }), "by creation")
+	page := func(page store.Page) []store.Token {
+		return get(s, func(ctx context.Context, r store.Reader) ([]store.Token, error) { return r.Tokens(ctx, page) })
+	}
+	require.Equal(t, []store.Token{token, other}, page(store.Page{}), "by id")
+	require.Equal(t, []store.Token{token}, page(store.Page{Size: 1}))
+	require.Equal(t, []store.Token{other}, page(store.Page{Size: 1, After: token.ID}))
+	byID := func(ctx context.Context, r store.Reader) (store.Token, error) { return r.Token(ctx, "z") }
+	require.Equal(t, other, get(s, byID))
 	for _, twin := range []store.Token{{ID: token.ID, Hash: "h3"}, {ID: "new", Hash: token.Hash}} {
 		require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error { return tx.CreateToken(ctx, twin) }), store.ErrAlreadyExists)
 	}
 	remove := func(ctx context.Context, tx store.Tx) error { return tx.DeleteToken(ctx, "z") }
 	s.update(remove)
 	missing(s, byHash("h2"))
+	missing(s, byID)
 	require.ErrorIs(t, s.try(remove), store.ErrNotFound)
 }
 
@@ -257,6 +269,19 @@ func testRequests(s *suite) {
 	require.Equal(t, "e3", get(s, request("b", "Start", "1")))
 	require.Equal(t, "e5", get(s, request("a", "Start", "2")))
 	missing(s, request("a", "start", "1"))
+	// A day later it is forgotten, and no sooner.
+	at := func(id string, after time.Duration) {
+		s.update(func(ctx context.Context, tx store.Tx) error {
+			return tx.SaveRequest(ctx, "a", "Start", id, "later", day().Add(after))
+		})
+	}
+	at("3", 24*time.Hour)
+	require.Equal(t, "e1", get(s, request("a", "Start", "1")))
+	at("1b", 24*time.Hour+time.Second)
+	missing(s, request("a", "Start", "1"))
+	missing(s, request("b", "Start", "1"))
+	require.Equal(t, "later", get(s, request("a", "Start", "3")))
+	at("1", 24*time.Hour+time.Second)
 }
 
 func testNextNumber(s *suite) {

@@ -1,0 +1,138 @@
+package rpc_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
+	"github.com/headrace/terraform-provider-headrace/backend/client"
+	v1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+)
+
+func TestTokensAndAccountsComeInPages(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	b.Account("dev")
+	c := b.Admin()
+	for i := range 5 {
+		b.Account(fmt.Sprintf("other%d", i))
+		b.Token(fmt.Sprintf("dev%d", i), nil, backendtest.Binding("dev", viewer))
+		b.Token(fmt.Sprintf("other%d", i), nil, backendtest.Binding("other0", viewer))
+	}
+	lead := b.Client(b.Token("lead", nil, backendtest.Binding("dev", admin), backendtest.Binding("other3", viewer)))
+	tokens := func(c *client.Client, size int32) (principals []string) {
+		request := &v1.ListTokensRequest{PageSize: size}
+		for {
+			page, err := c.Accounts.ListTokens(t.Context(), request)
+			require.NoError(t, err)
+			if size > 0 {
+				require.LessOrEqual(t, len(page.GetTokens()), int(size))
+			}
+			for _, token := range page.GetTokens() {
+				principals = append(principals, token.GetPrincipal())
+			}
+			if request.PageToken = page.GetNextPageToken(); request.PageToken == "" {
+				return principals
+			}
+		}
+	}
+	want := []string{"dev0", "dev1", "dev2", "dev3", "dev4"}
+	for _, size := range []int32{0, 1, 2, 5} {
+		require.Equal(t, want, tokens(lead, size), "what is not theirs is passed over, and makes no gap")
+		require.Len(t, tokens(c, size), 12)
+	}
+	var names []string
+	request := &v1.ListAccountsRequest{PageSize: 1}
+	for {
+		page, err := lead.Accounts.ListAccounts(t.Context(), request)
+		require.NoError(t, err)
+		for _, account := range page.GetAccounts() {
+			names = append(names, account.GetName())
+		}
+		if request.PageToken = page.GetNextPageToken(); request.PageToken == "" {
+			break
+		}
+	}
+	require.Equal(t, []string{"accounts/dev", "accounts/other3"}, names)
+}
+
+func TestNamesOfPeopleAndGroupsAreReadable(t *testing.T) {
+	t.Parallel()
+	c := backendtest.Start(t).Admin()
+	for _, name := range []string{"a", "Ann Lee", "ann@example.com", "ci/web:deploy+1", strings.Repeat("a", 200)} {
+		_, err := c.Accounts.CreateToken(t.Context(), &v1.CreateTokenRequest{Token: &v1.Token{
+			Principal: name, Groups: []string{name}, Bindings: []*v1.RoleBinding{backendtest.Binding("default", viewer)},
+		}})
+		require.NoError(t, err, "%q", name)
+	}
+	// The like of these would let one look like another, or fill the log.
+	for _, name := range []string{"", " ann", "ann ", "ann\n", "a\x1b[2Jb", "an\u202en", "änn", "-ann", strings.Repeat("a", 201)} {
+		_, err := c.Accounts.CreateToken(t.Context(), &v1.CreateTokenRequest{Token: &v1.Token{
+			Principal: name, Groups: []string{name}, Bindings: []*v1.RoleBinding{backendtest.Binding("default", viewer)},
+		}})
+		require.Equal(t, []string{"token.principal", "token.groups[0]"}, fields(err), "%q", name)
+		require.ErrorContains(t, err, "begins and ends with a letter or a digit")
+		_, err = c.ApprovalRules.CreateApprovalRule(t.Context(), &v1.CreateApprovalRuleRequest{ApprovalRule: &v1.ApprovalRule{
+			Name: "accounts/default/approvalRules/prod", MinimumCount: 1, Users: []string{name}, Groups: []string{name},
+			Selector: &v1.ApprovalSelector{Pipelines: []string{"*"}},
+		}})
+		require.Equal(t, []string{"approval_rule.users[0]", "approval_rule.groups[0]"}, fields(err), "%q", name)
+	}
+}
+
+func TestTextsOfRequestsAreBounded(t *testing.T) {
+	t.Parallel()
+	c := backendtest.Start(t).Admin()
+	long := strings.Repeat("x", 1<<20)
+	_, err := c.Pipelines.GetPipeline(t.Context(), &v1.GetPipelineRequest{Name: long})
+	require.Equal(t, []string{"name"}, fields(err))
+	_, err = c.Pipelines.ListPipelines(t.Context(), &v1.ListPipelinesRequest{Parent: "accounts/default", PageToken: long})
+	require.Equal(t, []string{"page_token"}, fields(err))
+	_, err = c.Pipelines.DeletePipeline(t.Context(), &v1.DeletePipelineRequest{Name: "accounts/default/pipelines/web", Etag: long})
+	require.Equal(t, []string{"etag"}, fields(err))
+	execution := "accounts/default/pipelines/web/executions/x"
+	_, err = c.Executions.DecideApproval(t.Context(), &v1.DecideApprovalRequest{Name: execution, Stage: long, Action: long})
+	require.Equal(t, []string{"stage", "action"}, fields(err))
+	_, err = c.Executions.ListExecutions(t.Context(), &v1.ListExecutionsRequest{
+		Parent: "accounts/default/pipelines/-", Statuses: slices.Repeat([]v1.ExecutionStatus{v1.ExecutionStatus_EXECUTION_STATUS_FAILED}, 1000),
+	})
+	require.Equal(t, codes.InvalidArgument, status.Code(err))
+	tail, err := c.Executions.TailLog(t.Context(), &v1.TailLogRequest{Name: execution, ActionExecutionId: long})
+	require.NoError(t, err)
+	_, err = tail.Recv()
+	require.Equal(t, []string{"action_execution_id"}, fields(err), "requests of streams are checked too")
+}
+
+// A definition beyond all measure is refused before its rules are looked at, and
+// one that is a little too large gets the words of its own rule.
+func TestHugeDefinitionsAreRefusedEarly(t *testing.T) {
+	t.Parallel()
+	c := backendtest.Start(t).Admin()
+	validate := func(stages int) error {
+		p := inline("default", "web")
+		for range stages - len(p.GetDefinition().GetStages()) {
+			p.Definition.Stages = append(p.Definition.Stages, &v1.Stage{})
+		}
+		_, err := c.Pipelines.CreatePipeline(t.Context(), &v1.CreatePipelineRequest{Pipeline: p, ValidateOnly: true})
+		return err
+	}
+	require.ErrorContains(t, validate(51), "50")
+	began := time.Now()
+	require.Equal(t, []string{"pipeline.definition.stages"}, fields(validate(1000000)))
+	require.Less(t, time.Since(began), 5*time.Second)
+	p := inline("default", "web")
+	p.Definition.Stages[1].Actions = slices.Repeat(p.Definition.Stages[1].Actions[:1], 1000)
+	_, err := c.Pipelines.CreatePipeline(t.Context(), &v1.CreatePipelineRequest{Pipeline: p, ValidateOnly: true})
+	require.Equal(t, []string{"pipeline.definition.stages[1].actions"}, fields(err))
+	p.Definition.Stages[1].Actions = p.Definition.Stages[1].Actions[:1]
+	p.Definition.Stages[1].Actions[0].Commands = make([]string, 1000)
+	_, err = c.Pipelines.CreatePipeline(t.Context(), &v1.CreatePipelineRequest{Pipeline: p, ValidateOnly: true})
+	require.Equal(t, []string{"pipeline.definition.stages[1].actions[0].commands"}, fields(err))
+}
