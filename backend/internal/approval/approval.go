@@ -9,16 +9,17 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
 // Requirements returns what the rules ask for at a manual action, or at the
 // entry of a stage where actionName is empty. Rules with stages and no actions
 // guard entries, all others guard manual actions; every one that matches counts.
-func Requirements(rules []store.ApprovalRule, pipeline, stage, actionName string) []execution.Requirement {
+func Requirements(rules []store.ApprovalRule, pipelineName, stage, actionName string) []execution.Requirement {
 	var found []execution.Requirement
 	for _, rule := range rules {
 		guardsEntry := len(rule.Stages) > 0 && len(rule.Actions) == 0
-		if guardsEntry != (actionName == "") || !matches(rule.Pipelines, pipeline) {
+		if guardsEntry != (actionName == "") || !matches(rule.Pipelines, pipelineName) {
 			continue
 		}
 		if len(rule.Stages) > 0 && !matches(rule.Stages, stage) {
@@ -34,11 +35,16 @@ func Requirements(rules []store.ApprovalRule, pipeline, stage, actionName string
 	return found
 }
 
-// matches tells whether one of the globs matches a name. A glob that is no glob
-// matches nothing; rules are checked before they are stored.
+// matches tells whether one of the globs matches a name. Rules are checked before
+// they are stored; a glob that would be refused today, because it is none or its
+// braces take too long to match, matches everything: what its author wanted to
+// guard must not be left open.
 func matches(globs []string, name string) bool {
 	return slices.ContainsFunc(globs, func(glob string) bool {
+		if pipeline.CheckGlob(glob) != nil {
+			return true
+		}
 		ok, err := doublestar.Match(glob, name)
-		return err == nil && ok
+		return err != nil || ok
 	})
 }

@@ -1,6 +1,7 @@
 package approval_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -43,9 +44,14 @@ func TestRequirements(t *testing.T) {
 			rule:    on{actions: globs("*")},
 			ignores: [][3]string{{"web", "Release", "sign"}},
 		},
-		"a glob that is none": {
-			rule:    on{pipelines: globs("[")},
-			ignores: [][3]string{{"web", "Release", "sign"}, {"[", "Release", "sign"}},
+		"a glob that is none guards too much rather than nothing": {
+			rule:    on{pipelines: globs("["), actions: globs("sign")},
+			guards:  [][3]string{{"web", "Release", "sign"}, {"[", "Release", "sign"}},
+			ignores: [][3]string{{"web", "Release", "other"}},
+		},
+		"a glob that would take for ever to match": {
+			rule:   on{pipelines: globs(strings.Repeat("{,a}", 50) + "b")},
+			guards: [][3]string{{strings.Repeat("a", 80), "Release", "sign"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -78,6 +79,7 @@ func TestApprovalRulesThatCouldNeverHoldAreRefused(t *testing.T) {
 		"broken glob":      {func(r *v1.ApprovalRule) { r.Selector.Pipelines = []string{"web", "[a"} }, "approval_rule.selector.pipelines[1]"},
 		"broken stage":     {func(r *v1.ApprovalRule) { r.Selector.Stages = []string{"{a"} }, "approval_rule.selector.stages[0]"},
 		"broken action":    {func(r *v1.ApprovalRule) { r.Selector.Actions = []string{"a]["} }, "approval_rule.selector.actions[0]"},
+		"endless glob":     {func(r *v1.ApprovalRule) { r.Selector.Actions = []string{strings.Repeat("{,a}", 50)} }, "approval_rule.selector.actions[0]"},
 		"no pipelines":     {func(r *v1.ApprovalRule) { r.Selector.Pipelines = nil }, "approval_rule.selector.pipelines"},
 		"nobody":           {func(r *v1.ApprovalRule) { r.MinimumCount = 0 }, "approval_rule.minimum_count"},
 		"more than may":    {func(r *v1.ApprovalRule) { r.Groups, r.Users = nil, []string{"ann"} }, "approval_rule.minimum_count"},

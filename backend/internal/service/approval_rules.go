@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/bmatcuk/doublestar/v4"
-
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
@@ -185,8 +183,10 @@ func checkRule(rule *store.ApprovalRule) error {
 	}
 	globs := func(field string, patterns []string) {
 		for i, pattern := range patterns {
-			if pattern == "" || !doublestar.ValidatePattern(pattern) {
+			if pattern == "" {
 				broken(selector.At(field, i), "%q is not a pattern; use names with * ? [abc] {one,two}", pattern)
+			} else if err := pipeline.CheckGlob(pattern); err != nil {
+				broken(selector.At(field, i), "%s", err)
 			}
 		}
 	}
