@@ -50,6 +50,10 @@ func (a *Attempt) ID() string {
 	return fmt.Sprintf("%s/%d", a.ActionExecutionID, a.Number)
 }
 
+// MaxOutputBytes bounds the output variables of one action together, names and
+// values, as CodePipeline does.
+const MaxOutputBytes = 122880
+
 // Failure says why an action failed.
 type Failure struct {
 	Code    string `json:"code"`

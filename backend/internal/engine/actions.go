@@ -136,8 +136,8 @@ func output(e *execution.Execution, name string) (action.Artifact, bool) {
 
 // finish ends one action; what follows for the stage is advance's.
 func (d *decision) finish(e *execution.Execution, stage *execution.Stage, a *execution.Action, result action.Result) {
-	if size := bytesOf(result.Variables); result.Failure == nil && size > MaxOutputBytes {
-		result = action.Failed(action.OutputTooLarge, "the output variables take %d bytes; at most %d are kept", size, MaxOutputBytes)
+	if size := bytesOf(result.Variables); result.Failure == nil && size > action.MaxOutputBytes {
+		result = action.Failed(action.OutputTooLarge, "the output variables take %d bytes; at most %d are kept", size, action.MaxOutputBytes)
 	}
 	a.EndedAt = d.now
 	a.Details.Summary = result.Summary

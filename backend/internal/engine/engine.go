@@ -97,9 +97,6 @@ func (Stop) input()    {}
 // MaxAttempts bounds how often an action whose runner was lost is tried.
 const MaxAttempts = 3
 
-// MaxOutputBytes bounds the output variables of one action, as CodePipeline does.
-const MaxOutputBytes = 122880
-
 // Decide applies an input to the scope. It changes the scope in place and
 // returns what to write, or returns an error and changes nothing. An input that
 // has no effect any more, such as the result of a dead attempt, gives an empty

@@ -179,7 +179,7 @@ func TestUnknownActionTypeFailsTheAction(t *testing.T) {
 
 func TestTooLargeOutputFailsTheAction(t *testing.T) {
 	t.Parallel()
-	for size, status := range map[int]pipeline.Status{engine.MaxOutputBytes - 1: pipeline.Succeeded, engine.MaxOutputBytes: pipeline.Failed} {
+	for size, status := range map[int]pipeline.Status{action.MaxOutputBytes - 1: pipeline.Succeeded, action.MaxOutputBytes: pipeline.Failed} {
 		w := newWorld(t, define("Build: a"))
 		e := w.start("ann", nil)
 		w.must(e.Scope(), w.finish(e, "a", action.Result{Variables: map[string]string{"k": strings.Repeat("x", size)}}))

@@ -19,9 +19,6 @@ import (
 )
 
 const (
-	// maxVariables is CodePipeline's limit for the output variables of an
-	// action together, in bytes.
-	maxVariables = 122880
 	// maxArgument is how long a script may be to be given as an argument; Linux
 	// allows 128 KiB.
 	maxArgument = 96 << 10
@@ -245,7 +242,7 @@ func collect(ctx context.Context, a *pipeline.Action, workspace action.Workspace
 // one that is not set, each ended by a NUL byte, which no value can hold.
 func readVariables(dir string, names []string) (map[string]string, *action.Failure) {
 	// The names and separators may come on top of the limit, which the sum says.
-	raw, err := readBounded(dir, variablesFile, maxVariables+maxArgument)
+	raw, err := readBounded(dir, variablesFile, action.MaxOutputBytes+maxArgument)
 	if errors.Is(err, errTooLong) {
 		return nil, tooLarge(len(raw))
 	}
@@ -262,7 +259,7 @@ func readVariables(dir string, names []string) (map[string]string, *action.Failu
 			size += len(name) + len(value)
 		}
 	}
-	if size > maxVariables {
+	if size > action.MaxOutputBytes {
 		return nil, tooLarge(size)
 	}
 	for _, name := range names {
@@ -276,5 +273,5 @@ func readVariables(dir string, names []string) (map[string]string, *action.Failu
 
 func tooLarge(size int) *action.Failure {
 	return action.Failed(action.OutputTooLarge,
-		"the output variables take %d bytes or more; all of an action together may take %d. Pass large data in an artifact", size, maxVariables).Failure
+		"the output variables take %d bytes or more; all of an action together may take %d. Pass large data in an artifact", size, action.MaxOutputBytes).Failure
 }
