@@ -91,9 +91,9 @@ func (c *checker) err() error {
 func (c *checker) count(path Path, what string, known int, complete bool, least, most int) {
 	switch {
 	case complete && known < least:
-		c.refuse(path, "%d %s given; at least %d needed", known, what, least)
+		c.refuse(path, "%s given; at least %d needed", counted(known, what), least)
 	case known > most:
-		c.refuse(path, "%d %s given; at most %d allowed", known, what, most)
+		c.refuse(path, "%s given; at most %d allowed", counted(known, what), most)
 	}
 }
 

@@ -97,7 +97,7 @@ func (c *checker) actionTypeID(path Path, a *Action) {
 		}
 		if len(left) == 0 {
 			c.refuse(path.Field(part.field), "action type %s is not run by this version of Headrace%s; use one of %s",
-				describeType(id), didYouMean(part.value, near), listTypes(c.catalog.IDs()))
+				describeType(id), didYouMean(part.value, near), listTypes(c.catalog.IDs(), id.Category))
 			return
 		}
 		known = left
@@ -108,12 +108,18 @@ func describeType(id TypeID) string {
 	return strings.ReplaceAll(id.String(), Unknown, "(not known yet)")
 }
 
-func listTypes(ids []TypeID) string {
-	words := make([]string, len(ids))
-	for i, id := range ids {
-		words[i] = id.String()
+// listTypes returns the ids, those of the category first: whoever misspelt a
+// provider looks for it there.
+func listTypes(ids []TypeID, first Category) string {
+	var words, others []string
+	for _, id := range ids {
+		if id.Category == first {
+			words = append(words, id.String())
+		} else {
+			others = append(others, id.String())
+		}
 	}
-	return strings.Join(words, ", ")
+	return strings.Join(append(words, others...), ", ")
 }
 
 func (c *checker) configuration(path Path, a *Action) {

@@ -202,7 +202,11 @@ func (p *producers) why(subject, verb, name string, user site, suggest bool) str
 	if len(sites) == 0 {
 		help := ""
 		if suggest {
-			help = didYouMean(name, p.namesBefore(user))
+			names := p.namesBefore(user)
+			help = didYouMean(name, names)
+			if len(names) > 0 {
+				help += fmt.Sprintf("; earlier %ss: %s", subject, enumerate(names))
+			}
 		}
 		return fmt.Sprintf("no earlier action %s %s %q%s", verb, subject, name, help)
 	}
@@ -222,7 +226,7 @@ func (p *producers) why(subject, verb, name string, user site, suggest bool) str
 	return fmt.Sprintf("%s %q comes only later, from %s; move that action before this one", subject, name, s.describe())
 }
 
-// namesBefore returns what actions that ended before the user produce.
+// namesBefore returns what actions that ended before the user produce, sorted.
 func (p *producers) namesBefore(user site) []string {
 	var names []string
 	for name, sites := range p.byName {
@@ -230,6 +234,7 @@ func (p *producers) namesBefore(user site) []string {
 			names = append(names, name)
 		}
 	}
+	slices.Sort(names)
 	return names
 }
 
@@ -317,8 +322,11 @@ func (c *checker) keyUse(path Path, reference Reference, producer site) {
 		return
 	}
 	help := didYouMean(reference.Key, keys)
-	if t.Commands {
+	switch {
+	case t.Commands:
 		help += "; list it in the output_variables of that action"
+	case len(keys) > 0:
+		help += "; it publishes " + enumerate(keys)
 	}
 	c.refuse(path, "%s has no value: %s publishes no variable %q%s", reference, producer.describe(), reference.Key, help)
 }

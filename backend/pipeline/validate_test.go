@@ -195,7 +195,7 @@ func TestDefinitionRules(t *testing.T) {
 		{"variable default too long", func(d *D) { d.Variables[0].DefaultValue = text(strings.Repeat("x", 1001)) }, "variables[0].default_value", "at most 1000"},
 		{"variable description too long", func(d *D) { d.Variables[0].Description = strings.Repeat("x", 201) }, "variables[0].description", "at most 200"},
 
-		{"rule 1: one stage", func(d *D) { d.Stages = d.Stages[:1] }, "stages", "1 stages given; at least 2"},
+		{"rule 1: one stage", func(d *D) { d.Stages = d.Stages[:1] }, "stages", "1 stage given; at least 2"},
 		{"rule 1: too many stages", func(d *D) {
 			d.Stages = append(d.Stages, repeat(48, func(i int) pipeline.Stage {
 				return pipeline.Stage{Name: numbered("S")(i), Actions: []pipeline.Action{*agree(base())}}
@@ -258,9 +258,10 @@ func TestActionRules(t *testing.T) {
 		},
 		{
 			"rule 9: the known types are named", func(d *D) { compile(d).Owner = "ThirdParty" },
-			"stages[1].actions[0].owner", "Approval/Headrace/Manual/1, Build/Headrace/Commands/1, Compute/Headrace/Commands/1",
+			"stages[1].actions[0].owner", "use one of Build/Headrace/Commands/1, Approval/Headrace/Manual/1, Compute/Headrace/Commands/1",
 		},
 		{"rule 9: provider misspelt", func(d *D) { compile(d).Provider = "Command" }, "stages[1].actions[0].provider", `did you mean "Commands"?`},
+		{"rule 9: own category first", func(d *D) { compile(d).Provider = "CodeBuild" }, "stages[1].actions[0].provider", "use one of Build/Headrace/Commands/1, "},
 		{"rule 9: version unknown", func(d *D) { compile(d).Version = "2" }, "stages[1].actions[0].version", "is not run"},
 		{"rule 9: invoke", func(d *D) { compile(d).Category = pipeline.CategoryInvoke }, "stages[1].actions[0].category", "is not run"},
 		{
@@ -376,7 +377,7 @@ func TestArtifactRules(t *testing.T) {
 		}, "stages[1].actions[0].output_artifacts[1].name", "unique in a pipeline"},
 		{
 			"rule 7: by nobody", func(d *D) { install(d).InputArtifacts = []string{"Sausage"} },
-			"stages[2].actions[1].input_artifacts[0]", `no earlier action produces artifact "Sausage"`,
+			"stages[2].actions[1].input_artifacts[0]", `no earlier action produces artifact "Sausage"; earlier artifacts: `,
 		},
 		{
 			"rule 7: near miss", func(d *D) { install(d).InputArtifacts = []string{"binary"} },
@@ -418,7 +419,7 @@ func TestVariableRules(t *testing.T) {
 		{"rule 10: namespace like an artifact", func(d *D) { compile(d).Namespace = "Code" }, "stages[1].actions[0].namespace", "also the name of an output artifact"},
 		{"rule 10: variables reserved", func(d *D) { compile(d).Namespace = "variables" }, "stages[1].actions[0].namespace", "reserved"},
 		{"rule 10: codepipeline reserved", func(d *D) { compile(d).Namespace = "codepipeline" }, "stages[1].actions[0].namespace", "reserved"},
-		{"rule 11: by nobody", ask("#{Srx.CommitId}"), custom, `no earlier action has the namespace "Srx"; did you mean "Src"?`},
+		{"rule 11: by nobody", ask("#{Srx.CommitId}"), custom, `no earlier action has the namespace "Srx" (did you mean "Src"?); earlier namespaces: Build, Src`},
 		{
 			"rule 11: later stage", func(d *D) { source(d).Configuration["Branch"] = "#{Build.VERSION}" },
 			`stages[0].actions[0].configuration["Branch"]`, `comes only later, from action "Compile"`,
@@ -427,9 +428,9 @@ func TestVariableRules(t *testing.T) {
 			check(d).RunOrder = 1
 			check(d).EnvironmentVariables = []pipeline.EnvironmentVariable{{Name: "A", Value: "#{Build.VERSION}"}}
 		}, "stages[1].actions[1].environment_variables[0].value", "has the same run_order 1"},
-		{"rule 11: unknown key of a type", ask("#{Src.CommitID}"), custom, `publishes no variable "CommitID"; did you mean "CommitId"?`},
-		{"rule 11: unknown key of commands", ask("#{Build.VERSIO}"), custom, `did you mean "VERSION"?; list it in the output_variables`},
-		{"undeclared variable", ask("#{variables.regio}"), custom, `declares no variable "regio"; did you mean "region"?`},
+		{"rule 11: unknown key of a type", ask("#{Src.CommitID}"), custom, `publishes no variable "CommitID" (did you mean "CommitId"?); it publishes CommitId, CommitMessage, `},
+		{"rule 11: unknown key of commands", ask("#{Build.VERSIO}"), custom, `(did you mean "VERSION"?); list it in the output_variables`},
+		{"undeclared variable", ask("#{variables.regio}"), custom, `declares no variable "regio" (did you mean "region"?)`},
 		{"unknown execution key", ask("#{codepipeline.PipelineName}"), custom, "the only one is #{codepipeline.PipelineExecutionId}"},
 		{
 			"variables in a source", func(d *D) { source(d).Configuration["Branch"] = "#{variables.region}" },

@@ -87,8 +87,8 @@ func isLetterOrDigit(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
-// didYouMean returns a question to append to a message, or nothing where no
-// candidate comes near the word.
+// didYouMean returns a question to put after the word in a message, with which the
+// sentence may go on, or nothing where no candidate comes near the word.
 func didYouMean(word string, candidates []string) string {
 	// No valid definition has more; comparing them all would take long.
 	if len(candidates) > maxActions {
@@ -109,7 +109,35 @@ func didYouMean(word string, candidates []string) string {
 	if best == "" {
 		return ""
 	}
-	return fmt.Sprintf("; did you mean %q?", best)
+	return fmt.Sprintf(" (did you mean %q?)", best)
+}
+
+// enumerate returns words with commas between them, and of many only the first.
+func enumerate(words []string) string {
+	const most = 10
+	if len(words) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(words[:most], ", "), len(words)-most)
+	}
+	return strings.Join(words, ", ")
+}
+
+// counted returns a number with what it counts, which is given in the plural and
+// may say for what it is.
+func counted(n int, what string) string {
+	if n == 1 {
+		noun, of, _ := strings.Cut(what, " for ")
+		what = strings.TrimSuffix(noun, "s")
+		if of != "" {
+			what += " for " + of
+		}
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+// DidYouMean returns a question to append to a message about a word that is none
+// of the candidates, or nothing where none comes near it.
+func DidYouMean(word string, candidates []string) string {
+	return didYouMean(word, candidates)
 }
 
 // oneOf checks a value against a closed list of words.
@@ -120,5 +148,5 @@ func oneOf(what, value string, words ...string) error {
 	if value == "" {
 		return fmt.Errorf("%s is missing; use one of %s", what, strings.Join(words, ", "))
 	}
-	return fmt.Errorf("%s %q is not known; use one of %s%s", what, value, strings.Join(words, ", "), didYouMean(value, words))
+	return fmt.Errorf("%s %q is not known%s; use one of %s", what, value, didYouMean(value, words), strings.Join(words, ", "))
 }

@@ -110,7 +110,7 @@ func TestPartsThatDoNotFit(t *testing.T) {
 		ProtoV6ProviderFactories: backend.Provider(),
 		Steps: []resource.TestStep{
 			{ConfigFile: file("version"), ConfigStateChecks: version(1)},
-			{ConfigFile: file("broken"), ExpectError: acctest.Says(`no earlier action produces artifact "sources"; did you mean "source"?`)},
+			{ConfigFile: file("broken"), ExpectError: acctest.Says(`no earlier action produces artifact "sources" (did you mean "source"?)`)},
 			{ConfigFile: file("changed"), ConfigStateChecks: version(2)},
 		},
 	})
