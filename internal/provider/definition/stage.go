@@ -70,10 +70,10 @@ type RuleTypeID struct {
 func (f StageFields) Domain(name types.String) domain.Stage {
 	stage := domain.Stage{Name: values.Text(name)}
 	if len(f.BeforeEntry) > 0 {
-		stage.BeforeEntry = conditionDomain(f.BeforeEntry[0].Condition)
+		stage.BeforeEntry = f.BeforeEntry[0].domain()
 	}
 	if len(f.OnSuccess) > 0 {
-		stage.OnSuccess = conditionDomain(f.OnSuccess[0].Condition)
+		stage.OnSuccess = f.OnSuccess[0].domain()
 	}
 	if len(f.OnFailure) > 0 {
 		failure := f.OnFailure[0]
@@ -156,6 +156,15 @@ func StagesDomain(blocks []Stage) []domain.Stage {
 		stages = append(stages, block.domain())
 	}
 	return stages
+}
+
+// domain returns the condition, an empty one where there is none in the block:
+// the block was written, so it must not pass for absent.
+func (c Conditions) domain() *domain.Condition {
+	if condition := conditionDomain(c.Condition); condition != nil {
+		return condition
+	}
+	return &domain.Condition{}
 }
 
 func conditionDomain(blocks []Condition) *domain.Condition {

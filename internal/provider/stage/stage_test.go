@@ -64,11 +64,14 @@ func TestLife(t *testing.T) {
 func TestInvalidConfigurations(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ line, says string }{
-		"invalid_condition": {`result = "EXPLODE"`, `Result of the condition "EXPLODE" is not known`},
-		"refused":           {`condition {`, "Stage conditions are not run by this version of Headrace; remove before_entry."},
-		"invalid_name":      {`name = "Build it"`, `Stage name "Build it" has ' ' in it`},
-		"invalid_order":     {`order = 0`, "Attribute order value must be between 1 and 1000000, got: 0"},
-		"invalid_pipeline":  {`pipeline = "web site"`, `Pipeline "web site" has ' ' in it`},
+		"invalid_condition":  {`result = "EXPLODE"`, `Result of the condition "EXPLODE" is not known`},
+		"empty_before_entry": {`before_entry {`, "Stage conditions are not run by this version of Headrace; remove before_entry."},
+		"empty_on_success":   {`on_success {`, "Stage conditions are not run by this version of Headrace; remove on_success."},
+		"empty_on_failure":   {`on_failure {`, "on_failure says nothing"},
+		"refused":            {`condition {`, "Stage conditions are not run by this version of Headrace; remove before_entry."},
+		"invalid_name":       {`name = "Build it"`, `Stage name "Build it" has ' ' in it`},
+		"invalid_order":      {`order = 0`, "Attribute order value must be between 1 and 1000000, got: 0"},
+		"invalid_pipeline":   {`pipeline = "web site"`, `Pipeline "web site" has ' ' in it`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,12 @@
+resource "headrace_pipeline" "web" {
+  name = "web"
+}
+
+resource "headrace_stage" "build" {
+  pipeline = headrace_pipeline.web.name
+  name     = "Build"
+  order    = 10
+
+  on_success {
+  }
+}
