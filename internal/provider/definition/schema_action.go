@@ -38,6 +38,9 @@ func ActionAttributes() map[string]schema.Attribute {
 			Optional: true,
 			Computed: true,
 			Default:  int64default.StaticInt64(defaultRunOrder),
+			// The rules of the definition hold the rest; 0 means to them that none is
+			// given.
+			Validators: []validator.Int64{int64validator.AtLeast(defaultRunOrder)},
 			MarkdownDescription: "Place among the actions of the stage, 1 to 999. Actions of equal run order run in parallel, " +
 				"lower ones first; gaps are allowed. Defaults to `1`.",
 		},
