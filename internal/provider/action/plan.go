@@ -42,7 +42,9 @@ func (r *Resource) ValidateConfig(
 		}, unknown},
 	}
 	problem.AddViolations(&response.Diagnostics, domain.Validate(def, domain.BuiltinCatalog()),
-		domain.Path{{Field: "stages", Index: 1}, {Field: "actions", Index: 1}}, fieldpath.Action())
+		domain.Path{{Field: "stages", Index: 1}, {Field: "actions", Index: 1}}, fieldpath.Action(), config.Written)
+	problem.AddViolations(&response.Diagnostics, &domain.ValidationError{Violations: config.StrayFiles(nil)},
+		nil, fieldpath.Action(), nil)
 }
 
 // ModifyPlan fills in what depends on the provider or on other arguments.

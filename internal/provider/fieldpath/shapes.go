@@ -128,14 +128,15 @@ func inlineAction() Shape {
 		}),
 		"input_artifacts": attribute("input_artifacts"),
 		// An output artifact is a name in one attribute and, under that name, its
-		// globs in another: both are found at the name.
-		"output_artifacts":   {Names: []string{"output_artifacts"}, Within: Shape{"name": {}, "files": {}}},
-		"output_variables":   attribute("output_variables"),
-		"namespace":          attribute("namespace"),
-		"role_arn":           attribute("role_arn"),
-		"region":             attribute("region"),
-		"timeout_in_minutes": attribute("timeout_in_minutes"),
-		"on_lost":            attribute("on_lost"),
+		// globs in another, which only Terraform has: see definition.Written.
+		"output_artifacts":      {Names: []string{"output_artifacts"}, Within: Shape{"name": {}, "files": {}}},
+		"output_artifact_files": attribute("output_artifact_files"),
+		"output_variables":      attribute("output_variables"),
+		"namespace":             attribute("namespace"),
+		"role_arn":              attribute("role_arn"),
+		"region":                attribute("region"),
+		"timeout_in_minutes":    attribute("timeout_in_minutes"),
+		"on_lost":               attribute("on_lost"),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline/pipelinepb"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/definition"
 )
@@ -36,6 +37,11 @@ type identity struct {
 
 func (m model) identity() identity {
 	return identity{Account: m.Account, Name: m.Name}
+}
+
+// written returns where Terraform writes a field of the pipeline.
+func (m model) written(fields domain.Path) domain.Path {
+	return definition.Written(m.Stages, fields)
 }
 
 // message returns the pipeline to send, without an etag.

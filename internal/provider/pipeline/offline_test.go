@@ -47,7 +47,7 @@ func TestInvalidConfigurations(t *testing.T) {
 		"execution_mode":             {`execution_mode = "SERIAL"`, `Execution mode "SERIAL" is not known; use one of SUPERSEDED, QUEUED, PARALLEL.`},
 		"one_stage":                  {`resource "headrace_pipeline" "web" {`, `1 stage given; at least 2 needed.`},
 		"output_file":                {`binary = ["bin/*", "../secret"]`, `File pattern "../secret" leaves the work directory`},
-		"output_file_of_no_artifact": {`binery`, `The action has no output artifact "binery"; did you mean "binary"?`},
+		"output_file_of_no_artifact": {`binery`, `The action has no output artifact "binery" (did you mean "binary"?)`},
 		"pipeline_name":              {`name = "my web"`, `Pipeline "my web" has ' ' in it; use 1 to 100 of A-Z a-z 0-9 . @ _ -.`},
 		"publish_inline":             {`publish = "explicit"`, "Every apply that changes an inline pipeline publishes it."},
 		"reference_in_command":       {`commands`, `A command may not hold #{variables.who}, since the value would become shell code`},

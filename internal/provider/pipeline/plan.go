@@ -44,7 +44,10 @@ func (r *Resource) ValidateConfig(
 			"Every apply that changes an inline pipeline publishes it. Remove publish, or remove the stage blocks and write the "+
 				"stages as headrace_stage resources.")
 	}
-	problem.AddViolations(&response.Diagnostics, domain.Validate(&def, domain.BuiltinCatalog()), nil, fieldpath.Definition())
+	problem.AddViolations(&response.Diagnostics, domain.Validate(&def, domain.BuiltinCatalog()),
+		nil, fieldpath.Definition(), config.written)
+	problem.AddViolations(&response.Diagnostics, &domain.ValidationError{Violations: definition.StrayFiles(config.Stages)},
+		nil, fieldpath.Definition(), nil)
 }
 
 // ModifyPlan fills in what depends on the provider, on other arguments or on the

@@ -50,7 +50,7 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 	if response.Diagnostics.HasError() {
 		return
 	}
-	report := reporter(plan.Name.ValueString())
+	report := reporter(plan)
 	backend, err := r.session.Client()
 	if err != nil {
 		report.Add(&response.Diagnostics, "create", err)
@@ -84,7 +84,7 @@ func (r *Resource) Read(ctx context.Context, request resource.ReadRequest, respo
 	}
 	// Also an object that is gone has an identity.
 	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
-	report := reporter(state.Name.ValueString())
+	report := reporter(state)
 	backend, err := r.session.Client()
 	if err != nil {
 		problem.NotRefreshed(&response.Diagnostics, report.Object, err)
@@ -110,7 +110,7 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 	if response.Diagnostics.HasError() {
 		return
 	}
-	report := reporter(plan.Name.ValueString())
+	report := reporter(plan)
 	backend, err := r.session.Client()
 	if err != nil {
 		report.Add(&response.Diagnostics, "update", err)
@@ -147,7 +147,7 @@ func (r *Resource) Delete(ctx context.Context, request resource.DeleteRequest, r
 	if response.Diagnostics.HasError() {
 		return
 	}
-	report := reporter(state.Name.ValueString())
+	report := reporter(state)
 	backend, err := r.session.Client()
 	if err != nil {
 		report.Add(&response.Diagnostics, "delete", err)
@@ -197,9 +197,10 @@ func read(ctx context.Context, backend *client.Client, prior model) (model, erro
 	return modelOf(answer.GetPipeline(), prior), nil
 }
 
-func reporter(name string) problem.Reporter {
+func reporter(m model) problem.Reporter {
 	return problem.Reporter{
-		Object: fmt.Sprintf("pipeline %q", name), Message: "pipeline", Shape: fieldpath.Pipeline(),
+		Object:  fmt.Sprintf("pipeline %q", m.Name.ValueString()),
+		Message: "pipeline", Shape: fieldpath.Pipeline(), Written: m.written,
 	}
 }
 

@@ -26,6 +26,10 @@ type Reporter struct {
 	Message string
 	// Shape finds the argument of a field of that message.
 	Shape fieldpath.Shape
+	// Written says where a field is that Terraform writes in another place than
+	// the message, before Shape finds the argument. Nil leaves fields where they
+	// are.
+	Written func(domain.Path) domain.Path
 }
 
 // Add adds an error of a call. doing is what was tried, as in "update".
@@ -74,6 +78,9 @@ func (r Reporter) argument(field string) (path.Path, bool) {
 	if err != nil {
 		return path.Empty(), false
 	}
+	if r.Written != nil {
+		fields = r.Written(fields)
+	}
 	at := r.Shape.Translate(path.Empty(), fields)
 	return at, !at.Equal(path.Empty())
 }
@@ -102,8 +109,11 @@ func CheckName(
 
 // AddViolations adds what the domain's rules say about a definition. Only
 // violations below within are added, and within is cut off before the shape
-// translates the rest; an error that is no violation is added as it is.
-func AddViolations(diags *diag.Diagnostics, err error, within domain.Path, shape fieldpath.Shape) {
+// translates the rest; an error that is no violation is added as it is. written is
+// as in Reporter.
+func AddViolations(
+	diags *diag.Diagnostics, err error, within domain.Path, shape fieldpath.Shape, written func(domain.Path) domain.Path,
+) {
 	if err == nil {
 		return
 	}
@@ -116,7 +126,11 @@ func AddViolations(diags *diag.Diagnostics, err error, within domain.Path, shape
 		if len(violation.Path) < len(within) || !begins(violation.Path, within) {
 			continue
 		}
-		at := shape.Translate(path.Empty(), violation.Path[len(within):])
+		fields := violation.Path[len(within):]
+		if written != nil {
+			fields = written(fields)
+		}
+		at := shape.Translate(path.Empty(), fields)
 		diags.AddAttributeError(at, "The definition breaks a rule", sentence(violation.Message))
 	}
 }

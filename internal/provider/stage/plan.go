@@ -35,7 +35,7 @@ func (r *Resource) ValidateConfig(
 	stage.Actions = []domain.Action{{Name: domain.Unknown}}
 	def := &domain.Definition{Stages: []domain.Stage{{Name: domain.Unknown}, stage, {Name: domain.Unknown}}}
 	problem.AddViolations(&response.Diagnostics, domain.Validate(def, domain.BuiltinCatalog()),
-		domain.Path{{Field: "stages", Index: 1}}, fieldpath.Stage())
+		domain.Path{{Field: "stages", Index: 1}}, fieldpath.Stage(), nil)
 }
 
 // ModifyPlan fills in what depends on the provider or on other arguments.

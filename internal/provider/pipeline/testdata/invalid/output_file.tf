@@ -29,10 +29,11 @@ resource "headrace_pipeline" "web" {
       provider         = "Commands"
       version          = "1"
       input_artifacts  = ["source"]
-      output_artifacts = ["binary"]
+      output_artifacts = ["binary", "report"]
 
       output_artifact_files = {
-        binary = ["../secret"]
+        report = ["report/*"]
+        binary = ["bin/*", "../secret"]
       }
 
       commands = ["go build ./..."]

@@ -1,0 +1,75 @@
+package definition
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/values"
+)
+
+// Terraform has the globs of output artifacts in a map of their own, by the names
+// of the artifacts; the domain has them in the artifacts.
+const outputFiles = "output_artifact_files"
+
+// Written returns where a field of the action, or of something that holds it, is
+// written in Terraform: globs of an output artifact under its name. Other paths
+// stay.
+func (f ActionFields) Written(fields domain.Path) domain.Path {
+	last := len(fields) - 1
+	if last < 1 || fields[last].Field != "files" || fields[last-1].Field != "output_artifacts" {
+		return fields
+	}
+	artifacts := values.Texts(f.OutputArtifacts)
+	if index := fields[last-1].Index; index >= 0 && index < len(artifacts) {
+		return fields[:last-1].Entry(outputFiles, artifacts[index])
+	}
+	return fields
+}
+
+// Written is ActionFields.Written for a field of stages.
+func Written(stages []Stage, fields domain.Path) domain.Path {
+	var stage *Stage
+	for _, step := range fields {
+		switch {
+		case step.Field == "stages" && step.Index >= 0 && step.Index < len(stages):
+			stage = &stages[step.Index]
+		case step.Field == "actions" && stage != nil && step.Index >= 0 && step.Index < len(stage.Actions):
+			return stage.Actions[step.Index].Written(fields)
+		}
+	}
+	return fields
+}
+
+// StrayFiles returns a violation for each entry of output_artifact_files that
+// names no output artifact, below the path of the action: the domain has no place
+// for it.
+func (f ActionFields) StrayFiles(action domain.Path) []domain.Violation {
+	artifacts := values.Texts(f.OutputArtifacts)
+	if slices.Contains(artifacts, domain.Unknown) {
+		return nil
+	}
+	var stray []domain.Violation
+	for _, name := range slices.Sorted(maps.Keys(f.OutputArtifactFiles.Elements())) {
+		if !slices.Contains(artifacts, name) {
+			stray = append(stray, domain.Violation{
+				Path: action.Entry(outputFiles, name),
+				Message: fmt.Sprintf("the action has no output artifact %q%s; name it in output_artifacts too, or remove it here",
+					name, domain.DidYouMean(name, artifacts)),
+			})
+		}
+	}
+	return stray
+}
+
+// StrayFiles is ActionFields.StrayFiles for all actions of stages.
+func StrayFiles(stages []Stage) []domain.Violation {
+	var stray []domain.Violation
+	for i, stage := range stages {
+		for j, action := range stage.Actions {
+			stray = append(stray, action.StrayFiles(domain.Path(nil).At("stages", i).At("actions", j))...)
+		}
+	}
+	return stray
+}
