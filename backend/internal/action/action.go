@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
@@ -115,6 +116,10 @@ type Workspace struct {
 	// Dir is a directory of the attempt's own. It holds FilesDir, HomeDir and
 	// TempDir and nothing else.
 	Dir string
+	// Root is Dir, opened before any process ran. What is done to files beside the
+	// processes goes through it: a process may have put a symlink to anywhere in
+	// the place of a file or a directory.
+	Root *os.Root
 	// Log takes what the user shall read; it is stored as it is written.
 	Log io.Writer
 	// Artifacts fetches inputs and stores outputs.
@@ -130,12 +135,13 @@ var ErrUnstorable = errors.New("these files cannot be stored")
 
 // Artifacts is what executors need of the artifact store.
 type Artifacts interface {
-	// Fetch lays the artifact's tree out below dir, which may hold other files.
-	// It fails before a byte of a damaged artifact is used.
-	Fetch(ctx context.Context, artifact Artifact, dir string) error
-	// Store keeps the files below dir that match one of the globs (all where
-	// there are none), with modes and symlinks, under a name.
-	Store(ctx context.Context, name, dir string, globs []string) (Artifact, error)
+	// Fetch lays the artifact's tree out below dir, a path in root that may hold
+	// other files. It fails before a byte of a damaged artifact is used.
+	Fetch(ctx context.Context, artifact Artifact, root *os.Root, dir string) error
+	// Store keeps the files below dir, a path in root, that match one of the globs
+	// (all where there are none), with modes and symlinks, under a name. It takes
+	// nothing from outside of root.
+	Store(ctx context.Context, name string, root *os.Root, dir string, globs []string) (Artifact, error)
 }
 
 // Process is one program to run in an attempt's name.

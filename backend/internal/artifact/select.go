@@ -12,6 +12,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
 // entry is a file to store, below the root.
@@ -41,8 +42,12 @@ func (g *glob) match(name string) bool {
 func parseGlobs(texts []string) ([]glob, error) {
 	globs := make([]glob, 0, len(texts))
 	for _, text := range texts {
-		if text == "" || path.IsAbs(text) || !doublestar.ValidatePattern(text) {
+		if text == "" || path.IsAbs(text) {
 			return nil, fmt.Errorf("%w: %q is not a glob relative to the work directory", action.ErrUnstorable, text)
+		}
+		// Definitions that were stored before there was this bound are not checked.
+		if err := pipeline.CheckGlob(text); err != nil {
+			return nil, fmt.Errorf("%w: %w", action.ErrUnstorable, err)
 		}
 		pattern := path.Clean(text)
 		if pattern == ".." || strings.HasPrefix(pattern, "../") {

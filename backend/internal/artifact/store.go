@@ -53,32 +53,33 @@ func Open(dir string) (*Store, error) {
 	return &Store{dir: dir}, nil
 }
 
-// Store keeps the files below dir that match one of the globs. Globs are
-// relative to dir, in doublestar's syntax (** crosses directories); one that
+// Store keeps the files below dir, a path in root, that match one of the globs.
+// A dir that is a symlink is not followed. Globs are relative to dir, in doublestar's syntax (** crosses directories); one that
 // names a directory keeps the whole tree below it. Without globs everything is
 // kept. Permission bits, symlinks (never followed) and empty directories are
-// kept; owners, times, and set-user-id bits are not. A glob that matches nothing
-// and files other than regular ones, directories and symlinks are errors that
+// kept; owners, times, and set-user-id bits are not. A dir that is none, a glob
+// that matches nothing, and files other than regular ones, directories and symlinks are errors that
 // wrap action.ErrUnstorable. When Store returns without error, the artifact
 // survives a crash of the machine.
-func (s *Store) Store(ctx context.Context, name, dir string, globs []string) (action.Artifact, error) {
-	artifact, err := s.store(ctx, name, dir, globs)
+func (s *Store) Store(ctx context.Context, name string, root *os.Root, dir string, globs []string) (action.Artifact, error) {
+	artifact, err := s.store(ctx, name, root, dir, globs)
 	if err != nil {
 		return action.Artifact{}, fmt.Errorf("store artifact %q: %w", name, err)
 	}
 	return artifact, nil
 }
 
-func (s *Store) store(ctx context.Context, name, dir string, globs []string) (action.Artifact, error) {
-	root, err := os.OpenRoot(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return action.Artifact{}, fmt.Errorf("%w: the directory to keep is gone", action.ErrUnstorable)
+func (s *Store) store(ctx context.Context, name string, root *os.Root, dir string, globs []string) (action.Artifact, error) {
+	if info, err := root.Lstat(dir); err != nil || !info.IsDir() {
+		return action.Artifact{}, fmt.Errorf("%w: the directory to keep is gone or became something else; leave it in its place", action.ErrUnstorable)
 	}
+	// Should it change now, it is still not followed out of root.
+	tree, err := root.OpenRoot(dir)
 	if err != nil {
 		return action.Artifact{}, err
 	}
-	defer func() { _ = root.Close() }()
-	entries, err := selectEntries(ctx, root, globs)
+	defer func() { _ = tree.Close() }()
+	entries, err := selectEntries(ctx, tree, globs)
 	if err != nil {
 		return action.Artifact{}, err
 	}
@@ -95,7 +96,7 @@ func (s *Store) store(ctx context.Context, name, dir string, globs []string) (ac
 	hash := sha256.New()
 	size := &counter{writer: io.MultiWriter(file, hash)}
 	buffered := bufio.NewWriterSize(size, bufferSize)
-	if err := pack(ctx, buffered, root, entries); err != nil {
+	if err := pack(ctx, buffered, tree, entries); err != nil {
 		return action.Artifact{}, err
 	}
 	if err := buffered.Flush(); err != nil {
@@ -134,17 +135,17 @@ func (s *Store) publish(file *os.File, digest string) error {
 	return syncDir(parent)
 }
 
-// Fetch lays the artifact's tree out below dir, which must exist and may hold
-// other files. The whole stored form is verified before the first file is made.
+// Fetch lays the artifact's tree out below dir, a path in root, which must exist
+// and may hold other files. The whole stored form is verified before the first file is made.
 // A file that is there already is an error, never overwritten.
-func (s *Store) Fetch(ctx context.Context, artifact action.Artifact, dir string) error {
-	if err := s.fetch(ctx, artifact, dir); err != nil {
+func (s *Store) Fetch(ctx context.Context, artifact action.Artifact, root *os.Root, dir string) error {
+	if err := s.fetch(ctx, artifact, root, dir); err != nil {
 		return fmt.Errorf("fetch artifact %q: %w", artifact.Name, err)
 	}
 	return nil
 }
 
-func (s *Store) fetch(ctx context.Context, artifact action.Artifact, dir string) error {
+func (s *Store) fetch(ctx context.Context, artifact action.Artifact, root *os.Root, dir string) error {
 	if !isDigest(artifact.Digest) {
 		return fmt.Errorf("%q is not a SHA-256 digest", artifact.Digest)
 	}
@@ -168,12 +169,12 @@ func (s *Store) fetch(ctx context.Context, artifact action.Artifact, dir string)
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(dir)
+	tree, err := root.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = root.Close() }()
-	return unpack(ctx, bufio.NewReaderSize(file, bufferSize), root)
+	defer func() { _ = tree.Close() }()
+	return unpack(ctx, bufio.NewReaderSize(file, bufferSize), tree)
 }
 
 // Remove deletes an artifact. One that is not there is no error.

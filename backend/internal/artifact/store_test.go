@@ -3,6 +3,7 @@ package artifact_test
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -80,7 +82,7 @@ func TestStoreKeepsATree(t *testing.T) {
 	require.NoError(t, os.Symlink("nowhere", filepath.Join(dir, "dangling")))
 	require.NoError(t, os.Symlink("/", filepath.Join(dir, "dir-outside")))
 
-	stored, err := store.Store(t.Context(), "Built", dir, nil)
+	stored, err := store.Store(t.Context(), "Built", root(t, dir), ".", nil)
 	require.NoError(t, err)
 	require.Equal(t, "Built", stored.Name)
 	info, err := os.Stat(filepath.Join(storeDir, stored.Digest[:2], stored.Digest[2:]))
@@ -89,7 +91,7 @@ func TestStoreKeepsATree(t *testing.T) {
 
 	into := t.TempDir()
 	write(t, into, "other", "stays", 0o644)
-	require.NoError(t, store.Fetch(t.Context(), stored, into))
+	require.NoError(t, store.Fetch(t.Context(), stored, root(t, into), "."))
 	want := list(t, dir)
 	want["other"] = "-rw-r--r-- stays"
 	require.Equal(t, want, list(t, into))
@@ -97,13 +99,64 @@ func TestStoreKeepsATree(t *testing.T) {
 	// Equal trees are one artifact, whenever and by whomever they were made.
 	require.NoError(t, os.Remove(filepath.Join(into, "other")))
 	require.NoError(t, os.Chtimes(filepath.Join(into, "empty"), time.Unix(1, 0), time.Unix(1, 0)))
-	again, err := store.Store(t.Context(), "Built", into, nil)
+	again, err := store.Store(t.Context(), "Built", root(t, into), ".", nil)
 	require.NoError(t, err)
 	require.Equal(t, stored, again)
 
 	require.NoError(t, store.Remove(stored.Digest))
 	require.NoError(t, store.Remove(stored.Digest))
-	require.ErrorContains(t, store.Fetch(t.Context(), stored, t.TempDir()), `fetch artifact "Built": the store holds no artifact sha256:`+stored.Digest)
+	require.ErrorContains(t, store.Fetch(t.Context(), stored, root(t, t.TempDir()), "."), `fetch artifact "Built": the store holds no artifact sha256:`+stored.Digest)
+}
+
+// root opens a directory for the life of the test.
+func root(tb testing.TB, dir string) *os.Root {
+	tb.Helper()
+	opened, err := os.OpenRoot(dir)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, opened.Close()) })
+	return opened
+}
+
+// Commands may put anything in the place of the directory that is stored.
+func TestStoreTakesNothingFromElsewhere(t *testing.T) {
+	t.Parallel()
+	store, _ := open(t)
+	server, dir := t.TempDir(), t.TempDir()
+	write(t, server, "src/admin.token", "s3cret", 0o600)
+	write(t, dir, "file", "", 0o600)
+	for name, target := range map[string]string{"absolute": server, "relative": "../" + filepath.Base(server), "inside": "."} {
+		require.NoError(t, os.Symlink(target, filepath.Join(dir, name)))
+		for _, path := range []string{name, name + "/src"} {
+			_, err := store.Store(t.Context(), "A", root(t, dir), path, nil)
+			require.ErrorIs(t, err, action.ErrUnstorable, path)
+			require.Error(t, store.Fetch(t.Context(), action.Artifact{}, root(t, dir), path))
+		}
+	}
+	_, err := store.Store(t.Context(), "A", root(t, dir), "file", nil)
+	require.ErrorIs(t, err, action.ErrUnstorable)
+}
+
+// Braces multiply: without a bound this would take hours.
+func TestGlobOfTooManyAlternatives(t *testing.T) {
+	t.Parallel()
+	store, _ := open(t)
+	dir := t.TempDir()
+	write(t, dir, strings.Repeat("a", 40), "", 0o600)
+	_, err := store.Store(t.Context(), "A", root(t, dir), ".", []string{strings.Repeat("{,a}", 31) + "b"})
+	require.ErrorIs(t, err, action.ErrUnstorable)
+	require.ErrorContains(t, err, "more than 64 patterns")
+}
+
+func TestStoreEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	store, storeDir := open(t)
+	dir := t.TempDir()
+	write(t, dir, "file", "", 0o600)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := store.Store(ctx, "A", root(t, dir), ".", []string{"*"})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Empty(t, list(t, filepath.Join(storeDir, "tmp")))
 }
 
 func TestGlobs(t *testing.T) {
@@ -126,10 +179,10 @@ func TestGlobs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			stored, err := store.Store(t.Context(), "A", dir, test.globs)
+			stored, err := store.Store(t.Context(), "A", root(t, dir), ".", test.globs)
 			require.NoError(t, err)
 			into := t.TempDir()
-			require.NoError(t, store.Fetch(t.Context(), stored, into))
+			require.NoError(t, store.Fetch(t.Context(), stored, root(t, into), "."))
 			var names []string
 			for name := range list(t, into) {
 				names = append(names, name)
@@ -141,14 +194,14 @@ func TestGlobs(t *testing.T) {
 		"bin/**": `no file matches "bin/**"; the work directory holds README.md, dist, src`,
 		"../x":   "leaves the work directory",
 		"/etc/*": "not a glob relative",
-		"[":      "not a glob",
-		"":       "not a glob",
+		"[":      "not a valid pattern",
+		"":       "not a glob relative",
 	} {
-		_, err := store.Store(t.Context(), "A", dir, []string{"dist", glob})
+		_, err := store.Store(t.Context(), "A", root(t, dir), ".", []string{"dist", glob})
 		require.ErrorIs(t, err, action.ErrUnstorable)
 		require.ErrorContains(t, err, want)
 	}
-	_, err := store.Store(t.Context(), "A", filepath.Join(dir, "gone"), nil)
+	_, err := store.Store(t.Context(), "A", root(t, dir), "gone", nil)
 	require.ErrorIs(t, err, action.ErrUnstorable)
 }
 
@@ -160,13 +213,13 @@ func TestStoreRefusesWhatIsNoFile(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
 	write(t, dir, "file", "x", 0o600)
-	_, err = store.Store(t.Context(), "A", dir, nil)
+	_, err = store.Store(t.Context(), "A", root(t, dir), ".", nil)
 	require.ErrorIs(t, err, action.ErrUnstorable)
 	require.ErrorContains(t, err, `"socket" is a socket`)
-	_, err = store.Store(t.Context(), "A", dir, []string{"file"})
+	_, err = store.Store(t.Context(), "A", root(t, dir), ".", []string{"file"})
 	require.NoError(t, err)
 	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600))
-	_, err = store.Store(t.Context(), "A", dir, []string{"p*"})
+	_, err = store.Store(t.Context(), "A", root(t, dir), ".", []string{"p*"})
 	require.ErrorContains(t, err, `"pipe" is a named pipe`)
 }
 
@@ -177,7 +230,7 @@ func TestDamagedArtifactYieldsNothing(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "a", "first", 0o644)
 	write(t, dir, "z", "last", 0o644)
-	stored, err := store.Store(t.Context(), "A", dir, nil)
+	stored, err := store.Store(t.Context(), "A", root(t, dir), ".", nil)
 	require.NoError(t, err)
 	path := filepath.Join(storeDir, stored.Digest[:2], stored.Digest[2:])
 	good, err := os.ReadFile(path)
@@ -186,13 +239,13 @@ func TestDamagedArtifactYieldsNothing(t *testing.T) {
 		require.NoError(t, os.Remove(path))
 		require.NoError(t, os.WriteFile(path, damage, 0o400))
 		into := t.TempDir()
-		require.ErrorContains(t, store.Fetch(t.Context(), stored, into), "is damaged")
+		require.ErrorContains(t, store.Fetch(t.Context(), stored, root(t, into), "."), "is damaged")
 		require.Empty(t, list(t, into))
 	}
 	// Storing the tree again heals it.
-	_, err = store.Store(t.Context(), "A", dir, nil)
+	_, err = store.Store(t.Context(), "A", root(t, dir), ".", nil)
 	require.NoError(t, err)
-	require.NoError(t, store.Fetch(t.Context(), stored, t.TempDir()))
+	require.NoError(t, store.Fetch(t.Context(), stored, root(t, t.TempDir()), "."))
 }
 
 func flip(data []byte, at int) []byte {
@@ -240,11 +293,11 @@ func TestFetchNeverLeavesItsDirectory(t *testing.T) {
 			digest := hex.EncodeToString(sum[:])
 			require.NoError(t, os.MkdirAll(filepath.Join(storeDir, digest[:2]), 0o700))
 			require.NoError(t, os.WriteFile(filepath.Join(storeDir, digest[:2], digest[2:]), raw.Bytes(), 0o400))
-			require.Error(t, store.Fetch(t.Context(), action.Artifact{Name: "A", Digest: digest}, t.TempDir()))
+			require.Error(t, store.Fetch(t.Context(), action.Artifact{Name: "A", Digest: digest}, root(t, t.TempDir()), "."))
 			require.Empty(t, list(t, outside))
 		})
 	}
-	require.Error(t, store.Fetch(t.Context(), action.Artifact{Name: "A", Digest: "../../../etc/passwd"}, t.TempDir()))
+	require.Error(t, store.Fetch(t.Context(), action.Artifact{Name: "A", Digest: "../../../etc/passwd"}, root(t, t.TempDir()), "."))
 }
 
 func TestOpenRemovesUnfinishedArtifacts(t *testing.T) {
@@ -299,19 +352,19 @@ func BenchmarkStore(b *testing.B) {
 	store, _ := open(b)
 	b.SetBytes(benchSize)
 	for b.Loop() {
-		_, err := store.Store(b.Context(), "A", dir, nil)
+		_, err := store.Store(b.Context(), "A", root(b, dir), ".", nil)
 		require.NoError(b, err)
 	}
 }
 
 func BenchmarkFetch(b *testing.B) {
 	store, _ := open(b)
-	stored, err := store.Store(b.Context(), "A", benchTree(b), nil)
+	stored, err := store.Store(b.Context(), "A", root(b, benchTree(b)), ".", nil)
 	require.NoError(b, err)
 	into := b.TempDir()
 	b.SetBytes(benchSize)
 	for b.Loop() {
-		require.NoError(b, store.Fetch(b.Context(), stored, into))
+		require.NoError(b, store.Fetch(b.Context(), stored, root(b, into), "."))
 		b.StopTimer()
 		require.NoError(b, os.RemoveAll(filepath.Join(into, "d")))
 		b.StartTimer()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 
 	"github.com/hashicorp/go-hclog"
@@ -36,9 +37,11 @@ func (r *Runner) execute(lease context.Context, processes *processes, attempt *a
 	}
 	log := &attemptLog{to: r.Logs.Writer(attempt), server: r.Log, attempt: attempt}
 	defer log.close()
-	processes.begin(attempt.ID(), dir)
+	path := filepath.Join(r.WorkDir, dir.name)
+	processes.begin(attempt.ID(), path)
 	result := r.callExecutor(ctx, executor, attempt, action.Workspace{
-		Dir:       dir,
+		Dir:       path,
+		Root:      dir.root,
 		Log:       log,
 		Artifacts: r.Artifacts,
 		Run:       processes.run,

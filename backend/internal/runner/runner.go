@@ -138,7 +138,12 @@ func (r *Runner) Run(ctx context.Context) error {
 	work, kill := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer kill(nil)
 
-	r.workDirs = newWorkDirs(r.WorkDir, r.Slots, r.Log)
+	root, err := os.OpenRoot(r.WorkDir)
+	if err != nil {
+		return fmt.Errorf("runner: work directory: %w", err)
+	}
+	defer func() { _ = root.Close() }()
+	r.workDirs = newWorkDirs(root, r.Slots, r.Log)
 	defer r.workDirs.close()
 	var renewal, slots sync.WaitGroup
 	renewal.Go(func() { r.renew(work) })

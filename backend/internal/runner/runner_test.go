@@ -281,6 +281,41 @@ func TestReadOnlyDirectoriesAreRemoved(t *testing.T) {
 	require.Len(t, entries, 1)
 }
 
+// What commands leave in the place of directories must not lead the cleanup out.
+func TestCleanupFollowsNoSymlink(t *testing.T) {
+	t.Parallel()
+	outside := t.TempDir()
+	kept := filepath.Join(outside, "src", "kept")
+	require.NoError(t, os.MkdirAll(filepath.Dir(kept), 0o700))
+	require.NoError(t, os.WriteFile(kept, nil, 0o600))
+	require.NoError(t, os.Chmod(outside, 0o500))                       //nolint:gosec // a directory needs x
+	t.Cleanup(func() { require.NoError(t, os.Chmod(outside, 0o700)) }) //nolint:gosec // as above
+	for name, script := range map[string]string{
+		"a part":         `rm -r home && ln -s "$OUTSIDE" home`,
+		"the whole":      `cd .. && mv "$OLDPWD" gone && ln -s "$OUTSIDE" "$OLDPWD"`,
+		"below the rest": `ln -s "$OUTSIDE" src/link; mkdir src/locked; touch src/locked/f; chmod 500 src/locked`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bench := runnertest.Start(t, shell("OUTSIDE='"+outside+"'; "+script), nil)
+			result, log := bench.Run(t, runnertest.Attempt("a"))
+			require.Equal(t, "0", result.Summary, log)
+			bench.Stop()
+			require.FileExists(t, kept)
+			info, err := os.Stat(outside)
+			require.NoError(t, err)
+			require.Equal(t, os.FileMode(0o500), info.Mode().Perm())
+			// What was moved away goes at the next start.
+			_, err = runner.New(runner.Config{ID: "next", Slots: 1, Lease: time.Second, WorkDir: bench.WorkDir})
+			require.NoError(t, err)
+			entries, err := os.ReadDir(bench.WorkDir)
+			require.NoError(t, err)
+			require.Len(t, entries, 1)
+			require.FileExists(t, kept)
+		})
+	}
+}
+
 func TestWorkDirHasOneRunner(t *testing.T) {
 	t.Parallel()
 	bench := runnertest.Start(t, shell("true"), nil)

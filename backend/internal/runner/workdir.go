@@ -51,11 +51,16 @@ func cleanUp(workDir string) error {
 	if err != nil {
 		return fmt.Errorf("runner: work directory: %w", err)
 	}
+	root, err := os.OpenRoot(workDir)
+	if err != nil {
+		return fmt.Errorf("runner: work directory: %w", err)
+	}
+	defer func() { _ = root.Close() }()
 	for _, entry := range entries {
 		if entry.Name() == control {
 			continue
 		}
-		if err := removeTree(filepath.Join(workDir, entry.Name())); err != nil {
+		if err := removeTree(root, entry.Name()); err != nil {
 			return fmt.Errorf("runner: remove a work directory of an earlier run: %w", err)
 		}
 	}
@@ -67,16 +72,23 @@ func cleanUp(workDir string) error {
 // systems: so they are made ahead, cleared while the next attempt runs, and a
 // directory that was left as it was given is given again.
 type workDirs struct {
-	parent string
+	parent *os.Root
 	log    hclog.Logger
-	ready  chan string
-	used   chan string
+	ready  chan workDir
+	used   chan workDir
 	ended  sync.WaitGroup
 	made   atomic.Int64
 }
 
-func newWorkDirs(parent string, slots int, log hclog.Logger) *workDirs {
-	w := &workDirs{parent: parent, log: log, ready: make(chan string, 2*slots), used: make(chan string, slots)}
+// workDir is the directory of an attempt. It is opened when it is made: nothing
+// that processes do to it leads the runner elsewhere.
+type workDir struct {
+	name string
+	root *os.Root
+}
+
+func newWorkDirs(parent *os.Root, slots int, log hclog.Logger) *workDirs {
+	w := &workDirs{parent: parent, log: log, ready: make(chan workDir, 2*slots), used: make(chan workDir, slots)}
 	w.ended.Go(func() {
 		for range cap(w.ready) {
 			w.renew()
@@ -89,7 +101,7 @@ func newWorkDirs(parent string, slots int, log hclog.Logger) *workDirs {
 }
 
 // get returns a directory with empty action.FilesDir, HomeDir and TempDir.
-func (w *workDirs) get() (string, error) {
+func (w *workDirs) get() (workDir, error) {
 	select {
 	case dir := <-w.ready:
 		return dir, nil
@@ -99,7 +111,7 @@ func (w *workDirs) get() (string, error) {
 }
 
 // put takes a directory back whose processes have ended.
-func (w *workDirs) put(dir string) { w.used <- dir }
+func (w *workDirs) put(dir workDir) { w.used <- dir }
 
 // close removes all directories that are not in use.
 func (w *workDirs) close() {
@@ -111,14 +123,15 @@ func (w *workDirs) close() {
 	}
 }
 
-func (w *workDirs) make() (string, error) {
-	dir := filepath.Join(w.parent, strconv.FormatInt(w.made.Add(1), 10))
-	for _, path := range []string{dir, filepath.Join(dir, action.FilesDir), filepath.Join(dir, action.HomeDir), filepath.Join(dir, action.TempDir)} {
-		if err := os.Mkdir(path, 0o700); err != nil {
-			return "", err
+func (w *workDirs) make() (workDir, error) {
+	name := strconv.FormatInt(w.made.Add(1), 10)
+	for _, path := range []string{name, filepath.Join(name, action.FilesDir), filepath.Join(name, action.HomeDir), filepath.Join(name, action.TempDir)} {
+		if err := w.parent.Mkdir(path, 0o700); err != nil {
+			return workDir{}, err
 		}
 	}
-	return dir, nil
+	root, err := w.parent.OpenRoot(name)
+	return workDir{name: name, root: root}, err
 }
 
 // renew makes a directory ahead. Where that fails, the attempt that needs one
@@ -129,7 +142,7 @@ func (w *workDirs) renew() {
 	}
 }
 
-func (w *workDirs) offer(dir string) {
+func (w *workDirs) offer(dir workDir) {
 	select {
 	case w.ready <- dir:
 	default:
@@ -137,8 +150,8 @@ func (w *workDirs) offer(dir string) {
 	}
 }
 
-func (w *workDirs) clear(dir string) {
-	if untouched(dir) {
+func (w *workDirs) clear(dir workDir) {
+	if untouched(dir.root) {
 		w.offer(dir)
 		return
 	}
@@ -148,50 +161,58 @@ func (w *workDirs) clear(dir string) {
 	}
 }
 
-func (w *workDirs) remove(dir string) {
-	if err := removeTree(dir); err != nil {
-		w.log.Warn("Cannot remove a work directory; the next start tries again", "dir", dir, "error", err)
+func (w *workDirs) remove(dir workDir) {
+	_ = dir.root.Close()
+	if err := removeTree(w.parent, dir.name); err != nil {
+		w.log.Warn("Cannot remove a work directory; the next start tries again", "dir", dir.name, "error", err)
 	}
 }
 
 // untouched tells whether a directory is as make left it.
-func untouched(dir string) bool {
-	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 3 || !private(dir) {
+func untouched(root *os.Root) bool {
+	names, ok := list(root, ".")
+	if !ok || len(names) != 3 {
 		return false
 	}
-	for _, entry := range entries {
-		switch entry.Name() {
+	for _, name := range names {
+		switch name {
 		case action.FilesDir, action.HomeDir, action.TempDir:
 		default:
 			return false
 		}
-		path := filepath.Join(dir, entry.Name())
-		if !private(path) {
-			return false
-		}
-		if inside, err := os.ReadDir(path); err != nil || len(inside) > 0 {
+		if inside, ok := list(root, name); !ok || len(inside) > 0 {
 			return false
 		}
 	}
 	return true
 }
 
-func private(path string) bool {
-	info, err := os.Lstat(path)
-	return err == nil && info.Mode() == fs.ModeDir|0o700
+// list returns the names in a directory, and false where it is not a directory of
+// mode 0700 itself.
+func list(root *os.Root, name string) ([]string, bool) {
+	info, err := root.Lstat(name)
+	if err != nil || info.Mode() != fs.ModeDir|0o700 {
+		return nil, false
+	}
+	dir, err := root.Open(name)
+	if err != nil {
+		return nil, false
+	}
+	defer func() { _ = dir.Close() }()
+	names, err := dir.Readdirnames(-1)
+	return names, err == nil
 }
 
 // removeTree removes a directory, also where commands left read-only directories
 // in it, as Go's module cache does.
-func removeTree(dir string) error {
-	if os.RemoveAll(dir) == nil {
+func removeTree(parent *os.Root, name string) error {
+	if parent.RemoveAll(name) == nil {
 		return nil
 	}
-	if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // a directory needs x to be emptied
+	if err := parent.Chmod(name, 0o700); err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := parent.OpenRoot(name)
 	if err != nil {
 		return err
 	}
@@ -204,5 +225,5 @@ func removeTree(dir string) error {
 		}
 		return nil
 	})
-	return os.RemoveAll(dir)
+	return parent.RemoveAll(name)
 }

@@ -66,7 +66,7 @@ func (e *Executor) Execute(ctx context.Context, attempt action.Attempt, workspac
 		return action.Result{Failure: failure}
 	}
 	env := e.environment(&attempt, workspace.Dir, layout)
-	argv, err := shell(a, workspace.Dir)
+	argv, err := shell(a, workspace)
 	if err != nil {
 		return action.Failed(action.SystemUnavailable, "cannot write the script of the commands: %v", err)
 	}
@@ -81,7 +81,7 @@ func (e *Executor) Execute(ctx context.Context, attempt action.Attempt, workspac
 		return action.Failed(action.SystemUnavailable, "cannot run the commands: %v", err)
 	}
 	if exitCode != 0 {
-		return failedCommand(a.Commands, workspace.Dir, exitCode)
+		return failedCommand(a.Commands, workspace.Root, exitCode)
 	}
 	return collect(ctx, a, workspace)
 }
@@ -123,17 +123,18 @@ func check(a *pipeline.Action) *action.Failure {
 func prepare(ctx context.Context, attempt *action.Attempt, workspace action.Workspace) ([]string, *action.Failure) {
 	dirs := make([]string, len(attempt.Inputs))
 	for i, input := range attempt.Inputs {
-		dirs[i] = filepath.Join(workspace.Dir, action.FilesDir)
+		dir := action.FilesDir
 		if i > 0 {
 			// By number: the name of an artifact need not be one of a file.
-			dirs[i] = filepath.Join(workspace.Dir, inputsDir, strconv.Itoa(i))
-			if err := os.MkdirAll(dirs[i], 0o700); err != nil {
+			dir = filepath.Join(inputsDir, strconv.Itoa(i))
+			if err := workspace.Root.MkdirAll(dir, 0o700); err != nil {
 				return nil, action.Failed(action.SystemUnavailable, "cannot prepare the work directory: %v", err).Failure
 			}
 		}
-		if err := workspace.Artifacts.Fetch(ctx, input, dirs[i]); err != nil {
+		if err := workspace.Artifacts.Fetch(ctx, input, workspace.Root, dir); err != nil {
 			return nil, action.Failed(action.SystemUnavailable, "cannot lay out the input artifact: %v", err).Failure
 		}
+		dirs[i] = filepath.Join(workspace.Dir, dir)
 	}
 	return dirs, nil
 }
@@ -184,9 +185,9 @@ func inputVariable(name string) string {
 }
 
 // failedCommand says which command failed, and how.
-func failedCommand(commands []string, dir string, exitCode int) action.Result {
+func failedCommand(commands []string, root *os.Root, exitCode int) action.Result {
 	which := "a command"
-	raw, err := readBounded(dir, failedFile, 16)
+	raw, err := readBounded(root, failedFile, 16)
 	// Commands that set an EXIT trap of their own leave no note.
 	if line, convErr := strconv.Atoi(string(raw)); err == nil && convErr == nil && line >= 1 && line <= len(commands) {
 		which = fmt.Sprintf("command %d of %d (`%s`)", line, len(commands), shorten(commands[line-1]))
@@ -219,14 +220,14 @@ func collect(ctx context.Context, a *pipeline.Action, workspace action.Workspace
 		result.Summary = "ran 1 command"
 	}
 	if len(a.OutputVariables) > 0 {
-		variables, failure := readVariables(workspace.Dir, a.OutputVariables)
+		variables, failure := readVariables(workspace.Root, a.OutputVariables)
 		if failure != nil {
 			return action.Result{Failure: failure}
 		}
 		result.Variables = variables
 	}
 	for _, output := range a.OutputArtifacts {
-		artifact, err := workspace.Artifacts.Store(ctx, output.Name, filepath.Join(workspace.Dir, action.FilesDir), output.Files)
+		artifact, err := workspace.Artifacts.Store(ctx, output.Name, workspace.Root, action.FilesDir, output.Files)
 		if errors.Is(err, action.ErrUnstorable) {
 			return action.Failed(action.JobFailed, "%v", err)
 		}
@@ -240,9 +241,9 @@ func collect(ctx context.Context, a *pipeline.Action, workspace action.Workspace
 
 // readVariables reads what the end of the script wrote: NAME=value or NAME for
 // one that is not set, each ended by a NUL byte, which no value can hold.
-func readVariables(dir string, names []string) (map[string]string, *action.Failure) {
+func readVariables(root *os.Root, names []string) (map[string]string, *action.Failure) {
 	// The names and separators may come on top of the limit, which the sum says.
-	raw, err := readBounded(dir, variablesFile, action.MaxOutputBytes+maxArgument)
+	raw, err := readBounded(root, variablesFile, action.MaxOutputBytes+maxArgument)
 	if errors.Is(err, errTooLong) {
 		return nil, tooLarge(len(raw))
 	}

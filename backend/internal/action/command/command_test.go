@@ -168,6 +168,22 @@ func TestArtifacts(t *testing.T) {
 	require.Equal(t, `store artifact "Built": these files cannot be stored: no file matches "bin/**"; the work directory holds b, dist`, result.Failure.Message)
 }
 
+// The server stores what the commands leave: they must not make it store files of
+// its own that they cannot read under isolation.
+func TestArtifactOfADirectoryThatWasReplaced(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(data, "admin.token"), []byte("s3cret"), 0o600))
+	for _, target := range []string{data, "../../../" + filepath.Base(data), filepath.Join(data, "admin.token"), "/proc/self/root" + data} {
+		a := attempt("cd ..", "mv src src.old", "ln -s "+target+" src")
+		a.Action.OutputArtifacts = []pipeline.OutputArtifact{{Name: "Loot", Files: []string{"admin.token"}}}
+		result, _ := run(t, a)
+		require.Empty(t, result.Artifacts)
+		require.Equal(t, action.JobFailed, result.Failure.Code)
+		require.Contains(t, result.Failure.Message, "the directory to keep is gone or became something else")
+	}
+}
+
 func TestOutputVariables(t *testing.T) {
 	t.Parallel()
 	a := attempt("A='two\nlines = \"x\" '", "export B=", "C=$(printf '\\303\\244')")
@@ -224,7 +240,10 @@ func TestInputThatIsDamaged(t *testing.T) {
 	bench := runnertest.Start(t, command.New(), nil)
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "f"), []byte("x"), 0o600))
-	input, err := bench.Artifacts.Store(t.Context(), "In", dir, nil)
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer func() { _ = root.Close() }()
+	input, err := bench.Artifacts.Store(t.Context(), "In", root, ".", nil)
 	require.NoError(t, err)
 	require.NoError(t, bench.Artifacts.Remove(input.Digest))
 	a := attempt("true")

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
@@ -27,7 +28,8 @@ const (
 // evaluated on its own, so that an open quote in one does not swallow the next.
 // Nothing here starts a process beside the shell, and only a failure writes a
 // file.
-func shell(a *pipeline.Action, dir string) ([]string, error) {
+func shell(a *pipeline.Action, workspace action.Workspace) ([]string, error) {
+	dir := workspace.Dir
 	var script strings.Builder
 	fmt.Fprintf(&script, "trap '[ $? -eq 0 ] || { printf %%s \"$_headrace_n\" >%s; } 2>/dev/null || :' EXIT\n",
 		// Quoted twice: for the script, and within the trap's own quotes.
@@ -45,11 +47,10 @@ func shell(a *pipeline.Action, dir string) ([]string, error) {
 	if script.Len() <= maxArgument {
 		return []string{"/bin/sh", "-e", "-c", script.String(), "sh"}, nil
 	}
-	path := filepath.Join(dir, scriptFile)
-	if err := os.WriteFile(path, []byte(script.String()), 0o600); err != nil {
+	if err := workspace.Root.WriteFile(scriptFile, []byte(script.String()), 0o600); err != nil {
 		return nil, err
 	}
-	return []string{"/bin/sh", "-e", path}, nil
+	return []string{"/bin/sh", "-e", filepath.Join(dir, scriptFile)}, nil
 }
 
 // quote makes a word of a POSIX shell of any text.
@@ -62,12 +63,7 @@ var errTooLong = errors.New("it is too long")
 // readBounded reads a file that the shell wrote. The commands had the directory
 // in hand: what they made of the file is never followed out of the directory, nor
 // waited for.
-func readBounded(dir, name string, limit int64) ([]byte, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = root.Close() }()
+func readBounded(root *os.Root, name string, limit int64) ([]byte, error) {
 	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err

@@ -96,7 +96,7 @@ func (e *Executor) Execute(ctx context.Context, attempt action.Attempt, workspac
 		return action.Result{Failure: f.explain(ctx, err)}
 	}
 	output := a.OutputArtifacts[0]
-	artifact, err := workspace.Artifacts.Store(ctx, output.Name, f.tree, output.Files)
+	artifact, err := workspace.Artifacts.Store(ctx, output.Name, workspace.Root, action.FilesDir, output.Files)
 	if errors.Is(err, action.ErrUnstorable) {
 		return action.Failed(action.JobFailed, "%v", err)
 	}
@@ -152,7 +152,7 @@ func (f *fetch) prepare(e *Executor) error {
 	// A file, since git takes no heed of safe.directory from the environment
 	// when it serves a repository of this machine.
 	config := filepath.Join(dir, "gitconfig")
-	err := os.WriteFile(config, []byte("[safe]\n\tdirectory = *\n[core]\n\thooksPath = /dev/null\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"), 0o600)
+	err := f.workspace.Root.WriteFile("gitconfig", []byte("[safe]\n\tdirectory = *\n[core]\n\thooksPath = /dev/null\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"), 0o600)
 	if err != nil {
 		return err
 	}
@@ -234,7 +234,7 @@ func (f *fetch) fetchRef(ctx context.Context, ref string, options ...string) err
 }
 
 func (f *fetch) initialize(ctx context.Context, format string) error {
-	if err := os.RemoveAll(filepath.Join(f.workspace.Dir, "git")); err != nil {
+	if err := f.workspace.Root.RemoveAll("git"); err != nil {
 		return err
 	}
 	_, err := f.git(ctx, "init", "--quiet", "--template=", "--initial-branch=none", "--object-format="+format)

@@ -106,8 +106,11 @@ func TestFetch(t *testing.T) {
 			require.Equal(t, variables, result.Variables)
 
 			dir := t.TempDir()
+			root, err := os.OpenRoot(dir)
+			require.NoError(t, err)
+			defer func() { _ = root.Close() }()
 			require.Len(t, result.Artifacts, 1)
-			require.NoError(t, bench.Artifacts.Fetch(t.Context(), result.Artifacts[0], dir))
+			require.NoError(t, bench.Artifacts.Fetch(t.Context(), result.Artifacts[0], root, "."))
 			info, err := os.Stat(filepath.Join(dir, "run.sh"))
 			require.NoError(t, err)
 			require.NotZero(t, info.Mode()&0o100)
