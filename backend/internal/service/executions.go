@@ -316,6 +316,9 @@ func (x *Executions) DeletePipeline(ctx context.Context, who auth.Identity, p st
 			return refusal(out, refuse(KindConflict, pipeline.ReasonEtagMismatch,
 				"pipeline %q was changed or deleted by somebody else meanwhile: read it again", p.Name))
 		}
+		if err := staysGuarded(ctx, tx, who, &now, &pipeline.Definition{}); err != nil {
+			return refusal(out, err)
+		}
 		live, err := tx.LiveExecutions(ctx, p.ID)
 		if err != nil {
 			return err

@@ -224,19 +224,30 @@ func (s *Pipelines) putStage(draft *draft, part *StagePart) error {
 	if err := s.checkStage(part); err != nil {
 		return err
 	}
-	for i := range draft.stages {
-		other := &draft.stages[i]
-		if other.Order == part.Order && other.Stage.Name != part.Stage.Name {
-			return invalidField(requestPath("stage", "order"),
-				fmt.Sprintf("order %d is taken by stage %q; choose another", part.Order, other.Stage.Name))
-		}
-	}
 	found := draft.find(part.Stage.Name)
 	actions := found.Stage.Actions
 	found.Order, found.Stage = part.Order, part.Stage
 	found.Stage.Actions = actions
-	slices.SortFunc(draft.stages, func(a, b store.DraftStage) int { return a.Order - b.Order })
+	slices.SortFunc(draft.stages, func(a, b store.DraftStage) int {
+		return cmp.Or(a.Order-b.Order, cmp.Compare(a.Stage.Name, b.Stage.Name))
+	})
 	return nil
+}
+
+// whole says what keeps the parts of a pipeline from being a version. Two stages
+// of one order are no fault of either: while stages swap places, one of them comes
+// first.
+func (s *Pipelines) whole(p *store.Pipeline, def *pipeline.Definition) error {
+	for i := 1; i < len(p.Draft); i++ {
+		before, after := p.Draft[i-1], p.Draft[i]
+		if before.Order == after.Order {
+			return &pipeline.ValidationError{Violations: []pipeline.Violation{{
+				Path:    pipeline.Path(nil).At("stages", i),
+				Message: fmt.Sprintf("Stages %q and %q have the same order %d; give each its own.", before.Stage.Name, after.Stage.Name, after.Order),
+			}}}
+		}
+	}
+	return pipeline.Validate(def, s.Catalog)
 }
 
 // The validator takes parts that are not known yet for any number of parts, and

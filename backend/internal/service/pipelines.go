@@ -322,15 +322,23 @@ func (s *Pipelines) save(ctx context.Context, tx store.Tx, who auth.Identity, be
 	p.UpdatedAt = now
 	def := assembled(p)
 	// An inline definition was validated as a whole before.
-	publish := !p.Composed || !p.Explicit && pipeline.Validate(def, s.Catalog) == nil
-	if digest := pipeline.Digest(def); publish && digest != p.Digest {
-		p.Version++
-		p.Digest = digest
-		if err := tx.CreatePipelineVersion(ctx, versionOf(p, def, who, now)); err != nil {
+	publish := !p.Composed || !p.Explicit && s.whole(p, def) == nil
+	if publish && pipeline.Digest(def) != p.Digest {
+		if err := nextVersion(ctx, tx, who, p, def, now); err != nil {
 			return err
 		}
 	}
 	return tx.UpdatePipeline(ctx, *p)
+}
+
+// nextVersion makes the next version of a pipeline, which is to be updated then.
+func nextVersion(ctx context.Context, tx store.Tx, who auth.Identity, p *store.Pipeline, def *pipeline.Definition, now time.Time) error {
+	if err := staysGuarded(ctx, tx, who, p, def); err != nil {
+		return err
+	}
+	p.Version++
+	p.Digest = pipeline.Digest(def)
+	return tx.CreatePipelineVersion(ctx, versionOf(p, def, who, now))
 }
 
 func versionOf(p *store.Pipeline, def *pipeline.Definition, who auth.Identity, now time.Time) store.PipelineVersion {

@@ -32,17 +32,15 @@ func (s *Pipelines) Publish(ctx context.Context, who auth.Identity, account, nam
 				"pipeline %q has no stages yet; add headrace_stage and headrace_action resources first", name)
 		}
 		def := assembled(&p)
-		digest := pipeline.Digest(def)
-		if digest == p.Digest {
+		if pipeline.Digest(def) == p.Digest {
 			version, err = tx.PipelineVersion(ctx, p.ID, p.Version)
 			return err
 		}
-		if err := invalidDefinition(pipeline.Validate(def, s.Catalog), nil, nil); err != nil {
+		if err := invalidDefinition(s.whole(&p, def), nil, nil); err != nil {
 			return err
 		}
-		p.Version++
-		p.Digest, p.UpdatedAt = digest, now
-		if err := tx.CreatePipelineVersion(ctx, versionOf(&p, def, who, now)); err != nil {
+		p.UpdatedAt = now
+		if err := nextVersion(ctx, tx, who, &p, def, now); err != nil {
 			return err
 		}
 		if err := tx.UpdatePipeline(ctx, p); err != nil {

@@ -27,7 +27,9 @@ func testAccounts(s *suite) {
 	missing(s, account("A"))
 	missing(s, account(""))
 	var names []string
-	for _, a := range get(s, func(ctx context.Context, r store.Reader) ([]store.Account, error) { return r.Accounts(ctx, store.Page{}) }) {
+	for _, a := range get(s, func(ctx context.Context, r store.Reader) ([]store.Account, error) {
+		return r.Accounts(ctx, store.Page{})
+	}) {
 		require.Equal(t, day(), a.CreatedAt)
 		names = append(names, a.Name)
 	}

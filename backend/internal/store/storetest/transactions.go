@@ -19,7 +19,9 @@ var errMine = errors.New("a reason of its own")
 func (s *suite) accounts() []string {
 	s.t.Helper()
 	names := []string{}
-	for _, a := range get(s, func(ctx context.Context, r store.Reader) ([]store.Account, error) { return r.Accounts(ctx, store.Page{}) }) {
+	for _, a := range get(s, func(ctx context.Context, r store.Reader) ([]store.Account, error) {
+		return r.Accounts(ctx, store.Page{})
+	}) {
 		names = append(names, a.Name)
 	}
 	return names
