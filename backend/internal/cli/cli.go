@@ -43,6 +43,9 @@ type Process struct {
 	// Terminal returns the size of the terminal that Stdout is, and false where
 	// it is none. Nil means none.
 	Terminal func() (width, height int, ok bool)
+	// OnTerminal says that Stdout is a terminal of any kind, also one of which
+	// Terminal cannot tell the size: what others wrote must not command it.
+	OnTerminal bool
 	// Version of the program, for the server's log.
 	Version string
 	// Now is the clock; time.Now where nil.
@@ -113,14 +116,14 @@ func (a *app) exit(ctx context.Context, command *cobra.Command, err error) int {
 	case errors.As(err, &ended):
 		return ExitFailed
 	case errors.As(err, &usage), !errors.As(err, &failed):
-		a.err.linef("headrace: %v", err)
+		a.err.linef("headrace: %s", harmless(err.Error()))
 		a.err.linef("See %q.", command.CommandPath()+" --help")
 		return ExitUsage
 	case ctx.Err() != nil:
 		a.err.linef("headrace: interrupted")
 		return ExitInterrupted
 	}
-	a.err.linef("headrace: %s", client.Describe(failed.error))
+	a.err.linef("headrace: %s", harmless(client.Describe(failed.error)))
 	return exitCode(failed.error)
 }
 
@@ -162,6 +165,11 @@ An EXECUTION is one of:
   web                 the latest of the pipeline web
   6f1c…               the execution's id, a UUID
   accounts/…          its full name
+
+With -o json the output is the contract's messages in the JSON form of protocol
+buffers: states by their full names (EXECUTION_STATUS_SUCCEEDED, where the text and
+--status say Succeeded), 64-bit numbers as strings, times in UTC, bytes in base64.
+Commands that follow something print one object a line.
 
 Exit codes:
 

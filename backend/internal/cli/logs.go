@@ -22,8 +22,11 @@ func (a *app) logsCommand() *cobra.Command {
 		Long: `Print the log of an action, or of all actions in turn with a header each.
 
 ACTION is Stage/Action, or the action's name where only one stage has it. With -f
-the command goes on until the action, or the whole execution, ended. As JSON each
-piece of a log is one object a line, with its data in base64.`,
+the command goes on until the action, or the whole execution, ended.
+
+A terminal gets the text and its colors, without what would move the cursor or
+command the terminal otherwise. A file or pipe gets every byte as it was written.
+As JSON each piece of a log is one object a line, with its data in base64.`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
 			e, err := a.execution(ctx, c, args[0])
@@ -98,9 +101,11 @@ func (a *app) allLogs(ctx context.Context, c *client.Client, e *headracev1.Execu
 // where its log broke off.
 func (a *app) tail(ctx context.Context, c *client.Client, name, actionID string, follow bool) error {
 	request := &headracev1.TailLogRequest{Name: name, ActionExecutionId: actionID, Follow: follow}
+	show := a.showLog()
+	defer func() { a.out.write(show(nil)) }()
 	for try := 1; ; try++ {
 		before := request.GetOffset()
-		err := a.tailOnce(ctx, c, request)
+		err := a.tailOnce(ctx, c, request, show)
 		if err == nil || status.Code(err) != codes.Unavailable || ctx.Err() != nil {
 			return err
 		}
@@ -118,8 +123,28 @@ func (a *app) tail(ctx context.Context, c *client.Client, name, actionID string,
 	}
 }
 
+// showLog returns a function that returns what to show of each piece of a log, and
+// for nil what to show after its end.
+func (a *app) showLog() func(piece []byte) string {
+	if !a.OnTerminal || a.json() {
+		return func(piece []byte) string { return string(piece) }
+	}
+	c := &cleaner{}
+	if a.Terminal != nil && a.Getenv("NO_COLOR") == "" {
+		_, _, c.colors = a.Terminal()
+	}
+	return func(piece []byte) string {
+		if piece == nil {
+			return c.end()
+		}
+		return c.clean(piece)
+	}
+}
+
 // tailOnce prints one stream and leaves the request at what comes after it.
-func (a *app) tailOnce(ctx context.Context, c *client.Client, request *headracev1.TailLogRequest) error {
+func (a *app) tailOnce(
+	ctx context.Context, c *client.Client, request *headracev1.TailLogRequest, show func([]byte) string,
+) error {
 	stream, err := c.Executions.TailLog(ctx, request)
 	if err != nil {
 		return err
@@ -138,7 +163,7 @@ func (a *app) tailOnce(ctx context.Context, c *client.Client, request *headracev
 				return err
 			}
 		} else {
-			a.out.write(string(piece.GetData()))
+			a.out.write(show(piece.GetData()))
 		}
 		if a.out.failure != nil {
 			return a.out.failure

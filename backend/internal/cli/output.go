@@ -10,7 +10,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -34,6 +33,12 @@ func (p *printer) write(text string) {
 
 func (p *printer) linef(format string, args ...any) {
 	p.write(fmt.Sprintf(format, args...) + "\n")
+}
+
+func (p *printer) lines(lines []string) {
+	for _, line := range lines {
+		p.linef("%s", line)
+	}
 }
 
 // table prints rows in aligned columns.
@@ -112,20 +117,6 @@ func (a *app) json() bool {
 	return a.output == "json"
 }
 
-// oneLine returns text that cannot break a line or command a terminal: commit
-// messages and comments come from anybody.
-func oneLine(text string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' {
-			return ' '
-		}
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, text))
-}
-
 func timeText(t *timestamppb.Timestamp) string {
 	if t == nil {
 		return ""
@@ -151,6 +142,14 @@ func elapsed(start, end *timestamppb.Timestamp, now time.Time) string {
 		return d.Round(100 * time.Millisecond).String()
 	}
 	return d.Round(time.Second).String()
+}
+
+// executionStatuses are the statuses that an execution can have; the others are
+// those of stages and actions.
+func executionStatuses() []pipeline.Status {
+	return slices.DeleteFunc(pipeline.Statuses(), func(s pipeline.Status) bool {
+		return s == pipeline.Skipped || s == pipeline.Abandoned
+	})
 }
 
 // statusText returns a status in CodePipeline's words.
