@@ -66,15 +66,41 @@ func (a *app) explainCommand() *cobra.Command {
 			if a.json() {
 				return a.out.document(response)
 			}
-			a.out.linef("%s  %s  %s", label(e), statusText(response.GetStatus()), oneLine(response.GetSummary()))
-			for _, reason := range response.GetReasons() {
-				for _, line := range a.reasonLines(c, e, reason) {
-					a.out.linef("%s", line)
+			if terminal(response.GetStatus()) {
+				if e, err = get(ctx, c, e.GetName()); err != nil {
+					return err
 				}
+				a.out.lines(a.endLines(c, e))
+				return nil
+			}
+			a.out.linef("%s  %s", label(e), statusText(response.GetStatus()))
+			if err := nameBlocking(ctx, c, response.GetReasons()); err != nil {
+				return err
+			}
+			for _, reason := range response.GetReasons() {
+				a.out.lines(a.reasonLines(c, e, reason))
 			}
 			return nil
 		}),
 	}
+}
+
+// nameBlocking puts the short form of the executions that block in place of their
+// resource names. One that is gone meanwhile keeps its name.
+func nameBlocking(ctx context.Context, c *client.Client, reasons []*headracev1.WaitReason) error {
+	for _, reason := range reasons {
+		if reason.GetBlockingExecution() == "" {
+			continue
+		}
+		blocking, err := get(ctx, c, reason.GetBlockingExecution())
+		switch {
+		case err == nil:
+			reason.BlockingExecution = label(blocking)
+		case !client.IsNotFound(err):
+			return err
+		}
+	}
+	return nil
 }
 
 // reasonLines returns a reason to wait with what to do about it.

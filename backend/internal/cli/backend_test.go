@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -128,8 +129,10 @@ func TestWholePath(t *testing.T) {
 	require.Contains(t, one.stdout, "shipped moon\n")
 	require.NotContains(t, one.stdout, "good morning")
 
-	list := headrace(t, b, alice, "execution", "list", "--status", "succeeded")
-	require.Contains(t, list.stdout, "web#1      Succeeded")
+	for _, form := range []string{"succeeded", "EXECUTION_STATUS_SUCCEEDED"} {
+		list := headrace(t, b, alice, "execution", "list", "--status", form)
+		require.Contains(t, list.stdout, "web#1      Succeeded")
+	}
 	again := headrace(t, b, alice, "approve", "web#1")
 	require.Equal(t, cli.ExitFailed, again.code, "nothing waits any more")
 }
@@ -141,8 +144,45 @@ func TestWholePathFails(t *testing.T) {
 	got := headrace(t, b, b.AdminToken, "run", "web", "--follow", "--var", "Word=broken")
 	require.Equal(t, cli.ExitFailed, got.code, got.stderr)
 	require.Contains(t, got.stdout, "web#1  Failed in")
-	require.Contains(t, got.stdout, "Build/Compile failed with JobFailed")
-	require.Contains(t, got.stdout, "its log: headrace logs web#1 Build/Compile")
+	why := headrace(t, b, b.AdminToken, "explain", "web")
+	for _, said := range []string{got.stdout, why.stdout} {
+		require.Contains(t, said, "JobFailed: command 2 of 2 (`test \"$WORD\" != broken`) exited with 1\n")
+		require.Contains(t, said, "  its log: headrace logs web#1 Build/Compile\n")
+	}
+	require.Equal(t, 1, strings.Count(why.stdout, "exited with 1"), "said once: %s", why.stdout)
+	require.Equal(t, 1, strings.Count(why.stdout, "Failed in"), why.stdout)
+}
+
+// TestWaitBehindAnother looks at one execution that waits for a stage that another
+// one holds, and at what is left of it when it is stopped.
+func TestWaitBehindAnother(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	declare(t, b)
+	for range 2 {
+		started := headrace(t, b, b.AdminToken, "run", "web")
+		require.Equal(t, cli.ExitOK, started.code, started.stderr)
+	}
+	require.Eventually(t, func() bool {
+		return strings.Contains(headrace(t, b, b.AdminToken, "explain", "web#2").stdout, "    behind web#1\n")
+	}, 20*time.Second, 20*time.Millisecond)
+
+	output := &watched{want: "behind ", seen: make(chan string, 1)}
+	done := make(chan int, 1)
+	go func() {
+		done <- cli.Run(t.Context(), process(b, b.AdminToken, output, output, []string{"execution", "watch", "web#2"}))
+	}()
+	require.Equal(t, "web#1", <-output.seen)
+	require.Greater(t, strings.Index(output.text(), "WAITING"), strings.Index(output.text(), "SUCCEEDED   Build"),
+		"what led to the wait comes before it: %s", output.text())
+
+	stopped := headrace(t, b, b.AdminToken, "execution", "stop", "web#2")
+	require.Equal(t, cli.ExitOK, stopped.code, stopped.stderr)
+	require.Equal(t, cli.ExitFailed, <-done, output.text())
+	show := headrace(t, b, b.AdminToken, "execution", "show", "web#2")
+	require.Contains(t, show.stdout, "not entered")
+	require.NotContains(t, show.stdout, "waits for entry")
+	require.Regexp(t, `Stop +asked for by admin at [-0-9: ]+[0-9]\n`, show.stdout, "no colon where no reason follows")
 }
 
 func TestStopOfWaiting(t *testing.T) {

@@ -51,7 +51,7 @@ func TestText(t *testing.T) {
 		"rule list":     {args: []string{"approval-rule", "list"}, want: []string{"prod  2      alice, group ops  pipelines web*; actions Approve"}},
 		"rule show":     {args: []string{"approval-rule", "show", "prod"}, want: []string{"Comment required  yes", "Expires           after 60 minutes"}},
 		"version":       {args: []string{"--version"}, want: []string{"test"}},
-		"explain ended": {args: []string{"explain", "web"}, want: []string{"web#3  Succeeded  it waits for people"}},
+		"explain ended": {args: []string{"explain", "web"}, want: []string{"web#3  Succeeded in 12s\n"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -160,6 +160,7 @@ func TestUsageErrorsSendNothing(t *testing.T) {
 		"bad variable":         {[]string{"run", "web", "--var", "x"}, `--var is "x": use NAME=VALUE`},
 		"variable twice":       {[]string{"run", "web", "--var", "x=1", "--var", "x=2"}, "gives x twice"},
 		"bad status":           {[]string{"execution", "list", "--status", "done"}, `use one of InProgress, Succeeded`},
+		"no execution's":       {[]string{"execution", "list", "--status", "Skipped"}, `Superseded, Cancelled` + "\n"},
 		"bad limit":            {[]string{"execution", "list", "--limit", "0"}, "--limit is 0"},
 		"bad number":           {[]string{"execution", "show", "web#x"}, "what follows # must be its number"},
 		"no principal":         {[]string{"token", "create", "--role", "a=viewer"}, `required flag(s) "principal" not set`},

@@ -128,15 +128,16 @@ func (a *app) executionListCommand() *cobra.Command {
 			return nil
 		}),
 	}
-	command.Flags().StringSliceVar(&statuses, "status", nil, "only executions with this status, as InProgress or Failed; repeatable")
+	command.Flags().StringSliceVar(&statuses, "status", nil, "only executions with this status, as Failed or EXECUTION_STATUS_FAILED; repeatable")
 	command.Flags().IntVar(&limit, "limit", 20, "how many at most")
 	return command
 }
 
+// parseStatus takes a status as the text shows it or as JSON does.
 func parseStatus(text string) (headracev1.ExecutionStatus, error) {
 	var names []string
-	for _, s := range pipeline.Statuses() {
-		if strings.EqualFold(string(s), text) {
+	for _, s := range executionStatuses() {
+		if strings.EqualFold(string(s), text) || strings.EqualFold(statusOf(s).String(), text) {
 			return statusOf(s), nil
 		}
 		names = append(names, string(s))
@@ -175,7 +176,11 @@ func (a *app) showExecution(e *headracev1.Execution) {
 		"Variables", pairsText(e.GetVariables()), "Revision", revisionsText(e),
 	)
 	if stop := e.GetStop(); stop != nil {
-		a.out.fields("Stop", fmt.Sprintf("asked for by %s at %s: %s", stop.GetPrincipal(), timeText(stop.GetRequestTime()), stop.GetReason()))
+		asked := fmt.Sprintf("asked for by %s at %s", stop.GetPrincipal(), timeText(stop.GetRequestTime()))
+		if stop.GetReason() != "" {
+			asked += ": " + stop.GetReason()
+		}
+		a.out.fields("Stop", asked)
 	}
 	a.out.linef("")
 	for _, l := range executionLines(e, a.Now()) {

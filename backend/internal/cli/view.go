@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 )
@@ -81,11 +83,12 @@ func (v *plainView) state(e *headracev1.Execution, reasons []*headracev1.WaitRea
 			continue
 		}
 		v.told[key] = true
-		now := v.app.Now().Local().Format("15:04:05")
-		v.line(now, "WAITING", place(reason.GetStage(), reason.GetAction()), reason.GetMessage())
-		for _, more := range v.app.reasonLines(v.client, e, reason)[1:] {
-			v.app.out.linef("%s", more)
+		since := reason.GetSince()
+		if since == nil {
+			since = timestamppb.New(v.app.Now())
 		}
+		v.line(clockText(since), "WAITING", place(reason.GetStage(), reason.GetAction()), reason.GetMessage())
+		v.app.out.lines(v.app.reasonLines(v.client, e, reason)[1:])
 	}
 }
 
@@ -94,9 +97,7 @@ func (v *plainView) notice(text string) { v.app.err.linef("headrace: %s", text) 
 func (v *plainView) tick() {}
 
 func (v *plainView) end(e *headracev1.Execution) {
-	for _, line := range v.app.endLines(v.client, e) {
-		v.app.out.linef("%s", line)
-	}
+	v.app.out.lines(v.app.endLines(v.client, e))
 }
 
 // endLines says how an execution ended and where to look when it did not succeed.
@@ -113,9 +114,14 @@ func (a *app) endLines(c *client.Client, e *headracev1.Execution) []string {
 				continue
 			}
 			where := place(stage.GetStage(), action.GetAction())
-			lines = append(lines, fmt.Sprintf("  %s failed with %s: %s", where, failure.GetCode(), oneLine(failure.GetMessage())))
+			indent := "  "
+			// The summary tells the first failure already.
+			if said := oneLine(failure.GetMessage()); !strings.Contains(head, said) {
+				lines = append(lines, fmt.Sprintf("  %s failed with %s: %s", where, failure.GetCode(), said))
+				indent += "  "
+			}
 			if action.GetHasLog() {
-				lines = append(lines, "    its log: "+a.hint(c, "logs "+label(e)+" "+where))
+				lines = append(lines, indent+"its log: "+a.hint(c, "logs "+label(e)+" "+where))
 			}
 		}
 	}
@@ -269,6 +275,9 @@ func executionLines(e *headracev1.Execution, now time.Time) []shownLine {
 			elapsed(stage.GetStartTime(), stage.GetEndTime(), now))
 		if stage.GetStartTime() == nil {
 			text = fmt.Sprintf("%-26s  waits for entry", stage.GetStage())
+			if terminal(e.GetStatus()) {
+				text = fmt.Sprintf("%-26s  not entered", stage.GetStage())
+			}
 		}
 		lines = append(lines, shownLine{status: stage.GetStatus(), indent: 1, text: strings.TrimRight(text, " ")})
 		for _, action := range stage.GetActions() {

@@ -30,6 +30,8 @@ const (
 // update is what a watch tells: exactly one of its fields is set.
 type update struct {
 	event *headracev1.Event
+	// ended is the execution after its end, and the last update.
+	ended *headracev1.Execution
 	// notice is a sentence about the connection.
 	notice string
 	// err ends the watch.
@@ -40,7 +42,7 @@ type update struct {
 var errBrokeOff = status.Error(codes.Unavailable, "the server ended the watch early")
 
 // watch sends the events of an execution from the first, across restarts of the
-// server, and closes the channel after the last one or an error.
+// server, then the execution, and closes the channel after it or an error.
 func watch(
 	ctx context.Context, c *client.Client, name string, backoff func(int) time.Duration, now func() time.Time,
 ) <-chan update {
@@ -61,6 +63,7 @@ func watch(
 				var e *headracev1.Execution
 				if e, err = get(ctx, c, name); err == nil {
 					if terminal(e.GetStatus()) {
+						send(update{ended: e})
 						return
 					}
 					err = errBrokeOff
@@ -137,7 +140,9 @@ func (a *app) follow(ctx context.Context, c *client.Client, e *headracev1.Execut
 	watched, cancel := context.WithCancel(ctx)
 	defer cancel()
 	updates := watch(watched, c, e.GetName(), a.Backoff, a.Now)
-	refresh := time.NewTimer(0)
+	// The first events bring the first state after them: a wait told before what
+	// led to it would be read in the wrong order.
+	refresh := time.NewTimer(refreshIdle)
 	defer refresh.Stop()
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
@@ -149,14 +154,15 @@ func (a *app) follow(ctx context.Context, c *client.Client, e *headracev1.Execut
 			return ctx.Err()
 		case u, open := <-updates:
 			if !open {
-				if ctx.Err() != nil {
-					continue
-				}
-				return a.ended(ctx, c, e.GetName(), v)
+				// Only an interrupt closes it early: the first case tells.
+				updates = nil
+				continue
 			}
 			switch {
 			case u.err != nil:
 				return u.err
+			case u.ended != nil:
+				return a.ended(u.ended, v)
 			case u.notice != "":
 				lost = true
 				v.notice(u.notice)
@@ -196,17 +202,19 @@ func showState(ctx context.Context, c *client.Client, name string, v view) error
 	if err != nil {
 		return err
 	}
+	if err := nameBlocking(ctx, c, why.GetReasons()); err != nil {
+		return err
+	}
 	v.state(e, why.GetReasons())
 	return nil
 }
 
 // ended shows the end of an execution.
-func (a *app) ended(ctx context.Context, c *client.Client, name string, v view) error {
-	e, err := get(ctx, c, name)
-	if err != nil {
-		return err
-	}
+func (a *app) ended(e *headracev1.Execution, v view) error {
 	v.end(e)
+	if a.out.failure != nil {
+		return a.out.failure
+	}
 	if e.GetStatus() != headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED {
 		return endError{status: statusText(e.GetStatus())}
 	}
