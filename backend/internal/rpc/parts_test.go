@@ -141,11 +141,6 @@ func TestPartsThatAreWrongByThemselvesAreRefused(t *testing.T) {
 	refused(t, err, codes.AlreadyExists, pipeline.ReasonAlreadyExists, "Fetch")
 
 	_, err = c.Pipelines.CreateStage(t.Context(), &v1.CreateStageRequest{
-		Stage: &v1.PipelineStage{Name: client.StageName("default", "web", "Build"), Order: 1},
-	})
-	require.Equal(t, []string{"stage.order"}, fields(err))
-	require.ErrorContains(t, err, "Source", "it names who has the order")
-	_, err = c.Pipelines.CreateStage(t.Context(), &v1.CreateStageRequest{
 		Stage: &v1.PipelineStage{Name: client.StageName("default", "web", "Build"), Order: 2, OnFailure: &v1.OnFailure{Result: "PANIC"}},
 	})
 	refused(t, err, codes.InvalidArgument, pipeline.ReasonInvalidDefinition)
@@ -270,4 +265,34 @@ func TestRepeatedPartIsTheFirst(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Len(t, get(t, c, "web").GetDefinition().GetStages()[0].GetActions(), 1)
+}
+
+// Two stages swap their orders one after the other, as Terraform does it: in
+// between both have the same one, which publishes nothing and is no error.
+func TestStagesSwapPlaces(t *testing.T) {
+	t.Parallel()
+	c := backendtest.Start(t).Admin()
+	create(t, c, composed("web", v1.PublishPolicy_PUBLISH_POLICY_AUTO))
+	addStage(t, c, "Source", 10)
+	addAction(t, c, "Source", git("Fetch"))
+	for name, order := range map[string]int32{"Build": 20, "Audit": 30} {
+		addStage(t, c, name, order)
+		addAction(t, c, name, commands("Do", "true"))
+	}
+	move := func(stage string, order int32) {
+		_, err := c.Pipelines.UpdateStage(t.Context(), &v1.UpdateStageRequest{
+			Stage: &v1.PipelineStage{Name: client.StageName("default", "web", stage), Order: order},
+		})
+		require.NoError(t, err)
+	}
+	before := get(t, c, "web")
+	move("Build", 30)
+	require.Equal(t, before.GetVersion(), get(t, c, "web").GetVersion(), "nothing is published in between")
+	_, err := c.Pipelines.PublishPipelineVersion(t.Context(), &v1.PublishPipelineVersionRequest{Name: before.GetName()})
+	require.ErrorContains(t, err, `Stages "Audit" and "Build" have the same order 30`)
+	move("Audit", 20)
+	after := get(t, c, "web")
+	require.Equal(t, before.GetVersion()+1, after.GetVersion())
+	require.Equal(t, "Audit", after.GetDefinition().GetStages()[1].GetName())
+	require.False(t, after.GetUnpublishedChanges())
 }
