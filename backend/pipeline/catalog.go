@@ -36,6 +36,9 @@ func (a *Action) TypeID() TypeID {
 type ConfigurationKey struct {
 	Name     string
 	Required bool
+	// Check, where set, says what is wrong with a value that is known. Its errors
+	// do not repeat the value, which may hold what must not be shown.
+	Check func(value string) error
 }
 
 // ActionType is what the validator and the engine know of a type of actions.
@@ -97,7 +100,7 @@ func BuiltinCatalog() *Catalog {
 			ID:   TypeID{CategorySource, Owner, "Git", "1"},
 			Work: WorkAttempt,
 			Configuration: []ConfigurationKey{
-				{Name: "RepositoryUrl", Required: true}, {Name: "Branch"}, {Name: "Tag"}, {Name: "Commit"},
+				{Name: "RepositoryUrl", Required: true, Check: checkRepository}, {Name: "Branch"}, {Name: "Tag"}, {Name: "Commit"},
 			},
 			ExclusiveKeys: []string{"Branch", "Tag", "Commit"},
 			MinOutputs:    1, MaxOutputs: 1,

@@ -1,8 +1,10 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -300,6 +302,9 @@ func (c *checker) configurationKeys(path Path, a *Action, t *ActionType) {
 		if _, given := a.Configuration[key.Name]; key.Required && !given && !mapIsPartial(a.Configuration) {
 			c.refuse(path.Entry("configuration", key.Name), "%s needs the configuration key %q; give it a value", t.ID, key.Name)
 		}
+		if value, given := a.Configuration[key.Name]; given && value != Unknown && key.Check != nil {
+			c.check(path.Entry("configuration", key.Name), key.Check(value))
+		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(a.Configuration)) {
 		switch {
@@ -324,4 +329,35 @@ func (c *checker) configurationKeys(path Path, a *Action, t *ActionType) {
 		}
 		given = key
 	}
+}
+
+// checkRepository refuses an address of a repository that holds credentials: who
+// may see the pipeline would see them. A user name alone tells over http, where it
+// may be a token, but not over ssh.
+func checkRepository(address string) error {
+	const advice = "would be readable by whoever may read the pipeline, and lie in Terraform's state; use ssh with a key of the server, or an address without them"
+	scheme, rest, isURL := strings.Cut(address, "://")
+	if !isURL {
+		login, _, found := strings.Cut(address, "@")
+		if found && strings.Contains(login, ":") && !strings.HasPrefix(address, "/") {
+			return errors.New("a password in RepositoryUrl " + advice + " (a path with : before @ is written as ssh://host/path)")
+		}
+		return nil
+	}
+	// As in a browser, all up to the last @ before the path.
+	authority := rest
+	if end := strings.IndexAny(rest, "/?#\\"); end >= 0 {
+		authority = rest[:end]
+	}
+	end := strings.LastIndex(authority, "@")
+	web := strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")
+	// Where the address is no URL, its password may hold a slash.
+	_, err := url.Parse(address)
+	switch {
+	case err != nil && strings.Contains(rest, "@"), end >= 0 && web:
+		return errors.New("credentials in RepositoryUrl " + advice)
+	case end >= 0 && strings.Contains(authority[:end], ":"):
+		return errors.New("a password in RepositoryUrl " + advice)
+	}
+	return nil
 }

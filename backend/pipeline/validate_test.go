@@ -344,6 +344,33 @@ func TestActionRules(t *testing.T) {
 	})
 }
 
+// TestCredentialsInRepositoryUrl holds that they are refused, in words that do not
+// repeat them.
+func TestCredentialsInRepositoryUrl(t *testing.T) {
+	t.Parallel()
+	validate := func(address string) error {
+		def := base()
+		source(def).Configuration["RepositoryUrl"] = address
+		return pipeline.Validate(def, pipeline.BuiltinCatalog())
+	}
+	for _, address := range []string{
+		"https://ada:horse@example.org/web.git", "https://horse@example.org/web.git", "HTTP://:horse@example.org",
+		"https://ada:horse@example.org", "https://ada:ho@rse@example.org/web.git", "https://ada:h/orse@example.org/web.git",
+		"https://ada:horse%zz@example.org/", "ssh://git:horse@example.org/web.git", "git+ssh://git:horse@example.org/web.git",
+		"git:horse@example.org:web.git", "file://ada:horse@/srv/web.git",
+	} {
+		err := validate(address)
+		requireViolation(t, err, `stages[0].actions[0].configuration["RepositoryUrl"]`, "readable by whoever may read the pipeline")
+		require.NotContains(t, err.Error(), "horse")
+	}
+	for _, address := range []string{
+		"https://example.org/web.git", "https://example.org:8443/@scope/web.git?a=b@c", "ssh://git@example.org:22/web.git",
+		"git@example.org:web.git", "git@[::1]:web.git", "example.org:web.git", "/srv/a:b@c/web.git", "file:///srv/a:b@c/web.git",
+	} {
+		require.NoError(t, validate(address), address)
+	}
+}
+
 func TestArtifactRules(t *testing.T) {
 	t.Parallel()
 	type D = pipeline.Definition

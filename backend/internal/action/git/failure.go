@@ -67,7 +67,7 @@ func knownFailures() []knownFailure {
 			[]string{"Host key verification failed"},
 		},
 		{
-			action.PermissionError, "check the credentials: user and password or token in an https RepositoryUrl, or an ssh key of the user that the runner runs as",
+			action.PermissionError, "check the credentials: what is not public takes an ssh address, and an ssh key of the user that the runner runs as",
 			[]string{"Authentication failed", "could not read Username", "could not read Password", "Permission denied", "error: 401", "error: 403", "terminal prompts disabled"},
 		},
 		{

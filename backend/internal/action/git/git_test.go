@@ -185,6 +185,7 @@ func TestFailures(t *testing.T) {
 		"relative":        {"../web", nil, action.ConfigurationError, []string{"absolute path"}},
 		"scheme":          {"git://example.com/web", nil, action.ConfigurationError, []string{`"git" is not supported`}},
 		"password by ssh": {"ssh://git:correct-horse@example.com/web", nil, action.ConfigurationError, []string{"ssh takes no password"}},
+		"password by scp": {"git:correct-horse@127.0.0.1:web", nil, action.ConfigurationError, []string{"a : before the @", "use a key"}},
 		"bad URL":         {"https://ada:correct-horse@exa mple/%zz", nil, action.ConfigurationError, []string{"not a valid URL"}},
 		"none":            {"", nil, action.ConfigurationError, []string{"empty"}},
 	} {

@@ -16,6 +16,8 @@ type repository struct {
 	username, password string
 	// path is the directory of a repository on this machine.
 	path string
+	// ssh tells that git uses ssh.
+	ssh bool
 }
 
 var (
@@ -23,6 +25,9 @@ var (
 	remoteHelper = regexp.MustCompile(`^[A-Za-z0-9+.-]*::`)
 	// scpLike is user@host:path.
 	scpLike = regexp.MustCompile(`^(?:[A-Za-z0-9_.][^@:/\s]*@)?[A-Za-z0-9\[][^:/\s]*:[^\s]+$`)
+	// colonBeforeAt is user:password@host:path, of which git would take the
+	// password for a path and print it.
+	colonBeforeAt = regexp.MustCompile(`^[^@]*:[^@]*@`)
 	// commitID is a whole SHA-1 or SHA-256.
 	commitID = regexp.MustCompile(`^(?:[0-9a-fA-F]{40}|[0-9a-fA-F]{64})$`)
 	// noRef matches what git check-ref-format refuses, a colon (which would make
@@ -42,8 +47,10 @@ func parseRepository(text string) (repository, error) {
 		return repository{address: text, path: text}, nil
 	case strings.Contains(text, "://"):
 		return parseURL(text)
+	case colonBeforeAt.MatchString(text):
+		return repository{}, errors.New("it has a : before the @, as a password would; ssh takes none from an address: use a key of the user that the runner runs as, and ssh://host/path for a path with @")
 	case scpLike.MatchString(text):
-		return repository{address: text}, nil
+		return repository{address: text, ssh: true}, nil
 	}
 	return repository{}, errors.New("it is neither a URL, nor user@host:path, nor an absolute path")
 }
@@ -64,7 +71,7 @@ func parseURL(text string) (repository, error) {
 		if hasPassword {
 			return repository{}, errors.New("ssh takes no password from a URL; remove it and use a key of the user that the runner runs as")
 		}
-		return repository{address: text}, nil
+		return repository{address: text, ssh: true}, nil
 	case "https", "http":
 		r := repository{username: parsed.User.Username(), password: password}
 		parsed.User = nil
