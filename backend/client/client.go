@@ -16,8 +16,9 @@ const (
 	callTimeout = 30 * time.Second
 	// connectTimeout ends an attempt to connect to a machine that does not answer.
 	connectTimeout = 20 * time.Second
-	// maxMessageSize bounds a message in both directions; it is the server's too.
-	maxMessageSize = 16 << 20
+	// maxRequestSize and maxAnswerSize are the server's limits of one message.
+	maxRequestSize = 4 << 20
+	maxAnswerSize  = 16 << 20
 	// keepaliveTime and keepaliveTimeout find a dead connection under a watch
 	// within 40 seconds. The server has to allow pings this often.
 	keepaliveTime    = 30 * time.Second
@@ -67,8 +68,8 @@ func Dial(cfg Config, userAgent string) (*Client, error) {
 		grpc.WithConnectParams(reconnect()),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 		grpc.WithDefaultCallOptions(
-			grpc.MaxCallRecvMsgSize(maxMessageSize),
-			grpc.MaxCallSendMsgSize(maxMessageSize),
+			grpc.MaxCallRecvMsgSize(maxAnswerSize),
+			grpc.MaxCallSendMsgSize(maxRequestSize),
 		),
 		grpc.WithChainUnaryInterceptor(rim.unary, deadline, requestID),
 		grpc.WithChainStreamInterceptor(rim.stream),

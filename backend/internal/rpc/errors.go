@@ -27,6 +27,11 @@ func toStatus(ctx context.Context, err error) (s *status.Status, id string) {
 	if errors.Is(context.Cause(ctx), errDraining) || errors.Is(err, service.ErrStopping) {
 		return status.New(codes.Unavailable, errDraining.Error()), ""
 	}
+	// A stream is ended with a refusal when its token does.
+	var ended *service.Error
+	if errors.As(context.Cause(ctx), &ended) {
+		return refused(ended), ""
+	}
 	switch {
 	case errors.Is(err, context.Canceled):
 		return status.New(codes.Canceled, "the call was cancelled"), ""

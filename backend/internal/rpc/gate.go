@@ -3,7 +3,9 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 	"google.golang.org/protobuf/proto"
 
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
@@ -33,21 +36,94 @@ type gate struct {
 	validator func() (protovalidate.Validator, error)
 	// draining ends when the server begins to stop.
 	draining context.Context //nolint:containedctx // The life of the server, not of a call.
+	// recheck is how often the token of an open stream is looked at again.
+	recheck time.Duration
+	// strangers holds a slot for each call at once of a method that is open to all.
+	strangers map[string]chan struct{}
+	// strangerTimeout ends such calls, but for those that watch.
+	strangerTimeout time.Duration
 }
+
+const (
+	// recheckEvery bounds how long a stream outlives its token.
+	recheckEvery = 5 * time.Second
+	// maxStrangers bounds the calls at once of a method that needs no token, and so
+	// what the messages of people without one take.
+	maxStrangers = 16
+	// strangerTimeout is far more than an answer that asks no store takes.
+	strangerTimeout = 10 * time.Second
+	// knockTimeout bounds the look at a token before a message is read.
+	knockTimeout = 5 * time.Second
+	// maxText bounds what is said and logged of one error, in bytes.
+	maxText = 1 << 10
+)
 
 // errDraining is why the context of a stream ended when the server stops.
 var errDraining = errors.New("the server is stopping")
 
-// open tells whether a method needs no token. What is not named here does.
-func open(method string) bool {
-	switch method {
-	case headracev1.ServerService_GetServerInfo_FullMethodName,
+// openMethods are those that need no token.
+func openMethods() []string {
+	return []string{
+		headracev1.ServerService_GetServerInfo_FullMethodName,
 		grpc_health_v1.Health_Check_FullMethodName,
 		grpc_health_v1.Health_List_FullMethodName,
-		grpc_health_v1.Health_Watch_FullMethodName:
-		return true
+		grpc_health_v1.Health_Watch_FullMethodName,
 	}
-	return false
+}
+
+// open tells whether a method needs no token.
+func open(method string) bool { return slices.Contains(openMethods(), method) }
+
+// newStrangers returns the slots of the methods that need no token.
+func newStrangers() map[string]chan struct{} {
+	slots := make(map[string]chan struct{})
+	for _, method := range openMethods() {
+		slots[method] = make(chan struct{}, maxStrangers)
+	}
+	return slots
+}
+
+// knock refuses calls without a token that works before any of their messages is
+// read, since a message may be large. It is a filter: what a caller may do is for
+// the interceptors to find out.
+func (g *gate) knock(ctx context.Context, info *tap.Info) (context.Context, error) {
+	c := &call{gate: g, method: info.FullMethodName, began: g.clock()}
+	if open(info.FullMethodName) {
+		ctx, err := g.letIn(ctx, info.FullMethodName)
+		if err != nil {
+			return ctx, c.end(ctx, nil, err)
+		}
+		return ctx, nil
+	}
+	secret, err := bearerIn(info.Header)
+	if err == nil {
+		limited, cancel := context.WithTimeout(ctx, knockTimeout)
+		defer cancel()
+		_, err = g.accounts.Authenticate(limited, secret)
+	}
+	if err != nil {
+		return ctx, c.end(ctx, nil, err)
+	}
+	return ctx, nil
+}
+
+// letIn gives a call that needs no token a slot until it ends.
+func (g *gate) letIn(ctx context.Context, method string) (context.Context, error) {
+	slots := g.strangers[method]
+	select {
+	case slots <- struct{}{}:
+	default:
+		return ctx, status.Error(codes.Unavailable, "too many calls without a token at once; try again")
+	}
+	cancel := func() {}
+	if method != grpc_health_v1.Health_Watch_FullMethodName {
+		ctx, cancel = context.WithTimeout(ctx, g.strangerTimeout)
+	}
+	context.AfterFunc(ctx, func() {
+		cancel()
+		<-slots
+	})
+	return ctx, nil
 }
 
 func (g *gate) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (resp any, err error) {
@@ -75,7 +151,38 @@ func (g *gate) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 	if err != nil {
 		return err
 	}
+	if c.secret != "" {
+		watching, stopWatching := context.WithCancel(ctx)
+		watched := make(chan struct{})
+		go func() {
+			defer close(watched)
+			g.watchToken(watching, c.secret, cancel)
+		}()
+		defer func() {
+			stopWatching()
+			<-watched
+		}()
+	}
 	return handle(srv, &gatedStream{ServerStream: ss, ctx: ctx, gate: g})
+}
+
+// watchToken ends a stream whose token was revoked or has expired.
+func (g *gate) watchToken(ctx context.Context, secret string, end context.CancelCauseFunc) {
+	ticker := time.NewTicker(g.recheck)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		var refusal *service.Error
+		// A store that does not answer now is asked again.
+		if _, err := g.accounts.Authenticate(ctx, secret); errors.As(err, &refusal) {
+			end(refusal)
+			return
+		}
+	}
 }
 
 // gatedStream is a stream with the caller's identity and checked messages.
@@ -85,8 +192,17 @@ type gatedStream struct {
 	gate *gate
 }
 
-// Context returns the context with the caller, which ends when the server stops.
+// Context returns the context with the caller, which ends when the server stops or
+// the token does.
 func (s *gatedStream) Context() context.Context { return s.ctx }
+
+// SendMsg sends a message, unless the stream has been ended.
+func (s *gatedStream) SendMsg(m any) error {
+	if err := s.ctx.Err(); err != nil {
+		return err
+	}
+	return s.ServerStream.SendMsg(m)
+}
 
 // RecvMsg receives a message that keeps the rules of the contract.
 func (s *gatedStream) RecvMsg(m any) error {
@@ -132,6 +248,8 @@ type call struct {
 	method    string
 	began     time.Time
 	principal string
+	// secret is the token that the call came with, until it ends.
+	secret string
 }
 
 type identityKey struct{}
@@ -155,14 +273,18 @@ func (c *call) admit(ctx context.Context) (context.Context, error) {
 	if err != nil {
 		return ctx, err
 	}
-	c.principal = who.Principal
+	c.principal, c.secret = who.Principal, secret
 	return context.WithValue(ctx, identityKey{}, who), nil
 }
 
 // bearer returns the token that came with a call.
 func bearer(ctx context.Context) (string, error) {
-	values := metadata.ValueFromIncomingContext(ctx, "authorization")
-	if len(values) == 1 {
+	header, _ := metadata.FromIncomingContext(ctx)
+	return bearerIn(header)
+}
+
+func bearerIn(header metadata.MD) (string, error) {
+	if values := header.Get("authorization"); len(values) == 1 {
 		scheme, secret, ok := strings.Cut(values[0], " ")
 		if ok && strings.EqualFold(scheme, "Bearer") && secret != "" {
 			return secret, nil
@@ -185,14 +307,15 @@ func (c *call) end(ctx context.Context, panicked any, err error) error {
 	if panicked != nil {
 		id := newErrorID()
 		s = internal(id)
-		c.gate.log.Error("A call panicked", append(fields, "error_id", id, "panic", panicked, "stack", string(debug.Stack()))...)
+		c.gate.log.Error("A call panicked", append(fields, "error_id", id, "panic", cut(fmt.Sprint(panicked)), "stack", string(debug.Stack()))...)
 	} else {
 		var id string
 		s, id = toStatus(ctx, err)
+		s = bounded(s)
 		fields = append(fields, "code", s.Code())
 		switch {
 		case id != "":
-			c.gate.log.Error("A call failed", append(fields, "error_id", id, "error", err)...)
+			c.gate.log.Error("A call failed", append(fields, "error_id", id, "error", cut(err.Error()))...)
 		case s.Code() != codes.OK:
 			c.gate.log.Info("A call was refused", append(fields, "reason", s.Message())...)
 		case reads(c.method):
@@ -203,6 +326,25 @@ func (c *call) end(ctx context.Context, panicked any, err error) error {
 	}
 	c.gate.observe(c.method, s.Code(), took)
 	return s.Err()
+}
+
+// bounded returns a status with the start of its message. Its details keep all the
+// fields that are wrong.
+func bounded(s *status.Status) *status.Status {
+	if len(s.Message()) <= maxText {
+		return s
+	}
+	p := s.Proto()
+	p.Message = cut(p.GetMessage())
+	return status.FromProto(p)
+}
+
+// cut returns the start of a text that may be of any length.
+func cut(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText], "") + "…"
 }
 
 // reads tells by its name whether a method changes nothing.

@@ -26,12 +26,20 @@ import (
 )
 
 const (
-	// maxMessageSize bounds a message in both directions; it is the client's too.
-	maxMessageSize = 16 << 20
+	// maxRequestSize is far above what a pipeline needs: CodePipeline's largest
+	// definition, of 1000 actions, takes it with 4 KB for each.
+	maxRequestSize = 4 << 20
+	// maxAnswerSize is what the client takes: pages of large definitions.
+	maxAnswerSize = 16 << 20
 	// maxHeaderSize bounds what a caller may send before it is known who it is.
 	maxHeaderSize = 16 << 10
-	// maxStreams bounds the calls at once of one connection.
-	maxStreams = 1000
+	// maxStreams bounds the calls at once of one connection; more wait in the
+	// client. With maxRequestSize it bounds what the messages of one take.
+	maxStreams = 100
+	// maxConnections bounds the connections at once.
+	maxConnections = 1000
+	// maxIdle ends connections without calls; a client connects anew by itself.
+	maxIdle = 15 * time.Minute
 	// handshakeTimeout ends connections that never say anything.
 	handshakeTimeout = 10 * time.Second
 	// minPing is less than the clients' keepalive of 30 seconds.
@@ -79,18 +87,20 @@ func New(cfg Config) *Server {
 	draining, drain := context.WithCancel(context.Background())
 	g := &gate{
 		accounts: cfg.Accounts, log: cfg.Log, observe: cfg.Observe, clock: cfg.Clock, draining: draining,
-		validator: sync.OnceValues(newValidator),
+		validator: sync.OnceValues(newValidator), recheck: recheckEvery,
+		strangers: newStrangers(), strangerTimeout: strangerTimeout,
 	}
 	options := []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(g.unary),
 		grpc.ChainStreamInterceptor(g.stream),
-		grpc.MaxRecvMsgSize(maxMessageSize),
-		grpc.MaxSendMsgSize(maxMessageSize),
+		grpc.InTapHandle(g.knock),
+		grpc.MaxRecvMsgSize(maxRequestSize),
+		grpc.MaxSendMsgSize(maxAnswerSize),
 		grpc.MaxHeaderListSize(maxHeaderSize),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingTime, Timeout: pingTimeout}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingTime, Timeout: pingTimeout, MaxConnectionIdle: maxIdle}),
 		grpc.WaitForHandlers(true),
 	}
 	if cfg.TLS != nil {
@@ -112,7 +122,8 @@ func New(cfg Config) *Server {
 // listener.
 func (s *Server) Serve(listener net.Listener) error {
 	s.health.SetServingStatus("", grpc_health_v1.HealthCheckResponse_SERVING)
-	if err := s.grpc.Serve(listener); !errors.Is(err, grpc.ErrServerStopped) {
+	limited := &limitedListener{Listener: listener, most: maxConnections, log: s.gate.log}
+	if err := s.grpc.Serve(limited); !errors.Is(err, grpc.ErrServerStopped) {
 		return err
 	}
 	return nil
