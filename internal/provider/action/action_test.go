@@ -169,6 +169,12 @@ func TestDriftAndConflict(t *testing.T) {
 				ExpectError:      acctest.Says("It was changed by somebody else since this plan was made."),
 			},
 			{ConfigFile: file("full")},
+			{
+				ConfigFile: file("full"), Destroy: true,
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{acctest.Between(command("second"))}},
+				ExpectError:      acctest.Says("It was changed by somebody else since this plan was made."),
+			},
+			{ConfigFile: file("full")},
 		},
 	})
 }

@@ -33,11 +33,16 @@ func (m model) identity() identity {
 	return identity{Account: m.Account, Pipeline: m.Pipeline, Stage: m.Stage, Name: m.Name}
 }
 
+// resourceName returns what the backend calls the action. It does not rest on the id,
+// which is only shown.
+func (m model) resourceName() string {
+	return client.ActionName(m.Account.ValueString(), m.Pipeline.ValueString(), m.Stage.ValueString(), m.Name.ValueString())
+}
+
 // message returns the action to send, without an etag.
 func (m model) message() *headracev1.PipelineAction {
 	return &headracev1.PipelineAction{
-		Name: client.ActionName(m.Account.ValueString(), m.Pipeline.ValueString(), m.Stage.ValueString(),
-			m.Name.ValueString()),
+		Name:   m.resourceName(),
 		Action: pipelinepb.ActionToProto(m.Domain(m.Name, m.ProviderName)),
 	}
 }

@@ -89,7 +89,7 @@ func (r *Resource) Read(ctx context.Context, request resource.ReadRequest, respo
 		return
 	}
 	state, err = read(ctx, backend, state)
-	if client.IsNotFound(err) {
+	if problem.Gone(err) {
 		response.State.RemoveResource(ctx)
 		return
 	}
@@ -145,8 +145,10 @@ func (r *Resource) Delete(ctx context.Context, request resource.DeleteRequest, r
 		report.Add(&response.Diagnostics, "delete", err)
 		return
 	}
-	_, err = backend.Pipelines.DeleteAction(ctx, &headracev1.DeleteActionRequest{Name: state.ID.ValueString()})
-	if err != nil && !client.IsNotFound(err) {
+	_, err = backend.Pipelines.DeleteAction(ctx, &headracev1.DeleteActionRequest{
+		Name: state.resourceName(), Etag: state.ETag.ValueString(),
+	})
+	if err != nil && !problem.Gone(err) {
 		report.Add(&response.Diagnostics, "delete", err)
 	}
 }
@@ -179,7 +181,7 @@ func (r *Resource) ImportState(
 
 // read returns the action as the backend has it.
 func read(ctx context.Context, backend *client.Client, prior model) (model, error) {
-	answer, err := backend.Pipelines.GetAction(ctx, &headracev1.GetActionRequest{Name: prior.ID.ValueString()})
+	answer, err := backend.Pipelines.GetAction(ctx, &headracev1.GetActionRequest{Name: prior.resourceName()})
 	if err != nil {
 		return model{}, err
 	}

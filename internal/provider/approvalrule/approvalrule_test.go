@@ -170,6 +170,12 @@ func TestDriftAndConflict(t *testing.T) {
 				ExpectError:      acctest.Says("It was changed by somebody else since this plan was made."),
 			},
 			{ConfigFile: file("minimal")},
+			{
+				ConfigFile: file("minimal"), Destroy: true,
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{acctest.Between(weaken(3))}},
+				ExpectError:      acctest.Says("It was changed by somebody else since this plan was made."),
+			},
+			{ConfigFile: file("minimal")},
 		},
 	})
 }

@@ -36,11 +36,17 @@ func (m model) identity() identity {
 	return identity{Account: m.Account, Name: m.Name}
 }
 
+// resourceName returns what the backend calls the rule. It does not rest on the
+// id, which is only shown.
+func (m model) resourceName() string {
+	return client.ApprovalRuleName(m.Account.ValueString(), m.Name.ValueString())
+}
+
 // message returns the rule to send, without an etag. The schema bounds the
 // numbers far below what their fields hold.
 func (m model) message() *headracev1.ApprovalRule {
 	return &headracev1.ApprovalRule{
-		Name:        client.ApprovalRuleName(m.Account.ValueString(), m.Name.ValueString()),
+		Name:        m.resourceName(),
 		Description: m.Description.ValueString(),
 		Selector: &headracev1.ApprovalSelector{
 			Pipelines: values.Texts(m.Pipelines),

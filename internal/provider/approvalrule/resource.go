@@ -145,7 +145,9 @@ func (r *Resource) Delete(ctx context.Context, request resource.DeleteRequest, r
 		report.Add(&response.Diagnostics, "delete", err)
 		return
 	}
-	_, err = backend.ApprovalRules.DeleteApprovalRule(ctx, &headracev1.DeleteApprovalRuleRequest{Name: state.ID.ValueString()})
+	_, err = backend.ApprovalRules.DeleteApprovalRule(ctx, &headracev1.DeleteApprovalRuleRequest{
+		Name: state.resourceName(), Etag: state.ETag.ValueString(),
+	})
 	if err != nil && !client.IsNotFound(err) {
 		report.Add(&response.Diagnostics, "delete", err)
 	}
@@ -171,7 +173,7 @@ func (r *Resource) ImportState(
 
 // read returns the rule as the backend has it.
 func read(ctx context.Context, backend *client.Client, prior model) (model, error) {
-	answer, err := backend.ApprovalRules.GetApprovalRule(ctx, &headracev1.GetApprovalRuleRequest{Name: prior.ID.ValueString()})
+	answer, err := backend.ApprovalRules.GetApprovalRule(ctx, &headracev1.GetApprovalRuleRequest{Name: prior.resourceName()})
 	if err != nil {
 		return model{}, err
 	}

@@ -44,12 +44,18 @@ func (m model) written(fields domain.Path) domain.Path {
 	return definition.Written(m.Stages, fields)
 }
 
+// resourceName returns what the backend calls the pipeline. It does not rest on
+// the id, which is only shown.
+func (m model) resourceName() string {
+	return client.PipelineName(m.Account.ValueString(), m.Name.ValueString())
+}
+
 // message returns the pipeline to send, without an etag.
 func (m model) message() *headracev1.Pipeline {
 	def := m.Domain()
 	def.Stages = definition.StagesDomain(m.Stages)
 	pipeline := &headracev1.Pipeline{
-		Name:        client.PipelineName(m.Account.ValueString(), m.Name.ValueString()),
+		Name:        m.resourceName(),
 		Definition:  pipelinepb.ToProto(&def),
 		Composition: headracev1.Composition_COMPOSITION_INLINE,
 	}

@@ -296,7 +296,7 @@ func TestConflict(t *testing.T) {
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 					acctest.Between(describe(backend, "I was first")),
 				}},
-				ExpectError: acctest.Says("It was changed by somebody else since this plan was made. Nothing was written."),
+				ExpectError: acctest.Says("It was changed by somebody else since this plan was made. This object was not written."),
 			},
 			{
 				PreConfig: func() {
@@ -307,6 +307,12 @@ func TestConflict(t *testing.T) {
 				},
 				ConfigFile: file("described"),
 			},
+			{
+				ConfigFile: file("described"), Destroy: true,
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{acctest.Between(describe(backend, "I was here, too"))}},
+				ExpectError:      acctest.Says("It was changed by somebody else since this plan was made."),
+			},
+			{ConfigFile: file("described")},
 		},
 	})
 }

@@ -154,7 +154,7 @@ func (r *Resource) Delete(ctx context.Context, request resource.DeleteRequest, r
 		return
 	}
 	_, err = backend.Pipelines.DeletePipeline(ctx, &headracev1.DeletePipelineRequest{
-		Name: state.ID.ValueString(), Force: state.ForceDestroy.ValueBool(),
+		Name: state.resourceName(), Etag: state.ETag.ValueString(), Force: state.ForceDestroy.ValueBool(),
 	})
 	switch {
 	case err == nil, client.IsNotFound(err):
@@ -190,7 +190,7 @@ func (r *Resource) ImportState(
 
 // read returns the pipeline as the backend has it.
 func read(ctx context.Context, backend *client.Client, prior model) (model, error) {
-	answer, err := backend.Pipelines.GetPipeline(ctx, &headracev1.GetPipelineRequest{Name: prior.ID.ValueString()})
+	answer, err := backend.Pipelines.GetPipeline(ctx, &headracev1.GetPipelineRequest{Name: prior.resourceName()})
 	if err != nil {
 		return model{}, err
 	}

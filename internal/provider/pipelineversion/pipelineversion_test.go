@@ -1,6 +1,7 @@
 package pipelineversion_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/compare"
@@ -102,6 +103,89 @@ func TestPartsOfOthers(t *testing.T) {
 	})
 }
 
+// TestVersionsOfOthers does not leave in force what somebody else changed and
+// published, also where the version has no triggers.
+func TestVersionsOfOthers(t *testing.T) {
+	t.Parallel()
+	backend := acctest.Start(t)
+	same := statecheck.CompareValue(compare.ValuesSame())
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: backend.Provider(),
+		Steps: []resource.TestStep{
+			{
+				ConfigFile:        file("without_triggers"),
+				ConfigStateChecks: append(version(1), same.AddStateValue(address, tfjsonpath.New("digest"))),
+			},
+			{
+				PreConfig: func() {
+					name := pipeline + "/stages/Build/actions/Compile"
+					found, err := backend.API.Pipelines.GetAction(t.Context(), &headracev1.GetActionRequest{Name: name})
+					require.NoError(t, err)
+					found.GetAction().GetAction().Commands = []string{"make evil"}
+					_, err = backend.API.Pipelines.UpdateAction(t.Context(), &headracev1.UpdateActionRequest{Action: found.GetAction()})
+					require.NoError(t, err)
+					_, err = backend.API.Pipelines.PublishPipelineVersion(t.Context(), &headracev1.PublishPipelineVersionRequest{Name: pipeline})
+					require.NoError(t, err)
+				},
+				ConfigFile: file("without_triggers"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate),
+				ConfigStateChecks: append(version(3), same.AddStateValue(address, tfjsonpath.New("digest"))),
+			},
+		},
+	})
+}
+
+// TestReplacedByAnInlinePipeline shows that somebody who does that blocks neither
+// an apply nor a destroy.
+func TestReplacedByAnInlinePipeline(t *testing.T) {
+	t.Parallel()
+	backend := acctest.Start(t)
+	replace := func(ctx context.Context) error {
+		_, err := backend.API.Pipelines.DeletePipeline(ctx, &headracev1.DeletePipelineRequest{Name: pipeline})
+		if err != nil {
+			return err
+		}
+		_, err = backend.API.Pipelines.CreatePipeline(ctx, &headracev1.CreatePipelineRequest{Pipeline: &headracev1.Pipeline{
+			Name: pipeline, Composition: headracev1.Composition_COMPOSITION_INLINE,
+			Definition: &headracev1.PipelineDefinition{Stages: []*headracev1.Stage{
+				{Name: "Source", Actions: []*headracev1.Action{{
+					Name: "Fetch", Category: "Source", Owner: "Headrace", Provider: "Git", Version: "1",
+					OutputArtifacts: []*headracev1.OutputArtifact{{Name: "source"}},
+					Configuration:   map[string]string{"RepositoryUrl": "https://example.com/web.git"},
+				}}},
+				{Name: "Build", Actions: []*headracev1.Action{{
+					Name: "Compile", Category: "Build", Owner: "Headrace", Provider: "Commands", Version: "1",
+					InputArtifacts: []string{"source"}, Commands: []string{"make"},
+				}}},
+			}},
+		}})
+		return err
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: backend.Provider(),
+		Steps: []resource.TestStep{
+			{ConfigFile: file("version"), ConfigStateChecks: version(1)},
+			{
+				PreConfig:  func() { require.NoError(t, replace(t.Context())) },
+				ConfigFile: file("version"),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectResourceAction("headrace_pipeline.web", plancheck.ResourceActionDestroyBeforeCreate),
+					plancheck.ExpectResourceAction("headrace_stage.build", plancheck.ResourceActionCreate),
+					plancheck.ExpectResourceAction("headrace_action.compile", plancheck.ResourceActionCreate),
+					plancheck.ExpectResourceAction(address, plancheck.ResourceActionCreate),
+				}},
+				ConfigStateChecks: version(1),
+			},
+			{
+				// Replaced after the refresh: what is to be deleted is gone.
+				ConfigFile: file("version"), Destroy: true,
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{acctest.Between(replace)}},
+				ExpectError:      acctest.Says(`Cannot delete pipeline "web" It was changed by somebody else`),
+			},
+			{ConfigFile: file("version")},
+		},
+	})
+}
+
 // TestPartsThatDoNotFit fails with the validator's words and publishes nothing.
 func TestPartsThatDoNotFit(t *testing.T) {
 	t.Parallel()
@@ -110,7 +194,7 @@ func TestPartsThatDoNotFit(t *testing.T) {
 		ProtoV6ProviderFactories: backend.Provider(),
 		Steps: []resource.TestStep{
 			{ConfigFile: file("version"), ConfigStateChecks: version(1)},
-			{ConfigFile: file("broken"), ExpectError: acctest.Says(`no earlier action produces artifact "sources" (did you mean "source"?)`)},
+			{ConfigFile: file("broken"), ExpectError: acctest.Says(`stage "Build", action "Compile", input_artifacts[0]: no earlier action produces artifact "sources" (did you mean "source"?)`)},
 			{ConfigFile: file("changed"), ConfigStateChecks: version(2)},
 		},
 	})

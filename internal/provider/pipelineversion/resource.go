@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -13,6 +14,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/pipelinepb"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/address"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/planning"
@@ -52,7 +54,8 @@ func (r *Resource) ValidateConfig(
 	problem.CheckName(ctx, &response.Diagnostics, request.Config, "account", domain.CheckAccount)
 }
 
-// ModifyPlan plans a new version where parts changed that no trigger told of.
+// ModifyPlan plans a new version where parts or versions changed that no trigger
+// told of.
 func (r *Resource) ModifyPlan(
 	ctx context.Context, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse,
 ) {
@@ -89,10 +92,10 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 		return
 	}
 	plan.Account = r.session.Settled(plan.Account)
-	plan.ID = types.StringValue(client.PipelineName(plan.Account.ValueString(), plan.Pipeline.ValueString()))
+	plan.ID = types.StringValue(plan.pipelineName())
 	state, err := publish(ctx, backend, plan)
 	if err != nil {
-		report.Add(&response.Diagnostics, "publish", err)
+		refused(ctx, backend, &response.Diagnostics, plan, err)
 		return
 	}
 	response.Diagnostics.Append(response.State.Set(ctx, state)...)
@@ -100,7 +103,7 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 }
 
 // Read refreshes the state to the newest version; it leaves the state with the
-// pipeline, or where nothing is published.
+// composed pipeline, or where nothing is published.
 func (r *Resource) Read(ctx context.Context, request resource.ReadRequest, response *resource.ReadResponse) {
 	var state model
 	response.Diagnostics.Append(request.State.Get(ctx, &state)...)
@@ -115,13 +118,14 @@ func (r *Resource) Read(ctx context.Context, request resource.ReadRequest, respo
 		problem.NotRefreshed(&response.Diagnostics, report.Object, err)
 		return
 	}
-	found, err := backend.Pipelines.GetPipeline(ctx, &headracev1.GetPipelineRequest{Name: state.ID.ValueString()})
-	if client.IsNotFound(err) || err == nil && found.GetPipeline().GetVersion() == 0 {
-		response.State.RemoveResource(ctx)
+	found, err := backend.Pipelines.GetPipeline(ctx, &headracev1.GetPipelineRequest{Name: state.pipelineName()})
+	if err != nil && !client.IsNotFound(err) {
+		report.Add(&response.Diagnostics, "read", err)
 		return
 	}
-	if err != nil {
-		report.Add(&response.Diagnostics, "read", err)
+	composed := found.GetPipeline().GetComposition() == headracev1.Composition_COMPOSITION_COMPOSED
+	if err != nil || !composed || found.GetPipeline().GetVersion() == 0 {
+		response.State.RemoveResource(ctx)
 		return
 	}
 	version, err := backend.Pipelines.GetPipelineVersion(ctx, &headracev1.GetPipelineVersionRequest{
@@ -131,7 +135,7 @@ func (r *Resource) Read(ctx context.Context, request resource.ReadRequest, respo
 		report.Add(&response.Diagnostics, "read", err)
 		return
 	}
-	state = state.with(version.GetVersion(), found.GetPipeline().GetUnpublishedChanges())
+	state = state.refreshed(version.GetVersion(), found.GetPipeline().GetUnpublishedChanges())
 	response.Diagnostics.Append(response.State.Set(ctx, state)...)
 }
 
@@ -150,14 +154,15 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 		report.Add(&response.Diagnostics, "publish", err)
 		return
 	}
-	plan.ID, plan.Account = state.ID, state.Account
+	plan.Account = state.Account
+	plan.ID = types.StringValue(plan.pipelineName())
 	response.Diagnostics.Append(response.Identity.Set(ctx, plan.identity())...)
-	plan, err = publish(ctx, backend, plan)
+	published, err := publish(ctx, backend, plan)
 	if err != nil {
-		report.Add(&response.Diagnostics, "publish", err)
+		refused(ctx, backend, &response.Diagnostics, plan, err)
 		return
 	}
-	response.Diagnostics.Append(response.State.Set(ctx, plan)...)
+	response.Diagnostics.Append(response.State.Set(ctx, published)...)
 }
 
 // Delete forgets the version: versions are history and stay with the pipeline.
@@ -185,12 +190,32 @@ func (r *Resource) ImportState(
 // publish makes a version of the parts as they are.
 func publish(ctx context.Context, backend *client.Client, plan model) (model, error) {
 	answer, err := backend.Pipelines.PublishPipelineVersion(ctx, &headracev1.PublishPipelineVersionRequest{
-		Name: plan.ID.ValueString(),
+		Name: plan.pipelineName(),
 	})
 	if err != nil {
 		return model{}, err
 	}
 	return plan.with(answer.GetVersion(), false), nil
+}
+
+// refused adds why nothing was published. Parts that do not fit together are
+// called by their names.
+func refused(ctx context.Context, backend *client.Client, diags *diag.Diagnostics, plan model, err error) {
+	report := reporter(plan)
+	violations := client.Violations(err)
+	if client.Reason(err) != domain.ReasonInvalidDefinition || len(violations) == 0 {
+		report.Add(diags, "publish", err)
+		return
+	}
+	found, readErr := backend.Pipelines.GetPipeline(ctx, &headracev1.GetPipelineRequest{Name: plan.pipelineName()})
+	if readErr != nil {
+		report.Add(diags, "publish", err)
+		return
+	}
+	def := pipelinepb.FromProto(found.GetPipeline().GetDefinition())
+	for _, violation := range violations {
+		diags.AddError("Cannot publish "+report.Object, describe(def, violation))
+	}
 }
 
 func reporter(m model) problem.Reporter {

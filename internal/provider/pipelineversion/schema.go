@@ -12,13 +12,15 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 )
 
 const description = "The newest published version of a composed [`headrace_pipeline`](pipeline.md), best one with " +
 	"`publish = \"explicit\"`: all stages and actions are published at once, or the apply fails with the reasons why they do not " +
 	"fit together.\n\n" +
-	"It publishes when it is created, when its `triggers` change, and when it finds changes that are not published. A destroy " +
+	"It publishes when it is created, when its `triggers` change, and when it finds changes that are not published or a version " +
+	"that somebody else published. A destroy " +
 	"only forgets it: versions are history and stay until the pipeline is deleted."
 
 // Schema returns the arguments.
@@ -57,8 +59,9 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 			},
 			"unpublished_changes": schema.BoolAttribute{
 				Computed: true,
-				MarkdownDescription: "Whether stages or actions changed since the version. After an apply it is `false`; when a refresh " +
-					"finds `true`, the plan publishes.",
+				MarkdownDescription: "Whether there is something to publish: stages or actions changed since the version, or somebody " +
+					"else published one since the last apply. After an apply it is `false`; when a refresh finds `true`, the plan " +
+					"publishes.",
 			},
 		},
 	}
@@ -95,8 +98,23 @@ func (m model) identity() identity {
 	return identity{Account: m.Account, Pipeline: m.Pipeline}
 }
 
+// pipelineName returns the resource name of the pipeline. It does not rest on the
+// id, which is only shown.
+func (m model) pipelineName() string {
+	return client.PipelineName(m.Account.ValueString(), m.Pipeline.ValueString())
+}
+
+// refreshed returns the model with the newest version that the backend has. A
+// version that this resource did not publish asks for another one, until an apply
+// has made sure that what is published are the parts as they are then.
+func (m model) refreshed(version *headracev1.PipelineVersion, unpublished bool) model {
+	foreign := !m.Digest.IsNull() && m.Digest.ValueString() != version.GetDigest()
+	return m.with(version, unpublished || foreign || m.UnpublishedChanges.ValueBool())
+}
+
 // with returns the model with the version that the backend has.
 func (m model) with(version *headracev1.PipelineVersion, unpublished bool) model {
+	m.ID = types.StringValue(m.pipelineName())
 	m.Version = types.Int64Value(version.GetVersion())
 	m.Digest = types.StringValue(version.GetDigest())
 	m.UnpublishedChanges = types.BoolValue(unpublished)

@@ -37,7 +37,7 @@ func (r Reporter) Add(diags *diag.Diagnostics, doing string, err error) {
 	summary := "Cannot " + doing + " " + r.Object
 	switch client.Reason(err) {
 	case domain.ReasonEtagMismatch:
-		diags.AddError(summary, "It was changed by somebody else since this plan was made. Nothing was written. "+
+		diags.AddError(summary, "It was changed by somebody else since this plan was made. This object was not written. "+
 			"Plan and apply again: the new plan shows what they changed.")
 	case domain.ReasonAlreadyExists:
 		diags.AddError(summary, client.Describe(err)+". To manage the existing one with Terraform, import it.")
@@ -83,6 +83,12 @@ func (r Reporter) argument(field string) (path.Path, bool) {
 	}
 	at := r.Shape.Translate(path.Empty(), fields)
 	return at, !at.Equal(path.Empty())
+}
+
+// Gone tells whether a part of a composed pipeline is not there any more: it was
+// deleted, or the pipeline was replaced by an inline one, which has no parts.
+func Gone(err error) bool {
+	return client.IsNotFound(err) || client.Reason(err) == domain.ReasonCompositionMismatch
 }
 
 // NotRefreshed warns that an object was not read, since the provider's

@@ -32,6 +32,12 @@ func (m model) identity() identity {
 	return identity{Account: m.Account, Pipeline: m.Pipeline, Name: m.Name}
 }
 
+// resourceName returns what the backend calls the stage. It does not rest on the id,
+// which is only shown.
+func (m model) resourceName() string {
+	return client.StageName(m.Account.ValueString(), m.Pipeline.ValueString(), m.Name.ValueString())
+}
+
 // message returns the stage to send, without an etag.
 func (m model) message() *headracev1.PipelineStage {
 	name := domain.StageName{

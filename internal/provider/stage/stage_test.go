@@ -155,6 +155,12 @@ func TestDriftAndConflict(t *testing.T) {
 				ExpectError:      acctest.Says("It was changed by somebody else since this plan was made."),
 			},
 			{ConfigFile: file("reordered")},
+			{
+				ConfigFile: file("reordered"), Destroy: true,
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{acctest.Between(move(50))}},
+				ExpectError:      acctest.Says("It was changed by somebody else since this plan was made."),
+			},
+			{ConfigFile: file("reordered")},
 		},
 	})
 }
