@@ -40,6 +40,9 @@ type Config struct {
 	ShutdownGrace time.Duration
 	// Isolation is auto, none or bubblewrap.
 	Isolation string
+	// File is the file that settings come from, empty where there is none. It is
+	// not a setting itself.
+	File string
 }
 
 // Default returns the configuration of a server that was told nothing.
@@ -117,7 +120,7 @@ func (c *Config) Validate() error {
 			refuse(address.setting, "%q is not host:port, for instance 127.0.0.1:7480", address.value)
 			continue
 		}
-		if c.TLSCertFile == "" && !c.AllowInsecureListen && !loopback(host) {
+		if c.TLSCertFile == "" && !c.AllowInsecureListen && !Loopback(host) {
 			refuse(address.setting, "%s can be reached from other machines and there is no TLS, so that tokens could be read on the way; "+
 				"set tls-cert-file and tls-key-file, listen on 127.0.0.1, or say allow-insecure-listen where something else protects it",
 				address.value)
@@ -138,9 +141,9 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// loopback tells whether the host cannot be reached from other machines. A name
+// Loopback tells whether the host cannot be reached from other machines. A name
 // other than localhost may resolve to anything.
-func loopback(host string) bool {
+func Loopback(host string) bool {
 	if host == "localhost" {
 		return true
 	}

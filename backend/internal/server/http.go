@@ -2,8 +2,12 @@ package server
 
 import (
 	"crypto/tls"
+	"net"
 	"net/http"
+	"strings"
 	"time"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/config"
 )
 
 // newHTTP returns the server of health and metrics. It needs no token: what it
@@ -26,8 +30,12 @@ func (s *Server) newHTTP(metrics http.Handler, conf *tls.Config) *http.Server {
 		answer(w, http.StatusOK, "ok")
 	})
 	mux.Handle("GET /metrics", metrics)
+	var handler http.Handler = mux
+	if host, _, err := net.SplitHostPort(s.config.HTTPListen); err == nil && config.Loopback(host) {
+		handler = onlyThisMachine(mux)
+	}
 	server := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 	}
 	if conf != nil {
@@ -35,6 +43,23 @@ func (s *Server) newHTTP(metrics http.Handler, conf *tls.Config) *http.Server {
 		server.TLSConfig = &tls.Config{MinVersion: conf.MinVersion, Certificates: conf.Certificates}
 	}
 	return server
+}
+
+// onlyThisMachine answers requests that ask for this machine by its own name. A
+// web page that makes its name resolve to 127.0.0.1 has the browser ask for the
+// page's name, and gets nothing.
+func onlyThisMachine(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		if !config.Loopback(strings.ToLower(strings.Trim(host, "[]"))) {
+			answer(w, http.StatusForbidden, "this address answers to localhost only; set http-listen to an address of this machine for others")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // answer writes a line. A caller that went away misses nothing.

@@ -169,6 +169,34 @@ func TestHealthAndMetrics(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, code)
 }
 
+func TestLoopbackAnswersOnlyToItsOwnNames(t *testing.T) {
+	t.Parallel()
+	ask := func(addr, host, path string) int {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+path, nil)
+		require.NoError(t, err)
+		request.Host = host
+		resp, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		return resp.StatusCode
+	}
+	b := backendtest.Start(t)
+	for _, host := range []string{"localhost", "LOCALHOST:80", "127.0.0.1", "127.0.0.1:7481", "[::1]", "[::1]:7481"} {
+		require.Equal(t, http.StatusOK, ask(b.HTTPAddr, host, "/metrics"), host)
+	}
+	for _, host := range []string{"evil.example", "evil.example:7481", "127.0.0.1.evil.example", "localhost.evil.example:80", "10.0.0.1"} {
+		for _, path := range []string{"/metrics", "/healthz", "/readyz"} {
+			require.Equal(t, http.StatusForbidden, ask(b.HTTPAddr, host, path), host)
+		}
+	}
+	open := backendtest.Start(t, backendtest.WithConfig(func(cfg *config.Config) {
+		cfg.HTTPListen, cfg.AllowInsecureListen = "0.0.0.0:0", true
+	}))
+	_, port, err := net.SplitHostPort(open.HTTPAddr)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, ask("127.0.0.1:"+port, "metrics.example", "/metrics"))
+}
+
 // certificate makes a self-signed certificate for this machine and returns its
 // files.
 func certificate(t *testing.T, name string) (cert, key string) {
