@@ -74,6 +74,7 @@ func (l *Loader) Load(getenv func(string) string) (Config, error) {
 			return Config{}, fmt.Errorf("%s: %q is no value for %s: %w", from, value, name, err)
 		}
 	}
+	l.config.File = path
 	if err := l.config.Validate(); err != nil {
 		return Config{}, fmt.Errorf("the configuration is wrong:\n%w", err)
 	}

@@ -1,9 +1,15 @@
 package runner
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +30,14 @@ type Isolation struct {
 	// Detail says in a few words why it is what it is.
 	Detail string
 	bwrap  string
+	// users tells that a user namespace works, without which root keeps more of
+	// its power than bubblewrap takes away.
+	users bool
+	// private are paths that commands have no business in; Process.Visible may
+	// uncover parts of them.
+	private []string
+	// programs are directories of PATH that lie in private.
+	programs []string
 }
 
 // Name returns IsolationNone or IsolationBubblewrap.
@@ -60,35 +74,148 @@ func probe(ctx context.Context) (Isolation, error) {
 	if err != nil {
 		return Isolation{}, err
 	}
-	isolation := Isolation{Detail: bwrap, bwrap: bwrap}
+	isolation := Isolation{Detail: bwrap, bwrap: bwrap, users: true, private: private()}
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		if isBelow(dir, isolation.private) {
+			isolation.programs = append(isolation.programs, dir)
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	argv := isolation.wrap("", nil, action.Process{Argv: []string{"/bin/sh", "-c", ":"}, Dir: "/"})
-	output, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput()
+	err = isolation.try(ctx)
 	if err != nil {
-		return Isolation{}, fmt.Errorf("%w: %s", err, strings.TrimSpace(string(output)))
+		// Root can do without, where user namespaces are forbidden.
+		isolation.users = false
+		if isolation.try(ctx) == nil {
+			isolation.Detail += ", without user namespaces"
+			return isolation, nil
+		}
 	}
-	return isolation, nil
+	return isolation, err
 }
 
-// wrap returns the arguments that run the process in its own view of the
-// machine: the file system read-only, without /tmp and what is hidden, but with
-// the attempt's directory; no other processes, no capabilities. The network
-// stays, since builds need it. Later mounts cover earlier ones.
-func (i Isolation) wrap(dir string, hidden []string, process action.Process) []string {
-	argv := []string{
-		i.bwrap, "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--cap-drop", "ALL",
-		"--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp",
+func (i Isolation) try(ctx context.Context) error {
+	options := i.options("", nil, action.Process{Dir: "/"})
+	argv := i.command([]string{"/bin/sh", "-c", ":"})
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = []string{}
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return err
 	}
-	for _, path := range process.Visible {
+	cmd.ExtraFiles = []*os.File{reader}
+	// It is far less than what a pipe holds.
+	_, err = writer.Write(options)
+	err = errors.Join(err, writer.Close())
+	if err == nil {
+		var output []byte
+		if output, err = cmd.CombinedOutput(); err != nil {
+			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(output)))
+		}
+	}
+	return errors.Join(err, reader.Close())
+}
+
+// private returns the paths below which a user and the system keep secrets, and
+// sockets of services that do what they are asked by the server's user, such as
+// Docker's.
+func private() []string {
+	paths := []string{"/run", "/var/run"}
+	var homes []string
+	if home, err := os.UserHomeDir(); err == nil {
+		homes = append(homes, home)
+	}
+	if current, err := user.Current(); err == nil && !slices.Contains(homes, current.HomeDir) {
+		homes = append(homes, current.HomeDir)
+	}
+	for _, home := range homes {
+		if !filepath.IsAbs(home) {
+			continue
+		}
+		for _, name := range []string{
+			".ssh", ".gnupg", ".netrc", ".git-credentials", ".config", ".aws", ".azure", ".docker", ".kube",
+			".terraform.d", ".terraformrc", ".vault-token", ".npmrc", ".pypirc", ".pgpass",
+		} {
+			paths = append(paths, filepath.Join(home, name))
+		}
+	}
+	return paths
+}
+
+func isBelow(path string, dirs []string) bool {
+	return slices.ContainsFunc(dirs, func(dir string) bool {
+		return strings.HasPrefix(filepath.Clean(path), dir+string(filepath.Separator))
+	})
+}
+
+// optionsFD is the file that bubblewrap reads its options from.
+const optionsFD = "3"
+
+// command returns the arguments of bubblewrap, which must have what options
+// returned in optionsFD and an empty environment: a variable such as LD_PRELOAD
+// would act in bubblewrap itself, before it isolates anything. Options are in a
+// file since everybody on the machine can read arguments.
+func (i Isolation) command(argv []string) []string {
+	return append([]string{i.bwrap, "--args", optionsFD, "--"}, argv...)
+}
+
+// options describes the process's own view of the machine: the file system
+// read-only, without /tmp, what is private and what is hidden, but with the
+// attempt's directory; no other processes, no capabilities, no settings of the
+// kernel to change. The network stays, since builds need it. Later mounts cover
+// earlier ones: what is visible uncovers what is private, never what is hidden.
+func (i Isolation) options(dir string, hidden []string, process action.Process) []byte {
+	argv := make([]string, 0, 128)
+	argv = append(argv, "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--cap-drop", "ALL")
+	if i.users {
+		argv = append(argv, "--unshare-user")
+	}
+	// Files in /proc/sys check for root by its user id, not by capabilities.
+	argv = append(argv, "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--tmpfs", "/tmp")
+	argv = cover(argv, i.private)
+	// Names are looked up as resolv.conf says, which often links into /run.
+	if path, err := filepath.EvalSymlinks("/etc/resolv.conf"); err == nil && isBelow(path, i.private) {
 		argv = append(argv, "--ro-bind-try", path, path)
 	}
-	for _, path := range hidden {
-		argv = append(argv, "--tmpfs", path)
+	for _, paths := range [][]string{i.programs, process.Visible} {
+		for _, path := range paths {
+			argv = append(argv, "--ro-bind-try", path, path)
+		}
 	}
+	argv = cover(argv, hidden)
 	if dir != "" {
 		argv = append(argv, "--bind", dir, dir)
 	}
-	argv = append(argv, "--chdir", process.Dir, "--")
-	return append(argv, process.Argv...)
+	for _, variable := range process.Env {
+		name, value, _ := strings.Cut(variable, "=")
+		argv = append(argv, "--setenv", name, value)
+	}
+	argv = append(argv, "--chdir", process.Dir)
+	var options bytes.Buffer
+	for _, arg := range argv {
+		options.WriteString(arg)
+		options.WriteByte(0)
+	}
+	return options.Bytes()
+}
+
+// cover adds what hides files and directories. It looks at them each time: keys
+// are renewed behind symlinks, and a mount on a path that is gone would fail.
+func cover(argv, paths []string) []string {
+	for _, path := range paths {
+		// What the server's user cannot reach, its processes cannot either.
+		target, err := filepath.EvalSymlinks(path)
+		if err != nil {
+			continue
+		}
+		info, err := os.Lstat(target)
+		switch {
+		case err != nil:
+		case info.IsDir():
+			argv = append(argv, "--tmpfs", target)
+		default:
+			argv = append(argv, "--ro-bind", os.DevNull, target)
+		}
+	}
+	return argv
 }

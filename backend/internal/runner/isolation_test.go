@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,6 +74,111 @@ echo passed`
 	result, log := bench.Run(t, runnertest.Attempt("a"))
 	require.Nil(t, result.Failure, log)
 	require.Contains(t, log, "passed\n")
+}
+
+// runIsolated runs a process under the isolation with paths hidden, and returns
+// what it printed. Before is called when the runner has started.
+func runIsolated(t *testing.T, hidden []string, before func(), process action.Process) string {
+	t.Helper()
+	isolation := bubblewrap(t)
+	run := executor(func(ctx context.Context, _ action.Attempt, workspace action.Workspace) action.Result {
+		process.Dir, process.Stdout, process.Stderr = workspace.Dir, workspace.Log, workspace.Log
+		process.Env = append(process.Env, "PATH="+os.Getenv("PATH"))
+		if before != nil {
+			before()
+		}
+		code, err := workspace.Run(ctx, process)
+		if err != nil || code != 0 {
+			return action.Failed(action.JobFailed, "%d %v", code, err)
+		}
+		return action.Result{}
+	})
+	bench := runnertest.Start(t, run, func(c *runner.Config) {
+		c.Isolation, c.Hidden = isolation, hidden
+	})
+	result, log := bench.Run(t, runnertest.Attempt("a"))
+	require.Nil(t, result.Failure, log)
+	return log
+}
+
+// A variable that acts in every program must not act in bubblewrap itself, which
+// runs before there is any isolation; nor may others read it among the arguments.
+func TestBubblewrapItselfGetsNoVariables(t *testing.T) {
+	t.Parallel()
+	outside := filepath.Join(t.TempDir(), "ld")
+	log := runIsolated(t, nil, nil, action.Process{
+		Argv: []string{"sh", "-c", `unset LD_DEBUG; printf '<%s>' "$LD_DEBUG_OUTPUT" "$EMPTY" "$ODD"; echo; ls -l /proc/self/fd | grep memfd; cat /proc/1/cmdline`},
+		Env:  []string{"LD_DEBUG=files", "LD_DEBUG_OUTPUT=" + outside, "EMPTY=", "ODD=a=b\n--bind", "SECRET=correct-horse"},
+	})
+	require.Contains(t, log, "<"+outside+"><><a=b\n--bind>\n")
+	require.NotContains(t, log, "memfd:")
+	require.NotContains(t, log, "correct-horse")
+	left, err := filepath.Glob(outside + "*")
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestBubblewrapHidesFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	key := filepath.Join(dir, "key.1")
+	require.NoError(t, os.WriteFile(key, []byte("s3cret"), 0o600))
+	link := filepath.Join(t.TempDir(), "key.pem")
+	require.NoError(t, os.Symlink(key, link))
+	gone := t.TempDir()
+	remove := func() { require.NoError(t, os.Remove(gone)) }
+	log := runIsolated(t, []string{link, gone}, remove, action.Process{
+		Argv: []string{"sh", "-c", `ls "$DIR"; cat "$DIR/key.1" "$LINK" 2>&1 | grep s3cret; echo end`}, Env: []string{"DIR=" + dir, "LINK=" + link},
+		Visible: []string{dir, filepath.Dir(link)},
+	})
+	require.Equal(t, "key.1\nend\n", log)
+}
+
+// What belongs to the user and to other services is covered, except what the
+// process is there for; and names can still be looked up.
+func TestBubblewrapHidesWhatIsPrivate(t *testing.T) {
+	// Not parallel: it changes the environment of the test.
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	for _, name := range []string{".ssh/id", ".config/gh/hosts.yml", ".aws/credentials", ".config/bin/tool", "shared"} {
+		path := filepath.Join(home, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, []byte(name+"\n"), 0o700)) //nolint:gosec // a program
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(home, ".netrc"), []byte("s3cret"), 0o600))
+	t.Setenv("PATH", os.Getenv("PATH")+":"+filepath.Join(home, ".config/bin"))
+	resolv, err := os.ReadFile("/etc/resolv.conf")
+	require.NoError(t, err)
+	log := runIsolated(t, nil, nil, action.Process{
+		Argv: []string{"sh", "-c", `
+set -e
+cd "$HOMEDIR"
+cat .ssh/id shared .config/bin/tool
+test -z "$(ls .aws)" && test "$(ls .config)" = bin
+! grep -qs . .netrc
+test -z "$(ls /run | grep -v '^systemd$\|^resolvconf$\|^NetworkManager$')"
+cat /etc/resolv.conf`},
+		// The home of the test is below /tmp, which is hidden too.
+		Env: []string{"HOMEDIR=" + home}, Visible: []string{filepath.Join(home, ".ssh"), filepath.Join(home, "shared")},
+	})
+	require.Contains(t, log, ".ssh/id\nshared\n.config/bin/tool\n"+string(resolv))
+}
+
+func TestBubblewrapProtectsTheKernel(t *testing.T) {
+	t.Parallel()
+	// Nothing is written: to open the file for that is what must fail.
+	log := runIsolated(t, nil, nil, action.Process{Argv: []string{"sh", "-c", `
+for f in /proc/sys/kernel/core_pattern /proc/sysrq-trigger /sys/kernel/uevent_helper; do
+	if (: >>"$f") 2>/dev/null; then echo "$f can be written"; fi
+done
+readlink /proc/self/ns/user; touch mine; echo end`}})
+	require.NotContains(t, log, "can be written")
+	require.Contains(t, log, "end\n")
+	if !strings.Contains(bubblewrap(t).Detail, "without user namespaces") {
+		own, err := os.Readlink("/proc/self/ns/user")
+		require.NoError(t, err)
+		require.NotContains(t, log, own)
+	}
 }
 
 func TestBubblewrapKillsEveryProcess(t *testing.T) {

@@ -90,9 +90,13 @@ func (p *processes) run(ctx context.Context, process action.Process) (int, error
 	if err != nil {
 		return 0, fmt.Errorf("start process: %w", err)
 	}
-	argv := process.Argv
+	process.Env = append(process.Env[:len(process.Env):len(process.Env)], marker+"="+p.dir)
+	start := command{program: program, argv: process.Argv, dir: process.Dir, env: process.Env, options: -1}
 	if p.isolation.bwrap != "" {
-		program, argv = p.isolation.bwrap, p.isolation.wrap(p.dir, p.hidden, process)
+		if start, err = p.isolate(process); err != nil {
+			return 0, fmt.Errorf("start process: %w", err)
+		}
+		defer func() { _ = syscall.Close(start.options) }()
 	}
 	outputs, err := openOutputs(process.Stdout, process.Stderr, p.null)
 	if err != nil {
@@ -102,10 +106,14 @@ func (p *processes) run(ctx context.Context, process action.Process) (int, error
 
 	pidfd := -1
 	before := bootTime()
-	pid, err := syscall.ForkExec(program, argv, &syscall.ProcAttr{
-		Dir:   process.Dir,
-		Env:   append(process.Env[:len(process.Env):len(process.Env)], marker+"="+p.dir),
-		Files: []uintptr{p.null.Fd(), outputs.stdout, outputs.stderr},
+	files := []uintptr{p.null.Fd(), outputs.stdout, outputs.stderr}
+	if start.options >= 0 {
+		files = append(files, uintptr(start.options))
+	}
+	pid, err := syscall.ForkExec(start.program, start.argv, &syscall.ProcAttr{
+		Dir:   start.dir,
+		Env:   start.env,
+		Files: files,
 		Sys: &syscall.SysProcAttr{
 			// A session is a process group too, and it has no terminal that a
 			// command could read from or type into.
@@ -145,6 +153,33 @@ func (p *processes) run(ctx context.Context, process action.Process) (int, error
 		return 128 + int(status.Signal()), nil
 	}
 	return status.ExitStatus(), nil
+}
+
+// command is what to execute.
+type command struct {
+	program string
+	argv    []string
+	dir     string
+	env     []string
+	// options is the file descriptor of bubblewrap's options, or -1.
+	options int
+}
+
+// isolate returns what runs the process under bubblewrap. The caller closes the
+// options.
+func (p *processes) isolate(process action.Process) (command, error) {
+	fd, err := unix.MemfdCreate("bubblewrap-options", unix.MFD_CLOEXEC)
+	if err != nil {
+		return command{}, fmt.Errorf("keep the options of bubblewrap: %w", err)
+	}
+	// It reads from the beginning, where this leaves the file.
+	if _, err := unix.Pwrite(fd, p.isolation.options(p.dir, p.hidden, process), 0); err != nil {
+		_ = syscall.Close(fd)
+		return command{}, fmt.Errorf("keep the options of bubblewrap: %w", err)
+	}
+	// From outside no directory of the attempt is entered, which may have become
+	// a symlink.
+	return command{program: p.isolation.bwrap, argv: p.isolation.command(process.Argv), dir: "/", options: fd}, nil
 }
 
 // remember writes down what was started, for the next runner should this one be

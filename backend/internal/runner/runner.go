@@ -43,8 +43,9 @@ type Config struct {
 	Grace time.Duration
 	// Isolation comes from Detect. The zero value is none.
 	Isolation Isolation
-	// Hidden are existing directories that processes must not see, such as the
-	// server's data directory. Only an isolation other than none can hide them. The
+	// Hidden are existing files and directories that processes must not see, such
+	// as the server's data directory and keys; of a symlink it is what it leads to
+	// when a process starts. Only an isolation other than none can hide them. The
 	// work directories of other attempts are always among them.
 	Hidden []string
 	Log    hclog.Logger
@@ -113,8 +114,11 @@ func New(config Config) (*Runner, error) {
 	config.WorkDir = dir
 	config.Hidden = slices.Clone(config.Hidden)
 	for i, hidden := range config.Hidden {
-		if config.Hidden[i], err = filepath.EvalSymlinks(hidden); err != nil {
-			return nil, fmt.Errorf("runner: directory to hide: %w", err)
+		if config.Hidden[i], err = filepath.Abs(hidden); err == nil {
+			_, err = os.Stat(hidden)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("runner: path to hide: %w", err)
 		}
 	}
 	lock, err := lockWorkDir(dir)

@@ -178,12 +178,18 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	if s.config.RunnerSlots == 0 {
 		return nil
 	}
+	hidden := []string{dir.path}
+	for _, file := range []string{s.config.TLSKeyFile, s.config.File} {
+		if file != "" {
+			hidden = append(hidden, file)
+		}
+	}
 	// Last, since only Run lets its work directory go again.
 	s.runner, err = runner.New(runner.Config{
 		ID: localRunner, Slots: s.config.RunnerSlots, Jobs: s.executions, Registry: registry,
 		WorkDir: dir.join("work"), Artifacts: artifacts, Logs: logStore,
 		Lease: s.config.Lease, Grace: s.config.ShutdownGrace,
-		Isolation: isolation, Hidden: []string{dir.path}, Log: s.log.Named("runner"), Now: clock,
+		Isolation: isolation, Hidden: hidden, Log: s.log.Named("runner"), Now: clock,
 	})
 	return err
 }

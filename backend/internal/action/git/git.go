@@ -10,7 +10,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -25,12 +27,15 @@ const maxMessage = 4096
 // without .git; submodules and Git LFS objects are not fetched. Git reads no
 // configuration of the machine or the user. Over ssh it uses keys, known hosts
 // and configuration of the user that the runner runs as (ssh finds them by the
-// user, not by HOME) and the agent in SSH_AUTH_SOCK; over https the credentials
-// of the URL, which never show in a process list, a log or an error, and the
-// proxy and certificate variables of the runner's environment.
+// user, not by HOME) and the agent in SSH_AUTH_SOCK; over https the proxy and
+// certificate variables of the runner's environment. Definitions have no
+// credentials in a URL any more; those of older ones are still used, and never show
+// in a process list, a log or an error.
 type Executor struct {
 	env     []string
 	visible []string
+	// sshDirs hold the keys, which nothing but ssh gets to see.
+	sshDirs []string
 }
 
 var _ action.AttemptExecutor = (*Executor)(nil)
@@ -55,6 +60,9 @@ func New() *Executor {
 		"GIT_SSH_COMMAND=ssh -oBatchMode=yes",
 		"GIT_ADVICE=0",
 	}}
+	if current, err := user.Current(); err == nil && filepath.IsAbs(current.HomeDir) {
+		e.sshDirs = append(e.sshDirs, filepath.Join(current.HomeDir, ".ssh"))
+	}
 	for _, name := range passed() {
 		value := os.Getenv(name)
 		if value == "" {
@@ -169,9 +177,12 @@ func (f *fetch) prepare(e *Executor) error {
 			"HEADRACE_GIT_USERNAME="+f.repo.username,
 			"HEADRACE_GIT_PASSWORD="+f.repo.password)
 	}
-	f.visible = e.visible
+	f.visible = slices.Clone(e.visible)
 	if f.repo.path != "" {
-		f.visible = append(f.visible[:len(f.visible):len(f.visible)], f.repo.path)
+		f.visible = append(f.visible, f.repo.path)
+	}
+	if f.repo.ssh {
+		f.visible = append(f.visible, e.sshDirs...)
 	}
 	return nil
 }
