@@ -15,7 +15,9 @@ approver=
 locked=
 pipeline=web
 
-# What the user's shell is set up for must not lead astray.
+# What the user's shell is set up for must not lead astray. Who has a token there
+# is told to take it away before using ours.
+own_token=${HEADRACE_TOKEN:+yes}
 unset HEADRACE_ENDPOINT HEADRACE_TOKEN HEADRACE_TOKEN_FILE HEADRACE_ACCOUNT HEADRACE_CA_CERT_FILE \
   HEADRACE_CLIENT_CERT_FILE HEADRACE_CLIENT_KEY_FILE HEADRACE_INSECURE
 unset TF_CLI_ARGS TF_CLI_ARGS_init TF_CLI_ARGS_apply TF_CLI_ARGS_output TF_DATA_DIR TF_WORKSPACE \
@@ -306,6 +308,7 @@ stop_server
 choose_ports
 start_server
 say "headraced runs on $HEADRACE_ENDPOINT (process $(cat "$pid_file")), data in $data"
+say "commands run with --isolation none: Deploy installs to a directory of this machine, which isolation forbids"
 
 make_repository
 say "repository of the program: $repository"
@@ -329,21 +332,29 @@ terraform_in output last_execution
 
 check_deployed
 
+stop_command="make quickstart-stop"
+if [ -n "${HEADRACE_QUICKSTART_DIR:-}" ]; then
+  stop_command="HEADRACE_QUICKSTART_DIR=$work $stop_command"
+fi
+
 cat <<EOF
 
 Done in $((SECONDS - began)) seconds. Everything is in $work
 
-Use this server from a shell:
-  export HEADRACE_ENDPOINT=$HEADRACE_ENDPOINT HEADRACE_TOKEN_FILE=$data/admin.token
+Use this server from a shell, as admin:
+${own_token:+  unset HEADRACE_TOKEN
+}  export HEADRACE_ENDPOINT=$HEADRACE_ENDPOINT HEADRACE_TOKEN_FILE=$data/admin.token
   export PATH=$root/bin:\$PATH
 
 Try next:
   headrace execution show $pipeline
   headrace logs $pipeline Compile
-  headrace run $pipeline --var Top=5 --follow
-  HEADRACE_TOKEN_FILE=$alice headrace approve $pipeline --comment "again"   # from another shell
+  headrace run $pipeline --var Top=5
+  headrace explain $pipeline
+  headrace approve $pipeline --comment "again" --token-file $alice   # as alice
+  headrace execution watch $pipeline
   edit and commit in $repository, then run again
 
 Stop the server:
-  make quickstart-stop
+  $stop_command
 EOF
