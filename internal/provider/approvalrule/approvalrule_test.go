@@ -75,10 +75,14 @@ func TestLife(t *testing.T) {
 func TestInvalidConfigurations(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ line, says string }{
-		"invalid_count":  {`minimum_count = 0`, "Attribute minimum_count value must be between 1 and 100, got: 0"},
-		"invalid_expiry": {`expire_after_minutes = 0`, "Attribute expire_after_minutes value must be between 1 and 86400, got: 0"},
-		"invalid_name":   {`name = "release it"`, `Approval rule "release it" has ' ' in it`},
-		"no_pipelines":   {`pipelines = []`, "Attribute pipelines set must contain at least 1 elements"},
+		"invalid_count":   {`minimum_count = 0`, "minimum_count is 0; use 1 to 100"},
+		"invalid_expiry":  {`expire_after_minutes = 0`, "Attribute expire_after_minutes value must be between 1 and 86400, got: 0"},
+		"invalid_name":    {`name = "release it"`, `Approval rule "release it" has ' ' in it`},
+		"no_pipelines":    {`pipelines = []`, "No pipeline is named; name at least one, or * for all."},
+		"invalid_pattern": {`pipelines = ["web[", "shop"]`, `"web[" is not a valid pattern`},
+		"never_met":       {`minimum_count = 3`, "3 people have to agree but only 2 may, so the rule could never be met"},
+		"null_user":       {`users = ["ann", null]`, "The name is empty"},
+		"empty_stage":     {`stages = [""]`, "The pattern is empty"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -92,17 +96,6 @@ func TestInvalidConfigurations(t *testing.T) {
 			})
 		})
 	}
-}
-
-// TestServerSaysWhere shows that what only the server finds is underlined too.
-func TestServerSaysWhere(t *testing.T) {
-	t.Parallel()
-	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: acctest.Start(t).Provider(),
-		Steps: []resource.TestStep{{
-			ConfigFile: file("invalid_pattern"), ExpectError: acctest.Underlined(address, `pipelines = ["web[", "shop"]`, ""),
-		}},
-	})
 }
 
 func TestUnknownValues(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
-	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
@@ -17,15 +16,13 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// The limits of a rule.
+// The limits of what is no matter of the rules of the domain, which hold the rest.
 const (
 	maxDescription = 1000
-	maxElements    = 100
-	maxPattern     = 255
-	maxPrincipal   = 200
-	maxCount       = 100
 	maxExpiry      = 86400
 )
+
+const defaultCount = 1
 
 const description = "Who must agree before a stage or a manual approval action goes on. A rule is owned apart from the pipelines " +
 	"that it guards and finds them by selectors. All rules that match must be met, so the strictest wins.\n\n" +
@@ -58,26 +55,21 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				MarkdownDescription: "What the rule is for, up to 1000 characters.",
 			},
 			"pipelines": schema.SetAttribute{
-				Required:    true,
-				ElementType: types.StringType,
-				Validators: []validator.Set{
-					setvalidator.SizeBetween(1, maxElements),
-					setvalidator.ValueStringsAre(stringvalidator.LengthBetween(1, maxPattern)),
-				},
+				Required:            true,
+				ElementType:         types.StringType,
 				MarkdownDescription: "Globs over the names of pipelines (`* ? [ ] { }`), 1 to 100; one that matches is enough.",
 			},
-			"stages":  selector("Globs over the names of stages, up to 100; one that matches is enough. Without it all stages match."),
-			"actions": selector("Globs over the names of manual approval actions, up to 100; one that matches is enough."),
+			"stages":  texts("Globs over the names of stages, up to 100; one that matches is enough. Without it all stages match."),
+			"actions": texts("Globs over the names of manual approval actions, up to 100; one that matches is enough."),
 			"minimum_count": schema.Int64Attribute{
 				Optional:            true,
 				Computed:            true,
-				Default:             int64default.StaticInt64(1),
-				Validators:          []validator.Int64{int64validator.Between(1, maxCount)},
+				Default:             int64default.StaticInt64(defaultCount),
 				MarkdownDescription: "How many different people must agree, 1 to 100. Defaults to `1`.",
 			},
-			"users": principals("Names of the people that may agree, up to 100. Without `users` and `groups` everyone with the approver " +
+			"users": texts("Names of the people that may agree, up to 100. Without `users` and `groups` everyone with the approver " +
 				"role may."),
-			"groups": principals("Groups whose members may agree, each for themselves, up to 100."),
+			"groups": texts("Groups whose members may agree, each for themselves, up to 100."),
 			"require_comment": schema.BoolAttribute{
 				Optional:            true,
 				Computed:            true,
@@ -115,22 +107,10 @@ func (r *Resource) IdentitySchema(
 	}}
 }
 
-func selector(description string) schema.SetAttribute {
-	return texts(description, maxPattern)
-}
-
-func principals(description string) schema.SetAttribute {
-	return texts(description, maxPrincipal)
-}
-
-func texts(description string, longest int) schema.SetAttribute {
+func texts(description string) schema.SetAttribute {
 	return schema.SetAttribute{
-		Optional:    true,
-		ElementType: types.StringType,
-		Validators: []validator.Set{
-			setvalidator.SizeAtMost(maxElements),
-			setvalidator.ValueStringsAre(stringvalidator.LengthBetween(1, longest)),
-		},
+		Optional:            true,
+		ElementType:         types.StringType,
 		MarkdownDescription: description,
 	}
 }

@@ -1,0 +1,7 @@
+resource "headrace_approval_rule" "release" {
+  name      = "release"
+  pipelines = ["web"]
+  users     = ["ann", "bob"]
+
+  minimum_count = 3
+}
