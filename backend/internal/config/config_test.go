@@ -101,6 +101,9 @@ func TestEverySettingHasFlagVariableKeyAndDescription(t *testing.T) {
 	fromFile, _, err := load(t, nil, nil, file.String())
 	require.NoError(t, err)
 	require.Equal(t, fromFlags, fromEnv)
+	// The file tells which one it was, beside the settings.
+	require.FileExists(t, fromFile.File)
+	fromFile.File = ""
 	require.Equal(t, fromFlags, fromFile)
 	require.Equal(t, config.Config{
 		DataDir: "elsewhere", GRPCListen: "127.0.0.1:1", HTTPListen: "127.0.0.1:2",
