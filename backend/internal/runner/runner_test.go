@@ -70,6 +70,16 @@ func requireGone(t *testing.T, pids ...int) {
 	}
 }
 
+// within waits for the channel to be closed.
+func within(t *testing.T, closed <-chan struct{}, what string) {
+	t.Helper()
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+		require.FailNow(t, "not within ten seconds: "+what)
+	}
+}
+
 // family starts a child, a child that left the group, and prints their ids.
 const family = `sleep 300 & echo "pid $!"; setsid sh -c 'echo "pid $$"; exec sleep 300' & `
 
@@ -124,6 +134,47 @@ func TestChildrenThatStayBehindAreKilled(t *testing.T) {
 	require.Nil(t, result.Failure)
 	require.Contains(t, log, "done\n")
 	requireGone(t, pids(t, bench, attempt, 2)...)
+}
+
+// One that forgot its environment and its output is found by its group alone.
+func TestWholeGroupIsKilled(t *testing.T) {
+	t.Parallel()
+	const child = `env -i sleep 300 >/dev/null 2>&1 & echo "pid $!"; `
+	t.Run("at the end", func(t *testing.T) {
+		t.Parallel()
+		bench := runnertest.Start(t, shell(child), nil)
+		attempt := runnertest.Attempt("a")
+		result, _ := bench.Run(t, attempt)
+		require.Nil(t, result.Failure)
+		requireGone(t, pids(t, bench, attempt, 1)...)
+	})
+	t.Run("after the timeout", func(t *testing.T) {
+		t.Parallel()
+		bench := runnertest.Start(t, shell(child+"wait"), nil)
+		attempt := runnertest.Attempt("a")
+		attempt.Timeout = 300 * time.Millisecond
+		result, _ := bench.Run(t, attempt)
+		require.Equal(t, action.TimedOut, result.Failure.Code)
+		requireGone(t, pids(t, bench, attempt, 1)...)
+	})
+}
+
+func TestLimitsOfProcesses(t *testing.T) {
+	t.Parallel()
+	// They are set just after the program began.
+	script := `while [ "$(ulimit -Hc)" != 0 ] || [ "$(ulimit -Hn)" -gt 65536 ] || [ "$(ulimit -Sn)" != "$(ulimit -Hn)" ]; do :; done`
+	for name, isolation := range map[string]func(*testing.T) runner.Isolation{
+		"none": func(*testing.T) runner.Isolation { return runner.Isolation{} }, "bubblewrap": bubblewrap,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bench := runnertest.Start(t, shell(script), func(c *runner.Config) { c.Isolation = isolation(t) })
+			attempt := runnertest.Attempt("a")
+			attempt.Timeout = 10 * time.Second
+			result, _ := bench.Run(t, attempt)
+			require.Nil(t, result.Failure)
+		})
+	}
 }
 
 func TestRevokedAttemptEndsWithoutReport(t *testing.T) {
@@ -207,18 +258,21 @@ func TestUnknownType(t *testing.T) {
 func TestStopLetsRunningAttemptsEnd(t *testing.T) {
 	t.Parallel()
 	started, end := make(chan struct{}), make(chan struct{})
-	run := executor(func(context.Context, action.Attempt, action.Workspace) action.Result {
+	run := executor(func(ctx context.Context, _ action.Attempt, _ action.Workspace) action.Result {
 		close(started)
-		<-end
+		select {
+		case <-end:
+		case <-ctx.Done():
+		}
 		return action.Result{}
 	})
 	bench := runnertest.Start(t, run, func(c *runner.Config) { c.Grace = time.Minute })
 	bench.Jobs.Give(runnertest.Attempt("a"))
-	<-started
+	within(t, started, "the attempt starts")
 	stopped := make(chan struct{})
 	go func() { bench.Stop(); close(stopped) }()
 	close(end)
-	<-stopped
+	within(t, stopped, "the runner stops")
 	require.Equal(t, "a", bench.Wait(t).Attempt.ActionExecutionID)
 }
 
@@ -236,8 +290,11 @@ func TestStopKillsAfterTheGraceAndReportsNothing(t *testing.T) {
 func TestLeaseIsRenewedWhileAnAttemptRuns(t *testing.T) {
 	t.Parallel()
 	end := make(chan struct{})
-	run := executor(func(context.Context, action.Attempt, action.Workspace) action.Result {
-		<-end
+	run := executor(func(ctx context.Context, _ action.Attempt, _ action.Workspace) action.Result {
+		select {
+		case <-end:
+		case <-ctx.Done():
+		}
 		return action.Result{}
 	})
 	bench := runnertest.Start(t, run, func(c *runner.Config) { c.Lease = 150 * time.Millisecond })
@@ -252,8 +309,11 @@ func TestLeaseThatCannotBeRenewedEndsTheAttempt(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{})
 	run := executor(func(ctx context.Context, _ action.Attempt, _ action.Workspace) action.Result {
-		<-ctx.Done()
-		close(ended)
+		select {
+		case <-ctx.Done():
+			close(ended)
+		case <-t.Context().Done():
+		}
 		return action.Result{}
 	})
 	bench := runnertest.Start(t, run, func(c *runner.Config) {
@@ -263,7 +323,7 @@ func TestLeaseThatCannotBeRenewedEndsTheAttempt(t *testing.T) {
 		jobs.RenewErr = func() error { return errors.New("no connection") }
 	})
 	bench.Jobs.Give(runnertest.Attempt("a"))
-	<-ended
+	within(t, ended, "the attempt ends with its lease")
 	bench.Stop()
 	require.Empty(t, bench.Jobs.Reports)
 }

@@ -137,7 +137,12 @@ func Start(tb testing.TB, executor action.AttemptExecutor, change func(*runner.C
 	go func() { ended <- r.Run(ctx) }()
 	bench.Stop = sync.OnceFunc(func() {
 		cancel()
-		require.NoError(tb, <-ended)
+		select {
+		case err := <-ended:
+			require.NoError(tb, err)
+		case <-time.After(time.Minute):
+			require.FailNow(tb, "the runner does not stop within a minute")
+		}
 		require.NoError(tb, logStore.Close())
 	})
 	tb.Cleanup(bench.Stop)
