@@ -3,16 +3,17 @@ package pipeline
 // unsupported refuses, by name, what is part of a definition but is not run by
 // this version: leaving it out silently would release something else than what
 // was declared. Whoever makes a part run deletes its lines here, nothing more;
-// its shape is checked already.
+// its shape is checked already. Messages call things as people do: the contract has
+// artifact_stores where Terraform has artifact_store blocks.
 func (c *checker) unsupported() {
 	root := Path(nil)
 	c.notRun(root.Field("role_arn"), c.def.RoleARN != "" && c.def.RoleARN != Unknown, "IAM roles are not used", "remove role_arn")
 	c.notRun(root.Field("pipeline_type"), c.def.PipelineType == "V1", "pipelines of type V1 are not run", "remove pipeline_type or set it to V2")
 	for i := range c.def.ArtifactStores {
-		c.notRun(root.At("artifact_stores", i), !opaqueStore(&c.def.ArtifactStores[i]), "artifact stores of a pipeline's own are not used", "remove artifact_stores")
+		c.notRun(root.At("artifact_stores", i), !opaqueStore(&c.def.ArtifactStores[i]), "artifact stores of a pipeline's own are not used", "remove the artifact store")
 	}
 	for i := range c.def.Triggers {
-		c.notRun(root.At("triggers", i), !opaqueTrigger(&c.def.Triggers[i]), "triggers are not run", "remove triggers and start executions by API or command line")
+		c.notRun(root.At("triggers", i), !opaqueTrigger(&c.def.Triggers[i]), "triggers are not run", "remove the trigger and start executions by API or command line")
 	}
 	for i := range c.def.Stages {
 		stage := &c.def.Stages[i]

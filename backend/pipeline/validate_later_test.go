@@ -18,7 +18,7 @@ func TestNotRunYet(t *testing.T) {
 	for _, r := range []rule{
 		{"role_arn", func(d *D) { d.RoleARN = arn }, "role_arn", "remove role_arn"},
 		{"pipeline type", func(d *D) { d.PipelineType = "V1" }, "pipeline_type", "set it to V2"},
-		{"artifact stores", func(d *D) { d.ArtifactStores = []pipeline.ArtifactStore{{Location: "bucket", Type: "S3"}} }, "artifact_stores[0]", "remove artifact_stores"},
+		{"artifact stores", func(d *D) { d.ArtifactStores = []pipeline.ArtifactStore{{Location: "bucket", Type: "S3"}} }, "artifact_stores[0]", "remove the artifact store"},
 		{"triggers", func(d *D) { d.Triggers = []pipeline.Trigger{trigger()} }, "triggers[0]", "triggers are not run"},
 		{"before_entry", func(d *D) { d.Stages[2].BeforeEntry = condition("SKIP", "VariableCheck") }, "stages[2].before_entry", "stage conditions are not run by this version of Headrace; remove before_entry"},
 		{"on_success", func(d *D) { d.Stages[2].OnSuccess = condition("ROLLBACK", "VariableCheck") }, "stages[2].on_success", "remove on_success"},

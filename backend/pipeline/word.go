@@ -72,7 +72,7 @@ func checkShellName(what, value string) error {
 // to a process.
 func checkText(what, value string, least, most int) error {
 	if value == "" && least > 0 {
-		return fmt.Errorf("%s is empty; give it a value or leave it out", what)
+		return fmt.Errorf("%s is empty; give it a value or remove its entry", what)
 	}
 	if n := utf8.RuneCountInString(value); n > most {
 		return fmt.Errorf("%s is %d characters long; use at most %d", what, n, most)
