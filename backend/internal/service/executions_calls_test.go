@@ -352,6 +352,21 @@ func TestDeletePipelineWithLiveExecutions(t *testing.T) {
 	}
 }
 
+func TestDeletePipelineOnlyAsItWasRead(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.pipeline("web", stages("", []string{"a"}))
+	read := l.stored("web")
+	require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error { return tx.UpdatePipeline(ctx, read) }))
+	requireRefused(t, l.DeletePipeline(t.Context(), admin, read, true), service.KindConflict, pipeline.ReasonEtagMismatch)
+	require.NoError(t, l.DeletePipeline(t.Context(), admin, l.stored("web"), true))
+	// One of the same name and revision is still another.
+	read = store.Pipeline{ID: read.ID, Account: "default", Name: "web", Revision: 1}
+	l.pipeline("web", stages("", []string{"a"}))
+	requireRefused(t, l.DeletePipeline(t.Context(), admin, read, true), service.KindConflict, pipeline.ReasonEtagMismatch)
+	require.Equal(t, int64(1), l.stored("web").Revision)
+}
+
 func TestWatchResumesAndEnds(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -399,6 +414,9 @@ func TestWatchOfManyEvents(t *testing.T) {
 	n := 0
 	require.NoError(t, l.Watch(t.Context(), admin, "default", e.ID, 0, func(execution.Event) error { n++; return nil }))
 	require.Equal(t, 2+10*2+10*12*2, n)
+	again := 0
+	require.NoError(t, l.Watch(t.Context(), admin, "default", e.ID, 0, func(execution.Event) error { again++; return nil }))
+	require.Equal(t, n, again, "all of one that has ended, not a first part")
 }
 
 func chainOf(stages, actions int) *pipeline.Definition {
@@ -478,4 +496,56 @@ func TestTailLogFollowsToTheEnd(t *testing.T) {
 	require.Empty(t, tail(500, true))
 	err = l.TailLog(t.Context(), admin, "default", e.ID, "unknown", 0, true, nil)
 	requireRefused(t, err, service.KindNotFound, pipeline.ReasonNotFound)
+}
+
+// What was written just before the end belongs to the log, however late somebody
+// asks whether it has ended.
+func TestTailLogReadsWhatCameJustBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.pipeline("web", stages("", []string{"a"}))
+	e := l.start("web")
+	a := l.acquire("r1")
+	log := l.logs.Writer(&a.Attempt)
+	_, err := log.Write([]byte("one\n"))
+	require.NoError(t, err)
+	type tailKey struct{}
+	armed := make(chan struct{})
+	done := make(chan error, 1)
+	var text string
+	go func() {
+		ctx := context.WithValue(context.Background(), tailKey{}, true)
+		done <- l.TailLog(ctx, admin, "default", e.ID, e.Stages[0].Actions[0].ID, 0, true, func(_ int64, data []byte) error {
+			text += string(data)
+			if text != "one\n" {
+				return nil
+			}
+			// From now on the end comes with the next look at the action.
+			before := sync.OnceValue(func() error {
+				if _, err := log.Write([]byte("last\n")); err != nil {
+					return err
+				}
+				if err := log.Close(); err != nil {
+					return err
+				}
+				_, err := l.Report(context.Background(), "r1", a.Attempt, action.Result{})
+				return err
+			})
+			hook := func(ctx context.Context) error {
+				if ctx.Value(tailKey{}) == nil {
+					return nil
+				}
+				return before()
+			}
+			l.store.viewing.Store(&hook)
+			close(armed)
+			return nil
+		})
+	}()
+	<-armed
+	// Something happens, so that it looks.
+	_, err = l.Stop(t.Context(), admin, "default", e.ID, false, "")
+	require.NoError(t, err)
+	require.NoError(t, <-done)
+	require.Equal(t, "one\nlast\n", text)
 }

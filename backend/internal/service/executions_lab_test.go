@@ -236,6 +236,17 @@ type moodyStore struct {
 	before func(context.Context, store.Tx) error
 	// holding is taken by the next update, which waits after its commit.
 	holding atomic.Pointer[hold]
+	// viewing runs before each view, where it is set.
+	viewing atomic.Pointer[func(context.Context) error]
+}
+
+func (m *moodyStore) View(ctx context.Context, fn func(context.Context, store.Reader) error) error {
+	if before := m.viewing.Load(); before != nil {
+		if err := (*before)(ctx); err != nil {
+			return err
+		}
+	}
+	return m.Store.View(ctx, fn)
 }
 
 type hold struct{ committed, release chan struct{} }

@@ -159,6 +159,8 @@ func (x *Executions) take(stopping context.Context, turn *execution.Turn) (in en
 func (x *Executions) Acquire(ctx context.Context, runnerID string) (runner.Assignment, error) {
 	for {
 		if err := ctx.Err(); err != nil {
+			// It may have been told to look; then somebody else must look instead.
+			x.pool.lookAgain()
 			return runner.Assignment{}, err
 		}
 		lease, w := x.pool.next(runnerID)
@@ -192,12 +194,8 @@ func (x *Executions) await(ctx context.Context, w *waiter) (*holding, error) {
 			return nil, ctx.Err()
 		}
 		// An attempt is being committed for this runner, and it must run it; or it
-		// was told to look again, and somebody else must look instead.
-		h := <-w.given
-		if h == nil {
-			x.pool.lookAgain()
-		}
-		return h, nil
+		// was told to look again.
+		return <-w.given, nil
 	}
 }
 

@@ -255,6 +255,27 @@ func TestRestartInTheMiddle(t *testing.T) {
 	require.Equal(t, pipeline.Failed, l.get(people.ID).Status)
 }
 
+// What a turn did must be recorded, also when the server stops meanwhile: it would
+// be done twice otherwise.
+func TestTurnThatEndsWhileTheServerStopsIsRecorded(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.pipeline("web", stages("", []string{"~noop"}))
+	working := make(chan struct{}, 10)
+	l.take = func(ctx context.Context, _ action.Turn) action.Outcome {
+		working <- struct{}{}
+		<-ctx.Done()
+		return action.Outcome{Result: action.Result{Summary: "done"}}
+	}
+	e := l.start("web")
+	<-working
+	l.restart()
+	e = l.get(e.ID)
+	require.Equal(t, pipeline.Succeeded, e.Status)
+	require.Equal(t, "done", e.Stages[0].Actions[0].Details.Summary)
+	require.Empty(t, working, "it was taken once")
+}
+
 func TestTurnsThatAskForMore(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

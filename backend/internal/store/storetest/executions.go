@@ -294,6 +294,18 @@ func testClaimScopeIsCompareAndSet(s *suite) {
 	require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error {
 		return tx.ClaimScope(ctx, execution.ScopeKey{PipelineID: "unknown"}, 0)
 	}), store.ErrStale)
+	// The scope of a PARALLEL execution goes with it; that of the others stays.
+	ended := *parallel.Started[0]
+	ended.Status = pipeline.Succeeded
+	s.apply(&execution.Change{Updated: []*execution.Execution{&ended}})
+	for key, left := range map[execution.ScopeKey]bool{{PipelineID: "p", ExecutionID: "e2"}: false, {PipelineID: "p"}: true} {
+		claimed := false
+		for revision := range int64(10) {
+			err := s.try(func(ctx context.Context, tx store.Tx) error { return tx.ClaimScope(ctx, key, revision) })
+			claimed = claimed || err == nil
+		}
+		require.Equal(t, left, claimed, "%v", key)
+	}
 }
 
 func testLeases(s *suite) {
