@@ -26,9 +26,6 @@ const marker = "HEADRACE_WORKSPACE"
 
 const (
 	outputBuffer = 64 << 10
-	// maxOpenFiles is more than builds need; some programs go through all that they
-	// could have open.
-	maxOpenFiles = 65536
 	// drainTime is how long the output of killed processes may take to end.
 	drainTime = 200 * time.Millisecond
 )
@@ -45,8 +42,6 @@ type processes struct {
 	record *os.File
 	bootID string
 	buffer []byte
-	// files bounds the open files of a process.
-	files unix.Rlimit
 
 	attempt string
 	dir     string
@@ -57,12 +52,6 @@ func newProcesses(r *Runner, slot int) (*processes, error) {
 	if err != nil {
 		return nil, err
 	}
-	var files unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
-		return nil, err
-	}
-	files.Max = min(files.Max, maxOpenFiles)
-	files.Cur = files.Max
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return nil, err
@@ -74,7 +63,7 @@ func newProcesses(r *Runner, slot int) (*processes, error) {
 	}
 	return &processes{
 		workDir: r.WorkDir, isolation: r.Isolation, hidden: append([]string{r.WorkDir}, r.Hidden...),
-		null: null, record: record, bootID: bootID, buffer: make([]byte, outputBuffer), files: files,
+		null: null, record: record, bootID: bootID, buffer: make([]byte, outputBuffer),
 	}, nil
 }
 
@@ -139,7 +128,6 @@ func (p *processes) run(ctx context.Context, process action.Process) (int, error
 	if err != nil {
 		return 0, fmt.Errorf("start %s: %w", process.Argv[0], err)
 	}
-	p.limit(pid)
 	g := &group{pid: pid, pidfd: pidfd}
 	p.remember(pid, before)
 	stop := context.AfterFunc(ctx, g.kill)
@@ -165,15 +153,6 @@ func (p *processes) run(ctx context.Context, process action.Process) (int, error
 		return 128 + int(status.Signal()), nil
 	}
 	return status.ExitStatus(), nil
-}
-
-// limit sets the limits of a process that has just begun its program, and so of
-// what it starts: no core files, which would hold its secrets, and a bound on open
-// files. It is a matter of order, not of defence: a process that has ended needs
-// none, and one that forks at once may get around it.
-func (p *processes) limit(pid int) {
-	_ = unix.Prlimit(pid, unix.RLIMIT_CORE, &unix.Rlimit{}, nil)
-	_ = unix.Prlimit(pid, unix.RLIMIT_NOFILE, &p.files, nil)
 }
 
 // command is what to execute.

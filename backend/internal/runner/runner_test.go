@@ -159,24 +159,6 @@ func TestWholeGroupIsKilled(t *testing.T) {
 	})
 }
 
-func TestLimitsOfProcesses(t *testing.T) {
-	t.Parallel()
-	// They are set just after the program began.
-	script := `while [ "$(ulimit -Hc)" != 0 ] || [ "$(ulimit -Hn)" -gt 65536 ] || [ "$(ulimit -Sn)" != "$(ulimit -Hn)" ]; do :; done`
-	for name, isolation := range map[string]func(*testing.T) runner.Isolation{
-		"none": func(*testing.T) runner.Isolation { return runner.Isolation{} }, "bubblewrap": bubblewrap,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			bench := runnertest.Start(t, shell(script), func(c *runner.Config) { c.Isolation = isolation(t) })
-			attempt := runnertest.Attempt("a")
-			attempt.Timeout = 10 * time.Second
-			result, _ := bench.Run(t, attempt)
-			require.Nil(t, result.Failure)
-		})
-	}
-}
-
 func TestRevokedAttemptEndsWithoutReport(t *testing.T) {
 	t.Parallel()
 	bench := runnertest.Start(t, shell(family+"wait"), nil)

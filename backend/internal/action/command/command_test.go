@@ -216,6 +216,12 @@ func TestOutputVariablesThatCannotBeTaken(t *testing.T) {
 	}
 }
 
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	result, log := run(t, attempt("set -- $(ulimit -Hc) $(ulimit -Hn)", `test "$1" = 0`, `test "$2" -le 65536`))
+	require.Nil(t, result.Failure, log)
+}
+
 func TestLongScript(t *testing.T) {
 	t.Parallel()
 	var commands []string
