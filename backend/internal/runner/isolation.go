@@ -213,7 +213,7 @@ func cover(argv, paths []string) []string {
 		case err != nil:
 		case info.IsDir():
 			argv = append(argv, "--tmpfs", target)
-		default:
+		case info.Mode().IsRegular():
 			argv = append(argv, "--ro-bind", os.DevNull, target)
 		}
 	}
