@@ -93,7 +93,6 @@ func TestRefusals(t *testing.T) {
 	tests := map[string]string{
 		"mixed":            "inline",
 		"missing_pipeline": `pipeline "missing" does not exist`,
-		"twice":            `Cannot create stage "Test" of pipeline "web"`,
 	}
 	for name, says := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -104,6 +103,19 @@ func TestRefusals(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSwappedOrders shows that stages swap places in one apply, whichever of them
+// Terraform updates first.
+func TestSwappedOrders(t *testing.T) {
+	t.Parallel()
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Start(t).Provider(),
+		Steps: []resource.TestStep{
+			{ConfigFile: file("two")},
+			{ConfigFile: file("swapped"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate)},
+		},
+	})
 }
 
 func TestDisappears(t *testing.T) {

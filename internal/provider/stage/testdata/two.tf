@@ -9,8 +9,7 @@ resource "headrace_stage" "build" {
 }
 
 resource "headrace_stage" "test" {
-  pipeline   = headrace_pipeline.web.name
-  name       = "Test"
-  order      = headrace_stage.build.order
-  depends_on = [headrace_stage.build]
+  pipeline = headrace_pipeline.web.name
+  name     = "Test"
+  order    = 20
 }
