@@ -1,7 +1,6 @@
 package pipeline_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
@@ -43,7 +42,7 @@ func TestApprovalRules(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var invalid *pipeline.ValidationError
-			require.True(t, errors.As(test.rule.validate(), &invalid))
+			require.ErrorAs(t, test.rule.validate(), &invalid)
 			require.Equal(t, test.path, invalid.Violations[0].Path.String())
 			require.Contains(t, invalid.Violations[0].Message, test.says)
 		})
