@@ -16,7 +16,10 @@ import (
 )
 
 const description = "An action of a [`headrace_stage`](stage.md) of a composed [`headrace_pipeline`](pipeline.md). Its arguments are " +
-	"those of an `action` block, but for `provider_name`, since `provider` is Terraform's own word."
+	"those of an `action` block, but for `provider_name`, since `provider` is Terraform's own word." +
+	"\n\n~> **With `publish = \"auto\"`, the default of the pipeline, each change is published by itself**, also between the delete " +
+	"and the create that a rename is: renaming an approval action publishes a version without it in between. For a pipeline with " +
+	"approvals set `publish = \"explicit\"` and publish with [`headrace_pipeline_version`](pipeline_version.md)."
 
 // Schema returns the arguments.
 func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response *resource.SchemaResponse) {
@@ -56,8 +59,8 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 		"etag": schema.StringAttribute{
 			Computed: true,
 			MarkdownDescription: "Changes with every change of the action, so it can trigger a " +
-				"[`headrace_pipeline_version`](pipeline_version.md). An apply sends it back, so that it fails rather than overwrite " +
-				"what somebody else changed since the plan.",
+				"[`headrace_pipeline_version`](pipeline_version.md). An apply and a destroy send it back, so that they fail rather " +
+				"than overwrite or delete what somebody else changed since the plan.",
 		},
 	})
 	response.Schema = schema.Schema{

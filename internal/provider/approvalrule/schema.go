@@ -90,8 +90,8 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 			},
 			"etag": schema.StringAttribute{
 				Computed: true,
-				MarkdownDescription: "Changes with every change of the rule. An apply sends it back, so that it fails rather than " +
-					"overwrite what somebody else changed since the plan.",
+				MarkdownDescription: "Changes with every change of the rule. An apply and a destroy send it back, so that they fail " +
+					"rather than overwrite or delete what somebody else changed since the plan.",
 			},
 		},
 	}

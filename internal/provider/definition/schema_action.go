@@ -66,8 +66,8 @@ func ActionAttributes() map[string]schema.Attribute {
 				mapvalidator.ValueListsAre(listvalidator.NoNullValues()),
 			},
 			MarkdownDescription: "Globs below the work directory that say which files an output artifact holds, by the artifact's " +
-				"name: 1 to 10 of up to 128 characters each. An artifact that is not named here holds everything. Only of " +
-				"`Commands` actions.",
+				"name, which `output_artifacts` must hold too: 1 to 10 of up to 128 characters each. An artifact that is not named " +
+				"here holds everything. Only of `Commands` actions.",
 		},
 		"output_variables": texts("Names of environment variables that a `Commands` action publishes when it succeeded, up to 15. " +
 			"Later actions refer to them through `namespace`."),

@@ -22,6 +22,7 @@ const description = "A pipeline: a release process that Headrace runs. Applying 
 	"whole or not at all. Without them it is **composed** of [`headrace_stage`](stage.md) and [`headrace_action`](action.md) " +
 	"resources, for modules and for teams that own different parts. A pipeline is one or the other: going from inline to " +
 	"composed, or back, replaces it.\n\n" +
+	"A pipeline with approvals is best inline, or composed with `publish = \"explicit\"`: see `publish`.\n\n" +
 	"The definition is checked while Terraform plans, by the rules of the server and without one."
 
 // Schema returns the arguments.
@@ -51,7 +52,12 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 			Validators: []validator.String{stringvalidator.OneOf(publishAuto, publishExplicit)},
 			MarkdownDescription: "When a composed pipeline gets a new version: `auto` publishes each change that leaves the whole " +
 				"definition valid, `explicit` leaves it to [`headrace_pipeline_version`](pipeline_version.md). Defaults to `auto`. " +
-				"Not for inline pipelines, which publish with every apply.",
+				"Not for inline pipelines, which publish with every apply.\n\n" +
+				"  **`auto` publishes in the middle of an apply, too:** every single change of a stage or an action that leaves the " +
+				"definition valid is a version of its own. A rename is a delete and a create, so the rename of an approval action " +
+				"publishes a version without the approval in between, and an execution that starts then runs without it. Use " +
+				"`explicit` with `headrace_pipeline_version` for every pipeline with approvals: it publishes all changes of an apply " +
+				"at once.",
 		},
 		"force_destroy": schema.BoolAttribute{
 			Optional: true,
@@ -68,8 +74,9 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 		},
 		"etag": schema.StringAttribute{
 			Computed: true,
-			MarkdownDescription: "Changes with every change of the pipeline. An apply sends it back, so that it fails rather than " +
-				"overwrite what somebody else changed since the plan.",
+			MarkdownDescription: "Changes with every change of the pipeline, but not with stages and actions that are resources of their " +
+				"own. An apply and a destroy send it back, so that they fail rather than overwrite or delete what somebody else " +
+				"changed since the plan.",
 		},
 	})
 	blocks := definition.SettingsBlocks()

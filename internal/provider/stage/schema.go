@@ -18,7 +18,10 @@ import (
 const maxOrder = 1000000
 
 const description = "A stage of a composed [`headrace_pipeline`](pipeline.md), that is one without `stage` blocks. Its actions are " +
-	"[`headrace_action`](action.md) resources. A stage of an inline pipeline is a block of it: the backend refuses the mix."
+	"[`headrace_action`](action.md) resources. A stage of an inline pipeline is a block of it: the backend refuses the mix." +
+	"\n\n~> **With `publish = \"auto\"`, the default of the pipeline, each change is published by itself**, also between the delete " +
+	"and the create that a rename is: renaming a stage, with its approval actions, publishes a version without it in between. For a pipeline with " +
+	"approvals set `publish = \"explicit\"` and publish with [`headrace_pipeline_version`](pipeline_version.md)."
 
 // Schema returns the arguments.
 func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response *resource.SchemaResponse) {
@@ -49,14 +52,14 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 			"order": schema.Int64Attribute{
 				Required:   true,
 				Validators: []validator.Int64{int64validator.Between(1, maxOrder)},
-				MarkdownDescription: "Place among the stages, 1 to 1000000: ascending, unique in the pipeline. Leave gaps, as in 10, 20, " +
+				MarkdownDescription: "Place among the stages, 1 to 1000000: ascending, and unique in a pipeline that is published. Leave gaps, as in 10, 20, " +
 					"30, so that a stage can be put in between without a change of the others.",
 			},
 			"etag": schema.StringAttribute{
 				Computed: true,
 				MarkdownDescription: "Changes with every change of the stage, so it can trigger a " +
-					"[`headrace_pipeline_version`](pipeline_version.md). An apply sends it back, so that it fails rather than " +
-					"overwrite what somebody else changed since the plan.",
+					"[`headrace_pipeline_version`](pipeline_version.md). An apply and a destroy send it back, so that they fail " +
+					"rather than overwrite or delete what somebody else changed since the plan.",
 			},
 		},
 		Blocks: definition.StageBlocks(),
