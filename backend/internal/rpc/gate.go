@@ -218,6 +218,9 @@ func (g *gate) check(message any) error {
 	if !ok || m.ProtoReflect().Descriptor().ParentFile().Package() != headracev1.File_headrace_v1_pipeline_proto.Package() {
 		return nil
 	}
+	if err := checkSize(message); err != nil {
+		return err
+	}
 	validator, err := g.validator()
 	if err != nil {
 		return err

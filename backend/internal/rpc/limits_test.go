@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
@@ -124,12 +123,16 @@ func TestHugeDefinitionsAreRefusedEarly(t *testing.T) {
 		return err
 	}
 	require.ErrorContains(t, validate(51), "50")
-	began := time.Now()
-	require.Equal(t, []string{"pipeline.definition.stages"}, fields(validate(1000000)))
-	require.Less(t, time.Since(began), 5*time.Second)
+	require.Equal(t, []string{"pipeline"}, fields(validate(100000)))
+	_, err := c.Pipelines.CreateAction(t.Context(), &v1.CreateActionRequest{Action: &v1.PipelineAction{
+		Name:   client.ActionName("default", "web", "Build", "Compile"),
+		Action: &v1.Action{EnvironmentVariables: slices.Repeat([]*v1.EnvironmentVariable{{}}, 100000)},
+	}})
+	require.Equal(t, []string{"action"}, fields(err))
+	require.Equal(t, []string{"pipeline.definition.stages"}, fields(validate(1000)))
 	p := inline("default", "web")
 	p.Definition.Stages[1].Actions = slices.Repeat(p.Definition.Stages[1].Actions[:1], 1000)
-	_, err := c.Pipelines.CreatePipeline(t.Context(), &v1.CreatePipelineRequest{Pipeline: p, ValidateOnly: true})
+	_, err = c.Pipelines.CreatePipeline(t.Context(), &v1.CreatePipelineRequest{Pipeline: p, ValidateOnly: true})
 	require.Equal(t, []string{"pipeline.definition.stages[1].actions"}, fields(err))
 	p.Definition.Stages[1].Actions = p.Definition.Stages[1].Actions[:1]
 	p.Definition.Stages[1].Actions[0].Commands = make([]string, 1000)

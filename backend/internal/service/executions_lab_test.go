@@ -259,6 +259,10 @@ func (m *moodyStore) hold() *hold {
 }
 
 func (m *moodyStore) Update(ctx context.Context, fn func(context.Context, store.Tx) error) error {
+	// The store itself may or may not notice.
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if m.failing.Load() > 0 && m.failing.Add(-1) >= 0 {
 		return m.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
 			if m.before != nil {
