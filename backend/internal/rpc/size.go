@@ -27,10 +27,14 @@ func checkSize(message any) error {
 				n += partsOfAction(a)
 			}
 		}
-	case interface{ GetStage() *headracev1.PipelineStage }:
+	case interface {
+		GetStage() *headracev1.PipelineStage
+	}:
 		s := m.GetStage()
 		n, field = partsOf(s.GetBeforeEntry(), s.GetOnSuccess(), s.GetOnFailure().GetCondition()), "stage"
-	case interface{ GetAction() *headracev1.PipelineAction }:
+	case interface {
+		GetAction() *headracev1.PipelineAction
+	}:
 		n, field = partsOfAction(m.GetAction().GetAction()), "action"
 	}
 	if n > maxParts {
