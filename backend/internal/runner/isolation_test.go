@@ -143,7 +143,7 @@ func TestBubblewrapHidesWhatIsPrivate(t *testing.T) {
 	for _, name := range []string{".ssh/id", ".config/gh/hosts.yml", ".aws/credentials", ".config/bin/tool", "shared"} {
 		path := filepath.Join(home, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
-		require.NoError(t, os.WriteFile(path, []byte(name+"\n"), 0o700)) //nolint:gosec // a program
+		require.NoError(t, os.WriteFile(path, []byte(name+"\n"), 0o700))
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(home, ".netrc"), []byte("s3cret"), 0o600))
 	t.Setenv("PATH", os.Getenv("PATH")+":"+filepath.Join(home, ".config/bin"))

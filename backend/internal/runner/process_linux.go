@@ -90,7 +90,7 @@ func (p *processes) run(ctx context.Context, process action.Process) (int, error
 	if err != nil {
 		return 0, fmt.Errorf("start process: %w", err)
 	}
-	process.Env = append(process.Env[:len(process.Env):len(process.Env)], marker+"="+p.dir)
+	process.Env = append(process.Env[:len(process.Env):len(process.Env)], marker+"="+p.dir, attemptMarker+"="+p.attempt)
 	start := command{program: program, argv: process.Argv, dir: process.Dir, env: process.Env, options: -1}
 	if p.isolation.bwrap != "" {
 		if start, err = p.isolate(process); err != nil {

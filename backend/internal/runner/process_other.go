@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,6 +28,11 @@ type processes struct {
 func newProcesses(*Runner, int) (*processes, error) { return &processes{}, nil }
 
 func (p *processes) close() {}
+
+// strays are not looked for here.
+type strays struct{ busy atomic.Bool }
+
+func (r *Runner) sweep(context.Context) {}
 
 func (p *processes) begin(_, dir string) { p.dir = dir }
 

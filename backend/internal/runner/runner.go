@@ -72,6 +72,7 @@ type Runner struct {
 	Config
 	lock     *os.File
 	workDirs *workDirs
+	strays   strays
 
 	mu sync.Mutex
 	// held are the leases of the slots that have an attempt.
@@ -147,10 +148,11 @@ func (r *Runner) Run(ctx context.Context) error {
 		return fmt.Errorf("runner: work directory: %w", err)
 	}
 	defer func() { _ = root.Close() }()
-	r.workDirs = newWorkDirs(root, r.Slots, r.Log)
+	r.workDirs = newWorkDirs(root, r.Slots, r.Isolation.bwrap == "", r.Log)
 	defer r.workDirs.close()
 	var renewal, slots sync.WaitGroup
 	renewal.Go(func() { r.renew(work) })
+	renewal.Go(func() { r.sweep(work) })
 	for n := range r.Slots {
 		slots.Go(func() { r.slot(ctx, work, n) })
 	}
@@ -290,6 +292,7 @@ func (r *Runner) letGo(h *held) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.held, h)
+	r.strays.busy.Store(true)
 }
 
 func latest(a, b time.Time) time.Time {

@@ -73,6 +73,9 @@ func cleanUp(workDir string) error {
 // directory that was left as it was given is given again.
 type workDirs struct {
 	parent *os.Root
+	// shared says that a process may outlive its attempt. What it writes where it
+	// stands must not turn up in the files of another attempt.
+	shared bool
 	log    hclog.Logger
 	ready  chan workDir
 	used   chan workDir
@@ -87,8 +90,8 @@ type workDir struct {
 	root *os.Root
 }
 
-func newWorkDirs(parent *os.Root, slots int, log hclog.Logger) *workDirs {
-	w := &workDirs{parent: parent, log: log, ready: make(chan workDir, 2*slots), used: make(chan workDir, slots)}
+func newWorkDirs(parent *os.Root, slots int, shared bool, log hclog.Logger) *workDirs {
+	w := &workDirs{parent: parent, shared: shared, log: log, ready: make(chan workDir, 2*slots), used: make(chan workDir, slots)}
 	w.ended.Go(func() {
 		for range cap(w.ready) {
 			w.renew()
@@ -151,7 +154,7 @@ func (w *workDirs) offer(dir workDir) {
 }
 
 func (w *workDirs) clear(dir workDir) {
-	if untouched(dir.root) {
+	if untouched(dir.root) && (!w.shared || renewFiles(dir.root)) {
 		w.offer(dir)
 		return
 	}
@@ -159,6 +162,11 @@ func (w *workDirs) clear(dir workDir) {
 	if len(w.ready) < cap(w.ready) {
 		w.renew()
 	}
+}
+
+// renewFiles makes the directory that processes start in anew.
+func renewFiles(root *os.Root) bool {
+	return root.Remove(action.FilesDir) == nil && root.Mkdir(action.FilesDir, 0o700) == nil
 }
 
 func (w *workDirs) remove(dir workDir) {
