@@ -170,43 +170,14 @@ func (s *ApprovalRules) Delete(ctx context.Context, who auth.Identity, account, 
 // checkRule refuses a rule that could never be met or never match.
 func checkRule(rule *store.ApprovalRule) error {
 	root := requestPath("approval_rule")
-	var violations []pipeline.Violation
-	broken := func(path pipeline.Path, format string, args ...any) {
-		violations = append(violations, pipeline.Violation{Path: path, Message: fmt.Sprintf(format, args...)})
-	}
 	if err := pipeline.CheckApprovalRule(rule.Name); err != nil {
-		broken(root.Field("name"), "%s", err)
-	}
-	selector := root.Field("selector")
-	if len(rule.Pipelines) == 0 {
-		broken(selector.Field("pipelines"), "name at least one pipeline, or * for all")
-	}
-	globs := func(field string, patterns []string) {
-		for i, pattern := range patterns {
-			if pattern == "" {
-				broken(selector.At(field, i), "%q is not a pattern; use names with * ? [abc] {one,two}", pattern)
-			} else if err := pipeline.CheckGlob(pattern); err != nil {
-				broken(selector.At(field, i), "%s", err)
-			}
-		}
-	}
-	globs("pipelines", rule.Pipelines)
-	globs("stages", rule.Stages)
-	globs("actions", rule.Actions)
-	if rule.MinimumCount < 1 {
-		broken(root.Field("minimum_count"), "at least 1 person has to agree, not %d", rule.MinimumCount)
-	}
-	// Members of a group are not known here, so only users alone can be counted.
-	if len(rule.Groups) == 0 && len(rule.Users) > 0 && rule.MinimumCount > len(rule.Users) {
-		broken(root.Field("minimum_count"), "%d people have to agree but only %d may: the rule could never be met", rule.MinimumCount, len(rule.Users))
+		return invalidField(root.Field("name"), err.Error())
 	}
 	if rule.ExpireAfter < 0 {
-		broken(root.Field("expire_after_minutes"), "a wait cannot end before it begins")
+		return invalidField(root.Field("expire_after_minutes"), "a wait cannot end before it begins")
 	}
-	if len(violations) > 0 {
-		return Invalid("", violations...)
-	}
-	return nil
+	return invalidDefinition(pipeline.ValidateApprovalRule(
+		rule.Pipelines, rule.Stages, rule.Actions, rule.Users, rule.Groups, rule.MinimumCount), nil, root)
 }
 
 func findRule(ctx context.Context, r store.Reader, account, name string) (store.ApprovalRule, error) {
