@@ -40,7 +40,8 @@ var shellName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 //   - Output artifacts are globs below the work directory. Output variables are
 //     shell variables, read after the last line.
 type Executor struct {
-	path string
+	path   string
+	limits string
 }
 
 var _ action.AttemptExecutor = (*Executor)(nil)
@@ -52,7 +53,7 @@ func New() *Executor {
 	if path == "" {
 		path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	}
-	return &Executor{path: path}
+	return &Executor{path: path, limits: limits()}
 }
 
 // Execute implements action.AttemptExecutor.
@@ -66,7 +67,7 @@ func (e *Executor) Execute(ctx context.Context, attempt action.Attempt, workspac
 		return action.Result{Failure: failure}
 	}
 	env := e.environment(&attempt, workspace.Dir, layout)
-	argv, err := shell(a, workspace)
+	argv, err := e.shell(a, workspace)
 	if err != nil {
 		return action.Failed(action.SystemUnavailable, "cannot write the script of the commands: %v", err)
 	}

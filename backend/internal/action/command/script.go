@@ -24,20 +24,31 @@ const (
 	scriptFile    = "script"
 )
 
-// limits are those of the shell and so of all that it starts: no core files, which
-// would hold what the environment held, and open files as builds need them and no
-// more, since some programs go through all that they could have open. The rest is
-// as the runner's own limits are.
-const limits = "ulimit -c 0 2>/dev/null || :\nulimit -n 65536 2>/dev/null || :\n"
+// maxOpenFiles is more than builds need; some programs go through all that they
+// could have open.
+const maxOpenFiles = 65536
+
+// limits returns the lines that limit the shell and so all that it starts: no core
+// files, which would hold what the environment held, and a bound on open files. The
+// rest is as the runner's own limits are. They only ever lower a limit, which
+// cannot fail.
+func limits() string {
+	lines := "ulimit -c 0 || :\n"
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil && files.Max > maxOpenFiles {
+		lines += fmt.Sprintf("ulimit -n %d || :\n", maxOpenFiles)
+	}
+	return lines
+}
 
 // shell returns the arguments that run the commands. Each is shown, noted and
 // evaluated on its own, so that an open quote in one does not swallow the next.
 // Nothing here starts a process beside the shell, and only a failure writes a
 // file.
-func shell(a *pipeline.Action, workspace action.Workspace) ([]string, error) {
+func (e *Executor) shell(a *pipeline.Action, workspace action.Workspace) ([]string, error) {
 	dir := workspace.Dir
 	var script strings.Builder
-	script.WriteString(limits)
+	script.WriteString(e.limits)
 	fmt.Fprintf(&script, "trap '[ $? -eq 0 ] || { printf %%s \"$_headrace_n\" >%s; } 2>/dev/null || :' EXIT\n",
 		// Quoted twice: for the script, and within the trap's own quotes.
 		strings.ReplaceAll(quote(filepath.Join(dir, failedFile)), "'", `'\''`))
