@@ -148,7 +148,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		return fmt.Errorf("runner: work directory: %w", err)
 	}
 	defer func() { _ = root.Close() }()
-	r.workDirs = newWorkDirs(root, r.Slots, r.Isolation.bwrap == "", r.Log)
+	r.workDirs = newWorkDirs(root, r.Slots, r.Log)
 	defer r.workDirs.close()
 	var renewal, slots sync.WaitGroup
 	renewal.Go(func() { r.renew(work) })

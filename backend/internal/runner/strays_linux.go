@@ -67,6 +67,7 @@ func (r *Runner) stray(pid int, _ stat) bool {
 			return false
 		}
 	}
+	r.workDirs.shared.Store(true)
 	r.Log.Warn("A process outlived its attempt and is ended", "attempt", attempt, "pid", pid)
 	return true
 }

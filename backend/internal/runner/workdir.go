@@ -73,9 +73,11 @@ func cleanUp(workDir string) error {
 // directory that was left as it was given is given again.
 type workDirs struct {
 	parent *os.Root
-	// shared says that a process may outlive its attempt. What it writes where it
-	// stands must not turn up in the files of another attempt.
-	shared bool
+	// shared is set when a process was found to have outlived its attempt: there
+	// are pipelines that leave some. What such a process writes where it stands
+	// must not turn up in the files of another attempt, so from then on no attempt
+	// gets the directory that another one had.
+	shared atomic.Bool
 	log    hclog.Logger
 	ready  chan workDir
 	used   chan workDir
@@ -90,8 +92,8 @@ type workDir struct {
 	root *os.Root
 }
 
-func newWorkDirs(parent *os.Root, slots int, shared bool, log hclog.Logger) *workDirs {
-	w := &workDirs{parent: parent, shared: shared, log: log, ready: make(chan workDir, 2*slots), used: make(chan workDir, slots)}
+func newWorkDirs(parent *os.Root, slots int, log hclog.Logger) *workDirs {
+	w := &workDirs{parent: parent, log: log, ready: make(chan workDir, 2*slots), used: make(chan workDir, slots)}
 	w.ended.Go(func() {
 		for range cap(w.ready) {
 			w.renew()
@@ -154,7 +156,7 @@ func (w *workDirs) offer(dir workDir) {
 }
 
 func (w *workDirs) clear(dir workDir) {
-	if untouched(dir.root) && (!w.shared || renewFiles(dir.root)) {
+	if untouched(dir.root) && (!w.shared.Load() || renewFiles(dir.root)) {
 		w.offer(dir)
 		return
 	}

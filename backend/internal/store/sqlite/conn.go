@@ -76,23 +76,29 @@ func (c *conn) Query(ctx context.Context, query string, args ...any) (sqlstore.R
 	return rows, nil
 }
 
-// transact runs a batch in one transaction and commits it. It returns the place
-// of the update that failed with its error, after a rollback; or -1, with the
-// error of the transaction itself where it could not begin or commit.
-func (c *conn) transact(ctx context.Context, begin string, batch []*update) (int, error) {
-	if _, err := c.Exec(ctx, begin); err != nil {
-		return -1, err
+// transact runs a batch in one transaction, and what next gives until it gives nil,
+// and commits it. It returns the whole batch and the place of the update that
+// failed with its error, after a rollback; or -1, with the error of the transaction
+// itself where it could not begin or commit.
+func (c *conn) transact(ctx context.Context, batch []*update, next func() *update) ([]*update, int, error) {
+	if _, err := c.Exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return batch, -1, err
 	}
 	tx := sqlstore.New(c)
-	for i, u := range batch {
-		if err := guard(ctx, u.fn, tx); err != nil {
-			return i, c.rollback(ctx, err)
+	for i := 0; i < len(batch); i++ {
+		if err := guard(ctx, batch[i].fn, tx); err != nil {
+			return batch, i, c.rollback(ctx, err)
+		}
+		if i == len(batch)-1 && len(batch) < maxBatch {
+			if u := next(); u != nil {
+				batch = append(batch, u)
+			}
 		}
 	}
 	if _, err := c.Exec(ctx, "COMMIT"); err != nil {
-		return -1, c.rollback(ctx, err)
+		return batch, -1, c.rollback(ctx, err)
 	}
-	return -1, nil
+	return batch, -1, nil
 }
 
 // guard makes a panic of one caller that caller's error: the writer is everybody's.

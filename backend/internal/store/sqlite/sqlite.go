@@ -168,33 +168,32 @@ func (s *Store) Update(ctx context.Context, fn func(context.Context, store.Tx) e
 func (s *Store) write(c *conn) {
 	defer close(s.done)
 	defer c.close()
-	batch := make([]*update, 0, maxBatch)
 	for first := range s.updates {
-		batch = append(batch[:0], first)
-	drain:
-		for len(batch) < maxBatch {
-			select {
-			case u, ok := <-s.updates:
-				if !ok {
-					break drain
-				}
-				batch = append(batch, u)
-			default:
-				break drain
-			}
-		}
-		s.commit(c, batch)
+		s.commit(c, []*update{first})
 	}
 }
 
-// commit runs a batch in one transaction. Where a function fails, its error is
-// answered and the others run again without it.
+// next returns a transaction that waits, or nil.
+func (s *Store) next() *update {
+	select {
+	case u := <-s.updates:
+		// Of a closed channel it is nil too.
+		return u
+	default:
+		return nil
+	}
+}
+
+// commit runs a batch in one transaction, with all that arrive until it commits.
+// Where a function fails, its error is answered and the others run again without it.
 func (s *Store) commit(c *conn, batch []*update) {
 	// Statements must not be interrupted by one caller's context: they are the
 	// batch's. A context that cannot end also spares the driver a watcher.
 	ctx := context.Background()
 	for len(batch) > 0 {
-		failed, err := c.transact(ctx, "BEGIN IMMEDIATE", batch)
+		var failed int
+		var err error
+		batch, failed, err = c.transact(ctx, batch, s.next)
 		if failed < 0 {
 			s.failing.Store(err != nil)
 			for _, u := range batch {
