@@ -16,11 +16,16 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/runner/runnertest"
 )
 
+// bubblewrap returns the isolation, and skips where the machine has none; it fails
+// there where the environment says that it must have one, as the gate does.
 func bubblewrap(t *testing.T) runner.Isolation {
 	t.Helper()
 	isolation, err := runner.Detect(t.Context(), runner.IsolationAuto)
 	require.NoError(t, err)
 	if isolation.Name() != runner.IsolationBubblewrap {
+		if os.Getenv("HEADRACE_TEST_BUBBLEWRAP") == "required" {
+			require.FailNow(t, "HEADRACE_TEST_BUBBLEWRAP is required, and bubblewrap does not work here", isolation.Detail)
+		}
 		t.Skip(isolation.Detail)
 	}
 	return isolation
