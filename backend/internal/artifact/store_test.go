@@ -103,8 +103,7 @@ func TestStoreKeepsATree(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, stored, again)
 
-	require.NoError(t, store.Remove(stored.Digest))
-	require.NoError(t, store.Remove(stored.Digest))
+	stored.Digest = strings.Repeat("0", len(stored.Digest))
 	require.ErrorContains(t, store.Fetch(t.Context(), stored, root(t, t.TempDir()), "."), `fetch artifact "Built": the store holds no artifact sha256:`+stored.Digest)
 }
 
