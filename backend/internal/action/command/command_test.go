@@ -241,17 +241,10 @@ func TestFloodIsBounded(t *testing.T) {
 	require.Regexp(t, `\n--- the log reached its limit of 67108864 bytes; 3289\d{4} more bytes were dropped ---\n$`, log[len(log)-200:])
 }
 
-func TestInputThatIsDamaged(t *testing.T) {
+func TestInputThatIsMissing(t *testing.T) {
 	t.Parallel()
 	bench := runnertest.Start(t, command.New(), nil)
-	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "f"), []byte("x"), 0o600))
-	root, err := os.OpenRoot(dir)
-	require.NoError(t, err)
-	defer func() { _ = root.Close() }()
-	input, err := bench.Artifacts.Store(t.Context(), "In", root, ".", nil)
-	require.NoError(t, err)
-	require.NoError(t, bench.Artifacts.Remove(input.Digest))
+	input := action.Artifact{Name: "In", Digest: strings.Repeat("0", 64), Size: 1}
 	a := attempt("true")
 	a.Inputs = []action.Artifact{input}
 	result, log := bench.Run(t, a)
