@@ -135,7 +135,7 @@ func (b *backend) define(ctx context.Context, name string, def pipeline.Definiti
 // execute runs a pipeline to its end and returns the intervals between the
 // beginnings of its actions.
 func (b *backend) execute(ctx context.Context, name string) ([]time.Duration, error) {
-	e, err := b.executions.Start(ctx, bencher(), account, name, nil, "")
+	e, err := b.executions.Start(ctx, bencher(), account, name, service.StartInput{})
 	if err != nil {
 		return nil, err
 	}

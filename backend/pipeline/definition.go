@@ -9,6 +9,7 @@ package pipeline
 type Definition struct {
 	Description    string          `json:"description,omitempty"`
 	ExecutionMode  ExecutionMode   `json:"execution_mode,omitempty"`
+	OnUpdate       OnUpdate        `json:"on_update,omitempty"`
 	PipelineType   string          `json:"pipeline_type,omitempty"`
 	RoleARN        string          `json:"role_arn,omitempty"`
 	ArtifactStores []ArtifactStore `json:"artifact_stores,omitempty"`
@@ -26,6 +27,19 @@ const (
 	Superseded ExecutionMode = "SUPERSEDED"
 	Queued     ExecutionMode = "QUEUED"
 	Parallel   ExecutionMode = "PARALLEL"
+)
+
+// OnUpdate says what the publication of a version does to executions of older
+// versions that are live then. The empty value is finish. Executions in PARALLEL
+// mode always finish, as in CodePipeline.
+type OnUpdate string
+
+const (
+	// OnUpdateFinish lets them finish on the version that they started with.
+	OnUpdateFinish OnUpdate = "finish"
+	// OnUpdateCancel cancels them once their running actions ended, as CodePipeline
+	// does.
+	OnUpdateCancel OnUpdate = "cancel"
 )
 
 // Mode returns the execution mode with the default filled in.
@@ -115,30 +129,92 @@ func (s *Stage) Action(name string) *Action {
 	return nil
 }
 
-// Condition holds a stage until its rules are met.
+// ConditionKind says when a condition of a stage is checked.
+type ConditionKind string
+
+// The kinds of conditions, named as in CodePipeline's ConditionType; it has no
+// name for the third.
+const (
+	ConditionBeforeEntry ConditionKind = "BEFORE_ENTRY"
+	ConditionOnSuccess   ConditionKind = "ON_SUCCESS"
+	ConditionOnFailure   ConditionKind = "ON_FAILURE"
+)
+
+// The results of conditions and of on_failure.
+const (
+	ResultFail     = "FAIL"
+	ResultRetry    = "RETRY"
+	ResultRollback = "ROLLBACK"
+	ResultSkip     = "SKIP"
+)
+
+// RetryMode says which actions of a stage a retry runs again.
+type RetryMode string
+
+const (
+	// RetryFailedActions keeps what succeeded and runs the rest.
+	RetryFailedActions RetryMode = "FAILED_ACTIONS"
+	// RetryAllActions runs the whole stage again from its first run order.
+	RetryAllActions RetryMode = "ALL_ACTIONS"
+)
+
+// ExecutionType tells an execution of the whole pipeline from the rollback of one
+// stage.
+type ExecutionType string
+
+// The types of executions.
+const (
+	TypeStandard ExecutionType = "STANDARD"
+	TypeRollback ExecutionType = "ROLLBACK"
+)
+
+// Condition is what is checked before a stage is entered, after it succeeded or
+// after it failed, and what follows. Result is applied where a rule is not met;
+// for ON_FAILURE it is applied where all are.
 type Condition struct {
 	Result string `json:"result,omitempty"`
 	Rules  []Rule `json:"rules,omitempty"`
 }
 
-// OnFailure is what happens when a stage failed.
+// Condition returns the condition of that kind, or nil.
+func (s *Stage) Condition(kind ConditionKind) *Condition {
+	switch kind {
+	case ConditionBeforeEntry:
+		return s.BeforeEntry
+	case ConditionOnSuccess:
+		return s.OnSuccess
+	case ConditionOnFailure:
+		if s.OnFailure != nil {
+			return s.OnFailure.Condition
+		}
+	}
+	return nil
+}
+
+// OnFailure is what happens when an action of a stage failed. RETRY retries the
+// stage once, and may stand beside a condition, which is checked when it failed
+// again. ROLLBACK rolls the stage back to its last success.
 type OnFailure struct {
-	Result    string     `json:"result,omitempty"`
-	RetryMode string     `json:"retry_mode,omitempty"`
+	Result string `json:"result,omitempty"`
+	// RetryMode is FAILED_ACTIONS where it is empty.
+	RetryMode RetryMode  `json:"retry_mode,omitempty"`
 	Condition *Condition `json:"condition,omitempty"`
 }
 
 // Rule is one check of a condition.
 type Rule struct {
-	Name             string            `json:"name"`
-	Provider         string            `json:"provider"`
-	Version          string            `json:"version,omitempty"`
-	Configuration    map[string]string `json:"configuration,omitempty"`
-	Commands         []string          `json:"commands,omitempty"`
-	InputArtifacts   []string          `json:"input_artifacts,omitempty"`
-	RoleARN          string            `json:"role_arn,omitempty"`
-	Region           string            `json:"region,omitempty"`
-	TimeoutInMinutes int               `json:"timeout_in_minutes,omitempty"`
+	Name          string            `json:"name"`
+	Provider      string            `json:"provider"`
+	Version       string            `json:"version,omitempty"`
+	Configuration map[string]string `json:"configuration,omitempty"`
+	Commands      []string          `json:"commands,omitempty"`
+	// EnvironmentVariables are given to the commands of a Commands rule; their
+	// values may refer to variables.
+	EnvironmentVariables []EnvironmentVariable `json:"environment_variables,omitempty"`
+	InputArtifacts       []string              `json:"input_artifacts,omitempty"`
+	RoleARN              string                `json:"role_arn,omitempty"`
+	Region               string                `json:"region,omitempty"`
+	TimeoutInMinutes     int                   `json:"timeout_in_minutes,omitempty"`
 }
 
 // Category is the kind of an action.

@@ -40,6 +40,20 @@ const (
 	ReasonCompositionMismatch Reason = "COMPOSITION_MISMATCH"
 	// ReasonNothingToPublish: the composed pipeline has no parts to publish.
 	ReasonNothingToPublish Reason = "NOTHING_TO_PUBLISH"
+	// ReasonStageNotFound: the pipeline has no such stage.
+	ReasonStageNotFound Reason = "STAGE_NOT_FOUND"
+	// ReasonStageNotRetryable: the stage, as it is, cannot be retried.
+	ReasonStageNotRetryable Reason = "STAGE_NOT_RETRYABLE"
+	// ReasonNotLatestExecution: a later execution has entered the stage since.
+	ReasonNotLatestExecution Reason = "NOT_LATEST_EXECUTION"
+	// ReasonUnableToRollback: the stage, as it is, cannot be rolled back.
+	ReasonUnableToRollback Reason = "UNABLE_TO_ROLLBACK_STAGE"
+	// ReasonExecutionOutdated: the execution cannot be the target of a rollback.
+	ReasonExecutionOutdated Reason = "EXECUTION_OUTDATED"
+	// ReasonConditionNotOverridable: no condition of that kind keeps the execution there.
+	ReasonConditionNotOverridable Reason = "CONDITION_NOT_OVERRIDABLE"
+	// ReasonNoTransitions: executions of a PARALLEL pipeline pass no transitions.
+	ReasonNoTransitions Reason = "NO_TRANSITIONS"
 	// ReasonLimitExceeded: a limit of the server is reached.
 	ReasonLimitExceeded Reason = "LIMIT_EXCEEDED"
 )

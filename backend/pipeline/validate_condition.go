@@ -12,26 +12,23 @@ const (
 	minRuleTimeoutMinutes = 5
 )
 
-// The results of conditions.
+// The providers of rules that run.
 const (
-	resultFail     = "FAIL"
-	resultRetry    = "RETRY"
-	resultRollback = "ROLLBACK"
-	resultSkip     = "SKIP"
+	RuleCommands         = "Commands"
+	RuleDeploymentWindow = "DeploymentWindow"
+	RuleExpression       = "Expression"
+	RuleVariableCheck    = "VariableCheck"
 )
 
-// The providers of rules.
+// The providers of rules that need AWS.
 const (
-	ruleAlarm            = "CloudWatchAlarm"
-	ruleCodeBuild        = "CodeBuild"
-	ruleCommands         = "Commands"
-	ruleDeploymentWindow = "DeploymentWindow"
-	ruleLambdaInvoke     = "LambdaInvoke"
-	ruleVariableCheck    = "VariableCheck"
+	ruleAlarm        = "CloudWatchAlarm"
+	ruleCodeBuild    = "CodeBuild"
+	ruleLambdaInvoke = "LambdaInvoke"
 )
 
 func ruleProviders() []string {
-	return []string{ruleAlarm, ruleCodeBuild, ruleCommands, ruleDeploymentWindow, ruleLambdaInvoke, ruleVariableCheck}
+	return []string{ruleAlarm, ruleCodeBuild, RuleCommands, RuleDeploymentWindow, ruleLambdaInvoke, RuleVariableCheck}
 }
 
 func ruleConfiguration(provider string) []ConfigurationKey {
@@ -46,11 +43,11 @@ func ruleConfiguration(provider string) []ConfigurationKey {
 			{Name: "CombineArtifacts"},
 			{Name: "EnvironmentVariables"},
 		}
-	case ruleDeploymentWindow:
+	case RuleDeploymentWindow:
 		return []ConfigurationKey{{Name: "Cron", Required: true}, {Name: "TimeZone"}}
 	case ruleLambdaInvoke:
 		return []ConfigurationKey{{Name: "FunctionName", Required: true}, {Name: "UserParameters"}}
-	case ruleVariableCheck:
+	case RuleVariableCheck:
 		return []ConfigurationKey{
 			{Name: "Variable", Required: true}, {Name: "Value", Required: true}, {Name: "Operator", Required: true},
 		}
@@ -61,10 +58,10 @@ func ruleConfiguration(provider string) []ConfigurationKey {
 // conditions checks the conditions of one stage.
 func (c *checker) conditions(path Path, stage *Stage) {
 	if stage.BeforeEntry != nil {
-		c.condition(path.Field("before_entry"), stage.BeforeEntry, resultFail, resultSkip)
+		c.condition(path.Field("before_entry"), stage.BeforeEntry, ResultFail, ResultSkip)
 	}
 	if stage.OnSuccess != nil {
-		c.condition(path.Field("on_success"), stage.OnSuccess, resultRollback, resultFail)
+		c.condition(path.Field("on_success"), stage.OnSuccess, ResultRollback, ResultFail)
 	}
 	if stage.OnFailure != nil {
 		c.onFailure(path.Field("on_failure"), stage.OnFailure)
@@ -73,27 +70,27 @@ func (c *checker) conditions(path Path, stage *Stage) {
 
 func (c *checker) onFailure(path Path, f *OnFailure) {
 	if f.Result == "" && f.Condition == nil {
-		c.refuse(path, "on_failure says nothing; give it a result (%s or %s) or a condition", resultRollback, resultRetry)
+		c.refuse(path, "on_failure says nothing; give it a result (%s or %s) or a condition", ResultRollback, ResultRetry)
 	}
 	if f.Result != "" {
-		c.oneOf(path.Field("result"), "result of on_failure", f.Result, resultRollback, resultRetry)
+		c.oneOf(path.Field("result"), "result of on_failure", f.Result, ResultRollback, ResultRetry)
 		c.rollback(path.Field("result"), f.Result)
 	}
 	if f.RetryMode != "" {
-		c.oneOf(path.Field("retry_mode"), "retry mode", f.RetryMode, "ALL_ACTIONS", "FAILED_ACTIONS")
+		c.oneOf(path.Field("retry_mode"), "retry mode", string(f.RetryMode), string(RetryAllActions), string(RetryFailedActions))
 	}
-	if f.RetryMode != "" && f.Result != resultRetry && !anyUnknown(f.RetryMode, f.Result) {
-		c.refuse(path.Field("retry_mode"), "retry_mode goes with the result %s only; remove it or change the result", resultRetry)
+	if f.RetryMode != "" && f.Result != ResultRetry && !anyUnknown(string(f.RetryMode), f.Result) {
+		c.refuse(path.Field("retry_mode"), "retry_mode goes with the result %s only; remove it or change the result", ResultRetry)
 	}
 	if f.Condition != nil {
-		c.condition(path.Field("condition"), f.Condition, resultRollback)
+		c.condition(path.Field("condition"), f.Condition, ResultRollback)
 	}
 }
 
 // rollback refuses rolling back where executions do not wait for each other, so
 // that there is no state to go back to.
 func (c *checker) rollback(path Path, result string) {
-	if result == resultRollback && c.def.ExecutionMode == Parallel {
+	if result == ResultRollback && c.def.ExecutionMode == Parallel {
 		c.refuse(path, "a pipeline in mode %s cannot roll back; choose another result or execution_mode", Parallel)
 	}
 }
@@ -115,9 +112,9 @@ func (c *checker) condition(path Path, condition *Condition, results ...string) 
 		path := path.At("rules", i)
 		unique(path.Field("name"), rule.Name)
 		c.rule(path, rule)
-		if condition.Result == resultSkip && !slices.Contains([]string{ruleLambdaInvoke, ruleVariableCheck, Unknown}, rule.Provider) {
+		if condition.Result == ResultSkip && !slices.Contains([]string{ruleLambdaInvoke, RuleVariableCheck, Unknown}, rule.Provider) {
 			c.refuse(path.Field("provider"), "the result %s goes with rules of %s and %s only; use one of them or another result",
-				resultSkip, ruleLambdaInvoke, ruleVariableCheck)
+				ResultSkip, ruleLambdaInvoke, RuleVariableCheck)
 		}
 	}
 }
@@ -132,10 +129,10 @@ func (c *checker) rule(path Path, rule *Rule) {
 	c.commands(path, rule.Commands)
 	known, complete := knownStrings(rule.Commands)
 	switch {
-	case rule.Provider == ruleCommands && complete && known == 0:
-		c.refuse(path.Field("commands"), "a %s rule needs commands; give it 1 to %d shell lines", ruleCommands, maxCommands)
-	case rule.Provider != ruleCommands && rule.Provider != Unknown && known > 0:
-		c.refuse(path.Field("commands"), "only a %s rule takes commands; remove them or change the provider", ruleCommands)
+	case rule.Provider == RuleCommands && complete && known == 0:
+		c.refuse(path.Field("commands"), "a %s rule needs commands; give it 1 to %d shell lines", RuleCommands, maxCommands)
+	case rule.Provider != RuleCommands && rule.Provider != Unknown && known > 0:
+		c.refuse(path.Field("commands"), "only a %s rule takes commands; remove them or change the provider", RuleCommands)
 	}
 	c.inputs(path, rule.InputArtifacts)
 	c.roleARN(path.Field("role_arn"), rule.RoleARN)
@@ -178,7 +175,7 @@ func (c *checker) ruleConfiguration(path Path, rule *Rule) {
 			continue
 		}
 		c.check(path, checkText("the value", value, 1, maxRuleValue))
-		if rule.Provider == ruleVariableCheck && key == "Operator" {
+		if rule.Provider == RuleVariableCheck && key == "Operator" {
 			c.oneOf(path, "operator", value, "EQ", "NE", "CONTAINS", "MATCHES")
 		}
 	}

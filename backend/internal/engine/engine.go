@@ -18,14 +18,22 @@ type Scope struct {
 	Key execution.ScopeKey
 	// Live are the live executions, by number.
 	Live []*execution.Execution
+	// State is what is known of the pipeline's stages. It is never changed in place.
+	State *execution.PipelineState
 	// Definition returns the version that an execution is pinned to.
 	Definition func(version int64) *pipeline.Definition
 	Catalog    *pipeline.Catalog
 	// Requirements returns the approval rules that guard a manual action, or the
 	// entry of a stage where actionName is empty.
 	Requirements func(stage, actionName string) []execution.Requirement
-	// NewID returns a fresh id for an action execution.
+	// NewID returns a fresh id for an action execution or a rule.
 	NewID func() string
+	// Load returns an execution of the pipeline that need not be live, with its
+	// stages and actions; nil where there is none.
+	Load func(id string) *execution.Execution
+	// NewRollback returns the id and the number of an execution that the engine
+	// starts by itself.
+	NewRollback func() (id string, number int64)
 }
 
 // Find returns the live execution of that id, or nil.
@@ -86,6 +94,63 @@ type Stop struct {
 	Abandon     bool
 }
 
+// Recheck looks again at a condition that waits for a time. ID is the turn's.
+type Recheck struct{ ExecutionID, ID string }
+
+// Retry runs a stage of an execution again, which may have ended: the execution is
+// given as the store has it, and is ignored where the scope knows it as live.
+type Retry struct {
+	Execution *execution.Execution
+	// Stage may be empty for the one where the execution is or ended.
+	Stage     string
+	Mode      pipeline.RetryMode
+	Principal string
+	// Newest is the newest version of the pipeline.
+	Newest int64
+}
+
+// Rollback runs a stage again as the target did. Execution is the new one; its
+// stages are empty, and what it takes from the target is left to the engine.
+type Rollback struct {
+	Execution *execution.Execution
+	Target    *execution.Execution
+	Stage     string
+	// Newest is the newest version of the pipeline.
+	Newest int64
+}
+
+// Override lets an execution go on that a condition stopped or holds. The
+// execution is given as in Retry.
+type Override struct {
+	Execution *execution.Execution
+	Stage     string
+	Condition pipeline.ConditionKind
+	Principal string
+	Reason    string
+}
+
+// SetTransition disables or enables the inbound transition of a stage.
+type SetTransition struct {
+	Stage     string
+	Enabled   bool
+	Reason    string
+	Principal string
+}
+
+// Cancel ends the executions of versions before this one, once their running
+// actions ended.
+type Cancel struct {
+	Version   int64
+	Principal string
+}
+
+func (Recheck) input()       {}
+func (Retry) input()         {}
+func (Rollback) input()      {}
+func (Override) input()      {}
+func (SetTransition) input() {}
+func (Cancel) input()        {}
+
 func (Start) input()   {}
 func (Finish) input()  {}
 func (Again) input()   {}
@@ -93,6 +158,10 @@ func (Lost) input()    {}
 func (Approve) input() {}
 func (Expire) input()  {}
 func (Stop) input()    {}
+
+// MaxParallelActions bounds the actions that a PARALLEL execution runs at once, as
+// in CodePipeline. Waits for people do not count.
+const MaxParallelActions = 5
 
 // MaxAttempts bounds how often an action whose runner was lost is tried.
 const MaxAttempts = 3

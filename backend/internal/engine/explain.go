@@ -13,12 +13,17 @@ type WaitKind string
 
 // The kinds of waits.
 const (
-	WaitAction   WaitKind = "action_running"
-	WaitApproval WaitKind = "approval"
-	WaitLock     WaitKind = "stage_lock"
-	WaitRunner   WaitKind = "runner"
-	WaitTimer    WaitKind = "timer"
-	WaitStopping WaitKind = "stopping"
+	WaitAction      WaitKind = "action_running"
+	WaitApproval    WaitKind = "approval"
+	WaitLock        WaitKind = "stage_lock"
+	WaitRunner      WaitKind = "runner"
+	WaitTimer       WaitKind = "timer"
+	WaitStopping    WaitKind = "stopping"
+	WaitTransition  WaitKind = "transition"
+	WaitWindow      WaitKind = "window"
+	WaitRule        WaitKind = "rule_running"
+	WaitActionLimit WaitKind = "action_limit"
+	WaitCancelling  WaitKind = "cancelling"
 )
 
 // Reason is one reason why an execution is where it is.
@@ -32,7 +37,15 @@ type Reason struct {
 	Until time.Time
 	// BlockingExecution is the id of the execution that holds the stage.
 	BlockingExecution string
-	Approval          *execution.Approval
+	// Place is the place among those that wait for the stage, from 1.
+	Place      int
+	Approval   *execution.Approval
+	Transition *execution.Transition
+	// Rule and Condition name what runs or waits of a condition.
+	Rule      string
+	Condition pipeline.ConditionKind
+	// Causes say why what is waited for is not over.
+	Causes []Reason
 }
 
 // Work is the pending work of a scope, by action execution id.

@@ -8,6 +8,18 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
+// Refusals of commands on a stage, as CodePipeline names them. What Decide returns
+// wraps one of them.
+var (
+	ErrStageNotFound    = errors.New("no such stage")
+	ErrNotRetryable     = errors.New("the stage cannot be retried")
+	ErrNotLatest        = errors.New("a later execution has entered the stage")
+	ErrUnableToRollback = errors.New("the stage cannot be rolled back")
+	ErrOutdated         = errors.New("the execution cannot be rolled back to")
+	ErrNotOverridable   = errors.New("the condition cannot be overridden")
+	ErrNoTransitions    = errors.New("the pipeline has no transitions")
+)
+
 // Refusals of a stop, as CodePipeline names them.
 var (
 	ErrNotStoppable  = errors.New("the execution is no longer in progress")

@@ -17,19 +17,30 @@ type Execution struct {
 	PipelineID string
 	Pipeline   string
 	// Number counts the executions of a pipeline from 1.
-	Number    int64
-	Version   int64
-	Mode      pipeline.ExecutionMode
+	Number  int64
+	Version int64
+	Mode    pipeline.ExecutionMode
+	Type    pipeline.ExecutionType
+	// Attempt is 1, and one more after each retry or override that brought the
+	// execution back after its end: CodePipeline's pipeline-execution-attempt.
+	Attempt   int
 	Status    pipeline.Status
 	Summary   string
 	Trigger   Trigger
 	Variables map[string]string
+	// Overrides are the source revisions that were asked for at the start.
+	Overrides []SourceOverride
 	Revisions []SourceRevision
-	Stop      *Stop
+	// Rollback is set for the type ROLLBACK.
+	Rollback *Rollback
+	Stop     *Stop
+	// Cancel is set once a newer version cancels the execution.
+	Cancel    *Cancel
 	StartedAt time.Time
 	UpdatedAt time.Time
 	EndedAt   time.Time
-	// Stages are those reached so far, in order; only the last can be live.
+	// Stages are those reached so far, in order; only the last can be live. A
+	// rollback has the stage that it rolls back, and no other.
 	Stages []*Stage
 }
 
@@ -65,8 +76,40 @@ type Trigger struct {
 	Principal string `json:"principal,omitempty"`
 }
 
-// TriggerStart is CodePipeline's trigger type of a start by a person or client.
-const TriggerStart = "StartPipelineExecution"
+// The trigger types, as CodePipeline names them.
+const (
+	// TriggerStart is a start by a person or client.
+	TriggerStart = "StartPipelineExecution"
+	// TriggerManualRollback and TriggerAutomatedRollback start a rollback; their
+	// detail is the id of the execution that is rolled back to.
+	TriggerManualRollback    = "ManualRollback"
+	TriggerAutomatedRollback = "AutomatedRollback"
+)
+
+// SourceOverride asks for a revision in the place of the newest.
+type SourceOverride struct {
+	Action string `json:"action"`
+	// Type is one of the revision types of the action's type, such as COMMIT_ID.
+	Type  string `json:"type"`
+	Value string `json:"value"`
+}
+
+// Rollback says what a rollback goes back to.
+type Rollback struct {
+	TargetID     string `json:"target_id"`
+	TargetNumber int64  `json:"target_number"`
+	// Artifacts and Variables are what the stages of the target before the one that
+	// is rolled back had left, variables by namespace.
+	Artifacts []action.Artifact            `json:"artifacts,omitempty"`
+	Variables map[string]map[string]string `json:"variables,omitempty"`
+}
+
+// Cancel is what became of an execution by the publication of a version.
+type Cancel struct {
+	Principal string    `json:"principal"`
+	Version   int64     `json:"version"`
+	At        time.Time `json:"at"`
+}
 
 // SourceRevision is what a source action of the execution fetched.
 type SourceRevision struct {
@@ -82,6 +125,23 @@ type Stop struct {
 	At        time.Time `json:"at"`
 }
 
+// Phase is where an execution is inside of a stage. The empty phase is that before
+// it is entered.
+type Phase string
+
+// The phases of a stage, in their order.
+const (
+	// PhaseApproval waits for the approval of the entry.
+	PhaseApproval Phase = "approval"
+	// PhaseBeforeEntry checks the condition of that name.
+	PhaseBeforeEntry Phase = "before_entry"
+	// PhaseActions runs the actions.
+	PhaseActions Phase = "actions"
+	// PhaseOnSuccess and PhaseOnFailure check the conditions of those names.
+	PhaseOnSuccess Phase = "on_success"
+	PhaseOnFailure Phase = "on_failure"
+)
+
 // Stage is one stage of an execution.
 type Stage struct {
 	// Position is the place of the stage in the definition, from 0.
@@ -95,8 +155,114 @@ type Stage struct {
 	StartedAt time.Time
 	EndedAt   time.Time
 	// Entry guards the stage where an approval rule asks for it.
-	Entry   *Approval
+	Entry *Approval
+	StageDetails
+	// Actions are in the order of their starts; those that a retry replaced stay.
 	Actions []*Action
+}
+
+// StageDetails is what is kept of a stage beside its status.
+type StageDetails struct {
+	Phase Phase `json:"phase,omitempty"`
+	// Retries is nil while the stage was not retried.
+	Retries *Retries `json:"retries,omitempty"`
+	// Conditions are those that were checked, oldest first.
+	Conditions []*Condition `json:"conditions,omitempty"`
+}
+
+// Retries counts the retries of a stage: CodePipeline's RetryStageMetadata.
+type Retries struct {
+	Automatic int `json:"automatic,omitempty"`
+	Manual    int `json:"manual,omitempty"`
+	// Last is RetryAutomated or RetryManual, whichever was last, and LastAt when.
+	Last   string    `json:"last"`
+	LastAt time.Time `json:"last_at"`
+}
+
+// The triggers of retries, as CodePipeline names them.
+const (
+	RetryAutomated = "AutomatedStageRetry"
+	RetryManual    = "ManualStageRetry"
+)
+
+// Condition is one check of a condition of a stage.
+type Condition struct {
+	Kind   pipeline.ConditionKind `json:"kind"`
+	Result string                 `json:"result"`
+	Status pipeline.Status        `json:"status"`
+	// Summary is one sentence on the outcome.
+	Summary   string    `json:"summary,omitempty"`
+	StartedAt time.Time `json:"started_at"`
+	EndedAt   time.Time `json:"ended_at,omitzero"`
+	Rules     []*Rule   `json:"rules"`
+	// Override is set once somebody overrode the condition.
+	Override *Override `json:"override,omitempty"`
+}
+
+// Rule is one rule of a condition that is checked.
+type Rule struct {
+	ID       string          `json:"id"`
+	Name     string          `json:"name"`
+	Provider string          `json:"provider"`
+	Status   pipeline.Status `json:"status"`
+	// Attempt is 1 for a rule that a runner carries out, else 0.
+	Attempt       int               `json:"attempt,omitempty"`
+	Configuration map[string]string `json:"configuration,omitempty"`
+	Summary       string            `json:"summary,omitempty"`
+	Failure       *action.Failure   `json:"failure,omitempty"`
+	StartedAt     time.Time         `json:"started_at,omitzero"`
+	EndedAt       time.Time         `json:"ended_at,omitzero"`
+	// Opens is when a deployment window that the rule waits for opens.
+	Opens time.Time `json:"opens,omitzero"`
+	// Deadline is when the rule fails if it still waits.
+	Deadline time.Time `json:"deadline,omitzero"`
+}
+
+// Override is somebody's word that a condition does not matter this time.
+type Override struct {
+	Principal string    `json:"principal"`
+	Reason    string    `json:"reason"`
+	At        time.Time `json:"at"`
+}
+
+// PipelineState is what is known of a pipeline beside its definition and its
+// executions. It outlives both versions and executions.
+type PipelineState struct {
+	Stages map[string]*StageState `json:"stages,omitempty"`
+}
+
+// Stage returns the state of a stage, which is empty where nothing is known.
+func (s *PipelineState) Stage(name string) StageState {
+	if s == nil || s.Stages[name] == nil {
+		return StageState{}
+	}
+	return *s.Stages[name]
+}
+
+// StageState is the state of one stage, by its name.
+type StageState struct {
+	// Transition is nil while nobody touched it, which is enabled.
+	Transition *Transition `json:"transition,omitempty"`
+	// Latest is the execution that entered the stage last.
+	Latest *Passage `json:"latest,omitempty"`
+	// Succeeded is the STANDARD execution that succeeded in the stage last.
+	Succeeded *Passage `json:"succeeded,omitempty"`
+}
+
+// Passage is an execution in a stage.
+type Passage struct {
+	ExecutionID string `json:"execution_id"`
+	Number      int64  `json:"number"`
+	Version     int64  `json:"version"`
+}
+
+// Transition is the inbound door of a stage.
+type Transition struct {
+	Disabled bool `json:"disabled,omitempty"`
+	// Reason is why it is disabled, empty where it is enabled.
+	Reason    string    `json:"reason,omitempty"`
+	Principal string    `json:"principal"`
+	At        time.Time `json:"at"`
 }
 
 // Entered tells whether the execution is or was inside the stage.
@@ -119,8 +285,11 @@ type Action struct {
 	RunOrder  int
 	Namespace string
 	// Attempt is the number of the newest attempt, from 1.
-	Attempt   int
-	Status    pipeline.Status
+	Attempt int
+	Status  pipeline.Status
+	// Retried is set once a retry of the stage replaced the action: what it left
+	// does not count any more.
+	Retried   bool
 	StartedAt time.Time
 	EndedAt   time.Time
 	Details   ActionDetails
@@ -157,6 +326,9 @@ type Requirement struct {
 	RequireComment bool          `json:"require_comment,omitempty"`
 	AllowStarter   bool          `json:"allow_starter,omitempty"`
 	ExpireAfter    time.Duration `json:"expire_after,omitempty"`
+	// Supersede lets a newer execution that arrives take the place of one that
+	// waits for this approval alone.
+	Supersede bool `json:"supersede,omitempty"`
 }
 
 // Verdict is one person's approval or rejection, with what it was about.
@@ -178,10 +350,11 @@ const (
 	SubjectExecution Subject = "execution"
 	SubjectStage     Subject = "stage"
 	SubjectAction    Subject = "action"
+	SubjectCondition Subject = "condition"
 )
 
-// The states of events: CodePipeline's, and three of ours for what it has no
-// event for.
+// The states of events: CodePipeline's with its spelling, and ours for what it has
+// no event for: the last six, and FAILED and the like of conditions.
 const (
 	EventStarted    = "STARTED"
 	EventSucceeded  = "SUCCEEDED"
@@ -189,10 +362,15 @@ const (
 	EventStopping   = "STOPPING"
 	EventStopped    = "STOPPED"
 	EventSuperseded = "SUPERSEDED"
+	EventCanceled   = "CANCELED"
+	EventResumed    = "RESUMED"
 	EventAbandoned  = "ABANDONED"
+	EventSkipped    = "SKIPPED"
 	EventApproved   = "APPROVED"
 	EventRejected   = "REJECTED"
 	EventLost       = "LOST"
+	EventErrored    = "ERRORED"
+	EventOverridden = "OVERRIDDEN"
 )
 
 // Event is one change of state.
@@ -206,9 +384,14 @@ type Event struct {
 	Stage             string
 	Action            string
 	ActionExecutionID string
-	Attempt           int
-	Principal         string
-	Message           string
+	// Attempt is that of the action.
+	Attempt int
+	// ExecutionAttempt is that of the execution.
+	ExecutionAttempt int
+	// Condition is the kind of the condition that the event is about.
+	Condition pipeline.ConditionKind
+	Principal string
+	Message   string
 }
 
 // Lease is an attempt that waits for a runner or is held by one.
@@ -229,12 +412,15 @@ const (
 	TurnAction TurnKind = "action"
 	// TurnExpire fails an approval that nobody decided in time.
 	TurnExpire TurnKind = "expire"
+	// TurnRecheck looks again at a condition that waits for a time.
+	TurnRecheck TurnKind = "recheck"
 )
 
 // Turn is short work that is due at a time.
 type Turn struct {
 	// ID is the action execution's, or "execution id/stage position" for the
-	// approval of a stage's entry: at most one turn is pending for each.
+	// approval of a stage's entry and for its condition, of which only one waits at
+	// a time: at most one turn is pending for each.
 	ID          string
 	Kind        TurnKind
 	Scope       ScopeKey
@@ -249,6 +435,12 @@ type Change struct {
 	// Started are new executions; Updated ones existed before.
 	Started []*Execution
 	Updated []*Execution
+	// Resumed are those of Updated that had ended and are live again.
+	Resumed []*Execution
+	// State is the new state of the pipeline; nil where it stays as it is.
+	State *PipelineState
+	// Scope is set where State is.
+	Scope ScopeKey
 	// NewStages to Actions are rows of live executions.
 	NewStages  []StageOf
 	Stages     []StageOf

@@ -28,7 +28,7 @@ func (s *executions) StartExecution(
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.use.Start(ctx, caller(ctx), name.Account, name.Pipeline, req.GetVariables(), req.GetRequestId())
+	e, err := s.use.Start(ctx, caller(ctx), name.Account, name.Pipeline, service.StartInput{Variables: req.GetVariables(), RequestID: req.GetRequestId()})
 	if err != nil {
 		return nil, err
 	}

@@ -70,9 +70,18 @@ func NewExecutions(config ExecutionsConfig) *Executions {
 	}
 }
 
+// StartInput is what an execution starts with.
+type StartInput struct {
+	Variables map[string]string
+	// Overrides ask for revisions in the place of the newest.
+	Overrides []execution.SourceOverride
+	RequestID string
+}
+
 // Start starts one run of the newest version of a pipeline. A repeated request
 // id returns the execution that the first one started.
-func (x *Executions) Start(ctx context.Context, who auth.Identity, account, pipelineName string, variables map[string]string, requestID string) (*execution.Execution, error) {
+func (x *Executions) Start(ctx context.Context, who auth.Identity, account, pipelineName string, in StartInput) (*execution.Execution, error) {
+	variables, requestID := in.Variables, in.RequestID
 	if err := authorize(who, auth.Deploy, account); err != nil {
 		return nil, err
 	}
@@ -402,7 +411,7 @@ func (x *Executions) Explain(ctx context.Context, who auth.Identity, account, ex
 			}
 			return nil
 		}
-		live, _, err := r.LiveScope(ctx, e.Scope())
+		scope, err := r.LiveScope(ctx, e.Scope())
 		if err != nil {
 			return err
 		}
@@ -410,7 +419,7 @@ func (x *Executions) Explain(ctx context.Context, who auth.Identity, account, ex
 		if err != nil {
 			return err
 		}
-		found.Reasons = engine.Explain(&engine.Scope{Key: e.Scope(), Live: live}, e.ID, work, x.Clock())
+		found.Reasons = engine.Explain(&engine.Scope{Key: e.Scope(), Live: scope.Live, State: scope.State}, e.ID, work, x.Clock())
 		return nil
 	})
 	return found, err

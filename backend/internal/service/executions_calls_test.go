@@ -26,7 +26,7 @@ func TestStartOncePerRequestID(t *testing.T) {
 	l.pipeline("web", stages(pipeline.Queued, []string{"a"}))
 	l.pipeline("api", stages(pipeline.Queued, []string{"a"}))
 	begin := func(name, requestID string) string {
-		e, err := l.Start(t.Context(), admin, "default", name, nil, requestID)
+		e, err := l.Start(t.Context(), admin, "default", name, service.StartInput{RequestID: requestID})
 		require.NoError(t, err)
 		return e.ID
 	}
@@ -36,7 +36,7 @@ func TestStartOncePerRequestID(t *testing.T) {
 	for i := range ids {
 		group.Go(func() {
 			var e *execution.Execution
-			if e, errs[i] = l.Start(t.Context(), admin, "default", "web", nil, "r1"); e != nil {
+			if e, errs[i] = l.Start(t.Context(), admin, "default", "web", service.StartInput{RequestID: "r1"}); e != nil {
 				ids[i] = e.ID
 			}
 		})
@@ -51,7 +51,7 @@ func TestStartOncePerRequestID(t *testing.T) {
 	require.NotEqual(t, first, second)
 	l.restart()
 	require.Equal(t, ids[0], begin("web", "r1"), "also after a restart")
-	_, err := l.Start(t.Context(), admin, "default", "api", nil, "r1")
+	_, err := l.Start(t.Context(), admin, "default", "api", service.StartInput{RequestID: "r1"})
 	requireRefused(t, err, service.KindAlreadyExists, pipeline.ReasonAlreadyExists)
 	all, err := l.List(t.Context(), admin, "default", "", nil, "", 0)
 	require.NoError(t, err)
@@ -65,18 +65,18 @@ func TestStartTakesVariables(t *testing.T) {
 	usual := "usual"
 	def.Variables = []pipeline.Variable{{Name: "env"}, {Name: "size", DefaultValue: &usual}}
 	l.pipeline("web", def)
-	e, err := l.Start(t.Context(), admin, "default", "web", map[string]string{"env": "prod"}, "")
+	e, err := l.Start(t.Context(), admin, "default", "web", service.StartInput{Variables: map[string]string{"env": "prod"}})
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"env": "prod", "size": "usual"}, e.Variables)
 	require.Equal(t, "admin", e.Trigger.Principal)
 	for _, given := range []map[string]string{nil, {"env": "prod", "unknown": "x"}, {"env": ""}} {
-		_, err = l.Start(t.Context(), admin, "default", "web", given, "")
+		_, err = l.Start(t.Context(), admin, "default", "web", service.StartInput{Variables: given})
 		var refused *service.Error
 		require.ErrorAs(t, err, &refused, "%v", given)
 		require.Equal(t, service.KindInvalid, refused.Kind)
 		require.NotEmpty(t, refused.Violations)
 	}
-	next, err := l.Start(t.Context(), admin, "default", "web", map[string]string{"env": "prod"}, "")
+	next, err := l.Start(t.Context(), admin, "default", "web", service.StartInput{Variables: map[string]string{"env": "prod"}})
 	require.NoError(t, err)
 	require.Equal(t, int64(2), next.Number, "refused starts leave no gap")
 }
@@ -84,12 +84,12 @@ func TestStartTakesVariables(t *testing.T) {
 func TestStartOfWhatCannotRun(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	_, err := l.Start(t.Context(), admin, "default", "nothing", nil, "")
+	_, err := l.Start(t.Context(), admin, "default", "nothing", service.StartInput{})
 	requireRefused(t, err, service.KindNotFound, pipeline.ReasonNotFound)
 	require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
 		return tx.CreatePipeline(ctx, store.Pipeline{ID: "p", Account: "default", Name: "draft", Composed: true, Revision: 1})
 	}))
-	_, err = l.Start(t.Context(), admin, "default", "draft", nil, "")
+	_, err = l.Start(t.Context(), admin, "default", "draft", service.StartInput{})
 	requireRefused(t, err, service.KindPrecondition, pipeline.ReasonNothingToPublish)
 }
 
@@ -104,7 +104,7 @@ func TestStartIsLimited(t *testing.T) {
 				first = e
 			}
 		}
-		_, err := l.Start(t.Context(), admin, "default", "web", nil, "")
+		_, err := l.Start(t.Context(), admin, "default", "web", service.StartInput{})
 		requireRefused(t, err, service.KindExhausted, pipeline.ReasonLimitExceeded)
 		_, err = l.Stop(t.Context(), admin, "default", first.ID, true, "")
 		require.NoError(t, err)
@@ -125,7 +125,7 @@ func TestConcurrentStarts(t *testing.T) {
 	var group sync.WaitGroup
 	errs := make([]error, n)
 	for i := range n {
-		group.Go(func() { _, errs[i] = l.Start(context.Background(), admin, "default", "web", nil, "") })
+		group.Go(func() { _, errs[i] = l.Start(context.Background(), admin, "default", "web", service.StartInput{}) })
 	}
 	group.Wait()
 	counts := make(map[pipeline.Status]int)
@@ -180,7 +180,7 @@ func TestCallsAreAuthorized(t *testing.T) {
 	e := l.start("web")
 	calls := map[string]func(auth.Identity, string) error{
 		"start": func(who auth.Identity, id string) error {
-			_, err := l.Start(t.Context(), who, "default", id, nil, "")
+			_, err := l.Start(t.Context(), who, "default", id, service.StartInput{})
 			return err
 		},
 		"get": func(who auth.Identity, id string) error { _, err := l.Get(t.Context(), who, "default", id); return err },

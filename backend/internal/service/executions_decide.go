@@ -164,13 +164,13 @@ func (x *Executions) newScope(key execution.ScopeKey) *cachedScope {
 }
 
 func (x *Executions) load(ctx context.Context, tx store.Tx, key execution.ScopeKey) (*cachedScope, error) {
-	live, revision, err := tx.LiveScope(ctx, key)
+	found, err := tx.LiveScope(ctx, key)
 	if err != nil {
 		return nil, err
 	}
 	scope := x.newScope(key)
-	scope.Live, scope.revision = live, revision
-	for _, e := range live {
+	scope.Live, scope.State, scope.revision = found.Live, found.State, found.Revision
+	for _, e := range found.Live {
 		if err := x.pin(ctx, tx, scope, e); err != nil {
 			return nil, err
 		}

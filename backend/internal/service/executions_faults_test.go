@@ -25,10 +25,10 @@ func TestFailedCommitLeavesNoTrace(t *testing.T) {
 		l := newLab(t)
 		l.pipeline("web", retried(stages(mode, []string{"a", "b"})))
 		l.store.failing.Store(1)
-		_, err := l.Start(t.Context(), admin, "default", "web", nil, "r1")
+		_, err := l.Start(t.Context(), admin, "default", "web", service.StartInput{RequestID: "r1"})
 		require.ErrorIs(t, err, errDisk)
 		l.idle()
-		e, err := l.Start(t.Context(), admin, "default", "web", nil, "r1")
+		e, err := l.Start(t.Context(), admin, "default", "web", service.StartInput{RequestID: "r1"})
 		require.NoError(t, err)
 		require.Equal(t, int64(1), e.Number)
 		require.Equal(t, pipeline.InProgress, e.Stages[0].Status, "nobody is in front of it")
@@ -67,7 +67,7 @@ func TestFailedCommitLeavesNoDefinition(t *testing.T) {
 	// Both come in one commit, as they may, and it fails.
 	l.store.before = func(ctx context.Context, tx store.Tx) error { return publish(tx, ctx, "~phantom") }
 	l.store.failing.Store(1)
-	_, err := l.Start(t.Context(), admin, "default", "web", nil, "")
+	_, err := l.Start(t.Context(), admin, "default", "web", service.StartInput{})
 	require.ErrorIs(t, err, errDisk)
 	require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error { return publish(tx, ctx, "~new") }))
 	e := l.becomes(l.start("web").ID, pipeline.Succeeded)
@@ -88,7 +88,7 @@ func TestFailedCommitGivesRunnersBack(t *testing.T) {
 	}()
 	for range 3 {
 		l.store.failing.Store(1)
-		_, err := l.Start(t.Context(), admin, "default", "web", nil, "")
+		_, err := l.Start(t.Context(), admin, "default", "web", service.StartInput{})
 		require.ErrorIs(t, err, errDisk)
 	}
 	e := l.start("web")
@@ -124,7 +124,7 @@ func TestAttemptThatIsOverBeforeItIsHandedOut(t *testing.T) {
 		}()
 		h := l.store.hold()
 		started := make(chan error, 1)
-		go func() { _, err := l.Start(t.Context(), admin, "default", "web", nil, ""); started <- err }()
+		go func() { _, err := l.Start(t.Context(), admin, "default", "web", service.StartInput{}); started <- err }()
 		<-h.committed
 		all, err := l.List(t.Context(), admin, "default", "", nil, "", 1)
 		require.NoError(t, err)
@@ -221,7 +221,7 @@ func TestStorm(t *testing.T) {
 		if i%10 == 9 {
 			l.store.failing.Add(1)
 		}
-		e, err := l.Start(t.Context(), admin, "default", fmt.Sprint("p", i%3), nil, fmt.Sprint(i))
+		e, err := l.Start(t.Context(), admin, "default", fmt.Sprint("p", i%3), service.StartInput{RequestID: fmt.Sprint(i)})
 		if err != nil {
 			var refused *service.Error
 			require.NotErrorAs(t, err, &refused)

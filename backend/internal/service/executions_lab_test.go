@@ -122,7 +122,7 @@ func (l *lab) stored(name string) store.Pipeline {
 
 func (l *lab) start(name string) *execution.Execution {
 	l.t.Helper()
-	e, err := l.Start(l.t.Context(), admin, "default", name, nil, "")
+	e, err := l.Start(l.t.Context(), admin, "default", name, service.StartInput{})
 	require.NoError(l.t, err)
 	return e
 }

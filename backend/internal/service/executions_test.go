@@ -108,7 +108,7 @@ func TestExecutionRunsToItsEnd(t *testing.T) {
 	t.Parallel()
 	h := start(t)
 	h.pipeline(t, "web", chain(3, 2))
-	e, err := h.Start(t.Context(), admin, "default", "web", nil, "")
+	e, err := h.Start(t.Context(), admin, "default", "web", service.StartInput{})
 	require.NoError(t, err)
 	e = h.wait(t, e.ID)
 	require.Equal(t, pipeline.Succeeded, e.Status)
@@ -123,7 +123,7 @@ func BenchmarkHop(b *testing.B) {
 	h := start(b)
 	h.pipeline(b, "web", chain(10, 20))
 	for b.Loop() {
-		e, err := h.Start(b.Context(), admin, "default", "web", nil, "")
+		e, err := h.Start(b.Context(), admin, "default", "web", service.StartInput{})
 		require.NoError(b, err)
 		h.wait(b, e.ID)
 	}
@@ -138,7 +138,7 @@ func BenchmarkThroughput(b *testing.B) {
 	for b.Loop() {
 		var ids []string
 		for i := range 50 {
-			e, err := h.Start(b.Context(), admin, "default", fmt.Sprintf("p%d", i), nil, "")
+			e, err := h.Start(b.Context(), admin, "default", fmt.Sprintf("p%d", i), service.StartInput{})
 			require.NoError(b, err)
 			ids = append(ids, e.ID)
 		}

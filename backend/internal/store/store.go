@@ -78,9 +78,8 @@ type Reader interface {
 	ActionStatus(ctx context.Context, executionID, actionExecutionID string) (pipeline.Status, error)
 	// Executions come newest first, without stages.
 	Executions(ctx context.Context, filter ExecutionFilter) ([]*execution.Execution, error)
-	// LiveScope returns the live executions of a scope, by number, with stages
-	// and actions, and the revision that ClaimScope wants.
-	LiveScope(ctx context.Context, key execution.ScopeKey) ([]*execution.Execution, int64, error)
+	// LiveScope returns a scope as a decision needs it.
+	LiveScope(ctx context.Context, key execution.ScopeKey) (LiveScope, error)
 	// LiveExecutions returns the ids of the live executions of a pipeline, in
 	// every scope, with their modes.
 	LiveExecutions(ctx context.Context, pipelineID string) ([]*execution.Execution, error)
@@ -155,6 +154,17 @@ type ExecutionFilter struct {
 	// newest. Ids ascend with the time of their start.
 	Before string
 	Size   int
+}
+
+// LiveScope is what one decision looks at.
+type LiveScope struct {
+	// Live are the live executions, by number, with stages and actions.
+	Live []*execution.Execution
+	// State is that of the pipeline, never nil. The scope of a PARALLEL execution
+	// has an empty one.
+	State *execution.PipelineState
+	// Revision is what ClaimScope wants.
+	Revision int64
 }
 
 // Account is a tenant.

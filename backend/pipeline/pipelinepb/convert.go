@@ -143,7 +143,7 @@ func OnFailureFromProto(p *headracev1.OnFailure) *pipeline.OnFailure {
 		return nil
 	}
 	return &pipeline.OnFailure{
-		Result: known(p.GetResult()), RetryMode: known(p.GetRetryMode()), Condition: ConditionFromProto(p.GetCondition()),
+		Result: known(p.GetResult()), RetryMode: pipeline.RetryMode(known(p.GetRetryMode())), Condition: ConditionFromProto(p.GetCondition()),
 	}
 }
 
@@ -153,7 +153,7 @@ func OnFailureToProto(f *pipeline.OnFailure) *headracev1.OnFailure {
 		return nil
 	}
 	return &headracev1.OnFailure{
-		Result: f.Result, RetryMode: f.RetryMode, Condition: ConditionToProto(f.Condition),
+		Result: f.Result, RetryMode: string(f.RetryMode), Condition: ConditionToProto(f.Condition),
 	}
 }
 

@@ -82,7 +82,7 @@ func (f StageFields) Domain(name types.String) domain.Stage {
 			Condition: conditionDomain(failure.Condition),
 		}
 		if len(failure.RetryConfiguration) > 0 {
-			stage.OnFailure.RetryMode = values.Text(failure.RetryConfiguration[0].RetryMode)
+			stage.OnFailure.RetryMode = domain.RetryMode(values.Text(failure.RetryConfiguration[0].RetryMode))
 		}
 	}
 	return stage
@@ -100,7 +100,7 @@ func StageFieldsOf(stage domain.Stage, prior StageFields) StageFields {
 	}
 	failure := OnFailure{Result: values.FromText(stage.OnFailure.Result)}
 	if stage.OnFailure.RetryMode != "" {
-		failure.RetryConfiguration = []RetryConfiguration{{RetryMode: types.StringValue(stage.OnFailure.RetryMode)}}
+		failure.RetryConfiguration = []RetryConfiguration{{RetryMode: types.StringValue(string(stage.OnFailure.RetryMode))}}
 	}
 	var before []Condition
 	if len(prior.OnFailure) > 0 {

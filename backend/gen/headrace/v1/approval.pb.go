@@ -23,6 +23,58 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// NewerExecution says what a newer execution does to one that waits for approval.
+type NewerExecution int32
+
+const (
+	NewerExecution_NEWER_EXECUTION_UNSPECIFIED NewerExecution = 0
+	// It waits behind it, as in CodePipeline. The default.
+	NewerExecution_NEWER_EXECUTION_WAIT NewerExecution = 1
+	// It takes its place.
+	NewerExecution_NEWER_EXECUTION_SUPERSEDE NewerExecution = 2
+)
+
+// Enum value maps for NewerExecution.
+var (
+	NewerExecution_name = map[int32]string{
+		0: "NEWER_EXECUTION_UNSPECIFIED",
+		1: "NEWER_EXECUTION_WAIT",
+		2: "NEWER_EXECUTION_SUPERSEDE",
+	}
+	NewerExecution_value = map[string]int32{
+		"NEWER_EXECUTION_UNSPECIFIED": 0,
+		"NEWER_EXECUTION_WAIT":        1,
+		"NEWER_EXECUTION_SUPERSEDE":   2,
+	}
+)
+
+func (x NewerExecution) Enum() *NewerExecution {
+	p := new(NewerExecution)
+	*p = x
+	return p
+}
+
+func (x NewerExecution) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (NewerExecution) Descriptor() protoreflect.EnumDescriptor {
+	return file_headrace_v1_approval_proto_enumTypes[0].Descriptor()
+}
+
+func (NewerExecution) Type() protoreflect.EnumType {
+	return &file_headrace_v1_approval_proto_enumTypes[0]
+}
+
+func (x NewerExecution) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use NewerExecution.Descriptor instead.
+func (NewerExecution) EnumDescriptor() ([]byte, []int) {
+	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{0}
+}
+
 // ApprovalRule says who must agree before a stage or a manual action goes on.
 // All rules that match must be met. A rule is read when a wait begins: later
 // changes to it hold for later waits. It takes the role admin to publish a
@@ -47,12 +99,15 @@ type ApprovalRule struct {
 	// of all that apply counts.
 	ExpireAfterMinutes int32 `protobuf:"varint,8,opt,name=expire_after_minutes,json=expireAfterMinutes,proto3" json:"expire_after_minutes,omitempty"`
 	// The one who started the execution counts as an approver.
-	AllowStarter  bool                   `protobuf:"varint,9,opt,name=allow_starter,json=allowStarter,proto3" json:"allow_starter,omitempty"`
-	Etag          string                 `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	AllowStarter bool                   `protobuf:"varint,9,opt,name=allow_starter,json=allowStarter,proto3" json:"allow_starter,omitempty"`
+	Etag         string                 `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
+	CreateTime   *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	UpdateTime   *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// What happens when a newer execution arrives while one waits for this approval
+	// alone, in SUPERSEDED mode. Where several rules guard, all must say SUPERSEDE.
+	NewerExecution NewerExecution `protobuf:"varint,13,opt,name=newer_execution,json=newerExecution,proto3,enum=headrace.v1.NewerExecution" json:"newer_execution,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ApprovalRule) Reset() {
@@ -167,6 +222,13 @@ func (x *ApprovalRule) GetUpdateTime() *timestamppb.Timestamp {
 		return x.UpdateTime
 	}
 	return nil
+}
+
+func (x *ApprovalRule) GetNewerExecution() NewerExecution {
+	if x != nil {
+		return x.NewerExecution
+	}
+	return NewerExecution_NEWER_EXECUTION_UNSPECIFIED
 }
 
 // ApprovalSelector chooses what a rule guards. Patterns are globs over names
@@ -709,7 +771,7 @@ var File_headrace_v1_approval_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_approval_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadrace/v1/approval.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\b\n" +
+	"\x1aheadrace/v1/approval.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd7\b\n" +
 	"\fApprovalRule\x12`\n" +
 	"\x04name\x18\x01 \x01(\tBL\xbaHIrG2E^accounts/[A-Za-z0-9._-]{1,100}/approvalRules/[A-Za-z0-9.@_-]{1,100}$R\x04name\x12*\n" +
 	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\vdescription\x12A\n" +
@@ -727,7 +789,8 @@ const file_headrace_v1_approval_proto_rawDesc = "" +
 	"\vcreate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\x9d\x01\n" +
+	"updateTime\x12D\n" +
+	"\x0fnewer_execution\x18\r \x01(\x0e2\x1b.headrace.v1.NewerExecutionR\x0enewerExecution\"\x9d\x01\n" +
 	"\x10ApprovalSelector\x121\n" +
 	"\tpipelines\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x10d\"\ar\x05\x10\x01\x18\xff\x01R\tpipelines\x12)\n" +
 	"\x06stages\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10d\"\ar\x05\x10\x01\x18\xff\x01R\x06stages\x12+\n" +
@@ -761,7 +824,11 @@ const file_headrace_v1_approval_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12\x1b\n" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\"\x1c\n" +
-	"\x1aDeleteApprovalRuleResponse2\x8c\x04\n" +
+	"\x1aDeleteApprovalRuleResponse*j\n" +
+	"\x0eNewerExecution\x12\x1f\n" +
+	"\x1bNEWER_EXECUTION_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14NEWER_EXECUTION_WAIT\x10\x01\x12\x1d\n" +
+	"\x19NEWER_EXECUTION_SUPERSEDE\x10\x022\x8c\x04\n" +
 	"\x13ApprovalRuleService\x12e\n" +
 	"\x12CreateApprovalRule\x12&.headrace.v1.CreateApprovalRuleRequest\x1a'.headrace.v1.CreateApprovalRuleResponse\x12\\\n" +
 	"\x0fGetApprovalRule\x12#.headrace.v1.GetApprovalRuleRequest\x1a$.headrace.v1.GetApprovalRuleResponse\x12b\n" +
@@ -781,47 +848,50 @@ func file_headrace_v1_approval_proto_rawDescGZIP() []byte {
 	return file_headrace_v1_approval_proto_rawDescData
 }
 
+var file_headrace_v1_approval_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_headrace_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_headrace_v1_approval_proto_goTypes = []any{
-	(*ApprovalRule)(nil),               // 0: headrace.v1.ApprovalRule
-	(*ApprovalSelector)(nil),           // 1: headrace.v1.ApprovalSelector
-	(*CreateApprovalRuleRequest)(nil),  // 2: headrace.v1.CreateApprovalRuleRequest
-	(*CreateApprovalRuleResponse)(nil), // 3: headrace.v1.CreateApprovalRuleResponse
-	(*GetApprovalRuleRequest)(nil),     // 4: headrace.v1.GetApprovalRuleRequest
-	(*GetApprovalRuleResponse)(nil),    // 5: headrace.v1.GetApprovalRuleResponse
-	(*ListApprovalRulesRequest)(nil),   // 6: headrace.v1.ListApprovalRulesRequest
-	(*ListApprovalRulesResponse)(nil),  // 7: headrace.v1.ListApprovalRulesResponse
-	(*UpdateApprovalRuleRequest)(nil),  // 8: headrace.v1.UpdateApprovalRuleRequest
-	(*UpdateApprovalRuleResponse)(nil), // 9: headrace.v1.UpdateApprovalRuleResponse
-	(*DeleteApprovalRuleRequest)(nil),  // 10: headrace.v1.DeleteApprovalRuleRequest
-	(*DeleteApprovalRuleResponse)(nil), // 11: headrace.v1.DeleteApprovalRuleResponse
-	(*timestamppb.Timestamp)(nil),      // 12: google.protobuf.Timestamp
+	(NewerExecution)(0),                // 0: headrace.v1.NewerExecution
+	(*ApprovalRule)(nil),               // 1: headrace.v1.ApprovalRule
+	(*ApprovalSelector)(nil),           // 2: headrace.v1.ApprovalSelector
+	(*CreateApprovalRuleRequest)(nil),  // 3: headrace.v1.CreateApprovalRuleRequest
+	(*CreateApprovalRuleResponse)(nil), // 4: headrace.v1.CreateApprovalRuleResponse
+	(*GetApprovalRuleRequest)(nil),     // 5: headrace.v1.GetApprovalRuleRequest
+	(*GetApprovalRuleResponse)(nil),    // 6: headrace.v1.GetApprovalRuleResponse
+	(*ListApprovalRulesRequest)(nil),   // 7: headrace.v1.ListApprovalRulesRequest
+	(*ListApprovalRulesResponse)(nil),  // 8: headrace.v1.ListApprovalRulesResponse
+	(*UpdateApprovalRuleRequest)(nil),  // 9: headrace.v1.UpdateApprovalRuleRequest
+	(*UpdateApprovalRuleResponse)(nil), // 10: headrace.v1.UpdateApprovalRuleResponse
+	(*DeleteApprovalRuleRequest)(nil),  // 11: headrace.v1.DeleteApprovalRuleRequest
+	(*DeleteApprovalRuleResponse)(nil), // 12: headrace.v1.DeleteApprovalRuleResponse
+	(*timestamppb.Timestamp)(nil),      // 13: google.protobuf.Timestamp
 }
 var file_headrace_v1_approval_proto_depIdxs = []int32{
-	1,  // 0: headrace.v1.ApprovalRule.selector:type_name -> headrace.v1.ApprovalSelector
-	12, // 1: headrace.v1.ApprovalRule.create_time:type_name -> google.protobuf.Timestamp
-	12, // 2: headrace.v1.ApprovalRule.update_time:type_name -> google.protobuf.Timestamp
-	0,  // 3: headrace.v1.CreateApprovalRuleRequest.approval_rule:type_name -> headrace.v1.ApprovalRule
-	0,  // 4: headrace.v1.CreateApprovalRuleResponse.approval_rule:type_name -> headrace.v1.ApprovalRule
-	0,  // 5: headrace.v1.GetApprovalRuleResponse.approval_rule:type_name -> headrace.v1.ApprovalRule
-	0,  // 6: headrace.v1.ListApprovalRulesResponse.approval_rules:type_name -> headrace.v1.ApprovalRule
-	0,  // 7: headrace.v1.UpdateApprovalRuleRequest.approval_rule:type_name -> headrace.v1.ApprovalRule
-	0,  // 8: headrace.v1.UpdateApprovalRuleResponse.approval_rule:type_name -> headrace.v1.ApprovalRule
-	2,  // 9: headrace.v1.ApprovalRuleService.CreateApprovalRule:input_type -> headrace.v1.CreateApprovalRuleRequest
-	4,  // 10: headrace.v1.ApprovalRuleService.GetApprovalRule:input_type -> headrace.v1.GetApprovalRuleRequest
-	6,  // 11: headrace.v1.ApprovalRuleService.ListApprovalRules:input_type -> headrace.v1.ListApprovalRulesRequest
-	8,  // 12: headrace.v1.ApprovalRuleService.UpdateApprovalRule:input_type -> headrace.v1.UpdateApprovalRuleRequest
-	10, // 13: headrace.v1.ApprovalRuleService.DeleteApprovalRule:input_type -> headrace.v1.DeleteApprovalRuleRequest
-	3,  // 14: headrace.v1.ApprovalRuleService.CreateApprovalRule:output_type -> headrace.v1.CreateApprovalRuleResponse
-	5,  // 15: headrace.v1.ApprovalRuleService.GetApprovalRule:output_type -> headrace.v1.GetApprovalRuleResponse
-	7,  // 16: headrace.v1.ApprovalRuleService.ListApprovalRules:output_type -> headrace.v1.ListApprovalRulesResponse
-	9,  // 17: headrace.v1.ApprovalRuleService.UpdateApprovalRule:output_type -> headrace.v1.UpdateApprovalRuleResponse
-	11, // 18: headrace.v1.ApprovalRuleService.DeleteApprovalRule:output_type -> headrace.v1.DeleteApprovalRuleResponse
-	14, // [14:19] is the sub-list for method output_type
-	9,  // [9:14] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	2,  // 0: headrace.v1.ApprovalRule.selector:type_name -> headrace.v1.ApprovalSelector
+	13, // 1: headrace.v1.ApprovalRule.create_time:type_name -> google.protobuf.Timestamp
+	13, // 2: headrace.v1.ApprovalRule.update_time:type_name -> google.protobuf.Timestamp
+	0,  // 3: headrace.v1.ApprovalRule.newer_execution:type_name -> headrace.v1.NewerExecution
+	1,  // 4: headrace.v1.CreateApprovalRuleRequest.approval_rule:type_name -> headrace.v1.ApprovalRule
+	1,  // 5: headrace.v1.CreateApprovalRuleResponse.approval_rule:type_name -> headrace.v1.ApprovalRule
+	1,  // 6: headrace.v1.GetApprovalRuleResponse.approval_rule:type_name -> headrace.v1.ApprovalRule
+	1,  // 7: headrace.v1.ListApprovalRulesResponse.approval_rules:type_name -> headrace.v1.ApprovalRule
+	1,  // 8: headrace.v1.UpdateApprovalRuleRequest.approval_rule:type_name -> headrace.v1.ApprovalRule
+	1,  // 9: headrace.v1.UpdateApprovalRuleResponse.approval_rule:type_name -> headrace.v1.ApprovalRule
+	3,  // 10: headrace.v1.ApprovalRuleService.CreateApprovalRule:input_type -> headrace.v1.CreateApprovalRuleRequest
+	5,  // 11: headrace.v1.ApprovalRuleService.GetApprovalRule:input_type -> headrace.v1.GetApprovalRuleRequest
+	7,  // 12: headrace.v1.ApprovalRuleService.ListApprovalRules:input_type -> headrace.v1.ListApprovalRulesRequest
+	9,  // 13: headrace.v1.ApprovalRuleService.UpdateApprovalRule:input_type -> headrace.v1.UpdateApprovalRuleRequest
+	11, // 14: headrace.v1.ApprovalRuleService.DeleteApprovalRule:input_type -> headrace.v1.DeleteApprovalRuleRequest
+	4,  // 15: headrace.v1.ApprovalRuleService.CreateApprovalRule:output_type -> headrace.v1.CreateApprovalRuleResponse
+	6,  // 16: headrace.v1.ApprovalRuleService.GetApprovalRule:output_type -> headrace.v1.GetApprovalRuleResponse
+	8,  // 17: headrace.v1.ApprovalRuleService.ListApprovalRules:output_type -> headrace.v1.ListApprovalRulesResponse
+	10, // 18: headrace.v1.ApprovalRuleService.UpdateApprovalRule:output_type -> headrace.v1.UpdateApprovalRuleResponse
+	12, // 19: headrace.v1.ApprovalRuleService.DeleteApprovalRule:output_type -> headrace.v1.DeleteApprovalRuleResponse
+	15, // [15:20] is the sub-list for method output_type
+	10, // [10:15] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_headrace_v1_approval_proto_init() }
@@ -834,13 +904,14 @@ func file_headrace_v1_approval_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headrace_v1_approval_proto_rawDesc), len(file_headrace_v1_approval_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_headrace_v1_approval_proto_goTypes,
 		DependencyIndexes: file_headrace_v1_approval_proto_depIdxs,
+		EnumInfos:         file_headrace_v1_approval_proto_enumTypes,
 		MessageInfos:      file_headrace_v1_approval_proto_msgTypes,
 	}.Build()
 	File_headrace_v1_approval_proto = out.File

@@ -23,8 +23,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// ExecutionStatus is the status of an execution, a stage or an action, in
-// CodePipeline's words. Not every part has every status.
+// ExecutionStatus is the status of an execution, a stage, an action, a condition
+// or a rule, in CodePipeline's words. Not every part has every status.
 type ExecutionStatus int32
 
 const (
@@ -38,21 +38,27 @@ const (
 	ExecutionStatus_EXECUTION_STATUS_CANCELLED   ExecutionStatus = 7
 	ExecutionStatus_EXECUTION_STATUS_SKIPPED     ExecutionStatus = 8
 	ExecutionStatus_EXECUTION_STATUS_ABANDONED   ExecutionStatus = 9
+	// Of a condition with a rule that could not be checked.
+	ExecutionStatus_EXECUTION_STATUS_ERRORED ExecutionStatus = 10
+	// Of a condition that somebody overrode.
+	ExecutionStatus_EXECUTION_STATUS_OVERRIDDEN ExecutionStatus = 11
 )
 
 // Enum value maps for ExecutionStatus.
 var (
 	ExecutionStatus_name = map[int32]string{
-		0: "EXECUTION_STATUS_UNSPECIFIED",
-		1: "EXECUTION_STATUS_IN_PROGRESS",
-		2: "EXECUTION_STATUS_SUCCEEDED",
-		3: "EXECUTION_STATUS_FAILED",
-		4: "EXECUTION_STATUS_STOPPING",
-		5: "EXECUTION_STATUS_STOPPED",
-		6: "EXECUTION_STATUS_SUPERSEDED",
-		7: "EXECUTION_STATUS_CANCELLED",
-		8: "EXECUTION_STATUS_SKIPPED",
-		9: "EXECUTION_STATUS_ABANDONED",
+		0:  "EXECUTION_STATUS_UNSPECIFIED",
+		1:  "EXECUTION_STATUS_IN_PROGRESS",
+		2:  "EXECUTION_STATUS_SUCCEEDED",
+		3:  "EXECUTION_STATUS_FAILED",
+		4:  "EXECUTION_STATUS_STOPPING",
+		5:  "EXECUTION_STATUS_STOPPED",
+		6:  "EXECUTION_STATUS_SUPERSEDED",
+		7:  "EXECUTION_STATUS_CANCELLED",
+		8:  "EXECUTION_STATUS_SKIPPED",
+		9:  "EXECUTION_STATUS_ABANDONED",
+		10: "EXECUTION_STATUS_ERRORED",
+		11: "EXECUTION_STATUS_OVERRIDDEN",
 	}
 	ExecutionStatus_value = map[string]int32{
 		"EXECUTION_STATUS_UNSPECIFIED": 0,
@@ -65,6 +71,8 @@ var (
 		"EXECUTION_STATUS_CANCELLED":   7,
 		"EXECUTION_STATUS_SKIPPED":     8,
 		"EXECUTION_STATUS_ABANDONED":   9,
+		"EXECUTION_STATUS_ERRORED":     10,
+		"EXECUTION_STATUS_OVERRIDDEN":  11,
 	}
 )
 
@@ -95,6 +103,161 @@ func (ExecutionStatus) EnumDescriptor() ([]byte, []int) {
 	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{0}
 }
 
+// ExecutionType tells a run of the whole pipeline from the rollback of a stage.
+type ExecutionType int32
+
+const (
+	ExecutionType_EXECUTION_TYPE_UNSPECIFIED ExecutionType = 0
+	ExecutionType_EXECUTION_TYPE_STANDARD    ExecutionType = 1
+	ExecutionType_EXECUTION_TYPE_ROLLBACK    ExecutionType = 2
+)
+
+// Enum value maps for ExecutionType.
+var (
+	ExecutionType_name = map[int32]string{
+		0: "EXECUTION_TYPE_UNSPECIFIED",
+		1: "EXECUTION_TYPE_STANDARD",
+		2: "EXECUTION_TYPE_ROLLBACK",
+	}
+	ExecutionType_value = map[string]int32{
+		"EXECUTION_TYPE_UNSPECIFIED": 0,
+		"EXECUTION_TYPE_STANDARD":    1,
+		"EXECUTION_TYPE_ROLLBACK":    2,
+	}
+)
+
+func (x ExecutionType) Enum() *ExecutionType {
+	p := new(ExecutionType)
+	*p = x
+	return p
+}
+
+func (x ExecutionType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ExecutionType) Descriptor() protoreflect.EnumDescriptor {
+	return file_headrace_v1_execution_proto_enumTypes[1].Descriptor()
+}
+
+func (ExecutionType) Type() protoreflect.EnumType {
+	return &file_headrace_v1_execution_proto_enumTypes[1]
+}
+
+func (x ExecutionType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ExecutionType.Descriptor instead.
+func (ExecutionType) EnumDescriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{1}
+}
+
+// ConditionKind says when a condition of a stage is checked.
+type ConditionKind int32
+
+const (
+	ConditionKind_CONDITION_KIND_UNSPECIFIED  ConditionKind = 0
+	ConditionKind_CONDITION_KIND_BEFORE_ENTRY ConditionKind = 1
+	ConditionKind_CONDITION_KIND_ON_SUCCESS   ConditionKind = 2
+	ConditionKind_CONDITION_KIND_ON_FAILURE   ConditionKind = 3
+)
+
+// Enum value maps for ConditionKind.
+var (
+	ConditionKind_name = map[int32]string{
+		0: "CONDITION_KIND_UNSPECIFIED",
+		1: "CONDITION_KIND_BEFORE_ENTRY",
+		2: "CONDITION_KIND_ON_SUCCESS",
+		3: "CONDITION_KIND_ON_FAILURE",
+	}
+	ConditionKind_value = map[string]int32{
+		"CONDITION_KIND_UNSPECIFIED":  0,
+		"CONDITION_KIND_BEFORE_ENTRY": 1,
+		"CONDITION_KIND_ON_SUCCESS":   2,
+		"CONDITION_KIND_ON_FAILURE":   3,
+	}
+)
+
+func (x ConditionKind) Enum() *ConditionKind {
+	p := new(ConditionKind)
+	*p = x
+	return p
+}
+
+func (x ConditionKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ConditionKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_headrace_v1_execution_proto_enumTypes[2].Descriptor()
+}
+
+func (ConditionKind) Type() protoreflect.EnumType {
+	return &file_headrace_v1_execution_proto_enumTypes[2]
+}
+
+func (x ConditionKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ConditionKind.Descriptor instead.
+func (ConditionKind) EnumDescriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{2}
+}
+
+// RetryMode says which actions of a stage a retry runs again.
+type RetryMode int32
+
+const (
+	RetryMode_RETRY_MODE_UNSPECIFIED RetryMode = 0
+	// What succeeded is kept, the rest runs.
+	RetryMode_RETRY_MODE_FAILED_ACTIONS RetryMode = 1
+	// All of them, from the first run order.
+	RetryMode_RETRY_MODE_ALL_ACTIONS RetryMode = 2
+)
+
+// Enum value maps for RetryMode.
+var (
+	RetryMode_name = map[int32]string{
+		0: "RETRY_MODE_UNSPECIFIED",
+		1: "RETRY_MODE_FAILED_ACTIONS",
+		2: "RETRY_MODE_ALL_ACTIONS",
+	}
+	RetryMode_value = map[string]int32{
+		"RETRY_MODE_UNSPECIFIED":    0,
+		"RETRY_MODE_FAILED_ACTIONS": 1,
+		"RETRY_MODE_ALL_ACTIONS":    2,
+	}
+)
+
+func (x RetryMode) Enum() *RetryMode {
+	p := new(RetryMode)
+	*p = x
+	return p
+}
+
+func (x RetryMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RetryMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_headrace_v1_execution_proto_enumTypes[3].Descriptor()
+}
+
+func (RetryMode) Type() protoreflect.EnumType {
+	return &file_headrace_v1_execution_proto_enumTypes[3]
+}
+
+func (x RetryMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RetryMode.Descriptor instead.
+func (RetryMode) EnumDescriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{3}
+}
+
 // EventSubject is the part of an execution that an event is about.
 type EventSubject int32
 
@@ -103,6 +266,7 @@ const (
 	EventSubject_EVENT_SUBJECT_PIPELINE_EXECUTION EventSubject = 1
 	EventSubject_EVENT_SUBJECT_STAGE_EXECUTION    EventSubject = 2
 	EventSubject_EVENT_SUBJECT_ACTION_EXECUTION   EventSubject = 3
+	EventSubject_EVENT_SUBJECT_CONDITION          EventSubject = 4
 )
 
 // Enum value maps for EventSubject.
@@ -112,12 +276,14 @@ var (
 		1: "EVENT_SUBJECT_PIPELINE_EXECUTION",
 		2: "EVENT_SUBJECT_STAGE_EXECUTION",
 		3: "EVENT_SUBJECT_ACTION_EXECUTION",
+		4: "EVENT_SUBJECT_CONDITION",
 	}
 	EventSubject_value = map[string]int32{
 		"EVENT_SUBJECT_UNSPECIFIED":        0,
 		"EVENT_SUBJECT_PIPELINE_EXECUTION": 1,
 		"EVENT_SUBJECT_STAGE_EXECUTION":    2,
 		"EVENT_SUBJECT_ACTION_EXECUTION":   3,
+		"EVENT_SUBJECT_CONDITION":          4,
 	}
 )
 
@@ -132,11 +298,11 @@ func (x EventSubject) String() string {
 }
 
 func (EventSubject) Descriptor() protoreflect.EnumDescriptor {
-	return file_headrace_v1_execution_proto_enumTypes[1].Descriptor()
+	return file_headrace_v1_execution_proto_enumTypes[4].Descriptor()
 }
 
 func (EventSubject) Type() protoreflect.EnumType {
-	return &file_headrace_v1_execution_proto_enumTypes[1]
+	return &file_headrace_v1_execution_proto_enumTypes[4]
 }
 
 func (x EventSubject) Number() protoreflect.EnumNumber {
@@ -145,7 +311,7 @@ func (x EventSubject) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EventSubject.Descriptor instead.
 func (EventSubject) EnumDescriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{1}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{4}
 }
 
 // WaitKind is the type of a reason to wait.
@@ -165,18 +331,33 @@ const (
 	WaitKind_WAIT_KIND_TIMER WaitKind = 5
 	// A stop waits for running actions.
 	WaitKind_WAIT_KIND_STOPPING WaitKind = 6
+	// The transition into the stage is disabled.
+	WaitKind_WAIT_KIND_TRANSITION WaitKind = 7
+	// A deployment window is closed.
+	WaitKind_WAIT_KIND_WINDOW WaitKind = 8
+	// A rule of a condition runs commands.
+	WaitKind_WAIT_KIND_RULE_RUNNING WaitKind = 9
+	// A PARALLEL execution runs as many actions at once as it may.
+	WaitKind_WAIT_KIND_ACTION_LIMIT WaitKind = 10
+	// A newer version cancels it once running actions ended.
+	WaitKind_WAIT_KIND_CANCELLING WaitKind = 11
 )
 
 // Enum value maps for WaitKind.
 var (
 	WaitKind_name = map[int32]string{
-		0: "WAIT_KIND_UNSPECIFIED",
-		1: "WAIT_KIND_ACTION_RUNNING",
-		2: "WAIT_KIND_APPROVAL",
-		3: "WAIT_KIND_STAGE_LOCK",
-		4: "WAIT_KIND_RUNNER",
-		5: "WAIT_KIND_TIMER",
-		6: "WAIT_KIND_STOPPING",
+		0:  "WAIT_KIND_UNSPECIFIED",
+		1:  "WAIT_KIND_ACTION_RUNNING",
+		2:  "WAIT_KIND_APPROVAL",
+		3:  "WAIT_KIND_STAGE_LOCK",
+		4:  "WAIT_KIND_RUNNER",
+		5:  "WAIT_KIND_TIMER",
+		6:  "WAIT_KIND_STOPPING",
+		7:  "WAIT_KIND_TRANSITION",
+		8:  "WAIT_KIND_WINDOW",
+		9:  "WAIT_KIND_RULE_RUNNING",
+		10: "WAIT_KIND_ACTION_LIMIT",
+		11: "WAIT_KIND_CANCELLING",
 	}
 	WaitKind_value = map[string]int32{
 		"WAIT_KIND_UNSPECIFIED":    0,
@@ -186,6 +367,11 @@ var (
 		"WAIT_KIND_RUNNER":         4,
 		"WAIT_KIND_TIMER":          5,
 		"WAIT_KIND_STOPPING":       6,
+		"WAIT_KIND_TRANSITION":     7,
+		"WAIT_KIND_WINDOW":         8,
+		"WAIT_KIND_RULE_RUNNING":   9,
+		"WAIT_KIND_ACTION_LIMIT":   10,
+		"WAIT_KIND_CANCELLING":     11,
 	}
 )
 
@@ -200,11 +386,11 @@ func (x WaitKind) String() string {
 }
 
 func (WaitKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_headrace_v1_execution_proto_enumTypes[2].Descriptor()
+	return file_headrace_v1_execution_proto_enumTypes[5].Descriptor()
 }
 
 func (WaitKind) Type() protoreflect.EnumType {
-	return &file_headrace_v1_execution_proto_enumTypes[2]
+	return &file_headrace_v1_execution_proto_enumTypes[5]
 }
 
 func (x WaitKind) Number() protoreflect.EnumNumber {
@@ -213,7 +399,7 @@ func (x WaitKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WaitKind.Descriptor instead.
 func (WaitKind) EnumDescriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{2}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{5}
 }
 
 // Execution is one run of a pipeline version.
@@ -241,7 +427,16 @@ type Execution struct {
 	EndTime    *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Present once somebody asked to stop it.
-	Stop          *StopRequest `protobuf:"bytes,15,opt,name=stop,proto3" json:"stop,omitempty"`
+	Stop          *StopRequest  `protobuf:"bytes,15,opt,name=stop,proto3" json:"stop,omitempty"`
+	ExecutionType ExecutionType `protobuf:"varint,16,opt,name=execution_type,json=executionType,proto3,enum=headrace.v1.ExecutionType" json:"execution_type,omitempty"`
+	// 1, and one more after each retry or override that brought it back after its end.
+	Attempt int32 `protobuf:"varint,17,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// Present in an execution of the type ROLLBACK.
+	Rollback *RollbackMetadata `protobuf:"bytes,18,opt,name=rollback,proto3" json:"rollback,omitempty"`
+	// The revisions that were asked for at the start.
+	SourceRevisionOverrides []*SourceRevisionOverride `protobuf:"bytes,19,rep,name=source_revision_overrides,json=sourceRevisionOverrides,proto3" json:"source_revision_overrides,omitempty"`
+	// Present once a newer version cancels it: its running actions finish first.
+	Cancel        *CancelRequest `protobuf:"bytes,20,opt,name=cancel,proto3" json:"cancel,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -381,11 +576,226 @@ func (x *Execution) GetStop() *StopRequest {
 	return nil
 }
 
+func (x *Execution) GetExecutionType() ExecutionType {
+	if x != nil {
+		return x.ExecutionType
+	}
+	return ExecutionType_EXECUTION_TYPE_UNSPECIFIED
+}
+
+func (x *Execution) GetAttempt() int32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *Execution) GetRollback() *RollbackMetadata {
+	if x != nil {
+		return x.Rollback
+	}
+	return nil
+}
+
+func (x *Execution) GetSourceRevisionOverrides() []*SourceRevisionOverride {
+	if x != nil {
+		return x.SourceRevisionOverrides
+	}
+	return nil
+}
+
+func (x *Execution) GetCancel() *CancelRequest {
+	if x != nil {
+		return x.Cancel
+	}
+	return nil
+}
+
+// RollbackMetadata says what a rollback goes back to.
+type RollbackMetadata struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name and number of the execution.
+	TargetExecution string `protobuf:"bytes,1,opt,name=target_execution,json=targetExecution,proto3" json:"target_execution,omitempty"`
+	TargetNumber    int64  `protobuf:"varint,2,opt,name=target_number,json=targetNumber,proto3" json:"target_number,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *RollbackMetadata) Reset() {
+	*x = RollbackMetadata{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackMetadata) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackMetadata) ProtoMessage() {}
+
+func (x *RollbackMetadata) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackMetadata.ProtoReflect.Descriptor instead.
+func (*RollbackMetadata) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *RollbackMetadata) GetTargetExecution() string {
+	if x != nil {
+		return x.TargetExecution
+	}
+	return ""
+}
+
+func (x *RollbackMetadata) GetTargetNumber() int64 {
+	if x != nil {
+		return x.TargetNumber
+	}
+	return 0
+}
+
+// CancelRequest is the publication of a version that cancels an execution.
+type CancelRequest struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Principal       string                 `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
+	PipelineVersion int64                  `protobuf:"varint,2,opt,name=pipeline_version,json=pipelineVersion,proto3" json:"pipeline_version,omitempty"`
+	RequestTime     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=request_time,json=requestTime,proto3" json:"request_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *CancelRequest) Reset() {
+	*x = CancelRequest{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelRequest) ProtoMessage() {}
+
+func (x *CancelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
+func (*CancelRequest) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CancelRequest) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+func (x *CancelRequest) GetPipelineVersion() int64 {
+	if x != nil {
+		return x.PipelineVersion
+	}
+	return 0
+}
+
+func (x *CancelRequest) GetRequestTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RequestTime
+	}
+	return nil
+}
+
+// SourceRevisionOverride asks for a revision in the place of the newest.
+type SourceRevisionOverride struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The source action.
+	Action string `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
+	// COMMIT_ID for Git.
+	RevisionType  string `protobuf:"bytes,2,opt,name=revision_type,json=revisionType,proto3" json:"revision_type,omitempty"`
+	RevisionValue string `protobuf:"bytes,3,opt,name=revision_value,json=revisionValue,proto3" json:"revision_value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceRevisionOverride) Reset() {
+	*x = SourceRevisionOverride{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceRevisionOverride) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceRevisionOverride) ProtoMessage() {}
+
+func (x *SourceRevisionOverride) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceRevisionOverride.ProtoReflect.Descriptor instead.
+func (*SourceRevisionOverride) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SourceRevisionOverride) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *SourceRevisionOverride) GetRevisionType() string {
+	if x != nil {
+		return x.RevisionType
+	}
+	return ""
+}
+
+func (x *SourceRevisionOverride) GetRevisionValue() string {
+	if x != nil {
+		return x.RevisionValue
+	}
+	return ""
+}
+
 // ExecutionTrigger is what started an execution.
 type ExecutionTrigger struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// StartPipelineExecution for a start by API, CLI or Terraform.
-	Type   string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	// StartPipelineExecution for a start by API, CLI or Terraform; ManualRollback or
+	// AutomatedRollback for a rollback.
+	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	// Of a rollback, the id of the execution that is rolled back to.
 	Detail string `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
 	// Who started it.
 	Principal     string `protobuf:"bytes,3,opt,name=principal,proto3" json:"principal,omitempty"`
@@ -395,7 +805,7 @@ type ExecutionTrigger struct {
 
 func (x *ExecutionTrigger) Reset() {
 	*x = ExecutionTrigger{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[1]
+	mi := &file_headrace_v1_execution_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -407,7 +817,7 @@ func (x *ExecutionTrigger) String() string {
 func (*ExecutionTrigger) ProtoMessage() {}
 
 func (x *ExecutionTrigger) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[1]
+	mi := &file_headrace_v1_execution_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -420,7 +830,7 @@ func (x *ExecutionTrigger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecutionTrigger.ProtoReflect.Descriptor instead.
 func (*ExecutionTrigger) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{1}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ExecutionTrigger) GetType() string {
@@ -457,7 +867,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[2]
+	mi := &file_headrace_v1_execution_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -469,7 +879,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[2]
+	mi := &file_headrace_v1_execution_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -482,7 +892,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{2}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *StopRequest) GetPrincipal() string {
@@ -526,7 +936,7 @@ type SourceRevision struct {
 
 func (x *SourceRevision) Reset() {
 	*x = SourceRevision{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[3]
+	mi := &file_headrace_v1_execution_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -538,7 +948,7 @@ func (x *SourceRevision) String() string {
 func (*SourceRevision) ProtoMessage() {}
 
 func (x *SourceRevision) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[3]
+	mi := &file_headrace_v1_execution_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -551,7 +961,7 @@ func (x *SourceRevision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceRevision.ProtoReflect.Descriptor instead.
 func (*SourceRevision) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{3}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SourceRevision) GetAction() string {
@@ -593,13 +1003,17 @@ type StageExecution struct {
 	Actions   []*ActionExecution     `protobuf:"bytes,5,rep,name=actions,proto3" json:"actions,omitempty"`
 	// The approval that guards the entry of the stage, if a rule asks for one.
 	EntryApproval *Approval `protobuf:"bytes,6,opt,name=entry_approval,json=entryApproval,proto3" json:"entry_approval,omitempty"`
+	// The conditions that were checked, oldest first. A retry may check one again.
+	Conditions []*ConditionExecution `protobuf:"bytes,7,rep,name=conditions,proto3" json:"conditions,omitempty"`
+	// Present once the stage was retried.
+	Retry         *RetryStageMetadata `protobuf:"bytes,8,opt,name=retry,proto3" json:"retry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StageExecution) Reset() {
 	*x = StageExecution{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[4]
+	mi := &file_headrace_v1_execution_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -611,7 +1025,7 @@ func (x *StageExecution) String() string {
 func (*StageExecution) ProtoMessage() {}
 
 func (x *StageExecution) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[4]
+	mi := &file_headrace_v1_execution_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -624,7 +1038,7 @@ func (x *StageExecution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageExecution.ProtoReflect.Descriptor instead.
 func (*StageExecution) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{4}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *StageExecution) GetStage() string {
@@ -669,6 +1083,386 @@ func (x *StageExecution) GetEntryApproval() *Approval {
 	return nil
 }
 
+func (x *StageExecution) GetConditions() []*ConditionExecution {
+	if x != nil {
+		return x.Conditions
+	}
+	return nil
+}
+
+func (x *StageExecution) GetRetry() *RetryStageMetadata {
+	if x != nil {
+		return x.Retry
+	}
+	return nil
+}
+
+// RetryStageMetadata counts the retries of a stage.
+type RetryStageMetadata struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	AutomaticAttempts int32                  `protobuf:"varint,1,opt,name=automatic_attempts,json=automaticAttempts,proto3" json:"automatic_attempts,omitempty"`
+	ManualAttempts    int32                  `protobuf:"varint,2,opt,name=manual_attempts,json=manualAttempts,proto3" json:"manual_attempts,omitempty"`
+	// AutomatedStageRetry or ManualStageRetry, whichever was last.
+	LatestTrigger string                 `protobuf:"bytes,3,opt,name=latest_trigger,json=latestTrigger,proto3" json:"latest_trigger,omitempty"`
+	LatestTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=latest_time,json=latestTime,proto3" json:"latest_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryStageMetadata) Reset() {
+	*x = RetryStageMetadata{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryStageMetadata) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryStageMetadata) ProtoMessage() {}
+
+func (x *RetryStageMetadata) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryStageMetadata.ProtoReflect.Descriptor instead.
+func (*RetryStageMetadata) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RetryStageMetadata) GetAutomaticAttempts() int32 {
+	if x != nil {
+		return x.AutomaticAttempts
+	}
+	return 0
+}
+
+func (x *RetryStageMetadata) GetManualAttempts() int32 {
+	if x != nil {
+		return x.ManualAttempts
+	}
+	return 0
+}
+
+func (x *RetryStageMetadata) GetLatestTrigger() string {
+	if x != nil {
+		return x.LatestTrigger
+	}
+	return ""
+}
+
+func (x *RetryStageMetadata) GetLatestTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LatestTime
+	}
+	return nil
+}
+
+// ConditionExecution is one check of a condition.
+type ConditionExecution struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Kind  ConditionKind          `protobuf:"varint,1,opt,name=kind,proto3,enum=headrace.v1.ConditionKind" json:"kind,omitempty"`
+	// What follows where it is not met; on failure, where it is met.
+	Result string `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
+	// IN_PROGRESS, SUCCEEDED, FAILED, ERRORED, CANCELLED, ABANDONED or OVERRIDDEN.
+	Status ExecutionStatus `protobuf:"varint,3,opt,name=status,proto3,enum=headrace.v1.ExecutionStatus" json:"status,omitempty"`
+	// The outcome in one sentence.
+	Summary   string                 `protobuf:"bytes,4,opt,name=summary,proto3" json:"summary,omitempty"`
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	EndTime   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	Rules     []*RuleExecution       `protobuf:"bytes,7,rep,name=rules,proto3" json:"rules,omitempty"`
+	// Present once somebody overrode it.
+	Override      *ConditionOverride `protobuf:"bytes,8,opt,name=override,proto3" json:"override,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConditionExecution) Reset() {
+	*x = ConditionExecution{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConditionExecution) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConditionExecution) ProtoMessage() {}
+
+func (x *ConditionExecution) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConditionExecution.ProtoReflect.Descriptor instead.
+func (*ConditionExecution) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ConditionExecution) GetKind() ConditionKind {
+	if x != nil {
+		return x.Kind
+	}
+	return ConditionKind_CONDITION_KIND_UNSPECIFIED
+}
+
+func (x *ConditionExecution) GetResult() string {
+	if x != nil {
+		return x.Result
+	}
+	return ""
+}
+
+func (x *ConditionExecution) GetStatus() ExecutionStatus {
+	if x != nil {
+		return x.Status
+	}
+	return ExecutionStatus_EXECUTION_STATUS_UNSPECIFIED
+}
+
+func (x *ConditionExecution) GetSummary() string {
+	if x != nil {
+		return x.Summary
+	}
+	return ""
+}
+
+func (x *ConditionExecution) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *ConditionExecution) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *ConditionExecution) GetRules() []*RuleExecution {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *ConditionExecution) GetOverride() *ConditionOverride {
+	if x != nil {
+		return x.Override
+	}
+	return nil
+}
+
+// RuleExecution is one rule of a condition that is or was checked.
+type RuleExecution struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Id       string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Rule     string                 `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
+	Provider string                 `protobuf:"bytes,3,opt,name=provider,proto3" json:"provider,omitempty"`
+	// IN_PROGRESS, SUCCEEDED, FAILED or ABANDONED.
+	Status  ExecutionStatus `protobuf:"varint,4,opt,name=status,proto3,enum=headrace.v1.ExecutionStatus" json:"status,omitempty"`
+	Summary string          `protobuf:"bytes,5,opt,name=summary,proto3" json:"summary,omitempty"`
+	Error   *ErrorDetails   `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	// The configuration with variables resolved.
+	ResolvedConfiguration map[string]string `protobuf:"bytes,7,rep,name=resolved_configuration,json=resolvedConfiguration,proto3" json:"resolved_configuration,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Absent while the rule waits for the windows of its condition.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	EndTime   *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// When the deployment window that it waits for opens.
+	OpenTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=open_time,json=openTime,proto3" json:"open_time,omitempty"`
+	// Whether there is a log to tail, under the rule's id.
+	HasLog        bool `protobuf:"varint,11,opt,name=has_log,json=hasLog,proto3" json:"has_log,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RuleExecution) Reset() {
+	*x = RuleExecution{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RuleExecution) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RuleExecution) ProtoMessage() {}
+
+func (x *RuleExecution) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RuleExecution.ProtoReflect.Descriptor instead.
+func (*RuleExecution) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RuleExecution) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RuleExecution) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *RuleExecution) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *RuleExecution) GetStatus() ExecutionStatus {
+	if x != nil {
+		return x.Status
+	}
+	return ExecutionStatus_EXECUTION_STATUS_UNSPECIFIED
+}
+
+func (x *RuleExecution) GetSummary() string {
+	if x != nil {
+		return x.Summary
+	}
+	return ""
+}
+
+func (x *RuleExecution) GetError() *ErrorDetails {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *RuleExecution) GetResolvedConfiguration() map[string]string {
+	if x != nil {
+		return x.ResolvedConfiguration
+	}
+	return nil
+}
+
+func (x *RuleExecution) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *RuleExecution) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *RuleExecution) GetOpenTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OpenTime
+	}
+	return nil
+}
+
+func (x *RuleExecution) GetHasLog() bool {
+	if x != nil {
+		return x.HasLog
+	}
+	return false
+}
+
+// ConditionOverride is somebody's word that a condition does not matter this time.
+type ConditionOverride struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Principal     string                 `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	OverrideTime  *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=override_time,json=overrideTime,proto3" json:"override_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConditionOverride) Reset() {
+	*x = ConditionOverride{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConditionOverride) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConditionOverride) ProtoMessage() {}
+
+func (x *ConditionOverride) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConditionOverride.ProtoReflect.Descriptor instead.
+func (*ConditionOverride) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ConditionOverride) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+func (x *ConditionOverride) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ConditionOverride) GetOverrideTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OverrideTime
+	}
+	return nil
+}
+
 // ActionExecution is one action of a stage execution.
 type ActionExecution struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -696,14 +1490,16 @@ type ActionExecution struct {
 	Approval  *Approval `protobuf:"bytes,18,opt,name=approval,proto3" json:"approval,omitempty"`
 	Namespace string    `protobuf:"bytes,19,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	// Whether there is a log to tail.
-	HasLog        bool `protobuf:"varint,20,opt,name=has_log,json=hasLog,proto3" json:"has_log,omitempty"`
+	HasLog bool `protobuf:"varint,20,opt,name=has_log,json=hasLog,proto3" json:"has_log,omitempty"`
+	// A retry of the stage replaced the action: what it left does not count.
+	Retried       bool `protobuf:"varint,21,opt,name=retried,proto3" json:"retried,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ActionExecution) Reset() {
 	*x = ActionExecution{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[5]
+	mi := &file_headrace_v1_execution_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -715,7 +1511,7 @@ func (x *ActionExecution) String() string {
 func (*ActionExecution) ProtoMessage() {}
 
 func (x *ActionExecution) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[5]
+	mi := &file_headrace_v1_execution_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -728,7 +1524,7 @@ func (x *ActionExecution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActionExecution.ProtoReflect.Descriptor instead.
 func (*ActionExecution) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{5}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ActionExecution) GetId() string {
@@ -871,6 +1667,13 @@ func (x *ActionExecution) GetHasLog() bool {
 	return false
 }
 
+func (x *ActionExecution) GetRetried() bool {
+	if x != nil {
+		return x.Retried
+	}
+	return false
+}
+
 // ErrorDetails says why an action failed.
 type ErrorDetails struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -884,7 +1687,7 @@ type ErrorDetails struct {
 
 func (x *ErrorDetails) Reset() {
 	*x = ErrorDetails{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[6]
+	mi := &file_headrace_v1_execution_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -896,7 +1699,7 @@ func (x *ErrorDetails) String() string {
 func (*ErrorDetails) ProtoMessage() {}
 
 func (x *ErrorDetails) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[6]
+	mi := &file_headrace_v1_execution_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -909,7 +1712,7 @@ func (x *ErrorDetails) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorDetails.ProtoReflect.Descriptor instead.
 func (*ErrorDetails) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{6}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ErrorDetails) GetCode() string {
@@ -939,7 +1742,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[7]
+	mi := &file_headrace_v1_execution_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -951,7 +1754,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[7]
+	mi := &file_headrace_v1_execution_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -964,7 +1767,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{7}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Artifact) GetName() string {
@@ -1005,7 +1808,7 @@ type Approval struct {
 
 func (x *Approval) Reset() {
 	*x = Approval{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[8]
+	mi := &file_headrace_v1_execution_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1017,7 +1820,7 @@ func (x *Approval) String() string {
 func (*Approval) ProtoMessage() {}
 
 func (x *Approval) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[8]
+	mi := &file_headrace_v1_execution_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1030,7 +1833,7 @@ func (x *Approval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Approval.ProtoReflect.Descriptor instead.
 func (*Approval) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{8}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Approval) GetRequirements() []*ApprovalRequirement {
@@ -1080,13 +1883,15 @@ type ApprovalRequirement struct {
 	AllowStarter   bool     `protobuf:"varint,6,opt,name=allow_starter,json=allowStarter,proto3" json:"allow_starter,omitempty"`
 	// Different people that agreed and count.
 	ApprovedCount int32 `protobuf:"varint,7,opt,name=approved_count,json=approvedCount,proto3" json:"approved_count,omitempty"`
+	// A newer execution that arrives takes the place of one that waits for this.
+	Supersede     bool `protobuf:"varint,8,opt,name=supersede,proto3" json:"supersede,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApprovalRequirement) Reset() {
 	*x = ApprovalRequirement{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[9]
+	mi := &file_headrace_v1_execution_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1098,7 +1903,7 @@ func (x *ApprovalRequirement) String() string {
 func (*ApprovalRequirement) ProtoMessage() {}
 
 func (x *ApprovalRequirement) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[9]
+	mi := &file_headrace_v1_execution_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1111,7 +1916,7 @@ func (x *ApprovalRequirement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalRequirement.ProtoReflect.Descriptor instead.
 func (*ApprovalRequirement) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{9}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ApprovalRequirement) GetRule() string {
@@ -1163,6 +1968,13 @@ func (x *ApprovalRequirement) GetApprovedCount() int32 {
 	return 0
 }
 
+func (x *ApprovalRequirement) GetSupersede() bool {
+	if x != nil {
+		return x.Supersede
+	}
+	return false
+}
+
 // ApprovalDecision is one person's word.
 type ApprovalDecision struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -1180,7 +1992,7 @@ type ApprovalDecision struct {
 
 func (x *ApprovalDecision) Reset() {
 	*x = ApprovalDecision{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[10]
+	mi := &file_headrace_v1_execution_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1192,7 +2004,7 @@ func (x *ApprovalDecision) String() string {
 func (*ApprovalDecision) ProtoMessage() {}
 
 func (x *ApprovalDecision) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[10]
+	mi := &file_headrace_v1_execution_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1205,7 +2017,7 @@ func (x *ApprovalDecision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalDecision.ProtoReflect.Descriptor instead.
 func (*ApprovalDecision) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{10}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ApprovalDecision) GetPrincipal() string {
@@ -1257,8 +2069,9 @@ func (x *ApprovalDecision) GetArtifacts() []*Artifact {
 	return nil
 }
 
-// Event is one change of state. Events are never changed or removed while
-// their execution is kept.
+// Event is one change of state, with what CodePipeline tells in the details of its
+// EventBridge events. Events are never changed or removed while their execution is
+// kept.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Ascending; resumes a watch.
@@ -1266,8 +2079,10 @@ type Event struct {
 	EventTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
 	Subject   EventSubject           `protobuf:"varint,3,opt,name=subject,proto3,enum=headrace.v1.EventSubject" json:"subject,omitempty"`
 	// CodePipeline's event states: STARTED, SUCCEEDED, FAILED, STOPPING, STOPPED,
-	// SUPERSEDED, CANCELED, RESUMED, ABANDONED; and APPROVED and REJECTED for one
-	// person's decision, LOST for an attempt whose runner went away.
+	// SUPERSEDED, CANCELED, RESUMED, ABANDONED. It has none for a stage that is
+	// SKIPPED, for one person's decision (APPROVED, REJECTED), for an attempt whose
+	// runner went away (LOST) and for conditions (STARTED, SUCCEEDED, FAILED, ERRORED,
+	// CANCELED, ABANDONED, OVERRIDDEN).
 	State string `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
 	// Name of the execution.
 	Execution         string `protobuf:"bytes,5,opt,name=execution,proto3" json:"execution,omitempty"`
@@ -1276,15 +2091,33 @@ type Event struct {
 	ActionExecutionId string `protobuf:"bytes,8,opt,name=action_execution_id,json=actionExecutionId,proto3" json:"action_execution_id,omitempty"`
 	Attempt           int32  `protobuf:"varint,9,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// Who caused it, where a person did.
-	Principal     string `protobuf:"bytes,10,opt,name=principal,proto3" json:"principal,omitempty"`
-	Message       string `protobuf:"bytes,11,opt,name=message,proto3" json:"message,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Principal string `protobuf:"bytes,10,opt,name=principal,proto3" json:"principal,omitempty"`
+	// Why, for instance the comment of a stop or of an approval.
+	Message string `protobuf:"bytes,11,opt,name=message,proto3" json:"message,omitempty"`
+	// Of the execution: version of the definition, and attempt, which retries raise.
+	PipelineVersion  int64 `protobuf:"varint,12,opt,name=pipeline_version,json=pipelineVersion,proto3" json:"pipeline_version,omitempty"`
+	ExecutionAttempt int32 `protobuf:"varint,13,opt,name=execution_attempt,json=executionAttempt,proto3" json:"execution_attempt,omitempty"`
+	// Of the event STARTED of an execution.
+	Trigger *ExecutionTrigger `protobuf:"bytes,14,opt,name=trigger,proto3" json:"trigger,omitempty"`
+	// Of events of a condition.
+	Condition ConditionKind `protobuf:"varint,15,opt,name=condition,proto3,enum=headrace.v1.ConditionKind" json:"condition,omitempty"`
+	// Of events of an action: what it is of, and the artifacts that it took.
+	ActionType     *ActionTypeId `protobuf:"bytes,16,opt,name=action_type,json=actionType,proto3" json:"action_type,omitempty"`
+	InputArtifacts []*Artifact   `protobuf:"bytes,17,rep,name=input_artifacts,json=inputArtifacts,proto3" json:"input_artifacts,omitempty"`
+	// Of the events that end an action.
+	OutputArtifacts []*Artifact            `protobuf:"bytes,18,rep,name=output_artifacts,json=outputArtifacts,proto3" json:"output_artifacts,omitempty"`
+	ExecutionResult *ActionExecutionResult `protobuf:"bytes,19,opt,name=execution_result,json=executionResult,proto3" json:"execution_result,omitempty"`
+	// When the execution, the stage or the action started.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Of events of a stage that was retried: when it was last.
+	StageLastRetryAttemptTime *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=stage_last_retry_attempt_time,json=stageLastRetryAttemptTime,proto3" json:"stage_last_retry_attempt_time,omitempty"`
+	unknownFields             protoimpl.UnknownFields
+	sizeCache                 protoimpl.SizeCache
 }
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[11]
+	mi := &file_headrace_v1_execution_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1296,7 +2129,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[11]
+	mi := &file_headrace_v1_execution_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1309,7 +2142,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{11}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Event) GetPosition() int64 {
@@ -1389,6 +2222,215 @@ func (x *Event) GetMessage() string {
 	return ""
 }
 
+func (x *Event) GetPipelineVersion() int64 {
+	if x != nil {
+		return x.PipelineVersion
+	}
+	return 0
+}
+
+func (x *Event) GetExecutionAttempt() int32 {
+	if x != nil {
+		return x.ExecutionAttempt
+	}
+	return 0
+}
+
+func (x *Event) GetTrigger() *ExecutionTrigger {
+	if x != nil {
+		return x.Trigger
+	}
+	return nil
+}
+
+func (x *Event) GetCondition() ConditionKind {
+	if x != nil {
+		return x.Condition
+	}
+	return ConditionKind_CONDITION_KIND_UNSPECIFIED
+}
+
+func (x *Event) GetActionType() *ActionTypeId {
+	if x != nil {
+		return x.ActionType
+	}
+	return nil
+}
+
+func (x *Event) GetInputArtifacts() []*Artifact {
+	if x != nil {
+		return x.InputArtifacts
+	}
+	return nil
+}
+
+func (x *Event) GetOutputArtifacts() []*Artifact {
+	if x != nil {
+		return x.OutputArtifacts
+	}
+	return nil
+}
+
+func (x *Event) GetExecutionResult() *ActionExecutionResult {
+	if x != nil {
+		return x.ExecutionResult
+	}
+	return nil
+}
+
+func (x *Event) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *Event) GetStageLastRetryAttemptTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StageLastRetryAttemptTime
+	}
+	return nil
+}
+
+// ActionTypeId names a type of actions.
+type ActionTypeId struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Category      string                 `protobuf:"bytes,1,opt,name=category,proto3" json:"category,omitempty"`
+	Owner         string                 `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	Provider      string                 `protobuf:"bytes,3,opt,name=provider,proto3" json:"provider,omitempty"`
+	Version       string                 `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActionTypeId) Reset() {
+	*x = ActionTypeId{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActionTypeId) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActionTypeId) ProtoMessage() {}
+
+func (x *ActionTypeId) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActionTypeId.ProtoReflect.Descriptor instead.
+func (*ActionTypeId) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ActionTypeId) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *ActionTypeId) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *ActionTypeId) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *ActionTypeId) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+// ActionExecutionResult is how an action ended.
+type ActionExecutionResult struct {
+	state                    protoimpl.MessageState `protogen:"open.v1"`
+	ExternalExecutionId      string                 `protobuf:"bytes,1,opt,name=external_execution_id,json=externalExecutionId,proto3" json:"external_execution_id,omitempty"`
+	ExternalExecutionUrl     string                 `protobuf:"bytes,2,opt,name=external_execution_url,json=externalExecutionUrl,proto3" json:"external_execution_url,omitempty"`
+	ExternalExecutionSummary string                 `protobuf:"bytes,3,opt,name=external_execution_summary,json=externalExecutionSummary,proto3" json:"external_execution_summary,omitempty"`
+	// As in ErrorDetails; empty where it succeeded.
+	ErrorCode     string `protobuf:"bytes,4,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActionExecutionResult) Reset() {
+	*x = ActionExecutionResult{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActionExecutionResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActionExecutionResult) ProtoMessage() {}
+
+func (x *ActionExecutionResult) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActionExecutionResult.ProtoReflect.Descriptor instead.
+func (*ActionExecutionResult) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ActionExecutionResult) GetExternalExecutionId() string {
+	if x != nil {
+		return x.ExternalExecutionId
+	}
+	return ""
+}
+
+func (x *ActionExecutionResult) GetExternalExecutionUrl() string {
+	if x != nil {
+		return x.ExternalExecutionUrl
+	}
+	return ""
+}
+
+func (x *ActionExecutionResult) GetExternalExecutionSummary() string {
+	if x != nil {
+		return x.ExternalExecutionSummary
+	}
+	return ""
+}
+
+func (x *ActionExecutionResult) GetErrorCode() string {
+	if x != nil {
+		return x.ErrorCode
+	}
+	return ""
+}
+
 // WaitReason is one reason why an execution is where it is.
 type WaitReason struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1402,15 +2444,26 @@ type WaitReason struct {
 	Until *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
 	// The execution that holds the stage.
 	BlockingExecution string `protobuf:"bytes,7,opt,name=blocking_execution,json=blockingExecution,proto3" json:"blocking_execution,omitempty"`
-	// The open approval.
-	Approval      *Approval `protobuf:"bytes,8,opt,name=approval,proto3" json:"approval,omitempty"`
+	// The open approval; what its requirements miss is minimum_count less
+	// approved_count.
+	Approval *Approval `protobuf:"bytes,8,opt,name=approval,proto3" json:"approval,omitempty"`
+	// Place among the executions that wait for the stage, from 1.
+	QueuePosition int32 `protobuf:"varint,9,opt,name=queue_position,json=queuePosition,proto3" json:"queue_position,omitempty"`
+	// The disabled transition.
+	Transition *StageTransition `protobuf:"bytes,10,opt,name=transition,proto3" json:"transition,omitempty"`
+	// The rule that runs or waits, and its condition.
+	Rule      string        `protobuf:"bytes,11,opt,name=rule,proto3" json:"rule,omitempty"`
+	Condition ConditionKind `protobuf:"varint,12,opt,name=condition,proto3,enum=headrace.v1.ConditionKind" json:"condition,omitempty"`
+	// Why what it waits for is not over: of a stage that another execution is in, the
+	// reasons of that execution.
+	Causes        []*WaitReason `protobuf:"bytes,13,rep,name=causes,proto3" json:"causes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WaitReason) Reset() {
 	*x = WaitReason{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[12]
+	mi := &file_headrace_v1_execution_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1422,7 +2475,7 @@ func (x *WaitReason) String() string {
 func (*WaitReason) ProtoMessage() {}
 
 func (x *WaitReason) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[12]
+	mi := &file_headrace_v1_execution_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1435,7 +2488,7 @@ func (x *WaitReason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitReason.ProtoReflect.Descriptor instead.
 func (*WaitReason) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{12}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WaitReason) GetKind() WaitKind {
@@ -1494,20 +2547,57 @@ func (x *WaitReason) GetApproval() *Approval {
 	return nil
 }
 
+func (x *WaitReason) GetQueuePosition() int32 {
+	if x != nil {
+		return x.QueuePosition
+	}
+	return 0
+}
+
+func (x *WaitReason) GetTransition() *StageTransition {
+	if x != nil {
+		return x.Transition
+	}
+	return nil
+}
+
+func (x *WaitReason) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *WaitReason) GetCondition() ConditionKind {
+	if x != nil {
+		return x.Condition
+	}
+	return ConditionKind_CONDITION_KIND_UNSPECIFIED
+}
+
+func (x *WaitReason) GetCauses() []*WaitReason {
+	if x != nil {
+		return x.Causes
+	}
+	return nil
+}
+
 type StartExecutionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// accounts/{account}/pipelines/{pipeline}.
 	Pipeline  string            `protobuf:"bytes,1,opt,name=pipeline,proto3" json:"pipeline,omitempty"`
 	Variables map[string]string `protobuf:"bytes,2,rep,name=variables,proto3" json:"variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The same token returns the first execution again.
-	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Revisions to fetch in the place of the newest, one for a source action at most.
+	SourceRevisions []*SourceRevisionOverride `protobuf:"bytes,4,rep,name=source_revisions,json=sourceRevisions,proto3" json:"source_revisions,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *StartExecutionRequest) Reset() {
 	*x = StartExecutionRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[13]
+	mi := &file_headrace_v1_execution_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1519,7 +2609,7 @@ func (x *StartExecutionRequest) String() string {
 func (*StartExecutionRequest) ProtoMessage() {}
 
 func (x *StartExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[13]
+	mi := &file_headrace_v1_execution_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1532,7 +2622,7 @@ func (x *StartExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartExecutionRequest.ProtoReflect.Descriptor instead.
 func (*StartExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{13}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *StartExecutionRequest) GetPipeline() string {
@@ -1556,6 +2646,13 @@ func (x *StartExecutionRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *StartExecutionRequest) GetSourceRevisions() []*SourceRevisionOverride {
+	if x != nil {
+		return x.SourceRevisions
+	}
+	return nil
+}
+
 type StartExecutionResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Execution     *Execution             `protobuf:"bytes,1,opt,name=execution,proto3" json:"execution,omitempty"`
@@ -1565,7 +2662,7 @@ type StartExecutionResponse struct {
 
 func (x *StartExecutionResponse) Reset() {
 	*x = StartExecutionResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[14]
+	mi := &file_headrace_v1_execution_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1577,7 +2674,7 @@ func (x *StartExecutionResponse) String() string {
 func (*StartExecutionResponse) ProtoMessage() {}
 
 func (x *StartExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[14]
+	mi := &file_headrace_v1_execution_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1590,7 +2687,7 @@ func (x *StartExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartExecutionResponse.ProtoReflect.Descriptor instead.
 func (*StartExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{14}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *StartExecutionResponse) GetExecution() *Execution {
@@ -1611,7 +2708,7 @@ type GetExecutionRequest struct {
 
 func (x *GetExecutionRequest) Reset() {
 	*x = GetExecutionRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[15]
+	mi := &file_headrace_v1_execution_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1623,7 +2720,7 @@ func (x *GetExecutionRequest) String() string {
 func (*GetExecutionRequest) ProtoMessage() {}
 
 func (x *GetExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[15]
+	mi := &file_headrace_v1_execution_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1636,7 +2733,7 @@ func (x *GetExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExecutionRequest.ProtoReflect.Descriptor instead.
 func (*GetExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{15}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetExecutionRequest) GetName() string {
@@ -1655,7 +2752,7 @@ type GetExecutionResponse struct {
 
 func (x *GetExecutionResponse) Reset() {
 	*x = GetExecutionResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[16]
+	mi := &file_headrace_v1_execution_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1667,7 +2764,7 @@ func (x *GetExecutionResponse) String() string {
 func (*GetExecutionResponse) ProtoMessage() {}
 
 func (x *GetExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[16]
+	mi := &file_headrace_v1_execution_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1680,7 +2777,7 @@ func (x *GetExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExecutionResponse.ProtoReflect.Descriptor instead.
 func (*GetExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{16}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetExecutionResponse) GetExecution() *Execution {
@@ -1705,7 +2802,7 @@ type ListExecutionsRequest struct {
 
 func (x *ListExecutionsRequest) Reset() {
 	*x = ListExecutionsRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[17]
+	mi := &file_headrace_v1_execution_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1717,7 +2814,7 @@ func (x *ListExecutionsRequest) String() string {
 func (*ListExecutionsRequest) ProtoMessage() {}
 
 func (x *ListExecutionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[17]
+	mi := &file_headrace_v1_execution_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1730,7 +2827,7 @@ func (x *ListExecutionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExecutionsRequest.ProtoReflect.Descriptor instead.
 func (*ListExecutionsRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{17}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListExecutionsRequest) GetParent() string {
@@ -1772,7 +2869,7 @@ type ListExecutionsResponse struct {
 
 func (x *ListExecutionsResponse) Reset() {
 	*x = ListExecutionsResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[18]
+	mi := &file_headrace_v1_execution_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1784,7 +2881,7 @@ func (x *ListExecutionsResponse) String() string {
 func (*ListExecutionsResponse) ProtoMessage() {}
 
 func (x *ListExecutionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[18]
+	mi := &file_headrace_v1_execution_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1797,7 +2894,7 @@ func (x *ListExecutionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExecutionsResponse.ProtoReflect.Descriptor instead.
 func (*ListExecutionsResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{18}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListExecutionsResponse) GetExecutions() []*Execution {
@@ -1826,7 +2923,7 @@ type StopExecutionRequest struct {
 
 func (x *StopExecutionRequest) Reset() {
 	*x = StopExecutionRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[19]
+	mi := &file_headrace_v1_execution_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1838,7 +2935,7 @@ func (x *StopExecutionRequest) String() string {
 func (*StopExecutionRequest) ProtoMessage() {}
 
 func (x *StopExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[19]
+	mi := &file_headrace_v1_execution_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1851,7 +2948,7 @@ func (x *StopExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopExecutionRequest.ProtoReflect.Descriptor instead.
 func (*StopExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{19}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *StopExecutionRequest) GetName() string {
@@ -1884,7 +2981,7 @@ type StopExecutionResponse struct {
 
 func (x *StopExecutionResponse) Reset() {
 	*x = StopExecutionResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[20]
+	mi := &file_headrace_v1_execution_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1896,7 +2993,7 @@ func (x *StopExecutionResponse) String() string {
 func (*StopExecutionResponse) ProtoMessage() {}
 
 func (x *StopExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[20]
+	mi := &file_headrace_v1_execution_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1909,10 +3006,348 @@ func (x *StopExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopExecutionResponse.ProtoReflect.Descriptor instead.
 func (*StopExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{20}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *StopExecutionResponse) GetExecution() *Execution {
+	if x != nil {
+		return x.Execution
+	}
+	return nil
+}
+
+type RetryStageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the execution.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// May be empty for the stage where the execution ended.
+	Stage string `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
+	// FAILED_ACTIONS when not given.
+	Mode          RetryMode `protobuf:"varint,3,opt,name=mode,proto3,enum=headrace.v1.RetryMode" json:"mode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryStageRequest) Reset() {
+	*x = RetryStageRequest{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryStageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryStageRequest) ProtoMessage() {}
+
+func (x *RetryStageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryStageRequest.ProtoReflect.Descriptor instead.
+func (*RetryStageRequest) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *RetryStageRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RetryStageRequest) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *RetryStageRequest) GetMode() RetryMode {
+	if x != nil {
+		return x.Mode
+	}
+	return RetryMode_RETRY_MODE_UNSPECIFIED
+}
+
+type RetryStageResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Execution     *Execution             `protobuf:"bytes,1,opt,name=execution,proto3" json:"execution,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryStageResponse) Reset() {
+	*x = RetryStageResponse{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryStageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryStageResponse) ProtoMessage() {}
+
+func (x *RetryStageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryStageResponse.ProtoReflect.Descriptor instead.
+func (*RetryStageResponse) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *RetryStageResponse) GetExecution() *Execution {
+	if x != nil {
+		return x.Execution
+	}
+	return nil
+}
+
+type RollbackStageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// accounts/{account}/pipelines/{pipeline}.
+	Pipeline string `protobuf:"bytes,1,opt,name=pipeline,proto3" json:"pipeline,omitempty"`
+	Stage    string `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
+	// Name of the execution to go back to.
+	TargetExecution string `protobuf:"bytes,3,opt,name=target_execution,json=targetExecution,proto3" json:"target_execution,omitempty"`
+	// The same token returns the first rollback again.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackStageRequest) Reset() {
+	*x = RollbackStageRequest{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackStageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackStageRequest) ProtoMessage() {}
+
+func (x *RollbackStageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackStageRequest.ProtoReflect.Descriptor instead.
+func (*RollbackStageRequest) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *RollbackStageRequest) GetPipeline() string {
+	if x != nil {
+		return x.Pipeline
+	}
+	return ""
+}
+
+func (x *RollbackStageRequest) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *RollbackStageRequest) GetTargetExecution() string {
+	if x != nil {
+		return x.TargetExecution
+	}
+	return ""
+}
+
+func (x *RollbackStageRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type RollbackStageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The new execution.
+	Execution     *Execution `protobuf:"bytes,1,opt,name=execution,proto3" json:"execution,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackStageResponse) Reset() {
+	*x = RollbackStageResponse{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackStageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackStageResponse) ProtoMessage() {}
+
+func (x *RollbackStageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackStageResponse.ProtoReflect.Descriptor instead.
+func (*RollbackStageResponse) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *RollbackStageResponse) GetExecution() *Execution {
+	if x != nil {
+		return x.Execution
+	}
+	return nil
+}
+
+type OverrideConditionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the execution.
+	Name  string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Stage string `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
+	// BEFORE_ENTRY or ON_SUCCESS.
+	Condition ConditionKind `protobuf:"varint,3,opt,name=condition,proto3,enum=headrace.v1.ConditionKind" json:"condition,omitempty"`
+	// Why it does not matter this time.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OverrideConditionRequest) Reset() {
+	*x = OverrideConditionRequest{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OverrideConditionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OverrideConditionRequest) ProtoMessage() {}
+
+func (x *OverrideConditionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OverrideConditionRequest.ProtoReflect.Descriptor instead.
+func (*OverrideConditionRequest) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *OverrideConditionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *OverrideConditionRequest) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *OverrideConditionRequest) GetCondition() ConditionKind {
+	if x != nil {
+		return x.Condition
+	}
+	return ConditionKind_CONDITION_KIND_UNSPECIFIED
+}
+
+func (x *OverrideConditionRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type OverrideConditionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Execution     *Execution             `protobuf:"bytes,1,opt,name=execution,proto3" json:"execution,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OverrideConditionResponse) Reset() {
+	*x = OverrideConditionResponse{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OverrideConditionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OverrideConditionResponse) ProtoMessage() {}
+
+func (x *OverrideConditionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OverrideConditionResponse.ProtoReflect.Descriptor instead.
+func (*OverrideConditionResponse) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *OverrideConditionResponse) GetExecution() *Execution {
 	if x != nil {
 		return x.Execution
 	}
@@ -1935,7 +3370,7 @@ type DecideApprovalRequest struct {
 
 func (x *DecideApprovalRequest) Reset() {
 	*x = DecideApprovalRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[21]
+	mi := &file_headrace_v1_execution_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1947,7 +3382,7 @@ func (x *DecideApprovalRequest) String() string {
 func (*DecideApprovalRequest) ProtoMessage() {}
 
 func (x *DecideApprovalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[21]
+	mi := &file_headrace_v1_execution_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1960,7 +3395,7 @@ func (x *DecideApprovalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideApprovalRequest.ProtoReflect.Descriptor instead.
 func (*DecideApprovalRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{21}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DecideApprovalRequest) GetName() string {
@@ -2012,7 +3447,7 @@ type DecideApprovalResponse struct {
 
 func (x *DecideApprovalResponse) Reset() {
 	*x = DecideApprovalResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[22]
+	mi := &file_headrace_v1_execution_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2024,7 +3459,7 @@ func (x *DecideApprovalResponse) String() string {
 func (*DecideApprovalResponse) ProtoMessage() {}
 
 func (x *DecideApprovalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[22]
+	mi := &file_headrace_v1_execution_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2037,7 +3472,7 @@ func (x *DecideApprovalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideApprovalResponse.ProtoReflect.Descriptor instead.
 func (*DecideApprovalResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{22}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *DecideApprovalResponse) GetExecution() *Execution {
@@ -2077,7 +3512,7 @@ type ExplainExecutionRequest struct {
 
 func (x *ExplainExecutionRequest) Reset() {
 	*x = ExplainExecutionRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[23]
+	mi := &file_headrace_v1_execution_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2089,7 +3524,7 @@ func (x *ExplainExecutionRequest) String() string {
 func (*ExplainExecutionRequest) ProtoMessage() {}
 
 func (x *ExplainExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[23]
+	mi := &file_headrace_v1_execution_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2102,7 +3537,7 @@ func (x *ExplainExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainExecutionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{23}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ExplainExecutionRequest) GetName() string {
@@ -2124,7 +3559,7 @@ type ExplainExecutionResponse struct {
 
 func (x *ExplainExecutionResponse) Reset() {
 	*x = ExplainExecutionResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[24]
+	mi := &file_headrace_v1_execution_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2136,7 +3571,7 @@ func (x *ExplainExecutionResponse) String() string {
 func (*ExplainExecutionResponse) ProtoMessage() {}
 
 func (x *ExplainExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[24]
+	mi := &file_headrace_v1_execution_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2149,7 +3584,7 @@ func (x *ExplainExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainExecutionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{24}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ExplainExecutionResponse) GetStatus() ExecutionStatus {
@@ -2184,7 +3619,7 @@ type WatchExecutionRequest struct {
 
 func (x *WatchExecutionRequest) Reset() {
 	*x = WatchExecutionRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[25]
+	mi := &file_headrace_v1_execution_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2196,7 +3631,7 @@ func (x *WatchExecutionRequest) String() string {
 func (*WatchExecutionRequest) ProtoMessage() {}
 
 func (x *WatchExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[25]
+	mi := &file_headrace_v1_execution_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2209,7 +3644,7 @@ func (x *WatchExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchExecutionRequest.ProtoReflect.Descriptor instead.
 func (*WatchExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{25}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *WatchExecutionRequest) GetName() string {
@@ -2235,7 +3670,7 @@ type WatchExecutionResponse struct {
 
 func (x *WatchExecutionResponse) Reset() {
 	*x = WatchExecutionResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[26]
+	mi := &file_headrace_v1_execution_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2247,7 +3682,7 @@ func (x *WatchExecutionResponse) String() string {
 func (*WatchExecutionResponse) ProtoMessage() {}
 
 func (x *WatchExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[26]
+	mi := &file_headrace_v1_execution_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2260,7 +3695,7 @@ func (x *WatchExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchExecutionResponse.ProtoReflect.Descriptor instead.
 func (*WatchExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{26}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *WatchExecutionResponse) GetEvent() *Event {
@@ -2273,7 +3708,8 @@ func (x *WatchExecutionResponse) GetEvent() *Event {
 type TailLogRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the execution.
-	Name              string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Id of an action execution or of a rule execution.
 	ActionExecutionId string `protobuf:"bytes,2,opt,name=action_execution_id,json=actionExecutionId,proto3" json:"action_execution_id,omitempty"`
 	// Start at this byte; negative counts from the end.
 	Offset int64 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
@@ -2285,7 +3721,7 @@ type TailLogRequest struct {
 
 func (x *TailLogRequest) Reset() {
 	*x = TailLogRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[27]
+	mi := &file_headrace_v1_execution_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2297,7 +3733,7 @@ func (x *TailLogRequest) String() string {
 func (*TailLogRequest) ProtoMessage() {}
 
 func (x *TailLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[27]
+	mi := &file_headrace_v1_execution_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2310,7 +3746,7 @@ func (x *TailLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailLogRequest.ProtoReflect.Descriptor instead.
 func (*TailLogRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{27}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *TailLogRequest) GetName() string {
@@ -2352,7 +3788,7 @@ type TailLogResponse struct {
 
 func (x *TailLogResponse) Reset() {
 	*x = TailLogResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[28]
+	mi := &file_headrace_v1_execution_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2364,7 +3800,7 @@ func (x *TailLogResponse) String() string {
 func (*TailLogResponse) ProtoMessage() {}
 
 func (x *TailLogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[28]
+	mi := &file_headrace_v1_execution_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2377,7 +3813,7 @@ func (x *TailLogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailLogResponse.ProtoReflect.Descriptor instead.
 func (*TailLogResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{28}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *TailLogResponse) GetOffset() int64 {
@@ -2398,7 +3834,7 @@ var File_headrace_v1_execution_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\n" +
-	"\x1bheadrace/v1/execution.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadrace/v1/pipeline.proto\"\xa8\x06\n" +
+	"\x1bheadrace/v1/execution.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadrace/v1/pipeline.proto\"\xd5\b\n" +
 	"\tExecution\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x16\n" +
@@ -2417,10 +3853,27 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\bend_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12;\n" +
 	"\vupdate_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12,\n" +
-	"\x04stop\x18\x0f \x01(\v2\x18.headrace.v1.StopRequestR\x04stop\x1a<\n" +
+	"\x04stop\x18\x0f \x01(\v2\x18.headrace.v1.StopRequestR\x04stop\x12A\n" +
+	"\x0eexecution_type\x18\x10 \x01(\x0e2\x1a.headrace.v1.ExecutionTypeR\rexecutionType\x12\x18\n" +
+	"\aattempt\x18\x11 \x01(\x05R\aattempt\x129\n" +
+	"\brollback\x18\x12 \x01(\v2\x1d.headrace.v1.RollbackMetadataR\brollback\x12_\n" +
+	"\x19source_revision_overrides\x18\x13 \x03(\v2#.headrace.v1.SourceRevisionOverrideR\x17sourceRevisionOverrides\x122\n" +
+	"\x06cancel\x18\x14 \x01(\v2\x1a.headrace.v1.CancelRequestR\x06cancel\x1a<\n" +
 	"\x0eVariablesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\\\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"b\n" +
+	"\x10RollbackMetadata\x12)\n" +
+	"\x10target_execution\x18\x01 \x01(\tR\x0ftargetExecution\x12#\n" +
+	"\rtarget_number\x18\x02 \x01(\x03R\ftargetNumber\"\x97\x01\n" +
+	"\rCancelRequest\x12\x1c\n" +
+	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12)\n" +
+	"\x10pipeline_version\x18\x02 \x01(\x03R\x0fpipelineVersion\x12=\n" +
+	"\frequest_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vrequestTime\"\x9e\x01\n" +
+	"\x16SourceRevisionOverride\x12!\n" +
+	"\x06action\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x06action\x12.\n" +
+	"\rrevision_type\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\frevisionType\x121\n" +
+	"\x0erevision_value\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xdc\vR\rrevisionValue\"\\\n" +
 	"\x10ExecutionTrigger\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x1c\n" +
@@ -2435,7 +3888,7 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\vrevision_id\x18\x02 \x01(\tR\n" +
 	"revisionId\x12)\n" +
 	"\x10revision_summary\x18\x03 \x01(\tR\x0frevisionSummary\x12!\n" +
-	"\frevision_url\x18\x04 \x01(\tR\vrevisionUrl\"\xc4\x02\n" +
+	"\frevision_url\x18\x04 \x01(\tR\vrevisionUrl\"\xbc\x03\n" +
 	"\x0eStageExecution\x12\x14\n" +
 	"\x05stage\x18\x01 \x01(\tR\x05stage\x124\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x1c.headrace.v1.ExecutionStatusR\x06status\x129\n" +
@@ -2443,7 +3896,48 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x126\n" +
 	"\aactions\x18\x05 \x03(\v2\x1c.headrace.v1.ActionExecutionR\aactions\x12<\n" +
-	"\x0eentry_approval\x18\x06 \x01(\v2\x15.headrace.v1.ApprovalR\rentryApproval\"\xcd\b\n" +
+	"\x0eentry_approval\x18\x06 \x01(\v2\x15.headrace.v1.ApprovalR\rentryApproval\x12?\n" +
+	"\n" +
+	"conditions\x18\a \x03(\v2\x1f.headrace.v1.ConditionExecutionR\n" +
+	"conditions\x125\n" +
+	"\x05retry\x18\b \x01(\v2\x1f.headrace.v1.RetryStageMetadataR\x05retry\"\xd0\x01\n" +
+	"\x12RetryStageMetadata\x12-\n" +
+	"\x12automatic_attempts\x18\x01 \x01(\x05R\x11automaticAttempts\x12'\n" +
+	"\x0fmanual_attempts\x18\x02 \x01(\x05R\x0emanualAttempts\x12%\n" +
+	"\x0elatest_trigger\x18\x03 \x01(\tR\rlatestTrigger\x12;\n" +
+	"\vlatest_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"latestTime\"\x8c\x03\n" +
+	"\x12ConditionExecution\x12.\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1a.headrace.v1.ConditionKindR\x04kind\x12\x16\n" +
+	"\x06result\x18\x02 \x01(\tR\x06result\x124\n" +
+	"\x06status\x18\x03 \x01(\x0e2\x1c.headrace.v1.ExecutionStatusR\x06status\x12\x18\n" +
+	"\asummary\x18\x04 \x01(\tR\asummary\x129\n" +
+	"\n" +
+	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x120\n" +
+	"\x05rules\x18\a \x03(\v2\x1a.headrace.v1.RuleExecutionR\x05rules\x12:\n" +
+	"\boverride\x18\b \x01(\v2\x1e.headrace.v1.ConditionOverrideR\boverride\"\xcc\x04\n" +
+	"\rRuleExecution\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x1a\n" +
+	"\bprovider\x18\x03 \x01(\tR\bprovider\x124\n" +
+	"\x06status\x18\x04 \x01(\x0e2\x1c.headrace.v1.ExecutionStatusR\x06status\x12\x18\n" +
+	"\asummary\x18\x05 \x01(\tR\asummary\x12/\n" +
+	"\x05error\x18\x06 \x01(\v2\x19.headrace.v1.ErrorDetailsR\x05error\x12l\n" +
+	"\x16resolved_configuration\x18\a \x03(\v25.headrace.v1.RuleExecution.ResolvedConfigurationEntryR\x15resolvedConfiguration\x129\n" +
+	"\n" +
+	"start_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x127\n" +
+	"\topen_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\bopenTime\x12\x17\n" +
+	"\ahas_log\x18\v \x01(\bR\x06hasLog\x1aH\n" +
+	"\x1aResolvedConfigurationEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8a\x01\n" +
+	"\x11ConditionOverride\x12\x1c\n" +
+	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12?\n" +
+	"\roverride_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\foverrideTime\"\xe7\b\n" +
 	"\x0fActionExecution\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06action\x18\x02 \x01(\tR\x06action\x12\x1a\n" +
@@ -2466,7 +3960,8 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x16external_execution_url\x18\x11 \x01(\tR\x14externalExecutionUrl\x121\n" +
 	"\bapproval\x18\x12 \x01(\v2\x15.headrace.v1.ApprovalR\bapproval\x12\x1c\n" +
 	"\tnamespace\x18\x13 \x01(\tR\tnamespace\x12\x17\n" +
-	"\ahas_log\x18\x14 \x01(\bR\x06hasLog\x1aB\n" +
+	"\ahas_log\x18\x14 \x01(\bR\x06hasLog\x12\x18\n" +
+	"\aretried\x18\x15 \x01(\bR\aretried\x1aB\n" +
 	"\x14OutputVariablesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aH\n" +
@@ -2488,7 +3983,7 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"expireTime\x12\x1f\n" +
 	"\vcustom_data\x18\x04 \x01(\tR\n" +
 	"customData\x120\n" +
-	"\x14external_entity_link\x18\x05 \x01(\tR\x12externalEntityLink\"\xf1\x01\n" +
+	"\x14external_entity_link\x18\x05 \x01(\tR\x12externalEntityLink\"\x8f\x02\n" +
 	"\x13ApprovalRequirement\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12#\n" +
 	"\rminimum_count\x18\x02 \x01(\x05R\fminimumCount\x12\x14\n" +
@@ -2496,7 +3991,8 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x06groups\x18\x04 \x03(\tR\x06groups\x12'\n" +
 	"\x0frequire_comment\x18\x05 \x01(\bR\x0erequireComment\x12#\n" +
 	"\rallow_starter\x18\x06 \x01(\bR\fallowStarter\x12%\n" +
-	"\x0eapproved_count\x18\a \x01(\x05R\rapprovedCount\"\x9b\x02\n" +
+	"\x0eapproved_count\x18\a \x01(\x05R\rapprovedCount\x12\x1c\n" +
+	"\tsupersede\x18\b \x01(\bR\tsupersede\"\x9b\x02\n" +
 	"\x10ApprovalDecision\x12\x1c\n" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x16\n" +
 	"\x06groups\x18\x02 \x03(\tR\x06groups\x12\x1a\n" +
@@ -2505,7 +4001,7 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\vdecide_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"decideTime\x12)\n" +
 	"\x10pipeline_version\x18\x06 \x01(\x03R\x0fpipelineVersion\x123\n" +
-	"\tartifacts\x18\a \x03(\v2\x15.headrace.v1.ArtifactR\tartifacts\"\xf7\x02\n" +
+	"\tartifacts\x18\a \x03(\v2\x15.headrace.v1.ArtifactR\tartifacts\"\xe8\a\n" +
 	"\x05Event\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x03R\bposition\x129\n" +
 	"\n" +
@@ -2519,7 +4015,30 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\aattempt\x18\t \x01(\x05R\aattempt\x12\x1c\n" +
 	"\tprincipal\x18\n" +
 	" \x01(\tR\tprincipal\x12\x18\n" +
-	"\amessage\x18\v \x01(\tR\amessage\"\xc5\x02\n" +
+	"\amessage\x18\v \x01(\tR\amessage\x12)\n" +
+	"\x10pipeline_version\x18\f \x01(\x03R\x0fpipelineVersion\x12+\n" +
+	"\x11execution_attempt\x18\r \x01(\x05R\x10executionAttempt\x127\n" +
+	"\atrigger\x18\x0e \x01(\v2\x1d.headrace.v1.ExecutionTriggerR\atrigger\x128\n" +
+	"\tcondition\x18\x0f \x01(\x0e2\x1a.headrace.v1.ConditionKindR\tcondition\x12:\n" +
+	"\vaction_type\x18\x10 \x01(\v2\x19.headrace.v1.ActionTypeIdR\n" +
+	"actionType\x12>\n" +
+	"\x0finput_artifacts\x18\x11 \x03(\v2\x15.headrace.v1.ArtifactR\x0einputArtifacts\x12@\n" +
+	"\x10output_artifacts\x18\x12 \x03(\v2\x15.headrace.v1.ArtifactR\x0foutputArtifacts\x12M\n" +
+	"\x10execution_result\x18\x13 \x01(\v2\".headrace.v1.ActionExecutionResultR\x0fexecutionResult\x129\n" +
+	"\n" +
+	"start_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\\\n" +
+	"\x1dstage_last_retry_attempt_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\x19stageLastRetryAttemptTime\"v\n" +
+	"\fActionTypeId\x12\x1a\n" +
+	"\bcategory\x18\x01 \x01(\tR\bcategory\x12\x14\n" +
+	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x1a\n" +
+	"\bprovider\x18\x03 \x01(\tR\bprovider\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\tR\aversion\"\xde\x01\n" +
+	"\x15ActionExecutionResult\x122\n" +
+	"\x15external_execution_id\x18\x01 \x01(\tR\x13externalExecutionId\x124\n" +
+	"\x16external_execution_url\x18\x02 \x01(\tR\x14externalExecutionUrl\x12<\n" +
+	"\x1aexternal_execution_summary\x18\x03 \x01(\tR\x18externalExecutionSummary\x12\x1d\n" +
+	"\n" +
+	"error_code\x18\x04 \x01(\tR\terrorCode\"\xa9\x04\n" +
 	"\n" +
 	"WaitReason\x12)\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x15.headrace.v1.WaitKindR\x04kind\x12\x18\n" +
@@ -2529,13 +4048,22 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
 	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12-\n" +
 	"\x12blocking_execution\x18\a \x01(\tR\x11blockingExecution\x121\n" +
-	"\bapproval\x18\b \x01(\v2\x15.headrace.v1.ApprovalR\bapproval\"\x82\x02\n" +
+	"\bapproval\x18\b \x01(\v2\x15.headrace.v1.ApprovalR\bapproval\x12%\n" +
+	"\x0equeue_position\x18\t \x01(\x05R\rqueuePosition\x12<\n" +
+	"\n" +
+	"transition\x18\n" +
+	" \x01(\v2\x1c.headrace.v1.StageTransitionR\n" +
+	"transition\x12\x12\n" +
+	"\x04rule\x18\v \x01(\tR\x04rule\x128\n" +
+	"\tcondition\x18\f \x01(\x0e2\x1a.headrace.v1.ConditionKindR\tcondition\x12/\n" +
+	"\x06causes\x18\r \x03(\v2\x17.headrace.v1.WaitReasonR\x06causes\"\xdc\x02\n" +
 	"\x15StartExecutionRequest\x12&\n" +
 	"\bpipeline\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\bpipeline\x12Z\n" +
 	"\tvariables\x18\x02 \x03(\v21.headrace.v1.StartExecutionRequest.VariablesEntryB\t\xbaH\x06\x9a\x01\x03\x10\xe8\aR\tvariables\x12'\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x1a<\n" +
+	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12X\n" +
+	"\x10source_revisions\x18\x04 \x03(\v2#.headrace.v1.SourceRevisionOverrideB\b\xbaH\x05\x92\x01\x02\x102R\x0fsourceRevisions\x1a<\n" +
 	"\x0eVariablesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"N\n" +
@@ -2565,6 +4093,33 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\aabandon\x18\x02 \x01(\bR\aabandon\x12 \n" +
 	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06reason\"M\n" +
 	"\x15StopExecutionResponse\x124\n" +
+	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\"~\n" +
+	"\x11RetryStageRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12\x1d\n" +
+	"\x05stage\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x05stage\x12*\n" +
+	"\x04mode\x18\x03 \x01(\x0e2\x16.headrace.v1.RetryModeR\x04mode\"J\n" +
+	"\x12RetryStageResponse\x124\n" +
+	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\"\xbf\x01\n" +
+	"\x14RollbackStageRequest\x12&\n" +
+	"\bpipeline\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\bpipeline\x12\x1f\n" +
+	"\x05stage\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x05stage\x125\n" +
+	"\x10target_execution\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x0ftargetExecution\x12'\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\"M\n" +
+	"\x15RollbackStageResponse\x124\n" +
+	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\"\xc5\x01\n" +
+	"\x18OverrideConditionRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12\x1f\n" +
+	"\x05stage\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x05stage\x12D\n" +
+	"\tcondition\x18\x03 \x01(\x0e2\x1a.headrace.v1.ConditionKindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\tcondition\x12\"\n" +
+	"\x06reason\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xac\x02R\x06reason\"Q\n" +
+	"\x19OverrideConditionResponse\x124\n" +
 	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\"\xb5\x01\n" +
 	"\x15DecideApprovalRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
@@ -2599,7 +4154,7 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x06follow\x18\x04 \x01(\bR\x06follow\"=\n" +
 	"\x0fTailLogResponse\x12\x16\n" +
 	"\x06offset\x18\x01 \x01(\x03R\x06offset\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data*\xce\x02\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data*\x8d\x03\n" +
 	"\x0fExecutionStatus\x12 \n" +
 	"\x1cEXECUTION_STATUS_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cEXECUTION_STATUS_IN_PROGRESS\x10\x01\x12\x1e\n" +
@@ -2610,12 +4165,29 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x1bEXECUTION_STATUS_SUPERSEDED\x10\x06\x12\x1e\n" +
 	"\x1aEXECUTION_STATUS_CANCELLED\x10\a\x12\x1c\n" +
 	"\x18EXECUTION_STATUS_SKIPPED\x10\b\x12\x1e\n" +
-	"\x1aEXECUTION_STATUS_ABANDONED\x10\t*\x9a\x01\n" +
+	"\x1aEXECUTION_STATUS_ABANDONED\x10\t\x12\x1c\n" +
+	"\x18EXECUTION_STATUS_ERRORED\x10\n" +
+	"\x12\x1f\n" +
+	"\x1bEXECUTION_STATUS_OVERRIDDEN\x10\v*i\n" +
+	"\rExecutionType\x12\x1e\n" +
+	"\x1aEXECUTION_TYPE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17EXECUTION_TYPE_STANDARD\x10\x01\x12\x1b\n" +
+	"\x17EXECUTION_TYPE_ROLLBACK\x10\x02*\x8e\x01\n" +
+	"\rConditionKind\x12\x1e\n" +
+	"\x1aCONDITION_KIND_UNSPECIFIED\x10\x00\x12\x1f\n" +
+	"\x1bCONDITION_KIND_BEFORE_ENTRY\x10\x01\x12\x1d\n" +
+	"\x19CONDITION_KIND_ON_SUCCESS\x10\x02\x12\x1d\n" +
+	"\x19CONDITION_KIND_ON_FAILURE\x10\x03*b\n" +
+	"\tRetryMode\x12\x1a\n" +
+	"\x16RETRY_MODE_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19RETRY_MODE_FAILED_ACTIONS\x10\x01\x12\x1a\n" +
+	"\x16RETRY_MODE_ALL_ACTIONS\x10\x02*\xb7\x01\n" +
 	"\fEventSubject\x12\x1d\n" +
 	"\x19EVENT_SUBJECT_UNSPECIFIED\x10\x00\x12$\n" +
 	" EVENT_SUBJECT_PIPELINE_EXECUTION\x10\x01\x12!\n" +
 	"\x1dEVENT_SUBJECT_STAGE_EXECUTION\x10\x02\x12\"\n" +
-	"\x1eEVENT_SUBJECT_ACTION_EXECUTION\x10\x03*\xb8\x01\n" +
+	"\x1eEVENT_SUBJECT_ACTION_EXECUTION\x10\x03\x12\x1b\n" +
+	"\x17EVENT_SUBJECT_CONDITION\x10\x04*\xba\x02\n" +
 	"\bWaitKind\x12\x19\n" +
 	"\x15WAIT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18WAIT_KIND_ACTION_RUNNING\x10\x01\x12\x16\n" +
@@ -2623,12 +4195,22 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x14WAIT_KIND_STAGE_LOCK\x10\x03\x12\x14\n" +
 	"\x10WAIT_KIND_RUNNER\x10\x04\x12\x13\n" +
 	"\x0fWAIT_KIND_TIMER\x10\x05\x12\x16\n" +
-	"\x12WAIT_KIND_STOPPING\x10\x062\xd6\x05\n" +
+	"\x12WAIT_KIND_STOPPING\x10\x06\x12\x18\n" +
+	"\x14WAIT_KIND_TRANSITION\x10\a\x12\x14\n" +
+	"\x10WAIT_KIND_WINDOW\x10\b\x12\x1a\n" +
+	"\x16WAIT_KIND_RULE_RUNNING\x10\t\x12\x1a\n" +
+	"\x16WAIT_KIND_ACTION_LIMIT\x10\n" +
+	"\x12\x18\n" +
+	"\x14WAIT_KIND_CANCELLING\x10\v2\xe1\a\n" +
 	"\x10ExecutionService\x12Y\n" +
 	"\x0eStartExecution\x12\".headrace.v1.StartExecutionRequest\x1a#.headrace.v1.StartExecutionResponse\x12S\n" +
 	"\fGetExecution\x12 .headrace.v1.GetExecutionRequest\x1a!.headrace.v1.GetExecutionResponse\x12Y\n" +
 	"\x0eListExecutions\x12\".headrace.v1.ListExecutionsRequest\x1a#.headrace.v1.ListExecutionsResponse\x12V\n" +
-	"\rStopExecution\x12!.headrace.v1.StopExecutionRequest\x1a\".headrace.v1.StopExecutionResponse\x12Y\n" +
+	"\rStopExecution\x12!.headrace.v1.StopExecutionRequest\x1a\".headrace.v1.StopExecutionResponse\x12M\n" +
+	"\n" +
+	"RetryStage\x12\x1e.headrace.v1.RetryStageRequest\x1a\x1f.headrace.v1.RetryStageResponse\x12V\n" +
+	"\rRollbackStage\x12!.headrace.v1.RollbackStageRequest\x1a\".headrace.v1.RollbackStageResponse\x12b\n" +
+	"\x11OverrideCondition\x12%.headrace.v1.OverrideConditionRequest\x1a&.headrace.v1.OverrideConditionResponse\x12Y\n" +
 	"\x0eDecideApproval\x12\".headrace.v1.DecideApprovalRequest\x1a#.headrace.v1.DecideApprovalResponse\x12_\n" +
 	"\x10ExplainExecution\x12$.headrace.v1.ExplainExecutionRequest\x1a%.headrace.v1.ExplainExecutionResponse\x12[\n" +
 	"\x0eWatchExecution\x12\".headrace.v1.WatchExecutionRequest\x1a#.headrace.v1.WatchExecutionResponse0\x01\x12F\n" +
@@ -2646,117 +4228,181 @@ func file_headrace_v1_execution_proto_rawDescGZIP() []byte {
 	return file_headrace_v1_execution_proto_rawDescData
 }
 
-var file_headrace_v1_execution_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_headrace_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_headrace_v1_execution_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_headrace_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_headrace_v1_execution_proto_goTypes = []any{
-	(ExecutionStatus)(0),             // 0: headrace.v1.ExecutionStatus
-	(EventSubject)(0),                // 1: headrace.v1.EventSubject
-	(WaitKind)(0),                    // 2: headrace.v1.WaitKind
-	(*Execution)(nil),                // 3: headrace.v1.Execution
-	(*ExecutionTrigger)(nil),         // 4: headrace.v1.ExecutionTrigger
-	(*StopRequest)(nil),              // 5: headrace.v1.StopRequest
-	(*SourceRevision)(nil),           // 6: headrace.v1.SourceRevision
-	(*StageExecution)(nil),           // 7: headrace.v1.StageExecution
-	(*ActionExecution)(nil),          // 8: headrace.v1.ActionExecution
-	(*ErrorDetails)(nil),             // 9: headrace.v1.ErrorDetails
-	(*Artifact)(nil),                 // 10: headrace.v1.Artifact
-	(*Approval)(nil),                 // 11: headrace.v1.Approval
-	(*ApprovalRequirement)(nil),      // 12: headrace.v1.ApprovalRequirement
-	(*ApprovalDecision)(nil),         // 13: headrace.v1.ApprovalDecision
-	(*Event)(nil),                    // 14: headrace.v1.Event
-	(*WaitReason)(nil),               // 15: headrace.v1.WaitReason
-	(*StartExecutionRequest)(nil),    // 16: headrace.v1.StartExecutionRequest
-	(*StartExecutionResponse)(nil),   // 17: headrace.v1.StartExecutionResponse
-	(*GetExecutionRequest)(nil),      // 18: headrace.v1.GetExecutionRequest
-	(*GetExecutionResponse)(nil),     // 19: headrace.v1.GetExecutionResponse
-	(*ListExecutionsRequest)(nil),    // 20: headrace.v1.ListExecutionsRequest
-	(*ListExecutionsResponse)(nil),   // 21: headrace.v1.ListExecutionsResponse
-	(*StopExecutionRequest)(nil),     // 22: headrace.v1.StopExecutionRequest
-	(*StopExecutionResponse)(nil),    // 23: headrace.v1.StopExecutionResponse
-	(*DecideApprovalRequest)(nil),    // 24: headrace.v1.DecideApprovalRequest
-	(*DecideApprovalResponse)(nil),   // 25: headrace.v1.DecideApprovalResponse
-	(*ExplainExecutionRequest)(nil),  // 26: headrace.v1.ExplainExecutionRequest
-	(*ExplainExecutionResponse)(nil), // 27: headrace.v1.ExplainExecutionResponse
-	(*WatchExecutionRequest)(nil),    // 28: headrace.v1.WatchExecutionRequest
-	(*WatchExecutionResponse)(nil),   // 29: headrace.v1.WatchExecutionResponse
-	(*TailLogRequest)(nil),           // 30: headrace.v1.TailLogRequest
-	(*TailLogResponse)(nil),          // 31: headrace.v1.TailLogResponse
-	nil,                              // 32: headrace.v1.Execution.VariablesEntry
-	nil,                              // 33: headrace.v1.ActionExecution.OutputVariablesEntry
-	nil,                              // 34: headrace.v1.ActionExecution.ResolvedConfigurationEntry
-	nil,                              // 35: headrace.v1.StartExecutionRequest.VariablesEntry
-	(ExecutionMode)(0),               // 36: headrace.v1.ExecutionMode
-	(*timestamppb.Timestamp)(nil),    // 37: google.protobuf.Timestamp
+	(ExecutionStatus)(0),              // 0: headrace.v1.ExecutionStatus
+	(ExecutionType)(0),                // 1: headrace.v1.ExecutionType
+	(ConditionKind)(0),                // 2: headrace.v1.ConditionKind
+	(RetryMode)(0),                    // 3: headrace.v1.RetryMode
+	(EventSubject)(0),                 // 4: headrace.v1.EventSubject
+	(WaitKind)(0),                     // 5: headrace.v1.WaitKind
+	(*Execution)(nil),                 // 6: headrace.v1.Execution
+	(*RollbackMetadata)(nil),          // 7: headrace.v1.RollbackMetadata
+	(*CancelRequest)(nil),             // 8: headrace.v1.CancelRequest
+	(*SourceRevisionOverride)(nil),    // 9: headrace.v1.SourceRevisionOverride
+	(*ExecutionTrigger)(nil),          // 10: headrace.v1.ExecutionTrigger
+	(*StopRequest)(nil),               // 11: headrace.v1.StopRequest
+	(*SourceRevision)(nil),            // 12: headrace.v1.SourceRevision
+	(*StageExecution)(nil),            // 13: headrace.v1.StageExecution
+	(*RetryStageMetadata)(nil),        // 14: headrace.v1.RetryStageMetadata
+	(*ConditionExecution)(nil),        // 15: headrace.v1.ConditionExecution
+	(*RuleExecution)(nil),             // 16: headrace.v1.RuleExecution
+	(*ConditionOverride)(nil),         // 17: headrace.v1.ConditionOverride
+	(*ActionExecution)(nil),           // 18: headrace.v1.ActionExecution
+	(*ErrorDetails)(nil),              // 19: headrace.v1.ErrorDetails
+	(*Artifact)(nil),                  // 20: headrace.v1.Artifact
+	(*Approval)(nil),                  // 21: headrace.v1.Approval
+	(*ApprovalRequirement)(nil),       // 22: headrace.v1.ApprovalRequirement
+	(*ApprovalDecision)(nil),          // 23: headrace.v1.ApprovalDecision
+	(*Event)(nil),                     // 24: headrace.v1.Event
+	(*ActionTypeId)(nil),              // 25: headrace.v1.ActionTypeId
+	(*ActionExecutionResult)(nil),     // 26: headrace.v1.ActionExecutionResult
+	(*WaitReason)(nil),                // 27: headrace.v1.WaitReason
+	(*StartExecutionRequest)(nil),     // 28: headrace.v1.StartExecutionRequest
+	(*StartExecutionResponse)(nil),    // 29: headrace.v1.StartExecutionResponse
+	(*GetExecutionRequest)(nil),       // 30: headrace.v1.GetExecutionRequest
+	(*GetExecutionResponse)(nil),      // 31: headrace.v1.GetExecutionResponse
+	(*ListExecutionsRequest)(nil),     // 32: headrace.v1.ListExecutionsRequest
+	(*ListExecutionsResponse)(nil),    // 33: headrace.v1.ListExecutionsResponse
+	(*StopExecutionRequest)(nil),      // 34: headrace.v1.StopExecutionRequest
+	(*StopExecutionResponse)(nil),     // 35: headrace.v1.StopExecutionResponse
+	(*RetryStageRequest)(nil),         // 36: headrace.v1.RetryStageRequest
+	(*RetryStageResponse)(nil),        // 37: headrace.v1.RetryStageResponse
+	(*RollbackStageRequest)(nil),      // 38: headrace.v1.RollbackStageRequest
+	(*RollbackStageResponse)(nil),     // 39: headrace.v1.RollbackStageResponse
+	(*OverrideConditionRequest)(nil),  // 40: headrace.v1.OverrideConditionRequest
+	(*OverrideConditionResponse)(nil), // 41: headrace.v1.OverrideConditionResponse
+	(*DecideApprovalRequest)(nil),     // 42: headrace.v1.DecideApprovalRequest
+	(*DecideApprovalResponse)(nil),    // 43: headrace.v1.DecideApprovalResponse
+	(*ExplainExecutionRequest)(nil),   // 44: headrace.v1.ExplainExecutionRequest
+	(*ExplainExecutionResponse)(nil),  // 45: headrace.v1.ExplainExecutionResponse
+	(*WatchExecutionRequest)(nil),     // 46: headrace.v1.WatchExecutionRequest
+	(*WatchExecutionResponse)(nil),    // 47: headrace.v1.WatchExecutionResponse
+	(*TailLogRequest)(nil),            // 48: headrace.v1.TailLogRequest
+	(*TailLogResponse)(nil),           // 49: headrace.v1.TailLogResponse
+	nil,                               // 50: headrace.v1.Execution.VariablesEntry
+	nil,                               // 51: headrace.v1.RuleExecution.ResolvedConfigurationEntry
+	nil,                               // 52: headrace.v1.ActionExecution.OutputVariablesEntry
+	nil,                               // 53: headrace.v1.ActionExecution.ResolvedConfigurationEntry
+	nil,                               // 54: headrace.v1.StartExecutionRequest.VariablesEntry
+	(ExecutionMode)(0),                // 55: headrace.v1.ExecutionMode
+	(*timestamppb.Timestamp)(nil),     // 56: google.protobuf.Timestamp
+	(*StageTransition)(nil),           // 57: headrace.v1.StageTransition
 }
 var file_headrace_v1_execution_proto_depIdxs = []int32{
-	36, // 0: headrace.v1.Execution.execution_mode:type_name -> headrace.v1.ExecutionMode
+	55, // 0: headrace.v1.Execution.execution_mode:type_name -> headrace.v1.ExecutionMode
 	0,  // 1: headrace.v1.Execution.status:type_name -> headrace.v1.ExecutionStatus
-	4,  // 2: headrace.v1.Execution.trigger:type_name -> headrace.v1.ExecutionTrigger
-	32, // 3: headrace.v1.Execution.variables:type_name -> headrace.v1.Execution.VariablesEntry
-	6,  // 4: headrace.v1.Execution.source_revisions:type_name -> headrace.v1.SourceRevision
-	7,  // 5: headrace.v1.Execution.stages:type_name -> headrace.v1.StageExecution
-	37, // 6: headrace.v1.Execution.start_time:type_name -> google.protobuf.Timestamp
-	37, // 7: headrace.v1.Execution.end_time:type_name -> google.protobuf.Timestamp
-	37, // 8: headrace.v1.Execution.update_time:type_name -> google.protobuf.Timestamp
-	5,  // 9: headrace.v1.Execution.stop:type_name -> headrace.v1.StopRequest
-	37, // 10: headrace.v1.StopRequest.request_time:type_name -> google.protobuf.Timestamp
-	0,  // 11: headrace.v1.StageExecution.status:type_name -> headrace.v1.ExecutionStatus
-	37, // 12: headrace.v1.StageExecution.start_time:type_name -> google.protobuf.Timestamp
-	37, // 13: headrace.v1.StageExecution.end_time:type_name -> google.protobuf.Timestamp
-	8,  // 14: headrace.v1.StageExecution.actions:type_name -> headrace.v1.ActionExecution
-	11, // 15: headrace.v1.StageExecution.entry_approval:type_name -> headrace.v1.Approval
-	0,  // 16: headrace.v1.ActionExecution.status:type_name -> headrace.v1.ExecutionStatus
-	37, // 17: headrace.v1.ActionExecution.start_time:type_name -> google.protobuf.Timestamp
-	37, // 18: headrace.v1.ActionExecution.end_time:type_name -> google.protobuf.Timestamp
-	9,  // 19: headrace.v1.ActionExecution.error:type_name -> headrace.v1.ErrorDetails
-	33, // 20: headrace.v1.ActionExecution.output_variables:type_name -> headrace.v1.ActionExecution.OutputVariablesEntry
-	34, // 21: headrace.v1.ActionExecution.resolved_configuration:type_name -> headrace.v1.ActionExecution.ResolvedConfigurationEntry
-	10, // 22: headrace.v1.ActionExecution.input_artifacts:type_name -> headrace.v1.Artifact
-	10, // 23: headrace.v1.ActionExecution.output_artifacts:type_name -> headrace.v1.Artifact
-	11, // 24: headrace.v1.ActionExecution.approval:type_name -> headrace.v1.Approval
-	12, // 25: headrace.v1.Approval.requirements:type_name -> headrace.v1.ApprovalRequirement
-	13, // 26: headrace.v1.Approval.decisions:type_name -> headrace.v1.ApprovalDecision
-	37, // 27: headrace.v1.Approval.expire_time:type_name -> google.protobuf.Timestamp
-	37, // 28: headrace.v1.ApprovalDecision.decide_time:type_name -> google.protobuf.Timestamp
-	10, // 29: headrace.v1.ApprovalDecision.artifacts:type_name -> headrace.v1.Artifact
-	37, // 30: headrace.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	1,  // 31: headrace.v1.Event.subject:type_name -> headrace.v1.EventSubject
-	2,  // 32: headrace.v1.WaitReason.kind:type_name -> headrace.v1.WaitKind
-	37, // 33: headrace.v1.WaitReason.since:type_name -> google.protobuf.Timestamp
-	37, // 34: headrace.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
-	11, // 35: headrace.v1.WaitReason.approval:type_name -> headrace.v1.Approval
-	35, // 36: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
-	3,  // 37: headrace.v1.StartExecutionResponse.execution:type_name -> headrace.v1.Execution
-	3,  // 38: headrace.v1.GetExecutionResponse.execution:type_name -> headrace.v1.Execution
-	0,  // 39: headrace.v1.ListExecutionsRequest.statuses:type_name -> headrace.v1.ExecutionStatus
-	3,  // 40: headrace.v1.ListExecutionsResponse.executions:type_name -> headrace.v1.Execution
-	3,  // 41: headrace.v1.StopExecutionResponse.execution:type_name -> headrace.v1.Execution
-	3,  // 42: headrace.v1.DecideApprovalResponse.execution:type_name -> headrace.v1.Execution
-	11, // 43: headrace.v1.DecideApprovalResponse.approval:type_name -> headrace.v1.Approval
-	0,  // 44: headrace.v1.ExplainExecutionResponse.status:type_name -> headrace.v1.ExecutionStatus
-	15, // 45: headrace.v1.ExplainExecutionResponse.reasons:type_name -> headrace.v1.WaitReason
-	14, // 46: headrace.v1.WatchExecutionResponse.event:type_name -> headrace.v1.Event
-	16, // 47: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
-	18, // 48: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
-	20, // 49: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
-	22, // 50: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
-	24, // 51: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
-	26, // 52: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
-	28, // 53: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
-	30, // 54: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
-	17, // 55: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
-	19, // 56: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
-	21, // 57: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
-	23, // 58: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
-	25, // 59: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
-	27, // 60: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
-	29, // 61: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
-	31, // 62: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
-	55, // [55:63] is the sub-list for method output_type
-	47, // [47:55] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	10, // 2: headrace.v1.Execution.trigger:type_name -> headrace.v1.ExecutionTrigger
+	50, // 3: headrace.v1.Execution.variables:type_name -> headrace.v1.Execution.VariablesEntry
+	12, // 4: headrace.v1.Execution.source_revisions:type_name -> headrace.v1.SourceRevision
+	13, // 5: headrace.v1.Execution.stages:type_name -> headrace.v1.StageExecution
+	56, // 6: headrace.v1.Execution.start_time:type_name -> google.protobuf.Timestamp
+	56, // 7: headrace.v1.Execution.end_time:type_name -> google.protobuf.Timestamp
+	56, // 8: headrace.v1.Execution.update_time:type_name -> google.protobuf.Timestamp
+	11, // 9: headrace.v1.Execution.stop:type_name -> headrace.v1.StopRequest
+	1,  // 10: headrace.v1.Execution.execution_type:type_name -> headrace.v1.ExecutionType
+	7,  // 11: headrace.v1.Execution.rollback:type_name -> headrace.v1.RollbackMetadata
+	9,  // 12: headrace.v1.Execution.source_revision_overrides:type_name -> headrace.v1.SourceRevisionOverride
+	8,  // 13: headrace.v1.Execution.cancel:type_name -> headrace.v1.CancelRequest
+	56, // 14: headrace.v1.CancelRequest.request_time:type_name -> google.protobuf.Timestamp
+	56, // 15: headrace.v1.StopRequest.request_time:type_name -> google.protobuf.Timestamp
+	0,  // 16: headrace.v1.StageExecution.status:type_name -> headrace.v1.ExecutionStatus
+	56, // 17: headrace.v1.StageExecution.start_time:type_name -> google.protobuf.Timestamp
+	56, // 18: headrace.v1.StageExecution.end_time:type_name -> google.protobuf.Timestamp
+	18, // 19: headrace.v1.StageExecution.actions:type_name -> headrace.v1.ActionExecution
+	21, // 20: headrace.v1.StageExecution.entry_approval:type_name -> headrace.v1.Approval
+	15, // 21: headrace.v1.StageExecution.conditions:type_name -> headrace.v1.ConditionExecution
+	14, // 22: headrace.v1.StageExecution.retry:type_name -> headrace.v1.RetryStageMetadata
+	56, // 23: headrace.v1.RetryStageMetadata.latest_time:type_name -> google.protobuf.Timestamp
+	2,  // 24: headrace.v1.ConditionExecution.kind:type_name -> headrace.v1.ConditionKind
+	0,  // 25: headrace.v1.ConditionExecution.status:type_name -> headrace.v1.ExecutionStatus
+	56, // 26: headrace.v1.ConditionExecution.start_time:type_name -> google.protobuf.Timestamp
+	56, // 27: headrace.v1.ConditionExecution.end_time:type_name -> google.protobuf.Timestamp
+	16, // 28: headrace.v1.ConditionExecution.rules:type_name -> headrace.v1.RuleExecution
+	17, // 29: headrace.v1.ConditionExecution.override:type_name -> headrace.v1.ConditionOverride
+	0,  // 30: headrace.v1.RuleExecution.status:type_name -> headrace.v1.ExecutionStatus
+	19, // 31: headrace.v1.RuleExecution.error:type_name -> headrace.v1.ErrorDetails
+	51, // 32: headrace.v1.RuleExecution.resolved_configuration:type_name -> headrace.v1.RuleExecution.ResolvedConfigurationEntry
+	56, // 33: headrace.v1.RuleExecution.start_time:type_name -> google.protobuf.Timestamp
+	56, // 34: headrace.v1.RuleExecution.end_time:type_name -> google.protobuf.Timestamp
+	56, // 35: headrace.v1.RuleExecution.open_time:type_name -> google.protobuf.Timestamp
+	56, // 36: headrace.v1.ConditionOverride.override_time:type_name -> google.protobuf.Timestamp
+	0,  // 37: headrace.v1.ActionExecution.status:type_name -> headrace.v1.ExecutionStatus
+	56, // 38: headrace.v1.ActionExecution.start_time:type_name -> google.protobuf.Timestamp
+	56, // 39: headrace.v1.ActionExecution.end_time:type_name -> google.protobuf.Timestamp
+	19, // 40: headrace.v1.ActionExecution.error:type_name -> headrace.v1.ErrorDetails
+	52, // 41: headrace.v1.ActionExecution.output_variables:type_name -> headrace.v1.ActionExecution.OutputVariablesEntry
+	53, // 42: headrace.v1.ActionExecution.resolved_configuration:type_name -> headrace.v1.ActionExecution.ResolvedConfigurationEntry
+	20, // 43: headrace.v1.ActionExecution.input_artifacts:type_name -> headrace.v1.Artifact
+	20, // 44: headrace.v1.ActionExecution.output_artifacts:type_name -> headrace.v1.Artifact
+	21, // 45: headrace.v1.ActionExecution.approval:type_name -> headrace.v1.Approval
+	22, // 46: headrace.v1.Approval.requirements:type_name -> headrace.v1.ApprovalRequirement
+	23, // 47: headrace.v1.Approval.decisions:type_name -> headrace.v1.ApprovalDecision
+	56, // 48: headrace.v1.Approval.expire_time:type_name -> google.protobuf.Timestamp
+	56, // 49: headrace.v1.ApprovalDecision.decide_time:type_name -> google.protobuf.Timestamp
+	20, // 50: headrace.v1.ApprovalDecision.artifacts:type_name -> headrace.v1.Artifact
+	56, // 51: headrace.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	4,  // 52: headrace.v1.Event.subject:type_name -> headrace.v1.EventSubject
+	10, // 53: headrace.v1.Event.trigger:type_name -> headrace.v1.ExecutionTrigger
+	2,  // 54: headrace.v1.Event.condition:type_name -> headrace.v1.ConditionKind
+	25, // 55: headrace.v1.Event.action_type:type_name -> headrace.v1.ActionTypeId
+	20, // 56: headrace.v1.Event.input_artifacts:type_name -> headrace.v1.Artifact
+	20, // 57: headrace.v1.Event.output_artifacts:type_name -> headrace.v1.Artifact
+	26, // 58: headrace.v1.Event.execution_result:type_name -> headrace.v1.ActionExecutionResult
+	56, // 59: headrace.v1.Event.start_time:type_name -> google.protobuf.Timestamp
+	56, // 60: headrace.v1.Event.stage_last_retry_attempt_time:type_name -> google.protobuf.Timestamp
+	5,  // 61: headrace.v1.WaitReason.kind:type_name -> headrace.v1.WaitKind
+	56, // 62: headrace.v1.WaitReason.since:type_name -> google.protobuf.Timestamp
+	56, // 63: headrace.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
+	21, // 64: headrace.v1.WaitReason.approval:type_name -> headrace.v1.Approval
+	57, // 65: headrace.v1.WaitReason.transition:type_name -> headrace.v1.StageTransition
+	2,  // 66: headrace.v1.WaitReason.condition:type_name -> headrace.v1.ConditionKind
+	27, // 67: headrace.v1.WaitReason.causes:type_name -> headrace.v1.WaitReason
+	54, // 68: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
+	9,  // 69: headrace.v1.StartExecutionRequest.source_revisions:type_name -> headrace.v1.SourceRevisionOverride
+	6,  // 70: headrace.v1.StartExecutionResponse.execution:type_name -> headrace.v1.Execution
+	6,  // 71: headrace.v1.GetExecutionResponse.execution:type_name -> headrace.v1.Execution
+	0,  // 72: headrace.v1.ListExecutionsRequest.statuses:type_name -> headrace.v1.ExecutionStatus
+	6,  // 73: headrace.v1.ListExecutionsResponse.executions:type_name -> headrace.v1.Execution
+	6,  // 74: headrace.v1.StopExecutionResponse.execution:type_name -> headrace.v1.Execution
+	3,  // 75: headrace.v1.RetryStageRequest.mode:type_name -> headrace.v1.RetryMode
+	6,  // 76: headrace.v1.RetryStageResponse.execution:type_name -> headrace.v1.Execution
+	6,  // 77: headrace.v1.RollbackStageResponse.execution:type_name -> headrace.v1.Execution
+	2,  // 78: headrace.v1.OverrideConditionRequest.condition:type_name -> headrace.v1.ConditionKind
+	6,  // 79: headrace.v1.OverrideConditionResponse.execution:type_name -> headrace.v1.Execution
+	6,  // 80: headrace.v1.DecideApprovalResponse.execution:type_name -> headrace.v1.Execution
+	21, // 81: headrace.v1.DecideApprovalResponse.approval:type_name -> headrace.v1.Approval
+	0,  // 82: headrace.v1.ExplainExecutionResponse.status:type_name -> headrace.v1.ExecutionStatus
+	27, // 83: headrace.v1.ExplainExecutionResponse.reasons:type_name -> headrace.v1.WaitReason
+	24, // 84: headrace.v1.WatchExecutionResponse.event:type_name -> headrace.v1.Event
+	28, // 85: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
+	30, // 86: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
+	32, // 87: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
+	34, // 88: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
+	36, // 89: headrace.v1.ExecutionService.RetryStage:input_type -> headrace.v1.RetryStageRequest
+	38, // 90: headrace.v1.ExecutionService.RollbackStage:input_type -> headrace.v1.RollbackStageRequest
+	40, // 91: headrace.v1.ExecutionService.OverrideCondition:input_type -> headrace.v1.OverrideConditionRequest
+	42, // 92: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
+	44, // 93: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
+	46, // 94: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
+	48, // 95: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
+	29, // 96: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
+	31, // 97: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
+	33, // 98: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
+	35, // 99: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
+	37, // 100: headrace.v1.ExecutionService.RetryStage:output_type -> headrace.v1.RetryStageResponse
+	39, // 101: headrace.v1.ExecutionService.RollbackStage:output_type -> headrace.v1.RollbackStageResponse
+	41, // 102: headrace.v1.ExecutionService.OverrideCondition:output_type -> headrace.v1.OverrideConditionResponse
+	43, // 103: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
+	45, // 104: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
+	47, // 105: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
+	49, // 106: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
+	96, // [96:107] is the sub-list for method output_type
+	85, // [85:96] is the sub-list for method input_type
+	85, // [85:85] is the sub-list for extension type_name
+	85, // [85:85] is the sub-list for extension extendee
+	0,  // [0:85] is the sub-list for field type_name
 }
 
 func init() { file_headrace_v1_execution_proto_init() }
@@ -2770,8 +4416,8 @@ func file_headrace_v1_execution_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headrace_v1_execution_proto_rawDesc), len(file_headrace_v1_execution_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   33,
+			NumEnums:      6,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

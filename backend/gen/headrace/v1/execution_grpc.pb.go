@@ -19,14 +19,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ExecutionService_StartExecution_FullMethodName   = "/headrace.v1.ExecutionService/StartExecution"
-	ExecutionService_GetExecution_FullMethodName     = "/headrace.v1.ExecutionService/GetExecution"
-	ExecutionService_ListExecutions_FullMethodName   = "/headrace.v1.ExecutionService/ListExecutions"
-	ExecutionService_StopExecution_FullMethodName    = "/headrace.v1.ExecutionService/StopExecution"
-	ExecutionService_DecideApproval_FullMethodName   = "/headrace.v1.ExecutionService/DecideApproval"
-	ExecutionService_ExplainExecution_FullMethodName = "/headrace.v1.ExecutionService/ExplainExecution"
-	ExecutionService_WatchExecution_FullMethodName   = "/headrace.v1.ExecutionService/WatchExecution"
-	ExecutionService_TailLog_FullMethodName          = "/headrace.v1.ExecutionService/TailLog"
+	ExecutionService_StartExecution_FullMethodName    = "/headrace.v1.ExecutionService/StartExecution"
+	ExecutionService_GetExecution_FullMethodName      = "/headrace.v1.ExecutionService/GetExecution"
+	ExecutionService_ListExecutions_FullMethodName    = "/headrace.v1.ExecutionService/ListExecutions"
+	ExecutionService_StopExecution_FullMethodName     = "/headrace.v1.ExecutionService/StopExecution"
+	ExecutionService_RetryStage_FullMethodName        = "/headrace.v1.ExecutionService/RetryStage"
+	ExecutionService_RollbackStage_FullMethodName     = "/headrace.v1.ExecutionService/RollbackStage"
+	ExecutionService_OverrideCondition_FullMethodName = "/headrace.v1.ExecutionService/OverrideCondition"
+	ExecutionService_DecideApproval_FullMethodName    = "/headrace.v1.ExecutionService/DecideApproval"
+	ExecutionService_ExplainExecution_FullMethodName  = "/headrace.v1.ExecutionService/ExplainExecution"
+	ExecutionService_WatchExecution_FullMethodName    = "/headrace.v1.ExecutionService/WatchExecution"
+	ExecutionService_TailLog_FullMethodName           = "/headrace.v1.ExecutionService/TailLog"
 )
 
 // ExecutionServiceClient is the client API for ExecutionService service.
@@ -44,6 +47,15 @@ type ExecutionServiceClient interface {
 	// StopExecution stops an execution once its running actions ended, or
 	// abandons them.
 	StopExecution(ctx context.Context, in *StopExecutionRequest, opts ...grpc.CallOption) (*StopExecutionResponse, error)
+	// RetryStage runs the actions of a stage that failed or was stopped again, in
+	// the same execution, which goes on from there.
+	RetryStage(ctx context.Context, in *RetryStageRequest, opts ...grpc.CallOption) (*RetryStageResponse, error)
+	// RollbackStage runs a stage again with the revisions, variables and artifacts of
+	// an earlier execution that succeeded in it. It starts an execution of the type
+	// ROLLBACK, which ends with that stage.
+	RollbackStage(ctx context.Context, in *RollbackStageRequest, opts ...grpc.CallOption) (*RollbackStageResponse, error)
+	// OverrideCondition lets an execution go on that a condition stopped or holds.
+	OverrideCondition(ctx context.Context, in *OverrideConditionRequest, opts ...grpc.CallOption) (*OverrideConditionResponse, error)
 	// DecideApproval records one person's approval or rejection.
 	DecideApproval(ctx context.Context, in *DecideApprovalRequest, opts ...grpc.CallOption) (*DecideApprovalResponse, error)
 	// ExplainExecution says why an execution waits.
@@ -97,6 +109,36 @@ func (c *executionServiceClient) StopExecution(ctx context.Context, in *StopExec
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(StopExecutionResponse)
 	err := c.cc.Invoke(ctx, ExecutionService_StopExecution_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *executionServiceClient) RetryStage(ctx context.Context, in *RetryStageRequest, opts ...grpc.CallOption) (*RetryStageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RetryStageResponse)
+	err := c.cc.Invoke(ctx, ExecutionService_RetryStage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *executionServiceClient) RollbackStage(ctx context.Context, in *RollbackStageRequest, opts ...grpc.CallOption) (*RollbackStageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RollbackStageResponse)
+	err := c.cc.Invoke(ctx, ExecutionService_RollbackStage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *executionServiceClient) OverrideCondition(ctx context.Context, in *OverrideConditionRequest, opts ...grpc.CallOption) (*OverrideConditionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(OverrideConditionResponse)
+	err := c.cc.Invoke(ctx, ExecutionService_OverrideCondition_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -176,6 +218,15 @@ type ExecutionServiceServer interface {
 	// StopExecution stops an execution once its running actions ended, or
 	// abandons them.
 	StopExecution(context.Context, *StopExecutionRequest) (*StopExecutionResponse, error)
+	// RetryStage runs the actions of a stage that failed or was stopped again, in
+	// the same execution, which goes on from there.
+	RetryStage(context.Context, *RetryStageRequest) (*RetryStageResponse, error)
+	// RollbackStage runs a stage again with the revisions, variables and artifacts of
+	// an earlier execution that succeeded in it. It starts an execution of the type
+	// ROLLBACK, which ends with that stage.
+	RollbackStage(context.Context, *RollbackStageRequest) (*RollbackStageResponse, error)
+	// OverrideCondition lets an execution go on that a condition stopped or holds.
+	OverrideCondition(context.Context, *OverrideConditionRequest) (*OverrideConditionResponse, error)
 	// DecideApproval records one person's approval or rejection.
 	DecideApproval(context.Context, *DecideApprovalRequest) (*DecideApprovalResponse, error)
 	// ExplainExecution says why an execution waits.
@@ -206,6 +257,15 @@ func (UnimplementedExecutionServiceServer) ListExecutions(context.Context, *List
 }
 func (UnimplementedExecutionServiceServer) StopExecution(context.Context, *StopExecutionRequest) (*StopExecutionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method StopExecution not implemented")
+}
+func (UnimplementedExecutionServiceServer) RetryStage(context.Context, *RetryStageRequest) (*RetryStageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetryStage not implemented")
+}
+func (UnimplementedExecutionServiceServer) RollbackStage(context.Context, *RollbackStageRequest) (*RollbackStageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RollbackStage not implemented")
+}
+func (UnimplementedExecutionServiceServer) OverrideCondition(context.Context, *OverrideConditionRequest) (*OverrideConditionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method OverrideCondition not implemented")
 }
 func (UnimplementedExecutionServiceServer) DecideApproval(context.Context, *DecideApprovalRequest) (*DecideApprovalResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DecideApproval not implemented")
@@ -312,6 +372,60 @@ func _ExecutionService_StopExecution_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ExecutionService_RetryStage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetryStageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ExecutionServiceServer).RetryStage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ExecutionService_RetryStage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ExecutionServiceServer).RetryStage(ctx, req.(*RetryStageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ExecutionService_RollbackStage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RollbackStageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ExecutionServiceServer).RollbackStage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ExecutionService_RollbackStage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ExecutionServiceServer).RollbackStage(ctx, req.(*RollbackStageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ExecutionService_OverrideCondition_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(OverrideConditionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ExecutionServiceServer).OverrideCondition(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ExecutionService_OverrideCondition_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ExecutionServiceServer).OverrideCondition(ctx, req.(*OverrideConditionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ExecutionService_DecideApproval_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DecideApprovalRequest)
 	if err := dec(in); err != nil {
@@ -392,6 +506,18 @@ var ExecutionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "StopExecution",
 			Handler:    _ExecutionService_StopExecution_Handler,
+		},
+		{
+			MethodName: "RetryStage",
+			Handler:    _ExecutionService_RetryStage_Handler,
+		},
+		{
+			MethodName: "RollbackStage",
+			Handler:    _ExecutionService_RollbackStage_Handler,
+		},
+		{
+			MethodName: "OverrideCondition",
+			Handler:    _ExecutionService_OverrideCondition_Handler,
 		},
 		{
 			MethodName: "DecideApproval",

@@ -180,6 +180,59 @@ func (ExecutionMode) EnumDescriptor() ([]byte, []int) {
 	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{2}
 }
 
+// OnUpdate says what the publication of a version does to executions of older
+// versions that are live then. Executions in PARALLEL mode always finish.
+type OnUpdate int32
+
+const (
+	OnUpdate_ON_UPDATE_UNSPECIFIED OnUpdate = 0
+	// They finish on the version that they started with. The default.
+	OnUpdate_ON_UPDATE_FINISH OnUpdate = 1
+	// They are cancelled once their running actions ended, as in CodePipeline.
+	OnUpdate_ON_UPDATE_CANCEL OnUpdate = 2
+)
+
+// Enum value maps for OnUpdate.
+var (
+	OnUpdate_name = map[int32]string{
+		0: "ON_UPDATE_UNSPECIFIED",
+		1: "ON_UPDATE_FINISH",
+		2: "ON_UPDATE_CANCEL",
+	}
+	OnUpdate_value = map[string]int32{
+		"ON_UPDATE_UNSPECIFIED": 0,
+		"ON_UPDATE_FINISH":      1,
+		"ON_UPDATE_CANCEL":      2,
+	}
+)
+
+func (x OnUpdate) Enum() *OnUpdate {
+	p := new(OnUpdate)
+	*p = x
+	return p
+}
+
+func (x OnUpdate) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OnUpdate) Descriptor() protoreflect.EnumDescriptor {
+	return file_headrace_v1_pipeline_proto_enumTypes[3].Descriptor()
+}
+
+func (OnUpdate) Type() protoreflect.EnumType {
+	return &file_headrace_v1_pipeline_proto_enumTypes[3]
+}
+
+func (x OnUpdate) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OnUpdate.Descriptor instead.
+func (OnUpdate) EnumDescriptor() ([]byte, []int) {
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{3}
+}
+
 // Pipeline is a release process as declared.
 type Pipeline struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -311,8 +364,10 @@ type PipelineDefinition struct {
 	Variables      []*Variable      `protobuf:"bytes,6,rep,name=variables,proto3" json:"variables,omitempty"`
 	Triggers       []*Trigger       `protobuf:"bytes,7,rep,name=triggers,proto3" json:"triggers,omitempty"`
 	Stages         []*Stage         `protobuf:"bytes,8,rep,name=stages,proto3" json:"stages,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// FINISH when not given.
+	OnUpdate      OnUpdate `protobuf:"varint,9,opt,name=on_update,json=onUpdate,proto3,enum=headrace.v1.OnUpdate" json:"on_update,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PipelineDefinition) Reset() {
@@ -399,6 +454,13 @@ func (x *PipelineDefinition) GetStages() []*Stage {
 		return x.Stages
 	}
 	return nil
+}
+
+func (x *PipelineDefinition) GetOnUpdate() OnUpdate {
+	if x != nil {
+		return x.OnUpdate
+	}
+	return OnUpdate_ON_UPDATE_UNSPECIFIED
 }
 
 // ArtifactStore is CodePipeline's bucket for artifacts.
@@ -906,11 +968,14 @@ func (x *Stage) GetOnFailure() *OnFailure {
 	return nil
 }
 
-// Condition holds a stage until its rules are met.
+// Condition is what is checked before a stage is entered, after it succeeded or
+// after it failed.
 type Condition struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Result        string                 `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
-	Rules         []*Rule                `protobuf:"bytes,2,rep,name=rules,proto3" json:"rules,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What follows where a rule is not met: FAIL or SKIP before the entry, FAIL or
+	// ROLLBACK on success; on failure what follows where all are: ROLLBACK or FAIL.
+	Result        string  `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	Rules         []*Rule `protobuf:"bytes,2,rep,name=rules,proto3" json:"rules,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -959,12 +1024,15 @@ func (x *Condition) GetRules() []*Rule {
 	return nil
 }
 
-// OnFailure is what happens when a stage failed.
+// OnFailure is what happens when an action of a stage failed.
 type OnFailure struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Result        string                 `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
-	RetryMode     string                 `protobuf:"bytes,2,opt,name=retry_mode,json=retryMode,proto3" json:"retry_mode,omitempty"`
-	Condition     *Condition             `protobuf:"bytes,3,opt,name=condition,proto3" json:"condition,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// RETRY, ROLLBACK or FAIL, or empty.
+	Result string `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	// FAILED_ACTIONS, which is the default, or ALL_ACTIONS; only with RETRY.
+	RetryMode string `protobuf:"bytes,2,opt,name=retry_mode,json=retryMode,proto3" json:"retry_mode,omitempty"`
+	// Checked when the stage failed for good: with RETRY, when it failed again.
+	Condition     *Condition `protobuf:"bytes,3,opt,name=condition,proto3" json:"condition,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1022,18 +1090,23 @@ func (x *OnFailure) GetCondition() *Condition {
 
 // Rule is one check of a condition.
 type Rule struct {
-	state            protoimpl.MessageState `protogen:"open.v1"`
-	Name             string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Provider         string                 `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
-	Version          string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
-	Configuration    map[string]string      `protobuf:"bytes,4,rep,name=configuration,proto3" json:"configuration,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Commands         []string               `protobuf:"bytes,5,rep,name=commands,proto3" json:"commands,omitempty"`
-	InputArtifacts   []string               `protobuf:"bytes,6,rep,name=input_artifacts,json=inputArtifacts,proto3" json:"input_artifacts,omitempty"`
-	RoleArn          string                 `protobuf:"bytes,7,opt,name=role_arn,json=roleArn,proto3" json:"role_arn,omitempty"`
-	Region           string                 `protobuf:"bytes,8,opt,name=region,proto3" json:"region,omitempty"`
-	TimeoutInMinutes int32                  `protobuf:"varint,9,opt,name=timeout_in_minutes,json=timeoutInMinutes,proto3" json:"timeout_in_minutes,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// VariableCheck, DeploymentWindow, Commands or Expression.
+	Provider       string            `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	Version        string            `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	Configuration  map[string]string `protobuf:"bytes,4,rep,name=configuration,proto3" json:"configuration,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Commands       []string          `protobuf:"bytes,5,rep,name=commands,proto3" json:"commands,omitempty"`
+	InputArtifacts []string          `protobuf:"bytes,6,rep,name=input_artifacts,json=inputArtifacts,proto3" json:"input_artifacts,omitempty"`
+	RoleArn        string            `protobuf:"bytes,7,opt,name=role_arn,json=roleArn,proto3" json:"role_arn,omitempty"`
+	Region         string            `protobuf:"bytes,8,opt,name=region,proto3" json:"region,omitempty"`
+	// How long the rule may take: 60 minutes of Commands and 60 days of waiting for a
+	// DeploymentWindow when 0.
+	TimeoutInMinutes int32 `protobuf:"varint,9,opt,name=timeout_in_minutes,json=timeoutInMinutes,proto3" json:"timeout_in_minutes,omitempty"`
+	// Given to the commands of a Commands rule; values may refer to variables.
+	EnvironmentVariables []*EnvironmentVariable `protobuf:"bytes,10,rep,name=environment_variables,json=environmentVariables,proto3" json:"environment_variables,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Rule) Reset() {
@@ -1127,6 +1200,13 @@ func (x *Rule) GetTimeoutInMinutes() int32 {
 		return x.TimeoutInMinutes
 	}
 	return 0
+}
+
+func (x *Rule) GetEnvironmentVariables() []*EnvironmentVariable {
+	if x != nil {
+		return x.EnvironmentVariables
+	}
+	return nil
 }
 
 // Action is one step of a stage.
@@ -3179,6 +3259,442 @@ func (x *ListPipelineVersionsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// PipelineState is what happens in a pipeline now.
+type PipelineState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// accounts/{account}/pipelines/{pipeline}.
+	Name            string        `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	PipelineVersion int64         `protobuf:"varint,2,opt,name=pipeline_version,json=pipelineVersion,proto3" json:"pipeline_version,omitempty"`
+	ExecutionMode   ExecutionMode `protobuf:"varint,3,opt,name=execution_mode,json=executionMode,proto3,enum=headrace.v1.ExecutionMode" json:"execution_mode,omitempty"`
+	// The stages of the newest version, in order. Empty in PARALLEL mode, whose
+	// executions pass one another.
+	Stages        []*StageState `protobuf:"bytes,4,rep,name=stages,proto3" json:"stages,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PipelineState) Reset() {
+	*x = PipelineState{}
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PipelineState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PipelineState) ProtoMessage() {}
+
+func (x *PipelineState) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PipelineState.ProtoReflect.Descriptor instead.
+func (*PipelineState) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *PipelineState) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PipelineState) GetPipelineVersion() int64 {
+	if x != nil {
+		return x.PipelineVersion
+	}
+	return 0
+}
+
+func (x *PipelineState) GetExecutionMode() ExecutionMode {
+	if x != nil {
+		return x.ExecutionMode
+	}
+	return ExecutionMode_EXECUTION_MODE_UNSPECIFIED
+}
+
+func (x *PipelineState) GetStages() []*StageState {
+	if x != nil {
+		return x.Stages
+	}
+	return nil
+}
+
+// StageState is what happens in one stage now.
+type StageState struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Stage      string                 `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
+	Transition *StageTransition       `protobuf:"bytes,2,opt,name=transition,proto3" json:"transition,omitempty"`
+	// The execution that is in the stage; empty where none is.
+	CurrentExecution string `protobuf:"bytes,3,opt,name=current_execution,json=currentExecution,proto3" json:"current_execution,omitempty"`
+	// Executions that wait in front of it, the next one first.
+	InboundExecutions []string `protobuf:"bytes,4,rep,name=inbound_executions,json=inboundExecutions,proto3" json:"inbound_executions,omitempty"`
+	// The execution that entered the stage last.
+	LatestExecution string `protobuf:"bytes,5,opt,name=latest_execution,json=latestExecution,proto3" json:"latest_execution,omitempty"`
+	// The execution that succeeded in the stage last, rollbacks apart: what an
+	// automatic rollback goes back to, if its version is the same.
+	LatestSucceededExecution string `protobuf:"bytes,6,opt,name=latest_succeeded_execution,json=latestSucceededExecution,proto3" json:"latest_succeeded_execution,omitempty"`
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
+}
+
+func (x *StageState) Reset() {
+	*x = StageState{}
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StageState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StageState) ProtoMessage() {}
+
+func (x *StageState) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StageState.ProtoReflect.Descriptor instead.
+func (*StageState) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *StageState) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *StageState) GetTransition() *StageTransition {
+	if x != nil {
+		return x.Transition
+	}
+	return nil
+}
+
+func (x *StageState) GetCurrentExecution() string {
+	if x != nil {
+		return x.CurrentExecution
+	}
+	return ""
+}
+
+func (x *StageState) GetInboundExecutions() []string {
+	if x != nil {
+		return x.InboundExecutions
+	}
+	return nil
+}
+
+func (x *StageState) GetLatestExecution() string {
+	if x != nil {
+		return x.LatestExecution
+	}
+	return ""
+}
+
+func (x *StageState) GetLatestSucceededExecution() string {
+	if x != nil {
+		return x.LatestSucceededExecution
+	}
+	return ""
+}
+
+// StageTransition is the inbound transition of a stage.
+type StageTransition struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Enabled bool                   `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	// Why it is disabled.
+	DisabledReason string `protobuf:"bytes,2,opt,name=disabled_reason,json=disabledReason,proto3" json:"disabled_reason,omitempty"`
+	// Who changed it last, and when; absent while nobody did.
+	Principal     string                 `protobuf:"bytes,3,opt,name=principal,proto3" json:"principal,omitempty"`
+	ChangeTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=change_time,json=changeTime,proto3" json:"change_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StageTransition) Reset() {
+	*x = StageTransition{}
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StageTransition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StageTransition) ProtoMessage() {}
+
+func (x *StageTransition) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StageTransition.ProtoReflect.Descriptor instead.
+func (*StageTransition) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *StageTransition) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *StageTransition) GetDisabledReason() string {
+	if x != nil {
+		return x.DisabledReason
+	}
+	return ""
+}
+
+func (x *StageTransition) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+func (x *StageTransition) GetChangeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ChangeTime
+	}
+	return nil
+}
+
+type GetPipelineStateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// accounts/{account}/pipelines/{pipeline}.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPipelineStateRequest) Reset() {
+	*x = GetPipelineStateRequest{}
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPipelineStateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPipelineStateRequest) ProtoMessage() {}
+
+func (x *GetPipelineStateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPipelineStateRequest.ProtoReflect.Descriptor instead.
+func (*GetPipelineStateRequest) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *GetPipelineStateRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type GetPipelineStateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	State         *PipelineState         `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPipelineStateResponse) Reset() {
+	*x = GetPipelineStateResponse{}
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPipelineStateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPipelineStateResponse) ProtoMessage() {}
+
+func (x *GetPipelineStateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPipelineStateResponse.ProtoReflect.Descriptor instead.
+func (*GetPipelineStateResponse) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *GetPipelineStateResponse) GetState() *PipelineState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+type SetStageTransitionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// accounts/{account}/pipelines/{pipeline}.
+	Pipeline string `protobuf:"bytes,1,opt,name=pipeline,proto3" json:"pipeline,omitempty"`
+	Stage    string `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
+	Enabled  bool   `protobuf:"varint,3,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	// Why it is disabled: 1 to 300 characters, and none where it is enabled.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetStageTransitionRequest) Reset() {
+	*x = SetStageTransitionRequest{}
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetStageTransitionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetStageTransitionRequest) ProtoMessage() {}
+
+func (x *SetStageTransitionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetStageTransitionRequest.ProtoReflect.Descriptor instead.
+func (*SetStageTransitionRequest) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *SetStageTransitionRequest) GetPipeline() string {
+	if x != nil {
+		return x.Pipeline
+	}
+	return ""
+}
+
+func (x *SetStageTransitionRequest) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *SetStageTransitionRequest) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *SetStageTransitionRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type SetStageTransitionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Stage         *StageState            `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetStageTransitionResponse) Reset() {
+	*x = SetStageTransitionResponse{}
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetStageTransitionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetStageTransitionResponse) ProtoMessage() {}
+
+func (x *SetStageTransitionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetStageTransitionResponse.ProtoReflect.Descriptor instead.
+func (*SetStageTransitionResponse) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *SetStageTransitionResponse) GetStage() *StageState {
+	if x != nil {
+		return x.Stage
+	}
+	return nil
+}
+
 var File_headrace_v1_pipeline_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_pipeline_proto_rawDesc = "" +
@@ -3197,7 +3713,7 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xbc\x03\n" +
+	"updateTime\"\xf0\x03\n" +
 	"\x12PipelineDefinition\x12 \n" +
 	"\vdescription\x18\x01 \x01(\tR\vdescription\x12A\n" +
 	"\x0eexecution_mode\x18\x02 \x01(\x0e2\x1a.headrace.v1.ExecutionModeR\rexecutionMode\x12#\n" +
@@ -3206,7 +3722,8 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\x0fartifact_stores\x18\x05 \x03(\v2\x1a.headrace.v1.ArtifactStoreB\b\xbaH\x05\x92\x01\x02\x10dR\x0eartifactStores\x12>\n" +
 	"\tvariables\x18\x06 \x03(\v2\x15.headrace.v1.VariableB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\tvariables\x12;\n" +
 	"\btriggers\x18\a \x03(\v2\x14.headrace.v1.TriggerB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\btriggers\x125\n" +
-	"\x06stages\x18\b \x03(\v2\x12.headrace.v1.StageB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x06stages\"\xb3\x01\n" +
+	"\x06stages\x18\b \x03(\v2\x12.headrace.v1.StageB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x06stages\x122\n" +
+	"\ton_update\x18\t \x01(\x0e2\x15.headrace.v1.OnUpdateR\bonUpdate\"\xb3\x01\n" +
 	"\rArtifactStore\x12\x1a\n" +
 	"\blocation\x18\x01 \x01(\tR\blocation\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x16\n" +
@@ -3254,7 +3771,7 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\x06result\x18\x01 \x01(\tR\x06result\x12\x1d\n" +
 	"\n" +
 	"retry_mode\x18\x02 \x01(\tR\tretryMode\x124\n" +
-	"\tcondition\x18\x03 \x01(\v2\x16.headrace.v1.ConditionR\tcondition\"\xa4\x03\n" +
+	"\tcondition\x18\x03 \x01(\v2\x16.headrace.v1.ConditionR\tcondition\"\x86\x04\n" +
 	"\x04Rule\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x18\n" +
@@ -3264,7 +3781,9 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\x0finput_artifacts\x18\x06 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\x0einputArtifacts\x12\x19\n" +
 	"\brole_arn\x18\a \x01(\tR\aroleArn\x12\x16\n" +
 	"\x06region\x18\b \x01(\tR\x06region\x12,\n" +
-	"\x12timeout_in_minutes\x18\t \x01(\x05R\x10timeoutInMinutes\x1a@\n" +
+	"\x12timeout_in_minutes\x18\t \x01(\x05R\x10timeoutInMinutes\x12`\n" +
+	"\x15environment_variables\x18\n" +
+	" \x03(\v2 .headrace.v1.EnvironmentVariableB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x14environmentVariables\x1a@\n" +
 	"\x12ConfigurationEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x98\x06\n" +
@@ -3412,7 +3931,41 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\"\x80\x01\n" +
 	"\x1cListPipelineVersionsResponse\x128\n" +
 	"\bversions\x18\x01 \x03(\v2\x1c.headrace.v1.PipelineVersionR\bversions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\\\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc2\x01\n" +
+	"\rPipelineState\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
+	"\x10pipeline_version\x18\x02 \x01(\x03R\x0fpipelineVersion\x12A\n" +
+	"\x0eexecution_mode\x18\x03 \x01(\x0e2\x1a.headrace.v1.ExecutionModeR\rexecutionMode\x12/\n" +
+	"\x06stages\x18\x04 \x03(\v2\x17.headrace.v1.StageStateR\x06stages\"\xa5\x02\n" +
+	"\n" +
+	"StageState\x12\x14\n" +
+	"\x05stage\x18\x01 \x01(\tR\x05stage\x12<\n" +
+	"\n" +
+	"transition\x18\x02 \x01(\v2\x1c.headrace.v1.StageTransitionR\n" +
+	"transition\x12+\n" +
+	"\x11current_execution\x18\x03 \x01(\tR\x10currentExecution\x12-\n" +
+	"\x12inbound_executions\x18\x04 \x03(\tR\x11inboundExecutions\x12)\n" +
+	"\x10latest_execution\x18\x05 \x01(\tR\x0flatestExecution\x12<\n" +
+	"\x1alatest_succeeded_execution\x18\x06 \x01(\tR\x18latestSucceededExecution\"\xaf\x01\n" +
+	"\x0fStageTransition\x12\x18\n" +
+	"\aenabled\x18\x01 \x01(\bR\aenabled\x12'\n" +
+	"\x0fdisabled_reason\x18\x02 \x01(\tR\x0edisabledReason\x12\x1c\n" +
+	"\tprincipal\x18\x03 \x01(\tR\tprincipal\x12;\n" +
+	"\vchange_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"changeTime\"9\n" +
+	"\x17GetPipelineStateRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"L\n" +
+	"\x18GetPipelineStateResponse\x120\n" +
+	"\x05state\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStateR\x05state\"\xa0\x01\n" +
+	"\x19SetStageTransitionRequest\x12&\n" +
+	"\bpipeline\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\bpipeline\x12\x1f\n" +
+	"\x05stage\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x05stage\x12\x18\n" +
+	"\aenabled\x18\x03 \x01(\bR\aenabled\x12 \n" +
+	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\x06reason\"K\n" +
+	"\x1aSetStageTransitionResponse\x12-\n" +
+	"\x05stage\x18\x01 \x01(\v2\x17.headrace.v1.StageStateR\x05stage*\\\n" +
 	"\vComposition\x12\x1b\n" +
 	"\x17COMPOSITION_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12COMPOSITION_INLINE\x10\x01\x12\x18\n" +
@@ -3425,7 +3978,11 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\x1aEXECUTION_MODE_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19EXECUTION_MODE_SUPERSEDED\x10\x01\x12\x19\n" +
 	"\x15EXECUTION_MODE_QUEUED\x10\x02\x12\x1b\n" +
-	"\x17EXECUTION_MODE_PARALLEL\x10\x032\x9d\v\n" +
+	"\x17EXECUTION_MODE_PARALLEL\x10\x03*Q\n" +
+	"\bOnUpdate\x12\x19\n" +
+	"\x15ON_UPDATE_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10ON_UPDATE_FINISH\x10\x01\x12\x14\n" +
+	"\x10ON_UPDATE_CANCEL\x10\x022\xe5\f\n" +
 	"\x0fPipelineService\x12Y\n" +
 	"\x0eCreatePipeline\x12\".headrace.v1.CreatePipelineRequest\x1a#.headrace.v1.CreatePipelineResponse\x12P\n" +
 	"\vGetPipeline\x12\x1f.headrace.v1.GetPipelineRequest\x1a .headrace.v1.GetPipelineResponse\x12V\n" +
@@ -3442,7 +3999,9 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\fDeleteAction\x12 .headrace.v1.DeleteActionRequest\x1a!.headrace.v1.DeleteActionResponse\x12q\n" +
 	"\x16PublishPipelineVersion\x12*.headrace.v1.PublishPipelineVersionRequest\x1a+.headrace.v1.PublishPipelineVersionResponse\x12e\n" +
 	"\x12GetPipelineVersion\x12&.headrace.v1.GetPipelineVersionRequest\x1a'.headrace.v1.GetPipelineVersionResponse\x12k\n" +
-	"\x14ListPipelineVersions\x12(.headrace.v1.ListPipelineVersionsRequest\x1a).headrace.v1.ListPipelineVersionsResponseBTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
+	"\x14ListPipelineVersions\x12(.headrace.v1.ListPipelineVersionsRequest\x1a).headrace.v1.ListPipelineVersionsResponse\x12_\n" +
+	"\x10GetPipelineState\x12$.headrace.v1.GetPipelineStateRequest\x1a%.headrace.v1.GetPipelineStateResponse\x12e\n" +
+	"\x12SetStageTransition\x12&.headrace.v1.SetStageTransitionRequest\x1a'.headrace.v1.SetStageTransitionResponseBTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
 
 var (
 	file_headrace_v1_pipeline_proto_rawDescOnce sync.Once
@@ -3456,158 +4015,178 @@ func file_headrace_v1_pipeline_proto_rawDescGZIP() []byte {
 	return file_headrace_v1_pipeline_proto_rawDescData
 }
 
-var file_headrace_v1_pipeline_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_headrace_v1_pipeline_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_headrace_v1_pipeline_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_headrace_v1_pipeline_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
 var file_headrace_v1_pipeline_proto_goTypes = []any{
 	(Composition)(0),                       // 0: headrace.v1.Composition
 	(PublishPolicy)(0),                     // 1: headrace.v1.PublishPolicy
 	(ExecutionMode)(0),                     // 2: headrace.v1.ExecutionMode
-	(*Pipeline)(nil),                       // 3: headrace.v1.Pipeline
-	(*PipelineDefinition)(nil),             // 4: headrace.v1.PipelineDefinition
-	(*ArtifactStore)(nil),                  // 5: headrace.v1.ArtifactStore
-	(*Variable)(nil),                       // 6: headrace.v1.Variable
-	(*Trigger)(nil),                        // 7: headrace.v1.Trigger
-	(*GitConfiguration)(nil),               // 8: headrace.v1.GitConfiguration
-	(*GitPushFilter)(nil),                  // 9: headrace.v1.GitPushFilter
-	(*GitPullRequestFilter)(nil),           // 10: headrace.v1.GitPullRequestFilter
-	(*GlobFilter)(nil),                     // 11: headrace.v1.GlobFilter
-	(*Stage)(nil),                          // 12: headrace.v1.Stage
-	(*Condition)(nil),                      // 13: headrace.v1.Condition
-	(*OnFailure)(nil),                      // 14: headrace.v1.OnFailure
-	(*Rule)(nil),                           // 15: headrace.v1.Rule
-	(*Action)(nil),                         // 16: headrace.v1.Action
-	(*EnvironmentVariable)(nil),            // 17: headrace.v1.EnvironmentVariable
-	(*OutputArtifact)(nil),                 // 18: headrace.v1.OutputArtifact
-	(*PipelineVersion)(nil),                // 19: headrace.v1.PipelineVersion
-	(*PipelineStage)(nil),                  // 20: headrace.v1.PipelineStage
-	(*PipelineAction)(nil),                 // 21: headrace.v1.PipelineAction
-	(*CreatePipelineRequest)(nil),          // 22: headrace.v1.CreatePipelineRequest
-	(*CreatePipelineResponse)(nil),         // 23: headrace.v1.CreatePipelineResponse
-	(*GetPipelineRequest)(nil),             // 24: headrace.v1.GetPipelineRequest
-	(*GetPipelineResponse)(nil),            // 25: headrace.v1.GetPipelineResponse
-	(*ListPipelinesRequest)(nil),           // 26: headrace.v1.ListPipelinesRequest
-	(*ListPipelinesResponse)(nil),          // 27: headrace.v1.ListPipelinesResponse
-	(*UpdatePipelineRequest)(nil),          // 28: headrace.v1.UpdatePipelineRequest
-	(*UpdatePipelineResponse)(nil),         // 29: headrace.v1.UpdatePipelineResponse
-	(*DeletePipelineRequest)(nil),          // 30: headrace.v1.DeletePipelineRequest
-	(*DeletePipelineResponse)(nil),         // 31: headrace.v1.DeletePipelineResponse
-	(*CreateStageRequest)(nil),             // 32: headrace.v1.CreateStageRequest
-	(*CreateStageResponse)(nil),            // 33: headrace.v1.CreateStageResponse
-	(*GetStageRequest)(nil),                // 34: headrace.v1.GetStageRequest
-	(*GetStageResponse)(nil),               // 35: headrace.v1.GetStageResponse
-	(*UpdateStageRequest)(nil),             // 36: headrace.v1.UpdateStageRequest
-	(*UpdateStageResponse)(nil),            // 37: headrace.v1.UpdateStageResponse
-	(*DeleteStageRequest)(nil),             // 38: headrace.v1.DeleteStageRequest
-	(*DeleteStageResponse)(nil),            // 39: headrace.v1.DeleteStageResponse
-	(*CreateActionRequest)(nil),            // 40: headrace.v1.CreateActionRequest
-	(*CreateActionResponse)(nil),           // 41: headrace.v1.CreateActionResponse
-	(*GetActionRequest)(nil),               // 42: headrace.v1.GetActionRequest
-	(*GetActionResponse)(nil),              // 43: headrace.v1.GetActionResponse
-	(*UpdateActionRequest)(nil),            // 44: headrace.v1.UpdateActionRequest
-	(*UpdateActionResponse)(nil),           // 45: headrace.v1.UpdateActionResponse
-	(*DeleteActionRequest)(nil),            // 46: headrace.v1.DeleteActionRequest
-	(*DeleteActionResponse)(nil),           // 47: headrace.v1.DeleteActionResponse
-	(*PublishPipelineVersionRequest)(nil),  // 48: headrace.v1.PublishPipelineVersionRequest
-	(*PublishPipelineVersionResponse)(nil), // 49: headrace.v1.PublishPipelineVersionResponse
-	(*GetPipelineVersionRequest)(nil),      // 50: headrace.v1.GetPipelineVersionRequest
-	(*GetPipelineVersionResponse)(nil),     // 51: headrace.v1.GetPipelineVersionResponse
-	(*ListPipelineVersionsRequest)(nil),    // 52: headrace.v1.ListPipelineVersionsRequest
-	(*ListPipelineVersionsResponse)(nil),   // 53: headrace.v1.ListPipelineVersionsResponse
-	nil,                                    // 54: headrace.v1.Rule.ConfigurationEntry
-	nil,                                    // 55: headrace.v1.Action.ConfigurationEntry
-	(*timestamppb.Timestamp)(nil),          // 56: google.protobuf.Timestamp
+	(OnUpdate)(0),                          // 3: headrace.v1.OnUpdate
+	(*Pipeline)(nil),                       // 4: headrace.v1.Pipeline
+	(*PipelineDefinition)(nil),             // 5: headrace.v1.PipelineDefinition
+	(*ArtifactStore)(nil),                  // 6: headrace.v1.ArtifactStore
+	(*Variable)(nil),                       // 7: headrace.v1.Variable
+	(*Trigger)(nil),                        // 8: headrace.v1.Trigger
+	(*GitConfiguration)(nil),               // 9: headrace.v1.GitConfiguration
+	(*GitPushFilter)(nil),                  // 10: headrace.v1.GitPushFilter
+	(*GitPullRequestFilter)(nil),           // 11: headrace.v1.GitPullRequestFilter
+	(*GlobFilter)(nil),                     // 12: headrace.v1.GlobFilter
+	(*Stage)(nil),                          // 13: headrace.v1.Stage
+	(*Condition)(nil),                      // 14: headrace.v1.Condition
+	(*OnFailure)(nil),                      // 15: headrace.v1.OnFailure
+	(*Rule)(nil),                           // 16: headrace.v1.Rule
+	(*Action)(nil),                         // 17: headrace.v1.Action
+	(*EnvironmentVariable)(nil),            // 18: headrace.v1.EnvironmentVariable
+	(*OutputArtifact)(nil),                 // 19: headrace.v1.OutputArtifact
+	(*PipelineVersion)(nil),                // 20: headrace.v1.PipelineVersion
+	(*PipelineStage)(nil),                  // 21: headrace.v1.PipelineStage
+	(*PipelineAction)(nil),                 // 22: headrace.v1.PipelineAction
+	(*CreatePipelineRequest)(nil),          // 23: headrace.v1.CreatePipelineRequest
+	(*CreatePipelineResponse)(nil),         // 24: headrace.v1.CreatePipelineResponse
+	(*GetPipelineRequest)(nil),             // 25: headrace.v1.GetPipelineRequest
+	(*GetPipelineResponse)(nil),            // 26: headrace.v1.GetPipelineResponse
+	(*ListPipelinesRequest)(nil),           // 27: headrace.v1.ListPipelinesRequest
+	(*ListPipelinesResponse)(nil),          // 28: headrace.v1.ListPipelinesResponse
+	(*UpdatePipelineRequest)(nil),          // 29: headrace.v1.UpdatePipelineRequest
+	(*UpdatePipelineResponse)(nil),         // 30: headrace.v1.UpdatePipelineResponse
+	(*DeletePipelineRequest)(nil),          // 31: headrace.v1.DeletePipelineRequest
+	(*DeletePipelineResponse)(nil),         // 32: headrace.v1.DeletePipelineResponse
+	(*CreateStageRequest)(nil),             // 33: headrace.v1.CreateStageRequest
+	(*CreateStageResponse)(nil),            // 34: headrace.v1.CreateStageResponse
+	(*GetStageRequest)(nil),                // 35: headrace.v1.GetStageRequest
+	(*GetStageResponse)(nil),               // 36: headrace.v1.GetStageResponse
+	(*UpdateStageRequest)(nil),             // 37: headrace.v1.UpdateStageRequest
+	(*UpdateStageResponse)(nil),            // 38: headrace.v1.UpdateStageResponse
+	(*DeleteStageRequest)(nil),             // 39: headrace.v1.DeleteStageRequest
+	(*DeleteStageResponse)(nil),            // 40: headrace.v1.DeleteStageResponse
+	(*CreateActionRequest)(nil),            // 41: headrace.v1.CreateActionRequest
+	(*CreateActionResponse)(nil),           // 42: headrace.v1.CreateActionResponse
+	(*GetActionRequest)(nil),               // 43: headrace.v1.GetActionRequest
+	(*GetActionResponse)(nil),              // 44: headrace.v1.GetActionResponse
+	(*UpdateActionRequest)(nil),            // 45: headrace.v1.UpdateActionRequest
+	(*UpdateActionResponse)(nil),           // 46: headrace.v1.UpdateActionResponse
+	(*DeleteActionRequest)(nil),            // 47: headrace.v1.DeleteActionRequest
+	(*DeleteActionResponse)(nil),           // 48: headrace.v1.DeleteActionResponse
+	(*PublishPipelineVersionRequest)(nil),  // 49: headrace.v1.PublishPipelineVersionRequest
+	(*PublishPipelineVersionResponse)(nil), // 50: headrace.v1.PublishPipelineVersionResponse
+	(*GetPipelineVersionRequest)(nil),      // 51: headrace.v1.GetPipelineVersionRequest
+	(*GetPipelineVersionResponse)(nil),     // 52: headrace.v1.GetPipelineVersionResponse
+	(*ListPipelineVersionsRequest)(nil),    // 53: headrace.v1.ListPipelineVersionsRequest
+	(*ListPipelineVersionsResponse)(nil),   // 54: headrace.v1.ListPipelineVersionsResponse
+	(*PipelineState)(nil),                  // 55: headrace.v1.PipelineState
+	(*StageState)(nil),                     // 56: headrace.v1.StageState
+	(*StageTransition)(nil),                // 57: headrace.v1.StageTransition
+	(*GetPipelineStateRequest)(nil),        // 58: headrace.v1.GetPipelineStateRequest
+	(*GetPipelineStateResponse)(nil),       // 59: headrace.v1.GetPipelineStateResponse
+	(*SetStageTransitionRequest)(nil),      // 60: headrace.v1.SetStageTransitionRequest
+	(*SetStageTransitionResponse)(nil),     // 61: headrace.v1.SetStageTransitionResponse
+	nil,                                    // 62: headrace.v1.Rule.ConfigurationEntry
+	nil,                                    // 63: headrace.v1.Action.ConfigurationEntry
+	(*timestamppb.Timestamp)(nil),          // 64: google.protobuf.Timestamp
 }
 var file_headrace_v1_pipeline_proto_depIdxs = []int32{
-	4,  // 0: headrace.v1.Pipeline.definition:type_name -> headrace.v1.PipelineDefinition
+	5,  // 0: headrace.v1.Pipeline.definition:type_name -> headrace.v1.PipelineDefinition
 	0,  // 1: headrace.v1.Pipeline.composition:type_name -> headrace.v1.Composition
 	1,  // 2: headrace.v1.Pipeline.publish:type_name -> headrace.v1.PublishPolicy
-	56, // 3: headrace.v1.Pipeline.create_time:type_name -> google.protobuf.Timestamp
-	56, // 4: headrace.v1.Pipeline.update_time:type_name -> google.protobuf.Timestamp
+	64, // 3: headrace.v1.Pipeline.create_time:type_name -> google.protobuf.Timestamp
+	64, // 4: headrace.v1.Pipeline.update_time:type_name -> google.protobuf.Timestamp
 	2,  // 5: headrace.v1.PipelineDefinition.execution_mode:type_name -> headrace.v1.ExecutionMode
-	5,  // 6: headrace.v1.PipelineDefinition.artifact_stores:type_name -> headrace.v1.ArtifactStore
-	6,  // 7: headrace.v1.PipelineDefinition.variables:type_name -> headrace.v1.Variable
-	7,  // 8: headrace.v1.PipelineDefinition.triggers:type_name -> headrace.v1.Trigger
-	12, // 9: headrace.v1.PipelineDefinition.stages:type_name -> headrace.v1.Stage
-	8,  // 10: headrace.v1.Trigger.git_configuration:type_name -> headrace.v1.GitConfiguration
-	9,  // 11: headrace.v1.GitConfiguration.push:type_name -> headrace.v1.GitPushFilter
-	10, // 12: headrace.v1.GitConfiguration.pull_request:type_name -> headrace.v1.GitPullRequestFilter
-	11, // 13: headrace.v1.GitPushFilter.branches:type_name -> headrace.v1.GlobFilter
-	11, // 14: headrace.v1.GitPushFilter.file_paths:type_name -> headrace.v1.GlobFilter
-	11, // 15: headrace.v1.GitPushFilter.tags:type_name -> headrace.v1.GlobFilter
-	11, // 16: headrace.v1.GitPullRequestFilter.branches:type_name -> headrace.v1.GlobFilter
-	11, // 17: headrace.v1.GitPullRequestFilter.file_paths:type_name -> headrace.v1.GlobFilter
-	16, // 18: headrace.v1.Stage.actions:type_name -> headrace.v1.Action
-	13, // 19: headrace.v1.Stage.before_entry:type_name -> headrace.v1.Condition
-	13, // 20: headrace.v1.Stage.on_success:type_name -> headrace.v1.Condition
-	14, // 21: headrace.v1.Stage.on_failure:type_name -> headrace.v1.OnFailure
-	15, // 22: headrace.v1.Condition.rules:type_name -> headrace.v1.Rule
-	13, // 23: headrace.v1.OnFailure.condition:type_name -> headrace.v1.Condition
-	54, // 24: headrace.v1.Rule.configuration:type_name -> headrace.v1.Rule.ConfigurationEntry
-	55, // 25: headrace.v1.Action.configuration:type_name -> headrace.v1.Action.ConfigurationEntry
-	17, // 26: headrace.v1.Action.environment_variables:type_name -> headrace.v1.EnvironmentVariable
-	18, // 27: headrace.v1.Action.output_artifacts:type_name -> headrace.v1.OutputArtifact
-	4,  // 28: headrace.v1.PipelineVersion.definition:type_name -> headrace.v1.PipelineDefinition
-	56, // 29: headrace.v1.PipelineVersion.create_time:type_name -> google.protobuf.Timestamp
-	13, // 30: headrace.v1.PipelineStage.before_entry:type_name -> headrace.v1.Condition
-	13, // 31: headrace.v1.PipelineStage.on_success:type_name -> headrace.v1.Condition
-	14, // 32: headrace.v1.PipelineStage.on_failure:type_name -> headrace.v1.OnFailure
-	16, // 33: headrace.v1.PipelineAction.action:type_name -> headrace.v1.Action
-	3,  // 34: headrace.v1.CreatePipelineRequest.pipeline:type_name -> headrace.v1.Pipeline
-	3,  // 35: headrace.v1.CreatePipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
-	3,  // 36: headrace.v1.GetPipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
-	3,  // 37: headrace.v1.ListPipelinesResponse.pipelines:type_name -> headrace.v1.Pipeline
-	3,  // 38: headrace.v1.UpdatePipelineRequest.pipeline:type_name -> headrace.v1.Pipeline
-	3,  // 39: headrace.v1.UpdatePipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
-	20, // 40: headrace.v1.CreateStageRequest.stage:type_name -> headrace.v1.PipelineStage
-	20, // 41: headrace.v1.CreateStageResponse.stage:type_name -> headrace.v1.PipelineStage
-	20, // 42: headrace.v1.GetStageResponse.stage:type_name -> headrace.v1.PipelineStage
-	20, // 43: headrace.v1.UpdateStageRequest.stage:type_name -> headrace.v1.PipelineStage
-	20, // 44: headrace.v1.UpdateStageResponse.stage:type_name -> headrace.v1.PipelineStage
-	21, // 45: headrace.v1.CreateActionRequest.action:type_name -> headrace.v1.PipelineAction
-	21, // 46: headrace.v1.CreateActionResponse.action:type_name -> headrace.v1.PipelineAction
-	21, // 47: headrace.v1.GetActionResponse.action:type_name -> headrace.v1.PipelineAction
-	21, // 48: headrace.v1.UpdateActionRequest.action:type_name -> headrace.v1.PipelineAction
-	21, // 49: headrace.v1.UpdateActionResponse.action:type_name -> headrace.v1.PipelineAction
-	19, // 50: headrace.v1.PublishPipelineVersionResponse.version:type_name -> headrace.v1.PipelineVersion
-	19, // 51: headrace.v1.GetPipelineVersionResponse.version:type_name -> headrace.v1.PipelineVersion
-	19, // 52: headrace.v1.ListPipelineVersionsResponse.versions:type_name -> headrace.v1.PipelineVersion
-	22, // 53: headrace.v1.PipelineService.CreatePipeline:input_type -> headrace.v1.CreatePipelineRequest
-	24, // 54: headrace.v1.PipelineService.GetPipeline:input_type -> headrace.v1.GetPipelineRequest
-	26, // 55: headrace.v1.PipelineService.ListPipelines:input_type -> headrace.v1.ListPipelinesRequest
-	28, // 56: headrace.v1.PipelineService.UpdatePipeline:input_type -> headrace.v1.UpdatePipelineRequest
-	30, // 57: headrace.v1.PipelineService.DeletePipeline:input_type -> headrace.v1.DeletePipelineRequest
-	32, // 58: headrace.v1.PipelineService.CreateStage:input_type -> headrace.v1.CreateStageRequest
-	34, // 59: headrace.v1.PipelineService.GetStage:input_type -> headrace.v1.GetStageRequest
-	36, // 60: headrace.v1.PipelineService.UpdateStage:input_type -> headrace.v1.UpdateStageRequest
-	38, // 61: headrace.v1.PipelineService.DeleteStage:input_type -> headrace.v1.DeleteStageRequest
-	40, // 62: headrace.v1.PipelineService.CreateAction:input_type -> headrace.v1.CreateActionRequest
-	42, // 63: headrace.v1.PipelineService.GetAction:input_type -> headrace.v1.GetActionRequest
-	44, // 64: headrace.v1.PipelineService.UpdateAction:input_type -> headrace.v1.UpdateActionRequest
-	46, // 65: headrace.v1.PipelineService.DeleteAction:input_type -> headrace.v1.DeleteActionRequest
-	48, // 66: headrace.v1.PipelineService.PublishPipelineVersion:input_type -> headrace.v1.PublishPipelineVersionRequest
-	50, // 67: headrace.v1.PipelineService.GetPipelineVersion:input_type -> headrace.v1.GetPipelineVersionRequest
-	52, // 68: headrace.v1.PipelineService.ListPipelineVersions:input_type -> headrace.v1.ListPipelineVersionsRequest
-	23, // 69: headrace.v1.PipelineService.CreatePipeline:output_type -> headrace.v1.CreatePipelineResponse
-	25, // 70: headrace.v1.PipelineService.GetPipeline:output_type -> headrace.v1.GetPipelineResponse
-	27, // 71: headrace.v1.PipelineService.ListPipelines:output_type -> headrace.v1.ListPipelinesResponse
-	29, // 72: headrace.v1.PipelineService.UpdatePipeline:output_type -> headrace.v1.UpdatePipelineResponse
-	31, // 73: headrace.v1.PipelineService.DeletePipeline:output_type -> headrace.v1.DeletePipelineResponse
-	33, // 74: headrace.v1.PipelineService.CreateStage:output_type -> headrace.v1.CreateStageResponse
-	35, // 75: headrace.v1.PipelineService.GetStage:output_type -> headrace.v1.GetStageResponse
-	37, // 76: headrace.v1.PipelineService.UpdateStage:output_type -> headrace.v1.UpdateStageResponse
-	39, // 77: headrace.v1.PipelineService.DeleteStage:output_type -> headrace.v1.DeleteStageResponse
-	41, // 78: headrace.v1.PipelineService.CreateAction:output_type -> headrace.v1.CreateActionResponse
-	43, // 79: headrace.v1.PipelineService.GetAction:output_type -> headrace.v1.GetActionResponse
-	45, // 80: headrace.v1.PipelineService.UpdateAction:output_type -> headrace.v1.UpdateActionResponse
-	47, // 81: headrace.v1.PipelineService.DeleteAction:output_type -> headrace.v1.DeleteActionResponse
-	49, // 82: headrace.v1.PipelineService.PublishPipelineVersion:output_type -> headrace.v1.PublishPipelineVersionResponse
-	51, // 83: headrace.v1.PipelineService.GetPipelineVersion:output_type -> headrace.v1.GetPipelineVersionResponse
-	53, // 84: headrace.v1.PipelineService.ListPipelineVersions:output_type -> headrace.v1.ListPipelineVersionsResponse
-	69, // [69:85] is the sub-list for method output_type
-	53, // [53:69] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	6,  // 6: headrace.v1.PipelineDefinition.artifact_stores:type_name -> headrace.v1.ArtifactStore
+	7,  // 7: headrace.v1.PipelineDefinition.variables:type_name -> headrace.v1.Variable
+	8,  // 8: headrace.v1.PipelineDefinition.triggers:type_name -> headrace.v1.Trigger
+	13, // 9: headrace.v1.PipelineDefinition.stages:type_name -> headrace.v1.Stage
+	3,  // 10: headrace.v1.PipelineDefinition.on_update:type_name -> headrace.v1.OnUpdate
+	9,  // 11: headrace.v1.Trigger.git_configuration:type_name -> headrace.v1.GitConfiguration
+	10, // 12: headrace.v1.GitConfiguration.push:type_name -> headrace.v1.GitPushFilter
+	11, // 13: headrace.v1.GitConfiguration.pull_request:type_name -> headrace.v1.GitPullRequestFilter
+	12, // 14: headrace.v1.GitPushFilter.branches:type_name -> headrace.v1.GlobFilter
+	12, // 15: headrace.v1.GitPushFilter.file_paths:type_name -> headrace.v1.GlobFilter
+	12, // 16: headrace.v1.GitPushFilter.tags:type_name -> headrace.v1.GlobFilter
+	12, // 17: headrace.v1.GitPullRequestFilter.branches:type_name -> headrace.v1.GlobFilter
+	12, // 18: headrace.v1.GitPullRequestFilter.file_paths:type_name -> headrace.v1.GlobFilter
+	17, // 19: headrace.v1.Stage.actions:type_name -> headrace.v1.Action
+	14, // 20: headrace.v1.Stage.before_entry:type_name -> headrace.v1.Condition
+	14, // 21: headrace.v1.Stage.on_success:type_name -> headrace.v1.Condition
+	15, // 22: headrace.v1.Stage.on_failure:type_name -> headrace.v1.OnFailure
+	16, // 23: headrace.v1.Condition.rules:type_name -> headrace.v1.Rule
+	14, // 24: headrace.v1.OnFailure.condition:type_name -> headrace.v1.Condition
+	62, // 25: headrace.v1.Rule.configuration:type_name -> headrace.v1.Rule.ConfigurationEntry
+	18, // 26: headrace.v1.Rule.environment_variables:type_name -> headrace.v1.EnvironmentVariable
+	63, // 27: headrace.v1.Action.configuration:type_name -> headrace.v1.Action.ConfigurationEntry
+	18, // 28: headrace.v1.Action.environment_variables:type_name -> headrace.v1.EnvironmentVariable
+	19, // 29: headrace.v1.Action.output_artifacts:type_name -> headrace.v1.OutputArtifact
+	5,  // 30: headrace.v1.PipelineVersion.definition:type_name -> headrace.v1.PipelineDefinition
+	64, // 31: headrace.v1.PipelineVersion.create_time:type_name -> google.protobuf.Timestamp
+	14, // 32: headrace.v1.PipelineStage.before_entry:type_name -> headrace.v1.Condition
+	14, // 33: headrace.v1.PipelineStage.on_success:type_name -> headrace.v1.Condition
+	15, // 34: headrace.v1.PipelineStage.on_failure:type_name -> headrace.v1.OnFailure
+	17, // 35: headrace.v1.PipelineAction.action:type_name -> headrace.v1.Action
+	4,  // 36: headrace.v1.CreatePipelineRequest.pipeline:type_name -> headrace.v1.Pipeline
+	4,  // 37: headrace.v1.CreatePipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
+	4,  // 38: headrace.v1.GetPipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
+	4,  // 39: headrace.v1.ListPipelinesResponse.pipelines:type_name -> headrace.v1.Pipeline
+	4,  // 40: headrace.v1.UpdatePipelineRequest.pipeline:type_name -> headrace.v1.Pipeline
+	4,  // 41: headrace.v1.UpdatePipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
+	21, // 42: headrace.v1.CreateStageRequest.stage:type_name -> headrace.v1.PipelineStage
+	21, // 43: headrace.v1.CreateStageResponse.stage:type_name -> headrace.v1.PipelineStage
+	21, // 44: headrace.v1.GetStageResponse.stage:type_name -> headrace.v1.PipelineStage
+	21, // 45: headrace.v1.UpdateStageRequest.stage:type_name -> headrace.v1.PipelineStage
+	21, // 46: headrace.v1.UpdateStageResponse.stage:type_name -> headrace.v1.PipelineStage
+	22, // 47: headrace.v1.CreateActionRequest.action:type_name -> headrace.v1.PipelineAction
+	22, // 48: headrace.v1.CreateActionResponse.action:type_name -> headrace.v1.PipelineAction
+	22, // 49: headrace.v1.GetActionResponse.action:type_name -> headrace.v1.PipelineAction
+	22, // 50: headrace.v1.UpdateActionRequest.action:type_name -> headrace.v1.PipelineAction
+	22, // 51: headrace.v1.UpdateActionResponse.action:type_name -> headrace.v1.PipelineAction
+	20, // 52: headrace.v1.PublishPipelineVersionResponse.version:type_name -> headrace.v1.PipelineVersion
+	20, // 53: headrace.v1.GetPipelineVersionResponse.version:type_name -> headrace.v1.PipelineVersion
+	20, // 54: headrace.v1.ListPipelineVersionsResponse.versions:type_name -> headrace.v1.PipelineVersion
+	2,  // 55: headrace.v1.PipelineState.execution_mode:type_name -> headrace.v1.ExecutionMode
+	56, // 56: headrace.v1.PipelineState.stages:type_name -> headrace.v1.StageState
+	57, // 57: headrace.v1.StageState.transition:type_name -> headrace.v1.StageTransition
+	64, // 58: headrace.v1.StageTransition.change_time:type_name -> google.protobuf.Timestamp
+	55, // 59: headrace.v1.GetPipelineStateResponse.state:type_name -> headrace.v1.PipelineState
+	56, // 60: headrace.v1.SetStageTransitionResponse.stage:type_name -> headrace.v1.StageState
+	23, // 61: headrace.v1.PipelineService.CreatePipeline:input_type -> headrace.v1.CreatePipelineRequest
+	25, // 62: headrace.v1.PipelineService.GetPipeline:input_type -> headrace.v1.GetPipelineRequest
+	27, // 63: headrace.v1.PipelineService.ListPipelines:input_type -> headrace.v1.ListPipelinesRequest
+	29, // 64: headrace.v1.PipelineService.UpdatePipeline:input_type -> headrace.v1.UpdatePipelineRequest
+	31, // 65: headrace.v1.PipelineService.DeletePipeline:input_type -> headrace.v1.DeletePipelineRequest
+	33, // 66: headrace.v1.PipelineService.CreateStage:input_type -> headrace.v1.CreateStageRequest
+	35, // 67: headrace.v1.PipelineService.GetStage:input_type -> headrace.v1.GetStageRequest
+	37, // 68: headrace.v1.PipelineService.UpdateStage:input_type -> headrace.v1.UpdateStageRequest
+	39, // 69: headrace.v1.PipelineService.DeleteStage:input_type -> headrace.v1.DeleteStageRequest
+	41, // 70: headrace.v1.PipelineService.CreateAction:input_type -> headrace.v1.CreateActionRequest
+	43, // 71: headrace.v1.PipelineService.GetAction:input_type -> headrace.v1.GetActionRequest
+	45, // 72: headrace.v1.PipelineService.UpdateAction:input_type -> headrace.v1.UpdateActionRequest
+	47, // 73: headrace.v1.PipelineService.DeleteAction:input_type -> headrace.v1.DeleteActionRequest
+	49, // 74: headrace.v1.PipelineService.PublishPipelineVersion:input_type -> headrace.v1.PublishPipelineVersionRequest
+	51, // 75: headrace.v1.PipelineService.GetPipelineVersion:input_type -> headrace.v1.GetPipelineVersionRequest
+	53, // 76: headrace.v1.PipelineService.ListPipelineVersions:input_type -> headrace.v1.ListPipelineVersionsRequest
+	58, // 77: headrace.v1.PipelineService.GetPipelineState:input_type -> headrace.v1.GetPipelineStateRequest
+	60, // 78: headrace.v1.PipelineService.SetStageTransition:input_type -> headrace.v1.SetStageTransitionRequest
+	24, // 79: headrace.v1.PipelineService.CreatePipeline:output_type -> headrace.v1.CreatePipelineResponse
+	26, // 80: headrace.v1.PipelineService.GetPipeline:output_type -> headrace.v1.GetPipelineResponse
+	28, // 81: headrace.v1.PipelineService.ListPipelines:output_type -> headrace.v1.ListPipelinesResponse
+	30, // 82: headrace.v1.PipelineService.UpdatePipeline:output_type -> headrace.v1.UpdatePipelineResponse
+	32, // 83: headrace.v1.PipelineService.DeletePipeline:output_type -> headrace.v1.DeletePipelineResponse
+	34, // 84: headrace.v1.PipelineService.CreateStage:output_type -> headrace.v1.CreateStageResponse
+	36, // 85: headrace.v1.PipelineService.GetStage:output_type -> headrace.v1.GetStageResponse
+	38, // 86: headrace.v1.PipelineService.UpdateStage:output_type -> headrace.v1.UpdateStageResponse
+	40, // 87: headrace.v1.PipelineService.DeleteStage:output_type -> headrace.v1.DeleteStageResponse
+	42, // 88: headrace.v1.PipelineService.CreateAction:output_type -> headrace.v1.CreateActionResponse
+	44, // 89: headrace.v1.PipelineService.GetAction:output_type -> headrace.v1.GetActionResponse
+	46, // 90: headrace.v1.PipelineService.UpdateAction:output_type -> headrace.v1.UpdateActionResponse
+	48, // 91: headrace.v1.PipelineService.DeleteAction:output_type -> headrace.v1.DeleteActionResponse
+	50, // 92: headrace.v1.PipelineService.PublishPipelineVersion:output_type -> headrace.v1.PublishPipelineVersionResponse
+	52, // 93: headrace.v1.PipelineService.GetPipelineVersion:output_type -> headrace.v1.GetPipelineVersionResponse
+	54, // 94: headrace.v1.PipelineService.ListPipelineVersions:output_type -> headrace.v1.ListPipelineVersionsResponse
+	59, // 95: headrace.v1.PipelineService.GetPipelineState:output_type -> headrace.v1.GetPipelineStateResponse
+	61, // 96: headrace.v1.PipelineService.SetStageTransition:output_type -> headrace.v1.SetStageTransitionResponse
+	79, // [79:97] is the sub-list for method output_type
+	61, // [61:79] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_headrace_v1_pipeline_proto_init() }
@@ -3621,8 +4200,8 @@ func file_headrace_v1_pipeline_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headrace_v1_pipeline_proto_rawDesc), len(file_headrace_v1_pipeline_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   53,
+			NumEnums:      4,
+			NumMessages:   60,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -35,6 +35,8 @@ const (
 	PipelineService_PublishPipelineVersion_FullMethodName = "/headrace.v1.PipelineService/PublishPipelineVersion"
 	PipelineService_GetPipelineVersion_FullMethodName     = "/headrace.v1.PipelineService/GetPipelineVersion"
 	PipelineService_ListPipelineVersions_FullMethodName   = "/headrace.v1.PipelineService/ListPipelineVersions"
+	PipelineService_GetPipelineState_FullMethodName       = "/headrace.v1.PipelineService/GetPipelineState"
+	PipelineService_SetStageTransition_FullMethodName     = "/headrace.v1.PipelineService/SetStageTransition"
 )
 
 // PipelineServiceClient is the client API for PipelineService service.
@@ -51,7 +53,8 @@ type PipelineServiceClient interface {
 	// ListPipelines returns the pipelines of an account, by name.
 	ListPipelines(ctx context.Context, in *ListPipelinesRequest, opts ...grpc.CallOption) (*ListPipelinesResponse, error)
 	// UpdatePipeline replaces the settings and, of an inline pipeline, the stages.
-	// A change publishes a version; live executions finish on the one they started with.
+	// A change publishes a version; what becomes of live executions then is said by
+	// on_update of the definition.
 	UpdatePipeline(ctx context.Context, in *UpdatePipelineRequest, opts ...grpc.CallOption) (*UpdatePipelineResponse, error)
 	// DeletePipeline removes a pipeline with its versions and history. It is
 	// refused while an execution is live, unless force stops them first.
@@ -80,6 +83,13 @@ type PipelineServiceClient interface {
 	GetPipelineVersion(ctx context.Context, in *GetPipelineVersionRequest, opts ...grpc.CallOption) (*GetPipelineVersionResponse, error)
 	// ListPipelineVersions returns the versions of a pipeline, newest first.
 	ListPipelineVersions(ctx context.Context, in *ListPipelineVersionsRequest, opts ...grpc.CallOption) (*ListPipelineVersionsResponse, error)
+	// GetPipelineState returns what happens in the stages of the newest version, and
+	// their transitions.
+	GetPipelineState(ctx context.Context, in *GetPipelineStateRequest, opts ...grpc.CallOption) (*GetPipelineStateResponse, error)
+	// SetStageTransition disables or enables the inbound transition of a stage. Work
+	// inside of the stage goes on; executions that arrive wait while it is disabled.
+	// It is refused for a pipeline in PARALLEL mode.
+	SetStageTransition(ctx context.Context, in *SetStageTransitionRequest, opts ...grpc.CallOption) (*SetStageTransitionResponse, error)
 }
 
 type pipelineServiceClient struct {
@@ -250,6 +260,26 @@ func (c *pipelineServiceClient) ListPipelineVersions(ctx context.Context, in *Li
 	return out, nil
 }
 
+func (c *pipelineServiceClient) GetPipelineState(ctx context.Context, in *GetPipelineStateRequest, opts ...grpc.CallOption) (*GetPipelineStateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetPipelineStateResponse)
+	err := c.cc.Invoke(ctx, PipelineService_GetPipelineState_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *pipelineServiceClient) SetStageTransition(ctx context.Context, in *SetStageTransitionRequest, opts ...grpc.CallOption) (*SetStageTransitionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetStageTransitionResponse)
+	err := c.cc.Invoke(ctx, PipelineService_SetStageTransition_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PipelineServiceServer is the server API for PipelineService service.
 // All implementations must embed UnimplementedPipelineServiceServer
 // for forward compatibility.
@@ -264,7 +294,8 @@ type PipelineServiceServer interface {
 	// ListPipelines returns the pipelines of an account, by name.
 	ListPipelines(context.Context, *ListPipelinesRequest) (*ListPipelinesResponse, error)
 	// UpdatePipeline replaces the settings and, of an inline pipeline, the stages.
-	// A change publishes a version; live executions finish on the one they started with.
+	// A change publishes a version; what becomes of live executions then is said by
+	// on_update of the definition.
 	UpdatePipeline(context.Context, *UpdatePipelineRequest) (*UpdatePipelineResponse, error)
 	// DeletePipeline removes a pipeline with its versions and history. It is
 	// refused while an execution is live, unless force stops them first.
@@ -293,6 +324,13 @@ type PipelineServiceServer interface {
 	GetPipelineVersion(context.Context, *GetPipelineVersionRequest) (*GetPipelineVersionResponse, error)
 	// ListPipelineVersions returns the versions of a pipeline, newest first.
 	ListPipelineVersions(context.Context, *ListPipelineVersionsRequest) (*ListPipelineVersionsResponse, error)
+	// GetPipelineState returns what happens in the stages of the newest version, and
+	// their transitions.
+	GetPipelineState(context.Context, *GetPipelineStateRequest) (*GetPipelineStateResponse, error)
+	// SetStageTransition disables or enables the inbound transition of a stage. Work
+	// inside of the stage goes on; executions that arrive wait while it is disabled.
+	// It is refused for a pipeline in PARALLEL mode.
+	SetStageTransition(context.Context, *SetStageTransitionRequest) (*SetStageTransitionResponse, error)
 	mustEmbedUnimplementedPipelineServiceServer()
 }
 
@@ -350,6 +388,12 @@ func (UnimplementedPipelineServiceServer) GetPipelineVersion(context.Context, *G
 }
 func (UnimplementedPipelineServiceServer) ListPipelineVersions(context.Context, *ListPipelineVersionsRequest) (*ListPipelineVersionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPipelineVersions not implemented")
+}
+func (UnimplementedPipelineServiceServer) GetPipelineState(context.Context, *GetPipelineStateRequest) (*GetPipelineStateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPipelineState not implemented")
+}
+func (UnimplementedPipelineServiceServer) SetStageTransition(context.Context, *SetStageTransitionRequest) (*SetStageTransitionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetStageTransition not implemented")
 }
 func (UnimplementedPipelineServiceServer) mustEmbedUnimplementedPipelineServiceServer() {}
 func (UnimplementedPipelineServiceServer) testEmbeddedByValue()                         {}
@@ -660,6 +704,42 @@ func _PipelineService_ListPipelineVersions_Handler(srv interface{}, ctx context.
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PipelineService_GetPipelineState_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPipelineStateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PipelineServiceServer).GetPipelineState(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PipelineService_GetPipelineState_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PipelineServiceServer).GetPipelineState(ctx, req.(*GetPipelineStateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PipelineService_SetStageTransition_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetStageTransitionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PipelineServiceServer).SetStageTransition(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PipelineService_SetStageTransition_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PipelineServiceServer).SetStageTransition(ctx, req.(*SetStageTransitionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // PipelineService_ServiceDesc is the grpc.ServiceDesc for PipelineService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -730,6 +810,14 @@ var PipelineService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListPipelineVersions",
 			Handler:    _PipelineService_ListPipelineVersions_Handler,
+		},
+		{
+			MethodName: "GetPipelineState",
+			Handler:    _PipelineService_GetPipelineState_Handler,
+		},
+		{
+			MethodName: "SetStageTransition",
+			Handler:    _PipelineService_SetStageTransition_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -173,12 +173,13 @@ func (t *Tx) CountLive(ctx context.Context) (int, error) {
 }
 
 // LiveScope implements store.Reader.
-func (t *Tx) LiveScope(ctx context.Context, key execution.ScopeKey) ([]*execution.Execution, int64, error) {
-	var revision int64
+func (t *Tx) LiveScope(ctx context.Context, key execution.ScopeKey) (store.LiveScope, error) {
+	scope := store.LiveScope{State: &execution.PipelineState{}}
+	revision := &scope.Revision
 	if err := t.one(ctx, "scope of pipeline "+key.PipelineID,
 		`SELECT revision FROM scopes WHERE pipeline_id = $1 AND execution_id = $2`,
-		[]any{key.PipelineID, key.ExecutionID}, &revision); err != nil {
-		return nil, 0, err
+		[]any{key.PipelineID, key.ExecutionID}, revision); err != nil {
+		return scope, err
 	}
 	query, args := ` WHERE pipeline_id = $1 AND `+live+` AND mode <> $2 ORDER BY number`, []any{key.PipelineID, string(pipeline.Parallel)}
 	if key.ExecutionID != "" {
@@ -186,14 +187,15 @@ func (t *Tx) LiveScope(ctx context.Context, key execution.ScopeKey) ([]*executio
 	}
 	found, err := list(ctx, t, scanExecution, `SELECT `+executionColumns+` FROM executions`+query, args...)
 	if err != nil {
-		return nil, 0, err
+		return scope, err
 	}
 	for _, e := range found {
 		if err := t.loadStages(ctx, e); err != nil {
-			return nil, 0, err
+			return scope, err
 		}
 	}
-	return found, revision, nil
+	scope.Live = found
+	return scope, nil
 }
 
 func (t *Tx) createScope(ctx context.Context, key execution.ScopeKey) error {

@@ -103,8 +103,8 @@ func testChangeIsReadBack(s *suite) {
 	})
 	// What a decision starts from is the same.
 	live := get(s, func(ctx context.Context, r store.Reader) ([]*execution.Execution, error) {
-		live, _, err := r.LiveScope(ctx, execution.ScopeKey{PipelineID: "p"})
-		return live, err
+		scope, err := r.LiveScope(ctx, execution.ScopeKey{PipelineID: "p"})
+		return scope.Live, err
 	})
 	require.Equal(t, c.Started, live)
 }
@@ -250,8 +250,8 @@ func testLiveScopes(s *suite) {
 	}
 	live := func(key execution.ScopeKey) []string {
 		return ids(get(s, func(ctx context.Context, r store.Reader) ([]*execution.Execution, error) {
-			live, _, err := r.LiveScope(ctx, key)
-			return live, err
+			scope, err := r.LiveScope(ctx, key)
+			return scope.Live, err
 		}))
 	}
 	require.Equal(t, []string{"e1", "e0"}, live(execution.ScopeKey{PipelineID: "p"}), "by number, without PARALLEL ones")
@@ -259,8 +259,8 @@ func testLiveScopes(s *suite) {
 	require.Equal(t, []string{"e5"}, live(execution.ScopeKey{PipelineID: "q"}))
 	for _, key := range []execution.ScopeKey{{PipelineID: "unknown"}, {PipelineID: "p", ExecutionID: "unknown"}, {PipelineID: "p", ExecutionID: "e4"}} {
 		missing(s, func(ctx context.Context, r store.Reader) (int64, error) {
-			_, revision, err := r.LiveScope(ctx, key)
-			return revision, err
+			scope, err := r.LiveScope(ctx, key)
+			return scope.Revision, err
 		})
 	}
 	require.Equal(t, []string{"e3", "e1", "e0"}, ids(get(s, func(ctx context.Context, r store.Reader) ([]*execution.Execution, error) {
@@ -277,8 +277,8 @@ func testClaimScopeIsCompareAndSet(s *suite) {
 	for _, key := range []execution.ScopeKey{{PipelineID: "p"}, {PipelineID: "p", ExecutionID: "e2"}} {
 		revision := func() int64 {
 			return get(s, func(ctx context.Context, r store.Reader) (int64, error) {
-				_, revision, err := r.LiveScope(ctx, key)
-				return revision, err
+				scope, err := r.LiveScope(ctx, key)
+				return scope.Revision, err
 			})
 		}
 		claim := func(revision int64) error {

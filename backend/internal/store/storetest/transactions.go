@@ -69,9 +69,11 @@ func testTransactionSeesItsOwnWrites(s *suite) {
 		if err := tx.Apply(ctx, run("e1", 1)); err != nil {
 			return err
 		}
-		if live, _, err = tx.LiveScope(ctx, execution.ScopeKey{PipelineID: "p"}); err != nil {
+		scope, err := tx.LiveScope(ctx, execution.ScopeKey{PipelineID: "p"})
+		if err != nil {
 			return err
 		}
+		live = scope.Live
 		inside, err = tx.Pipeline(ctx, "a", "web")
 		return err
 	})
@@ -227,8 +229,8 @@ func testConcurrentClaimsOfOneScope(s *suite) {
 	key := execution.ScopeKey{PipelineID: "p"}
 	revision := func() (int64, error) {
 		return read(s, func(ctx context.Context, r store.Reader) (int64, error) {
-			_, revision, err := r.LiveScope(ctx, key)
-			return revision, err
+			scope, err := r.LiveScope(ctx, key)
+			return scope.Revision, err
 		})
 	}
 	var won atomic.Int64
@@ -329,8 +331,8 @@ func testRestartKeepsEverything(s *suite) {
 			return r.PipelineVersion(ctx, "p", version.Version)
 		}))
 		require.Equal(t, int64(1), get(s, func(ctx context.Context, r store.Reader) (int64, error) {
-			_, revision, err := r.LiveScope(ctx, execution.ScopeKey{PipelineID: "p"})
-			return revision, err
+			scope, err := r.LiveScope(ctx, execution.ScopeKey{PipelineID: "p"})
+			return scope.Revision, err
 		}))
 	}
 }
