@@ -43,7 +43,17 @@ type script struct {
 	onLost   pipeline.OnLost
 	// rules are by "Stage/action", or "Stage/" for an entry.
 	rules map[string][]execution.Requirement
+	// both takes the script through the reference too.
+	both  bool
 	steps []string
+}
+
+// twice takes all scripts through the engine and through the reference.
+func twice(scripts []script) []script {
+	for i := range scripts {
+		scripts[i].both = true
+	}
+	return scripts
 }
 
 func run(t *testing.T, scripts []script) {
@@ -62,9 +72,20 @@ func run(t *testing.T, scripts []script) {
 			for what, rules := range s.rules {
 				w.guard(what, rules...)
 			}
+			var d *duel
+			if s.both {
+				d = &duel{w: w, r: newReference()}
+				d.r.versions, d.r.now = append(d.r.versions, def), w.now
+				w.t = traced{t, d}
+			}
 			for _, step := range s.steps {
 				input, want, _ := strings.Cut(step, " => ")
-				err := w.step(input)
+				var err error
+				if s.both {
+					err = d.take(input)
+				} else {
+					err = w.step(input)
+				}
 				if message, refused := strings.CutPrefix(want, "refused: "); refused {
 					require.ErrorContains(t, err, message, "%s", step)
 					continue
