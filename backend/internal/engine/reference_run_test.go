@@ -333,11 +333,21 @@ func allVerbs() []string {
 
 // draw chooses the next line, mostly one that does something.
 func (d *duel) draw(t *rapid.T) string {
-	var live, failed, all, running, open, windows []*refExecution
+	var live, again, held, all, running, open, windows []*refExecution
+	var back []string
 	for _, e := range d.r.all {
 		all = append(all, e)
-		if e.status == pipeline.Failed || e.status == pipeline.Stopped {
-			failed = append(failed, e)
+		latest := e.stage().entered && (e.mode == pipeline.Parallel || d.r.place(e.stage().def.Name).latest == e)
+		if latest && e.version == d.r.newest() && (e.status == pipeline.Failed || e.status == pipeline.Stopped || e.stage().count(pipeline.Failed) > 0) {
+			again = append(again, e)
+		}
+		if c := e.stage().condition(); latest && c != nil && slices.Contains([]pipeline.Status{pipeline.InProgress, pipeline.Failed, pipeline.Errored}, c.status) {
+			held = append(held, e)
+		}
+		for _, s := range e.stages {
+			if s.place > 0 && s.status == pipeline.Succeeded && e.version == d.r.newest() {
+				back = append(back, fmt.Sprintf("rollback %s %d", s.def.Name, e.number))
+			}
 		}
 		if !e.live() {
 			continue
@@ -359,7 +369,7 @@ func (d *duel) draw(t *rapid.T) string {
 		weight int
 		line   func() string
 	}
-	choices := []choice{{3, func() string { return "restart" }}}
+	choices := []choice{{2, func() string { return "restart" }}}
 	add := func(weight int, possible bool, line func() string) {
 		if possible {
 			choices = append(choices, choice{weight, line})
@@ -398,12 +408,13 @@ func (d *duel) draw(t *rapid.T) string {
 	})
 	add(6, len(live) > 0, func() string { return fmt.Sprintf("stop %d ann", pick(live).number) })
 	add(4, len(live) > 0, func() string { return fmt.Sprintf("abandon %d ann", pick(live).number) })
-	add(14, len(failed) > 0, func() string { return d.drawRetry(t, pick(failed)) })
-	add(6, len(all) > 0, func() string { return d.drawRetry(t, pick(all)) })
-	add(8, len(all) > 0 && len(all) < 14, func() string { return d.drawRollback(t, pick(all)) })
+	add(20, len(again) > 0, func() string { return d.drawRetry(t, pick(again)) })
+	add(4, len(all) > 0, func() string { return d.drawRetry(t, pick(all)) })
+	add(12, len(back) > 0 && len(all) < 14, func() string { return rapid.SampledFrom(back).Draw(t, "back") })
 	add(3, len(all) > 0 && len(all) < 14, func() string { return fmt.Sprintf("rollback %s %d", stage(), pick(all).number) })
-	add(12, len(failed)+len(windows) > 0, func() string { return d.drawOverride(t, pick(append(failed, windows...))) })
-	add(2, len(all) > 0, func() string {
+	add(14, len(held) > 0, func() string { return d.drawOverride(t, pick(held)) })
+	add(3, len(all) > 0, func() string { return d.drawOverride(t, pick(all)) })
+	add(1, len(all) > 0, func() string {
 		kind := rapid.SampledFrom([]string{"before-entry", "on-success", "on-failure"}).Draw(t, "kind")
 		return fmt.Sprintf("override %d %s %s \"fine", pick(all).number, stage(), kind)
 	})
@@ -413,7 +424,7 @@ func (d *duel) draw(t *rapid.T) string {
 	add(3, d.r.newest() < 3, func() string {
 		mode := strings.ToLower(string(d.r.versions[0].Mode()))
 		line := "publish " + rapid.SampledFrom([]string{"", "cancel "}).Draw(t, "update")
-		if rapid.IntRange(0, 3).Draw(t, "other") == 0 {
+		if rapid.IntRange(0, 3).Draw(t, "other") == 3 {
 			mode = rapid.SampledFrom([]string{"superseded", "queued", "parallel"}).Draw(t, "mode")
 			line += mode + " "
 		} else {
@@ -425,13 +436,27 @@ func (d *duel) draw(t *rapid.T) string {
 	for _, c := range choices {
 		total += c.weight
 	}
-	n := rapid.IntRange(0, total-1).Draw(t, "choice")
+	n := uniform(total).Draw(t, "choice")
 	for _, c := range choices {
 		if n -= c.weight; n < 0 {
 			return c.line()
 		}
 	}
 	return "restart"
+}
+
+// uniform draws from 0 to n-1; integers of rapid are mostly small ones.
+func uniform(n int) *rapid.Generator[int] {
+	return rapid.Custom(func(t *rapid.T) int {
+		drawn := 0
+		for range 12 {
+			drawn *= 2
+			if rapid.Bool().Draw(t, "bit") {
+				drawn++
+			}
+		}
+		return drawn * n >> 12
+	})
 }
 
 // stages are those of the newest version.
@@ -475,10 +500,6 @@ func (d *duel) drawRetry(t *rapid.T, e *refExecution) string {
 	return line + rapid.SampledFrom([]string{"", " all"}).Draw(t, "mode")
 }
 
-func (d *duel) drawRollback(t *rapid.T, e *refExecution) string {
-	return fmt.Sprintf("rollback %s %d", rapid.SampledFrom(e.stages).Draw(t, "of").def.Name, e.number)
-}
-
 func (d *duel) drawOverride(t *rapid.T, e *refExecution) string {
 	kind := "before-entry"
 	if c := e.stage().condition(); c != nil {
@@ -492,10 +513,10 @@ func (d *duel) drawOverride(t *rapid.T, e *refExecution) string {
 func drawText(t *rapid.T, mode string) string {
 	order := rapid.Permutation(stageNames()).Draw(t, "stages")[:rapid.IntRange(2, 5).Draw(t, "count")]
 	var stages, earlier []string
-	for i, name := range order {
+	for _, name := range order {
 		var groups []string
 		most := 2
-		if mode == "parallel" && rapid.IntRange(0, 4).Draw(t, "wide") == 0 {
+		if mode == "parallel" && rapid.IntRange(0, 4).Draw(t, "wide") == 4 {
 			most = 8
 		}
 		n := 0
@@ -505,13 +526,13 @@ func drawText(t *rapid.T, mode string) string {
 				n++
 				action := fmt.Sprintf("%s%d", strings.ToLower(name), n)
 				word := rapid.SampledFrom([]string{"", "", "", "", "", "~", "?", "?"}).Draw(t, "kind") + action
-				if rapid.IntRange(0, 30).Draw(t, "unknown") == 0 {
+				if rapid.IntRange(0, 30).Draw(t, "unknown") == 30 {
 					word = "!" + action
 				}
-				if rapid.IntRange(0, 3).Draw(t, "lost") == 0 {
+				if rapid.IntRange(0, 3).Draw(t, "lost") == 3 {
 					word += "*"
 				}
-				if len(earlier) > 0 && rapid.IntRange(0, 3).Draw(t, "takes") == 0 {
+				if len(earlier) > 0 && rapid.IntRange(0, 3).Draw(t, "takes") == 3 {
 					word += "<" + rapid.SampledFrom(earlier).Draw(t, "from")
 				}
 				if word[0] != '?' {
@@ -522,7 +543,7 @@ func drawText(t *rapid.T, mode string) string {
 			earlier = append(earlier, made...)
 			groups = append(groups, strings.Join(actions, " "))
 		}
-		conditions := drawConditions(t, strings.ToLower(name), mode != "parallel" && i > 0)
+		conditions := drawConditions(t, strings.ToLower(name), mode != "parallel")
 		stages = append(stages, name+conditions+": "+strings.Join(groups, "; "))
 	}
 	return strings.Join(stages, " | ")
@@ -543,24 +564,24 @@ func drawConditions(t *rapid.T, stage string, rollback bool) string {
 	}
 	var all []string
 	switch rapid.IntRange(0, 9).Draw(t, "before") {
-	case 0, 1:
+	case 8, 9:
 		all = append(all, "before "+rules("b")+" fail")
-	case 2:
+	case 7:
 		all = append(all, "before "+rapid.SampledFrom([]string{"v=x", "v=y", "v=x v=y"}).Draw(t, "rules")+" skip")
 	}
-	if rapid.IntRange(0, 3).Draw(t, "success") == 0 {
+	if rapid.IntRange(0, 3).Draw(t, "success") == 3 {
 		all = append(all, "success "+rules("s")+result("fail"))
 	}
 	switch rapid.IntRange(0, 9).Draw(t, "failure") {
-	case 0:
+	case 5:
 		all = append(all, "failure retry")
-	case 1:
+	case 6:
 		all = append(all, "failure retry all")
-	case 2:
+	case 7:
 		all = append(all, "failure"+result("fail"))
-	case 3:
+	case 8:
 		all = append(all, "failure "+rules("f")+result("fail"))
-	case 4:
+	case 9:
 		all = append(all, "failure retry "+rules("f")+result("fail"))
 	}
 	if len(all) == 0 {
@@ -577,11 +598,11 @@ func drawGuards(t *rapid.T) (lines []string) {
 		lines = append(lines, line+rapid.SampledFrom([]string{"", "", " 3h"}).Draw(t, "expires"))
 	}
 	for _, name := range stageNames() {
-		if rapid.IntRange(0, 5).Draw(t, "entry") == 0 {
+		if rapid.IntRange(0, 5).Draw(t, "entry") == 5 {
 			rule(name + "/")
 		}
 		for n := 1; n <= 3; n++ {
-			if rapid.IntRange(0, 2).Draw(t, "action") == 0 {
+			if rapid.IntRange(0, 2).Draw(t, "action") == 2 {
 				rule(fmt.Sprintf("%s/%s%d", name, strings.ToLower(name), n))
 			}
 		}

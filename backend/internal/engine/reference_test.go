@@ -100,7 +100,7 @@ type refCondition struct {
 type refRule struct {
 	def    *pipeline.Rule
 	status pipeline.Status
-	// asked tells that it was looked at, or its commands started.
+	// asked tells that its commands were started.
 	asked, errored bool
 	deadline       time.Time
 }
@@ -248,7 +248,7 @@ func (r *reference) letIn(name string) {
 // place of one that waits for approvals alone.
 func (r *reference) giveWay(name string) {
 	at, e := r.place(name), r.holder(name)
-	if at.closed || e == nil || e.mode != pipeline.Superseded || e.halted() {
+	if at.closed || e == nil || e.mode != pipeline.Superseded || e.target != nil || e.halted() {
 		return
 	}
 	newer := slices.ContainsFunc(at.queue, func(w *refExecution) bool { return w.number > e.number && w.mode == pipeline.Superseded })
@@ -396,38 +396,47 @@ func (c *refCondition) waits() bool {
 	})
 }
 
+// asked tells whether commands of the condition run or ran.
+func (c *refCondition) asked() bool {
+	return slices.ContainsFunc(c.rules, func(rule *refRule) bool { return rule.asked })
+}
+
 // recheck looks at the windows, and once they are all open at the rest.
 func (r *reference) recheck(e *refExecution) {
 	c := e.stage().condition()
-	if !e.live() || c == nil || c.status != pipeline.InProgress || slices.ContainsFunc(c.rules, func(rule *refRule) bool { return rule.asked }) {
+	if !e.live() || c == nil || c.status != pipeline.InProgress || c.asked() {
 		return
 	}
-	closed, failed := false, false
+	closed, late := false, false
 	for _, rule := range c.rules {
 		if rule.def.Provider != pipeline.RuleDeploymentWindow {
 			continue
 		}
 		opens, ever := opening(rule.def, r.now)
-		switch {
-		case !ever, !r.now.Before(rule.deadline):
-			rule.status, failed = pipeline.Failed, true
-		case opens.After(r.now):
-			closed = true
+		closed = closed || !ever || opens.After(r.now)
+		if !ever || !r.now.Before(rule.deadline) {
+			late = true
 		}
 	}
-	if failed {
-		r.judge(e)
-		return
-	}
 	if closed {
+		for _, rule := range c.rules {
+			// It may also be another that is closed.
+			if _, ever := opening(rule.def, r.now); rule.def.Provider == pipeline.RuleDeploymentWindow && (!ever || !r.now.Before(rule.deadline)) {
+				rule.status = pipeline.Failed
+			}
+		}
+		if late {
+			r.judge(e)
+		}
 		return
 	}
+	failed := false
 	for _, rule := range c.rules {
-		rule.asked = true
 		switch rule.def.Provider {
 		case pipeline.RuleDeploymentWindow:
 			rule.status = pipeline.Succeeded
 		case pipeline.RuleCommands:
+			continue
 		case pipeline.RuleVariableCheck:
 			name := strings.TrimSuffix(strings.TrimPrefix(rule.def.Configuration["Variable"], "#{variables."), "}")
 			value, known := e.variables[name]
@@ -438,6 +447,11 @@ func (r *reference) recheck(e *refExecution) {
 		default:
 			rule.status, rule.errored = pipeline.Failed, true
 		}
+		failed = failed || rule.status == pipeline.Failed
+	}
+	// Commands are not started where another rule has failed.
+	for _, rule := range c.rules {
+		rule.asked = !failed && rule.def.Provider == pipeline.RuleCommands
 	}
 	r.judge(e)
 }
@@ -673,7 +687,7 @@ func (r *reference) fail(e *refExecution, rollback bool) {
 	s := e.stage()
 	s.status, e.status = pipeline.Failed, pipeline.Failed
 	target := r.place(s.def.Name).succeeded
-	if rollback && e.target == nil && e.mode != pipeline.Parallel && target != nil && target.version == e.version {
+	if rollback && e.target == nil && s.place > 0 && e.mode != pipeline.Parallel && target != nil && target.version == e.version {
 		r.rollBack(s, target, "")
 	}
 	r.left(e, s)
@@ -877,7 +891,7 @@ func (r *reference) rollback(name string, target *refExecution) (no refusal) {
 	newest := r.versions[r.newest()-1]
 	def := newest.Stage(name)
 	if def == nil {
-		return refusal{engine.ErrStageNotFound, engine.ErrUnableToRollback}
+		return refusal{engine.ErrStageNotFound}
 	}
 	if newest.Mode() == pipeline.Parallel || target.mode == pipeline.Parallel || target.version != r.newest() ||
 		newest.Stages[0].Name == name || r.holder(name) != nil {
@@ -904,7 +918,7 @@ func (r *reference) override(e *refExecution, stage string, kind pipeline.Condit
 	fits := stage == s.def.Name && c != nil && c.kind == kind && kind != pipeline.ConditionOnFailure && c.result != pipeline.ResultSkip
 	latest := e.mode == pipeline.Parallel || r.place(s.def.Name).latest == e
 	switch {
-	case fits && e.live() && !e.halted() && c.waits():
+	case fits && e.live() && !e.halted() && c.status == pipeline.InProgress:
 		c.rest()
 	case fits && e.status == pipeline.Failed && (c.status == pipeline.Failed || c.status == pipeline.Errored) && latest:
 		e.resume()

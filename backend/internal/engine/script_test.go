@@ -120,15 +120,18 @@ func (w *world) step(input string) error {
 	case "publish":
 		return w.publish(args)
 	case "disable", "enable":
-		_, err := w.decide(w.scope(), engine.SetTransition{Stage: args[0], Enabled: verb == "enable", Reason: comment, Principal: "ann"})
+		_, err := w.decide(w.scope(), engine.SetTransition{
+			Stage: args[0], Enabled: verb == "enable", Reason: comment, Principal: "ann", Newest: int64(len(w.versions)),
+		})
 		return err
 	case "rollback":
 		target, err := strconv.ParseInt(args[1], 10, 64)
 		if err != nil {
 			return err
 		}
-		in := engine.Rollback{Execution: w.fresh("ann"), Target: clone(w.execution(target)), Stage: args[0], Newest: int64(len(w.versions))}
-		_, err = w.decide(w.scope(), in)
+		_, err = w.decide(w.scope(), engine.Rollback{
+			Target: clone(w.execution(target)), Stage: args[0], Principal: "ann", Newest: int64(len(w.versions)),
+		})
 		return err
 	}
 	number, err := strconv.ParseInt(args[0], 10, 64)

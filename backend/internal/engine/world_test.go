@@ -139,7 +139,7 @@ func copied(in engine.Input) engine.Input {
 		in.Execution = clone(in.Execution)
 		return in
 	case engine.Rollback:
-		in.Execution, in.Target = clone(in.Execution), clone(in.Target)
+		in.Target = clone(in.Target)
 		return in
 	case engine.Override:
 		in.Execution = clone(in.Execution)
@@ -153,10 +153,8 @@ func copied(in engine.Input) engine.Input {
 // of the store would load, and checks all that must hold at any time.
 func (w *world) decide(key execution.ScopeKey, in engine.Input) (*execution.Change, error) {
 	w.t.Helper()
-	switch in.(type) {
-	case engine.Start, engine.Rollback:
+	if _, w.given = in.(engine.Start); w.given {
 		// Its execution has a number already.
-		w.given = true
 		defer func() { w.given = false }()
 	}
 	stored := w.newScope(key)
