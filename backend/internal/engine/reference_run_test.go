@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,30 +25,58 @@ import (
 func TestReference(t *testing.T) {
 	t.Parallel()
 	var steps atomic.Int64
-	verbs := &tally{counts: make(map[string]*atomic.Int64)}
-	for _, verb := range allVerbs() {
-		verbs.counts[verb], verbs.counts[verb+" refused"] = &atomic.Int64{}, &atomic.Int64{}
-	}
+	verbs := &tally{counts: make(map[string]int)}
 	rapid.Check(t, func(t *rapid.T) {
 		d := newDuel(t)
 		d.verbs = verbs
-		t.Repeat(map[string]func(*rapid.T){"": func(*rapid.T) {}, "input": func(t *rapid.T) {
-			steps.Add(1)
-			d.step(d.draw(t))
-		}})
+		t.Repeat(map[string]func(*rapid.T){"input": func(t *rapid.T) { d.step(d.draw(t)) }})
 		d.drain()
+		steps.Add(int64(len(d.lines)))
+		verbs.endings(d.r)
 	})
 	t.Logf("%d steps: %s", steps.Load(), verbs)
 }
 
-type tally struct{ counts map[string]*atomic.Int64 }
+// tally counts what a test saw, to tell whether it sees enough.
+type tally struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func (t *tally) add(what string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts[what]++
+}
+
+// endings counts how stages, conditions and executions ended.
+func (t *tally) endings(r *reference) {
+	for _, e := range r.all {
+		t.add("execution " + string(e.status))
+		if e.target != nil && !e.manual {
+			t.add("automatic rollback")
+		}
+		for _, s := range e.stages {
+			if s.entered {
+				t.add("stage " + string(s.status))
+			}
+			if s.auto > 0 {
+				t.add("automatic retry")
+			}
+			if s.entered && e.status == pipeline.StatusSuperseded && s == e.stage() {
+				t.add("superseded inside")
+			}
+			for _, c := range s.conditions {
+				t.add(string(c.kind) + " " + string(c.status))
+			}
+		}
+	}
+}
 
 func (t *tally) String() string {
 	var out []string
 	for _, verb := range slices.Sorted(maps.Keys(t.counts)) {
-		if n := t.counts[verb].Load(); n > 0 {
-			out = append(out, fmt.Sprintf("%s %d", verb, n))
-		}
+		out = append(out, fmt.Sprintf("%s %d", verb, t.counts[verb]))
 	}
 	return strings.Join(out, ", ")
 }
@@ -72,10 +101,15 @@ func (t traced) Errorf(format string, args ...any) {
 
 func newDuel(t *rapid.T) *duel {
 	mode := rapid.SampledFrom([]string{"superseded", "superseded", "queued", "queued", "parallel"}).Draw(t, "mode")
-	return begin(t, mode, drawText(t, mode), drawGuards(t))
+	text, lines := drawText(t, mode), drawGuards(t)
+	// The world begins on a Sunday, when windows are closed.
+	if rapid.Bool().Draw(t, "monday") {
+		lines = append(lines, "wait 24h")
+	}
+	return begin(t, mode, text, lines)
 }
 
-func begin(t tester, mode, text string, guards []string) *duel {
+func begin(t tester, mode, text string, lines []string) *duel {
 	d := &duel{r: newReference()}
 	def := define(text)
 	def.ExecutionMode = pipeline.ExecutionMode(strings.ToUpper(mode))
@@ -83,8 +117,8 @@ func begin(t tester, mode, text string, guards []string) *duel {
 	d.w = newWorld(traced{t, d}, def)
 	d.r.versions = append(d.r.versions, def)
 	d.r.now = d.w.now
-	for _, guard := range guards {
-		d.step(guard)
+	for _, line := range lines {
+		d.step(line)
 	}
 	return d
 }
@@ -106,11 +140,10 @@ func (d *duel) take(line string) error {
 	} else {
 		refused = d.r.step(line)
 	}
-	if d.verbs != nil && d.verbs.counts[verb] != nil {
-		if err != nil {
-			verb += " refused"
+	if d.verbs != nil {
+		if d.verbs.add(verb); err != nil {
+			d.verbs.add(verb + " refused")
 		}
-		d.verbs.counts[verb].Add(1)
 	}
 	if len(refused) == 0 {
 		require.NoError(d.w.t, err, "the reference accepts %s", line)
@@ -324,13 +357,6 @@ func (e *refExecution) runningNames() (names []string) {
 	return names
 }
 
-func allVerbs() []string {
-	return []string{
-		"start", "ok", "fail", "broken", "lost", "again", "late", "approve", "reject", "expire", "recheck", "stop", "abandon",
-		"retry", "rollback", "override", "disable", "enable", "publish", "wait", "restart",
-	}
-}
-
 // draw chooses the next line, mostly one that does something.
 func (d *duel) draw(t *rapid.T) string {
 	var live, again, held, all, running, open, windows []*refExecution
@@ -376,7 +402,7 @@ func (d *duel) draw(t *rapid.T) string {
 		}
 	}
 	room := len(all) < 14 && len(live) < 7 && (d.r.versions[d.r.newest()-1].Mode() != pipeline.Parallel || len(live) < 3)
-	add(14, room, func() string {
+	add(9, room, func() string {
 		return "start " + rapid.SampledFrom([]string{"dora v=x", "dora v=x", "dora v=y", "dora"}).Draw(t, "variables")
 	})
 	add(50, len(running) > 0, func() string {
@@ -385,6 +411,7 @@ func (d *duel) draw(t *rapid.T) string {
 		verb := rapid.SampledFrom([]string{"ok", "ok", "ok", "ok", "ok", "ok", "fail", "fail", "fail", "broken", "lost", "lost"}).Draw(t, "verb")
 		return fmt.Sprintf("%s %d %s", verb, e.number, name)
 	})
+	add(30, len(running)+len(open) > 0, func() string { return d.through(pick(append(running, open...)), 1+uniform(3).Draw(t, "through")) })
 	add(4, len(all) > 0, func() string { return d.drawDead(t, pick(all)) })
 	add(16, len(open) > 0, func() string {
 		e := pick(open)
@@ -403,7 +430,7 @@ func (d *duel) draw(t *rapid.T) string {
 	add(8, len(windows) > 0, func() string { return fmt.Sprintf("recheck %d", pick(windows).number) })
 	add(6, len(open)+len(windows) > 0, d.due)
 	add(3, len(open) > 0, func() string { return fmt.Sprintf("expire %d", pick(open).number) })
-	add(5, true, func() string {
+	add(3, true, func() string {
 		return "wait " + rapid.SampledFrom([]string{"1m", "1h", "7h", "24h"}).Draw(t, "time")
 	})
 	add(6, len(live) > 0, func() string { return fmt.Sprintf("stop %d ann", pick(live).number) })
@@ -419,9 +446,9 @@ func (d *duel) draw(t *rapid.T) string {
 		return fmt.Sprintf("override %d %s %s \"fine", pick(all).number, stage(), kind)
 	})
 	doors := d.r.versions[d.r.newest()-1].Mode() != pipeline.Parallel
-	add(5, doors, func() string { return "disable " + stage() + ` "holidays` })
-	add(7, doors, func() string { return "enable " + stage() })
-	add(3, d.r.newest() < 3, func() string {
+	add(3, doors, func() string { return "disable " + stage() + ` "holidays` })
+	add(4, doors, func() string { return "enable " + stage() })
+	add(2, d.r.newest() < 3, func() string {
 		mode := strings.ToLower(string(d.r.versions[0].Mode()))
 		line := "publish " + rapid.SampledFrom([]string{"", "cancel "}).Draw(t, "update")
 		if rapid.IntRange(0, 3).Draw(t, "other") == 3 {
@@ -441,6 +468,28 @@ func (d *duel) draw(t *rapid.T) string {
 		if n -= c.weight; n < 0 {
 			return c.line()
 		}
+	}
+	return "restart"
+}
+
+// through lets an execution pass some stages.
+func (d *duel) through(e *refExecution, stages int) string {
+	for until := len(e.stages) + stages; e.live() && len(e.stages) < until; {
+		line := ""
+		switch names, open := e.runningNames(), e.openApprovals(); {
+		case len(names) > 0:
+			line = fmt.Sprintf("ok %d %s", e.number, names[0])
+		case len(open) > 0 && d.r.now.Before(open[0].until):
+			line = fmt.Sprintf("approve %d p%d %s", e.number, len(open[0].agreed), e.stage().def.Name)
+			for _, a := range e.stage().now() {
+				if a.approval == open[0] {
+					line += " " + a.def.Name
+				}
+			}
+		default:
+			return "restart"
+		}
+		d.step(line)
 	}
 	return "restart"
 }
@@ -552,7 +601,7 @@ func drawText(t *rapid.T, mode string) string {
 func drawConditions(t *rapid.T, stage string, rollback bool) string {
 	rules := func(kind string) string {
 		some := rapid.SliceOfN(rapid.SampledFrom([]string{
-			"v=x", "v=x", "v=x", "v=y", "w9-17", "w0-23", "w16-20", "w9-17/600", "never", "nobody", "$" + stage + kind,
+			"v=x", "v=x", "v=x", "v=x", "v=y", "w9-17", "w9-17", "w0-23", "w16-20", "w9-17/600", "never", "nobody", "$" + stage + kind,
 		}), 1, 2).Draw(t, "rules")
 		return strings.Join(slices.Compact(some), " ")
 	}
@@ -563,21 +612,21 @@ func drawConditions(t *rapid.T, stage string, rollback bool) string {
 		return " " + rapid.SampledFrom(results).Draw(t, "result")
 	}
 	var all []string
-	switch rapid.IntRange(0, 9).Draw(t, "before") {
+	switch uniform(10).Draw(t, "before") {
 	case 8, 9:
 		all = append(all, "before "+rules("b")+" fail")
 	case 7:
 		all = append(all, "before "+rapid.SampledFrom([]string{"v=x", "v=y", "v=x v=y"}).Draw(t, "rules")+" skip")
 	}
-	if rapid.IntRange(0, 3).Draw(t, "success") == 3 {
+	if uniform(4).Draw(t, "success") == 3 {
 		all = append(all, "success "+rules("s")+result("fail"))
 	}
-	switch rapid.IntRange(0, 9).Draw(t, "failure") {
-	case 5:
+	switch uniform(10).Draw(t, "failure") {
+	case 4:
 		all = append(all, "failure retry")
-	case 6:
+	case 5:
 		all = append(all, "failure retry all")
-	case 7:
+	case 6, 7:
 		all = append(all, "failure"+result("fail"))
 	case 8:
 		all = append(all, "failure "+rules("f")+result("fail"))

@@ -191,8 +191,7 @@ func (w *world) input(e *execution.Execution, verb string, args []string, commen
 	w.t.Helper()
 	switch verb {
 	case "ok":
-		name, _, _ := strings.Cut(args[0], "#")
-		return w.finish(e, args[0], action.Result{Variables: map[string]string{"k": name}, Artifacts: []action.Artifact{{Name: "out-" + name}}})
+		return w.finish(e, args[0], done(args[0]))
 	case "fail":
 		return w.finish(e, args[0], action.Failed(action.JobFailed, "exit code 1"))
 	case "broken":
@@ -206,7 +205,7 @@ func (w *world) input(e *execution.Execution, verb string, args []string, commen
 		attempt, err := strconv.Atoi(args[1])
 		require.NoError(w.t, err)
 		id, _ := w.running(e, args[0])
-		return engine.Finish{ExecutionID: e.ID, ActionExecutionID: id, Attempt: attempt}
+		return engine.Finish{ExecutionID: e.ID, ActionExecutionID: id, Attempt: attempt, Result: done(args[0])}
 	case "approve", "reject":
 		who := strings.Split(args[0], ",")
 		in := engine.Approve{ExecutionID: e.ID, Principal: who[0], Groups: who[1:], Approved: verb == "approve", Comment: comment}
@@ -242,6 +241,12 @@ func (w *world) input(e *execution.Execution, verb string, args []string, commen
 	}
 	require.Failf(w.t, "no such input", "%s", verb)
 	return nil
+}
+
+// done is a good result: what others may take of an action.
+func done(name string) action.Result {
+	name, _, _ = strings.Cut(name, "#")
+	return action.Result{Variables: map[string]string{"k": name}, Artifacts: []action.Artifact{{Name: "out-" + name}}}
 }
 
 // running is the id of an action, or of a rule, and the attempt that it is in.
