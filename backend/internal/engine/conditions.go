@@ -268,6 +268,7 @@ func (d *decision) judge(r *execution.Rule, met bool, summary string, err error)
 
 func (d *decision) endRule(r *execution.Rule, result action.Result) {
 	r.Status, r.EndedAt, r.Summary, r.Failure = pipeline.Succeeded, d.now, result.Summary, result.Failure
+	r.Opens = time.Time{}
 	if result.Failure != nil {
 		r.Status, r.Summary = pipeline.Failed, result.Failure.Message
 	}
