@@ -20,9 +20,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/env"
+	"cel.dev/cel-go/common/overloads"
 )
 
 const (
@@ -30,7 +33,7 @@ const (
 	MaxBytes = 10000
 	// maxCost bounds the work of an evaluation, in CEL's units. Reading an output
 	// variable of the greatest size once takes some ten thousand.
-	maxCost = 1_000_000
+	maxCost = 200_000
 	// maxDepth bounds how deep an expression is nested.
 	maxDepth = 100
 )
@@ -93,13 +96,19 @@ const (
 	rootRevisions = "revisions"
 )
 
-// newEnvironment returns what expressions are compiled in.
+// environment is what expressions are compiled in.
+//
+//nolint:gochecknoglobals // It never changes, and to make it takes longer than to evaluate most expressions.
+var environment = sync.OnceValues(newEnvironment)
+
 func newEnvironment() (*cel.Env, error) {
 	texts := cel.MapType(cel.StringType, cel.StringType)
 	options := []cel.EnvOption{
+		cel.StdLib(cel.StdLibSubset(&env.LibrarySubset{ExcludeFunctions: []*env.Function{env.NewFunction(overloads.Matches)}})),
+		matches(),
 		cel.ParserRecursionLimit(maxDepth),
 		cel.ParserExpressionSizeLimit(MaxBytes),
-		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateDurationLiterals()),
+		cel.ASTValidators(cel.ValidateTimestampLiterals(), cel.ValidateDurationLiterals()),
 		cel.Variable(rootVariables, texts),
 		cel.Variable(rootOutputs, cel.MapType(cel.StringType, texts)),
 		cel.Variable(rootRevisions, cel.MapType(cel.StringType, texts)),
@@ -115,7 +124,7 @@ func newEnvironment() (*cel.Env, error) {
 	for _, name := range []string{"execution.number", "execution.version", "execution.attempt"} {
 		options = append(options, cel.Variable(name, cel.IntType))
 	}
-	return cel.NewEnv(options...)
+	return cel.NewCustomEnv(options...)
 }
 
 // Check says what is wrong with an expression before it has any values, with the
@@ -137,11 +146,11 @@ func References(text string) ([]Reference, error) {
 // Evaluate tells whether the expression is true of the input. It is bounded in
 // time and memory by its cost.
 func Evaluate(text string, in Input) (bool, error) {
-	env, checked, references, err := compile(text)
+	made, checked, references, err := compile(text)
 	if err != nil {
 		return false, err
 	}
-	program, err := env.Program(checked, cel.CostLimit(maxCost))
+	program, err := made.Program(checked, limits()...)
 	if err != nil {
 		return false, fmt.Errorf("the expression cannot be evaluated: %w", err)
 	}
@@ -192,11 +201,11 @@ func compile(text string) (*cel.Env, *cel.Ast, []Reference, error) {
 	case len(text) > MaxBytes:
 		return fail(fmt.Errorf("the expression is %d bytes long; use at most %d", len(text), MaxBytes))
 	}
-	env, err := newEnvironment()
+	made, err := environment()
 	if err != nil {
 		return fail(fmt.Errorf("expressions cannot be read: %w", err))
 	}
-	checked, issues := env.Compile(text)
+	checked, issues := made.Compile(text)
 	if issues.Err() != nil {
 		return fail(describe(issues.Errors()))
 	}
@@ -207,7 +216,7 @@ func compile(text string) (*cel.Env, *cel.Ast, []Reference, error) {
 	if err != nil {
 		return fail(err)
 	}
-	return env, checked, references, nil
+	return made, checked, references, nil
 }
 
 func typeName(t *cel.Type) string {

@@ -84,6 +84,7 @@ func (w *walk) visit(e ast.Expr) {
 	switch e.Kind() {
 	case ast.CallKind:
 		call := e.AsCall()
+		w.checkPatterns(e, call)
 		if call.IsMemberFunction() {
 			w.visit(call.Target())
 		}
