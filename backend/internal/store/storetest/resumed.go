@@ -130,6 +130,7 @@ func testResumedExecutionIsLiveAgain(s *suite) {
 		require.Equal(t, e, get(s, executionByID(e.ID)))
 		scope := get(s, scopeOf(key))
 		require.Equal(t, []*execution.Execution{e}, scope.Live)
+		require.Zero(t, scope.Revision, "nobody claimed it yet")
 		s.update(func(ctx context.Context, tx store.Tx) error { return tx.ClaimScope(ctx, key, scope.Revision) })
 		require.Equal(t, scope.Revision+1, get(s, scopeOf(key)).Revision)
 	}
