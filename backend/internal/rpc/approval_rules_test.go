@@ -86,7 +86,7 @@ func TestApprovalRulesThatCouldNeverHoldAreRefused(t *testing.T) {
 		"nobody":           {func(r *v1.ApprovalRule) { r.MinimumCount = 0 }, "approval_rule.minimum_count"},
 		"more than may":    {func(r *v1.ApprovalRule) { r.Groups, r.Users = nil, []string{"ann"} }, "approval_rule.minimum_count"},
 		"the same twice":   {func(r *v1.ApprovalRule) { r.Users = []string{"ann", "ann"} }, "approval_rule.users"},
-		"a word of later": {func(r *v1.ApprovalRule) { r.NewerExecution = 7 }, "approval_rule.newer_execution"},
+		"a word of later":  {func(r *v1.ApprovalRule) { r.NewerExecution = 7 }, "approval_rule.newer_execution"},
 		"before it begins": {func(r *v1.ApprovalRule) { r.ExpireAfterMinutes = -1 }, "approval_rule.expire_after_minutes"},
 	}
 	for name, test := range tests {
