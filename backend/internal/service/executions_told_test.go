@@ -1,6 +1,8 @@
 package service_test
 
 import (
+	"context"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,14 +12,13 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
-func told(t *testing.T, l *lab, id string, after int64) []service.Told {
-	t.Helper()
-	var all []service.Told
-	require.NoError(t, l.WatchTold(t.Context(), admin, "default", id, after, func(one service.Told) error {
+// told returns all events after a position with what is told beside them.
+func told(ctx context.Context, l *lab, id string, after int64) (all []service.Told, err error) {
+	err = l.WatchTold(ctx, admin, "default", id, after, func(one service.Told) error {
 		all = append(all, one)
 		return nil
-	}))
-	return all
+	})
+	return all, err
 }
 
 // TestWhatIsToldBesideEvents holds that a watch of a live execution tells the same
@@ -27,14 +28,17 @@ func TestWhatIsToldBesideEvents(t *testing.T) {
 	l := newLab(t)
 	l.pipeline("web", stages("", []string{"~noop"}, []string{"?sign"}, []string{"~more"}))
 	e := l.start("web")
-	live := make(chan []service.Told, 1)
-	go func() { live <- told(t, l, e.ID, 0) }()
+	var seen []service.Told
+	var failed error
+	var live sync.WaitGroup
+	live.Go(func() { seen, failed = told(context.Background(), l, e.ID, 0) })
 	_, err := l.Decide(t.Context(), admin, "default", e.ID, service.Decision{Approve: true})
 	for err != nil {
 		requireRefused(t, err, service.KindPrecondition, pipeline.ReasonApprovalNotFound)
 		_, err = l.Decide(t.Context(), admin, "default", e.ID, service.Decision{Approve: true})
 	}
-	seen := <-live
+	live.Wait()
+	require.NoError(t, failed)
 	e = l.get(e.ID)
 	require.Equal(t, pipeline.Succeeded, e.Status)
 
@@ -68,9 +72,12 @@ func TestWhatIsToldBesideEvents(t *testing.T) {
 		}
 		return all
 	}
-	history := told(t, l, e.ID, 0)
+	history, err := told(t.Context(), l, e.ID, 0)
+	require.NoError(t, err)
 	require.Equal(t, plain(seen), plain(history))
 	for _, i := range []int{0, 3, len(history) - 2} {
-		require.Equal(t, history[i+1:], plain(told(t, l, e.ID, history[i].Position)))
+		rest, err := told(t.Context(), l, e.ID, history[i].Position)
+		require.NoError(t, err)
+		require.Equal(t, history[i+1:], plain(rest))
 	}
 }
