@@ -23,6 +23,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/internal/provider/pipelineversion"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/stage"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/stagetransition"
 )
 
 // Provider is the Terraform provider.
@@ -179,6 +180,7 @@ func (p *Provider) Resources(context.Context) []func() resource.Resource {
 		stage.New,
 		action.New,
 		pipelineversion.New,
+		stagetransition.New,
 		approvalrule.New,
 	}
 }

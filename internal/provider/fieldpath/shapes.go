@@ -105,6 +105,18 @@ func ApprovalRule() Shape {
 	}
 }
 
+// StageTransition is the shape of the request that sets a transition in
+// headrace_stage_transition, and of the stage that it leads into.
+func StageTransition() Shape {
+	return Shape{
+		"pipeline": attribute("pipeline"),
+		"stage":    attribute("stage"),
+		"enabled":  attribute("enabled"),
+		"reason":   attribute("disabled_reason"),
+		"name":     attribute("stage"),
+	}
+}
+
 func inlineStage() Shape {
 	shape := maps.Clone(Stage())
 	delete(shape, "order")
