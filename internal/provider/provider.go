@@ -20,6 +20,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/internal/provider/approvalrule"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/execution"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/pipeline"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/pipelinestate"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/pipelineversion"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/stage"
@@ -189,6 +190,7 @@ func (p *Provider) Resources(context.Context) []func() resource.Resource {
 func (p *Provider) DataSources(context.Context) []func() datasource.DataSource {
 	return []func() datasource.DataSource{
 		pipeline.NewDataSource,
+		pipelinestate.New,
 		execution.New,
 		execution.NewList,
 	}
