@@ -105,10 +105,9 @@ func ruleBlock() schema.Block {
 					Validators:  []validator.Map{mapvalidator.NoNullValues()},
 					MarkdownDescription: "Settings of the rule, by its provider. `VariableCheck` compares `Variable`, for instance " +
 						"`#{git.BranchName}`, with `Value` by the `Operator` `EQ`, `NE`, `CONTAINS` or `MATCHES` (a regular expression, RE2, that " +
-						"must match the whole text). `DeploymentWindow` waits until `Cron` matches the minute, in `TimeZone` (for instance " +
-						"`Europe/Berlin` or `UTC+02:00`; `UTC` where it is left out); its fields are seconds (always `*`), minutes, hours, day of the " +
-						"month, month, day of the week and, where wanted, year. `Expression` takes `Expression`, which must be true, in CEL. " +
-						"`Commands` takes none. See the guide [Gates](../guides/gates.md). Do not write secrets here.",
+						"must match the whole text). `DeploymentWindow` waits until `Cron` matches the minute, for instance " +
+						"`* * 9-16 ? * MON-FRI`, by the clock of `TimeZone`, for instance `Europe/Berlin` (`UTC` where it is left out). `Expression` " +
+						"takes `Expression`, which must be true, in CEL, for instance `trigger.principal != \"bot\"`. `Commands` takes none. See the guide [Gates](../guides/gates.md). Do not write secrets here.",
 				},
 				"commands": texts("Shell lines of a `Commands` rule, 1 to 50 of up to 1000 characters each; the rule is met where all " +
 					"succeed. They run as those of a `Commands` action do, and may not refer to variables either: hand those in by " +
