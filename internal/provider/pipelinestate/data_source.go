@@ -88,7 +88,7 @@ func (d *DataSource) Schema(
 			"pipeline_version": schema.Int64Attribute{
 				Computed: true, MarkdownDescription: "Number of the newest version, whose stages are shown; 0 while nothing was published.",
 			},
-			"execution_mode": text("How executions meet: `SUPERSEDED`, `QUEUED` or `PARALLEL`."),
+			"execution_mode": text("How executions meet: `SUPERSEDED`, `QUEUED` or `PARALLEL`. Null while nothing was published."),
 			"stages": schema.ListNestedAttribute{
 				Computed:            true,
 				MarkdownDescription: "The stages of the newest version, in order. Empty in `PARALLEL` mode, whose executions pass one another.",

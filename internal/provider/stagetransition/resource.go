@@ -223,8 +223,11 @@ func gone(err error) bool {
 	if errors.Is(err, errGone) || client.IsNotFound(err) {
 		return true
 	}
-	reason := client.Reason(err)
-	return reason == domain.ReasonStageNotFound || reason == domain.ReasonNoTransitions
+	switch client.Reason(err) {
+	case domain.ReasonStageNotFound, domain.ReasonNoTransitions, domain.ReasonNothingToPublish:
+		return true
+	}
+	return false
 }
 
 // add adds an error of a call, which the backend does not always blame on a field.
@@ -241,11 +244,8 @@ func add(diags *diag.Diagnostics, doing string, m model, err error) {
 		reporter := problem.Reporter{Object: object(m), Shape: fieldpath.StageTransition()}
 		reporter.Add(diags, doing, err)
 	case client.Reason(err) == domain.ReasonStageNotFound:
-		diags.AddAttributeError(path.Root("stage"), summary, client.Describe(err)+". It must be a stage of the newest version: publish a "+
-			"composed pipeline first.")
-	case client.Reason(err) == domain.ReasonNoTransitions:
-		diags.AddAttributeError(path.Root("pipeline"), summary, client.Describe(err))
-	case client.IsNotFound(err):
+		diags.AddAttributeError(path.Root("stage"), summary, client.Describe(err)+". It has to be one of the newest version.")
+	case gone(err):
 		diags.AddAttributeError(path.Root("pipeline"), summary, client.Describe(err))
 	default:
 		diags.AddError(summary, client.Describe(err))
