@@ -30,8 +30,8 @@ func (s *executions) StartExecution(
 	}
 	e, err := s.use.Start(ctx, caller(ctx), name.Account, name.Pipeline, service.StartInput{
 		Variables: req.GetVariables(), RequestID: req.GetRequestId(),
-		Overrides: each(req.GetSourceRevisions(), func(o *headracev1.SourceRevisionOverride) execution.SourceOverride {
-			return execution.SourceOverride{Action: o.GetAction(), Type: o.GetRevisionType(), Value: o.GetRevisionValue()}
+		Overrides: each(req.GetSourceRevisions(), func(o *headracev1.SourceRevisionOverride) pipeline.Override {
+			return pipeline.Override{Action: o.GetAction(), Type: o.GetRevisionType(), Value: o.GetRevisionValue()}
 		}),
 	})
 	if err != nil {
