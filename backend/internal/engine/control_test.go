@@ -2,7 +2,13 @@ package engine_test
 
 import (
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
@@ -499,4 +505,240 @@ func TestParallelBound(t *testing.T) {
 			name: "other modes have no such bound", pipeline: "A: a b c d e f g", steps: []string{"start ann => 1 InProgress A(a… b… c… d… e… f… g…)"},
 		},
 	}))
+}
+
+// A stage that is rolled back gets what the target's stages before it had left, not
+// what later executions left.
+func TestRollbackTakesWhatTheTargetHad(t *testing.T) {
+	t.Parallel()
+	def := define("Source: fetch | Ship: put<fetch; tell<put | After: look")
+	w := newWorld(t, def)
+	through := func(e *execution.Execution, digest string) {
+		w.must(e.Scope(), w.finish(e, "fetch", action.Result{
+			Variables: map[string]string{"k": digest}, Artifacts: []action.Artifact{{Name: "out-fetch", Digest: digest}},
+			Revision: &action.Revision{ID: "commit " + digest},
+		}))
+		require.NoError(t, w.step("ok "+e.ID[1:]+" put"))
+		require.NoError(t, w.step("ok "+e.ID[1:]+" tell"))
+	}
+	through(w.start("ann", map[string]string{"v": "x"}), "d1")
+	through(w.start("ann", map[string]string{"v": "y"}), "d2")
+	require.NoError(t, w.step("rollback Ship 1"))
+	e, target := w.execution(3), w.execution(1)
+	require.Equal(t, pipeline.TypeRollback, e.Type)
+	require.Equal(t, execution.Trigger{Type: execution.TriggerManualRollback, Detail: "e1", Principal: "ann"}, e.Trigger)
+	require.Equal(t, map[string]string{"v": "x"}, e.Variables)
+	require.Equal(t, target.Revisions, e.Revisions)
+	require.NotEmpty(t, e.Revisions)
+	require.Equal(t, &execution.Rollback{
+		TargetID: "e1", TargetNumber: 1, Artifacts: []action.Artifact{{Name: "out-fetch", Digest: "d1"}},
+		Variables: map[string]map[string]string{"n-fetch": {"k": "d1"}},
+	}, e.Rollback, "nothing of the stage itself or behind it")
+	attempt := w.model.leases[w.action(e, "put").ID].Attempt
+	require.Equal(t, []action.Artifact{{Name: "out-fetch", Digest: "d1"}}, attempt.Inputs)
+	require.Equal(t, map[string]string{"from": "d1"}, attempt.Action.Configuration)
+	require.Equal(t, 1, e.Current().Position)
+	require.NoError(t, w.step("ok 3 put"))
+	require.NoError(t, w.step("ok 3 tell"))
+	require.Equal(t, pipeline.Succeeded, w.execution(3).Status)
+	require.Equal(t, int64(2), w.model.state.Stage("Ship").Succeeded.Number, "a rollback is not what is rolled back to")
+	require.Equal(t, int64(3), w.model.state.Stage("Ship").Latest.Number)
+}
+
+func TestAutomaticRollbackSaysWhatHappens(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, define("A: a | B (failure rollback): b | C: c"))
+	for _, line := range []string{"start ann", "ok 1 a", "fail 1 b", "start ann", "ok 2 a", "ok 2 b", "start ann", "ok 3 a", "fail 3 b"} {
+		require.NoError(t, w.step(line))
+	}
+	require.Contains(t, w.execution(1).Summary, "action b of stage B failed")
+	require.Contains(t, w.execution(1).Summary, "to roll back to", "that there is nothing is said too")
+	require.Contains(t, w.execution(3).Summary, "rolled back to execution 2")
+	require.Equal(t, execution.Trigger{Type: execution.TriggerAutomatedRollback, Detail: "e2"}, w.execution(4).Trigger)
+}
+
+func TestRuleThatRunsIsAnAttempt(t *testing.T) {
+	t.Parallel()
+	def := define("A: a | B (before $probe fail): b")
+	rule := &def.Stages[1].BeforeEntry.Rules[0]
+	rule.InputArtifacts = []string{"out-a"}
+	rule.EnvironmentVariables = []pipeline.EnvironmentVariable{{Name: "K", Value: "#{n-a.k}"}}
+	w := newWorld(t, def)
+	e := w.start("ann", nil)
+	require.NoError(t, w.step("ok 1 a"))
+	id := w.rule(e, "probe").ID
+	attempt := w.model.leases[id].Attempt
+	require.Equal(t, action.Scope{
+		Account: "default", Pipeline: "web", PipelineVersion: 1, ExecutionID: e.ID, Stage: "B", ActionExecutionID: id,
+	}, attempt.Scope)
+	require.Equal(t, pipeline.TypeID{Category: pipeline.CategoryCompute, Owner: pipeline.Owner, Provider: "Commands", Version: "1"}, attempt.Action.TypeID())
+	require.Equal(t, "probe", attempt.Action.Name)
+	require.Equal(t, []string{"true"}, attempt.Action.Commands)
+	require.Equal(t, []pipeline.EnvironmentVariable{{Name: "K", Value: "a"}}, attempt.Action.EnvironmentVariables)
+	require.Equal(t, []action.Artifact{{Name: "out-a"}}, attempt.Inputs)
+	require.Equal(t, time.Hour, attempt.Timeout)
+	require.Equal(t, 1, attempt.Number)
+	for _, dead := range []int{0, 2} {
+		w.must(e.Scope(), engine.Finish{ExecutionID: e.ID, ActionExecutionID: id, Attempt: dead})
+		w.must(e.Scope(), engine.Lost{ExecutionID: e.ID, ActionExecutionID: id, Attempt: dead})
+	}
+	require.Equal(t, "1 InProgress A(a+)+ B^…", w.state())
+}
+
+// What a retry replaced does not count any more.
+func TestRetriedOutputsDoNotCount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, define("Build: make; check | Ship: put<make"))
+	e := w.start("ann", nil)
+	made := func(digest string) {
+		w.must(e.Scope(), w.finish(e, "make", action.Result{
+			Variables: map[string]string{"k": digest}, Artifacts: []action.Artifact{{Name: "out-make", Digest: digest}},
+		}))
+	}
+	made("d1")
+	require.NoError(t, w.step("fail 1 check"))
+	require.NoError(t, w.step("retry 1 all"))
+	made("d2")
+	require.NoError(t, w.step("ok 1 check"))
+	attempt := w.model.leases[w.action(e, "put").ID].Attempt
+	require.Equal(t, []action.Artifact{{Name: "out-make", Digest: "d2"}}, attempt.Inputs)
+	require.Equal(t, "d2", attempt.Action.Configuration["from"])
+
+	w = newWorld(t, define("Build: make; put<make; check"))
+	e = w.start("ann", nil)
+	made("d1")
+	require.NoError(t, w.step("fail 1 put"))
+	require.NoError(t, w.step("retry 1 all"))
+	require.Equal(t, "1' InProgress Build(make+* put!* make…)", w.state())
+	w.must(e.Scope(), w.finish(e, "make", action.Result{}))
+	require.Equal(t, "1' Failed Build(make+* put!* make+ put!)!", w.state(), "the artifact of the first time is gone")
+}
+
+func TestRetryBringsBackAsIfItHadNotEnded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, define("A: a | B: b"))
+	w.start("ann", nil)
+	require.NoError(t, w.step("abandon 1 bob"))
+	require.NotNil(t, w.execution(1).Stop)
+	w.now = w.now.Add(time.Hour)
+	require.NoError(t, w.step("retry 1"))
+	e := w.execution(1)
+	require.Nil(t, e.Stop)
+	require.Nil(t, e.Cancel)
+	require.Zero(t, e.EndedAt)
+	require.Empty(t, e.Summary)
+	require.Zero(t, e.Current().EndedAt)
+	require.Equal(t, 2, e.Attempt)
+	require.Equal(t, &execution.Retries{Manual: 1, Last: execution.RetryManual, LastAt: w.now.UTC().Truncate(time.Microsecond)}, e.Current().Retries)
+	first, second := w.action(e, "a#1"), w.action(e, "a#2")
+	require.NotEqual(t, first.ID, second.ID)
+	require.Equal(t, 1, second.Attempt)
+	var told []string
+	for _, ev := range w.model.events[len(w.model.events)-3:] {
+		told = append(told, string(ev.Subject)+" "+ev.State+" "+ev.Principal)
+	}
+	require.Equal(t, []string{"execution RESUMED ann", "stage RESUMED ann", "action STARTED "}, told)
+}
+
+func TestOverrideIsRecorded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, define("A (before v=x fail): a"))
+	w.start("ann", map[string]string{"v": "y"})
+	require.NoError(t, w.step(`override 1 A before-entry "fire`))
+	c := w.execution(1).Current().Conditions[0]
+	require.Equal(t, &execution.Override{Principal: "ann", Reason: "fire", At: w.now.UTC().Truncate(time.Microsecond)}, c.Override)
+	require.False(t, c.EndedAt.IsZero())
+	for _, ev := range w.model.events {
+		if ev.State == execution.EventOverridden {
+			require.Equal(t, "ann", ev.Principal)
+			require.Equal(t, "fire", ev.Message)
+			return
+		}
+	}
+	require.Fail(t, "nobody was told")
+}
+
+func TestCancelSaysWhoAndWhy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, define("A: a"))
+	w.start("ann", nil)
+	require.NoError(t, w.step("publish cancel A: a"))
+	require.Equal(t, &execution.Cancel{Principal: "ann", Version: 2, At: w.now.UTC().Truncate(time.Microsecond)}, w.execution(1).Cancel)
+	require.NoError(t, w.step("ok 1 a"))
+	require.Contains(t, w.execution(1).Summary, "version 2")
+}
+
+func TestTransitionIsRecorded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, define("A: a | B: b"))
+	require.NoError(t, w.step(`disable B "freeze`))
+	require.NoError(t, w.step(`disable B "longer`))
+	at := w.now.UTC().Truncate(time.Microsecond)
+	require.Equal(t, &execution.Transition{Disabled: true, Reason: "longer", Principal: "ann", At: at}, w.model.state.Stage("B").Transition)
+	require.NoError(t, w.step("enable B"))
+	require.Equal(t, &execution.Transition{Principal: "ann", At: at}, w.model.state.Stage("B").Transition)
+	require.ErrorIs(t, w.step(`disable X "freeze`), engine.ErrStageNotFound)
+	require.NoError(t, w.step(`disable B "freeze`))
+	require.NoError(t, w.step("publish parallel A: a"))
+	require.ErrorIs(t, w.step(`disable A "freeze`), engine.ErrNoTransitions)
+	require.ErrorIs(t, w.step("enable A"), engine.ErrNoTransitions)
+	require.NoError(t, w.step("enable B"), "an execution of the version before may wait there")
+}
+
+func TestExplainDoorsAndConditions(t *testing.T) {
+	t.Parallel()
+	def := define("A (before w9-17/60 fail): a | B (before $probe fail): b")
+	def.ExecutionMode = pipeline.Queued
+	w := newWorld(t, def)
+	w.start("ann", nil)
+	explain := func(id string) []engine.Reason {
+		return engine.Explain(w.memory[w.scope()], id, engine.Work{Leases: w.model.leases, Turns: w.model.turns}, w.now)
+	}
+	reasons := explain("e1")
+	require.Len(t, reasons, 1)
+	require.Equal(t, engine.WaitWindow, reasons[0].Kind)
+	require.Equal(t, "r0", reasons[0].Rule)
+	require.Equal(t, pipeline.ConditionBeforeEntry, reasons[0].Condition)
+	require.Equal(t, w.now.UTC().Truncate(time.Microsecond).Add(time.Hour), reasons[0].Until, "it fails before the window opens")
+
+	w.start("ann", nil)
+	w.start("ann", nil)
+	require.NoError(t, w.step(`disable A "freeze`))
+	reasons = explain("e3")
+	require.Len(t, reasons, 2)
+	require.Equal(t, engine.WaitTransition, reasons[0].Kind)
+	require.Equal(t, "freeze", reasons[0].Transition.Reason)
+	require.Equal(t, 2, reasons[0].Place)
+	require.Equal(t, engine.WaitLock, reasons[1].Kind)
+	require.Equal(t, "e1", reasons[1].BlockingExecution)
+	require.Equal(t, engine.WaitWindow, reasons[1].Causes[0].Kind)
+
+	require.NoError(t, w.step(`override 1 A before-entry "now`))
+	require.NoError(t, w.step("ok 1 a"))
+	reasons = explain("e1")
+	require.Equal(t, engine.WaitRunner, reasons[0].Kind)
+	require.Equal(t, "probe", reasons[0].Rule)
+	w.model.leases[w.rule(w.execution(1), "probe").ID].Runner = "r1"
+	require.Equal(t, engine.WaitRule, explain("e1")[0].Kind)
+	require.NoError(t, w.step("publish cancel A: a"))
+	require.Equal(t, engine.WaitCancelling, explain("e1")[0].Kind)
+}
+
+// A condition that waits for windows is looked at when the last of them opens, or
+// when the first rule gives up.
+func TestWindowsAreRecheckedInTime(t *testing.T) {
+	t.Parallel()
+	monday := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	for rules, due := range map[string]time.Time{
+		"w9-17":             monday.Add(9 * time.Hour),
+		"w9-17 w16-20":      monday.Add(16 * time.Hour),
+		"w9-17 w16-20/600":  time.Date(2026, 3, 1, 21, 0, 0, 123456000, time.UTC),
+		"w9-17/1320 w16-20": time.Date(2026, 3, 2, 9, 0, 0, 123456000, time.UTC),
+	} {
+		w := newWorld(t, define("A (before "+rules+" fail): a"))
+		e := w.start("ann", nil)
+		turn := w.model.turns[entry(e)]
+		require.Equal(t, due, turn.DueAt, rules)
+		require.Equal(t, execution.TurnRecheck, turn.Kind)
+	}
 }

@@ -314,7 +314,7 @@ func (m *model) check(t tester) {
 	for _, id := range slices.Sorted(maps.Keys(m.executions)) {
 		e := m.executions[id]
 		if e.Status.Terminal() {
-			require.Equal(t, m.ended[id], text(e), "an execution changed after its end")
+			same(t, m.ended[id], text(e), "an execution changed after its end")
 			m.checkEnded(t, e)
 			continue
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
@@ -154,7 +155,33 @@ func (d *duel) take(line string) error {
 	}
 	require.Equal(d.w.t, picture(d.r.rows(), d.r.state()), picture(d.w.rows(), d.w.model.state), "the engine does not do what the reference does")
 	d.timely(verb, rest)
+	d.explained()
 	return err
+}
+
+// explained checks that everybody who waits is told all that they wait for.
+func (d *duel) explained() {
+	work := engine.Work{Leases: d.w.model.leases, Turns: d.w.model.turns}
+	for _, e := range d.r.all {
+		if !e.live() {
+			continue
+		}
+		x := d.w.execution(e.number)
+		scope := d.w.memory[x.Scope()]
+		if scope == nil {
+			continue
+		}
+		var told []string
+		for _, reason := range engine.Explain(scope, x.ID, work, d.w.now) {
+			kind := reason.Kind
+			if kind == engine.WaitTimer {
+				kind = engine.WaitAction
+			}
+			told = append(told, string(kind))
+		}
+		slices.Sort(told)
+		require.Equal(d.w.t, d.r.waitsFor(e), told, "what execution %d waits for", e.number)
+	}
 }
 
 // timely checks that who waits for a window is looked at in time: when the windows

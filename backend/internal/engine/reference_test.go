@@ -102,7 +102,9 @@ type refRule struct {
 	status pipeline.Status
 	// asked tells that its commands were started.
 	asked, errored bool
-	deadline       time.Time
+	// closed tells that it is a window that was closed when it was looked at.
+	closed   bool
+	deadline time.Time
 }
 
 // refusal are the errors that an input may be refused with: where several reasons
@@ -413,7 +415,8 @@ func (r *reference) recheck(e *refExecution) {
 			continue
 		}
 		opens, ever := opening(rule.def, r.now)
-		closed = closed || !ever || opens.After(r.now)
+		rule.closed = !ever || opens.After(r.now)
+		closed = closed || rule.closed
 		if !ever || !r.now.Before(rule.deadline) {
 			late = true
 		}
@@ -558,31 +561,13 @@ func (r *reference) progress(e *refExecution) {
 // in PARALLEL mode five run at once at most, apart from approvals.
 func (r *reference) startMore(e *refExecution) int {
 	s := e.stage()
-	lowest, busy := 0, 0
-	row := func(def *pipeline.Action) *refAction {
-		for _, a := range s.now() {
-			if a.def.Name == def.Name {
-				return a
-			}
-		}
-		return nil
-	}
-	for i := range s.def.Actions {
-		def := &s.def.Actions[i]
-		a := row(def)
-		if (a == nil || a.status != pipeline.Succeeded) && (lowest == 0 || def.Order() < lowest) {
-			lowest = def.Order()
-		}
-		if a != nil && a.status == pipeline.InProgress && a.work != pipeline.WorkApproval {
+	started, busy := 0, 0
+	for _, a := range s.now() {
+		if a.status == pipeline.InProgress && a.work != pipeline.WorkApproval {
 			busy++
 		}
 	}
-	started := 0
-	for i := range s.def.Actions {
-		def := &s.def.Actions[i]
-		if def.Order() != lowest || row(def) != nil {
-			continue
-		}
+	for _, def := range s.missing() {
 		kind, known := catalog.Lookup(def.TypeID())
 		if kind.Work != pipeline.WorkApproval {
 			if e.mode == pipeline.Parallel && busy >= 5 {
@@ -600,6 +585,29 @@ func (r *reference) startMore(e *refExecution) int {
 		}
 	}
 	return started
+}
+
+// missing are the actions of the lowest run order that is not complete that have
+// not started.
+func (s *refStage) missing() (all []*pipeline.Action) {
+	rows := make(map[string]*refAction)
+	for _, a := range s.now() {
+		rows[a.def.Name] = a
+	}
+	lowest := 0
+	for i := range s.def.Actions {
+		def := &s.def.Actions[i]
+		a := rows[def.Name]
+		if (a == nil || a.status != pipeline.Succeeded) && (lowest == 0 || def.Order() < lowest) {
+			lowest = def.Order()
+		}
+	}
+	for i := range s.def.Actions {
+		if def := &s.def.Actions[i]; def.Order() == lowest && rows[def.Name] == nil {
+			all = append(all, def)
+		}
+	}
+	return all
 }
 
 // finds tells whether what an action takes was left by an action before it.
@@ -1076,6 +1084,37 @@ func (r *reference) settle() {
 			r.giveWay(def.Stages[i].Name)
 		}
 	}
+}
+
+// waitsFor are the kinds of all that an execution waits for, sorted. Work that
+// nobody took waits for a runner, and a turn is at work.
+func (r *reference) waitsFor(e *refExecution) (kinds []string) {
+	is := func(n int, kind engine.WaitKind) {
+		for range n {
+			kinds = append(kinds, string(kind))
+		}
+	}
+	one := map[bool]int{true: 1}
+	s := e.stage()
+	at := r.place(s.def.Name)
+	is(one[e.stopping], engine.WaitStopping)
+	is(one[e.cancelling && !e.stopping], engine.WaitCancelling)
+	is(one[!s.entered && at.closed], engine.WaitTransition)
+	is(one[!s.entered && r.holder(s.def.Name) != nil], engine.WaitLock)
+	is(len(e.openApprovals()), engine.WaitApproval)
+	for _, a := range s.now() {
+		is(one[a.status == pipeline.InProgress && a.work == pipeline.WorkAttempt], engine.WaitRunner)
+		is(one[a.status == pipeline.InProgress && a.work == pipeline.WorkTurn], engine.WaitAction)
+	}
+	if c := s.condition(); c != nil && c.status == pipeline.InProgress {
+		for _, rule := range c.rules {
+			is(one[rule.asked && rule.status == pipeline.InProgress], engine.WaitRunner)
+			is(one[rule.closed && rule.status == pipeline.InProgress], engine.WaitWindow)
+		}
+	}
+	is(one[s.entered && s.phase == execution.PhaseActions && !e.halted() && s.count(pipeline.Failed) == 0 && len(s.missing()) > 0], engine.WaitActionLimit)
+	slices.Sort(kinds)
+	return kinds
 }
 
 // rows are the executions as a store would hold them, as far as the reference

@@ -110,11 +110,23 @@ func (w *world) counting(scope *engine.Scope) *makes {
 }
 
 func text(v any) string {
-	data, err := json.MarshalIndent(v, "", " ")
+	data, err := json.Marshal(v)
 	if err != nil {
 		return err.Error()
 	}
 	return string(data)
+}
+
+// same compares two texts, and shows where they differ.
+func same(t tester, want, got, message string) {
+	t.Helper()
+	if want == got {
+		return
+	}
+	lines := func(text string) string {
+		return strings.NewReplacer(`,"`, ",\n\"", "{", "{\n", "}", "\n}").Replace(text)
+	}
+	require.Equal(t, lines(want), lines(got), message)
 }
 
 func clone[T any](v *T) *T {
@@ -168,16 +180,16 @@ func (w *world) decide(key execution.ScopeKey, in engine.Input) (*execution.Chan
 	known, knownText := memory.State, text(memory.State)
 	change, err := engine.Decide(memory, in, w.now)
 	change2, err2 := engine.Decide(stored, again, w.now)
-	require.Equal(w.t, text(change), text(change2), "a decision on what the store loads differs from one on memory")
+	same(w.t, text(change), text(change2), "a decision on what the store loads differs from one on memory")
 	require.Equal(w.t, fmt.Sprint(err), fmt.Sprint(err2))
 	if err != nil {
 		require.Nil(w.t, change)
-		require.Equal(w.t, before, text(memory.Live)+text(memory.State), "a refusal changed the state")
+		same(w.t, before, text(memory.Live)+text(memory.State), "a refusal changed the state")
 		return nil, err
 	}
 	w.memory[key] = memory
 	require.Equal(w.t, *made, *made2)
-	require.Equal(w.t, knownText, text(known), "the state of the pipeline was changed in place")
+	same(w.t, knownText, text(known), "the state of the pipeline was changed in place")
 	w.ids += made.ids
 	w.count += int64(made.rollbacks)
 	if w.given {
@@ -186,8 +198,8 @@ func (w *world) decide(key execution.ScopeKey, in engine.Input) (*execution.Chan
 	}
 	require.Len(w.t, change.Started, made.rollbacks, "the numbers of executions have a gap")
 	w.model.apply(w.t, key, in, change)
-	require.Equal(w.t, text(w.model.live(key)), text(memory.Live), "a row changed and the change does not say so")
-	require.Equal(w.t, text(w.model.stateOf(key)), text(memory.State), "the state changed and the change does not say so")
+	same(w.t, text(w.model.live(key)), text(memory.Live), "a row changed and the change does not say so")
+	same(w.t, text(w.model.stateOf(key)), text(memory.State), "the state changed and the change does not say so")
 	w.model.check(w.t)
 	for _, stage := range change.NewStages {
 		require.Equal(w.t, w.pinned(stage.ExecutionID).Stages[stage.Position].Name, stage.Name, "a stage of another version")
