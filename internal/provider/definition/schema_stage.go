@@ -42,17 +42,18 @@ func StageBlock() schema.Block {
 func StageBlocks() map[string]schema.Block {
 	const rollback = "rolls it back to the last execution of the same version that succeeded in it, where there is one; not in " +
 		"`PARALLEL` mode"
+	const unchecked = " A rule that cannot be checked, for instance since a variable has no value, fails the stage whatever is said here."
 	return map[string]schema.Block{
 		"before_entry": one("Condition that is checked when an execution has entered the stage, after the approval of the entry and "+
 			"before the first action; others wait in front of the stage meanwhile. A retry of a stage that ended checks it again.",
 			schema.NestedBlockObject{Blocks: map[string]schema.Block{
 				"condition": conditionBlock("What follows where a rule is not met: `FAIL` fails the stage; `SKIP` skips its actions and goes " +
-					"on with the next stage, with rules of `VariableCheck` and `Expression` only."),
+					"on with the next stage, with rules of `VariableCheck` and `Expression` only." + unchecked),
 			}}),
 		"on_success": one("Condition that is checked when all actions of the stage succeeded.",
 			schema.NestedBlockObject{Blocks: map[string]schema.Block{
 				"condition": conditionBlock("What follows where a rule is not met: `FAIL` fails the stage; `ROLLBACK` fails it and " +
-					rollback + "."),
+					rollback + "." + unchecked),
 			}}),
 		"on_failure": one("What happens when an action of the stage failed. It does not apply where the stage was failed by the approval "+
 			"of its entry, by `before_entry` or by `on_success`.", schema.NestedBlockObject{
@@ -73,7 +74,8 @@ func StageBlocks() map[string]schema.Block {
 					},
 				}),
 				"condition": conditionBlock("What follows where all rules are met, for instance since a check finds the release broken: " +
-					"`ROLLBACK` rolls the stage back as `result` does; `FAIL` leaves it failed."),
+					"`ROLLBACK` rolls the stage back as `result` does; `FAIL` leaves it failed, and so does a rule that cannot be " +
+					"checked."),
 			},
 		}),
 	}
@@ -83,8 +85,7 @@ func conditionBlock(result string) schema.Block {
 	return one("The condition; exactly one, as in CodePipeline. Windows of `DeploymentWindow` rules are waited for first; once all of "+
 		"them are open the other rules are checked.", schema.NestedBlockObject{
 		Attributes: map[string]schema.Attribute{
-			"result": required(result + " A rule that cannot be checked, for instance since a variable has no value, fails the stage " +
-				"whatever is said here."),
+			"result": required(result),
 		},
 		Blocks: map[string]schema.Block{"rule": ruleBlock()},
 	})
