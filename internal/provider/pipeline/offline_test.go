@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 // lists, and blocks of which nobody knows how many there will be.
 func TestPlanNeedsNoServer(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"inline", "unknown_values", "unknown_blocks"} {
+	for _, name := range []string{"inline", "unknown_values", "unknown_blocks", "unknown_gates"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			resource.Test(t, resource.TestCase{
