@@ -46,6 +46,7 @@
 //	ann starts 2 to 9
 //	Build/compile of 1 succeeds with app:label VERSION=1.0 revision:abc123
 //	Source of 2 succeeds                    whatever runs in that stage
+//	Build of 3 succeeds with LOG=<60000>    60000 bytes
 //	Prod/smoke of 1 fails with JobFailed "exit code 1"
 //	Build/compile of 1 succeeds too late    the report of an attempt that is dead
 //	bob approves Build/sign-off of 1 "fine"

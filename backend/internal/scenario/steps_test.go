@@ -176,7 +176,7 @@ func result(e *execution.Execution, a *attempt, succeeded bool, told []string) a
 	revision := fmt.Sprintf("rev-%d", e.Number)
 	for _, word := range told {
 		if name, value, found := strings.Cut(word, "="); found {
-			result.Variables[name] = value
+			result.Variables[name] = long(value)
 			continue
 		}
 		name, value, _ := strings.Cut(word, ":")
@@ -198,6 +198,15 @@ func result(e *execution.Execution, a *attempt, succeeded bool, told []string) a
 		result.Variables["CommitId"] = revision
 	}
 	return result
+}
+
+// long makes a value of so many bytes of "<bytes>".
+func long(value string) string {
+	size, err := strconv.Atoi(strings.Trim(value, "<>"))
+	if err != nil || !strings.HasPrefix(value, "<") {
+		return value
+	}
+	return strings.Repeat("x", size)
 }
 
 func (w *world) endTooLate(match []string, _ *statement) (*look, error) {
