@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -41,6 +42,87 @@ func answers(a *execution.Action, attempt int) bool {
 	}
 }
 
+// finished ends an action or a rule, where the attempt still counts.
+func (d *decision) finished(in Finish) {
+	if e, stage, a := d.running(in.ExecutionID, in.ActionExecutionID, in.Attempt); a != nil {
+		d.finish(e, stage, a, in.Result)
+		d.advance(e)
+		return
+	}
+	if e, stage, r := d.runningRule(in.ExecutionID, in.ActionExecutionID, in.Attempt); r != nil {
+		d.finishRule(e, stage, r, in.Result)
+	}
+}
+
+// runnerLost tells an action or a rule that its runner went away. A rule is not
+// tried again: what it did so far nobody knows.
+func (d *decision) runnerLost(in Lost) {
+	if e, stage, a := d.running(in.ExecutionID, in.ActionExecutionID, in.Attempt); a != nil && a.Work == pipeline.WorkAttempt {
+		d.lost(e, stage, a, in.Reason)
+		d.advance(e)
+		return
+	}
+	if e, stage, r := d.runningRule(in.ExecutionID, in.ActionExecutionID, in.Attempt); r != nil {
+		d.finishRule(e, stage, r, action.Failed(action.RunnerLost, "%s", in.Reason))
+	}
+}
+
+// startActions starts the actions of the lowest run order that have not run yet, as
+// many as may run at once. It returns false where none was started: there is none,
+// or those of an earlier run order are not done.
+func (d *decision) startActions(e *execution.Execution, stage *execution.Stage) bool {
+	current := make(map[string]bool)
+	busy := 0
+	var waiting []int
+	for _, a := range stage.Actions {
+		if a.Retried {
+			continue
+		}
+		current[a.Name] = true
+		if a.Status == pipeline.InProgress {
+			waiting = append(waiting, a.RunOrder)
+			if a.Work != pipeline.WorkApproval {
+				busy++
+			}
+		}
+	}
+	next := nextGroup(d.declared(e, stage).Actions, current)
+	if len(next) == 0 || slices.ContainsFunc(waiting, func(order int) bool { return order < next[0].Order() }) {
+		return false
+	}
+	started := false
+	for _, declared := range next {
+		kind, _ := d.scope.Catalog.Lookup(declared.TypeID())
+		counts := kind.Work != pipeline.WorkApproval
+		if e.Mode == pipeline.Parallel && counts && busy >= MaxParallelActions {
+			continue
+		}
+		d.startAction(e, stage, declared)
+		started = true
+		if counts && stage.Actions[len(stage.Actions)-1].Status == pipeline.InProgress {
+			busy++
+		}
+	}
+	return started
+}
+
+// nextGroup returns the actions of the lowest run order among those that are not
+// there yet.
+func nextGroup(actions []pipeline.Action, there map[string]bool) []*pipeline.Action {
+	var group []*pipeline.Action
+	for i := range actions {
+		a := &actions[i]
+		switch {
+		case there[a.Name]:
+		case len(group) == 0 || a.Order() < group[0].Order():
+			group = append(group[:0], a)
+		case a.Order() == group[0].Order():
+			group = append(group, a)
+		}
+	}
+	return group
+}
+
 func (d *decision) startAction(e *execution.Execution, stage *execution.Stage, declared *pipeline.Action) {
 	kind, known := d.scope.Catalog.Lookup(declared.TypeID())
 	a := &execution.Action{
@@ -56,13 +138,13 @@ func (d *decision) startAction(e *execution.Execution, stage *execution.Stage, d
 			"no executor for %s/%s/%s version %s on this server", declared.Category, declared.Owner, declared.Provider, declared.Version))
 		return
 	}
-	resolved, err := pipeline.ResolveAction(*declared, lookup(e))
+	resolved, err := d.resolve(e, declared)
 	if err != nil {
 		d.finish(e, stage, a, action.Failed(action.ConfigurationError, "%s", err))
 		return
 	}
 	a.Details.Configuration = resolved.Configuration
-	a.Details.Inputs, err = inputs(e, declared)
+	a.Details.Inputs, err = inputs(e, declared.InputArtifacts)
 	if err != nil {
 		d.finish(e, stage, a, action.Failed(action.ConfigurationError, "%s", err))
 		return
@@ -86,52 +168,69 @@ func timeout(declared *pipeline.Action, kind pipeline.ActionType) time.Duration 
 	return kind.DefaultTimeout
 }
 
+// resolve puts variables into an action, and into a source action the revision that
+// was asked for at the start.
+func (d *decision) resolve(e *execution.Execution, declared *pipeline.Action) (pipeline.Action, error) {
+	resolved, err := pipeline.ResolveAction(*declared, lookup(e))
+	if err != nil {
+		return resolved, err
+	}
+	kind, _ := d.scope.Catalog.Lookup(declared.TypeID())
+	for _, o := range e.Overrides {
+		if o.Action == declared.Name && declared.Category == pipeline.CategorySource {
+			resolved = pipeline.ApplyOverride(resolved, kind, o)
+		}
+	}
+	return resolved, nil
+}
+
 // lookup resolves references from what an execution produced so far.
-func lookup(e *execution.Execution) func(namespace, key string) (string, bool) {
+func lookup(e *execution.Execution) pipeline.LookupFunc {
+	var published map[string]map[string]string
 	return func(namespace, key string) (string, bool) {
 		switch namespace {
-		case "codepipeline":
-			return e.ID, key == "PipelineExecutionId"
-		case "variables":
+		case pipeline.NamespaceCodePipeline:
+			return e.ID, key == pipeline.KeyPipelineExecutionID
+		case pipeline.NamespaceVariables:
 			value, ok := e.Variables[key]
 			return value, ok
 		}
-		for _, stage := range e.Stages {
-			for _, a := range stage.Actions {
-				if a.Namespace == namespace && a.Status == pipeline.Succeeded {
-					value, ok := a.Details.Variables[key]
-					return value, ok
-				}
-			}
+		if published == nil {
+			published = outputs(e)
 		}
-		return "", false
+		value, ok := published[namespace][key]
+		return value, ok
 	}
 }
 
-// inputs finds the artifacts that an action takes among what was produced.
-func inputs(e *execution.Execution, declared *pipeline.Action) ([]action.Artifact, error) {
-	var found []action.Artifact
-	for _, name := range declared.InputArtifacts {
-		artifact, ok := output(e, name)
-		if !ok {
-			return nil, fmt.Errorf("input artifact %q was not produced by any action that ran", name)
-		}
-		found = append(found, artifact)
+// outputs are the output variables of an execution by namespace.
+func outputs(e *execution.Execution) map[string]map[string]string {
+	all := make(map[string]map[string]string)
+	if e.Rollback != nil {
+		maps.Copy(all, e.Rollback.Variables)
 	}
-	return found, nil
-}
-
-func output(e *execution.Execution, name string) (action.Artifact, bool) {
 	for _, stage := range e.Stages {
 		for _, a := range stage.Actions {
-			for _, artifact := range a.Details.Outputs {
-				if artifact.Name == name {
-					return artifact, true
-				}
+			if a.Namespace != "" && a.Status == pipeline.Succeeded && !a.Retried {
+				all[a.Namespace] = a.Details.Variables
 			}
 		}
 	}
-	return action.Artifact{}, false
+	return all
+}
+
+// inputs finds artifacts among what was produced.
+func inputs(e *execution.Execution, names []string) ([]action.Artifact, error) {
+	var found []action.Artifact
+	all := produced(e)
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(a action.Artifact) bool { return a.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("input artifact %q was not produced by any action that ran", name)
+		}
+		found = append(found, all[i])
+	}
+	return found, nil
 }
 
 // finish ends one action; what follows for the stage is advance's.
@@ -149,6 +248,8 @@ func (d *decision) finish(e *execution.Execution, stage *execution.Stage, a *exe
 		a.Status = pipeline.Succeeded
 		a.Details.Variables, a.Details.Outputs = result.Variables, result.Artifacts
 		if result.Revision != nil {
+			// A retry fetches again.
+			e.Revisions = slices.DeleteFunc(slices.Clone(e.Revisions), func(r execution.SourceRevision) bool { return r.Action == a.Name })
 			e.Revisions = append(e.Revisions, execution.SourceRevision{Action: a.Name, Revision: *result.Revision})
 			d.executionChanged(e)
 		}
@@ -196,8 +297,7 @@ func (d *decision) turnDone(id string) {
 }
 
 func (d *decision) again(e *execution.Execution, stage *execution.Stage, a *execution.Action, again action.Again) {
-	declared := d.definition(e).Stages[stage.Position].Action(a.Name)
-	resolved, err := pipeline.ResolveAction(*declared, lookup(e))
+	resolved, err := d.resolve(e, d.declared(e, stage).Action(a.Name))
 	if err != nil {
 		d.finish(e, stage, a, action.Failed(action.ConfigurationError, "%s", err))
 		d.advance(e)
@@ -211,18 +311,18 @@ func (d *decision) lost(e *execution.Execution, stage *execution.Stage, a *execu
 	ev := d.actionEvent(stage, a, execution.EventLost)
 	ev.Message = reason
 	d.event(e, ev)
-	declared := d.definition(e).Stages[stage.Position].Action(a.Name)
+	declared := d.declared(e, stage).Action(a.Name)
 	kind, _ := d.scope.Catalog.Lookup(declared.TypeID())
 	policy := declared.OnLost
 	if policy == "" {
 		policy = kind.OnLost
 	}
-	if policy != pipeline.OnLostRetry || a.Attempt >= MaxAttempts || e.Stop != nil {
+	if policy != pipeline.OnLostRetry || a.Attempt >= MaxAttempts || e.Stop != nil || e.Cancel != nil {
 		d.finish(e, stage, a, action.Failed(action.RunnerLost,
 			"%s in attempt %d; whether its work was done is not known (on_lost = %q)", reason, a.Attempt, policy))
 		return
 	}
-	resolved, err := pipeline.ResolveAction(*declared, lookup(e))
+	resolved, err := d.resolve(e, declared)
 	if err != nil {
 		d.finish(e, stage, a, action.Failed(action.ConfigurationError, "%s", err))
 		return
@@ -240,7 +340,7 @@ func (d *decision) lease(e *execution.Execution, stage *execution.Stage, a *exec
 		Scope:    d.scope.Key,
 		QueuedAt: d.now,
 		Attempt: action.Attempt{
-			Scope: scopeOf(e, stage, a), Number: a.Attempt, Action: resolved,
+			Scope: scopeOf(e, stage, a.ID), Number: a.Attempt, Action: resolved,
 			Inputs: a.Details.Inputs, Timeout: timeout(&resolved, kind),
 		},
 	})
@@ -249,13 +349,13 @@ func (d *decision) lease(e *execution.Execution, stage *execution.Stage, a *exec
 func (d *decision) turn(e *execution.Execution, stage *execution.Stage, a *execution.Action, resolved pipeline.Action, state []byte, delay time.Duration) *execution.Turn {
 	return &execution.Turn{
 		ID: a.ID, Kind: execution.TurnAction, Scope: d.scope.Key, ExecutionID: e.ID, DueAt: d.now.Add(delay),
-		Work: &action.Turn{Scope: scopeOf(e, stage, a), State: state, Action: resolved, Inputs: a.Details.Inputs},
+		Work: &action.Turn{Scope: scopeOf(e, stage, a.ID), State: state, Action: resolved, Inputs: a.Details.Inputs},
 	}
 }
 
-func scopeOf(e *execution.Execution, stage *execution.Stage, a *execution.Action) action.Scope {
+func scopeOf(e *execution.Execution, stage *execution.Stage, actionExecutionID string) action.Scope {
 	return action.Scope{
 		Account: e.Account, Pipeline: e.Pipeline, PipelineVersion: e.Version, ExecutionID: e.ID,
-		Stage: stage.Name, ActionExecutionID: a.ID,
+		Stage: stage.Name, ActionExecutionID: actionExecutionID,
 	}
 }

@@ -106,7 +106,7 @@ func openApprovals(e *execution.Execution) []target {
 	if stage == nil || !stage.Live() {
 		return nil
 	}
-	if open(stage.Entry) {
+	if stage.Phase == execution.PhaseApproval && open(stage.Entry) {
 		return []target{{stage: stage, approval: stage.Entry}}
 	}
 	var found []target
@@ -199,12 +199,17 @@ func approvers(approval *execution.Approval) []string {
 	return names
 }
 
-// produced lists the artifacts that a decision is about.
+// produced lists the artifacts that an execution has.
 func produced(e *execution.Execution) []action.Artifact {
 	var all []action.Artifact
+	if e.Rollback != nil {
+		all = append(all, e.Rollback.Artifacts...)
+	}
 	for _, stage := range e.Stages {
 		for _, a := range stage.Actions {
-			all = append(all, a.Details.Outputs...)
+			if !a.Retried {
+				all = append(all, a.Details.Outputs...)
+			}
 		}
 	}
 	return all
@@ -284,10 +289,9 @@ func (d *decision) close(e *execution.Execution, t target, result action.Result)
 	d.turnDone(entryID(e, t.stage))
 	d.stageChanged(e, t.stage)
 	if result.Failure != nil {
-		d.fail(e, t.stage, fmt.Sprintf("the entry of stage %s was not approved: %s", t.stage.Name, result.Failure.Message))
+		d.fail(e, t.stage, fmt.Sprintf("the entry of stage %s was not approved: %s", t.stage.Name, result.Failure.Message), false)
 		return
 	}
-	d.startNextGroup(e)
 	d.advance(e)
 }
 

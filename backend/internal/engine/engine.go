@@ -5,10 +5,10 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
-	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
@@ -46,119 +46,6 @@ func (s *Scope) Find(id string) *execution.Execution {
 	return nil
 }
 
-// Input is something that happened. Decide knows the types of this package.
-type Input interface{ input() }
-
-// Start adds an execution. Its stages are empty and its status InProgress.
-type Start struct{ Execution *execution.Execution }
-
-// Finish is the result of an attempt or a turn. Attempt 0 stands for a turn.
-type Finish struct {
-	ExecutionID, ActionExecutionID string
-	Attempt                        int
-	Result                         action.Result
-}
-
-// Again carries a turn on later.
-type Again struct {
-	ExecutionID, ActionExecutionID string
-	Again                          action.Again
-}
-
-// Lost says that the runner of an attempt went away.
-type Lost struct {
-	ExecutionID, ActionExecutionID string
-	Attempt                        int
-	Reason                         string
-}
-
-// Approve is one person's decision on an open approval.
-type Approve struct {
-	ExecutionID string
-	// Stage and Action name the approval; both may be empty when only one is open.
-	Stage, Action string
-	Principal     string
-	Groups        []string
-	Approved      bool
-	Comment       string
-}
-
-// Expire says that the time of an approval is over. ID is the turn's.
-type Expire struct{ ExecutionID, ID string }
-
-// Stop ends an execution: once its actions ended, or at once.
-type Stop struct {
-	ExecutionID string
-	Principal   string
-	Reason      string
-	Abandon     bool
-}
-
-// Recheck looks again at a condition that waits for a time. ID is the turn's.
-type Recheck struct{ ExecutionID, ID string }
-
-// Retry runs a stage of an execution again, which may have ended: the execution is
-// given as the store has it, and is ignored where the scope knows it as live.
-type Retry struct {
-	Execution *execution.Execution
-	// Stage may be empty for the one where the execution is or ended.
-	Stage     string
-	Mode      pipeline.RetryMode
-	Principal string
-	// Newest is the newest version of the pipeline.
-	Newest int64
-}
-
-// Rollback runs a stage again as the target did. Execution is the new one; its
-// stages are empty, and what it takes from the target is left to the engine.
-type Rollback struct {
-	Execution *execution.Execution
-	Target    *execution.Execution
-	Stage     string
-	// Newest is the newest version of the pipeline.
-	Newest int64
-}
-
-// Override lets an execution go on that a condition stopped or holds. The
-// execution is given as in Retry.
-type Override struct {
-	Execution *execution.Execution
-	Stage     string
-	Condition pipeline.ConditionKind
-	Principal string
-	Reason    string
-}
-
-// SetTransition disables or enables the inbound transition of a stage.
-type SetTransition struct {
-	Stage     string
-	Enabled   bool
-	Reason    string
-	Principal string
-}
-
-// Cancel ends the executions of versions before this one, once their running
-// actions ended.
-type Cancel struct {
-	Version   int64
-	Principal string
-}
-
-func (Recheck) input()       {}
-func (Retry) input()         {}
-func (Rollback) input()      {}
-func (Override) input()      {}
-func (SetTransition) input() {}
-func (Cancel) input()        {}
-
-func (Start) input()   {}
-func (Finish) input()  {}
-func (Again) input()   {}
-func (Lost) input()    {}
-func (Approve) input() {}
-func (Expire) input()  {}
-func (Stop) input()    {}
-
 // MaxParallelActions bounds the actions that a PARALLEL execution runs at once, as
 // in CodePipeline. Waits for people do not count.
 const MaxParallelActions = 5
@@ -176,7 +63,11 @@ func Decide(scope *Scope, in Input, now time.Time) (*execution.Change, error) {
 	if err := d.apply(in); err != nil {
 		return nil, err
 	}
+	d.giveWay()
 	scope.Live = slices.DeleteFunc(scope.Live, func(e *execution.Execution) bool { return e.Status.Terminal() })
+	if d.change.State != nil {
+		scope.State = d.change.State
+	}
 	return d.change, nil
 }
 
@@ -192,10 +83,7 @@ func (d *decision) apply(in Input) error {
 	case Start:
 		return d.start(in)
 	case Finish:
-		if e, stage, a := d.running(in.ExecutionID, in.ActionExecutionID, in.Attempt); a != nil {
-			d.finish(e, stage, a, in.Result)
-			d.advance(e)
-		}
+		d.finished(in)
 		return nil
 	case Again:
 		if e, stage, a := d.running(in.ExecutionID, in.ActionExecutionID, 0); a != nil {
@@ -203,18 +91,29 @@ func (d *decision) apply(in Input) error {
 		}
 		return nil
 	case Lost:
-		if e, stage, a := d.running(in.ExecutionID, in.ActionExecutionID, in.Attempt); a != nil && a.Work == pipeline.WorkAttempt {
-			d.lost(e, stage, a, in.Reason)
-			d.advance(e)
-		}
+		d.runnerLost(in)
 		return nil
 	case Approve:
 		return d.approve(in)
 	case Expire:
 		d.expire(in)
 		return nil
+	case Recheck:
+		d.recheck(in)
+		return nil
 	case Stop:
 		return d.stop(in)
+	case Retry:
+		return d.retry(in)
+	case Rollback:
+		return d.rollBack(in)
+	case Override:
+		return d.override(in)
+	case SetTransition:
+		return d.setTransition(in)
+	case Cancel:
+		d.cancel(in)
+		return nil
 	default:
 		return fmt.Errorf("engine: unknown input %T", in)
 	}
@@ -224,18 +123,85 @@ func (d *decision) definition(e *execution.Execution) *pipeline.Definition {
 	return d.scope.Definition(e.Version)
 }
 
+// declared is the stage as the version of its execution declares it.
+func (d *decision) declared(e *execution.Execution, stage *execution.Stage) *pipeline.Stage {
+	return &d.definition(e).Stages[stage.Position]
+}
+
 func (d *decision) start(in Start) error {
 	e := in.Execution
 	if d.scope.Find(e.ID) != nil {
 		return fmt.Errorf("engine: execution %s was started before", e.ID)
 	}
-	d.scope.Live = append(d.scope.Live, e)
-	e.Status, e.StartedAt, e.UpdatedAt = pipeline.InProgress, d.now, d.now
-	d.change.Started = append(d.change.Started, e)
-	d.event(e, execution.Event{Subject: execution.SubjectExecution, State: execution.EventStarted, Principal: e.Trigger.Principal})
+	d.begin(e)
 	d.arrive(e, 0)
 	d.advance(e)
 	return nil
+}
+
+// begin takes in an execution that starts now.
+func (d *decision) begin(e *execution.Execution) {
+	if e.Type == "" {
+		e.Type = pipeline.TypeStandard
+	}
+	e.Attempt = 1
+	e.Status, e.StartedAt, e.UpdatedAt = pipeline.InProgress, d.now, d.now
+	d.scope.Live = append(d.scope.Live, e)
+	d.change.Started = append(d.change.Started, e)
+	d.event(e, execution.Event{
+		Subject: execution.SubjectExecution, State: execution.EventStarted, Principal: e.Trigger.Principal,
+	})
+}
+
+// resume makes an execution live again that ended in a stage.
+func (d *decision) resume(e *execution.Execution, principal, message string) {
+	e.Status, e.Summary, e.EndedAt = pipeline.InProgress, "", time.Time{}
+	e.Stop, e.Cancel = nil, nil
+	e.Attempt++
+	// Kept by number, as they are loaded.
+	i, _ := slices.BinarySearchFunc(d.scope.Live, e.Number, func(other *execution.Execution, number int64) int {
+		return int(other.Number - number)
+	})
+	d.scope.Live = slices.Insert(d.scope.Live, i, e)
+	d.change.Resumed = append(d.change.Resumed, e)
+	d.executionChanged(e)
+	d.event(e, execution.Event{
+		Subject: execution.SubjectExecution, State: execution.EventResumed, Principal: principal, Message: message,
+	})
+	stage := e.Current()
+	stage.Status, stage.EndedAt = pipeline.InProgress, time.Time{}
+	d.resumed(e, stage, principal, message)
+}
+
+// resumed tells that a stage is worked on again.
+func (d *decision) resumed(e *execution.Execution, stage *execution.Stage, principal, message string) {
+	d.stageChanged(e, stage)
+	d.event(e, execution.Event{
+		Subject: execution.SubjectStage, State: execution.EventResumed, Stage: stage.Name, Principal: principal, Message: message,
+	})
+}
+
+// stageState returns what is known of a stage of the pipeline, with the changes of
+// this decision.
+func (d *decision) stageState(name string) execution.StageState {
+	if d.change.State != nil {
+		return d.change.State.Stage(name)
+	}
+	return d.scope.State.Stage(name)
+}
+
+// changeState changes what is known of a stage of the pipeline, on a copy.
+func (d *decision) changeState(name string, change func(*execution.StageState)) {
+	if d.change.State == nil {
+		state := &execution.PipelineState{Stages: make(map[string]*execution.StageState)}
+		if d.scope.State != nil {
+			maps.Copy(state.Stages, d.scope.State.Stages)
+		}
+		d.change.State, d.change.Scope = state, d.scope.Key
+	}
+	stage := d.stageState(name)
+	change(&stage)
+	d.change.State.Stages[name] = &stage
 }
 
 func (d *decision) actionEvent(stage *execution.Stage, a *execution.Action, state string) execution.Event {
@@ -246,7 +212,7 @@ func (d *decision) actionEvent(stage *execution.Stage, a *execution.Action, stat
 }
 
 func (d *decision) event(e *execution.Execution, ev execution.Event) {
-	ev.At, ev.ExecutionID = d.now, e.ID
+	ev.At, ev.ExecutionID, ev.ExecutionAttempt = d.now, e.ID, e.Attempt
 	d.change.Events = append(d.change.Events, ev)
 }
 

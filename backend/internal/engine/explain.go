@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
@@ -61,16 +62,33 @@ func Explain(scope *Scope, id string, work Work, now time.Time) []Reason {
 	if e == nil || e.Current() == nil {
 		return nil
 	}
+	x := &explanation{decision: &decision{scope: scope, now: now, change: &execution.Change{}}, work: work}
+	return x.reasons(e)
+}
+
+// explanation looks at a scope as a decision does, and changes nothing.
+type explanation struct {
+	*decision
+	work Work
+}
+
+func (x *explanation) reasons(e *execution.Execution) []Reason {
 	stage := e.Current()
 	var reasons []Reason
-	if e.Stop != nil {
+	switch {
+	case e.Stop != nil:
 		reasons = append(reasons, Reason{
 			Kind: WaitStopping, Stage: stage.Name, Since: e.Stop.At,
 			Message: stopSummary(e.Stop) + "; running actions finish first (stop with abandon to end them now)",
 		})
+	case e.Cancel != nil:
+		reasons = append(reasons, Reason{
+			Kind: WaitCancelling, Stage: stage.Name, Since: e.Cancel.At,
+			Message: cancelSummary(e.Cancel) + "; running actions finish first (stop with abandon to end them now)",
+		})
 	}
 	if stage.Waiting() {
-		return append(reasons, locked(scope, e, stage))
+		return append(reasons, x.inFront(e, stage)...)
 	}
 	for _, t := range openApprovals(e) {
 		reason := Reason{
@@ -83,41 +101,102 @@ func Explain(scope *Scope, id string, work Work, now time.Time) []Reason {
 		reasons = append(reasons, reason)
 	}
 	for _, a := range stage.Actions {
-		if a.Status != pipeline.InProgress || a.Work == pipeline.WorkApproval {
-			continue
+		if a.Status == pipeline.InProgress && a.Work != pipeline.WorkApproval {
+			reasons = append(reasons, x.running(stage, a))
 		}
-		reasons = append(reasons, running(stage, a, work, now))
+	}
+	if c := checked(stage); c != nil {
+		reasons = append(reasons, x.condition(stage, c)...)
+	}
+	if limited := x.limited(e, stage); limited != nil {
+		reasons = append(reasons, *limited)
 	}
 	return reasons
 }
 
-func locked(scope *Scope, e *execution.Execution, stage *execution.Stage) Reason {
-	reason := Reason{Kind: WaitLock, Stage: stage.Name, Since: stage.ArrivedAt}
-	d := &decision{scope: scope}
-	holder, waiting := d.occupants(stage.Name, nil)
-	place := 1
-	for _, w := range waiting {
-		if w == e {
-			break
-		}
-		place++
-	}
+// inFront says why an execution does not enter a stage.
+func (x *explanation) inFront(e *execution.Execution, stage *execution.Stage) []Reason {
+	holder, waiting := x.scope.Occupants(stage.Name)
+	place := 1 + slices.Index(waiting, e)
 	queue := fmt.Sprintf("it enters in turn, as number %d of those that wait", place)
 	if e.Mode == pipeline.Superseded {
 		queue = "it enters next, unless a newer execution comes and supersedes it"
 	}
-	if holder == nil {
-		reason.Message = fmt.Sprintf("waits in front of stage %s; %s", stage.Name, queue)
-		return reason
+	var reasons []Reason
+	if x.disabled(stage.Name) {
+		t := x.stageState(stage.Name).Transition
+		reasons = append(reasons, Reason{
+			Kind: WaitTransition, Stage: stage.Name, Since: stage.ArrivedAt, Place: place, Transition: t,
+			Message: fmt.Sprintf("the transition into stage %s was disabled by %s at %s: %s; once it is enabled, %s",
+				stage.Name, t.Principal, clock(t.At), t.Reason, queue),
+		})
 	}
-	reason.BlockingExecution = holder.ID
-	reason.Message = fmt.Sprintf("waits for stage %s, which execution %d is in; %s", stage.Name, holder.Number, queue)
-	return reason
+	if holder != nil {
+		reasons = append(reasons, Reason{
+			Kind: WaitLock, Stage: stage.Name, Since: stage.ArrivedAt, Place: place, BlockingExecution: holder.ID,
+			Message: fmt.Sprintf("waits for stage %s, which execution %d is in; %s", stage.Name, holder.Number, queue),
+			Causes:  x.reasons(holder),
+		})
+	}
+	return reasons
 }
 
-func running(stage *execution.Stage, a *execution.Action, work Work, now time.Time) Reason {
+// condition says what a condition waits for: windows first, then what runs.
+func (x *explanation) condition(stage *execution.Stage, c *execution.Condition) []Reason {
+	var reasons []Reason
+	for _, r := range c.Rules {
+		reason := Reason{Stage: stage.Name, Rule: r.Name, Condition: c.Kind, Since: r.StartedAt}
+		what := fmt.Sprintf("rule %s of condition %s of stage %s", r.Name, c.Kind, stage.Name)
+		switch lease := x.work.Leases[r.ID]; {
+		case r.Status != pipeline.InProgress:
+			continue
+		case !r.Opens.IsZero():
+			reason.Kind, reason.Until = WaitWindow, r.Opens
+			reason.Message = fmt.Sprintf("waits for the deployment window of %s, which opens at %s", what, clock(r.Opens))
+			if r.Deadline.Before(r.Opens) {
+				reason.Until = r.Deadline
+				reason.Message += ", after the rule fails at " + clock(r.Deadline)
+			}
+		case lease != nil && lease.Runner == "":
+			reason.Kind, reason.Since = WaitRunner, lease.QueuedAt
+			reason.Message = what + " waits for a free runner slot"
+		case lease != nil:
+			reason.Kind, reason.Until = WaitRule, r.StartedAt.Add(lease.Attempt.Timeout)
+			reason.Message = fmt.Sprintf("%s runs on runner %s", what, lease.Runner)
+		default:
+			// It comes after a window, which has a reason of its own.
+			continue
+		}
+		reasons = append(reasons, reason)
+	}
+	return reasons
+}
+
+// limited says which actions of a PARALLEL execution wait for others of it, if any.
+func (x *explanation) limited(e *execution.Execution, stage *execution.Stage) *Reason {
+	if e.Mode != pipeline.Parallel || stage.Phase != execution.PhaseActions || e.Stop != nil {
+		return nil
+	}
+	current := make(map[string]bool)
+	order := 0
+	for _, a := range stage.Actions {
+		if !a.Retried {
+			current[a.Name], order = true, max(order, a.RunOrder)
+		}
+	}
+	group := nextGroup(x.declared(e, stage).Actions, current)
+	if len(group) == 0 || group[0].Order() != order {
+		return nil
+	}
+	return &Reason{
+		Kind: WaitActionLimit, Stage: stage.Name, Action: group[0].Name, Since: stage.StartedAt,
+		Message: fmt.Sprintf("%d actions of stage %s wait, since a PARALLEL execution runs at most %d at once", len(group), stage.Name, MaxParallelActions),
+	}
+}
+
+func (x *explanation) running(stage *execution.Stage, a *execution.Action) Reason {
 	reason := Reason{Kind: WaitAction, Stage: stage.Name, Action: a.Name, Since: a.StartedAt}
-	if lease, ok := work.Leases[a.ID]; ok {
+	if lease, ok := x.work.Leases[a.ID]; ok {
 		if lease.Runner == "" {
 			reason.Kind, reason.Since = WaitRunner, lease.QueuedAt
 			reason.Message = fmt.Sprintf("action %s of stage %s waits for a free runner slot", a.Name, stage.Name)
@@ -127,9 +206,9 @@ func running(stage *execution.Stage, a *execution.Action, work Work, now time.Ti
 		reason.Until = a.StartedAt.Add(lease.Attempt.Timeout)
 		return reason
 	}
-	if turn, ok := work.Turns[a.ID]; ok && turn.DueAt.After(now) {
+	if turn, ok := x.work.Turns[a.ID]; ok && turn.DueAt.After(x.now) {
 		reason.Kind, reason.Until = WaitTimer, turn.DueAt
-		reason.Message = fmt.Sprintf("action %s of stage %s is looked at again at %s", a.Name, stage.Name, turn.DueAt.UTC().Format(time.RFC3339))
+		reason.Message = fmt.Sprintf("action %s of stage %s is looked at again at %s", a.Name, stage.Name, clock(turn.DueAt))
 		return reason
 	}
 	reason.Message = fmt.Sprintf("action %s of stage %s runs", a.Name, stage.Name)

@@ -4,31 +4,26 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
 // arrive brings an execution in front of a stage: it enters where the stage is
-// free, else it waits; in SUPERSEDED mode there is one place to wait, which the
-// newest takes (CodePipeline, "how executions work").
+// free and the transition into it enabled, else it waits; in SUPERSEDED mode there
+// is one place to wait, which the newest takes (CodePipeline, "how executions
+// work").
 func (d *decision) arrive(e *execution.Execution, position int) {
-	stage := &execution.Stage{
-		Position:  position,
-		Name:      d.definition(e).Stages[position].Name,
-		Status:    pipeline.InProgress,
-		ArrivedAt: d.now,
-	}
-	e.Stages = append(e.Stages, stage)
-	d.change.NewStages = append(d.change.NewStages, execution.StageOf{ExecutionID: e.ID, Stage: stage})
+	stage := d.newStage(e, position)
 	if e.Mode == pipeline.Parallel {
 		d.enter(e)
 		return
 	}
-	holder, waiting := d.occupants(stage.Name, e)
+	holder, waiting := d.scope.occupants(stage.Name, e)
 	for _, w := range waiting {
 		stage.Arrival = max(stage.Arrival, w.Current().Arrival+1)
 	}
-	if holder == nil && len(waiting) == 0 {
+	if holder == nil && len(waiting) == 0 && !d.disabled(stage.Name) {
 		d.enter(e)
 		return
 	}
@@ -48,10 +43,27 @@ func (d *decision) arrive(e *execution.Execution, position int) {
 	}
 }
 
-// occupants returns who is inside a stage and who waits in front of it, first
-// come first, without one execution itself.
-func (d *decision) occupants(name string, but *execution.Execution) (holder *execution.Execution, waiting []*execution.Execution) {
-	for _, e := range d.scope.Live {
+func (d *decision) newStage(e *execution.Execution, position int) *execution.Stage {
+	stage := &execution.Stage{
+		Position:  position,
+		Name:      d.definition(e).Stages[position].Name,
+		Status:    pipeline.InProgress,
+		ArrivedAt: d.now,
+	}
+	e.Stages = append(e.Stages, stage)
+	d.change.NewStages = append(d.change.NewStages, execution.StageOf{ExecutionID: e.ID, Stage: stage})
+	return stage
+}
+
+// Occupants returns who is inside a stage and who waits in front of it, first come
+// first.
+func (s *Scope) Occupants(name string) (holder *execution.Execution, waiting []*execution.Execution) {
+	return s.occupants(name, nil)
+}
+
+// occupants is Occupants without one execution.
+func (s *Scope) occupants(name string, but *execution.Execution) (holder *execution.Execution, waiting []*execution.Execution) {
+	for _, e := range s.Live {
 		stage := e.Current()
 		if e == but || e.Mode == pipeline.Parallel || stage == nil || stage.Name != name || e.Status.Terminal() {
 			continue
@@ -69,108 +81,242 @@ func (d *decision) occupants(name string, but *execution.Execution) (holder *exe
 	return holder, waiting
 }
 
+// supersede ends an execution that is in front of a stage or, where an approval
+// rule allows it, waits for approval inside.
 func (d *decision) supersede(e, by *execution.Execution) {
 	stage := e.Current()
-	// A stage that was never entered has no status of its own in CodePipeline;
-	// Cancelled says that it will not be entered.
-	stage.Status, stage.EndedAt = pipeline.Cancelled, d.now
-	d.stageChanged(e, stage)
+	where := "in front of"
+	if stage.Live() {
+		where = "at an approval of"
+		d.endWaits(e, stage, fmt.Sprintf("execution %d superseded it", by.Number))
+		d.endStage(e, stage, pipeline.Cancelled, execution.EventCanceled)
+	} else {
+		// A stage that was never entered has no status of its own in CodePipeline;
+		// Cancelled says that it will not be entered.
+		stage.Status, stage.EndedAt = pipeline.Cancelled, d.now
+		d.stageChanged(e, stage)
+	}
 	d.end(e, pipeline.StatusSuperseded, execution.EventSuperseded,
-		fmt.Sprintf("superseded by execution %d in front of stage %s", by.Number, stage.Name))
+		fmt.Sprintf("superseded by execution %d %s stage %s", by.Number, where, stage.Name))
 }
 
-// enter takes the stage and starts its first actions, or its entry approval.
-func (d *decision) enter(e *execution.Execution) {
-	stage := e.Current()
-	stage.StartedAt = d.now
-	d.stageChanged(e, stage)
-	d.event(e, execution.Event{Subject: execution.SubjectStage, State: execution.EventStarted, Stage: stage.Name})
-	if requirements := d.scope.Requirements(stage.Name, ""); len(requirements) > 0 {
-		stage.Entry = d.openApproval(requirements, 0)
-		d.change.Turns = append(d.change.Turns, d.expiry(e, entryID(e, stage), stage.Entry))
-		return
-	}
-	d.startNextGroup(e)
-}
-
-// leave lets the first that waits for a stage in.
-func (d *decision) leave(name string) {
-	if holder, waiting := d.occupants(name, nil); holder == nil && len(waiting) > 0 {
-		d.enter(waiting[0])
-		d.advance(waiting[0])
-	}
-}
-
-// startNextGroup starts the actions of the lowest run order that has none yet.
-// It returns false when there is no such group.
-func (d *decision) startNextGroup(e *execution.Execution) bool {
-	stage := e.Current()
-	done := 0
-	for _, a := range stage.Actions {
-		done = max(done, a.RunOrder)
-	}
-	actions := d.definition(e).Stages[stage.Position].Actions
-	next := 0
-	for i := range actions {
-		if order := actions[i].Order(); order > done && (next == 0 || order < next) {
-			next = order
+// giveWay lets newer executions take the place of those that wait for an approval
+// whose rules allow it.
+func (d *decision) giveWay() {
+	for i := 0; i < len(d.scope.Live); i++ {
+		next := d.scope.Live[i]
+		if next.Status.Terminal() || next.Mode != pipeline.Superseded || !next.Current().Waiting() {
+			continue
 		}
+		name := next.Current().Name
+		holder, waiting := d.scope.Occupants(name)
+		if holder == nil || d.disabled(name) || waiting[0] != next || holder.Number > next.Number || !supersedable(holder) {
+			continue
+		}
+		d.supersede(holder, next)
+		d.leave(name)
+		// Who entered may have moved on and wait elsewhere.
+		i = -1
 	}
-	if next == 0 {
+}
+
+// supersedable tells whether an execution waits for nothing but approvals, all of
+// whose rules let a newer one take its place.
+func supersedable(e *execution.Execution) bool {
+	if e.Mode != pipeline.Superseded || e.Type == pipeline.TypeRollback || e.Stop != nil || e.Cancel != nil {
 		return false
 	}
-	for i := range actions {
-		if actions[i].Order() == next {
-			d.startAction(e, stage, &actions[i])
+	approvals := openApprovals(e)
+	if len(approvals) == 0 || len(approvals) != inProgress(e.Current()) {
+		return false
+	}
+	for _, t := range approvals {
+		if slices.ContainsFunc(t.approval.Requirements, func(r execution.Requirement) bool { return !r.Supersede }) {
+			return false
 		}
 	}
 	return true
 }
 
-// advance moves an execution on as far as it goes: to the next group, stage or
-// its end.
-func (d *decision) advance(e *execution.Execution) {
-	for !e.Status.Terminal() {
-		stage := e.Current()
-		if !stage.Live() || open(stage.Entry) {
-			return
+// inProgress counts what an execution waits for in its stage.
+func inProgress(stage *execution.Stage) int {
+	n := 0
+	if stage.Phase == execution.PhaseApproval && open(stage.Entry) {
+		n++
+	}
+	for _, a := range stage.Actions {
+		if a.Status == pipeline.InProgress {
+			n++
 		}
-		var failed *execution.Action
-		for _, a := range stage.Actions {
-			switch a.Status {
-			case pipeline.InProgress:
-				return
-			case pipeline.Failed:
-				failed = a
-			default:
-			}
-		}
-		switch {
-		case e.Stop != nil:
-			d.endStage(e, stage, pipeline.Stopped, execution.EventStopped)
-			d.end(e, pipeline.Stopped, execution.EventStopped, stopSummary(e.Stop))
-			d.leave(stage.Name)
-		case failed != nil:
-			d.fail(e, stage, fmt.Sprintf("action %s of stage %s failed: %s: %s",
-				failed.Name, stage.Name, failed.Details.Failure.Code, failed.Details.Failure.Message))
-		case d.startNextGroup(e):
-			// Actions that failed at once are seen by the next round.
-		default:
-			d.endStage(e, stage, pipeline.Succeeded, execution.EventSucceeded)
-			if next := stage.Position + 1; next < len(d.definition(e).Stages) {
-				d.arrive(e, next)
-			} else {
-				d.end(e, pipeline.Succeeded, execution.EventSucceeded, "")
-			}
-			d.leave(stage.Name)
-		}
+	}
+	if c := checked(stage); c != nil {
+		n++
+	}
+	return n
+}
+
+// enter takes the stage.
+func (d *decision) enter(e *execution.Execution) {
+	stage := e.Current()
+	stage.StartedAt = d.now
+	d.stageChanged(e, stage)
+	if e.Mode != pipeline.Parallel {
+		d.changeState(stage.Name, func(s *execution.StageState) { s.Latest = passage(e) })
+	}
+	d.event(e, execution.Event{Subject: execution.SubjectStage, State: execution.EventStarted, Stage: stage.Name})
+	d.askForEntry(e, stage)
+}
+
+func passage(e *execution.Execution) *execution.Passage {
+	return &execution.Passage{ExecutionID: e.ID, Number: e.Number, Version: e.Version}
+}
+
+// askForEntry begins the first phase of a stage: the approval that rules ask for.
+func (d *decision) askForEntry(e *execution.Execution, stage *execution.Stage) {
+	stage.Phase = execution.PhaseApproval
+	if requirements := d.scope.Requirements(stage.Name, ""); len(requirements) > 0 {
+		stage.Entry = d.openApproval(requirements, 0)
+		d.change.Turns = append(d.change.Turns, d.expiry(e, entryID(e, stage), stage.Entry))
+	} else {
+		stage.Entry = nil
 	}
 }
 
-// fail ends a stage and its execution, and lets the next one in.
-func (d *decision) fail(e *execution.Execution, stage *execution.Stage, summary string) {
+// leave lets the first that waits for a stage in.
+func (d *decision) leave(name string) {
+	if d.disabled(name) {
+		return
+	}
+	if holder, waiting := d.scope.Occupants(name); holder == nil && len(waiting) > 0 {
+		d.enter(waiting[0])
+		d.advance(waiting[0])
+	}
+}
+
+// advance moves an execution on as far as it goes: to the next phase, group, stage
+// or its end.
+func (d *decision) advance(e *execution.Execution) {
+	for d.step(e) {
+	}
+}
+
+// step moves an execution on by one phase or group. It returns false when it waits
+// or has ended.
+func (d *decision) step(e *execution.Execution) bool {
+	stage := e.Current()
+	switch {
+	case e.Status.Terminal() || !stage.Live():
+		return false
+	case e.Stop != nil || e.Cancel != nil:
+		d.windDown(e, stage)
+		return false
+	}
+	switch stage.Phase {
+	case execution.PhaseApproval:
+		if open(stage.Entry) {
+			return false
+		}
+		d.check(e, stage, pipeline.ConditionBeforeEntry)
+		return true
+	case execution.PhaseBeforeEntry, execution.PhaseOnSuccess, execution.PhaseOnFailure:
+		return d.stepCondition(e, stage)
+	default:
+		return d.stepActions(e, stage)
+	}
+}
+
+// stepActions starts what can start, and ends the phase when all actions ended.
+func (d *decision) stepActions(e *execution.Execution, stage *execution.Stage) bool {
+	var running, failed *execution.Action
+	for _, a := range stage.Actions {
+		switch {
+		case a.Retried:
+		case a.Status == pipeline.InProgress:
+			running = a
+		case a.Status == pipeline.Failed:
+			failed = a
+		}
+	}
+	switch {
+	case failed != nil && running == nil:
+		d.failed(e, stage, failed)
+		return true
+	case failed != nil:
+		return false
+	case d.startActions(e, stage):
+		// Actions that failed at once are seen by the next round.
+		return true
+	case running != nil:
+		return false
+	}
+	d.check(e, stage, pipeline.ConditionOnSuccess)
+	return true
+}
+
+// failed does what the definition says of a stage whose actions failed: retry it,
+// check a condition, or end it, with or without a rollback.
+func (d *decision) failed(e *execution.Execution, stage *execution.Stage, a *execution.Action) {
+	policy := d.declared(e, stage).OnFailure
+	if policy == nil {
+		policy = &pipeline.OnFailure{}
+	}
+	switch {
+	case policy.Result == pipeline.ResultRetry && automaticRetries(stage) == 0 && !refused(stage):
+		d.retryAutomatically(e, stage, policy.RetryMode)
+	case policy.Condition != nil:
+		d.check(e, stage, pipeline.ConditionOnFailure)
+	default:
+		d.fail(e, stage, failureOf(stage, a), policy.Result == pipeline.ResultRollback)
+	}
+}
+
+func failureOf(stage *execution.Stage, a *execution.Action) string {
+	return fmt.Sprintf("action %s of stage %s failed: %s: %s", a.Name, stage.Name, a.Details.Failure.Code, a.Details.Failure.Message)
+}
+
+// refused tells whether people kept a stage from succeeding: they said no, or
+// nobody said anything in time. To ask them at once again would be an insult.
+func refused(stage *execution.Stage) bool {
+	return slices.ContainsFunc(stage.Actions, func(a *execution.Action) bool {
+		return !a.Retried && a.Status == pipeline.Failed && a.Details.Failure != nil &&
+			(a.Details.Failure.Code == action.ApprovalRejected || a.Details.Failure.Code == action.ApprovalExpired)
+	})
+}
+
+// succeed ends a stage well and brings the execution to the next one.
+func (d *decision) succeed(e *execution.Execution, stage *execution.Stage) {
+	d.endStage(e, stage, pipeline.Succeeded, execution.EventSucceeded)
+	if e.Mode != pipeline.Parallel && e.Type == pipeline.TypeStandard {
+		d.changeState(stage.Name, func(s *execution.StageState) { s.Succeeded = passage(e) })
+	}
+	d.next(e, stage)
+}
+
+// next brings an execution from a stage that it is through to the next or its end,
+// and lets those who wait for the stage in. A rollback is about one stage only.
+func (d *decision) next(e *execution.Execution, stage *execution.Stage) {
+	if position := stage.Position + 1; e.Type != pipeline.TypeRollback && position < len(d.definition(e).Stages) {
+		d.arrive(e, position)
+	} else {
+		d.end(e, pipeline.Succeeded, execution.EventSucceeded, "")
+	}
+	d.leave(stage.Name)
+}
+
+// fail ends a stage and its execution, starts the rollback that is asked for, and
+// lets the next one in.
+func (d *decision) fail(e *execution.Execution, stage *execution.Stage, summary string, rollback bool) {
+	var target *execution.Execution
+	if rollback {
+		var note string
+		target, note = d.automaticTarget(e, stage)
+		summary += note
+	}
 	d.endStage(e, stage, pipeline.Failed, execution.EventFailed)
 	d.end(e, pipeline.Failed, execution.EventFailed, summary)
+	if target != nil {
+		d.startRollback(target, stage.Position, execution.Trigger{Type: execution.TriggerAutomatedRollback})
+	}
 	d.leave(stage.Name)
 }
 

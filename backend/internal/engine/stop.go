@@ -8,18 +8,6 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
-// Refusals of commands on a stage, as CodePipeline names them. What Decide returns
-// wraps one of them.
-var (
-	ErrStageNotFound    = errors.New("no such stage")
-	ErrNotRetryable     = errors.New("the stage cannot be retried")
-	ErrNotLatest        = errors.New("a later execution has entered the stage")
-	ErrUnableToRollback = errors.New("the stage cannot be rolled back")
-	ErrOutdated         = errors.New("the execution cannot be rolled back to")
-	ErrNotOverridable   = errors.New("the condition cannot be overridden")
-	ErrNoTransitions    = errors.New("the pipeline has no transitions")
-)
-
 // Refusals of a stop, as CodePipeline names them.
 var (
 	ErrNotStoppable  = errors.New("the execution is no longer in progress")
@@ -38,26 +26,14 @@ func (d *decision) stop(in Stop) error {
 		return fmt.Errorf("%w by %s", ErrDuplicateStop, e.Stop.Principal)
 	}
 	e.Stop = &execution.Stop{Principal: in.Principal, Reason: in.Reason, Abandon: in.Abandon, At: d.now}
-	if e.Status != pipeline.Stopping {
-		e.Status = pipeline.Stopping
-	}
+	e.Status = pipeline.Stopping
 	d.event(e, execution.Event{
 		Subject: execution.SubjectExecution, State: execution.EventStopping, Principal: in.Principal, Message: in.Reason,
 	})
 	d.executionChanged(e)
 	stage := e.Current()
 	if stage.Waiting() {
-		stage.Status, stage.EndedAt = pipeline.Stopped, d.now
-		d.stageChanged(e, stage)
-		d.end(e, pipeline.Stopped, execution.EventStopped, stopSummary(e.Stop))
-		return nil
-	}
-	if open(stage.Entry) {
-		d.turnDone(entryID(e, stage))
-		// The entry is over, and with it what advance would wait for.
-		d.endStage(e, stage, pipeline.Stopped, execution.EventStopped)
-		d.end(e, pipeline.Stopped, execution.EventStopped, stopSummary(e.Stop))
-		d.leave(stage.Name)
+		d.leaveQueue(e, stage, pipeline.Stopped)
 		return nil
 	}
 	if stage.Status != pipeline.Stopping {
@@ -65,17 +41,121 @@ func (d *decision) stop(in Stop) error {
 		d.stageChanged(e, stage)
 		d.event(e, execution.Event{Subject: execution.SubjectStage, State: execution.EventStopping, Stage: stage.Name})
 	}
-	for _, a := range stage.Actions {
-		if a.Status == pipeline.InProgress && (in.Abandon || a.Work == pipeline.WorkApproval) {
-			a.Status, a.EndedAt = pipeline.Abandoned, d.now
-			a.Details.Summary = "abandoned: " + stopSummary(e.Stop)
-			d.actionChanged(e, a)
-			d.event(e, d.actionEvent(stage, a, execution.EventAbandoned))
-			d.workDone(a)
-		}
+	d.endWaits(e, stage, stopSummary(e.Stop))
+	if in.Abandon {
+		d.abandon(e, stage)
 	}
 	d.advance(e)
 	return nil
+}
+
+// leaveQueue ends an execution that waits in front of a stage.
+func (d *decision) leaveQueue(e *execution.Execution, stage *execution.Stage, status pipeline.Status) {
+	stage.Status, stage.EndedAt = status, d.now
+	d.stageChanged(e, stage)
+	d.endEarly(e)
+}
+
+// endEarly ends an execution that was stopped or cancelled.
+func (d *decision) endEarly(e *execution.Execution) {
+	if e.Stop != nil {
+		d.end(e, pipeline.Stopped, execution.EventStopped, stopSummary(e.Stop))
+		return
+	}
+	d.end(e, pipeline.Cancelled, execution.EventCanceled, cancelSummary(e.Cancel))
+}
+
+// endWaits ends what an execution waits for in its stage while nothing runs: people
+// and deployment windows.
+func (d *decision) endWaits(e *execution.Execution, stage *execution.Stage, why string) {
+	if stage.Phase == execution.PhaseApproval && open(stage.Entry) {
+		d.turnDone(entryID(e, stage))
+	}
+	for _, a := range stage.Actions {
+		if a.Status == pipeline.InProgress && a.Work == pipeline.WorkApproval {
+			d.abandonAction(e, stage, a, why)
+		}
+	}
+	if c := checked(stage); c != nil {
+		d.endRules(e, stage, c, false, why)
+	}
+}
+
+// abandon ends what runs without waiting for it.
+func (d *decision) abandon(e *execution.Execution, stage *execution.Stage) {
+	why := stopSummary(e.Stop)
+	for _, a := range stage.Actions {
+		if a.Status == pipeline.InProgress {
+			d.abandonAction(e, stage, a, why)
+		}
+	}
+	if c := checked(stage); c != nil {
+		d.endRules(e, stage, c, true, why)
+	}
+}
+
+func (d *decision) abandonAction(e *execution.Execution, stage *execution.Stage, a *execution.Action, why string) {
+	a.Status, a.EndedAt = pipeline.Abandoned, d.now
+	a.Details.Summary = "abandoned: " + why
+	d.actionChanged(e, a)
+	d.event(e, d.actionEvent(stage, a, execution.EventAbandoned))
+	d.workDone(a)
+}
+
+// windDown ends a stopped or cancelled execution once nothing of it runs.
+func (d *decision) windDown(e *execution.Execution, stage *execution.Stage) {
+	for _, a := range stage.Actions {
+		if a.Status == pipeline.InProgress {
+			return
+		}
+	}
+	if c := checked(stage); c != nil {
+		for _, r := range c.Rules {
+			if r.Status == pipeline.InProgress {
+				return
+			}
+		}
+		if e.Stop != nil && e.Stop.Abandon {
+			d.endCondition(e, stage, c, pipeline.Abandoned, execution.EventAbandoned, stopSummary(e.Stop))
+		} else {
+			d.endCondition(e, stage, c, pipeline.Cancelled, execution.EventCanceled, "the execution was stopped meanwhile")
+		}
+	}
+	if e.Stop != nil {
+		d.endStage(e, stage, pipeline.Stopped, execution.EventStopped)
+	} else {
+		d.endStage(e, stage, pipeline.Cancelled, execution.EventCanceled)
+	}
+	d.endEarly(e)
+	d.leave(stage.Name)
+}
+
+// cancel ends the executions of earlier versions (CodePipeline 3.9): those that
+// wait at once, those inside of a stage when their running actions ended. Like a
+// stop it does not wait for people.
+func (d *decision) cancel(in Cancel) {
+	var inside []*execution.Execution
+	for _, e := range d.scope.Live {
+		if e.Version >= in.Version || e.Mode == pipeline.Parallel || e.Cancel != nil {
+			continue
+		}
+		e.Cancel = &execution.Cancel{Principal: in.Principal, Version: in.Version, At: d.now}
+		d.executionChanged(e)
+		// Who waits goes first, so as not to enter what the others leave.
+		if stage := e.Current(); stage.Waiting() {
+			d.leaveQueue(e, stage, pipeline.Cancelled)
+		} else {
+			inside = append(inside, e)
+		}
+	}
+	for _, e := range inside {
+		d.endWaits(e, e.Current(), cancelSummary(e.Cancel))
+		d.advance(e)
+	}
+}
+
+func cancelSummary(c *execution.Cancel) string {
+	return fmt.Sprintf("cancelled by %s with version %d", c.Principal, c.Version)
 }
 
 func stopSummary(stop *execution.Stop) string {

@@ -29,7 +29,7 @@ type Execution struct {
 	Trigger   Trigger
 	Variables map[string]string
 	// Overrides are the source revisions that were asked for at the start.
-	Overrides []SourceOverride
+	Overrides []pipeline.Override
 	Revisions []SourceRevision
 	// Rollback is set for the type ROLLBACK.
 	Rollback *Rollback
@@ -85,14 +85,6 @@ const (
 	TriggerManualRollback    = "ManualRollback"
 	TriggerAutomatedRollback = "AutomatedRollback"
 )
-
-// SourceOverride asks for a revision in the place of the newest.
-type SourceOverride struct {
-	Action string `json:"action"`
-	// Type is one of the revision types of the action's type, such as COMMIT_ID.
-	Type  string `json:"type"`
-	Value string `json:"value"`
-}
 
 // Rollback says what a rollback goes back to.
 type Rollback struct {

@@ -98,6 +98,8 @@ func (m *Metrics) Committed(change *execution.Change) {
 		case ev.State == execution.EventStarted:
 			m.started.Inc()
 			m.live.Inc()
+		case ev.State == execution.EventResumed:
+			m.live.Inc()
 		default:
 			if status, ok := endedAs(ev.State); ok {
 				m.finished.WithLabelValues(string(status)).Inc()
@@ -118,6 +120,8 @@ func endedAs(state string) (pipeline.Status, bool) {
 		return pipeline.Stopped, true
 	case execution.EventSuperseded:
 		return pipeline.StatusSuperseded, true
+	case execution.EventCanceled:
+		return pipeline.Cancelled, true
 	default:
 		return "", false
 	}

@@ -163,7 +163,7 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	accounts := service.NewAccounts(service.AccountsConfig{Store: s.store, Clock: clock, NewID: newID})
 	s.rpc = rpc.New(rpc.Config{
 		Pipelines: service.NewPipelines(service.PipelinesConfig{
-			Store: s.store, Catalog: catalog, Deleter: s.executions, Clock: clock, NewID: newID,
+			Store: s.store, Catalog: catalog, Runs: s.executions, Clock: clock, NewID: newID,
 		}),
 		ApprovalRules: service.NewApprovalRules(service.ApprovalRulesConfig{Store: s.store, Clock: clock}),
 		Executions:    s.executions,

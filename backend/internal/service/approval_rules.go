@@ -46,7 +46,7 @@ func (s *ApprovalRules) Create(ctx context.Context, who auth.Identity, rule stor
 	name := pipeline.ApprovalRuleName{Account: rule.Account, Rule: rule.Name}.String()
 	repeat := request{rule.Account, "CreateApprovalRule", requestID, name}
 	var created store.ApprovalRule
-	err := update(ctx, s.Store, false, func(ctx context.Context, tx store.Tx) error {
+	err := update(ctx, s.Store.Update, false, func(ctx context.Context, tx store.Tx) error {
 		done, err := repeat.done(ctx, tx)
 		if err != nil {
 			return err
@@ -128,7 +128,7 @@ func (s *ApprovalRules) Update(ctx context.Context, who auth.Identity, rule stor
 	}
 	now := s.Clock()
 	var updated store.ApprovalRule
-	err := update(ctx, s.Store, false, func(ctx context.Context, tx store.Tx) error {
+	err := update(ctx, s.Store.Update, false, func(ctx context.Context, tx store.Tx) error {
 		before, err := matchRule(ctx, tx, rule.Account, rule.Name, etag)
 		if err != nil {
 			return err
@@ -155,7 +155,7 @@ func (s *ApprovalRules) Delete(ctx context.Context, who auth.Identity, account, 
 	if err := authorize(who, auth.Administer, account); err != nil {
 		return err
 	}
-	err := update(ctx, s.Store, false, func(ctx context.Context, tx store.Tx) error {
+	err := update(ctx, s.Store.Update, false, func(ctx context.Context, tx store.Tx) error {
 		if _, err := matchRule(ctx, tx, account, name, etag); err != nil {
 			return err
 		}

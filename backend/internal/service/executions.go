@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -74,22 +75,37 @@ func NewExecutions(config ExecutionsConfig) *Executions {
 type StartInput struct {
 	Variables map[string]string
 	// Overrides ask for revisions in the place of the newest.
-	Overrides []execution.SourceOverride
+	Overrides []pipeline.Override
 	RequestID string
 }
 
 // Start starts one run of the newest version of a pipeline. A repeated request
 // id returns the execution that the first one started.
 func (x *Executions) Start(ctx context.Context, who auth.Identity, account, pipelineName string, in StartInput) (*execution.Execution, error) {
-	variables, requestID := in.Variables, in.RequestID
 	if err := authorize(who, auth.Deploy, account); err != nil {
 		return nil, err
 	}
+	repeat := startRequest{account: account, pipeline: pipelineName, method: "StartExecution", id: in.RequestID}
+	return x.begin(ctx, repeat, func(ctx context.Context, tx store.Tx, out *outcome) error {
+		e, err := x.newExecution(ctx, tx, who, account, pipelineName, in)
+		if err != nil {
+			return refusal(out, err)
+		}
+		return x.decide(ctx, tx, e.Scope(), "", engine.Start{Execution: e}, out)
+	})
+}
+
+// startRequest is a call that starts an execution and may be repeated under one id.
+type startRequest struct{ account, pipeline, method, id string }
+
+// begin commits the start of an execution and returns it, or the one that the
+// request started before.
+func (x *Executions) begin(ctx context.Context, repeat startRequest, start func(context.Context, store.Tx, *outcome) error) (*execution.Execution, error) {
 	id := ""
 	out, err := x.update(ctx, func(ctx context.Context, tx store.Tx, out *outcome) error {
 		id = ""
-		if requestID != "" {
-			earlier, err := startedBy(ctx, tx, account, pipelineName, requestID)
+		if repeat.id != "" {
+			earlier, err := startedBy(ctx, tx, repeat)
 			if err == nil {
 				id = earlier
 				return nil
@@ -98,40 +114,35 @@ func (x *Executions) Start(ctx context.Context, who auth.Identity, account, pipe
 				return refusal(out, err)
 			}
 		}
-		e, err := x.newExecution(ctx, tx, who, account, pipelineName, variables)
-		if err != nil {
-			return refusal(out, err)
+		if err := start(ctx, tx, out); err != nil || !out.accepted() {
+			return err
 		}
-		if requestID != "" {
-			if err := tx.SaveRequest(ctx, account, methodStart, requestID, e.ID, x.Clock()); err != nil {
-				return err
-			}
+		// The first that the change starts: others follow from it.
+		id = out.changes[len(out.changes)-1].Started[0].ID
+		if repeat.id == "" {
+			return nil
 		}
-		id = e.ID
-		return x.decide(ctx, tx, e.Scope(), "", engine.Start{Execution: e}, out)
+		return tx.SaveRequest(ctx, repeat.account, repeat.method, repeat.id, id, x.Clock())
 	})
 	if err := errors.Join(err, out.refused()); err != nil {
 		return nil, err
 	}
-	return x.read(ctx, account, id)
+	return x.read(ctx, repeat.account, id)
 }
 
-// methodStart names StartExecution among the remembered requests.
-const methodStart = "StartExecution"
-
-// startedBy returns the execution that a request id started before, or
+// startedBy returns the execution that a request started before, or
 // store.ErrNotFound. An id that started another pipeline is refused: whoever
 // repeats it would take the one for the other.
-func startedBy(ctx context.Context, r store.Reader, account, pipelineName, requestID string) (string, error) {
-	id, err := r.Request(ctx, account, methodStart, requestID)
+func startedBy(ctx context.Context, r store.Reader, repeat startRequest) (string, error) {
+	id, err := r.Request(ctx, repeat.account, repeat.method, repeat.id)
 	if err != nil {
 		return "", err
 	}
-	e, err := find(ctx, r.ExecutionHead, account, id)
+	e, err := find(ctx, r.ExecutionHead, repeat.account, id)
 	if err != nil {
 		return "", err
 	}
-	if e.Pipeline != pipelineName {
+	if e.Pipeline != repeat.pipeline {
 		return "", refuse(KindAlreadyExists, pipeline.ReasonAlreadyExists,
 			"the request id was used before, to start pipeline %q; use a fresh one for each start", e.Pipeline)
 	}
@@ -139,35 +150,24 @@ func startedBy(ctx context.Context, r store.Reader, account, pipelineName, reque
 }
 
 // newExecution makes the record of a new run, pinned to the newest version.
-func (x *Executions) newExecution(ctx context.Context, tx store.Tx, who auth.Identity, account, pipelineName string, variables map[string]string) (*execution.Execution, error) {
-	p, err := tx.Pipeline(ctx, account, pipelineName)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, refuse(KindNotFound, pipeline.ReasonNotFound, "pipeline %q does not exist in account %q", pipelineName, account)
-	}
+func (x *Executions) newExecution(ctx context.Context, tx store.Tx, who auth.Identity, account, pipelineName string, in StartInput) (*execution.Execution, error) {
+	p, err := published(ctx, tx, account, pipelineName)
 	if err != nil {
 		return nil, err
-	}
-	if p.Version == 0 {
-		return nil, refuse(KindPrecondition, pipeline.ReasonNothingToPublish,
-			"pipeline %q has no version yet: its stages and actions do not make a valid definition so far, or nobody published them", pipelineName)
 	}
 	def, err := x.definition(ctx, tx, p.ID, p.Version)
 	if err != nil {
 		return nil, err
 	}
-	resolved, err := pipeline.ValidateVariables(def, variables)
+	resolved, err := pipeline.ValidateVariables(def, in.Variables)
 	if err != nil {
 		return nil, invalidDefinition(err, nil, nil)
 	}
-	if def.Mode() != pipeline.Superseded {
-		live, err := tx.LiveExecutions(ctx, p.ID)
-		if err != nil {
-			return nil, err
-		}
-		if len(live) >= MaxLive {
-			return nil, refuse(KindExhausted, pipeline.ReasonLimitExceeded,
-				"pipeline %q has %d executions in progress, the most that %s mode allows: wait for one to end or stop one", pipelineName, len(live), def.Mode())
-		}
+	if err := pipeline.ValidateOverrides(def, x.Catalog, in.Overrides); err != nil {
+		return nil, invalidDefinition(err, nil, nil)
+	}
+	if err := hasRoom(ctx, tx, &p, def.Mode()); err != nil {
+		return nil, err
 	}
 	number, err := tx.NextNumber(ctx, p.ID)
 	if err != nil {
@@ -175,9 +175,23 @@ func (x *Executions) newExecution(ctx context.Context, tx store.Tx, who auth.Ide
 	}
 	return &execution.Execution{
 		ID: x.NewID(), Account: account, PipelineID: p.ID, Pipeline: p.Name, Number: number, Version: p.Version,
-		Mode: def.Mode(), Variables: resolved,
+		Mode: def.Mode(), Variables: resolved, Overrides: in.Overrides,
 		Trigger: execution.Trigger{Type: execution.TriggerStart, Principal: who.Principal},
 	}, nil
+}
+
+// hasRoom refuses one more live execution where the mode has a limit and it is
+// reached.
+func hasRoom(ctx context.Context, r store.Reader, p *store.Pipeline, mode pipeline.ExecutionMode) error {
+	if mode == pipeline.Superseded {
+		return nil
+	}
+	live, err := r.LiveExecutions(ctx, p.ID)
+	if err != nil || len(live) < MaxLive {
+		return err
+	}
+	return refuse(KindExhausted, pipeline.ReasonLimitExceeded,
+		"pipeline %q has %d executions in progress, the most that %s mode allows: wait for one to end or stop one", p.Name, len(live), mode)
 }
 
 // Get returns an execution with its stages and actions.
@@ -217,10 +231,7 @@ func (x *Executions) List(ctx context.Context, who auth.Identity, account, pipel
 	err := x.Store.View(ctx, func(ctx context.Context, r store.Reader) error {
 		filter := store.ExecutionFilter{Account: account, Statuses: statuses, Before: before, Size: size}
 		if pipelineName != "" {
-			p, err := r.Pipeline(ctx, account, pipelineName)
-			if errors.Is(err, store.ErrNotFound) {
-				return refuse(KindNotFound, pipeline.ReasonNotFound, "pipeline %q does not exist in account %q", pipelineName, account)
-			}
+			p, err := findPipeline(ctx, r, account, pipelineName)
 			if err != nil {
 				return err
 			}
@@ -337,9 +348,11 @@ func (x *Executions) DeletePipeline(ctx context.Context, who auth.Identity, p st
 				"pipeline %q has %d executions in progress (the oldest is number %d, %s): stop them with 'headrace execution stop', or delete with force, which abandons them",
 				p.Name, len(live), live[0].Number, live[0].ID))
 		}
-		// The newest first: one that waits behind another must not start because
-		// that one is stopped.
-		for _, e := range slices.Backward(live) {
+		// The newest first, and rollbacks last, which never wait: one that waits behind
+		// another must not start because that one is stopped.
+		slices.Reverse(live)
+		slices.SortStableFunc(live, func(a, b *execution.Execution) int { return strings.Compare(string(b.Type), string(a.Type)) })
+		for _, e := range live {
 			in := engine.Stop{ExecutionID: e.ID, Principal: who.Principal, Reason: "the pipeline is deleted", Abandon: true}
 			if err := x.decide(ctx, tx, e.Scope(), "", in, out); err != nil {
 				return err
@@ -411,7 +424,7 @@ func (x *Executions) Explain(ctx context.Context, who auth.Identity, account, ex
 			}
 			return nil
 		}
-		scope, err := r.LiveScope(ctx, e.Scope())
+		scope, err := x.load(ctx, r, e.Scope())
 		if err != nil {
 			return err
 		}
@@ -419,7 +432,7 @@ func (x *Executions) Explain(ctx context.Context, who auth.Identity, account, ex
 		if err != nil {
 			return err
 		}
-		found.Reasons = engine.Explain(&engine.Scope{Key: e.Scope(), Live: scope.Live, State: scope.State}, e.ID, work, x.Clock())
+		found.Reasons = engine.Explain(&scope.Scope, e.ID, work, x.Clock())
 		return nil
 	})
 	return found, err
@@ -439,6 +452,17 @@ func pendingWork(ctx context.Context, r store.Reader) (engine.Work, error) {
 		work.Turns[t.ID] = t
 	}
 	return work, err
+}
+
+// Write implements Runs.
+func (x *Executions) Write(ctx context.Context, fn func(context.Context, Publication) error) error {
+	out, err := x.update(ctx, func(ctx context.Context, tx store.Tx, out *outcome) error {
+		return fn(ctx, Publication{Tx: tx, Cancel: func(ctx context.Context, pipelineID string, version int64, principal string) error {
+			in := engine.Cancel{Version: version, Principal: principal}
+			return x.decide(ctx, tx, execution.ScopeKey{PipelineID: pipelineID}, "", in, out)
+		}})
+	})
+	return errors.Join(err, out.refused())
 }
 
 // definition returns an immutable version, from memory where it was read before.

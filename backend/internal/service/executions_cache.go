@@ -18,8 +18,15 @@ type cachedScope struct {
 
 // owner returns the account and the name of the scope's pipeline.
 func (s *cachedScope) owner(in engine.Input) (account, name string) {
-	if start, ok := in.(engine.Start); ok {
-		return start.Execution.Account, start.Execution.Pipeline
+	switch in := in.(type) {
+	case engine.Start:
+		return in.Execution.Account, in.Execution.Pipeline
+	case engine.Retry:
+		return in.Execution.Account, in.Execution.Pipeline
+	case engine.Override:
+		return in.Execution.Account, in.Execution.Pipeline
+	case engine.Rollback:
+		return in.Target.Account, in.Target.Pipeline
 	}
 	if len(s.Live) > 0 {
 		return s.Live[0].Account, s.Live[0].Pipeline

@@ -92,14 +92,16 @@ func (x *Executions) decide(ctx context.Context, tx store.Tx, key execution.Scop
 		// input is about is not live, and the engine says what that means for it.
 		scope, err = x.newScope(key), nil
 	}
+	if err == nil {
+		err = x.pin(ctx, tx, scope, in)
+	}
 	if err != nil {
 		return err
 	}
 	var failed error
-	account, name := scope.owner(in)
-	scope.Requirements = requirements(ctx, tx, account, name, &failed)
+	x.lend(ctx, tx, scope, in, &failed)
 	change, err := engine.Decide(&scope.Scope, in, x.Clock())
-	scope.Requirements = nil
+	scope.Requirements, scope.Load, scope.NewRollback = nil, nil, nil
 	if failed != nil {
 		return failed
 	}
@@ -122,7 +124,7 @@ func (x *Executions) decide(ctx context.Context, tx store.Tx, key execution.Scop
 // nobody changed it since.
 func (x *Executions) claim(ctx context.Context, tx store.Tx, key execution.ScopeKey, in engine.Input) (*cachedScope, error) {
 	scope := x.scopes.take(key)
-	start, isStart := in.(engine.Start)
+	_, isStart := in.(engine.Start)
 	switch {
 	case isStart && key.ExecutionID != "":
 		// The scope of a new PARALLEL execution begins with its row.
@@ -146,12 +148,31 @@ func (x *Executions) claim(ctx context.Context, tx store.Tx, key execution.Scope
 		}
 		scope.revision++
 	}
-	if isStart {
-		if err := x.pin(ctx, tx, scope, start.Execution); err != nil {
-			return nil, err
-		}
-	}
 	return scope, nil
+}
+
+// lend gives the engine what it may read and use up while it decides. Its functions
+// cannot fail, so what went wrong is left in failed.
+func (x *Executions) lend(ctx context.Context, tx store.Tx, scope *cachedScope, in engine.Input, failed *error) {
+	account, name := scope.owner(in)
+	scope.Requirements = requirements(ctx, tx, account, name, failed)
+	scope.Load = func(id string) *execution.Execution {
+		e, err := tx.Execution(ctx, id)
+		if err != nil {
+			if !errors.Is(err, store.ErrNotFound) {
+				*failed = err
+			}
+			return nil
+		}
+		return e
+	}
+	scope.NewRollback = func() (string, int64) {
+		number, err := tx.NextNumber(ctx, scope.Key.PipelineID)
+		if err != nil {
+			*failed = err
+		}
+		return x.NewID(), number
+	}
 }
 
 func (x *Executions) newScope(key execution.ScopeKey) *cachedScope {
@@ -163,31 +184,53 @@ func (x *Executions) newScope(key execution.ScopeKey) *cachedScope {
 	return scope
 }
 
-func (x *Executions) load(ctx context.Context, tx store.Tx, key execution.ScopeKey) (*cachedScope, error) {
-	found, err := tx.LiveScope(ctx, key)
+func (x *Executions) load(ctx context.Context, r store.Reader, key execution.ScopeKey) (*cachedScope, error) {
+	found, err := r.LiveScope(ctx, key)
 	if err != nil {
 		return nil, err
 	}
 	scope := x.newScope(key)
 	scope.Live, scope.State, scope.revision = found.Live, found.State, found.Revision
 	for _, e := range found.Live {
-		if err := x.pin(ctx, tx, scope, e); err != nil {
+		if err := x.know(ctx, r, scope, e.Version); err != nil {
 			return nil, err
 		}
 	}
 	return scope, nil
 }
 
-// pin makes the version of an execution known to its scope.
-func (x *Executions) pin(ctx context.Context, tx store.Tx, scope *cachedScope, e *execution.Execution) error {
-	if scope.versions[e.Version] != nil {
+// pin makes the versions known to a scope that an input is about.
+func (x *Executions) pin(ctx context.Context, r store.Reader, scope *cachedScope, in engine.Input) error {
+	var versions []int64
+	switch in := in.(type) {
+	case engine.Start:
+		versions = append(versions, in.Execution.Version)
+	case engine.Retry:
+		versions = append(versions, in.Execution.Version)
+	case engine.Override:
+		versions = append(versions, in.Execution.Version)
+	case engine.Rollback:
+		versions = append(versions, in.Newest)
+	case engine.SetTransition:
+		versions = append(versions, in.Newest)
+	}
+	for _, version := range versions {
+		if err := x.know(ctx, r, scope, version); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *Executions) know(ctx context.Context, r store.Reader, scope *cachedScope, version int64) error {
+	if scope.versions[version] != nil {
 		return nil
 	}
-	def, err := x.definition(ctx, tx, e.PipelineID, e.Version)
+	def, err := x.definition(ctx, r, scope.Key.PipelineID, version)
 	if err != nil {
 		return err
 	}
-	scope.versions[e.Version] = def
+	scope.versions[version] = def
 	return nil
 }
 
@@ -204,6 +247,13 @@ func engineRefusal(err error) error {
 		{engine.ErrAlreadyDecided, KindPrecondition, pipeline.ReasonAlreadyDecided},
 		{engine.ErrNotStoppable, KindPrecondition, pipeline.ReasonNotStoppable},
 		{engine.ErrDuplicateStop, KindPrecondition, pipeline.ReasonDuplicateStop},
+		{engine.ErrStageNotFound, KindNotFound, pipeline.ReasonStageNotFound},
+		{engine.ErrNotRetryable, KindPrecondition, pipeline.ReasonStageNotRetryable},
+		{engine.ErrNotLatest, KindPrecondition, pipeline.ReasonNotLatestExecution},
+		{engine.ErrUnableToRollback, KindPrecondition, pipeline.ReasonUnableToRollback},
+		{engine.ErrOutdated, KindPrecondition, pipeline.ReasonExecutionOutdated},
+		{engine.ErrNotOverridable, KindPrecondition, pipeline.ReasonConditionNotOverridable},
+		{engine.ErrNoTransitions, KindPrecondition, pipeline.ReasonNoTransitions},
 	} {
 		if errors.Is(err, known.is) {
 			return refuse(known.kind, known.reason, "%s", err)

@@ -17,12 +17,15 @@ type note struct {
 }
 
 // notes returns what an operator looks for in the log: executions that begin and
-// end, actions that fail.
+// end, actions that fail, conditions that are not met or overridden.
 func notes(change *execution.Change, live []*execution.Execution) []note {
 	var found []note
 	for i := range change.Events {
 		ev := &change.Events[i]
 		troubled := ev.Subject == execution.SubjectAction && (ev.State == execution.EventFailed || ev.State == execution.EventLost)
+		if ev.Subject == execution.SubjectCondition {
+			troubled = ev.State != execution.EventStarted && ev.State != execution.EventSucceeded
+		}
 		if ev.Subject != execution.SubjectExecution && !troubled {
 			continue
 		}
@@ -59,8 +62,12 @@ func (x *Executions) write(all []note) {
 		if n.event.Principal != "" {
 			args = append(args, "principal", n.event.Principal)
 		}
-		if n.event.Subject == execution.SubjectExecution {
+		switch n.event.Subject {
+		case execution.SubjectExecution:
 			x.Log.Info("Execution", args...)
+			continue
+		case execution.SubjectCondition:
+			x.Log.Info("Condition", append(args, "stage", n.event.Stage, "condition", n.event.Condition)...)
 			continue
 		}
 		args = append(args, "stage", n.event.Stage, "action", n.event.Action, "action_execution", n.event.ActionExecutionID)

@@ -112,8 +112,13 @@ func (x *Executions) carryOut(ctx context.Context, key execution.ScopeKey, runne
 
 // turn runs one turn to the commit of its outcome.
 func (x *Executions) turn(ctx context.Context, turn *execution.Turn) (*execution.Turn, error) {
-	var in engine.Input = engine.Expire{ExecutionID: turn.ExecutionID, ID: turn.ID}
-	if turn.Kind == execution.TurnAction {
+	var in engine.Input
+	switch turn.Kind {
+	case execution.TurnExpire:
+		in = engine.Expire{ExecutionID: turn.ExecutionID, ID: turn.ID}
+	case execution.TurnRecheck:
+		in = engine.Recheck{ExecutionID: turn.ExecutionID, ID: turn.ID}
+	default:
 		var err error
 		if in, err = x.take(ctx, turn); err != nil {
 			return nil, err

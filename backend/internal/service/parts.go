@@ -198,7 +198,7 @@ func (s *Pipelines) edit(
 		return err
 	}
 	now := s.Clock()
-	return update(ctx, s.Store, false, func(ctx context.Context, tx store.Tx) error {
+	return update(ctx, s.Runs.Write, false, func(ctx context.Context, tx Publication) error {
 		if done, err := repeat.done(ctx, tx); err != nil || done {
 			return err
 		}

@@ -12,17 +12,28 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
-// Deleter removes a pipeline with its history, and refuses while executions are
-// live unless forced. Executions is the one.
-type Deleter interface {
+// Runs is what definitions need of executions; Executions is the one.
+type Runs interface {
+	// DeletePipeline removes a pipeline with its history, and refuses while
+	// executions are live unless forced.
 	DeletePipeline(ctx context.Context, who auth.Identity, p store.Pipeline, force bool) error
+	// Write is the Update of a store for writes that may publish a version.
+	Write(ctx context.Context, fn func(context.Context, Publication) error) error
+}
+
+// Publication is a transaction in which a version may be published.
+type Publication struct {
+	store.Tx
+	// Cancel ends the live executions of versions before this one, once their running
+	// actions ended.
+	Cancel func(ctx context.Context, pipelineID string, version int64, principal string) error
 }
 
 // PipelinesConfig is what Pipelines needs.
 type PipelinesConfig struct {
 	Store   store.Store
 	Catalog *pipeline.Catalog
-	Deleter Deleter
+	Runs    Runs
 	Clock   func() time.Time
 	// NewID returns ids that ascend with time.
 	NewID func() string
@@ -141,7 +152,7 @@ func (s *Pipelines) Create(ctx context.Context, who auth.Identity, in PipelineIn
 	now := s.Clock()
 	id := s.NewID()
 	var created store.Pipeline
-	err := update(ctx, s.Store, in.ValidateOnly, func(ctx context.Context, tx store.Tx) error {
+	err := update(ctx, s.Store.Update, in.ValidateOnly, func(ctx context.Context, tx store.Tx) error {
 		repeat := request{in.Account, "CreatePipeline", in.RequestID, pipelineName(in.Account, in.Name)}
 		if done, err := repeat.done(ctx, tx); err != nil || done {
 			if err == nil {
@@ -239,7 +250,7 @@ func (s *Pipelines) Update(ctx context.Context, who auth.Identity, in PipelineIn
 	}
 	now := s.Clock()
 	var updated store.Pipeline
-	err := update(ctx, s.Store, in.ValidateOnly, func(ctx context.Context, tx store.Tx) error {
+	err := update(ctx, s.Runs.Write, in.ValidateOnly, func(ctx context.Context, tx Publication) error {
 		p, err := findPipeline(ctx, tx, in.Account, in.Name)
 		if err != nil {
 			return err
@@ -285,7 +296,7 @@ func (s *Pipelines) Delete(ctx context.Context, who auth.Identity, account, name
 		err = checkEtag(&p, etag)
 	}
 	if err == nil {
-		err = s.Deleter.DeletePipeline(ctx, who, p, force)
+		err = s.Runs.DeletePipeline(ctx, who, p, force)
 	}
 	if err != nil {
 		return fmt.Errorf("delete pipeline %q: %w", name, err)
@@ -315,7 +326,7 @@ func (s *Pipelines) check(in *PipelineInput) error {
 
 // save writes a changed pipeline and publishes where its policy says so. Nothing
 // is written where nothing changed, so that the etag stays.
-func (s *Pipelines) save(ctx context.Context, tx store.Tx, who auth.Identity, before, p *store.Pipeline, now time.Time) error {
+func (s *Pipelines) save(ctx context.Context, tx Publication, who auth.Identity, before, p *store.Pipeline, now time.Time) error {
 	if reflect.DeepEqual(before, p) {
 		return nil
 	}
@@ -331,14 +342,21 @@ func (s *Pipelines) save(ctx context.Context, tx store.Tx, who auth.Identity, be
 	return tx.UpdatePipeline(ctx, *p)
 }
 
-// nextVersion makes the next version of a pipeline, which is to be updated then.
-func nextVersion(ctx context.Context, tx store.Tx, who auth.Identity, p *store.Pipeline, def *pipeline.Definition, now time.Time) error {
+// nextVersion makes the next version of a pipeline, which is to be updated then, and
+// does to live executions what it says.
+func nextVersion(ctx context.Context, tx Publication, who auth.Identity, p *store.Pipeline, def *pipeline.Definition, now time.Time) error {
 	if err := staysGuarded(ctx, tx, who, p, def); err != nil {
 		return err
 	}
 	p.Version++
 	p.Digest = pipeline.Digest(def)
-	return tx.CreatePipelineVersion(ctx, versionOf(p, def, who, now))
+	if err := tx.CreatePipelineVersion(ctx, versionOf(p, def, who, now)); err != nil {
+		return err
+	}
+	if def.OnUpdate != pipeline.OnUpdateCancel {
+		return nil
+	}
+	return tx.Cancel(ctx, p.ID, p.Version, who.Principal)
 }
 
 func versionOf(p *store.Pipeline, def *pipeline.Definition, who auth.Identity, now time.Time) store.PipelineVersion {

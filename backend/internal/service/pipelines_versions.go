@@ -18,7 +18,7 @@ func (s *Pipelines) Publish(ctx context.Context, who auth.Identity, account, nam
 	}
 	now := s.Clock()
 	var version store.PipelineVersion
-	err := update(ctx, s.Store, false, func(ctx context.Context, tx store.Tx) error {
+	err := update(ctx, s.Runs.Write, false, func(ctx context.Context, tx Publication) error {
 		p, err := findPipeline(ctx, tx, account, name)
 		if err != nil {
 			return err

@@ -15,11 +15,11 @@ const maxTries = 10
 // errDry rolls back a write that was only to be checked.
 var errDry = errors.New("validate only")
 
-// update runs fn in a transaction, and again where another write came between.
-// A dry one checks all and keeps nothing.
-func update(ctx context.Context, st store.Store, dry bool, fn func(context.Context, store.Tx) error) error {
+// update runs fn in a transaction of begin, and again where another write came
+// between. A dry one checks all and keeps nothing.
+func update[T any](ctx context.Context, begin func(context.Context, func(context.Context, T) error) error, dry bool, fn func(context.Context, T) error) error {
 	for range maxTries {
-		err := st.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		err := begin(ctx, func(ctx context.Context, tx T) error {
 			if err := fn(ctx, tx); err != nil || !dry {
 				return err
 			}
