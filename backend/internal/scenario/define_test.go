@@ -273,4 +273,3 @@ func duration(text string) (time.Duration, error) {
 func when(text string) (time.Time, error) {
 	return time.Parse("2006-01-02 15:04", text)
 }
-

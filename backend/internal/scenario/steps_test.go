@@ -119,7 +119,7 @@ func (w *world) start(match []string, _ *statement) (*look, error) {
 	}
 	for clause := range strings.SplitSeq(match[6], ", ") {
 		if fields := strings.Fields(clause); len(fields) == 4 {
-			in.Overrides = append(in.Overrides, execution.SourceOverride{Action: fields[0], Type: fields[2], Value: fields[3]})
+			in.Overrides = append(in.Overrides, pipeline.Override{Action: fields[0], Type: fields[2], Value: fields[3]})
 		}
 	}
 	name, first := w.reference(match[2])

@@ -101,7 +101,7 @@ func (w *world) boot() {
 	w.executions = service.NewExecutions(service.ExecutionsConfig{
 		Store: w.store, Catalog: catalog, Registry: action.NewRegistry(), Logs: kept, Clock: w.now, NewID: w.newID, Lease: lease, Log: log, Queue: w.queue,
 	})
-	w.defs = service.NewPipelines(service.PipelinesConfig{Store: w.store, Catalog: catalog, Deleter: w.executions, Clock: w.now, NewID: w.newID})
+	w.defs = service.NewPipelines(service.PipelinesConfig{Store: w.store, Catalog: catalog, Runs: w.executions, Clock: w.now, NewID: w.newID})
 	w.rules = service.NewApprovalRules(service.ApprovalRulesConfig{Store: w.store, Clock: w.now})
 	require.NoError(w.t, w.executions.Recover(ctx))
 	done := make(chan error, 1)
