@@ -70,7 +70,8 @@ type Reader interface {
 	// ApprovalRules are ordered by name; size 0 returns all.
 	ApprovalRules(ctx context.Context, account string, page Page) ([]ApprovalRule, error)
 
-	// Execution returns it with its stages and actions.
+	// Execution returns it with its stages and actions: stages by position, the
+	// actions of each by id, which ascends in the order of their starts.
 	Execution(ctx context.Context, id string) (*execution.Execution, error)
 	// ExecutionHead returns it without its stages.
 	ExecutionHead(ctx context.Context, id string) (*execution.Execution, error)
@@ -129,7 +130,10 @@ type Tx interface {
 	// ClaimScope adds one to the revision of a scope where it still is revision
 	// and keeps others out until the transaction ends; else ErrStale.
 	ClaimScope(ctx context.Context, key execution.ScopeKey, revision int64) error
-	// Apply writes all of a change.
+	// Apply writes all of a change. The scope of a PARALLEL execution goes with its
+	// end and comes back, with a revision of its own, where it is resumed: ErrStale
+	// where it is live already. A state of a pipeline that is gone is ErrNotFound,
+	// and one of a PARALLEL scope an error.
 	Apply(ctx context.Context, change *execution.Change) error
 
 	// HoldLease gives an attempt to a runner where nobody holds it, else ErrStale.

@@ -2,17 +2,19 @@ package sqlstore
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 )
 
 // Apply implements store.Tx. Work that is over goes before work that is new,
 // since a new attempt of an action takes the place of the old one.
 func (t *Tx) Apply(ctx context.Context, c *execution.Change) error {
 	for _, step := range []func(context.Context, *execution.Change) error{
-		t.applyExecutions, t.applyStages, t.applyActions, t.applyEvents, t.applyDone, t.applyWork,
+		t.applyExecutions, t.applyState, t.applyStages, t.applyActions, t.applyEvents, t.applyDone, t.applyWork,
 	} {
 		if err := step(ctx, c); err != nil {
 			return err
@@ -56,7 +58,35 @@ func (t *Tx) applyExecutions(ctx context.Context, c *execution.Change) error {
 			}
 		}
 	}
+	for _, e := range c.Resumed {
+		// The scope went when the execution ended. It is there where somebody else
+		// brought the execution back meanwhile.
+		if key := e.Scope(); key.ExecutionID != "" && !e.Status.Terminal() {
+			if err := t.changed(ctx, store.ErrStale, "scope of execution "+e.ID,
+				scopeInsert+` ON CONFLICT DO NOTHING`, key.PipelineID, key.ExecutionID); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
+}
+
+func (t *Tx) applyState(ctx context.Context, c *execution.Change) error {
+	if c.State == nil {
+		return nil
+	}
+	if c.Scope.ExecutionID != "" {
+		return fmt.Errorf("execution %s: the scope of a PARALLEL execution keeps no state", c.Scope.ExecutionID)
+	}
+	state := ""
+	if len(c.State.Stages) > 0 {
+		var err error
+		if state, err = document(c.State); err != nil {
+			return err
+		}
+	}
+	return t.changed(ctx, store.ErrNotFound, "scope of pipeline "+c.Scope.PipelineID,
+		`UPDATE scopes SET state = $2 WHERE pipeline_id = $1 AND execution_id = ''`, c.Scope.PipelineID, state)
 }
 
 func (t *Tx) applyStages(ctx context.Context, c *execution.Change) error {
@@ -65,10 +95,14 @@ func (t *Tx) applyStages(ctx context.Context, c *execution.Change) error {
 		if err != nil {
 			return err
 		}
+		details, err := stageDetailsOf(s.Stage)
+		if err != nil {
+			return err
+		}
 		if err := t.exec(ctx, "stage "+s.Name, `INSERT INTO stage_executions (`+stageColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 			s.ExecutionID, s.Position, s.Name, string(s.Status), s.Arrival, micros(s.ArrivedAt), micros(s.StartedAt),
-			micros(s.EndedAt), entry); err != nil {
+			micros(s.EndedAt), entry, details); err != nil {
 			return err
 		}
 	}
@@ -77,9 +111,13 @@ func (t *Tx) applyStages(ctx context.Context, c *execution.Change) error {
 		if err != nil {
 			return err
 		}
-		if err := t.exec(ctx, "stage "+s.Name, `UPDATE stage_executions SET status = $3, started_at = $4, ended_at = $5, entry = $6
-			WHERE execution_id = $1 AND position = $2`,
-			s.ExecutionID, s.Position, string(s.Status), micros(s.StartedAt), micros(s.EndedAt), entry); err != nil {
+		details, err := stageDetailsOf(s.Stage)
+		if err != nil {
+			return err
+		}
+		if err := t.exec(ctx, "stage "+s.Name, `UPDATE stage_executions SET status = $3, started_at = $4, ended_at = $5, entry = $6,
+			details = $7 WHERE execution_id = $1 AND position = $2`,
+			s.ExecutionID, s.Position, string(s.Status), micros(s.StartedAt), micros(s.EndedAt), entry, details); err != nil {
 			return err
 		}
 	}
@@ -101,9 +139,9 @@ func (t *Tx) applyActions(ctx context.Context, c *execution.Change) error {
 			return err
 		}
 		if err := t.exec(ctx, "action "+a.Name, `INSERT INTO action_executions (`+actionColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 			a.ID, a.ExecutionID, a.Stage, a.Name, string(a.Category), a.Provider, int(a.Work), a.RunOrder, a.Namespace,
-			a.Attempt, string(a.Status), micros(a.StartedAt), micros(a.EndedAt), details); err != nil {
+			a.Attempt, string(a.Status), a.Retried, micros(a.StartedAt), micros(a.EndedAt), details); err != nil {
 			return err
 		}
 	}
@@ -113,8 +151,9 @@ func (t *Tx) applyActions(ctx context.Context, c *execution.Change) error {
 			return err
 		}
 		if err := t.exec(ctx, "action "+a.Name,
-			`UPDATE action_executions SET attempt = $3, status = $4, ended_at = $5, details = $6 WHERE execution_id = $1 AND id = $2`,
-			a.ExecutionID, a.ID, a.Attempt, string(a.Status), micros(a.EndedAt), details); err != nil {
+			`UPDATE action_executions SET attempt = $3, status = $4, ended_at = $5, details = $6, retried = $7
+			WHERE execution_id = $1 AND id = $2`,
+			a.ExecutionID, a.ID, a.Attempt, string(a.Status), micros(a.EndedAt), details, a.Retried); err != nil {
 			return err
 		}
 	}
@@ -125,14 +164,16 @@ func (t *Tx) applyActions(ctx context.Context, c *execution.Change) error {
 // statements that an engine keeps prepared.
 const eventsAtOnce = 8
 
+// eventWidth is how many columns eventColumns has.
+const eventWidth = 12
+
 func (t *Tx) applyEvents(ctx context.Context, c *execution.Change) error {
-	const width = 10
 	for rest := c.Events; len(rest) > 0; {
 		n := min(len(rest), eventsAtOnce)
-		args := make([]any, 0, n*width)
+		args := make([]any, 0, n*eventWidth)
 		for _, ev := range rest[:n] {
 			args = append(args, ev.ExecutionID, micros(ev.At), string(ev.Subject), ev.State, ev.Stage, ev.Action,
-				ev.ActionExecutionID, ev.Attempt, ev.Principal, ev.Message)
+				ev.ActionExecutionID, ev.Attempt, ev.ExecutionAttempt, string(ev.Condition), ev.Principal, ev.Message)
 		}
 		if err := t.exec(ctx, "events", eventInserts[n-1], args...); err != nil {
 			return err
@@ -147,9 +188,9 @@ var eventInserts = func() [eventsAtOnce]string {
 	var inserts [eventsAtOnce]string
 	var values []string
 	for i := range eventsAtOnce {
-		marks := make([]string, 10)
+		marks := make([]string, eventWidth)
 		for j := range marks {
-			marks[j] = "$" + strconv.Itoa(i*10+j+1)
+			marks[j] = "$" + strconv.Itoa(i*eventWidth+j+1)
 		}
 		values = append(values, "("+strings.Join(marks, ", ")+")")
 		inserts[i] = `INSERT INTO events (` + eventColumns + `) VALUES ` + strings.Join(values, ", ")

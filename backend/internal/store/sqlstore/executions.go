@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,13 +14,19 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
-// executionDetails is the document of an execution's row.
+// executionDetails is the document of an execution's row. Those from before there
+// were types and attempts are STANDARD and in their first.
 type executionDetails struct {
+	Type      pipeline.ExecutionType     `json:"type,omitempty"`
+	Attempt   int                        `json:"attempt,omitempty"`
 	Summary   string                     `json:"summary,omitempty"`
 	Trigger   execution.Trigger          `json:"trigger"`
 	Variables map[string]string          `json:"variables,omitempty"`
+	Overrides []execution.SourceOverride `json:"overrides,omitempty"`
 	Revisions []execution.SourceRevision `json:"revisions,omitempty"`
+	Rollback  *execution.Rollback        `json:"rollback,omitempty"`
 	Stop      *execution.Stop            `json:"stop,omitempty"`
+	Cancel    *execution.Cancel          `json:"cancel,omitempty"`
 }
 
 const executionColumns = `id, account, pipeline_id, pipeline, number, version, mode, status, details, started_at, updated_at, ended_at`
@@ -32,47 +39,62 @@ func scanExecution(rows Rows) (*execution.Execution, error) {
 		&details, &started, &updated, &ended); err != nil {
 		return nil, err
 	}
-	var d executionDetails
+	d := executionDetails{Type: pipeline.TypeStandard, Attempt: 1}
 	if err := decode(details, &d); err != nil {
 		return nil, err
 	}
-	e.Summary, e.Trigger, e.Variables, e.Revisions, e.Stop = d.Summary, d.Trigger, d.Variables, d.Revisions, d.Stop
+	e.Type, e.Attempt, e.Summary, e.Trigger, e.Variables = d.Type, d.Attempt, d.Summary, d.Trigger, d.Variables
+	e.Overrides, e.Revisions, e.Rollback, e.Stop, e.Cancel = d.Overrides, d.Revisions, d.Rollback, d.Stop, d.Cancel
 	e.StartedAt, e.UpdatedAt, e.EndedAt = fromMicros(started), fromMicros(updated), fromMicros(ended)
 	return e, nil
 }
 
 func detailsOf(e *execution.Execution) (string, error) {
 	return document(executionDetails{
-		Summary: e.Summary, Trigger: e.Trigger, Variables: e.Variables, Revisions: e.Revisions, Stop: e.Stop,
+		Type: e.Type, Attempt: e.Attempt, Summary: e.Summary, Trigger: e.Trigger, Variables: e.Variables,
+		Overrides: e.Overrides, Revisions: e.Revisions, Rollback: e.Rollback, Stop: e.Stop, Cancel: e.Cancel,
 	})
 }
 
-const stageColumns = `execution_id, position, name, status, arrival, arrived_at, started_at, ended_at, entry`
+const stageColumns = `execution_id, position, name, status, arrival, arrived_at, started_at, ended_at, entry, details`
 
 func scanStage(rows Rows) (execution.StageOf, error) {
 	s := execution.StageOf{Stage: &execution.Stage{}}
 	var arrived, started, ended int64
-	var entry string
-	if err := rows.Scan(&s.ExecutionID, &s.Position, &s.Name, &s.Status, &s.Arrival, &arrived, &started, &ended, &entry); err != nil {
+	var entry, details string
+	if err := rows.Scan(&s.ExecutionID, &s.Position, &s.Name, &s.Status, &s.Arrival, &arrived, &started, &ended, &entry, &details); err != nil {
 		return s, err
 	}
 	s.ArrivedAt, s.StartedAt, s.EndedAt = fromMicros(arrived), fromMicros(started), fromMicros(ended)
-	if entry == "" {
+	if entry != "" {
+		s.Entry = &execution.Approval{}
+		if err := decode(entry, s.Entry); err != nil {
+			return s, err
+		}
+	}
+	if details == "" {
 		return s, nil
 	}
-	s.Entry = &execution.Approval{}
-	return s, decode(entry, s.Entry)
+	return s, decode(details, &s.StageDetails)
+}
+
+// stageDetailsOf is empty for a stage that nothing is kept of.
+func stageDetailsOf(s *execution.Stage) (string, error) {
+	if s.Phase == "" && s.Retries == nil && len(s.Conditions) == 0 {
+		return "", nil
+	}
+	return document(&s.StageDetails)
 }
 
 const actionColumns = `id, execution_id, stage_position, name, category, provider, work, run_order, namespace, attempt,
-	status, started_at, ended_at, details`
+	status, retried, started_at, ended_at, details`
 
 func scanAction(rows Rows) (execution.ActionOf, error) {
 	a := execution.ActionOf{Action: &execution.Action{}}
 	var started, ended int64
 	var details string
 	if err := rows.Scan(&a.ID, &a.ExecutionID, &a.Stage, &a.Name, &a.Category, &a.Provider, &a.Work, &a.RunOrder,
-		&a.Namespace, &a.Attempt, &a.Status, &started, &ended, &details); err != nil {
+		&a.Namespace, &a.Attempt, &a.Status, &a.Retried, &started, &ended, &details); err != nil {
 		return a, err
 	}
 	a.StartedAt, a.EndedAt = fromMicros(started), fromMicros(ended)
@@ -108,8 +130,10 @@ func (t *Tx) loadStages(ctx context.Context, e *execution.Execution) error {
 	if err != nil {
 		return err
 	}
+	// Ids ascend in the order of the starts, which a stage keeps its actions in: run
+	// orders do not once a retry started some again.
 	actions, err := list(ctx, t, scanAction,
-		`SELECT `+actionColumns+` FROM action_executions WHERE execution_id = $1 ORDER BY stage_position, run_order, started_at, id`, e.ID)
+		`SELECT `+actionColumns+` FROM action_executions WHERE execution_id = $1 ORDER BY id`, e.ID)
 	if err != nil {
 		return err
 	}
@@ -117,12 +141,12 @@ func (t *Tx) loadStages(ctx context.Context, e *execution.Execution) error {
 		e.Stages = append(e.Stages, s.Stage)
 	}
 	for _, a := range actions {
-		// Stages are never skipped, so that place and position are the same.
-		if a.Stage < 0 || a.Stage >= len(e.Stages) {
+		// A rollback has one stage, wherever that is in the definition.
+		i := slices.IndexFunc(e.Stages, func(s *execution.Stage) bool { return s.Position == a.Stage })
+		if i < 0 {
 			return fmt.Errorf("execution %s: action %s is of stage %d, which is missing", e.ID, a.ID, a.Stage)
 		}
-		stage := e.Stages[a.Stage]
-		stage.Actions = append(stage.Actions, a.Action)
+		e.Stages[i].Actions = append(e.Stages[i].Actions, a.Action)
 	}
 	return nil
 }
@@ -175,11 +199,16 @@ func (t *Tx) CountLive(ctx context.Context) (int, error) {
 // LiveScope implements store.Reader.
 func (t *Tx) LiveScope(ctx context.Context, key execution.ScopeKey) (store.LiveScope, error) {
 	scope := store.LiveScope{State: &execution.PipelineState{}}
-	revision := &scope.Revision
+	var state string
 	if err := t.one(ctx, "scope of pipeline "+key.PipelineID,
-		`SELECT revision FROM scopes WHERE pipeline_id = $1 AND execution_id = $2`,
-		[]any{key.PipelineID, key.ExecutionID}, revision); err != nil {
+		`SELECT revision, state FROM scopes WHERE pipeline_id = $1 AND execution_id = $2`,
+		[]any{key.PipelineID, key.ExecutionID}, &scope.Revision, &state); err != nil {
 		return scope, err
+	}
+	if state != "" {
+		if err := decode(state, scope.State); err != nil {
+			return scope, err
+		}
 	}
 	query, args := ` WHERE pipeline_id = $1 AND `+live+` AND mode <> $2 ORDER BY number`, []any{key.PipelineID, string(pipeline.Parallel)}
 	if key.ExecutionID != "" {
@@ -198,9 +227,10 @@ func (t *Tx) LiveScope(ctx context.Context, key execution.ScopeKey) (store.LiveS
 	return scope, nil
 }
 
+const scopeInsert = `INSERT INTO scopes (pipeline_id, execution_id, revision, last_number) VALUES ($1, $2, 0, 0)`
+
 func (t *Tx) createScope(ctx context.Context, key execution.ScopeKey) error {
-	return t.exec(ctx, "scope of pipeline "+key.PipelineID,
-		`INSERT INTO scopes (pipeline_id, execution_id, revision, last_number) VALUES ($1, $2, 0, 0)`, key.PipelineID, key.ExecutionID)
+	return t.exec(ctx, "scope of pipeline "+key.PipelineID, scopeInsert, key.PipelineID, key.ExecutionID)
 }
 
 // ClaimScope implements store.Tx.
@@ -210,7 +240,8 @@ func (t *Tx) ClaimScope(ctx context.Context, key execution.ScopeKey, revision in
 		key.PipelineID, key.ExecutionID, revision)
 }
 
-const eventColumns = `execution_id, at, subject, state, stage, action, action_execution_id, attempt, principal, message`
+const eventColumns = `execution_id, at, subject, state, stage, action, action_execution_id, attempt, execution_attempt,
+	condition, principal, message`
 
 // Events implements store.Reader.
 func (t *Tx) Events(ctx context.Context, executionID string, after int64, size int) ([]execution.Event, error) {
@@ -218,7 +249,7 @@ func (t *Tx) Events(ctx context.Context, executionID string, after int64, size i
 		var ev execution.Event
 		var at int64
 		err := rows.Scan(&ev.Position, &ev.ExecutionID, &at, &ev.Subject, &ev.State, &ev.Stage, &ev.Action,
-			&ev.ActionExecutionID, &ev.Attempt, &ev.Principal, &ev.Message)
+			&ev.ActionExecutionID, &ev.Attempt, &ev.ExecutionAttempt, &ev.Condition, &ev.Principal, &ev.Message)
 		ev.At = fromMicros(at)
 		return ev, err
 	}

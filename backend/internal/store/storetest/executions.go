@@ -116,12 +116,15 @@ func testChangeOfLiveRowsIsReadBack(s *suite) {
 	other := filledFrom[execution.Execution](1000)
 	e.Status, e.Summary, e.Revisions, e.Stop = pipeline.Succeeded, "new summary", nil, nil
 	e.Trigger, e.Variables = other.Trigger, other.Variables
+	e.Attempt, e.Overrides, e.Rollback, e.Cancel = 3, nil, other.Rollback, nil
 	e.UpdatedAt, e.EndedAt = day().Add(time.Hour), day().Add(2*time.Hour)
 	stage := e.Stages[1]
 	stage.Status, stage.StartedAt, stage.EndedAt = pipeline.Failed, day().Add(3*time.Hour), day().Add(4*time.Hour)
 	stage.Entry = nil
-	e.Stages[0].Entry = other.Stages[1].Entry
+	stage.StageDetails = execution.StageDetails{}
+	e.Stages[0].Entry, e.Stages[0].StageDetails = other.Stages[1].Entry, other.Stages[1].StageDetails
 	a := stage.Actions[0]
+	a.Retried = false
 	a.Attempt, a.Status, a.EndedAt, a.Details = 77, pipeline.Abandoned, day().Add(5*time.Hour), other.Stages[0].Actions[1].Details
 	s.apply(&execution.Change{
 		Updated: []*execution.Execution{e},
@@ -163,7 +166,7 @@ func testManyEvents(s *suite) {
 			if i%5 == 4 {
 				id = "e2"
 			}
-			change.Events = append(change.Events, execution.Event{ExecutionID: id, At: day(), Message: fmt.Sprintf("%d/%d", n, i)})
+			change.Events = append(change.Events, execution.Event{ExecutionID: id, At: day(), ExecutionAttempt: n + 1, Message: fmt.Sprintf("%d/%d", n, i)})
 		}
 		s.apply(change)
 	}
@@ -174,6 +177,7 @@ func testManyEvents(s *suite) {
 		_, err := fmt.Sscanf(all[i-1].Message+" "+all[i].Message, "%d/%d %d/%d", &n1, &i1, &n2, &i2)
 		require.NoError(t, err)
 		require.True(t, n1 < n2 || (n1 == n2 && i1 < i2), "in the order of the commits: %s before %s", all[i-1].Message, all[i].Message)
+		require.Equal(t, n2+1, all[i].ExecutionAttempt)
 		require.Greater(t, all[i].Position, all[i-1].Position)
 	}
 	require.Equal(t, all[10:17], s.events("e1", all[9].Position, 7))

@@ -306,6 +306,8 @@ func testRestartKeepsEverything(s *suite) {
 	rule.Account = "a"
 	version := filled[store.PipelineVersion]()
 	version.PipelineID = "p"
+	state := filled[execution.PipelineState]()
+	s.apply(&execution.Change{State: &state, Scope: execution.ScopeKey{PipelineID: "p"}})
 	s.update(func(ctx context.Context, tx store.Tx) error {
 		return errors.Join(
 			tx.CreateToken(ctx, token), tx.CreateApprovalRule(ctx, rule), tx.CreatePipelineVersion(ctx, version),
@@ -323,6 +325,7 @@ func testRestartKeepsEverything(s *suite) {
 		require.Equal(t, c.Leases, s.leases())
 		require.Equal(t, []*execution.Turn{c.Turns[1], c.Turns[0]}, s.turns())
 		require.Equal(t, events, s.events("e1", 0, 0))
+		require.Equal(t, &state, s.state("p"))
 		require.Equal(t, token, get(s, func(ctx context.Context, r store.Reader) (store.Token, error) { return r.TokenByHash(ctx, token.Hash) }))
 		require.Equal(t, rule, get(s, func(ctx context.Context, r store.Reader) (store.ApprovalRule, error) {
 			return r.ApprovalRule(ctx, "a", rule.Name)
