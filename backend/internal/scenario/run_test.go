@@ -10,11 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 )
 
 // run tells a story and checks what comes of it.
-func run(t *testing.T, s scenario, open func(t *testing.T) store.Store) {
+func run(t *testing.T, s scenario, open opener) {
 	t.Helper()
 	w := newWorld(t, open)
 	for _, st := range s.statements {
@@ -50,6 +49,7 @@ func (w *world) statement(st statement) {
 			before = strings.Join(w.states(), "\n")
 		}
 		seen, err := step.do(w, match, &st)
+		w.known = nil
 		if refused {
 			requireRefused(w.t, err, expected[len(expected)-1], at)
 			w.settle()

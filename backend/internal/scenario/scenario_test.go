@@ -2,6 +2,7 @@ package scenario_test
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -11,17 +12,34 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlite"
 )
 
-// engines are the engines of the store that every scenario runs on. Each makes an
-// empty store and returns how to open it, again after it was closed.
-var engines = map[string]func(t *testing.T) func(t *testing.T) store.Store{
-	"sqlite": func(t *testing.T) func(t *testing.T) store.Store {
+// opener opens the store of one scenario, again after it was closed.
+type opener func(t *testing.T) store.Store
+
+// engines are the engines of the store that every scenario runs on. Each returns what
+// makes an empty store.
+var engines = map[string]func(t *testing.T) (fresh func(t *testing.T) opener){
+	"sqlite": func(t *testing.T) func(t *testing.T) opener {
 		t.Helper()
-		path := filepath.Join(t.TempDir(), "headrace.db")
-		return func(t *testing.T) store.Store {
+		open := func(t *testing.T, path string) store.Store {
 			t.Helper()
-			s, err := sqlite.Open(context.Background(), sqlite.Config{Path: path})
+			// A scenario does one thing at a time.
+			s, err := sqlite.Open(context.Background(), sqlite.Config{Path: path, Readers: 1})
 			require.NoError(t, err)
 			return s
+		}
+		// The schema is made once: under the race detector that takes its time.
+		path := filepath.Join(t.TempDir(), "empty.db")
+		require.NoError(t, open(t, path).Close())
+		empty, err := os.ReadFile(path)
+		require.NoError(t, err)
+		return func(t *testing.T) opener {
+			t.Helper()
+			path := filepath.Join(t.TempDir(), "headrace.db")
+			require.NoError(t, os.WriteFile(path, empty, 0o600))
+			return func(t *testing.T) store.Store {
+				t.Helper()
+				return open(t, path)
+			}
 		}
 	},
 }
@@ -37,10 +55,11 @@ func TestScenarios(t *testing.T) {
 	for name, engine := range engines {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			fresh := engine(t)
 			for _, s := range scenarios(t) {
 				t.Run(s.name, func(t *testing.T) {
 					t.Parallel()
-					run(t, s, engine(t))
+					run(t, s, fresh(t))
 				})
 			}
 		})

@@ -47,7 +47,7 @@ var steps = []step{
 
 // definition takes the lines of a definition off a statement.
 func definition(mode, onUpdate string, st *statement) (*pipeline.Definition, error) {
-	lines := slices.DeleteFunc(st.lines, func(line string) bool { return strings.HasPrefix(line, "refused ") })
+	lines := slices.DeleteFunc(slices.Clone(st.lines), func(line string) bool { return strings.HasPrefix(line, "refused ") })
 	st.lines = nil
 	return define(mode, onUpdate, lines)
 }

@@ -43,7 +43,7 @@ const (
 // runner.
 type world struct {
 	t          *testing.T
-	open       func(t *testing.T) store.Store
+	open       opener
 	logDir     string
 	clock      atomic.Int64
 	ids        atomic.Int64
@@ -59,6 +59,10 @@ type world struct {
 	away bool
 	// attempts are all that the runner ever took, oldest first.
 	attempts []*attempt
+	// known are all executions as they are now, nil after something happened.
+	known []*execution.Execution
+	// explained are the executions that could say why they wait, as they were then.
+	explained map[string]string
 	// watched are the positions of watchers by execution.
 	watched map[string]int64
 }
@@ -69,9 +73,9 @@ type attempt struct {
 	over bool
 }
 
-func newWorld(t *testing.T, open func(t *testing.T) store.Store) *world {
+func newWorld(t *testing.T, open opener) *world {
 	t.Helper()
-	w := &world{t: t, open: open, logDir: filepath.Join(t.TempDir(), "logs"), groups: make(map[string][]string), watched: make(map[string]int64)}
+	w := &world{t: t, open: open, logDir: filepath.Join(t.TempDir(), "logs"), groups: make(map[string][]string), watched: make(map[string]int64), explained: make(map[string]string)}
 	w.clock.Store(time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC).UnixNano())
 	w.boot()
 	require.NoError(t, w.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
@@ -165,6 +169,7 @@ func (w *world) settle() {
 		}
 	}
 	w.acquire(ctx)
+	w.known = nil
 	w.check()
 }
 
@@ -199,7 +204,6 @@ func (w *world) check() {
 	w.t.Helper()
 	type place struct{ pipeline, stage string }
 	inside := make(map[place]int64)
-	live := 0
 	for _, e := range w.all() {
 		stage := e.Current()
 		if e.Status.Terminal() {
@@ -213,7 +217,8 @@ func (w *world) check() {
 			require.NotContains(w.t, inside, at, "two executions are in stage %s", stage.Name)
 			inside[at] = e.Number
 		}
-		if live++; live <= 10 {
+		if line := show(e); w.explained[e.ID] != line && len(w.explained) < 100 {
+			w.explained[e.ID] = line
 			explanation, err := w.executions.Explain(w.t.Context(), w.identity("watcher"), account, e.ID)
 			require.NoError(w.t, err)
 			require.NotEmpty(w.t, explanation.Reasons, "nothing says why execution %s waits", show(e))
@@ -235,6 +240,9 @@ func (w *world) identity(name string) auth.Identity {
 // all are all executions, those of the first pipeline first, by number.
 func (w *world) all() []*execution.Execution {
 	w.t.Helper()
+	if w.known != nil {
+		return w.known
+	}
 	var all []*execution.Execution
 	require.NoError(w.t, w.store.View(w.t.Context(), func(ctx context.Context, r store.Reader) error {
 		heads, err := r.Executions(ctx, store.ExecutionFilter{Account: account, Size: 1000})
@@ -256,6 +264,7 @@ func (w *world) all() []*execution.Execution {
 		}
 		return int(a.Number - b.Number)
 	})
+	w.known = all
 	return all
 }
 
