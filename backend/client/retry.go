@@ -16,7 +16,9 @@ import (
 // retried returns the methods that may be sent again when a server went away:
 // those that only read, and those whose request_id makes the second one return
 // the answer of the first. Streams are not among them: whoever reads one knows
-// how far it came and goes on from there.
+// how far it came and goes on from there. Nor are RetryStage and OverrideCondition,
+// whose second one is refused where the first was done, or would retry what failed
+// anew, and SetStageTransition, which may undo what somebody else set in between.
 func retried() []string {
 	return []string{
 		headracev1.AccountService_ListAccounts_FullMethodName,
@@ -27,12 +29,14 @@ func retried() []string {
 		headracev1.ExecutionService_ExplainExecution_FullMethodName,
 		headracev1.ExecutionService_GetExecution_FullMethodName,
 		headracev1.ExecutionService_ListExecutions_FullMethodName,
+		headracev1.ExecutionService_RollbackStage_FullMethodName,
 		headracev1.ExecutionService_StartExecution_FullMethodName,
 		headracev1.PipelineService_CreateAction_FullMethodName,
 		headracev1.PipelineService_CreatePipeline_FullMethodName,
 		headracev1.PipelineService_CreateStage_FullMethodName,
 		headracev1.PipelineService_GetAction_FullMethodName,
 		headracev1.PipelineService_GetPipeline_FullMethodName,
+		headracev1.PipelineService_GetPipelineState_FullMethodName,
 		headracev1.PipelineService_GetPipelineVersion_FullMethodName,
 		headracev1.PipelineService_GetStage_FullMethodName,
 		headracev1.PipelineService_ListPipelineVersions_FullMethodName,
@@ -88,6 +92,10 @@ func identified(req any) any {
 	id := uuid.NewString()
 	switch r := req.(type) {
 	case *headracev1.StartExecutionRequest:
+		r = proto.CloneOf(r)
+		r.RequestId = id
+		return r
+	case *headracev1.RollbackStageRequest:
 		r = proto.CloneOf(r)
 		r.RequestId = id
 		return r

@@ -44,7 +44,7 @@ func TestRequestsAreIdentified(t *testing.T) {
 	t.Parallel()
 	requests := []proto.Message{
 		&headracev1.StartExecutionRequest{Pipeline: "accounts/default/pipelines/web"},
-		&headracev1.CreatePipelineRequest{}, &headracev1.CreateStageRequest{},
+		&headracev1.RollbackStageRequest{}, &headracev1.CreatePipelineRequest{}, &headracev1.CreateStageRequest{},
 		&headracev1.CreateActionRequest{}, &headracev1.CreateApprovalRuleRequest{},
 	}
 	for _, request := range requests {

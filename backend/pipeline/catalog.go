@@ -48,6 +48,9 @@ type ActionType struct {
 	Configuration []ConfigurationKey
 	// ExclusiveKeys are configuration keys of which at most one may be set.
 	ExclusiveKeys []string
+	// Overrides are the revision types that an execution may ask a source for at
+	// its start, each with the configuration key that it sets.
+	Overrides map[string]string
 	// MinInputs to MaxOutputs bound the number of artifacts.
 	MinInputs, MaxInputs, MinOutputs, MaxOutputs int
 	// Commands tells that the type takes commands, environment variables,
@@ -100,9 +103,11 @@ func BuiltinCatalog() *Catalog {
 			ID:   TypeID{CategorySource, Owner, "Git", "1"},
 			Work: WorkAttempt,
 			Configuration: []ConfigurationKey{
-				{Name: "RepositoryUrl", Required: true, Check: checkRepository}, {Name: "Branch"}, {Name: "Tag"}, {Name: "Commit"},
+				{Name: "RepositoryUrl", Required: true, Check: checkRepository}, {Name: "Branch"}, {Name: "Tag"},
+				{Name: "Commit", Check: checkCommit},
 			},
 			ExclusiveKeys: []string{"Branch", "Tag", "Commit"},
+			Overrides:     map[string]string{"COMMIT_ID": "Commit"},
 			MinOutputs:    1, MaxOutputs: 1,
 			OutputVariables: []string{
 				"CommitId", "CommitMessage", "AuthorDisplayName", "AuthorEmail", "AuthorDate",

@@ -87,7 +87,3 @@ func opaqueTrigger(t *Trigger) bool {
 func opaqueRule(r *Rule) bool { return r.Name == Unknown && r.Provider == "" }
 
 func opaqueCondition(c *Condition) bool { return c.Result == Unknown && len(c.Rules) == 0 }
-
-func opaqueOnFailure(f *OnFailure) bool {
-	return f.Result == Unknown && f.RetryMode == "" && f.Condition == nil
-}

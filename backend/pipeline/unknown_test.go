@@ -81,7 +81,7 @@ func unknownList(list reflect.Type) reflect.Value {
 func TestUnknownNeverMakesAViolation(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		def := base()
+		def := rapid.SampledFrom([]func() *pipeline.Definition{base, conditioned}).Draw(t, "definition")()
 		percent := rapid.IntRange(1, 60).Draw(t, "percent")
 		mask(reflect.ValueOf(def).Elem(), func() bool {
 			return rapid.IntRange(0, 99).Draw(t, "mask") < percent
@@ -102,7 +102,8 @@ func TestUnknownOfWhatIsNotRun(t *testing.T) {
 		}
 		def.Triggers = []pipeline.Trigger{trigger()}
 		def.Stages[1].BeforeEntry = condition("SKIP", "VariableCheck")
-		def.Stages[1].OnSuccess = condition("FAIL", "Commands")
+		def.Stages[1].OnSuccess = condition("FAIL", "CodeBuild")
+		def.Stages[1].OnSuccess.Rules[0].Region = "eu-central-1"
 		def.Stages[1].OnFailure = &pipeline.OnFailure{
 			Result: "RETRY", RetryMode: "ALL_ACTIONS", Condition: condition("ROLLBACK", "CloudWatchAlarm"),
 		}

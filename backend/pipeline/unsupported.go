@@ -18,9 +18,9 @@ func (c *checker) unsupported() {
 	for i := range c.def.Stages {
 		stage := &c.def.Stages[i]
 		path := root.At("stages", i)
-		c.notRun(path.Field("before_entry"), stage.BeforeEntry != nil && !opaqueCondition(stage.BeforeEntry), "stage conditions are not run", "remove before_entry")
-		c.notRun(path.Field("on_success"), stage.OnSuccess != nil && !opaqueCondition(stage.OnSuccess), "stage conditions are not run", "remove on_success")
-		c.notRun(path.Field("on_failure"), stage.OnFailure != nil && !opaqueOnFailure(stage.OnFailure), "automatic retry and rollback are not run", "remove on_failure")
+		c.unsupportedRules(path.Field("before_entry"), stage.BeforeEntry)
+		c.unsupportedRules(path.Field("on_success"), stage.OnSuccess)
+		c.unsupportedRules(path.Field("on_failure").Field("condition"), stage.Condition(ConditionOnFailure))
 		for j := range stage.Actions {
 			c.unsupportedAction(path.At("actions", j), &stage.Actions[j])
 		}
@@ -30,8 +30,27 @@ func (c *checker) unsupported() {
 func (c *checker) unsupportedAction(path Path, a *Action) {
 	c.notRun(path.Field("role_arn"), a.RoleARN != "" && a.RoleARN != Unknown, "IAM roles are not used", "remove role_arn")
 	c.notRun(path.Field("region"), a.Region != "" && a.Region != Unknown, "actions in AWS regions are not run", "remove region")
-	for i := range a.EnvironmentVariables {
-		c.notRun(path.At("environment_variables", i).Field("type"), a.EnvironmentVariables[i].Type == typeSecretsManager,
+	c.unsupportedEnvironment(path, a.EnvironmentVariables)
+}
+
+func (c *checker) unsupportedRules(path Path, condition *Condition) {
+	if condition == nil {
+		return
+	}
+	for i := range condition.Rules {
+		rule := &condition.Rules[i]
+		path := path.At("rules", i)
+		c.notRun(path.Field("provider"), ruleNeedsAWS(rule.Provider), "rules of "+rule.Provider+" need AWS and are not run",
+			"use a rule of Commands that asks the service, or another provider")
+		c.notRun(path.Field("role_arn"), rule.RoleARN != "" && rule.RoleARN != Unknown, "IAM roles are not used", "remove role_arn")
+		c.notRun(path.Field("region"), rule.Region != "" && rule.Region != Unknown, "rules in AWS regions are not run", "remove region")
+		c.unsupportedEnvironment(path, rule.EnvironmentVariables)
+	}
+}
+
+func (c *checker) unsupportedEnvironment(path Path, variables []EnvironmentVariable) {
+	for i := range variables {
+		c.notRun(path.At("environment_variables", i).Field("type"), variables[i].Type == typeSecretsManager,
 			"secrets of AWS Secrets Manager are not fetched", "use type PLAINTEXT for what is no secret")
 	}
 }

@@ -147,6 +147,9 @@ func (c *checker) settings() {
 		c.oneOf(root.Field("execution_mode"), "execution mode", string(def.ExecutionMode),
 			string(Superseded), string(Queued), string(Parallel))
 	}
+	if def.OnUpdate != "" {
+		c.oneOf(root.Field("on_update"), "on_update", string(def.OnUpdate), string(OnUpdateFinish), string(OnUpdateCancel))
+	}
 	if def.PipelineType != "" {
 		c.oneOf(root.Field("pipeline_type"), "pipeline type", def.PipelineType, "V1", "V2")
 	}
@@ -252,7 +255,7 @@ func (c *checker) stages() {
 		c.count(path.Field("actions"), "actions", known, complete, 1, maxActionsPerStage)
 		actions += known
 		c.actions(path, stage)
-		c.conditions(path, stage)
+		c.conditions(path, stage, i == 0)
 	}
 	if actions > maxActions {
 		c.refuse(root.Field("stages"), "the pipeline has %d actions; at most %d allowed", actions, maxActions)

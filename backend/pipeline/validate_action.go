@@ -43,7 +43,7 @@ func (c *checker) action(path Path, a *Action) {
 	}
 	c.configuration(path, a)
 	c.commands(path, a.Commands)
-	c.environment(path, a)
+	c.environment(path, a.EnvironmentVariables)
 	c.inputs(path, a.InputArtifacts)
 	c.outputs(path, a)
 	c.outputVariables(path, a)
@@ -160,12 +160,13 @@ func (c *checker) commands(path Path, commands []string) {
 	}
 }
 
-func (c *checker) environment(path Path, a *Action) {
-	known, complete := countKnown(a.EnvironmentVariables, opaqueEnvironment)
+// environment checks the environment variables of an action or a rule.
+func (c *checker) environment(path Path, variables []EnvironmentVariable) {
+	known, complete := countKnown(variables, opaqueEnvironment)
 	c.count(path.Field("environment_variables"), "environment variables", known, complete, 0, maxEnvironment)
 	unique := c.unique("environment variable %q is given more than once; remove one")
-	for i := range a.EnvironmentVariables {
-		variable := &a.EnvironmentVariables[i]
+	for i := range variables {
+		variable := &variables[i]
 		path := path.At("environment_variables", i)
 		if name := variable.Name; name != Unknown {
 			c.check(path.Field("name"), checkShellName("environment variable name", name))

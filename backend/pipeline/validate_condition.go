@@ -1,14 +1,20 @@
 package pipeline
 
 import (
+	"errors"
 	"maps"
 	"slices"
+	"time"
+
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/expression"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/window"
 )
 
 const (
 	maxRules              = 5
 	maxRuleConfiguration  = 200
 	maxRuleValue          = 10000
+	maxRuleInputs         = 10
 	minRuleTimeoutMinutes = 5
 )
 
@@ -28,7 +34,12 @@ const (
 )
 
 func ruleProviders() []string {
-	return []string{ruleAlarm, ruleCodeBuild, RuleCommands, RuleDeploymentWindow, ruleLambdaInvoke, RuleVariableCheck}
+	return []string{ruleAlarm, ruleCodeBuild, RuleCommands, RuleDeploymentWindow, RuleExpression, ruleLambdaInvoke, RuleVariableCheck}
+}
+
+// ruleNeedsAWS tells whether rules of that provider ask a service of AWS.
+func ruleNeedsAWS(provider string) bool {
+	return slices.Contains([]string{ruleAlarm, ruleCodeBuild, ruleLambdaInvoke}, provider)
 }
 
 func ruleConfiguration(provider string) []ConfigurationKey {
@@ -44,37 +55,70 @@ func ruleConfiguration(provider string) []ConfigurationKey {
 			{Name: "EnvironmentVariables"},
 		}
 	case RuleDeploymentWindow:
-		return []ConfigurationKey{{Name: "Cron", Required: true}, {Name: "TimeZone"}}
+		return []ConfigurationKey{{Name: KeyCron, Required: true, Check: checkCron}, {Name: KeyTimeZone, Check: checkZone}}
+	case RuleExpression:
+		// Checked with its references, by ruleFlow.
+		return []ConfigurationKey{{Name: KeyExpression, Required: true}}
 	case ruleLambdaInvoke:
 		return []ConfigurationKey{{Name: "FunctionName", Required: true}, {Name: "UserParameters"}}
 	case RuleVariableCheck:
 		return []ConfigurationKey{
-			{Name: "Variable", Required: true}, {Name: "Value", Required: true}, {Name: "Operator", Required: true},
+			{Name: KeyVariable, Required: true},
+			{Name: KeyValue, Required: true},
+			{Name: KeyOperator, Required: true, Check: func(value string) error {
+				return oneOf("operator", value, operators()...)
+			}},
 		}
 	}
 	return nil
 }
 
-// conditions checks the conditions of one stage.
-func (c *checker) conditions(path Path, stage *Stage) {
+func checkCron(cron string) error {
+	w, err := window.Parse(cron, "")
+	if err != nil {
+		return err
+	}
+	if _, opens := w.Next(time.Time{}); !opens {
+		return errors.New("the window never opens, since no day is like that; change the days, the months or the years")
+	}
+	return nil
+}
+
+func checkZone(zone string) error {
+	_, err := window.Parse("* * * * * *", zone)
+	return err
+}
+
+// conditions checks the conditions of one stage. It is the first one of the
+// pipeline, or may be one of the others.
+func (c *checker) conditions(path Path, stage *Stage, first bool) {
 	if stage.BeforeEntry != nil {
-		c.condition(path.Field("before_entry"), stage.BeforeEntry, ResultFail, ResultSkip)
+		c.condition(path.Field("before_entry"), stage.BeforeEntry, first, ResultFail, ResultSkip)
 	}
 	if stage.OnSuccess != nil {
-		c.condition(path.Field("on_success"), stage.OnSuccess, ResultRollback, ResultFail)
+		c.condition(path.Field("on_success"), stage.OnSuccess, first, ResultRollback, ResultFail)
 	}
 	if stage.OnFailure != nil {
-		c.onFailure(path.Field("on_failure"), stage.OnFailure)
+		c.onFailure(path.Field("on_failure"), stage.OnFailure, first)
 	}
 }
 
-func (c *checker) onFailure(path Path, f *OnFailure) {
+func (c *checker) onFailure(path Path, f *OnFailure, first bool) {
 	if f.Result == "" && f.Condition == nil {
-		c.refuse(path, "on_failure says nothing; give it a result (%s or %s) or a condition", ResultRollback, ResultRetry)
+		c.refuse(path, "on_failure says nothing; give it a result (%s, %s or %s) or a condition", ResultRollback, ResultRetry, ResultFail)
 	}
-	if f.Result != "" {
-		c.oneOf(path.Field("result"), "result of on_failure", f.Result, ResultRollback, ResultRetry)
-		c.rollback(path.Field("result"), f.Result)
+	switch f.Result {
+	case "":
+	case ResultSkip:
+		c.refuse(path.Field("result"), "a stage that has failed cannot be skipped any more, since what comes after relies on it; "+
+			"use %s, or %s in before_entry", ResultRetry, ResultSkip)
+	case ResultRollback:
+		c.rollback(path.Field("result"), f.Result, first)
+		if f.Condition != nil && !opaqueCondition(f.Condition) {
+			c.refuse(path.Field("result"), "%s as the result rolls back whatever the condition says; remove the result, or the condition", ResultRollback)
+		}
+	default:
+		c.oneOf(path.Field("result"), "result of on_failure", f.Result, ResultRollback, ResultRetry, ResultFail)
 	}
 	if f.RetryMode != "" {
 		c.oneOf(path.Field("retry_mode"), "retry mode", string(f.RetryMode), string(RetryAllActions), string(RetryFailedActions))
@@ -83,24 +127,29 @@ func (c *checker) onFailure(path Path, f *OnFailure) {
 		c.refuse(path.Field("retry_mode"), "retry_mode goes with the result %s only; remove it or change the result", ResultRetry)
 	}
 	if f.Condition != nil {
-		c.condition(path.Field("condition"), f.Condition, ResultRollback)
+		c.condition(path.Field("condition"), f.Condition, first, ResultRollback, ResultFail)
 	}
 }
 
 // rollback refuses rolling back where executions do not wait for each other, so
-// that there is no state to go back to.
-func (c *checker) rollback(path Path, result string) {
-	if result == ResultRollback && c.def.ExecutionMode == Parallel {
+// that there is no state to go back to, and in the first stage, which fetches what
+// is new and has nothing of its own to go back to.
+func (c *checker) rollback(path Path, result string, first bool) {
+	switch {
+	case result != ResultRollback:
+	case c.def.ExecutionMode == Parallel:
 		c.refuse(path, "a pipeline in mode %s cannot roll back; choose another result or execution_mode", Parallel)
+	case first:
+		c.refuse(path, "the first stage holds the sources and cannot roll back; choose another result")
 	}
 }
 
-func (c *checker) condition(path Path, condition *Condition, results ...string) {
+func (c *checker) condition(path Path, condition *Condition, first bool, results ...string) {
 	if opaqueCondition(condition) {
 		return
 	}
 	c.oneOf(path.Field("result"), "result of the condition", condition.Result, results...)
-	c.rollback(path.Field("result"), condition.Result)
+	c.rollback(path.Field("result"), condition.Result, first)
 	known, complete := countKnown(condition.Rules, opaqueRule)
 	c.count(path.Field("rules"), "rules", known, complete, 1, maxRules)
 	unique := c.unique("rule %q occurs more than once; rule names are unique in a condition")
@@ -112,9 +161,9 @@ func (c *checker) condition(path Path, condition *Condition, results ...string) 
 		path := path.At("rules", i)
 		unique(path.Field("name"), rule.Name)
 		c.rule(path, rule)
-		if condition.Result == ResultSkip && !slices.Contains([]string{ruleLambdaInvoke, RuleVariableCheck, Unknown}, rule.Provider) {
+		if condition.Result == ResultSkip && !slices.Contains([]string{ruleLambdaInvoke, RuleExpression, RuleVariableCheck, Unknown}, rule.Provider) {
 			c.refuse(path.Field("provider"), "the result %s goes with rules of %s and %s only; use one of them or another result",
-				ResultSkip, ruleLambdaInvoke, RuleVariableCheck)
+				ResultSkip, RuleVariableCheck, RuleExpression)
 		}
 	}
 }
@@ -126,6 +175,10 @@ func (c *checker) rule(path Path, rule *Rule) {
 		c.oneOf(path.Field("version"), "rule version", rule.Version, "1")
 	}
 	c.ruleConfiguration(path, rule)
+	c.environment(path, rule.EnvironmentVariables)
+	if known, _ := countKnown(rule.EnvironmentVariables, opaqueEnvironment); known > 0 && rule.Provider != RuleCommands && rule.Provider != Unknown {
+		c.refuse(path.Field("environment_variables"), "only a %s rule takes environment variables; remove them or change the provider", RuleCommands)
+	}
 	c.commands(path, rule.Commands)
 	known, complete := knownStrings(rule.Commands)
 	switch {
@@ -135,6 +188,8 @@ func (c *checker) rule(path Path, rule *Rule) {
 		c.refuse(path.Field("commands"), "only a %s rule takes commands; remove them or change the provider", RuleCommands)
 	}
 	c.inputs(path, rule.InputArtifacts)
+	known, complete = knownStrings(rule.InputArtifacts)
+	c.count(path.Field("input_artifacts"), "input artifacts", known, complete, 0, maxRuleInputs)
 	c.roleARN(path.Field("role_arn"), rule.RoleARN)
 	c.region(path.Field("region"), rule.Region)
 	minutes := rule.TimeoutInMinutes
@@ -156,8 +211,13 @@ func (c *checker) ruleConfiguration(path Path, rule *Rule) {
 	var names []string
 	for _, key := range known {
 		names = append(names, key.Name)
-		if _, given := rule.Configuration[key.Name]; key.Required && !given && !partial {
+		value, given := rule.Configuration[key.Name]
+		if key.Required && !given && !partial {
 			c.refuse(path.Entry("configuration", key.Name), "a %s rule needs the configuration key %q; give it a value", rule.Provider, key.Name)
+		}
+		// What variables are put into is known when the condition is checked.
+		if key.Check != nil && given && value != Unknown && len(References(value)) == 0 {
+			c.check(path.Entry("configuration", key.Name), key.Check(value))
 		}
 	}
 	checkNames := slices.Contains(ruleProviders(), rule.Provider)
@@ -175,9 +235,10 @@ func (c *checker) ruleConfiguration(path Path, rule *Rule) {
 			continue
 		}
 		c.check(path, checkText("the value", value, 1, maxRuleValue))
-		if rule.Provider == RuleVariableCheck && key == "Operator" {
-			c.oneOf(path, "operator", value, "EQ", "NE", "CONTAINS", "MATCHES")
-		}
+	}
+	if value := rule.Configuration[KeyValue]; rule.Provider == RuleVariableCheck && rule.Configuration[KeyOperator] == operatorMatches &&
+		value != Unknown && len(References(value)) == 0 {
+		c.check(path.Entry("configuration", KeyValue), expression.CheckPattern(value))
 	}
 }
 
@@ -209,8 +270,30 @@ func (c *checker) ruleFlow(f *flow, user site, path Path, condition *Condition) 
 			c.artifactUse(f, user, path.At("input_artifacts", j), name)
 		}
 		for _, key := range slices.Sorted(maps.Keys(rule.Configuration)) {
-			c.references(f, user, path.Entry("configuration", key), rule.Configuration[key])
+			path, value := path.Entry("configuration", key), rule.Configuration[key]
+			switch {
+			case key != KeyExpression:
+				c.references(f, user, path, value)
+			case rule.Provider == RuleExpression && value != Unknown && value != "":
+				c.expression(f, user, path, value)
+			}
 		}
+		for j := range rule.EnvironmentVariables {
+			c.references(f, user, path.At("environment_variables", j).Field("value"), rule.EnvironmentVariables[j].Value)
+		}
+	}
+}
+
+// expression checks an expression, and that what it reads is there.
+func (c *checker) expression(f *flow, user site, path Path, text string) {
+	if references := References(text); len(references) > 0 {
+		c.refuse(path, "%s", referenceInExpression(references[0]))
+		return
+	}
+	references, err := expression.References(text)
+	c.check(path, err)
+	for _, reference := range references {
+		c.reference(f, user, path, Reference{Namespace: reference.Namespace, Key: reference.Key}, reference.String())
 	}
 }
 

@@ -259,37 +259,39 @@ func (c *checker) references(f *flow, user site, path Path, text string) {
 	for _, reference := range References(text) {
 		if !seen[reference] {
 			seen[reference] = true
-			c.reference(f, user, path, reference)
+			c.reference(f, user, path, reference, reference.String())
 		}
 	}
 }
 
-func (c *checker) reference(f *flow, user site, path Path, reference Reference) {
+// reference checks that a variable is there when it is read. It is shown as it is
+// written.
+func (c *checker) reference(f *flow, user site, path Path, reference Reference, shown string) {
 	switch reference.Namespace {
 	case NamespaceCodePipeline:
 		if reference.Key != KeyPipelineExecutionID {
-			c.refuse(path, "%s has no value; the only one is %s", reference,
+			c.refuse(path, "%s has no value; the only one is %s", shown,
 				Reference{NamespaceCodePipeline, KeyPipelineExecutionID})
 		}
 	case NamespaceVariables:
-		c.variableUse(user, path, reference)
+		c.variableUse(user, path, reference, shown)
 	default:
 		producer, found := f.namespaces.find(reference.Namespace, user)
 		switch {
 		case found == no:
-			c.refuse(path, "%s has no value: %s", reference,
+			c.refuse(path, "%s has no value: %s", shown,
 				f.namespaces.why("namespace", "has the", reference.Namespace, user, c.suggest()))
 		case producer.action != nil && producer.action.Namespace == reference.Namespace:
-			c.keyUse(path, reference, producer)
+			c.keyUse(path, reference, shown, producer)
 		}
 	}
 }
 
-func (c *checker) variableUse(user site, path Path, reference Reference) {
+func (c *checker) variableUse(user site, path Path, reference Reference, shown string) {
 	// CodePipeline does not put variables into source actions either: what is
 	// fetched is said by the definition or by the event that starts an execution.
 	if user.action != nil && user.action.Category == CategorySource {
-		c.refuse(path, "%s may not be used in a source action; write the value itself", reference)
+		c.refuse(path, "%s may not be used in a source action; write the value itself", shown)
 		return
 	}
 	var names []string
@@ -302,11 +304,11 @@ func (c *checker) variableUse(user site, path Path, reference Reference) {
 			names = append(names, name)
 		}
 	}
-	c.refuse(path, "%s has no value: the pipeline declares no variable %q%s", reference, reference.Key, didYouMean(reference.Key, names))
+	c.refuse(path, "%s has no value: the pipeline declares no variable %q%s", shown, reference.Key, didYouMean(reference.Key, names))
 }
 
 // keyUse checks that the producer publishes the key.
-func (c *checker) keyUse(path Path, reference Reference, producer site) {
+func (c *checker) keyUse(path Path, reference Reference, shown string, producer site) {
 	t, ok := c.catalog.Lookup(producer.action.TypeID())
 	if !ok {
 		return
@@ -328,5 +330,5 @@ func (c *checker) keyUse(path Path, reference Reference, producer site) {
 	case len(keys) > 0:
 		help += "; it publishes " + enumerate(keys)
 	}
-	c.refuse(path, "%s has no value: %s publishes no variable %q%s", reference, producer.describe(), reference.Key, help)
+	c.refuse(path, "%s has no value: %s publishes no variable %q%s", shown, producer.describe(), reference.Key, help)
 }

@@ -18,10 +18,10 @@ func TestNulIsRefusedEverywhere(t *testing.T) {
 	t.Parallel()
 	leaves := 0
 	count := func() bool { leaves++; return false }
-	mask(reflect.ValueOf(base()).Elem(), count)
+	mask(reflect.ValueOf(conditioned()).Elem(), count)
 	for leaf := range leaves {
 		at := 0
-		def := base()
+		def := conditioned()
 		mask(reflect.ValueOf(def).Elem(), func() bool { at++; return at == leaf+1 })
 		text, err := json.Marshal(def)
 		require.NoError(t, err)

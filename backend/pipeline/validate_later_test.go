@@ -20,12 +20,24 @@ func TestNotRunYet(t *testing.T) {
 		{"pipeline type", func(d *D) { d.PipelineType = "V1" }, "pipeline_type", "set it to V2"},
 		{"artifact stores", func(d *D) { d.ArtifactStores = []pipeline.ArtifactStore{{Location: "bucket", Type: "S3"}} }, "artifact_stores[0]", "remove the artifact store"},
 		{"triggers", func(d *D) { d.Triggers = []pipeline.Trigger{trigger()} }, "triggers[0]", "triggers are not run"},
-		{"before_entry", func(d *D) { d.Stages[2].BeforeEntry = condition("SKIP", "VariableCheck") }, "stages[2].before_entry", "stage conditions are not run by this version of Headrace; remove before_entry"},
-		{"on_success", func(d *D) { d.Stages[2].OnSuccess = condition("ROLLBACK", "VariableCheck") }, "stages[2].on_success", "remove on_success"},
-		{"on_failure", func(d *D) { d.Stages[2].OnFailure = &pipeline.OnFailure{Result: "RETRY", RetryMode: "ALL_ACTIONS"} }, "stages[2].on_failure", "remove on_failure"},
-		{"on_failure condition", func(d *D) {
-			d.Stages[2].OnFailure = &pipeline.OnFailure{Condition: condition("ROLLBACK", "VariableCheck")}
-		}, "stages[2].on_failure", "remove on_failure"},
+		{"alarm", func(d *D) { d.Stages[2].BeforeEntry = condition("FAIL", "CloudWatchAlarm") }, "stages[2].before_entry.rules[0].provider", "rules of CloudWatchAlarm need AWS and are not run by this version of Headrace"},
+		{"CodeBuild rule", func(d *D) { d.Stages[2].OnSuccess = condition("FAIL", "CodeBuild") }, "stages[2].on_success.rules[0].provider", "rules of CodeBuild need AWS"},
+		{"LambdaInvoke rule", func(d *D) {
+			d.Stages[2].OnFailure = &pipeline.OnFailure{Condition: condition("ROLLBACK", "LambdaInvoke")}
+		}, "stages[2].on_failure.condition.rules[0].provider", "rules of LambdaInvoke need AWS"},
+		{"skip by a Lambda", func(d *D) { d.Stages[2].BeforeEntry = condition("SKIP", "LambdaInvoke") }, "stages[2].before_entry.rules[0].provider", "rules of LambdaInvoke need AWS"},
+		{"rule role_arn", func(d *D) {
+			d.Stages[2].BeforeEntry = condition("FAIL", "Commands")
+			d.Stages[2].BeforeEntry.Rules[0].RoleARN = arn
+		}, "stages[2].before_entry.rules[0].role_arn", "remove role_arn"},
+		{"rule region", func(d *D) {
+			d.Stages[2].BeforeEntry = condition("FAIL", "Commands")
+			d.Stages[2].BeforeEntry.Rules[0].Region = "eu-central-1"
+		}, "stages[2].before_entry.rules[0].region", "remove region"},
+		{"rule secrets manager", func(d *D) {
+			d.Stages[2].BeforeEntry = condition("FAIL", "Commands")
+			d.Stages[2].BeforeEntry.Rules[0].EnvironmentVariables[0].Type = "SECRETS_MANAGER"
+		}, "stages[2].before_entry.rules[0].environment_variables[0].type", "not fetched"},
 		{"action role_arn", func(d *D) { compile(d).RoleARN = arn }, "stages[1].actions[0].role_arn", "remove role_arn"},
 		{"action region", func(d *D) { compile(d).Region = "eu-central-1" }, "stages[1].actions[0].region", "remove region"},
 		{"secrets manager", func(d *D) { compile(d).EnvironmentVariables[0].Type = "SECRETS_MANAGER" }, "stages[1].actions[0].environment_variables[0].type", "not fetched"},
@@ -62,23 +74,87 @@ func condition(result, provider string) *pipeline.Condition {
 		"DeploymentWindow": {"Cron": "* * 9-17 ? * MON-FRI"},
 		"LambdaInvoke":     {"FunctionName": "f"},
 		"CodeBuild":        {"ProjectName": "p"},
+		"Expression":       {"Expression": `outputs.Src.CommitId != "" && variables.region == "eu"`},
 	}
 	rule := pipeline.Rule{Name: "Check", Provider: provider, Version: "1", Configuration: configuration[provider]}
 	if provider == "Commands" {
 		rule.Commands, rule.InputArtifacts = []string{"true"}, []string{"Code"}
+		rule.EnvironmentVariables = []pipeline.EnvironmentVariable{{Name: "COMMIT", Value: "#{Src.CommitId}"}}
 	}
 	return &pipeline.Condition{Result: result, Rules: []pipeline.Rule{rule}}
 }
 
-// TestConditionsOfEachProvider holds that a right rule is refused only because
-// conditions are not run.
-func TestConditionsOfEachProvider(t *testing.T) {
-	t.Parallel()
-	for _, provider := range []string{"CloudWatchAlarm", "CodeBuild", "Commands", "DeploymentWindow", "LambdaInvoke", "VariableCheck"} {
-		def := base()
-		def.Stages[2].BeforeEntry = condition("FAIL", provider)
-		require.Len(t, violations(t, pipeline.Validate(def, pipeline.BuiltinCatalog())), 1, provider)
+// conditioned is base with every kind of condition that runs.
+func conditioned() *pipeline.Definition {
+	def := base()
+	def.OnUpdate = pipeline.OnUpdateCancel
+	stage := &def.Stages[1]
+	stage.BeforeEntry = &pipeline.Condition{Result: "FAIL"}
+	for _, provider := range []string{"DeploymentWindow", "Expression", "VariableCheck", "Commands"} {
+		rule := condition("FAIL", provider).Rules[0]
+		rule.Name = provider
+		stage.BeforeEntry.Rules = append(stage.BeforeEntry.Rules, rule)
 	}
+	stage.BeforeEntry.Rules[0].Configuration["TimeZone"] = "Europe/Berlin"
+	stage.OnSuccess = condition("ROLLBACK", "Commands")
+	stage.OnSuccess.Rules[0].TimeoutInMinutes = 5
+	stage.OnFailure = &pipeline.OnFailure{Result: "RETRY", RetryMode: "ALL_ACTIONS", Condition: condition("ROLLBACK", "VariableCheck")}
+	stage.OnFailure.Condition.Rules[0].Configuration["Operator"] = "MATCHES"
+	def.Stages[2].BeforeEntry = condition("SKIP", "Expression")
+	def.Stages[2].OnFailure = &pipeline.OnFailure{Result: "ROLLBACK"}
+	return def
+}
+
+func TestConditionsThatRun(t *testing.T) {
+	t.Parallel()
+	type D = pipeline.Definition
+	require.NoError(t, pipeline.Validate(conditioned(), pipeline.BuiltinCatalog()))
+	for name, change := range map[string]func(d *D){
+		"window": func(d *D) { d.Stages[2].BeforeEntry = condition("FAIL", "DeploymentWindow") },
+		"window from variables": func(d *D) {
+			d.Stages[2].BeforeEntry = condition("FAIL", "DeploymentWindow")
+			d.Stages[2].BeforeEntry.Rules[0].Configuration = map[string]string{"Cron": "* * #{variables.region} ? * *", "TimeZone": "#{variables.region}"}
+		},
+		"variable check":            func(d *D) { d.Stages[2].BeforeEntry = condition("SKIP", "VariableCheck") },
+		"variable without variable": func(d *D) { onlyRule(d, "VariableCheck").Configuration["Variable"] = "constant" },
+		"operator from a variable":  func(d *D) { onlyRule(d, "VariableCheck").Configuration["Operator"] = "#{variables.region}" },
+		"pattern from a variable": func(d *D) {
+			c := onlyRule(d, "VariableCheck").Configuration
+			c["Operator"], c["Value"] = "MATCHES", "(#{variables.region}"
+		},
+		"expression with what CEL alone would refuse as text": func(d *D) {
+			onlyRule(d, "Expression").Configuration["Expression"] = `"##".matches("^#{2}$")`
+		},
+		"fail after failure":                func(d *D) { d.Stages[2].OnFailure = &pipeline.OnFailure{Result: "FAIL"} },
+		"condition with fail after failure": func(d *D) { d.Stages[2].OnFailure = &pipeline.OnFailure{Condition: condition("FAIL", "Commands")} },
+		"retry of the sources":              func(d *D) { d.Stages[0].OnFailure = &pipeline.OnFailure{Result: "RETRY"} },
+		"conditions of the sources": func(d *D) {
+			d.Stages[0].BeforeEntry = condition("SKIP", "Expression")
+			d.Stages[0].BeforeEntry.Rules[0].Configuration["Expression"] = "execution.number > 1"
+		},
+		"conditions in parallel": func(d *D) {
+			d.ExecutionMode = pipeline.Parallel
+			d.Stages[2].OnSuccess = condition("FAIL", "Expression")
+		},
+		"on_update finish": func(d *D) { d.OnUpdate = pipeline.OnUpdateFinish },
+		"expression of what the stage leaves": func(d *D) {
+			d.Stages[1].OnSuccess = condition("FAIL", "Expression")
+			d.Stages[1].OnSuccess.Rules[0].Configuration["Expression"] = `outputs.Build.VERSION.startsWith("1.")`
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			def := base()
+			change(def)
+			require.NoError(t, pipeline.Validate(def, pipeline.BuiltinCatalog()))
+		})
+	}
+}
+
+// onlyRule gives the last stage a condition with one rule, and returns it.
+func onlyRule(d *pipeline.Definition, provider string) *pipeline.Rule {
+	d.Stages[2].BeforeEntry = condition("FAIL", provider)
+	return &d.Stages[2].BeforeEntry.Rules[0]
 }
 
 func TestStoreRules(t *testing.T) {
@@ -172,12 +248,24 @@ func TestConditionRules(t *testing.T) {
 	failure := func(f pipeline.OnFailure) func(d *D) {
 		return func(d *D) { d.Stages[1].OnFailure = &f }
 	}
+	commands := func(change func(r *pipeline.Rule)) func(d *D) {
+		return func(d *D) {
+			d.Stages[1].BeforeEntry = condition("FAIL", "Commands")
+			change(&d.Stages[1].BeforeEntry.Rules[0])
+		}
+	}
+	expr := func(text string) func(d *D) {
+		return func(d *D) {
+			d.Stages[1].BeforeEntry = condition("FAIL", "Expression")
+			d.Stages[1].BeforeEntry.Rules[0].Configuration["Expression"] = text
+		}
+	}
 	const path = "stages[1].before_entry.rules[0]"
 	runRules(t, []rule{
 		{"result before entry", entry(func(c *pipeline.Condition) { c.Result = "ROLLBACK" }), "stages[1].before_entry.result", "use one of FAIL, SKIP"},
 		{"result missing", entry(func(c *pipeline.Condition) { c.Result = "" }), "stages[1].before_entry.result", "missing"},
 		{"rule 15: skip on success", func(d *D) { d.Stages[1].OnSuccess = condition("SKIP", "VariableCheck") }, "stages[1].on_success.result", "use one of ROLLBACK, FAIL"},
-		{"rule 15: skip by an alarm", func(d *D) { d.Stages[1].BeforeEntry = condition("SKIP", "CloudWatchAlarm") }, path + ".provider", "LambdaInvoke and VariableCheck only"},
+		{"rule 15: skip by an alarm", func(d *D) { d.Stages[1].BeforeEntry = condition("SKIP", "CloudWatchAlarm") }, path + ".provider", "VariableCheck and Expression only"},
 		{"rule 14: condition", func(d *D) {
 			d.ExecutionMode = pipeline.Parallel
 			d.Stages[1].OnSuccess = condition("ROLLBACK", "VariableCheck")
@@ -210,10 +298,63 @@ func TestConditionRules(t *testing.T) {
 		{"rule input", first(func(r *pipeline.Rule) { r.InputArtifacts = []string{"Cod"} }), path + ".input_artifacts[0]", `did you mean "Code"?`},
 		{"rule reference to its own stage", first(func(r *pipeline.Rule) { r.Configuration["Variable"] = "#{Build.VERSION}" }), path + `.configuration["Variable"]`, "use only what is there when the condition is checked"},
 		{"on failure empty", failure(pipeline.OnFailure{}), "stages[1].on_failure", "says nothing"},
-		{"on failure result", failure(pipeline.OnFailure{Result: "FAIL"}), "stages[1].on_failure.result", "use one of ROLLBACK, RETRY"},
+		{"on failure result", failure(pipeline.OnFailure{Result: "STOP"}), "stages[1].on_failure.result", "use one of ROLLBACK, RETRY, FAIL"},
+		{"on failure skip", failure(pipeline.OnFailure{Result: "SKIP"}), "stages[1].on_failure.result", "cannot be skipped any more, since what comes after relies on it"},
+		{
+			"rollback beside a condition", failure(pipeline.OnFailure{Result: "ROLLBACK", Condition: condition("ROLLBACK", "VariableCheck")}),
+			"stages[1].on_failure.result", "rolls back whatever the condition says",
+		},
 		{"retry mode", failure(pipeline.OnFailure{Result: "RETRY", RetryMode: "ALL"}), "stages[1].on_failure.retry_mode", "FAILED_ACTIONS"},
 		{"retry mode without retry", failure(pipeline.OnFailure{Result: "ROLLBACK", RetryMode: "ALL_ACTIONS"}), "stages[1].on_failure.retry_mode", "RETRY only"},
-		{"on failure condition", failure(pipeline.OnFailure{Condition: condition("FAIL", "VariableCheck")}), "stages[1].on_failure.condition.result", "use one of ROLLBACK"},
+		{"on failure condition", failure(pipeline.OnFailure{Condition: condition("RETRY", "VariableCheck")}), "stages[1].on_failure.condition.result", "use one of ROLLBACK, FAIL"},
+		{"on failure condition without result", failure(pipeline.OnFailure{Condition: condition("", "VariableCheck")}), "stages[1].on_failure.condition.result", "is missing"},
+		{"rule 14: condition of on failure", func(d *D) {
+			d.ExecutionMode = pipeline.Parallel
+			d.Stages[1].OnFailure = &pipeline.OnFailure{Condition: condition("ROLLBACK", "VariableCheck")}
+		}, "stages[1].on_failure.condition.result", "cannot roll back"},
+		{"first stage on failure", func(d *D) { d.Stages[0].OnFailure = &pipeline.OnFailure{Result: "ROLLBACK"} }, "stages[0].on_failure.result", "the first stage holds the sources and cannot roll back"},
+		{"first stage on success", func(d *D) { d.Stages[0].OnSuccess = condition("ROLLBACK", "VariableCheck") }, "stages[0].on_success.result", "the first stage"},
+		{"first stage condition of on failure", func(d *D) {
+			d.Stages[0].OnFailure = &pipeline.OnFailure{Condition: condition("ROLLBACK", "Commands")}
+		}, "stages[0].on_failure.condition.result", "the first stage"},
+		{"on_update", func(d *D) { d.OnUpdate = "cancle" }, "on_update", `did you mean "cancel"?`},
+		{"rule 15: skip by a window", func(d *D) { d.Stages[1].BeforeEntry = condition("SKIP", "DeploymentWindow") }, path + ".provider", "VariableCheck and Expression only"},
+		{"cron", func(d *D) {
+			d.Stages[1].BeforeEntry = condition("FAIL", "DeploymentWindow")
+			d.Stages[1].BeforeEntry.Rules[0].Configuration["Cron"] = "0 9 * * 1-5"
+		}, path + `.configuration["Cron"]`, "write 6 and an optional year"},
+		{"cron that never opens", func(d *D) {
+			d.Stages[1].BeforeEntry = condition("FAIL", "DeploymentWindow")
+			d.Stages[1].BeforeEntry.Rules[0].Configuration["Cron"] = "* * * 30 2 ?"
+		}, path + `.configuration["Cron"]`, "never opens"},
+		{"time zone", func(d *D) {
+			d.Stages[1].BeforeEntry = condition("FAIL", "DeploymentWindow")
+			d.Stages[1].BeforeEntry.Rules[0].Configuration["TimeZone"] = "Berlin"
+		}, path + `.configuration["TimeZone"]`, `there is no time zone "Berlin"`},
+		{"pattern with a lookahead", first(func(r *pipeline.Rule) {
+			r.Configuration["Operator"], r.Configuration["Value"] = "MATCHES", "(?!v1).*"
+		}), path + `.configuration["Value"]`, "without lookarounds such as (?!"},
+		{"expression missing", expr(""), path + `.configuration["Expression"]`, "is empty"},
+		{"expression key", func(d *D) {
+			d.Stages[1].BeforeEntry = condition("FAIL", "Expression")
+			d.Stages[1].BeforeEntry.Rules[0].Configuration = map[string]string{"expression": "true"}
+		}, path + `.configuration["expression"]`, `did you mean "Expression"?`},
+		{"expression wrong", expr("true &&"), path + `.configuration["Expression"]`, "line 1, column 8: this is not an expression"},
+		{"expression no bool", expr("variables.region"), path + `.configuration["Expression"]`, "must yield true or false"},
+		{"expression with a reference", expr(`"#{Src.CommitId}" == ""`), path + `.configuration["Expression"]`, "may not hold #{Src.CommitId}; write outputs.Src.CommitId without quotes"},
+		{"expression with the execution id", expr(`"#{codepipeline.PipelineExecutionId}" == ""`), path + `.configuration["Expression"]`, "write execution.id without quotes"},
+		{"expression of an unknown variable", expr(`variables.regio == ""`), path + `.configuration["Expression"]`, `variables.regio has no value: the pipeline declares no variable "regio" (did you mean "region"?)`},
+		{"expression of an unknown namespace", expr(`outputs["Srx"].CommitId == ""`), path + `.configuration["Expression"]`, `outputs.Srx.CommitId has no value: no earlier action has the namespace "Srx" (did you mean "Src"?)`},
+		{"expression of an unknown key", expr(`outputs.Src.CommitID == ""`), path + `.configuration["Expression"]`, `publishes no variable "CommitID" (did you mean "CommitId"?)`},
+		{"expression of its own stage", expr(`outputs.Build.VERSION == ""`), path + `.configuration["Expression"]`, "use only what is there when the condition is checked"},
+		{"environment elsewhere", first(func(r *pipeline.Rule) {
+			r.EnvironmentVariables = []pipeline.EnvironmentVariable{{Name: "A", Value: "b"}}
+		}), path + ".environment_variables", "only a Commands rule takes environment variables"},
+		{"environment name", commands(func(r *pipeline.Rule) { r.EnvironmentVariables[0].Name = "HEADRACE_X" }), path + ".environment_variables[0].name", "set by Headrace itself"},
+		{"environment value", commands(func(r *pipeline.Rule) { r.EnvironmentVariables[0].Value = "" }), path + ".environment_variables[0].value", "empty"},
+		{"environment reference", commands(func(r *pipeline.Rule) { r.EnvironmentVariables[0].Value = "#{Build.VERSION}" }), path + ".environment_variables[0].value", "use only what is there"},
+		{"command reference", commands(func(r *pipeline.Rule) { r.Commands[0] = "echo #{Src.CommitId}" }), path + ".commands[0]", "may not hold #{Src.CommitId}"},
+		{"too many inputs", commands(func(r *pipeline.Rule) { r.InputArtifacts = repeat(11, numbered("a")) }), path + ".input_artifacts", "at most 10"},
 	})
 }
 
@@ -225,5 +366,5 @@ func TestOnSuccessSeesItsStage(t *testing.T) {
 	def.Stages[1].OnSuccess = condition("FAIL", "VariableCheck")
 	def.Stages[1].OnSuccess.Rules[0].Configuration["Variable"] = "#{Build.VERSION}"
 	def.Stages[1].OnSuccess.Rules[0].InputArtifacts = []string{"Binary"}
-	require.Len(t, violations(t, pipeline.Validate(def, pipeline.BuiltinCatalog())), 1)
+	require.NoError(t, pipeline.Validate(def, pipeline.BuiltinCatalog()))
 }

@@ -110,29 +110,50 @@ func resolve(text string, lookup LookupFunc, limit int) (string, error) {
 // message run commands. Validate refuses such a definition beforehand.
 func ResolveAction(action Action, lookup LookupFunc) (Action, error) {
 	resolved := action.Clone()
-	for i, command := range action.Commands {
-		if references := References(command); len(references) > 0 {
-			return Action{}, fmt.Errorf("%s: %s", Path(nil).At("commands", i), referenceInCommand(references[0]))
-		}
+	if err := refuseInCommands(action.Commands); err != nil {
+		return Action{}, err
 	}
-	budget := MaxResolvedBytes
-	for _, key := range slices.Sorted(maps.Keys(action.Configuration)) {
-		value, err := resolve(action.Configuration[key], lookup, budget)
-		if err != nil {
-			return Action{}, fmt.Errorf("%s: %w", Path(nil).Entry("configuration", key), err)
-		}
-		budget -= len(value)
-		resolved.Configuration[key] = value
-	}
-	for i := range action.EnvironmentVariables {
-		value, err := resolve(action.EnvironmentVariables[i].Value, lookup, budget)
-		if err != nil {
-			return Action{}, fmt.Errorf("%s: %w", Path(nil).At("environment_variables", i).Field("value"), err)
-		}
-		budget -= len(value)
-		resolved.EnvironmentVariables[i].Value = value
+	if err := resolveFields(resolved.Configuration, resolved.EnvironmentVariables, "", lookup); err != nil {
+		return Action{}, err
 	}
 	return resolved, nil
+}
+
+// resolveFields replaces the references in a configuration and an environment, but
+// for the configuration key to keep.
+func resolveFields(configuration map[string]string, environment []EnvironmentVariable, keep string, lookup LookupFunc) error {
+	budget := MaxResolvedBytes
+	for _, key := range slices.Sorted(maps.Keys(configuration)) {
+		if key == keep {
+			budget -= len(configuration[key])
+			continue
+		}
+		value, err := resolve(configuration[key], lookup, budget)
+		if err != nil {
+			return fmt.Errorf("%s: %w", Path(nil).Entry("configuration", key), err)
+		}
+		budget -= len(value)
+		configuration[key] = value
+	}
+	for i := range environment {
+		value, err := resolve(environment[i].Value, lookup, budget)
+		if err != nil {
+			return fmt.Errorf("%s: %w", Path(nil).At("environment_variables", i).Field("value"), err)
+		}
+		budget -= len(value)
+		environment[i].Value = value
+	}
+	return nil
+}
+
+// refuseInCommands refuses references in commands; the error names the command.
+func refuseInCommands(commands []string) error {
+	for i, command := range commands {
+		if references := References(command); len(references) > 0 {
+			return fmt.Errorf("%s: %s", Path(nil).At("commands", i), referenceInCommand(references[0]))
+		}
+	}
+	return nil
 }
 
 // referenceInCommand says why a reference may not stand in a command.

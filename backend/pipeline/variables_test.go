@@ -81,6 +81,31 @@ func FuzzResolve(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, text, same)
 
+		// A whole reference in the result was brought by a value: without braces in
+		// any value only what surrounds the references can look like one.
+		plain, err := pipeline.Resolve(text, func(string, string) (string, bool) { return "\x01", true })
+		require.NoError(t, err)
+		require.Empty(t, pipeline.References(plain))
+
+		// What validation calls malformed is what is left when the references are
+		// taken away.
+		def := base()
+		agree(def).Configuration["CustomData"] = text
+		left := strings.Contains(plain, "#{")
+		malformed := false
+		for _, v := range violations(t, pipeline.Validate(def, pipeline.BuiltinCatalog())) {
+			malformed = malformed || strings.Contains(v.Message, "starts like a reference")
+		}
+		require.Equal(t, left && text != pipeline.Unknown, malformed)
+
+		rule, err := pipeline.ResolveRule(pipeline.Rule{
+			Provider: pipeline.RuleExpression, Configuration: map[string]string{pipeline.KeyExpression: text},
+		}, func(string, string) (string, bool) { return value, true })
+		require.Equal(t, len(references) > 0, err != nil)
+		if err == nil {
+			require.Equal(t, text, rule.Configuration[pipeline.KeyExpression])
+		}
+
 		if len(references) > 0 {
 			_, err := pipeline.Resolve(text, func(string, string) (string, bool) { return "", false })
 			require.ErrorContains(t, err, references[0].String())

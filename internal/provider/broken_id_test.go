@@ -18,6 +18,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/internal/provider/pipelineversion"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/stage"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/stagetransition"
 )
 
 // TestBrokenID shows that a refresh repairs an id that a hand or a script broke in
@@ -45,7 +46,8 @@ func TestBrokenID(t *testing.T) {
 		"action": {
 			action.New(), names("pipeline", "web", "stage", "Source", "name", "Fetch"), web + "/stages/Source/actions/Fetch",
 		},
-		"rule": {approvalrule.New(), names("name", "release"), "accounts/default/approvalRules/release"},
+		"transition": {stagetransition.New(), names("pipeline", "web", "stage", "Source"), web + "/stages/Source"},
+		"rule":       {approvalrule.New(), names("name", "release"), "accounts/default/approvalRules/release"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/pipeline"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/stage"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/stagetransition"
 )
 
 // TestEveryFieldHasAnArgument fails when the contract learns a field that
@@ -66,6 +67,9 @@ func TestEveryFieldHasAnArgument(t *testing.T) {
 				"create_time": "times in a schema make noise in plans; the command line shows them",
 				"update_time": "times in a schema make noise in plans; the command line shows them",
 			},
+		},
+		"headrace_stage_transition": {
+			&headracev1.SetStageTransitionRequest{}, stagetransition.New(), fieldpath.StageTransition(), nil,
 		},
 	}
 	for name, test := range tests {

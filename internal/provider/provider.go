@@ -20,9 +20,11 @@ import (
 	"github.com/headrace/terraform-provider-headrace/internal/provider/approvalrule"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/execution"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/pipeline"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/pipelinestate"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/pipelineversion"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/stage"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/stagetransition"
 )
 
 // Provider is the Terraform provider.
@@ -179,6 +181,7 @@ func (p *Provider) Resources(context.Context) []func() resource.Resource {
 		stage.New,
 		action.New,
 		pipelineversion.New,
+		stagetransition.New,
 		approvalrule.New,
 	}
 }
@@ -187,6 +190,7 @@ func (p *Provider) Resources(context.Context) []func() resource.Resource {
 func (p *Provider) DataSources(context.Context) []func() datasource.DataSource {
 	return []func() datasource.DataSource{
 		pipeline.NewDataSource,
+		pipelinestate.New,
 		execution.New,
 		execution.NewList,
 	}

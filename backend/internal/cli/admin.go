@@ -17,9 +17,10 @@ import (
 
 func (a *app) serverInfoCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "server-info",
-		Short: "Show what the server is and can; needs no token",
-		Args:  cobra.NoArgs,
+		Use:     "server-info",
+		Short:   "Show what the server is and can; needs no token",
+		Example: `  headrace server-info`,
+		Args:    cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
 			info, err := c.Server.GetServerInfo(ctx, &headracev1.GetServerInfoRequest{})
 			if err != nil {
@@ -37,9 +38,10 @@ func (a *app) serverInfoCommand() *cobra.Command {
 
 func (a *app) whoamiCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "whoami",
-		Short: "Show whom the token stands for and what it may do",
-		Args:  cobra.NoArgs,
+		Use:     "whoami",
+		Short:   "Show whom the token stands for and what it may do",
+		Example: `  headrace whoami`,
+		Args:    cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
 			me, err := c.Server.WhoAmI(ctx, &headracev1.WhoAmIRequest{})
 			if err != nil {
@@ -57,9 +59,10 @@ func (a *app) whoamiCommand() *cobra.Command {
 
 func (a *app) accountCommand() *cobra.Command {
 	return group("account", "Keep accounts", &cobra.Command{
-		Use:   "create ACCOUNT",
-		Short: "Create an account",
-		Args:  cobra.ExactArgs(1),
+		Use:     "create ACCOUNT",
+		Short:   "Create an account",
+		Example: `  headrace account create staging`,
+		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
 			response, err := c.Accounts.CreateAccount(ctx, &headracev1.CreateAccountRequest{
 				Account: &headracev1.Account{Name: client.AccountName(args[0])},
@@ -74,9 +77,10 @@ func (a *app) accountCommand() *cobra.Command {
 			return nil
 		}),
 	}, &cobra.Command{
-		Use:   "list",
-		Short: "List the accounts that the token has a role in",
-		Args:  cobra.NoArgs,
+		Use:     "list",
+		Short:   "List the accounts that the token has a role in",
+		Example: `  headrace account list`,
+		Args:    cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
 			response := &headracev1.ListAccountsResponse{}
 			for request := (&headracev1.ListAccountsRequest{}); ; {
@@ -104,9 +108,10 @@ func (a *app) accountCommand() *cobra.Command {
 
 func (a *app) tokenCommand() *cobra.Command {
 	return group("token", "Keep tokens", a.tokenCreateCommand(), &cobra.Command{
-		Use:   "list",
-		Short: "List tokens, without their secrets",
-		Args:  cobra.NoArgs,
+		Use:     "list",
+		Short:   "List tokens, without their secrets",
+		Example: `  headrace token list`,
+		Args:    cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
 			response := &headracev1.ListTokensResponse{}
 			for request := (&headracev1.ListTokensRequest{}); ; {
@@ -133,9 +138,10 @@ func (a *app) tokenCommand() *cobra.Command {
 			return nil
 		}),
 	}, &cobra.Command{
-		Use:   "revoke ID",
-		Short: "End a token at once",
-		Args:  cobra.ExactArgs(1),
+		Use:     "revoke ID",
+		Short:   "End a token at once",
+		Example: `  headrace token revoke 6f1c2d3e-0000-4000-8000-000000000003`,
+		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
 			name := "tokens/" + strings.TrimPrefix(args[0], "tokens/")
 			response, err := c.Accounts.RevokeToken(ctx, &headracev1.RevokeTokenRequest{Name: name})
@@ -168,7 +174,8 @@ being seen:
 
 Roles are admin, deployer, approver, viewer and runner. The account * stands for
 all accounts.`,
-		Args: cobra.NoArgs,
+		Example: `  headrace token create --principal ci --role default=deployer --expires 90d`,
+		Args:    cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
 			token := &headracev1.Token{Principal: principal, Groups: groups}
 			for _, text := range roles {
@@ -205,9 +212,7 @@ all accounts.`,
 	flags.StringArrayVar(&groups, "group", nil, "group of the principal, for approval rules; repeatable")
 	flags.StringArrayVar(&roles, "role", nil, "ACCOUNT=ROLE; repeatable")
 	flags.StringVar(&expires, "expires", "", "end of the token: 12h, 30d or an RFC 3339 time; never when not given")
-	for _, name := range []string{"principal", "role"} {
-		cobra.CheckErr(command.MarkFlagRequired(name))
-	}
+	required(command, "principal", "role")
 	return command
 }
 

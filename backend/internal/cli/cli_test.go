@@ -3,6 +3,8 @@ package cli_test
 import (
 	"encoding/json"
 	"net"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,6 +73,7 @@ func TestJSONIsOneDocument(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.succeeded()
+	f.state = &headracev1.PipelineState{Name: web}
 	for _, args := range [][]string{
 		{"pipeline", "list"},
 		{"pipeline", "show", "web"},
@@ -88,6 +91,12 @@ func TestJSONIsOneDocument(t *testing.T) {
 		{"token", "create", "--principal", "p", "--role", "*=viewer"},
 		{"approval-rule", "list"},
 		{"approval-rule", "show", "prod"},
+		{"pipeline", "state", "web"},
+		{"transition", "disable", "web", "Deploy", "--reason", "freeze"},
+		{"transition", "enable", "web", "Deploy"},
+		{"rollback", "web", "Deploy", "--to", "1"},
+		{"execution", "retry", "web#3"},
+		{"execution", "override", "web#3", "--stage", "Deploy", "--condition", "CONDITION_KIND_ON_SUCCESS", "--reason", "urgent"},
 	} {
 		got := f.run(t, append(args, "-o", "json")...)
 		require.Equal(t, cli.ExitOK, got.code, "%v: %s", args, got.stderr)
@@ -101,6 +110,29 @@ func TestJSONIsOneDocument(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(got.stdout), &list))
 	require.Len(t, list.Pipelines, 2, "pages are put together")
 	require.Equal(t, "0", list.Pipelines[1].Version, "empty fields are there")
+}
+
+// TestEveryCommandHasAnExample asks the help of every command for one.
+func TestEveryCommandHasAnExample(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	var visit func(path ...string)
+	visit = func(path ...string) {
+		got := f.run(t, append(path, "--help")...)
+		require.Equal(t, cli.ExitOK, got.code, got.stderr)
+		_, list, group := strings.Cut(got.stdout, "Available Commands:\n")
+		if !group {
+			require.Contains(t, got.stdout, "Examples:\n  headrace "+strings.Join(path, " "), "%v", path)
+			return
+		}
+		list, _, _ = strings.Cut(list, "\n\n")
+		for line := range strings.Lines(list) {
+			if name := strings.Fields(line)[0]; name != "help" && name != "completion" {
+				visit(append(slices.Clone(path), name)...)
+			}
+		}
+	}
+	visit()
 }
 
 func TestExecutionWords(t *testing.T) {
@@ -151,7 +183,7 @@ func TestUsageErrorsSendNothing(t *testing.T) {
 		want string
 	}{
 		"unknown command":      {[]string{"nonsense"}, `unknown command "nonsense"`},
-		"no command of group":  {[]string{"pipeline"}, "needs a command: one of list, show"},
+		"no command of group":  {[]string{"pipeline"}, "needs a command: one of list, show, state"},
 		"bad command of group": {[]string{"pipeline", "lst"}, `has no command "lst"`},
 		"missing argument":     {[]string{"run"}, "accepts 1 arg(s), received 0"},
 		"unknown flag":         {[]string{"run", "web", "--folow"}, "unknown flag: --folow"},
@@ -166,6 +198,16 @@ func TestUsageErrorsSendNothing(t *testing.T) {
 		"no principal":         {[]string{"token", "create", "--role", "a=viewer"}, `required flag(s) "principal" not set`},
 		"bad role":             {[]string{"token", "create", "--principal", "p", "--role", "a=king"}, "one of admin, approver, deployer, runner, viewer"},
 		"bad expiry":           {[]string{"token", "create", "--principal", "p", "--role", "a=viewer", "--expires", "soon"}, `--expires is "soon"`},
+		"bad revision":         {[]string{"run", "web", "--source-revision", "Checkout"}, `--source-revision is "Checkout": use ACTION=COMMIT_ID:REVISION`},
+		"empty revision":       {[]string{"run", "web", "--source-revision", "Checkout=COMMIT_ID:"}, "--source-revision is"},
+		"revision twice":       {[]string{"run", "web", "--source-revision", "a=1", "--source-revision", "a=2"}, "a revision of a twice"},
+		"no target":            {[]string{"rollback", "web", "Deploy"}, `required flag(s) "to" not set`},
+		"pipeline as target":   {[]string{"rollback", "web", "Deploy", "--to", "web"}, `--to is "web": use the number or the id`},
+		"no stage":             {[]string{"rollback", "web", "--to", "3"}, "accepts 2 arg(s), received 1"},
+		"no reason":            {[]string{"transition", "disable", "web", "Deploy"}, `required flag(s) "reason" not set`},
+		"reason to enable":     {[]string{"transition", "enable", "web", "Deploy", "--reason", "x"}, "unknown flag: --reason"},
+		"override of nothing":  {[]string{"execution", "override", "web"}, `required flag(s) "condition", "reason", "stage" not set`},
+		"bad condition":        {[]string{"execution", "override", "web", "--stage", "s", "--reason", "r", "--condition", "on-failure"}, "use before-entry or on-success"},
 		"bad endpoint":         {[]string{"whoami", "--endpoint", "http://x"}, "is a URL"},
 		"no token file":        {[]string{"whoami", "--token-file", "/absent"}, "read the token"},
 	}

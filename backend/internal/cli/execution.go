@@ -15,6 +15,7 @@ import (
 func (a *app) runCommand() *cobra.Command {
 	var (
 		variables []string
+		revisions []string
 		requestID string
 		follow    bool
 	)
@@ -25,35 +26,63 @@ func (a *app) runCommand() *cobra.Command {
 
 With --follow it is watched to its end: a live view in a terminal, otherwise one
 line an event. The exit code is then 0 where it succeeded and 1 where it did not.
-Interrupting the command leaves the execution running.`,
+Interrupting the command leaves the execution running.
+
+With --source-revision a source action fetches that revision in the place of the
+newest: ACTION=TYPE:REVISION, or ACTION=REVISION for the type COMMIT_ID, which is
+that of Git.`,
+		Example: `  headrace run web --var Environment=staging -f
+  headrace run web --source-revision Checkout=9fceb02d0ae598e95dc970b74767f19372d61af8`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
 			values, err := parseVariables(variables)
 			if err != nil {
 				return err
 			}
+			overrides, err := parseRevisions(revisions)
+			if err != nil {
+				return err
+			}
 			response, err := c.Executions.StartExecution(ctx, &headracev1.StartExecutionRequest{
-				Pipeline: pipelineName(c, args[0]), Variables: values, RequestId: requestID,
+				Pipeline: pipelineName(c, args[0]), Variables: values, SourceRevisions: overrides, RequestId: requestID,
 			})
 			if err != nil {
 				return err
 			}
-			started := response.GetExecution()
-			if follow {
-				return a.follow(ctx, c, started)
+			if started := response.GetExecution(); !a.json() && !follow {
+				a.out.linef("started %s (%s) on version %d", label(started), started.GetId(), started.GetPipelineVersion())
 			}
-			if a.json() {
-				return a.out.document(response)
-			}
-			a.out.linef("started %s (%s) on version %d", label(started), started.GetId(), started.GetPipelineVersion())
-			a.out.linef("watch it with: %s", a.hint(c, "execution watch "+label(started)))
-			return nil
+			return a.goesOn(ctx, c, response, follow)
 		}),
 	}
 	command.Flags().StringArrayVar(&variables, "var", nil, "NAME=VALUE of a pipeline variable; repeatable")
+	command.Flags().StringArrayVar(&revisions, "source-revision", nil, "ACTION=TYPE:REVISION to fetch in the place of the newest; repeatable")
 	command.Flags().StringVar(&requestID, "request-id", "", "the same id again returns the execution that it started")
 	command.Flags().BoolVarP(&follow, "follow", "f", false, "watch the execution to its end")
 	return command
+}
+
+// parseRevisions reads ACTION=TYPE:REVISION. A type is written in capitals; what
+// has none is a commit.
+func parseRevisions(texts []string) ([]*headracev1.SourceRevisionOverride, error) {
+	var overrides []*headracev1.SourceRevisionOverride
+	seen := map[string]bool{}
+	for _, text := range texts {
+		action, revision, ok := strings.Cut(text, "=")
+		kind, value := "COMMIT_ID", revision
+		if before, after, typed := strings.Cut(revision, ":"); typed && strings.Trim(before, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == "" {
+			kind, value = before, after
+		}
+		if !ok || action == "" || kind == "" || value == "" {
+			return nil, usagef("--source-revision is %q: use ACTION=COMMIT_ID:REVISION", text)
+		}
+		if seen[action] {
+			return nil, usagef("--source-revision gives a revision of %s twice", action)
+		}
+		seen[action] = true
+		overrides = append(overrides, &headracev1.SourceRevisionOverride{Action: action, RevisionType: kind, RevisionValue: value})
+	}
+	return overrides, nil
 }
 
 func parseVariables(texts []string) (map[string]string, error) {
@@ -72,8 +101,9 @@ func parseVariables(texts []string) (map[string]string, error) {
 }
 
 func (a *app) executionCommand() *cobra.Command {
-	return group("execution", "Look at executions and stop them",
-		a.executionListCommand(), a.executionShowCommand(), a.executionWatchCommand(), a.executionStopCommand())
+	return group("execution", "Look at executions, stop them and bring them back",
+		a.executionListCommand(), a.executionShowCommand(), a.executionWatchCommand(), a.executionStopCommand(),
+		a.executionRetryCommand(), a.executionOverrideCommand())
 }
 
 func (a *app) executionListCommand() *cobra.Command {
@@ -82,9 +112,10 @@ func (a *app) executionListCommand() *cobra.Command {
 		limit    int
 	)
 	command := &cobra.Command{
-		Use:   "list [PIPELINE]",
-		Short: "List executions, newest first",
-		Args:  cobra.MaximumNArgs(1),
+		Use:     "list [PIPELINE]",
+		Short:   "List executions, newest first",
+		Example: `  headrace execution list web --status Failed --limit 5`,
+		Args:    cobra.MaximumNArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
 			request := &headracev1.ListExecutionsRequest{Parent: client.PipelineName(c.Account, pipeline.AnyPipeline)}
 			if len(args) == 1 {
@@ -121,7 +152,7 @@ func (a *app) executionListCommand() *cobra.Command {
 				rows = append(rows, []string{
 					label(e), statusText(e.GetStatus()), timeText(e.GetStartTime()),
 					elapsed(e.GetStartTime(), e.GetEndTime(), a.Now()), fmt.Sprint(e.GetPipelineVersion()),
-					e.GetTrigger().GetPrincipal(), revisionsText(e), e.GetStatusSummary(),
+					e.GetTrigger().GetPrincipal(), revisionsText(e), summaryText(e),
 				})
 			}
 			a.out.table([]string{"EXECUTION", "STATUS", "STARTED", "TOOK", "VERSION", "BY", "REVISION", "SUMMARY"}, rows)
@@ -147,9 +178,10 @@ func parseStatus(text string) (headracev1.ExecutionStatus, error) {
 
 func (a *app) executionShowCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "show EXECUTION",
-		Short: "Show an execution with its stages and actions",
-		Args:  cobra.ExactArgs(1),
+		Use:     "show EXECUTION",
+		Short:   "Show an execution with its stages, conditions and actions",
+		Example: `  headrace execution show web#3`,
+		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
 			e, err := a.execution(ctx, c, args[0])
 			if err != nil {
@@ -169,12 +201,24 @@ func (a *app) showExecution(e *headracev1.Execution) {
 	if by := e.GetTrigger().GetPrincipal(); by != "" {
 		started += " by " + by
 	}
+	if e.GetTrigger().GetType() == triggerAutomatedRollback {
+		started += " by the failure of a stage"
+	}
+	attempt := ""
+	if e.GetAttempt() > 1 {
+		attempt = fmt.Sprint(e.GetAttempt())
+	}
 	a.out.fields(
 		"Execution", label(e), "Id", e.GetId(), "Version", fmt.Sprint(e.GetPipelineVersion()),
+		"Rollback to", rollbackText(e), "Attempt", attempt,
 		"Status", statusText(e.GetStatus()), "Summary", e.GetStatusSummary(), "Started", started,
 		"Ended", timeText(e.GetEndTime()), "Took", elapsed(e.GetStartTime(), e.GetEndTime(), a.Now()),
-		"Variables", pairsText(e.GetVariables()), "Revision", revisionsText(e),
+		"Variables", pairsText(e.GetVariables()), "Asked for", overridesText(e), "Revision", revisionsText(e),
 	)
+	if cancel := e.GetCancel(); cancel != nil {
+		a.out.fields("Cancel", fmt.Sprintf("asked for by %s at %s, by the publication of version %d",
+			cancel.GetPrincipal(), timeText(cancel.GetRequestTime()), cancel.GetPipelineVersion()))
+	}
 	if stop := e.GetStop(); stop != nil {
 		asked := fmt.Sprintf("asked for by %s at %s", stop.GetPrincipal(), timeText(stop.GetRequestTime()))
 		if stop.GetReason() != "" {
@@ -186,6 +230,38 @@ func (a *app) showExecution(e *headracev1.Execution) {
 	for _, l := range executionLines(e, a.Now()) {
 		a.out.linef("%s", l.plain())
 	}
+}
+
+// triggerAutomatedRollback is the trigger type of a rollback that nobody asked for.
+const triggerAutomatedRollback = "AutomatedRollback"
+
+// rollbackText returns what a rollback goes back to, empty for other executions.
+func rollbackText(e *headracev1.Execution) string {
+	if e.GetRollback() == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s#%d", client.Segment(e.GetName(), "pipelines"), e.GetRollback().GetTargetNumber())
+}
+
+// summaryText returns the summary of an execution, after what it rolls back to.
+func summaryText(e *headracev1.Execution) string {
+	target := rollbackText(e)
+	switch {
+	case target == "":
+		return e.GetStatusSummary()
+	case e.GetStatusSummary() == "":
+		return "rollback to " + target
+	}
+	return "rollback to " + target + ": " + e.GetStatusSummary()
+}
+
+// overridesText returns the revisions that were asked for.
+func overridesText(e *headracev1.Execution) string {
+	var texts []string
+	for _, o := range e.GetSourceRevisionOverrides() {
+		texts = append(texts, fmt.Sprintf("%s %s of %s", o.GetRevisionType(), o.GetRevisionValue(), o.GetAction()))
+	}
+	return strings.Join(texts, "; ")
 }
 
 // revisionsText returns what the execution fetched, shortened as people know it.
@@ -207,7 +283,10 @@ func (a *app) executionWatchCommand() *cobra.Command {
 		Use:   "watch EXECUTION",
 		Short: "Watch an execution to its end",
 		Long: `Watch an execution to its end: a live view in a terminal, otherwise one line an
-event from the first. The exit code is 0 where it succeeded and 1 where it did not.`,
+event from the first. The exit code is 0 where it succeeded and 1 where it did not.
+As JSON an event has all that CodePipeline tells in its events, and more.`,
+		Example: `  headrace execution watch web
+  headrace execution watch web#3 -o json`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
 			e, err := a.execution(ctx, c, args[0])
@@ -225,9 +304,10 @@ func (a *app) executionStopCommand() *cobra.Command {
 		reason  string
 	)
 	command := &cobra.Command{
-		Use:   "stop EXECUTION",
-		Short: "Stop an execution once its running actions ended",
-		Args:  cobra.ExactArgs(1),
+		Use:     "stop EXECUTION",
+		Short:   "Stop an execution once its running actions ended",
+		Example: `  headrace execution stop web --reason "wrong branch"`,
+		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
 			e, err := a.execution(ctx, c, args[0])
 			if err != nil {

@@ -46,6 +46,7 @@ type fake struct {
 	executions []*headracev1.Execution
 	events     []*headracev1.Event
 	reasons    []*headracev1.WaitReason
+	state      *headracev1.PipelineState
 	logs       map[string]string
 	// cuts are the positions after which a watch breaks off, one a stream; a
 	// negative one breaks off every stream before its first event.
@@ -163,6 +164,61 @@ func (f *fake) StopExecution(_ context.Context, r *headracev1.StopExecutionReque
 		e.Status = headracev1.ExecutionStatus_EXECUTION_STATUS_STOPPING
 	}
 	return &headracev1.StopExecutionResponse{Execution: e}, err
+}
+
+func (f *fake) RetryStage(_ context.Context, r *headracev1.RetryStageRequest) (*headracev1.RetryStageResponse, error) {
+	e, err := f.resumed(r.GetName())
+	return &headracev1.RetryStageResponse{Execution: e}, err
+}
+
+func (f *fake) OverrideCondition(
+	_ context.Context, r *headracev1.OverrideConditionRequest,
+) (*headracev1.OverrideConditionResponse, error) {
+	e, err := f.resumed(r.GetName())
+	return &headracev1.OverrideConditionResponse{Execution: e}, err
+}
+
+// resumed returns an execution as it is once it was brought back.
+func (f *fake) resumed(name string) (*headracev1.Execution, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e, err := f.find(name)
+	if err == nil {
+		e.Status, e.Attempt = headracev1.ExecutionStatus_EXECUTION_STATUS_IN_PROGRESS, 2
+	}
+	return e, err
+}
+
+func (f *fake) RollbackStage(_ context.Context, r *headracev1.RollbackStageRequest) (*headracev1.RollbackStageResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	target, err := f.find(r.GetTargetExecution())
+	if err != nil {
+		return nil, err
+	}
+	e := proto.CloneOf(f.executions[0])
+	e.ExecutionType = headracev1.ExecutionType_EXECUTION_TYPE_ROLLBACK
+	e.Rollback = &headracev1.RollbackMetadata{TargetExecution: target.GetName(), TargetNumber: target.GetNumber()}
+	return &headracev1.RollbackStageResponse{Execution: e}, nil
+}
+
+func (f *fake) GetPipelineState(
+	_ context.Context, _ *headracev1.GetPipelineStateRequest,
+) (*headracev1.GetPipelineStateResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &headracev1.GetPipelineStateResponse{State: f.state}, nil
+}
+
+func (f *fake) SetStageTransition(
+	_ context.Context, r *headracev1.SetStageTransitionRequest,
+) (*headracev1.SetStageTransitionResponse, error) {
+	return &headracev1.SetStageTransitionResponse{Stage: &headracev1.StageState{
+		Stage: r.GetStage(), InboundExecutions: []string{runName},
+		Transition: &headracev1.StageTransition{
+			Enabled: r.GetEnabled(), DisabledReason: r.GetReason(), Principal: "ann", ChangeTime: at(0),
+		},
+	}}, nil
 }
 
 func (f *fake) DecideApproval(_ context.Context, _ *headracev1.DecideApprovalRequest) (*headracev1.DecideApprovalResponse, error) {

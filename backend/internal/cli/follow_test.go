@@ -192,7 +192,7 @@ func TestLiveView(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.failed()
-	const width, height = 40, 9
+	const width, height = 40, 11
 	got := f.runIn(t.Context(), cli.Process{
 		Args:     []string{"execution", "watch", "web"},
 		Terminal: func() (int, int, bool) { return width, height, true },
@@ -202,7 +202,7 @@ func TestLiveView(t *testing.T) {
 	last := strings.Split(strings.TrimSuffix(frames[len(frames)-1], "\n"), "\n")
 	rows := 0
 	for _, line := range last {
-		hint := strings.Contains(line, "failed with") || strings.Contains(line, "headrace logs") || strings.Contains(line, "web#3  Failed in")
+		hint := strings.Contains(line, "failed with") || strings.Contains(line, "headrace ") || strings.Contains(line, "web#3  Failed in")
 		for _, color := range []string{"\x1b[31m", "\x1b[32m", "\x1b[34m", "\x1b[0m"} {
 			line = strings.ReplaceAll(line, color, "")
 		}

@@ -3,7 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,16 +20,21 @@ import (
 func (a *app) logsCommand() *cobra.Command {
 	var follow bool
 	command := &cobra.Command{
-		Use:   "logs EXECUTION [ACTION]",
-		Short: "Print the log of an action, or of all actions in turn",
-		Long: `Print the log of an action, or of all actions in turn with a header each.
+		Use:   "logs EXECUTION [ACTION|RULE]",
+		Short: "Print the log of an action or a rule, or of all in turn",
+		Long: `Print the log of an action or of a rule that runs commands, or of all of them in
+turn with a header each.
 
-ACTION is Stage/Action, or the action's name where only one stage has it. With -f
-the command goes on until the action, or the whole execution, ended.
+ACTION is Stage/Action, or the action's name where only one stage has it. RULE is
+Stage/condition/Rule, as in Deploy/before-entry/Smoke, or what of it is enough. Of
+an action that was retried, and of a rule that was checked again, it is the newest.
+With -f the command goes on until it, or the whole execution, ended.
 
 A terminal gets the text and its colors, without what would move the cursor or
 command the terminal otherwise. A file or pipe gets every byte as it was written.
 As JSON each piece of a log is one object a line, with its data in base64.`,
+		Example: `  headrace logs web Compile -f
+  headrace logs web#3 Deploy/before-entry/Smoke`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
 			e, err := a.execution(ctx, c, args[0])
@@ -36,19 +44,98 @@ As JSON each piece of a log is one object a line, with its data in base64.`,
 			if len(args) == 1 {
 				return a.allLogs(ctx, c, e, follow)
 			}
-			_, action, err := findAction(e, args[1])
+			found, err := findLog(e, args[1])
 			if err != nil {
 				return err
 			}
-			return a.tail(ctx, c, e.GetName(), action.GetId(), follow)
+			return a.tail(ctx, c, e.GetName(), found.id, follow)
 		}),
 	}
 	command.Flags().BoolVarP(&follow, "follow", "f", false, "go on until it ended")
 	return command
 }
 
-// allLogs prints the log of each action, in the order of stages and actions.
-// Following, it comes back to look for actions that started meanwhile.
+// logOf is what may have a log: an action or a rule.
+type logOf struct {
+	// name is Stage/Action or Stage/condition/Rule.
+	name string
+	// short are other words for it.
+	short []string
+	id    string
+	// written tells whether there is a log.
+	written, retried bool
+}
+
+// logsOf returns the actions and rules of an execution in the order in which they
+// come.
+func logsOf(e *headracev1.Execution) []logOf {
+	var all []logOf
+	for _, stage := range e.GetStages() {
+		entry, rest := conditionsOf(stage)
+		rules := func(conditions []*headracev1.ConditionExecution) {
+			for _, condition := range conditions {
+				for _, rule := range condition.GetRules() {
+					all = append(all, logOf{
+						name:  stage.GetStage() + "/" + kindText(condition.GetKind()) + "/" + rule.GetRule(),
+						short: []string{rule.GetRule(), stage.GetStage() + "/" + rule.GetRule()},
+						id:    rule.GetId(), written: rule.GetHasLog(),
+					})
+				}
+			}
+		}
+		rules(entry)
+		for _, action := range stage.GetActions() {
+			all = append(all, logOf{
+				name: place(stage.GetStage(), action.GetAction()), short: []string{action.GetAction()},
+				id: action.GetId(), written: action.GetHasLog(), retried: action.GetRetried(),
+			})
+		}
+		rules(rest)
+	}
+	return all
+}
+
+// conditionsOf returns those checked before the actions of a stage and those after.
+func conditionsOf(stage *headracev1.StageExecution) (entry, rest []*headracev1.ConditionExecution) {
+	for _, condition := range stage.GetConditions() {
+		if condition.GetKind() == headracev1.ConditionKind_CONDITION_KIND_BEFORE_ENTRY {
+			entry = append(entry, condition)
+		} else {
+			rest = append(rest, condition)
+		}
+	}
+	return entry, rest
+}
+
+// findLog returns what a user's word names: the newest of that name.
+func findLog(e *headracev1.Execution, word string) (logOf, error) {
+	newest := map[string]logOf{}
+	var all, found []string
+	for _, log := range logsOf(e) {
+		if _, again := newest[log.name]; !again {
+			all = append(all, log.name)
+			if slices.Contains(log.short, word) {
+				found = append(found, log.name)
+			}
+		}
+		newest[log.name] = log
+	}
+	if log, ok := newest[word]; ok {
+		return log, nil
+	}
+	switch {
+	case len(found) == 1:
+		return newest[found[0]], nil
+	case len(found) > 1:
+		return logOf{}, usagef("%s has several of the name %q: use one of %s", label(e), word, strings.Join(found, ", "))
+	case len(all) == 0:
+		return logOf{}, fmt.Errorf("%s has not started an action yet", label(e))
+	}
+	return logOf{}, fmt.Errorf("%s has no action or rule %q so far: it has %s", label(e), word, strings.Join(all, ", "))
+}
+
+// allLogs prints the log of each action and rule, in the order in which they come.
+// Following, it comes back to look for those that started meanwhile.
 func (a *app) allLogs(ctx context.Context, c *client.Client, e *headracev1.Execution, follow bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -58,18 +145,20 @@ func (a *app) allLogs(ctx context.Context, c *client.Client, e *headracev1.Execu
 	}
 	printed := map[string]bool{}
 	for {
-		for _, stage := range e.GetStages() {
-			for _, action := range stage.GetActions() {
-				if !action.GetHasLog() || printed[action.GetId()] {
-					continue
+		for _, log := range logsOf(e) {
+			if !log.written || printed[log.id] {
+				continue
+			}
+			printed[log.id] = true
+			if !a.json() {
+				header := log.name
+				if log.retried {
+					header += " (retried)"
 				}
-				printed[action.GetId()] = true
-				if !a.json() {
-					a.out.linef("==> %s", place(stage.GetStage(), action.GetAction()))
-				}
-				if err := a.tail(ctx, c, e.GetName(), action.GetId(), follow); err != nil {
-					return err
-				}
+				a.out.linef("==> %s", header)
+			}
+			if err := a.tail(ctx, c, e.GetName(), log.id, follow); err != nil {
+				return err
 			}
 		}
 		if !follow || terminal(e.GetStatus()) {
@@ -97,7 +186,7 @@ func (a *app) allLogs(ctx context.Context, c *client.Client, e *headracev1.Execu
 	}
 }
 
-// tail prints the log of an action execution. A lost server is asked again from
+// tail prints the log of an action or rule execution. A lost server is asked again from
 // where its log broke off.
 func (a *app) tail(ctx context.Context, c *client.Client, name, actionID string, follow bool) error {
 	request := &headracev1.TailLogRequest{Name: name, ActionExecutionId: actionID, Follow: follow}

@@ -74,6 +74,12 @@ func (p *printer) fields(pairs ...string) {
 	}
 }
 
+// executionResponse is an answer that tells about an execution.
+type executionResponse interface {
+	proto.Message
+	GetExecution() *headracev1.Execution
+}
+
 // document prints a message as one JSON document.
 func (p *printer) document(message proto.Message) error {
 	compact, err := jsonOf(message)
@@ -145,11 +151,10 @@ func elapsed(start, end *timestamppb.Timestamp, now time.Time) string {
 }
 
 // executionStatuses are the statuses that an execution can have; the others are
-// those of stages and actions.
+// those of its parts.
 func executionStatuses() []pipeline.Status {
-	return slices.DeleteFunc(pipeline.Statuses(), func(s pipeline.Status) bool {
-		return s == pipeline.Skipped || s == pipeline.Abandoned
-	})
+	parts := []pipeline.Status{pipeline.Skipped, pipeline.Abandoned, pipeline.Errored, pipeline.Overridden}
+	return slices.DeleteFunc(pipeline.Statuses(), func(s pipeline.Status) bool { return slices.Contains(parts, s) })
 }
 
 // statusText returns a status in CodePipeline's words.
@@ -183,6 +188,10 @@ func statusOf(s pipeline.Status) headracev1.ExecutionStatus {
 		return headracev1.ExecutionStatus_EXECUTION_STATUS_SKIPPED
 	case pipeline.Abandoned:
 		return headracev1.ExecutionStatus_EXECUTION_STATUS_ABANDONED
+	case pipeline.Errored:
+		return headracev1.ExecutionStatus_EXECUTION_STATUS_ERRORED
+	case pipeline.Overridden:
+		return headracev1.ExecutionStatus_EXECUTION_STATUS_OVERRIDDEN
 	}
 	return headracev1.ExecutionStatus_EXECUTION_STATUS_UNSPECIFIED
 }
@@ -198,6 +207,11 @@ func terminal(s headracev1.ExecutionStatus) bool {
 // ROLE_ADMIN with the prefix ROLE_, admin.
 func enumText(name fmt.Stringer, prefix string) string {
 	return strings.ToLower(strings.TrimPrefix(name.String(), prefix))
+}
+
+// kindText returns a kind of condition as flags take it: before-entry.
+func kindText(kind headracev1.ConditionKind) string {
+	return strings.ReplaceAll(enumText(kind, "CONDITION_KIND_"), "_", "-")
 }
 
 // pairsText returns a map as key=value, sorted by key.

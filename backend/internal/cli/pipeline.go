@@ -13,9 +13,10 @@ import (
 
 func (a *app) pipelineCommand() *cobra.Command {
 	return group("pipeline", "Look at pipelines", &cobra.Command{
-		Use:   "list",
-		Short: "List the pipelines of the account",
-		Args:  cobra.NoArgs,
+		Use:     "list",
+		Short:   "List the pipelines of the account",
+		Example: `  headrace pipeline list`,
+		Args:    cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
 			all := &headracev1.ListPipelinesResponse{}
 			request := &headracev1.ListPipelinesRequest{Parent: client.AccountName(c.Account)}
@@ -43,9 +44,10 @@ func (a *app) pipelineCommand() *cobra.Command {
 			return nil
 		}),
 	}, &cobra.Command{
-		Use:   "show PIPELINE",
-		Short: "Show a pipeline as declared",
-		Args:  cobra.ExactArgs(1),
+		Use:     "show PIPELINE",
+		Short:   "Show a pipeline as declared",
+		Example: `  headrace pipeline show web`,
+		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
 			response, err := c.Pipelines.GetPipeline(ctx, &headracev1.GetPipelineRequest{Name: pipelineName(c, args[0])})
 			if err != nil {
@@ -57,14 +59,14 @@ func (a *app) pipelineCommand() *cobra.Command {
 			a.showPipeline(response.GetPipeline())
 			return nil
 		}),
-	})
+	}, a.pipelineStateCommand())
 }
 
 func (a *app) showPipeline(p *headracev1.Pipeline) {
 	definition := p.GetDefinition()
 	a.out.fields(
 		"Pipeline", client.Segment(p.GetName(), "pipelines"), "Description", definition.GetDescription(),
-		"Version", versionText(p), "Mode", modeText(definition), "Composition", enumText(p.GetComposition(), "COMPOSITION_"),
+		"Version", versionText(p), "Mode", modeText(definition), "On update", onUpdateText(definition), "Composition", enumText(p.GetComposition(), "COMPOSITION_"),
 		"Updated", timeText(p.GetUpdateTime()),
 	)
 	if variables := definition.GetVariables(); len(variables) > 0 {
@@ -95,6 +97,41 @@ func (a *app) showPipeline(p *headracev1.Pipeline) {
 		}
 	}
 	a.out.table([]string{"STAGE", "ORDER", "ACTION", "TYPE", "INPUTS", "OUTPUTS"}, rows)
+	a.showConditions(definition)
+}
+
+// showConditions prints what is checked around stages and what follows, where there
+// is any.
+func (a *app) showConditions(definition *headracev1.PipelineDefinition) {
+	var rows [][]string
+	for _, stage := range definition.GetStages() {
+		row := func(name, result string, condition *headracev1.Condition) {
+			var rules []string
+			for _, rule := range condition.GetRules() {
+				rules = append(rules, rule.GetName()+" "+rule.GetProvider())
+			}
+			if condition != nil || result != "" {
+				rows = append(rows, []string{stage.GetName(), name, result, strings.Join(rules, ", ")})
+			}
+		}
+		row("before-entry", stage.GetBeforeEntry().GetResult(), stage.GetBeforeEntry())
+		row("on-success", stage.GetOnSuccess().GetResult(), stage.GetOnSuccess())
+		failure := stage.GetOnFailure()
+		row("on-failure", strings.TrimSpace(failure.GetResult()+" "+failure.GetRetryMode()), nil)
+		row("on-failure", failure.GetCondition().GetResult(), failure.GetCondition())
+	}
+	if len(rows) > 0 {
+		a.out.linef("")
+		a.out.table([]string{"STAGE", "CONDITION", "RESULT", "RULES"}, rows)
+	}
+}
+
+// onUpdateText says what a new version does to live executions.
+func onUpdateText(definition *headracev1.PipelineDefinition) string {
+	if definition.GetOnUpdate() == headracev1.OnUpdate_ON_UPDATE_UNSPECIFIED {
+		return "finish"
+	}
+	return enumText(definition.GetOnUpdate(), "ON_UPDATE_")
 }
 
 func versionText(p *headracev1.Pipeline) string {
@@ -118,9 +155,10 @@ func modeText(definition *headracev1.PipelineDefinition) string {
 
 func (a *app) approvalRuleCommand() *cobra.Command {
 	return group("approval-rule", "Look at approval rules", &cobra.Command{
-		Use:   "list",
-		Short: "List the approval rules of the account",
-		Args:  cobra.NoArgs,
+		Use:     "list",
+		Short:   "List the approval rules of the account",
+		Example: `  headrace approval-rule list`,
+		Args:    cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
 			all := &headracev1.ListApprovalRulesResponse{}
 			request := &headracev1.ListApprovalRulesRequest{Parent: client.AccountName(c.Account)}
@@ -148,9 +186,10 @@ func (a *app) approvalRuleCommand() *cobra.Command {
 			return nil
 		}),
 	}, &cobra.Command{
-		Use:   "show RULE",
-		Short: "Show an approval rule",
-		Args:  cobra.ExactArgs(1),
+		Use:     "show RULE",
+		Short:   "Show an approval rule",
+		Example: `  headrace approval-rule show production`,
+		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
 			name := args[0]
 			if client.Segment(name, "approvalRules") == "" {
@@ -172,11 +211,20 @@ func (a *app) approvalRuleCommand() *cobra.Command {
 				"Rule", client.Segment(rule.GetName(), "approvalRules"), "Description", rule.GetDescription(),
 				"Guards", selectorText(rule.GetSelector()), "Approvers", approversText(rule.GetUsers(), rule.GetGroups()),
 				"Count", fmt.Sprint(rule.GetMinimumCount()), "Comment required", yesNo(rule.GetRequireComment()),
-				"Starter counts", yesNo(rule.GetAllowStarter()), "Expires", expiry, "Updated", timeText(rule.GetUpdateTime()),
+				"Starter counts", yesNo(rule.GetAllowStarter()), "Expires", expiry,
+				"Newer execution", newerText(rule.GetNewerExecution()), "Updated", timeText(rule.GetUpdateTime()),
 			)
 			return nil
 		}),
 	})
+}
+
+// newerText says what a newer execution does to one that waits for approval.
+func newerText(newer headracev1.NewerExecution) string {
+	if newer == headracev1.NewerExecution_NEWER_EXECUTION_SUPERSEDE {
+		return "supersedes one that waits"
+	}
+	return "waits behind it"
 }
 
 func yesNo(b bool) string {

@@ -16,8 +16,17 @@ import (
 // pageSize is the most that the server lists of executions at once.
 const pageSize = 100
 
-// execution returns the execution that a user's word names, with its stages.
+// execution returns the execution that a user's word names, with its stages. Of a
+// pipeline it is the latest.
 func (a *app) execution(ctx context.Context, c *client.Client, word string) (*headracev1.Execution, error) {
+	return a.executionOr(ctx, c, word, latest)
+}
+
+// choice chooses one of the executions of a pipeline.
+type choice func(ctx context.Context, c *client.Client, name string) (*headracev1.Execution, error)
+
+// executionOr is execution with another choice for the name of a pipeline alone.
+func (a *app) executionOr(ctx context.Context, c *client.Client, word string, of choice) (*headracev1.Execution, error) {
 	if client.Segment(word, "executions") != "" {
 		return get(ctx, c, word)
 	}
@@ -29,7 +38,7 @@ func (a *app) execution(ctx context.Context, c *client.Client, word string) (*he
 		return nil, usagef("%q names no execution: use PIPELINE, PIPELINE#NUMBER or the execution's id", word)
 	}
 	if !numbered {
-		return latest(ctx, c, name)
+		return of(ctx, c, name)
 	}
 	number, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil || number < 1 {
@@ -54,6 +63,37 @@ func latest(ctx context.Context, c *client.Client, name string) (*headracev1.Exe
 		return nil, fmt.Errorf("the pipeline %s has no execution yet: start one with: headrace run %s", name, name)
 	}
 	return get(ctx, c, response.GetExecutions()[0].GetName())
+}
+
+// newest returns the choice of the newest execution with one of the statuses that
+// fits. Lacking says what a pipeline has not where none of its newest ones does.
+func newest(lacking string, fits func(*headracev1.Execution) bool, statuses ...headracev1.ExecutionStatus) choice {
+	return func(ctx context.Context, c *client.Client, name string) (*headracev1.Execution, error) {
+		response, err := c.Executions.ListExecutions(ctx, &headracev1.ListExecutionsRequest{
+			Parent: pipelineName(c, name), PageSize: pageSize, Statuses: statuses,
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, head := range response.GetExecutions() {
+			e, err := get(ctx, c, head.GetName())
+			if err != nil {
+				return nil, err
+			}
+			if fits(e) {
+				return e, nil
+			}
+		}
+		return nil, fmt.Errorf("the pipeline %s has no execution that %s: look with: headrace execution list %s", name, lacking, name)
+	}
+}
+
+// lastStage returns the stage where an execution is or ended, nil before the first.
+func lastStage(e *headracev1.Execution) *headracev1.StageExecution {
+	if len(e.GetStages()) == 0 {
+		return nil
+	}
+	return e.GetStages()[len(e.GetStages())-1]
 }
 
 func byNumber(ctx context.Context, c *client.Client, name string, number int64) (*headracev1.Execution, error) {
@@ -90,35 +130,4 @@ func pipelineName(c *client.Client, word string) string {
 // label returns the short form of an execution, which execution reads back.
 func label(e *headracev1.Execution) string {
 	return fmt.Sprintf("%s#%d", client.Segment(e.GetName(), "pipelines"), e.GetNumber())
-}
-
-// findAction returns the action execution that a user's word names: Stage/Action
-// or the action's name where only one stage has it.
-func findAction(e *headracev1.Execution, word string) (string, *headracev1.ActionExecution, error) {
-	var (
-		found []string
-		stage string
-		match *headracev1.ActionExecution
-		all   []string
-	)
-	for _, s := range e.GetStages() {
-		for _, action := range s.GetActions() {
-			full := s.GetStage() + "/" + action.GetAction()
-			all = append(all, full)
-			if word == full || word == action.GetAction() {
-				found = append(found, full)
-				stage, match = s.GetStage(), action
-			}
-		}
-	}
-	switch len(found) {
-	case 1:
-		return stage, match, nil
-	case 0:
-		if len(all) == 0 {
-			return "", nil, fmt.Errorf("%s has not started an action yet", label(e))
-		}
-		return "", nil, fmt.Errorf("%s has no action %q so far: it has %s", label(e), word, strings.Join(all, ", "))
-	}
-	return "", nil, usagef("several stages of %s have an action %q: use one of %s", label(e), word, strings.Join(found, ", "))
 }

@@ -9,12 +9,13 @@ import (
 )
 
 const (
-	runID    = "6f1c2d3e-0000-4000-8000-000000000003"
-	olderID  = "6f1c2d3e-0000-4000-8000-000000000001"
-	web      = "accounts/default/pipelines/web"
-	runName  = web + "/executions/" + runID
-	oldName  = web + "/executions/" + olderID
-	revision = "0123456789abcdef0123456789abcdef01234567"
+	runID      = "6f1c2d3e-0000-4000-8000-000000000003"
+	olderID    = "6f1c2d3e-0000-4000-8000-000000000001"
+	rollbackID = "6f1c2d3e-0000-4000-8000-000000000004"
+	web        = "accounts/default/pipelines/web"
+	runName    = web + "/executions/" + runID
+	oldName    = web + "/executions/" + olderID
+	revision   = "0123456789abcdef0123456789abcdef01234567"
 )
 
 func at(seconds int) *timestamppb.Timestamp {
@@ -101,4 +102,91 @@ func (f *fake) waits() {
 			Rule: "accounts/default/approvalRules/prod", MinimumCount: 1, Users: []string{"alice"}, RequireComment: true,
 		}}},
 	}}
+}
+
+// conditioned lets the fake hold a web#3 of two attempts: its build was retried, and
+// a rule before the entry of Deploy, which runs commands, was not met.
+func (f *fake) conditioned() {
+	f.failed()
+	e := f.executions[0]
+	e.Attempt, e.StatusSummary = 2, "the before-entry condition of stage Deploy was not met"
+	build := e.GetStages()[1]
+	build.Status, build.Retry = headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED, &headracev1.RetryStageMetadata{ManualAttempts: 1}
+	build.GetActions()[0].Retried = true
+	build.Actions = append(build.Actions, &headracev1.ActionExecution{
+		Id: "a4", Action: "Compile", Category: "Build", HasLog: true, Attempt: 1, StartTime: at(6), EndTime: at(12),
+		Status: headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED,
+	})
+	build.Conditions = []*headracev1.ConditionExecution{{
+		Kind: headracev1.ConditionKind_CONDITION_KIND_ON_SUCCESS, Result: "FAIL", StartTime: at(12), EndTime: at(12),
+		Status:   headracev1.ExecutionStatus_EXECUTION_STATUS_OVERRIDDEN,
+		Override: &headracev1.ConditionOverride{Principal: "ann", Reason: "coverage is fine", OverrideTime: at(12)},
+	}}
+	e.Stages = append(e.GetStages(), &headracev1.StageExecution{
+		Stage: "Canary", Status: headracev1.ExecutionStatus_EXECUTION_STATUS_SKIPPED, StartTime: at(12), EndTime: at(12),
+		Conditions: []*headracev1.ConditionExecution{{
+			Kind: headracev1.ConditionKind_CONDITION_KIND_BEFORE_ENTRY, Result: "SKIP", StartTime: at(12), EndTime: at(12),
+			Status: headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED, Summary: "rule Size was not met",
+			Rules: []*headracev1.RuleExecution{{
+				Id: "r1", Rule: "Size", Provider: "VariableCheck", Status: headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED,
+				Summary: "M is not XL", StartTime: at(12), EndTime: at(12),
+			}},
+		}},
+	}, &headracev1.StageExecution{
+		Stage: "Deploy", Status: headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED, StartTime: at(12), EndTime: at(14),
+		Conditions: []*headracev1.ConditionExecution{{
+			Kind: headracev1.ConditionKind_CONDITION_KIND_BEFORE_ENTRY, Result: "FAIL", StartTime: at(12), EndTime: at(14),
+			Status: headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED, Summary: "rule Smoke was not met",
+			Rules: []*headracev1.RuleExecution{{
+				Id: "r2", Rule: "Smoke", Provider: "Commands", Status: headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED,
+				Error:     &headracev1.ErrorDetails{Code: "JobFailed", Message: "./smoke exited with 1"},
+				StartTime: at(12), EndTime: at(14), HasLog: true,
+			}, {
+				Id: "r3", Rule: "Region", Provider: "VariableCheck", Status: headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED,
+				Summary: "eu is not us", StartTime: at(12), EndTime: at(12),
+			}},
+		}},
+	})
+	f.logs["a4"], f.logs["r2"] = "compiling again\n", "no smoke\n"
+}
+
+// rolledBack lets the fake hold a web#4 that rolls Deploy back to web#1.
+func (f *fake) rolledBack() {
+	f.succeeded()
+	f.executions = append([]*headracev1.Execution{{
+		Name: web + "/executions/" + rollbackID, Id: rollbackID, Number: 4, PipelineVersion: 4, Attempt: 1, StartTime: at(20), EndTime: at(30),
+		Status:        headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED,
+		Trigger:       &headracev1.ExecutionTrigger{Type: "AutomatedRollback", Detail: olderID},
+		ExecutionType: headracev1.ExecutionType_EXECUTION_TYPE_ROLLBACK,
+		Rollback:      &headracev1.RollbackMetadata{TargetExecution: oldName, TargetNumber: 1},
+		SourceRevisionOverrides: []*headracev1.SourceRevisionOverride{
+			{Action: "Checkout", RevisionType: "COMMIT_ID", RevisionValue: revision},
+		},
+		Stages: []*headracev1.StageExecution{{
+			Stage: "Deploy", Status: headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED, StartTime: at(20), EndTime: at(30),
+		}},
+	}}, f.executions...)
+}
+
+// queued lets the fake hold a web#3 that waits behind web#1, which waits itself.
+func (f *fake) queued() {
+	f.waits()
+	approval := f.reasons[0]
+	approval.GetApproval().Decisions = []*headracev1.ApprovalDecision{{Principal: "zoe", Approved: true}}
+	f.reasons = []*headracev1.WaitReason{
+		{
+			Kind: headracev1.WaitKind_WAIT_KIND_STAGE_LOCK, Stage: "Approve", Since: at(0), BlockingExecution: oldName, QueuePosition: 2,
+			Message: "waits for stage Approve, which execution 1 is in", Causes: []*headracev1.WaitReason{approval},
+		},
+		{
+			Kind: headracev1.WaitKind_WAIT_KIND_TRANSITION, Stage: "Deploy", Since: at(0), QueuePosition: 1,
+			Message: "the transition into stage Deploy is disabled", Transition: &headracev1.StageTransition{
+				DisabledReason: "freeze", Principal: "ann", ChangeTime: at(-60),
+			},
+		},
+		{
+			Kind: headracev1.WaitKind_WAIT_KIND_WINDOW, Stage: "Deploy", Rule: "Night", Since: at(0), Until: at(3600),
+			Condition: headracev1.ConditionKind_CONDITION_KIND_BEFORE_ENTRY, Message: "the deployment window is closed",
+		},
+	}
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,8 +64,15 @@ func (v *plainView) line(clock, state, where, text string) {
 
 func (v *plainView) event(e *headracev1.Event) {
 	where := place(e.GetStage(), e.GetAction())
-	if e.GetSubject() == headracev1.EventSubject_EVENT_SUBJECT_PIPELINE_EXECUTION {
+	switch e.GetSubject() {
+	case headracev1.EventSubject_EVENT_SUBJECT_PIPELINE_EXECUTION:
 		where = label(v.execution)
+		if e.GetExecutionAttempt() > 1 {
+			where += fmt.Sprintf(" (attempt %d)", e.GetExecutionAttempt())
+		}
+	case headracev1.EventSubject_EVENT_SUBJECT_CONDITION:
+		where += "/" + kindText(e.GetCondition())
+	default:
 	}
 	if e.GetAttempt() > 1 {
 		where += fmt.Sprintf(" (attempt %d)", e.GetAttempt())
@@ -78,7 +86,8 @@ func (v *plainView) event(e *headracev1.Event) {
 
 func (v *plainView) state(e *headracev1.Execution, reasons []*headracev1.WaitReason) {
 	for _, reason := range reasons {
-		key := fmt.Sprint(reason.GetKind(), reason.GetStage(), "/", reason.GetAction())
+		// The same wait may come again after a retry, with another beginning.
+		key := fmt.Sprint(reason.GetKind(), reasonPlace(reason), reason.GetSince().AsTime())
 		if reason.GetKind() == headracev1.WaitKind_WAIT_KIND_ACTION_RUNNING || v.told[key] {
 			continue
 		}
@@ -87,8 +96,8 @@ func (v *plainView) state(e *headracev1.Execution, reasons []*headracev1.WaitRea
 		if since == nil {
 			since = timestamppb.New(v.app.Now())
 		}
-		v.line(clockText(since), "WAITING", place(reason.GetStage(), reason.GetAction()), reason.GetMessage())
-		v.app.out.lines(v.app.reasonLines(v.client, e, reason)[1:])
+		v.line(clockText(since), "WAITING", reasonPlace(reason), reason.GetMessage())
+		v.app.out.lines(v.app.reasonLines(v.client, label(e), reason)[1:])
 	}
 }
 
@@ -100,29 +109,82 @@ func (v *plainView) end(e *headracev1.Execution) {
 	v.app.out.lines(v.app.endLines(v.client, e))
 }
 
-// endLines says how an execution ended and where to look when it did not succeed.
+// endLines says how an execution ended, where to look when it did not succeed and
+// how to bring it back.
 func (a *app) endLines(c *client.Client, e *headracev1.Execution) []string {
 	head := fmt.Sprintf("%s  %s in %s", label(e), statusText(e.GetStatus()), elapsed(e.GetStartTime(), e.GetEndTime(), a.Now()))
 	if summary := oneLine(e.GetStatusSummary()); summary != "" {
 		head += ": " + summary
 	}
 	lines := []string{head}
+	failed := func(where string, failure *headracev1.ErrorDetails, hasLog bool) {
+		if failure == nil {
+			return
+		}
+		indent := "  "
+		// The summary tells the first failure already.
+		if said := oneLine(failure.GetMessage()); !strings.Contains(head, said) {
+			lines = append(lines, fmt.Sprintf("  %s failed with %s: %s", where, failure.GetCode(), said))
+			indent += "  "
+		}
+		if hasLog {
+			lines = append(lines, indent+"its log: "+a.hint(c, "logs "+label(e)+" "+where))
+		}
+	}
 	for _, stage := range e.GetStages() {
 		for _, action := range stage.GetActions() {
-			failure := action.GetError()
-			if failure == nil {
-				continue
+			if !action.GetRetried() {
+				failed(place(stage.GetStage(), action.GetAction()), action.GetError(), action.GetHasLog())
 			}
-			where := place(stage.GetStage(), action.GetAction())
-			indent := "  "
-			// The summary tells the first failure already.
-			if said := oneLine(failure.GetMessage()); !strings.Contains(head, said) {
-				lines = append(lines, fmt.Sprintf("  %s failed with %s: %s", where, failure.GetCode(), said))
-				indent += "  "
+		}
+		for _, condition := range newestConditions(stage) {
+			for _, rule := range condition.GetRules() {
+				where := place(stage.GetStage(), kindText(condition.GetKind())) + "/" + rule.GetRule()
+				said := oneLine(rule.GetSummary())
+				notMet := rule.GetStatus() == headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED && rule.GetError() == nil
+				if notMet && stage.GetStatus() == headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED && !strings.Contains(head, said) {
+					lines = append(lines, fmt.Sprintf("  %s was not met: %s", where, said))
+				}
+				failed(where, rule.GetError(), rule.GetHasLog())
 			}
-			if action.GetHasLog() {
-				lines = append(lines, indent+"its log: "+a.hint(c, "logs "+label(e)+" "+where))
-			}
+		}
+	}
+	return append(lines, a.backLines(c, e)...)
+}
+
+// newestConditions returns the newest check of each condition, without those that
+// somebody overrode.
+func newestConditions(stage *headracev1.StageExecution) []*headracev1.ConditionExecution {
+	var found []*headracev1.ConditionExecution
+	for i, condition := range stage.GetConditions() {
+		again := slices.ContainsFunc(stage.GetConditions()[i+1:], func(later *headracev1.ConditionExecution) bool {
+			return later.GetKind() == condition.GetKind()
+		})
+		if !again && condition.GetOverride() == nil {
+			found = append(found, condition)
+		}
+	}
+	return found
+}
+
+// backLines says how to bring an execution back that failed or was stopped inside
+// of a stage.
+func (a *app) backLines(c *client.Client, e *headracev1.Execution) []string {
+	failed := e.GetStatus() == headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED
+	if !failed && e.GetStatus() != headracev1.ExecutionStatus_EXECUTION_STATUS_STOPPED || !retryable(e) {
+		return nil
+	}
+	stage, word := lastStage(e), label(e)
+	command := "execution retry " + word
+	if failed && !failedAction(stage) {
+		command += " --all-actions"
+	}
+	lines := []string{"  run it again from there: " + a.hint(c, command)}
+	for _, kind := range []headracev1.ConditionKind{
+		headracev1.ConditionKind_CONDITION_KIND_BEFORE_ENTRY, headracev1.ConditionKind_CONDITION_KIND_ON_SUCCESS,
+	} {
+		if failed && heldBy(stage.GetStage(), kind)(e) {
+			lines = append(lines, "  or go on without the condition: "+a.overrideHint(c, word, stage.GetStage(), kind))
 		}
 	}
 	return lines
@@ -170,7 +232,7 @@ func (v *liveView) draw(last []string) {
 			continue
 		}
 		lines = append(lines, shownLine{})
-		for _, text := range v.app.reasonLines(v.client, v.execution, reason) {
+		for _, text := range v.app.reasonLines(v.client, label(v.execution), reason) {
 			lines = append(lines, shownLine{text: text, whole: true})
 		}
 	}
@@ -253,7 +315,10 @@ func mark(s headracev1.ExecutionStatus) (string, int) {
 		return "●", blue
 	case headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED:
 		return "✓", green
-	case headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED, headracev1.ExecutionStatus_EXECUTION_STATUS_ABANDONED:
+	case headracev1.ExecutionStatus_EXECUTION_STATUS_OVERRIDDEN:
+		return "✓", yellow
+	case headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED, headracev1.ExecutionStatus_EXECUTION_STATUS_ABANDONED,
+		headracev1.ExecutionStatus_EXECUTION_STATUS_ERRORED:
 		return "✗", red
 	case headracev1.ExecutionStatus_EXECUTION_STATUS_STOPPING, headracev1.ExecutionStatus_EXECUTION_STATUS_STOPPED,
 		headracev1.ExecutionStatus_EXECUTION_STATUS_CANCELLED, headracev1.ExecutionStatus_EXECUTION_STATUS_SUPERSEDED:
@@ -263,40 +328,103 @@ func mark(s headracev1.ExecutionStatus) (string, int) {
 	}
 }
 
-// executionLines returns an execution with its stages and actions.
+// executionLines returns an execution with its stages, conditions and actions.
 func executionLines(e *headracev1.Execution, now time.Time) []shownLine {
 	head := fmt.Sprintf("%s  %s  %s", label(e), statusText(e.GetStatus()), elapsed(e.GetStartTime(), e.GetEndTime(), now))
+	if e.GetAttempt() > 1 {
+		head += fmt.Sprintf("  attempt %d", e.GetAttempt())
+	}
+	if target := rollbackText(e); target != "" {
+		head += "  rollback to " + target
+	}
 	if revision := oneLine(revisionsText(e)); revision != "" {
 		head += "  " + revision
 	}
 	lines := []shownLine{{status: e.GetStatus(), text: head}}
 	for _, stage := range e.GetStages() {
-		text := fmt.Sprintf("%-26s  %-10s  %s", stage.GetStage(), statusText(stage.GetStatus()),
-			elapsed(stage.GetStartTime(), stage.GetEndTime(), now))
-		if stage.GetStartTime() == nil {
-			text = fmt.Sprintf("%-26s  waits for entry", stage.GetStage())
-			if terminal(e.GetStatus()) {
-				text = fmt.Sprintf("%-26s  not entered", stage.GetStage())
-			}
+		lines = append(lines, stageLine(e, stage, now))
+		entry, rest := conditionsOf(stage)
+		for _, condition := range entry {
+			lines = append(lines, conditionLines(condition, now)...)
 		}
-		lines = append(lines, shownLine{status: stage.GetStatus(), indent: 1, text: strings.TrimRight(text, " ")})
 		for _, action := range stage.GetActions() {
 			lines = append(lines, actionLine(action, now))
+		}
+		for _, condition := range rest {
+			lines = append(lines, conditionLines(condition, now)...)
 		}
 	}
 	return lines
 }
 
-func actionLine(action *headracev1.ActionExecution, now time.Time) shownLine {
-	said := action.GetSummary()
-	if failure := action.GetError(); failure != nil {
-		said = failure.GetCode() + ": " + failure.GetMessage()
+func stageLine(e *headracev1.Execution, stage *headracev1.StageExecution, now time.Time) shownLine {
+	text := fmt.Sprintf("%-26s  %-10s  %-6s  %s", stage.GetStage(), statusText(stage.GetStatus()),
+		elapsed(stage.GetStartTime(), stage.GetEndTime(), now), retriesText(stage.GetRetry()))
+	switch {
+	case stage.GetStartTime() != nil:
+	case terminal(e.GetStatus()):
+		text = fmt.Sprintf("%-26s  not entered", stage.GetStage())
+	default:
+		text = fmt.Sprintf("%-26s  waits for entry", stage.GetStage())
 	}
+	return shownLine{status: stage.GetStatus(), indent: 1, text: strings.TrimRight(text, " ")}
+}
+
+// retriesText says how often a stage was retried, empty where it was not.
+func retriesText(r *headracev1.RetryStageMetadata) string {
+	var parts []string
+	if n := r.GetAutomaticAttempts(); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d by itself", n))
+	}
+	if n := r.GetManualAttempts(); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d by hand", n))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "retried " + strings.Join(parts, ", ")
+}
+
+func actionLine(action *headracev1.ActionExecution, now time.Time) shownLine {
 	name := action.GetAction()
-	if action.GetAttempt() > 1 {
+	switch {
+	case action.GetRetried() && action.GetAttempt() > 1:
+		name += fmt.Sprintf(" (attempt %d, retried)", action.GetAttempt())
+	case action.GetRetried():
+		name += " (retried)"
+	case action.GetAttempt() > 1:
 		name += fmt.Sprintf(" (attempt %d)", action.GetAttempt())
 	}
 	text := fmt.Sprintf("%-24s  %-10s  %-6s  %s", name, statusText(action.GetStatus()),
-		elapsed(action.GetStartTime(), action.GetEndTime(), now), oneLine(said))
+		elapsed(action.GetStartTime(), action.GetEndTime(), now), saidText(action.GetSummary(), action.GetError()))
 	return shownLine{status: action.GetStatus(), indent: 2, text: strings.TrimRight(text, " ")}
+}
+
+// saidText returns why something failed, or its summary.
+func saidText(summary string, failure *headracev1.ErrorDetails) string {
+	if failure != nil {
+		summary = failure.GetCode() + ": " + failure.GetMessage()
+	}
+	return oneLine(summary)
+}
+
+// conditionLines returns a check of a condition with its rules.
+func conditionLines(condition *headracev1.ConditionExecution, now time.Time) []shownLine {
+	said := condition.GetSummary()
+	if override := condition.GetOverride(); override != nil {
+		said = fmt.Sprintf("by %s: %s", override.GetPrincipal(), override.GetReason())
+	}
+	text := fmt.Sprintf("%-24s  %-10s  %-6s  %s", kindText(condition.GetKind())+" condition", statusText(condition.GetStatus()),
+		elapsed(condition.GetStartTime(), condition.GetEndTime(), now), oneLine(said))
+	lines := []shownLine{{status: condition.GetStatus(), indent: 2, text: strings.TrimRight(text, " ")}}
+	for _, rule := range condition.GetRules() {
+		said := saidText(rule.GetSummary(), rule.GetError())
+		if open := rule.GetOpenTime(); open != nil && rule.GetEndTime() == nil {
+			said = strings.TrimSpace("opens " + timeText(open) + "  " + said)
+		}
+		text := fmt.Sprintf("%-22s  %-10s  %-6s  %s", rule.GetRule()+" "+rule.GetProvider(), statusText(rule.GetStatus()),
+			elapsed(rule.GetStartTime(), rule.GetEndTime(), now), said)
+		lines = append(lines, shownLine{status: rule.GetStatus(), indent: 3, text: strings.TrimRight(text, " ")})
+	}
+	return lines
 }

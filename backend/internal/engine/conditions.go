@@ -111,6 +111,12 @@ func (d *decision) windowsClosed(e *execution.Execution, stage *execution.Stage,
 		return false
 	}
 	d.stageChanged(e, stage)
+	for _, r := range windows {
+		// One that is open gives up as well, when it has waited for the others too long.
+		if !opens.IsZero() && r.Status == pipeline.InProgress && !d.now.Before(r.Deadline) {
+			d.endRule(r, action.Failed(action.TimedOut, "the windows of the condition were not open together until %s", clock(r.Deadline)))
+		}
+	}
 	failed := slices.ContainsFunc(windows, func(r *execution.Rule) bool { return r.Status == pipeline.Failed })
 	if !failed && !opens.IsZero() {
 		due := opens
@@ -154,14 +160,11 @@ func (d *decision) checkWindow(e *execution.Execution, r *execution.Rule, declar
 		return
 	}
 	opens, ok := w.Next(d.now)
-	switch {
-	case !ok:
+	if !ok {
 		d.endRule(r, action.Failed(action.JobFailed, "the window never opens again"))
-	case !d.now.Before(r.Deadline):
-		d.endRule(r, action.Failed(action.TimedOut, "the window did not open until %s", clock(r.Deadline)))
-	default:
-		r.Opens = opens
+		return
 	}
+	r.Opens = opens
 }
 
 func clock(t time.Time) string { return t.UTC().Format(time.RFC3339) }
@@ -265,6 +268,7 @@ func (d *decision) judge(r *execution.Rule, met bool, summary string, err error)
 
 func (d *decision) endRule(r *execution.Rule, result action.Result) {
 	r.Status, r.EndedAt, r.Summary, r.Failure = pipeline.Succeeded, d.now, result.Summary, result.Failure
+	r.Opens = time.Time{}
 	if result.Failure != nil {
 		r.Status, r.Summary = pipeline.Failed, result.Failure.Message
 	}

@@ -51,6 +51,9 @@ func (d *decision) automaticTarget(e *execution.Execution, stage *execution.Stag
 	if e.Type == pipeline.TypeRollback {
 		return nil, "; a rollback is not rolled back"
 	}
+	if stage.Position == 0 {
+		return nil, "; the first stage is not rolled back"
+	}
 	last := d.stageState(stage.Name).Succeeded
 	if last == nil || last.Version != e.Version {
 		return nil, fmt.Sprintf("; there is no success of the stage under version %d to roll back to", e.Version)

@@ -81,6 +81,8 @@ func accesses() map[string]access {
 		"PublishPipelineVersion": {roles: deployers, request: &v1.PublishPipelineVersionRequest{Name: pipelineName}},
 		"GetPipelineVersion":     {roles: readers, request: &v1.GetPipelineVersionRequest{Name: pipelineName + "/versions/1"}},
 		"ListPipelineVersions":   {roles: readers, request: &v1.ListPipelineVersionsRequest{Parent: pipelineName}},
+		"GetPipelineState":       {roles: readers, request: &v1.GetPipelineStateRequest{Name: pipelineName}},
+		"SetStageTransition":     {roles: deployers, request: &v1.SetStageTransitionRequest{Pipeline: pipelineName, Stage: "Build", Enabled: true}},
 
 		"CreateApprovalRule": {roles: admins, request: &v1.CreateApprovalRuleRequest{ApprovalRule: ruleObject}},
 		"GetApprovalRule":    {roles: readers, request: &v1.GetApprovalRuleRequest{Name: rule}},
@@ -88,10 +90,17 @@ func accesses() map[string]access {
 		"UpdateApprovalRule": {roles: admins, request: &v1.UpdateApprovalRuleRequest{ApprovalRule: ruleObject}},
 		"DeleteApprovalRule": {roles: admins, request: &v1.DeleteApprovalRuleRequest{Name: rule}},
 
-		"StartExecution":   {roles: deployers, request: &v1.StartExecutionRequest{Pipeline: pipelineName}},
-		"GetExecution":     {roles: readers, request: &v1.GetExecutionRequest{Name: execution}},
-		"ListExecutions":   {roles: readers, request: &v1.ListExecutionsRequest{Parent: pipelineName}},
-		"StopExecution":    {roles: deployers, request: &v1.StopExecutionRequest{Name: execution}},
+		"StartExecution": {roles: deployers, request: &v1.StartExecutionRequest{Pipeline: pipelineName}},
+		"GetExecution":   {roles: readers, request: &v1.GetExecutionRequest{Name: execution}},
+		"ListExecutions": {roles: readers, request: &v1.ListExecutionsRequest{Parent: pipelineName}},
+		"StopExecution":  {roles: deployers, request: &v1.StopExecutionRequest{Name: execution}},
+		"RetryStage":     {roles: deployers, request: &v1.RetryStageRequest{Name: execution}},
+		"RollbackStage": {roles: deployers, request: &v1.RollbackStageRequest{
+			Pipeline: pipelineName, Stage: "Build", TargetExecution: execution,
+		}},
+		"OverrideCondition": {roles: deployers, request: &v1.OverrideConditionRequest{
+			Name: execution, Stage: "Build", Condition: v1.ConditionKind_CONDITION_KIND_BEFORE_ENTRY, Reason: "x",
+		}},
 		"DecideApproval":   {roles: approvers, request: &v1.DecideApprovalRequest{Name: execution}},
 		"ExplainExecution": {roles: readers, request: &v1.ExplainExecutionRequest{Name: execution}},
 		"WatchExecution":   {roles: readers, request: &v1.WatchExecutionRequest{Name: execution}},

@@ -100,25 +100,37 @@ func ruleFromProto(p *headracev1.ApprovalRule) (store.ApprovalRule, error) {
 	if err != nil {
 		return store.ApprovalRule{}, err
 	}
+	var supersede bool
+	switch p.GetNewerExecution() {
+	case headracev1.NewerExecution_NEWER_EXECUTION_UNSPECIFIED, headracev1.NewerExecution_NEWER_EXECUTION_WAIT:
+	case headracev1.NewerExecution_NEWER_EXECUTION_SUPERSEDE:
+		supersede = true
+	default:
+		return store.ApprovalRule{}, wrong("this is not known; use WAIT or SUPERSEDE", "approval_rule", "newer_execution")
+	}
 	return store.ApprovalRule{
 		Account: name.Account, Name: name.Rule, Description: p.GetDescription(),
 		Pipelines: p.GetSelector().GetPipelines(), Stages: p.GetSelector().GetStages(), Actions: p.GetSelector().GetActions(),
 		Requirement: execution.Requirement{
 			Rule: name.Rule, MinimumCount: int(p.GetMinimumCount()), Users: p.GetUsers(), Groups: p.GetGroups(),
 			RequireComment: p.GetRequireComment(), AllowStarter: p.GetAllowStarter(),
-			ExpireAfter: time.Duration(p.GetExpireAfterMinutes()) * time.Minute,
+			ExpireAfter: time.Duration(p.GetExpireAfterMinutes()) * time.Minute, Supersede: supersede,
 		},
 	}, nil
 }
 
 func ruleToProto(r store.ApprovalRule) *headracev1.ApprovalRule {
+	newer := headracev1.NewerExecution_NEWER_EXECUTION_WAIT
+	if r.Supersede {
+		newer = headracev1.NewerExecution_NEWER_EXECUTION_SUPERSEDE
+	}
 	return &headracev1.ApprovalRule{
 		Name:        pipeline.ApprovalRuleName{Account: r.Account, Rule: r.Name}.String(),
 		Description: r.Description,
 		Selector:    &headracev1.ApprovalSelector{Pipelines: r.Pipelines, Stages: r.Stages, Actions: r.Actions},
 
 		MinimumCount: int32(r.MinimumCount), Users: r.Users, Groups: r.Groups, RequireComment: r.RequireComment,
-		ExpireAfterMinutes: int32(r.ExpireAfter / time.Minute), AllowStarter: r.AllowStarter,
+		ExpireAfterMinutes: int32(r.ExpireAfter / time.Minute), AllowStarter: r.AllowStarter, NewerExecution: newer,
 		Etag: service.ApprovalRuleEtag(&r), CreateTime: timestamp(r.CreatedAt), UpdateTime: timestamp(r.UpdatedAt),
 	}
 }

@@ -21,6 +21,7 @@ func rule(name string) *v1.ApprovalRule {
 		Selector:       &v1.ApprovalSelector{Pipelines: []string{"web-*"}, Stages: []string{"Deploy"}, Actions: []string{"{Approve,Sign}"}},
 		Groups:         []string{"security"},
 		RequireComment: true, ExpireAfterMinutes: 60, AllowStarter: true,
+		NewerExecution: v1.NewerExecution_NEWER_EXECUTION_SUPERSEDE,
 	}
 }
 
@@ -51,6 +52,7 @@ func TestApprovalRuleIsKeptAsDeclared(t *testing.T) {
 	require.True(t, proto.Equal(updated.GetApprovalRule(), got.GetApprovalRule()))
 	kept = got.GetApprovalRule()
 	bare.Etag, bare.CreateTime, bare.UpdateTime = kept.GetEtag(), kept.GetCreateTime(), kept.GetUpdateTime()
+	bare.NewerExecution = v1.NewerExecution_NEWER_EXECUTION_WAIT
 	require.True(t, proto.Equal(bare, kept), "%v", kept)
 
 	same, err := c.ApprovalRules.UpdateApprovalRule(t.Context(), &v1.UpdateApprovalRuleRequest{ApprovalRule: bare})
@@ -84,6 +86,7 @@ func TestApprovalRulesThatCouldNeverHoldAreRefused(t *testing.T) {
 		"nobody":           {func(r *v1.ApprovalRule) { r.MinimumCount = 0 }, "approval_rule.minimum_count"},
 		"more than may":    {func(r *v1.ApprovalRule) { r.Groups, r.Users = nil, []string{"ann"} }, "approval_rule.minimum_count"},
 		"the same twice":   {func(r *v1.ApprovalRule) { r.Users = []string{"ann", "ann"} }, "approval_rule.users"},
+		"a word of later":  {func(r *v1.ApprovalRule) { r.NewerExecution = 7 }, "approval_rule.newer_execution"},
 		"before it begins": {func(r *v1.ApprovalRule) { r.ExpireAfterMinutes = -1 }, "approval_rule.expire_after_minutes"},
 	}
 	for name, test := range tests {

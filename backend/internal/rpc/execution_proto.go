@@ -18,13 +18,26 @@ func executionToProto(e *execution.Execution) *headracev1.Execution {
 	p := &headracev1.Execution{
 		Name: nameOf(e).String(), Id: e.ID, Number: e.Number, PipelineVersion: e.Version,
 		ExecutionMode: pipelinepb.ModeToProto(e.Mode), Status: pipelinepb.StatusToProto(e.Status), StatusSummary: e.Summary,
-		Trigger:   &headracev1.ExecutionTrigger{Type: e.Trigger.Type, Detail: e.Trigger.Detail, Principal: e.Trigger.Principal},
-		Variables: e.Variables,
+		Trigger: triggerToProto(&e.Trigger), Variables: e.Variables,
 		SourceRevisions: each(e.Revisions, func(r execution.SourceRevision) *headracev1.SourceRevision {
 			return &headracev1.SourceRevision{Action: r.Action, RevisionId: r.ID, RevisionSummary: r.Summary, RevisionUrl: r.URL}
 		}),
 		Stages:    each(e.Stages, stageExecutionToProto),
 		StartTime: timestamp(e.StartedAt), EndTime: timestamp(e.EndedAt), UpdateTime: timestamp(e.UpdatedAt),
+		ExecutionType: pipelinepb.TypeToProto(e.Type), Attempt: int32(e.Attempt),
+		SourceRevisionOverrides: each(e.Overrides, func(o pipeline.Override) *headracev1.SourceRevisionOverride {
+			return &headracev1.SourceRevisionOverride{Action: o.Action, RevisionType: o.Type, RevisionValue: o.Value}
+		}),
+	}
+	if e.Rollback != nil {
+		target := nameOf(e)
+		target.ID = e.Rollback.TargetID
+		p.Rollback = &headracev1.RollbackMetadata{TargetExecution: target.String(), TargetNumber: e.Rollback.TargetNumber}
+	}
+	if e.Cancel != nil {
+		p.Cancel = &headracev1.CancelRequest{
+			Principal: e.Cancel.Principal, PipelineVersion: e.Cancel.Version, RequestTime: timestamp(e.Cancel.At),
+		}
 	}
 	if e.Stop != nil {
 		p.Stop = &headracev1.StopRequest{
@@ -34,16 +47,58 @@ func executionToProto(e *execution.Execution) *headracev1.Execution {
 	return p
 }
 
+func triggerToProto(t *execution.Trigger) *headracev1.ExecutionTrigger {
+	return &headracev1.ExecutionTrigger{Type: t.Type, Detail: t.Detail, Principal: t.Principal}
+}
+
 func stageExecutionToProto(s *execution.Stage) *headracev1.StageExecution {
-	return &headracev1.StageExecution{
+	p := &headracev1.StageExecution{
 		Stage: s.Name, Status: pipelinepb.StatusToProto(s.Status), StartTime: timestamp(s.StartedAt), EndTime: timestamp(s.EndedAt),
 		Actions: each(s.Actions, actionExecutionToProto), EntryApproval: approvalToProto(s.Entry, nil),
+		Conditions: each(s.Conditions, conditionExecutionToProto),
 	}
+	if s.Retries != nil {
+		p.Retry = &headracev1.RetryStageMetadata{
+			AutomaticAttempts: int32(s.Retries.Automatic), ManualAttempts: int32(s.Retries.Manual),
+			LatestTrigger: s.Retries.Last, LatestTime: timestamp(s.Retries.LastAt),
+		}
+	}
+	return p
+}
+
+func conditionExecutionToProto(c *execution.Condition) *headracev1.ConditionExecution {
+	p := &headracev1.ConditionExecution{
+		Kind: pipelinepb.ConditionKindToProto(c.Kind), Result: c.Result, Status: pipelinepb.StatusToProto(c.Status),
+		Summary: c.Summary, StartTime: timestamp(c.StartedAt), EndTime: timestamp(c.EndedAt),
+		Rules: each(c.Rules, ruleExecutionToProto),
+	}
+	if c.Override != nil {
+		p.Override = &headracev1.ConditionOverride{
+			Principal: c.Override.Principal, Reason: c.Override.Reason, OverrideTime: timestamp(c.Override.At),
+		}
+	}
+	return p
+}
+
+func ruleExecutionToProto(r *execution.Rule) *headracev1.RuleExecution {
+	return &headracev1.RuleExecution{
+		Id: r.ID, Rule: r.Name, Provider: r.Provider, Status: pipelinepb.StatusToProto(r.Status), Summary: r.Summary,
+		Error: failureToProto(r.Failure), ResolvedConfiguration: r.Configuration,
+		StartTime: timestamp(r.StartedAt), EndTime: timestamp(r.EndedAt), OpenTime: timestamp(r.Opens),
+		HasLog: r.Attempt > 0,
+	}
+}
+
+func failureToProto(f *action.Failure) *headracev1.ErrorDetails {
+	if f == nil {
+		return nil
+	}
+	return &headracev1.ErrorDetails{Code: f.Code, Message: f.Message}
 }
 
 func actionExecutionToProto(a *execution.Action) *headracev1.ActionExecution {
 	d := &a.Details
-	p := &headracev1.ActionExecution{
+	return &headracev1.ActionExecution{
 		Id: a.ID, Action: a.Name, Category: string(a.Category), Provider: a.Provider,
 		RunOrder: int32(a.RunOrder), Attempt: int32(a.Attempt),
 		Status: pipelinepb.StatusToProto(a.Status), StartTime: timestamp(a.StartedAt), EndTime: timestamp(a.EndedAt),
@@ -51,11 +106,8 @@ func actionExecutionToProto(a *execution.Action) *headracev1.ActionExecution {
 		InputArtifacts: each(d.Inputs, artifactToProto), OutputArtifacts: each(d.Outputs, artifactToProto),
 		ExternalExecutionId: d.ExternalID, ExternalExecutionUrl: d.ExternalURL,
 		Approval: approvalToProto(d.Approval, d.Configuration), Namespace: a.Namespace, HasLog: a.Work == pipeline.WorkAttempt,
+		Error: failureToProto(d.Failure), Retried: a.Retried,
 	}
-	if d.Failure != nil {
-		p.Error = &headracev1.ErrorDetails{Code: d.Failure.Code, Message: d.Failure.Message}
-	}
-	return p
 }
 
 func artifactToProto(a action.Artifact) *headracev1.Artifact {
@@ -73,7 +125,7 @@ func approvalToProto(a *execution.Approval, configuration map[string]string) *he
 			return &headracev1.ApprovalRequirement{
 				Rule: r.Rule, MinimumCount: int32(r.MinimumCount),
 				Users: r.Users, Groups: r.Groups, RequireComment: r.RequireComment, AllowStarter: r.AllowStarter,
-				ApprovedCount: int32(engine.Count(a, r)),
+				ApprovedCount: int32(engine.Count(a, r)), Supersede: r.Supersede,
 			}
 		}),
 		Decisions: each(a.Decisions, func(v execution.Verdict) *headracev1.ApprovalDecision {
@@ -91,7 +143,7 @@ func approvalToProto(a *execution.Approval, configuration map[string]string) *he
 func configurationOf(d service.Decided) map[string]string {
 	for _, stage := range d.Execution.Stages {
 		for _, a := range stage.Actions {
-			if stage.Name == d.Stage && a.Name == d.Action {
+			if stage.Name == d.Stage && a.Name == d.Action && !a.Retried {
 				return a.Details.Configuration
 			}
 		}
@@ -105,11 +157,32 @@ func waitToProto(name pipeline.PipelineName) func(engine.Reason) *headracev1.Wai
 		p := &headracev1.WaitReason{
 			Kind: waitKindToProto(r.Kind), Message: r.Message, Stage: r.Stage, Action: r.Action,
 			Since: timestamp(r.Since), Until: timestamp(r.Until), Approval: approvalToProto(r.Approval, nil),
+			BlockingExecution: nameIn(name, r.BlockingExecution), QueuePosition: int32(r.Place),
+			Rule: r.Rule, Condition: pipelinepb.ConditionKindToProto(r.Condition),
+			Causes: each(r.Causes, waitToProto(name)),
 		}
-		if r.BlockingExecution != "" {
-			p.BlockingExecution = pipeline.ExecutionName{PipelineName: name, ID: r.BlockingExecution}.String()
+		if r.Transition != nil {
+			p.Transition = transitionToProto(r.Transition)
 		}
 		return p
+	}
+}
+
+// nameIn returns the name of an execution of that pipeline, empty of no id.
+func nameIn(name pipeline.PipelineName, id string) string {
+	if id == "" {
+		return ""
+	}
+	return pipeline.ExecutionName{PipelineName: name, ID: id}.String()
+}
+
+// transitionToProto returns a transition, of nil that which nobody touched.
+func transitionToProto(t *execution.Transition) *headracev1.StageTransition {
+	if t == nil {
+		return &headracev1.StageTransition{Enabled: true}
+	}
+	return &headracev1.StageTransition{
+		Enabled: !t.Disabled, DisabledReason: t.Reason, Principal: t.Principal, ChangeTime: timestamp(t.At),
 	}
 }
 
@@ -127,17 +200,50 @@ func waitKindToProto(kind engine.WaitKind) headracev1.WaitKind {
 		return headracev1.WaitKind_WAIT_KIND_TIMER
 	case engine.WaitStopping:
 		return headracev1.WaitKind_WAIT_KIND_STOPPING
+	case engine.WaitTransition:
+		return headracev1.WaitKind_WAIT_KIND_TRANSITION
+	case engine.WaitWindow:
+		return headracev1.WaitKind_WAIT_KIND_WINDOW
+	case engine.WaitRule:
+		return headracev1.WaitKind_WAIT_KIND_RULE_RUNNING
+	case engine.WaitActionLimit:
+		return headracev1.WaitKind_WAIT_KIND_ACTION_LIMIT
+	case engine.WaitCancelling:
+		return headracev1.WaitKind_WAIT_KIND_CANCELLING
 	default:
 		return headracev1.WaitKind_WAIT_KIND_UNSPECIFIED
 	}
 }
 
-func eventToProto(name pipeline.ExecutionName, e execution.Event) *headracev1.Event {
-	return &headracev1.Event{
+func eventToProto(name pipeline.ExecutionName, e service.Told) *headracev1.Event {
+	p := &headracev1.Event{
 		Position: e.Position, EventTime: timestamp(e.At), Subject: subjectToProto(e.Subject), State: e.State,
 		Execution: name.String(), Stage: e.Stage, Action: e.Action, ActionExecutionId: e.ActionExecutionID,
 		Attempt: int32(e.Attempt), Principal: e.Principal, Message: e.Message,
+		PipelineVersion: e.Version, ExecutionAttempt: int32(e.ExecutionAttempt),
+		Condition: pipelinepb.ConditionKindToProto(e.Condition),
+		StartTime: timestamp(e.Started), StageLastRetryAttemptTime: timestamp(e.Retried),
 	}
+	if e.Trigger != nil {
+		p.Trigger = triggerToProto(e.Trigger)
+	}
+	if e.Acted == nil {
+		return p
+	}
+	d := &e.Acted.Details
+	p.ActionType = &headracev1.ActionTypeId{
+		Category: string(e.ActionType.Category), Owner: e.ActionType.Owner,
+		Provider: e.ActionType.Provider, Version: e.ActionType.Version,
+	}
+	p.InputArtifacts = each(d.Inputs, artifactToProto)
+	if e.Ended {
+		p.OutputArtifacts = each(d.Outputs, artifactToProto)
+		p.ExecutionResult = &headracev1.ActionExecutionResult{
+			ExternalExecutionId: d.ExternalID, ExternalExecutionUrl: d.ExternalURL, ExternalExecutionSummary: d.Summary,
+			ErrorCode: failureToProto(d.Failure).GetCode(),
+		}
+	}
+	return p
 }
 
 func subjectToProto(subject execution.Subject) headracev1.EventSubject {
@@ -148,6 +254,8 @@ func subjectToProto(subject execution.Subject) headracev1.EventSubject {
 		return headracev1.EventSubject_EVENT_SUBJECT_STAGE_EXECUTION
 	case execution.SubjectAction:
 		return headracev1.EventSubject_EVENT_SUBJECT_ACTION_EXECUTION
+	case execution.SubjectCondition:
+		return headracev1.EventSubject_EVENT_SUBJECT_CONDITION
 	default:
 		return headracev1.EventSubject_EVENT_SUBJECT_UNSPECIFIED
 	}

@@ -28,7 +28,12 @@ func (s *executions) StartExecution(
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.use.Start(ctx, caller(ctx), name.Account, name.Pipeline, service.StartInput{Variables: req.GetVariables(), RequestID: req.GetRequestId()})
+	e, err := s.use.Start(ctx, caller(ctx), name.Account, name.Pipeline, service.StartInput{
+		Variables: req.GetVariables(), RequestID: req.GetRequestId(),
+		Overrides: each(req.GetSourceRevisions(), func(o *headracev1.SourceRevisionOverride) pipeline.Override {
+			return pipeline.Override{Action: o.GetAction(), Type: o.GetRevisionType(), Value: o.GetRevisionValue()}
+		}),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +101,74 @@ func (s *executions) StopExecution(
 	return &headracev1.StopExecutionResponse{Execution: executionToProto(e)}, nil
 }
 
+// RetryStage implements ExecutionService.
+func (s *executions) RetryStage(
+	ctx context.Context, req *headracev1.RetryStageRequest,
+) (*headracev1.RetryStageResponse, error) {
+	name, err := s.find(ctx, auth.Deploy, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	in := service.RetryInput{Stage: req.GetStage(), Mode: pipelinepb.RetryModeFromProto(req.GetMode())}
+	switch in.Mode {
+	case "", pipeline.RetryFailedActions, pipeline.RetryAllActions:
+	default:
+		return nil, wrong("this mode is not known; use FAILED_ACTIONS or ALL_ACTIONS", "mode")
+	}
+	e, err := s.use.Retry(ctx, caller(ctx), name.Account, name.ID, in)
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.RetryStageResponse{Execution: executionToProto(e)}, nil
+}
+
+// RollbackStage implements ExecutionService.
+func (s *executions) RollbackStage(
+	ctx context.Context, req *headracev1.RollbackStageRequest,
+) (*headracev1.RollbackStageResponse, error) {
+	name, err := named(pipeline.ParsePipelineName, req.GetPipeline(), "pipeline")
+	if err != nil {
+		return nil, err
+	}
+	target, err := named(pipeline.ParseExecutionName, req.GetTargetExecution(), "target_execution")
+	if err != nil {
+		return nil, err
+	}
+	if target.Account != name.Account {
+		return nil, wrong("this is an execution of another account than that of the pipeline", "target_execution")
+	}
+	if err := service.Authorize(caller(ctx), auth.Deploy, name.Account); err != nil {
+		return nil, err
+	}
+	if _, err := s.get(ctx, target); err != nil {
+		return nil, err
+	}
+	e, err := s.use.Rollback(ctx, caller(ctx), name.Account, name.Pipeline, service.RollbackInput{
+		Stage: req.GetStage(), TargetID: target.ID, RequestID: req.GetRequestId(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.RollbackStageResponse{Execution: executionToProto(e)}, nil
+}
+
+// OverrideCondition implements ExecutionService.
+func (s *executions) OverrideCondition(
+	ctx context.Context, req *headracev1.OverrideConditionRequest,
+) (*headracev1.OverrideConditionResponse, error) {
+	name, err := s.find(ctx, auth.Deploy, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.use.Override(ctx, caller(ctx), name.Account, name.ID, service.OverrideInput{
+		Stage: req.GetStage(), Condition: pipelinepb.ConditionKindFromProto(req.GetCondition()), Reason: req.GetReason(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.OverrideConditionResponse{Execution: executionToProto(e)}, nil
+}
+
 // DecideApproval implements ExecutionService.
 func (s *executions) DecideApproval(
 	ctx context.Context, req *headracev1.DecideApprovalRequest,
@@ -149,7 +222,7 @@ func (s *executions) WatchExecution(
 		return err
 	}
 	full := nameOf(e)
-	return s.use.Watch(ctx, caller(ctx), name.Account, name.ID, req.GetAfterPosition(), func(event execution.Event) error {
+	return s.use.WatchTold(ctx, caller(ctx), name.Account, name.ID, req.GetAfterPosition(), func(event service.Told) error {
 		return stream.Send(&headracev1.WatchExecutionResponse{Event: eventToProto(full, event)})
 	})
 }

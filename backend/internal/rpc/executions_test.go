@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
 	"github.com/headrace/terraform-provider-headrace/backend/client"
@@ -122,6 +123,18 @@ func TestExecutionFromStartToEnd(t *testing.T) {
 	events := watch(t, c, e.GetName(), end)
 	require.True(t, slices.IsSortedFunc(events, func(a, b *v1.Event) int { return int(a.GetPosition() - b.GetPosition()) }))
 	require.Equal(t, e.GetName(), events[0].GetExecution())
+	require.Equal(t, "StartPipelineExecution", events[0].GetTrigger().GetType())
+	require.True(t, proto.Equal(e.GetStartTime(), events[0].GetStartTime()))
+	for _, event := range events {
+		require.EqualValues(t, 1, event.GetPipelineVersion())
+		require.NotNil(t, event.GetStartTime(), "%v", event)
+		if event.GetAction() != "Compile" {
+			continue
+		}
+		require.True(t, proto.Equal(&v1.ActionTypeId{Category: "Build", Owner: "Headrace", Provider: "Commands", Version: "1"}, event.GetActionType()))
+		require.Equal(t, "source", event.GetInputArtifacts()[0].GetName())
+		require.Equal(t, event.GetState() == "SUCCEEDED", event.GetExecutionResult() != nil, "%v", event)
+	}
 	got, err := c.Executions.GetExecution(t.Context(), &v1.GetExecutionRequest{Name: e.GetName()})
 	require.NoError(t, err)
 	e = got.GetExecution()
@@ -181,6 +194,38 @@ func TestExecutionIsFoundByItsOwnPipelineOnly(t *testing.T) {
 	}
 	_, err := c.Executions.GetExecution(t.Context(), &v1.GetExecutionRequest{Name: client.ExecutionName("default", "-", e.GetId())})
 	require.NoError(t, err)
+}
+
+// TestWhatHasTheWrongFormComesToNoUseCase holds for the calls that name more than
+// one thing or choose a word.
+func TestWhatHasTheWrongFormComesToNoUseCase(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	b.Account("other")
+	c := b.Admin()
+	create(t, c, release(t, "true"))
+	create(t, c, inline("default", "api"))
+	e := start(t, c, "web")
+	for target, code := range map[string]codes.Code{
+		client.ExecutionName("other", "web", e.GetId()):   codes.InvalidArgument,
+		client.ExecutionName("default", "api", e.GetId()): codes.NotFound,
+		"web#1": codes.InvalidArgument,
+	} {
+		_, err := c.Executions.RollbackStage(t.Context(), &v1.RollbackStageRequest{
+			Pipeline: client.PipelineName("default", "web"), Stage: "Build", TargetExecution: target,
+		})
+		require.Equal(t, code, status.Code(err), "%s: %v", target, err)
+	}
+	_, err := c.Executions.RetryStage(t.Context(), &v1.RetryStageRequest{Name: e.GetName(), Mode: 9})
+	require.Equal(t, []string{"mode"}, fields(err))
+	for _, wrong := range []*v1.OverrideConditionRequest{
+		{Name: e.GetName(), Stage: "Build", Condition: v1.ConditionKind_CONDITION_KIND_ON_SUCCESS},
+		{Name: e.GetName(), Stage: "Build", Reason: "urgent"},
+		{Name: e.GetName(), Stage: "Build", Reason: "urgent", Condition: 9},
+	} {
+		_, err = c.Executions.OverrideCondition(t.Context(), wrong)
+		require.Equal(t, codes.InvalidArgument, status.Code(err), "%v", err)
+	}
 }
 
 func TestExecutionsAreListedByPagesAndStatus(t *testing.T) {

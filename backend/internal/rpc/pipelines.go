@@ -15,6 +15,8 @@ import (
 type pipelines struct {
 	headracev1.UnimplementedPipelineServiceServer
 	use *service.Pipelines
+	// executions know what happens in a pipeline.
+	executions *service.Executions
 }
 
 // CreatePipeline implements PipelineService.
@@ -151,6 +153,52 @@ func (s *pipelines) ListPipelineVersions(
 		resp.NextPageToken = pageToken(strconv.FormatInt(next, 10))
 	}
 	return resp, nil
+}
+
+// GetPipelineState implements PipelineService.
+func (s *pipelines) GetPipelineState(
+	ctx context.Context, req *headracev1.GetPipelineStateRequest,
+) (*headracev1.GetPipelineStateResponse, error) {
+	name, err := named(pipeline.ParsePipelineName, req.GetName(), "name")
+	if err != nil {
+		return nil, err
+	}
+	state, err := s.executions.State(ctx, caller(ctx), name.Account, name.Pipeline)
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.GetPipelineStateResponse{State: &headracev1.PipelineState{
+		Name: name.String(), PipelineVersion: state.Version, ExecutionMode: pipelinepb.ModeToProto(state.Mode),
+		Stages: each(state.Stages, stageStateToProto(name)),
+	}}, nil
+}
+
+// SetStageTransition implements PipelineService.
+func (s *pipelines) SetStageTransition(
+	ctx context.Context, req *headracev1.SetStageTransitionRequest,
+) (*headracev1.SetStageTransitionResponse, error) {
+	name, err := named(pipeline.ParsePipelineName, req.GetPipeline(), "pipeline")
+	if err != nil {
+		return nil, err
+	}
+	stage, err := s.executions.SetTransition(ctx, caller(ctx), name.Account, name.Pipeline, service.TransitionInput{
+		Stage: req.GetStage(), Enabled: req.GetEnabled(), Reason: req.GetReason(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.SetStageTransitionResponse{Stage: stageStateToProto(name)(stage)}, nil
+}
+
+// stageStateToProto converts what happens in the stages of that pipeline.
+func stageStateToProto(name pipeline.PipelineName) func(service.StageView) *headracev1.StageState {
+	return func(v service.StageView) *headracev1.StageState {
+		return &headracev1.StageState{
+			Stage: v.Name, Transition: transitionToProto(v.Transition), CurrentExecution: nameIn(name, v.Current),
+			InboundExecutions: each(v.Inbound, func(id string) string { return nameIn(name, id) }),
+			LatestExecution:   nameIn(name, v.Latest), LatestSucceededExecution: nameIn(name, v.Succeeded),
+		}
+	}
 }
 
 func pipelineFromProto(p *headracev1.Pipeline) (service.PipelineInput, error) {

@@ -108,7 +108,7 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{grpc: grpc.NewServer(options...), health: health.NewServer(), gate: g, drain: drain}
 	s.health.SetServingStatus("", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
-	headracev1.RegisterPipelineServiceServer(s.grpc, &pipelines{use: cfg.Pipelines})
+	headracev1.RegisterPipelineServiceServer(s.grpc, &pipelines{use: cfg.Pipelines, executions: cfg.Executions})
 	headracev1.RegisterApprovalRuleServiceServer(s.grpc, &approvalRules{use: cfg.ApprovalRules})
 	headracev1.RegisterExecutionServiceServer(s.grpc, &executions{use: cfg.Executions})
 	headracev1.RegisterAccountServiceServer(s.grpc, &accounts{use: cfg.Accounts})

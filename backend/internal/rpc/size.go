@@ -45,7 +45,9 @@ func checkSize(message any) error {
 
 func partsOf(conditions ...*headracev1.Condition) (n int) {
 	for _, c := range conditions {
-		n += len(c.GetRules())
+		for _, r := range c.GetRules() {
+			n += 1 + len(r.GetEnvironmentVariables())
+		}
 	}
 	return n
 }

@@ -27,6 +27,20 @@ const watchEvery = 5 * time.Millisecond
 // Watch emits the events of an execution after a position, in order, and returns
 // after its last one.
 func (x *Executions) Watch(ctx context.Context, who auth.Identity, account, executionID string, after int64, emit func(execution.Event) error) error {
+	return x.watch(ctx, who, account, executionID, after, nil, emit)
+}
+
+// WatchTold is Watch with what is told beside the events.
+func (x *Executions) WatchTold(ctx context.Context, who auth.Identity, account, executionID string, after int64, emit func(Told) error) error {
+	t := newTeller(x, executionID, after)
+	return x.watch(ctx, who, account, executionID, after, t.read, func(ev execution.Event) error { return emit(t.tell(ev)) })
+}
+
+// watch emits events. Read, where it is not nil, is called with events in the
+// transaction that read them, before they are emitted.
+func (x *Executions) watch(ctx context.Context, who auth.Identity, account, executionID string, after int64,
+	read func(context.Context, store.Reader, *execution.Execution, []execution.Event) error, emit func(execution.Event) error,
+) error {
 	if err := authorize(who, auth.Read, account); err != nil {
 		return err
 	}
@@ -45,7 +59,10 @@ func (x *Executions) Watch(ctx context.Context, who auth.Identity, account, exec
 			}
 			status = e.Status
 			events, err = r.Events(ctx, executionID, after, eventsAtOnce)
-			return err
+			if err != nil || read == nil {
+				return err
+			}
+			return read(ctx, r, e, events)
 		}); err != nil {
 			return err
 		}
@@ -85,8 +102,9 @@ func pause[T any](ctx context.Context, stopping <-chan struct{}, token <-chan T)
 // logChunk is how much of a log is sent at once.
 const logChunk = 64 << 10
 
-// TailLog emits the log of an action execution from an offset, which counts from
-// the end where it is negative. With follow it goes on until the action ended.
+// TailLog emits the log of an action execution, or of a rule execution, from an
+// offset, which counts from the end where it is negative. With follow it goes on
+// until that ended.
 func (x *Executions) TailLog(ctx context.Context, who auth.Identity, account, executionID, actionExecutionID string, offset int64, follow bool, emit func(offset int64, data []byte) error) (err error) {
 	if err := authorize(who, auth.Read, account); err != nil {
 		return err
@@ -164,12 +182,30 @@ func (x *Executions) actionEnded(ctx context.Context, account, executionID, acti
 		}
 		status, err := r.ActionStatus(ctx, executionID, actionExecutionID)
 		if errors.Is(err, store.ErrNotFound) {
-			return refuse(KindNotFound, pipeline.ReasonNotFound, "execution %q has no action execution %q", executionID, actionExecutionID)
+			status, err = ruleStatus(ctx, r, executionID, actionExecutionID)
 		}
 		ended = status.Terminal()
 		return err
 	})
 	return ended, err
+}
+
+// ruleStatus returns the status of a rule of a condition that was or is checked.
+func ruleStatus(ctx context.Context, r store.Reader, executionID, ruleID string) (pipeline.Status, error) {
+	e, err := r.Execution(ctx, executionID)
+	if err != nil {
+		return "", err
+	}
+	for _, stage := range e.Stages {
+		for _, condition := range stage.Conditions {
+			for _, rule := range condition.Rules {
+				if rule.ID == ruleID {
+					return rule.Status, nil
+				}
+			}
+		}
+	}
+	return "", refuse(KindNotFound, pipeline.ReasonNotFound, "execution %q has no action or rule execution %q", executionID, ruleID)
 }
 
 // watchers wakes those who wait for news of an execution.

@@ -131,9 +131,9 @@ type Tx interface {
 	// and keeps others out until the transaction ends; else ErrStale.
 	ClaimScope(ctx context.Context, key execution.ScopeKey, revision int64) error
 	// Apply writes all of a change. The scope of a PARALLEL execution goes with its
-	// end and comes back, with a revision of its own, where it is resumed: ErrStale
-	// where it is live already. A state of a pipeline that is gone is ErrNotFound,
-	// and one of a PARALLEL scope an error.
+	// end and comes back at revision 0 where it is resumed: ErrStale where it is live
+	// already. A state of a pipeline that is gone is ErrNotFound, and one of a
+	// PARALLEL scope an error.
 	Apply(ctx context.Context, change *execution.Change) error
 
 	// HoldLease gives an attempt to a runner where nobody holds it, else ErrStale.

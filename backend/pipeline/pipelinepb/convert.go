@@ -17,6 +17,7 @@ func FromProto(p *headracev1.PipelineDefinition) *pipeline.Definition {
 	return &pipeline.Definition{
 		Description:   known(p.GetDescription()),
 		ExecutionMode: ModeFromProto(p.GetExecutionMode()),
+		OnUpdate:      OnUpdateFromProto(p.GetOnUpdate()),
 		PipelineType:  known(p.GetPipelineType()),
 		RoleARN:       known(p.GetRoleArn()),
 		ArtifactStores: convert(p.GetArtifactStores(), func(s *headracev1.ArtifactStore) pipeline.ArtifactStore {
@@ -41,6 +42,7 @@ func ToProto(d *pipeline.Definition) *headracev1.PipelineDefinition {
 	return &headracev1.PipelineDefinition{
 		Description:   d.Description,
 		ExecutionMode: ModeToProto(d.ExecutionMode),
+		OnUpdate:      OnUpdateToProto(d.OnUpdate),
 		PipelineType:  d.PipelineType,
 		RoleArn:       d.RoleARN,
 		ArtifactStores: convert(d.ArtifactStores, func(s pipeline.ArtifactStore) *headracev1.ArtifactStore {
@@ -112,8 +114,9 @@ func ConditionFromProto(p *headracev1.Condition) *pipeline.Condition {
 			return pipeline.Rule{
 				Name: known(r.GetName()), Provider: known(r.GetProvider()), Version: known(r.GetVersion()),
 				Configuration: knownMap(r.GetConfiguration()), Commands: knownList(r.GetCommands()),
-				InputArtifacts: knownList(r.GetInputArtifacts()),
-				RoleARN:        known(r.GetRoleArn()), Region: known(r.GetRegion()), TimeoutInMinutes: knownInt(r.GetTimeoutInMinutes()),
+				EnvironmentVariables: convert(r.GetEnvironmentVariables(), environmentVariableFromProto),
+				InputArtifacts:       knownList(r.GetInputArtifacts()),
+				RoleARN:              known(r.GetRoleArn()), Region: known(r.GetRegion()), TimeoutInMinutes: knownInt(r.GetTimeoutInMinutes()),
 			}
 		}),
 	}
@@ -130,8 +133,9 @@ func ConditionToProto(c *pipeline.Condition) *headracev1.Condition {
 			return &headracev1.Rule{
 				Name: r.Name, Provider: r.Provider, Version: r.Version,
 				Configuration: copyMap(r.Configuration), Commands: copyList(r.Commands),
-				InputArtifacts: copyList(r.InputArtifacts),
-				RoleArn:        r.RoleARN, Region: r.Region, TimeoutInMinutes: clamp(r.TimeoutInMinutes),
+				EnvironmentVariables: convert(r.EnvironmentVariables, environmentVariableToProto),
+				InputArtifacts:       copyList(r.InputArtifacts),
+				RoleArn:              r.RoleARN, Region: r.Region, TimeoutInMinutes: clamp(r.TimeoutInMinutes),
 			}
 		}),
 	}
@@ -160,18 +164,16 @@ func OnFailureToProto(f *pipeline.OnFailure) *headracev1.OnFailure {
 // ActionFromProto returns the action of a message.
 func ActionFromProto(p *headracev1.Action) pipeline.Action {
 	return pipeline.Action{
-		Name:          known(p.GetName()),
-		Category:      pipeline.Category(known(p.GetCategory())),
-		Owner:         known(p.GetOwner()),
-		Provider:      known(p.GetProvider()),
-		Version:       known(p.GetVersion()),
-		RunOrder:      knownInt(p.GetRunOrder()),
-		Configuration: knownMap(p.GetConfiguration()),
-		Commands:      knownList(p.GetCommands()),
-		EnvironmentVariables: convert(p.GetEnvironmentVariables(), func(v *headracev1.EnvironmentVariable) pipeline.EnvironmentVariable {
-			return pipeline.EnvironmentVariable{Name: known(v.GetName()), Value: known(v.GetValue()), Type: known(v.GetType())}
-		}),
-		InputArtifacts: knownList(p.GetInputArtifacts()),
+		Name:                 known(p.GetName()),
+		Category:             pipeline.Category(known(p.GetCategory())),
+		Owner:                known(p.GetOwner()),
+		Provider:             known(p.GetProvider()),
+		Version:              known(p.GetVersion()),
+		RunOrder:             knownInt(p.GetRunOrder()),
+		Configuration:        knownMap(p.GetConfiguration()),
+		Commands:             knownList(p.GetCommands()),
+		EnvironmentVariables: convert(p.GetEnvironmentVariables(), environmentVariableFromProto),
+		InputArtifacts:       knownList(p.GetInputArtifacts()),
 		OutputArtifacts: convert(p.GetOutputArtifacts(), func(o *headracev1.OutputArtifact) pipeline.OutputArtifact {
 			return pipeline.OutputArtifact{Name: known(o.GetName()), Files: knownList(o.GetFiles())}
 		}),
@@ -187,18 +189,16 @@ func ActionFromProto(p *headracev1.Action) pipeline.Action {
 // ActionToProto returns the message of an action.
 func ActionToProto(a pipeline.Action) *headracev1.Action {
 	return &headracev1.Action{
-		Name:          a.Name,
-		Category:      string(a.Category),
-		Owner:         a.Owner,
-		Provider:      a.Provider,
-		Version:       a.Version,
-		RunOrder:      clamp(a.RunOrder),
-		Configuration: copyMap(a.Configuration),
-		Commands:      copyList(a.Commands),
-		EnvironmentVariables: convert(a.EnvironmentVariables, func(v pipeline.EnvironmentVariable) *headracev1.EnvironmentVariable {
-			return &headracev1.EnvironmentVariable{Name: v.Name, Value: v.Value, Type: v.Type}
-		}),
-		InputArtifacts: copyList(a.InputArtifacts),
+		Name:                 a.Name,
+		Category:             string(a.Category),
+		Owner:                a.Owner,
+		Provider:             a.Provider,
+		Version:              a.Version,
+		RunOrder:             clamp(a.RunOrder),
+		Configuration:        copyMap(a.Configuration),
+		Commands:             copyList(a.Commands),
+		EnvironmentVariables: convert(a.EnvironmentVariables, environmentVariableToProto),
+		InputArtifacts:       copyList(a.InputArtifacts),
 		OutputArtifacts: convert(a.OutputArtifacts, func(o pipeline.OutputArtifact) *headracev1.OutputArtifact {
 			return &headracev1.OutputArtifact{Name: o.Name, Files: copyList(o.Files)}
 		}),
@@ -209,4 +209,12 @@ func ActionToProto(a pipeline.Action) *headracev1.Action {
 		TimeoutInMinutes: clamp(a.TimeoutInMinutes),
 		OnLost:           string(a.OnLost),
 	}
+}
+
+func environmentVariableFromProto(p *headracev1.EnvironmentVariable) pipeline.EnvironmentVariable {
+	return pipeline.EnvironmentVariable{Name: known(p.GetName()), Value: known(p.GetValue()), Type: known(p.GetType())}
+}
+
+func environmentVariableToProto(v pipeline.EnvironmentVariable) *headracev1.EnvironmentVariable {
+	return &headracev1.EnvironmentVariable{Name: v.Name, Value: v.Value, Type: v.Type}
 }

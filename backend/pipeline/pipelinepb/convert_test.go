@@ -197,3 +197,27 @@ func TestModes(t *testing.T) {
 	unknown := pipelinepb.ModeFromProto(pipelinepb.ModeToProto("FAST"))
 	require.ErrorContains(t, pipeline.Validate(&pipeline.Definition{ExecutionMode: unknown}, pipeline.BuiltinCatalog()), "execution_mode")
 }
+
+// words checks the two conversions of an enum: every value of the contract comes
+// back, and what one side does not know never becomes the default on the other.
+func words[P ~int32, D ~string](t *testing.T, values int, fromProto func(P) D, toProto func(D) P) {
+	t.Helper()
+	require.Zero(t, fromProto(0))
+	seen := map[D]bool{}
+	for i := range values {
+		word := fromProto(P(i))
+		require.Equal(t, P(i), toProto(word), "%s", word)
+		seen[word] = true
+	}
+	require.Len(t, seen, values)
+	require.Equal(t, D("99"), fromProto(99))
+	require.Negative(t, toProto("none of them"))
+}
+
+func TestWords(t *testing.T) {
+	t.Parallel()
+	words(t, len(headracev1.OnUpdate_name), pipelinepb.OnUpdateFromProto, pipelinepb.OnUpdateToProto)
+	words(t, len(headracev1.ConditionKind_name), pipelinepb.ConditionKindFromProto, pipelinepb.ConditionKindToProto)
+	words(t, len(headracev1.RetryMode_name), pipelinepb.RetryModeFromProto, pipelinepb.RetryModeToProto)
+	words(t, len(headracev1.ExecutionType_name), pipelinepb.TypeFromProto, pipelinepb.TypeToProto)
+}

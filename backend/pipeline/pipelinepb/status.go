@@ -77,6 +77,10 @@ func StatusToProto(status pipeline.Status) headracev1.ExecutionStatus {
 		return headracev1.ExecutionStatus_EXECUTION_STATUS_SKIPPED
 	case pipeline.Abandoned:
 		return headracev1.ExecutionStatus_EXECUTION_STATUS_ABANDONED
+	case pipeline.Errored:
+		return headracev1.ExecutionStatus_EXECUTION_STATUS_ERRORED
+	case pipeline.Overridden:
+		return headracev1.ExecutionStatus_EXECUTION_STATUS_OVERRIDDEN
 	}
 	return headracev1.ExecutionStatus_EXECUTION_STATUS_UNSPECIFIED
 }

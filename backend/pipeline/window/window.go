@@ -42,7 +42,7 @@ func (w *Window) Next(t time.Time) (time.Time, bool) {
 	if first := time.Date(firstYear, time.January, 1, -18, 0, 0, 0, time.UTC); t.Before(first) {
 		t = first
 	}
-	return w.search(t, time.Time{}, w.nextInside)
+	return w.search(t, time.Date(lastYear+1, time.January, 1, 18, 0, 0, 0, time.UTC), w.nextInside)
 }
 
 // Until returns the first moment at or after t that is outside: the end of the
@@ -53,33 +53,27 @@ func (w *Window) Until(t time.Time) time.Time {
 	return end
 }
 
-// search looks for the first moment from t on whose wall time next finds. Between
-// two changes of the zone's clock wall time is real time with an offset, so it
-// goes from change to change, and neither skipped nor repeated hours need care.
+// search looks for the first moment from t on and before until whose wall time
+// next finds. Between two changes of the zone's clock wall time is real time with
+// an offset, so it goes from change to change, and neither skipped nor repeated
+// hours need care.
 func (w *Window) search(t, until time.Time, next func(from, end time.Time) (time.Time, bool)) (time.Time, bool) {
-	for at := t.In(w.zone); until.IsZero() || at.Before(until); {
-		from := wallOf(at)
-		if from.Year() > lastYear {
-			// Nothing is inside any more.
-			if _, found := next(from, from.Add(time.Minute)); found {
-				return at, true
-			}
-			break
-		}
+	for at := t.In(w.zone); at.Before(until); {
 		_, change := at.ZoneBounds()
-		end := time.Date(lastYear+1, time.January, 1, 0, 0, 0, 0, time.UTC)
-		if !change.IsZero() {
-			end = from.Add(change.Sub(at))
+		if !change.IsZero() && !change.After(at) {
+			// Go takes years that follow from a rule to have 365 days, so on the last
+			// of 366 the bound lies behind. It is right again on the day after.
+			change = at.Truncate(24 * time.Hour).Add(24 * time.Hour)
 		}
-		if wall, found := next(from, end); found {
-			// The first one may have begun before t.
+		if change.IsZero() || change.After(until) {
+			change = until.In(w.zone)
+		}
+		from := wallOf(at)
+		if wall, found := next(from, from.Add(change.Sub(at))); found {
+			// The first minute may have begun before.
 			return at.Add(max(wall.Sub(from), 0)), true
 		}
-		if change.IsZero() {
-			at = at.Add(end.Sub(from))
-		} else {
-			at = change
-		}
+		at = change
 	}
 	return time.Time{}, false
 }

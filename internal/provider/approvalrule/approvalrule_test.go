@@ -44,6 +44,7 @@ func TestLife(t *testing.T) {
 	minimal := []statecheck.StateCheck{
 		value("id", knownvalue.StringExact(name)), value("minimum_count", knownvalue.Int64Exact(1)),
 		value("require_comment", knownvalue.Bool(false)), value("allow_starter", knownvalue.Bool(false)),
+		value("newer_execution", knownvalue.StringExact("wait")),
 		value("expire_after_minutes", knownvalue.Null()), value("description", knownvalue.Null()),
 		value("stages", knownvalue.Null()), value("actions", knownvalue.Null()),
 		value("users", knownvalue.Null()), value("groups", knownvalue.Null()),
@@ -56,6 +57,7 @@ func TestLife(t *testing.T) {
 				ConfigFile: file("full"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate),
 				ConfigStateChecks: []statecheck.StateCheck{
 					value("minimum_count", knownvalue.Int64Exact(2)), value("pipelines", knownvalue.SetSizeExact(3)),
+					value("newer_execution", knownvalue.StringExact("supersede")),
 				},
 			},
 			{ResourceName: address, ImportState: true, ImportStateId: "release", ImportStateVerify: true},
@@ -82,6 +84,7 @@ func TestInvalidConfigurations(t *testing.T) {
 		"invalid_pattern": {`pipelines = ["web[", "shop"]`, `"web[" is not a valid pattern`},
 		"never_met":       {`minimum_count = 3`, "3 people have to agree but only 2 may, so the rule could never be met"},
 		"null_user":       {`users = ["ann", null]`, "The name is empty"},
+		"invalid_newer":   {`newer_execution = "overtake"`, `Attribute newer_execution value must be one of: ["wait" "supersede"]`},
 		"empty_stage":     {`stages = [""]`, "The pattern is empty"},
 	}
 	for name, test := range tests {
@@ -142,6 +145,7 @@ func TestDriftAndConflict(t *testing.T) {
 			}
 			rule := found.GetApprovalRule()
 			rule.MinimumCount, rule.Groups, rule.RequireComment = count, nil, false
+			rule.NewerExecution = headracev1.NewerExecution_NEWER_EXECUTION_WAIT
 			_, err = backend.API.ApprovalRules.UpdateApprovalRule(ctx, &headracev1.UpdateApprovalRuleRequest{ApprovalRule: rule})
 			return err
 		}
@@ -155,6 +159,7 @@ func TestDriftAndConflict(t *testing.T) {
 				ConfigFile: file("full"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate),
 				ConfigStateChecks: []statecheck.StateCheck{
 					statecheck.ExpectKnownValue(address, tfjsonpath.New("groups"), knownvalue.SetSizeExact(2)),
+					statecheck.ExpectKnownValue(address, tfjsonpath.New("newer_execution"), knownvalue.StringExact("supersede")),
 				},
 			},
 			{

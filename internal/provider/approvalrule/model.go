@@ -23,6 +23,7 @@ type model struct {
 	RequireComment     types.Bool   `tfsdk:"require_comment"`
 	ExpireAfterMinutes types.Int64  `tfsdk:"expire_after_minutes"`
 	AllowStarter       types.Bool   `tfsdk:"allow_starter"`
+	NewerExecution     types.String `tfsdk:"newer_execution"`
 	ETag               types.String `tfsdk:"etag"`
 }
 
@@ -45,6 +46,10 @@ func (m model) resourceName() string {
 // message returns the rule to send, without an etag. The schema bounds the
 // numbers far below what their fields hold.
 func (m model) message() *headracev1.ApprovalRule {
+	newer := headracev1.NewerExecution_NEWER_EXECUTION_WAIT
+	if m.NewerExecution.ValueString() == newerSupersedes {
+		newer = headracev1.NewerExecution_NEWER_EXECUTION_SUPERSEDE
+	}
 	return &headracev1.ApprovalRule{
 		Name:        m.resourceName(),
 		Description: m.Description.ValueString(),
@@ -59,12 +64,17 @@ func (m model) message() *headracev1.ApprovalRule {
 		RequireComment:     m.RequireComment.ValueBool(),
 		ExpireAfterMinutes: int32(m.ExpireAfterMinutes.ValueInt64()),
 		AllowStarter:       m.AllowStarter.ValueBool(),
+		NewerExecution:     newer,
 	}
 }
 
 // modelOf returns what Terraform shows of a rule. The choice between null and
 // empty comes from prior.
 func modelOf(rule *headracev1.ApprovalRule, prior model) model {
+	newer := newerWaits
+	if rule.GetNewerExecution() == headracev1.NewerExecution_NEWER_EXECUTION_SUPERSEDE {
+		newer = newerSupersedes
+	}
 	return model{
 		ID:                 types.StringValue(rule.GetName()),
 		Account:            types.StringValue(client.Segment(rule.GetName(), "accounts")),
@@ -79,6 +89,7 @@ func modelOf(rule *headracev1.ApprovalRule, prior model) model {
 		RequireComment:     types.BoolValue(rule.GetRequireComment()),
 		ExpireAfterMinutes: values.FromWhole(int(rule.GetExpireAfterMinutes())),
 		AllowStarter:       types.BoolValue(rule.GetAllowStarter()),
+		NewerExecution:     types.StringValue(newer),
 		ETag:               types.StringValue(rule.GetEtag()),
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/int64default"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -23,6 +24,12 @@ const (
 )
 
 const defaultCount = 1
+
+// The values of newer_execution.
+const (
+	newerWaits      = "wait"
+	newerSupersedes = "supersede"
+)
 
 const description = "Who must agree before a stage or a manual approval action goes on. A rule is owned apart from the pipelines " +
 	"that it guards and finds them by selectors. All rules that match must be met, so the strictest wins.\n\n" +
@@ -87,6 +94,16 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				Computed:            true,
 				Default:             booldefault.StaticBool(false),
 				MarkdownDescription: "Whether the one who started the execution counts as an approver. Defaults to `false`.",
+			},
+			"newer_execution": schema.StringAttribute{
+				Optional:   true,
+				Computed:   true,
+				Default:    stringdefault.StaticString(newerWaits),
+				Validators: []validator.String{stringvalidator.OneOf(newerWaits, newerSupersedes)},
+				MarkdownDescription: "What a newer execution does that arrives at the stage while an older one waits in it for this approval " +
+					"and for nothing else: `wait` behind it, as in CodePipeline, or `supersede` it, which takes its approval away unanswered. " +
+					"Only in the execution mode `SUPERSEDED`; where several rules guard what is waited for, all must say `supersede`. " +
+					"Defaults to `wait`.",
 			},
 			"etag": schema.StringAttribute{
 				Computed: true,

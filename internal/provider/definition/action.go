@@ -52,28 +52,22 @@ type EnvironmentVariable struct {
 // Domain returns the action as the domain has it.
 func (f ActionFields) Domain(name, provider types.String) domain.Action {
 	action := domain.Action{
-		Name:             values.Text(name),
-		Category:         domain.Category(values.Text(f.Category)),
-		Owner:            values.Text(f.Owner),
-		Provider:         values.Text(provider),
-		Version:          values.Text(f.Version),
-		RunOrder:         values.Whole(f.RunOrder),
-		Configuration:    values.TextMap(f.Configuration),
-		Commands:         values.Texts(f.Commands),
-		InputArtifacts:   values.Texts(f.InputArtifacts),
-		OutputVariables:  values.Texts(f.OutputVariables),
-		Namespace:        values.Text(f.Namespace),
-		RoleARN:          values.Text(f.RoleARN),
-		Region:           values.Text(f.Region),
-		TimeoutInMinutes: values.Whole(f.TimeoutInMinutes),
-		OnLost:           domain.OnLost(values.Text(f.OnLost)),
-	}
-	for _, variable := range f.EnvironmentVariables {
-		action.EnvironmentVariables = append(action.EnvironmentVariables, domain.EnvironmentVariable{
-			Name:  values.Text(variable.Name),
-			Value: values.Text(variable.Value),
-			Type:  values.Text(variable.Type),
-		})
+		Name:                 values.Text(name),
+		Category:             domain.Category(values.Text(f.Category)),
+		Owner:                values.Text(f.Owner),
+		Provider:             values.Text(provider),
+		Version:              values.Text(f.Version),
+		RunOrder:             values.Whole(f.RunOrder),
+		Configuration:        values.TextMap(f.Configuration),
+		Commands:             values.Texts(f.Commands),
+		EnvironmentVariables: environmentDomain(f.EnvironmentVariables),
+		InputArtifacts:       values.Texts(f.InputArtifacts),
+		OutputVariables:      values.Texts(f.OutputVariables),
+		Namespace:            values.Text(f.Namespace),
+		RoleARN:              values.Text(f.RoleARN),
+		Region:               values.Text(f.Region),
+		TimeoutInMinutes:     values.Whole(f.TimeoutInMinutes),
+		OnLost:               domain.OnLost(values.Text(f.OnLost)),
 	}
 	files := values.TextLists(f.OutputArtifactFiles)
 	for _, artifact := range values.Texts(f.OutputArtifacts) {
@@ -89,26 +83,20 @@ func (f ActionFields) Domain(name, provider types.String) domain.Action {
 // mean the same, the choice of prior stays.
 func ActionFieldsOf(action domain.Action, prior ActionFields) ActionFields {
 	fields := ActionFields{
-		Category:         values.FromText(string(action.Category)),
-		Owner:            values.FromText(action.Owner),
-		Version:          values.FromText(action.Version),
-		RunOrder:         types.Int64Value(int64(action.Order())),
-		Configuration:    values.FromTextMap(action.Configuration, prior.Configuration),
-		Commands:         values.FromTexts(action.Commands, prior.Commands),
-		InputArtifacts:   values.FromTexts(action.InputArtifacts, prior.InputArtifacts),
-		OutputVariables:  values.FromTexts(action.OutputVariables, prior.OutputVariables),
-		Namespace:        values.FromText(action.Namespace),
-		RoleARN:          values.FromText(action.RoleARN),
-		Region:           values.FromText(action.Region),
-		TimeoutInMinutes: values.FromWhole(action.TimeoutInMinutes),
-		OnLost:           values.FromText(string(action.OnLost)),
-	}
-	for _, variable := range action.EnvironmentVariables {
-		fields.EnvironmentVariables = append(fields.EnvironmentVariables, EnvironmentVariable{
-			Name:  types.StringValue(variable.Name),
-			Value: types.StringValue(variable.Value),
-			Type:  values.FromTextOr(variable.Type, defaultEnvironmentType),
-		})
+		Category:             values.FromText(string(action.Category)),
+		Owner:                values.FromText(action.Owner),
+		Version:              values.FromText(action.Version),
+		RunOrder:             types.Int64Value(int64(action.Order())),
+		Configuration:        values.FromTextMap(action.Configuration, prior.Configuration),
+		Commands:             values.FromTexts(action.Commands, prior.Commands),
+		EnvironmentVariables: environmentOf(action.EnvironmentVariables),
+		InputArtifacts:       values.FromTexts(action.InputArtifacts, prior.InputArtifacts),
+		OutputVariables:      values.FromTexts(action.OutputVariables, prior.OutputVariables),
+		Namespace:            values.FromText(action.Namespace),
+		RoleARN:              values.FromText(action.RoleARN),
+		Region:               values.FromText(action.Region),
+		TimeoutInMinutes:     values.FromWhole(action.TimeoutInMinutes),
+		OnLost:               values.FromText(string(action.OnLost)),
 	}
 	var artifacts []string
 	files := map[string][]string{}
@@ -119,6 +107,30 @@ func ActionFieldsOf(action domain.Action, prior ActionFields) ActionFields {
 	fields.OutputArtifacts = values.FromTexts(artifacts, prior.OutputArtifacts)
 	fields.OutputArtifactFiles = values.FromTextLists(files, prior.OutputArtifactFiles)
 	return fields
+}
+
+func environmentDomain(blocks []EnvironmentVariable) []domain.EnvironmentVariable {
+	var variables []domain.EnvironmentVariable
+	for _, block := range blocks {
+		variables = append(variables, domain.EnvironmentVariable{
+			Name:  values.Text(block.Name),
+			Value: values.Text(block.Value),
+			Type:  values.Text(block.Type),
+		})
+	}
+	return variables
+}
+
+func environmentOf(variables []domain.EnvironmentVariable) []EnvironmentVariable {
+	var blocks []EnvironmentVariable
+	for _, variable := range variables {
+		blocks = append(blocks, EnvironmentVariable{
+			Name:  types.StringValue(variable.Name),
+			Value: types.StringValue(variable.Value),
+			Type:  values.FromTextOr(variable.Type, defaultEnvironmentType),
+		})
+	}
+	return blocks
 }
 
 func actionOf(action domain.Action, prior Action) Action {

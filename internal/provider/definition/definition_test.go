@@ -32,7 +32,7 @@ func TestMissingFieldsGetTheirDefaults(t *testing.T) {
 	}
 	got := throughTerraform(bare)
 	want := &domain.Definition{
-		ExecutionMode: domain.Superseded, PipelineType: "V2",
+		ExecutionMode: domain.Superseded, OnUpdate: domain.OnUpdateFinish, PipelineType: "V2",
 		Variables: []domain.Variable{{Name: "who"}},
 		Stages: []domain.Stage{{Name: "Build", Actions: []domain.Action{{
 			Name: "Compile", RunOrder: 1,
@@ -83,12 +83,13 @@ func fullDefinition() *domain.Definition {
 	condition := func(name string) *domain.Condition {
 		return &domain.Condition{Result: "FAIL", Rules: []domain.Rule{{
 			Name: name, Provider: "Commands", Version: "2", Configuration: map[string]string{"A": name},
-			Commands: []string{"true"}, InputArtifacts: []string{"source"}, RoleARN: "arn:" + name, Region: "eu-central-1",
+			Commands: []string{"true"}, EnvironmentVariables: []domain.EnvironmentVariable{{Name: "A", Value: name, Type: "SECRETS_MANAGER"}},
+			InputArtifacts: []string{"source"}, RoleARN: "arn:" + name, Region: "eu-central-1",
 			TimeoutInMinutes: 6,
 		}}}
 	}
 	return &domain.Definition{
-		Description: "all of it", ExecutionMode: domain.Parallel, PipelineType: "V1", RoleARN: "arn:role",
+		Description: "all of it", ExecutionMode: domain.Parallel, OnUpdate: domain.OnUpdateCancel, PipelineType: "V1", RoleARN: "arn:role",
 		ArtifactStores: []domain.ArtifactStore{{
 			Location: "bucket", Type: "S3", Region: "eu-central-1", EncryptionKeyID: "alias/key", EncryptionKeyType: "KMS",
 		}},

@@ -94,27 +94,32 @@ func ActionAttributes() map[string]schema.Attribute {
 // ActionBlocks returns the blocks that an action has wherever it is written.
 func ActionBlocks() map[string]schema.Block {
 	return map[string]schema.Block{
-		"environment_variable": schema.ListNestedBlock{
-			MarkdownDescription: "Environment variable of the processes of a `Commands` action, up to 10.",
-			NestedObject: schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
-				"name": schema.StringAttribute{
-					Required:            true,
-					MarkdownDescription: "Name: letters, digits and underscores, unique in the action.",
-				},
-				"value": schema.StringAttribute{
-					Required:            true,
-					MarkdownDescription: "Value; it may refer to variables. Do not write secrets here.",
-				},
-				"type": schema.StringAttribute{
-					Optional:   true,
-					Computed:   true,
-					Default:    stringdefault.StaticString(defaultEnvironmentType),
-					Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
-					MarkdownDescription: "How the value is meant. Defaults to `PLAINTEXT`; CodePipeline's `SECRETS_MANAGER` is refused by " +
-						"this version.",
-				},
-			}},
-		},
+		"environment_variable": environmentBlock("action"),
+	}
+}
+
+// environmentBlock returns the environment_variable block of an action or a rule.
+func environmentBlock(of string) schema.Block {
+	return schema.ListNestedBlock{
+		MarkdownDescription: "Environment variable of the processes of a `Commands` " + of + ", up to 10.",
+		NestedObject: schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
+			"name": schema.StringAttribute{
+				Required:            true,
+				MarkdownDescription: "Name: letters, digits and underscores, unique in the " + of + ".",
+			},
+			"value": schema.StringAttribute{
+				Required:            true,
+				MarkdownDescription: "Value; it may refer to variables. Do not write secrets here.",
+			},
+			"type": schema.StringAttribute{
+				Optional:   true,
+				Computed:   true,
+				Default:    stringdefault.StaticString(defaultEnvironmentType),
+				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+				MarkdownDescription: "How the value is meant. Defaults to `PLAINTEXT`; CodePipeline's `SECRETS_MANAGER` is refused by " +
+					"this version.",
+			},
+		}},
 	}
 }
 

@@ -22,6 +22,16 @@ func SettingsAttributes() map[string]schema.Attribute {
 			MarkdownDescription: "How executions meet: `SUPERSEDED` (a newer one overtakes a waiting one), `QUEUED` or `PARALLEL`. " +
 				"Defaults to `SUPERSEDED`.",
 		},
+		"on_update": schema.StringAttribute{
+			Optional:   true,
+			Computed:   true,
+			Default:    stringdefault.StaticString(string(domain.OnUpdateFinish)),
+			Validators: []validator.String{stringvalidator.OneOf(string(domain.OnUpdateFinish), string(domain.OnUpdateCancel))},
+			MarkdownDescription: "What the publication of a version does to executions of older versions that are live then: `finish` " +
+				"lets them finish on the version that they started with; `cancel`, as in CodePipeline, cancels those that wait at once and " +
+				"the others when their running actions ended. What the new version says counts. Executions in `PARALLEL` mode always " +
+				"finish. Defaults to `finish`.",
+		},
 		"pipeline_type": schema.StringAttribute{
 			Optional:            true,
 			Computed:            true,

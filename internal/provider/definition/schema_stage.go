@@ -40,37 +40,51 @@ func StageBlock() schema.Block {
 
 // StageBlocks returns the blocks that a stage has wherever it is written.
 func StageBlocks() map[string]schema.Block {
+	const rollback = "rolls it back to the last execution of the same version that succeeded in it, where there is one; not in " +
+		"`PARALLEL` mode"
 	return map[string]schema.Block{
-		"before_entry": one("Condition that must hold before the stage starts."+refused, schema.NestedBlockObject{
-			Blocks: map[string]schema.Block{"condition": conditionBlock("`FAIL` or `SKIP`")},
-		}),
-		"on_success": one("Condition that must hold after the stage succeeded."+refused, schema.NestedBlockObject{
-			Blocks: map[string]schema.Block{"condition": conditionBlock("`FAIL` or `ROLLBACK`")},
-		}),
-		"on_failure": one("What happens when the stage failed."+refused, schema.NestedBlockObject{
+		"before_entry": one("Condition that is checked when an execution has entered the stage, after the approval of the entry and "+
+			"before the first action; others wait in front of the stage meanwhile. A retry of a stage that ended checks it again.",
+			schema.NestedBlockObject{Blocks: map[string]schema.Block{
+				"condition": conditionBlock("What follows where a rule is not met: `FAIL` fails the stage; `SKIP` skips its actions and goes " +
+					"on with the next stage, with rules of `VariableCheck` and `Expression` only."),
+			}}),
+		"on_success": one("Condition that is checked when all actions of the stage succeeded.",
+			schema.NestedBlockObject{Blocks: map[string]schema.Block{
+				"condition": conditionBlock("What follows where a rule is not met: `FAIL` fails the stage; `ROLLBACK` fails it and " +
+					rollback + "."),
+			}}),
+		"on_failure": one("What happens when an action of the stage failed. It does not apply where the stage was failed by the approval "+
+			"of its entry, by `before_entry` or by `on_success`.", schema.NestedBlockObject{
 			Attributes: map[string]schema.Attribute{
-				"result": optionalText("`ROLLBACK` goes back to the last execution that succeeded; `RETRY` tries once more."),
+				"result": optionalText("`RETRY` runs the stage once more, once in an execution of the stage, but not where people rejected a " +
+					"manual approval or did not answer it in time. `FAIL` leaves it failed, as without the block. `ROLLBACK` " + rollback + ". " +
+					"With `condition` only `RETRY` and `FAIL`: the condition is checked when the stage failed for good."),
 			},
 			Blocks: map[string]schema.Block{
-				"retry_configuration": one("How a `RETRY` is done.", schema.NestedBlockObject{
+				"retry_configuration": one("How a `RETRY` is done. Without it as `FAILED_ACTIONS`.", schema.NestedBlockObject{
 					Attributes: map[string]schema.Attribute{
 						"retry_mode": schema.StringAttribute{
-							Required:            true,
-							Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
-							MarkdownDescription: "`FAILED_ACTIONS` or `ALL_ACTIONS`.",
+							Required:   true,
+							Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+							MarkdownDescription: "`FAILED_ACTIONS` keeps what succeeded and runs the rest; `ALL_ACTIONS` runs all actions again, " +
+								"from the first run order.",
 						},
 					},
 				}),
-				"condition": conditionBlock("`ROLLBACK`"),
+				"condition": conditionBlock("What follows where all rules are met, for instance since a check finds the release broken: " +
+					"`ROLLBACK` rolls the stage back as `result` does; `FAIL` leaves it failed."),
 			},
 		}),
 	}
 }
 
-func conditionBlock(results string) schema.Block {
-	return one("The condition; exactly one, as in CodePipeline.", schema.NestedBlockObject{
+func conditionBlock(result string) schema.Block {
+	return one("The condition; exactly one, as in CodePipeline. Windows of `DeploymentWindow` rules are waited for first; once all of "+
+		"them are open the other rules are checked.", schema.NestedBlockObject{
 		Attributes: map[string]schema.Attribute{
-			"result": optionalText("What happens when the rules are not met: " + results + "."),
+			"result": required(result + " A rule that cannot be checked, for instance since a variable has no value, fails the stage " +
+				"whatever is said here."),
 		},
 		Blocks: map[string]schema.Block{"rule": ruleBlock()},
 	})
@@ -86,22 +100,30 @@ func ruleBlock() schema.Block {
 					MarkdownDescription: "Name of the rule, unique in the condition.",
 				},
 				"configuration": schema.MapAttribute{
-					Optional:            true,
-					ElementType:         types.StringType,
-					Validators:          []validator.Map{mapvalidator.NoNullValues()},
-					MarkdownDescription: "Settings of the rule. Do not write secrets here.",
+					Optional:    true,
+					ElementType: types.StringType,
+					Validators:  []validator.Map{mapvalidator.NoNullValues()},
+					MarkdownDescription: "Settings of the rule, by its provider. `VariableCheck` compares `Variable`, for instance " +
+						"`#{git.BranchName}`, with `Value` by the `Operator` `EQ`, `NE`, `CONTAINS` or `MATCHES` (a regular expression, RE2, that " +
+						"must match the whole text). `DeploymentWindow` waits until `Cron` matches the minute, for instance " +
+						"`* * 9-16 ? * MON-FRI`, by the clock of `TimeZone`, for instance `Europe/Berlin` (`UTC` where it is left out). `Expression` " +
+						"takes `Expression`, which must be true, in CEL, for instance `trigger.principal != \"bot\"`. `Commands` takes none. See the guide [Gates](../guides/gates.md). Do not write secrets here.",
 				},
-				"commands":        texts("Shell lines of a `Commands` rule, 1 to 50 of up to 1000 characters each."),
-				"input_artifacts": texts("Names of artifacts that the rule reads."),
-				"role_arn":        optionalText("IAM role that the rule assumes, for rules that work in AWS."),
-				"region":          optionalText("AWS region that the rule works in, for rules that work in AWS."),
+				"commands": texts("Shell lines of a `Commands` rule, 1 to 50 of up to 1000 characters each; the rule is met where all " +
+					"succeed. They run as those of a `Commands` action do, and may not refer to variables either: hand those in by " +
+					"`environment_variable`."),
+				"input_artifacts": texts("Names of artifacts that a `Commands` rule reads."),
+				"role_arn":        optionalText("IAM role that the rule assumes, for rules that work in AWS." + refused),
+				"region":          optionalText("AWS region that the rule works in, for rules that work in AWS." + refused),
 				"timeout_in_minutes": schema.Int64Attribute{
-					Optional:            true,
-					Validators:          []validator.Int64{int64validator.AtLeast(1)},
-					MarkdownDescription: "Minutes until the rule fails, 5 to 86400.",
+					Optional:   true,
+					Validators: []validator.Int64{int64validator.AtLeast(1)},
+					MarkdownDescription: "Minutes until the rule fails, 5 to 86400. Without it 60 for `Commands`, and 86400 (60 days) of " +
+						"waiting for a `DeploymentWindow`.",
 				},
 			},
 			Blocks: map[string]schema.Block{
+				"environment_variable": environmentBlock("rule"),
 				"rule_type_id": schema.ListNestedBlock{
 					MarkdownDescription: "Type of the rule; exactly one.",
 					Validators:          []validator.List{listvalidator.IsRequired(), listvalidator.SizeAtMost(1)},
@@ -122,8 +144,9 @@ func ruleBlock() schema.Block {
 								"over unchanged. Both mean the same.",
 						},
 						"provider": schema.StringAttribute{
-							Required:            true,
-							MarkdownDescription: "Provider of the rule, for instance `VariableCheck`.",
+							Required: true,
+							MarkdownDescription: "Provider of the rule: `VariableCheck`, `DeploymentWindow`, `Commands` or `Expression`. CodePipeline's " +
+								"`CloudWatchAlarm`, `CodeBuild` and `LambdaInvoke` are refused by this version.",
 						},
 						"version": schema.StringAttribute{
 							Optional:            true,

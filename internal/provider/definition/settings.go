@@ -15,6 +15,7 @@ import (
 type Settings struct {
 	Description    types.String    `tfsdk:"description"`
 	ExecutionMode  types.String    `tfsdk:"execution_mode"`
+	OnUpdate       types.String    `tfsdk:"on_update"`
 	PipelineType   types.String    `tfsdk:"pipeline_type"`
 	RoleARN        types.String    `tfsdk:"role_arn"`
 	ArtifactStores []ArtifactStore `tfsdk:"artifact_store"`
@@ -81,6 +82,7 @@ func (s Settings) Domain() domain.Definition {
 	def := domain.Definition{
 		Description:   values.Text(s.Description),
 		ExecutionMode: domain.ExecutionMode(values.Text(s.ExecutionMode)),
+		OnUpdate:      domain.OnUpdate(values.Text(s.OnUpdate)),
 		PipelineType:  values.Text(s.PipelineType),
 		RoleARN:       values.Text(s.RoleARN),
 	}
@@ -115,6 +117,7 @@ func SettingsOf(def *domain.Definition, prior Settings) Settings {
 	settings := Settings{
 		Description:   values.FromText(def.Description),
 		ExecutionMode: types.StringValue(string(def.Mode())),
+		OnUpdate:      values.FromTextOr(string(def.OnUpdate), string(domain.OnUpdateFinish)),
 		PipelineType:  values.FromTextOr(def.PipelineType, defaultPipelineType),
 		RoleARN:       values.FromText(def.RoleARN),
 	}

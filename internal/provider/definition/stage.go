@@ -47,14 +47,15 @@ type Condition struct {
 
 // Rule is a rule block.
 type Rule struct {
-	Name             types.String `tfsdk:"name"`
-	RuleTypeID       []RuleTypeID `tfsdk:"rule_type_id"`
-	Configuration    types.Map    `tfsdk:"configuration"`
-	Commands         types.List   `tfsdk:"commands"`
-	InputArtifacts   types.List   `tfsdk:"input_artifacts"`
-	RoleARN          types.String `tfsdk:"role_arn"`
-	Region           types.String `tfsdk:"region"`
-	TimeoutInMinutes types.Int64  `tfsdk:"timeout_in_minutes"`
+	Name                 types.String          `tfsdk:"name"`
+	RuleTypeID           []RuleTypeID          `tfsdk:"rule_type_id"`
+	Configuration        types.Map             `tfsdk:"configuration"`
+	Commands             types.List            `tfsdk:"commands"`
+	EnvironmentVariables []EnvironmentVariable `tfsdk:"environment_variable"`
+	InputArtifacts       types.List            `tfsdk:"input_artifacts"`
+	RoleARN              types.String          `tfsdk:"role_arn"`
+	Region               types.String          `tfsdk:"region"`
+	TimeoutInMinutes     types.Int64           `tfsdk:"timeout_in_minutes"`
 }
 
 // RuleTypeID is a rule_type_id block. Category and owner are constants of the
@@ -174,13 +175,14 @@ func conditionDomain(blocks []Condition) *domain.Condition {
 	condition := &domain.Condition{Result: values.Text(blocks[0].Result)}
 	for _, block := range blocks[0].Rules {
 		rule := domain.Rule{
-			Name:             values.Text(block.Name),
-			Configuration:    values.TextMap(block.Configuration),
-			Commands:         values.Texts(block.Commands),
-			InputArtifacts:   values.Texts(block.InputArtifacts),
-			RoleARN:          values.Text(block.RoleARN),
-			Region:           values.Text(block.Region),
-			TimeoutInMinutes: values.Whole(block.TimeoutInMinutes),
+			Name:                 values.Text(block.Name),
+			Configuration:        values.TextMap(block.Configuration),
+			Commands:             values.Texts(block.Commands),
+			EnvironmentVariables: environmentDomain(block.EnvironmentVariables),
+			InputArtifacts:       values.Texts(block.InputArtifacts),
+			RoleARN:              values.Text(block.RoleARN),
+			Region:               values.Text(block.Region),
+			TimeoutInMinutes:     values.Whole(block.TimeoutInMinutes),
 		}
 		if len(block.RuleTypeID) > 0 {
 			rule.Provider = values.Text(block.RuleTypeID[0].Provider)
@@ -236,13 +238,14 @@ func ruleOf(rule domain.Rule, prior Rule) Rule {
 		id.Owner = prior.RuleTypeID[0].Owner
 	}
 	return Rule{
-		Name:             types.StringValue(rule.Name),
-		RuleTypeID:       []RuleTypeID{id},
-		Configuration:    values.FromTextMap(rule.Configuration, prior.Configuration),
-		Commands:         values.FromTexts(rule.Commands, prior.Commands),
-		InputArtifacts:   values.FromTexts(rule.InputArtifacts, prior.InputArtifacts),
-		RoleARN:          values.FromText(rule.RoleARN),
-		Region:           values.FromText(rule.Region),
-		TimeoutInMinutes: values.FromWhole(rule.TimeoutInMinutes),
+		Name:                 types.StringValue(rule.Name),
+		RuleTypeID:           []RuleTypeID{id},
+		Configuration:        values.FromTextMap(rule.Configuration, prior.Configuration),
+		Commands:             values.FromTexts(rule.Commands, prior.Commands),
+		EnvironmentVariables: environmentOf(rule.EnvironmentVariables),
+		InputArtifacts:       values.FromTexts(rule.InputArtifacts, prior.InputArtifacts),
+		RoleARN:              values.FromText(rule.RoleARN),
+		Region:               values.FromText(rule.Region),
+		TimeoutInMinutes:     values.FromWhole(rule.TimeoutInMinutes),
 	}
 }

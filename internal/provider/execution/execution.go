@@ -36,7 +36,8 @@ type model struct {
 	Pipeline types.String `tfsdk:"pipeline"`
 	ID       types.String `tfsdk:"id"`
 	summary
-	Stages []stage `tfsdk:"stages"`
+	Stages      []stage      `tfsdk:"stages"`
+	WaitReasons []waitReason `tfsdk:"wait_reasons"`
 }
 
 // Metadata returns the name of the data source type.
@@ -75,7 +76,8 @@ func (d *DataSource) Schema(
 				Validators:          []validator.String{stringvalidator.OneOf(executionStatuses()...)},
 				MarkdownDescription: "Status: " + statuses + ". Given, it chooses the latest execution with that status.",
 			},
-			"stages": stagesAttribute(),
+			"stages":       stagesAttribute(),
+			"wait_reasons": waitReasonsAttribute(),
 		}),
 	}
 }
@@ -109,6 +111,11 @@ func (d *DataSource) Read(ctx context.Context, request datasource.ReadRequest, r
 	config.ID = types.StringValue(found.GetId())
 	config.summary = summaryOf(found)
 	config.Stages = stagesOf(found.GetStages())
+	config.WaitReasons, err = explain(ctx, backend, found)
+	if err != nil {
+		response.Diagnostics.AddError(trouble, client.Describe(err))
+		return
+	}
 	response.Diagnostics.Append(response.State.Set(ctx, config)...)
 }
 
@@ -144,7 +151,10 @@ func find(ctx context.Context, backend *client.Client, config model) (*headracev
 func executionStatuses() []string {
 	var statuses []string
 	for _, status := range domain.Statuses() {
-		if status != domain.Skipped && status != domain.Abandoned {
+		switch status {
+		case domain.Skipped, domain.Abandoned, domain.Errored, domain.Overridden:
+			// Those of stages, actions and conditions.
+		default:
 			statuses = append(statuses, string(status))
 		}
 	}

@@ -49,7 +49,7 @@ func TestExecutions(t *testing.T) {
 				ConfigFile: file("latest"), ConfigVariables: variables,
 				ConfigStateChecks: []statecheck.StateCheck{
 					value(latest, "id", knownvalue.Null()), value(latest, "status", knownvalue.Null()),
-					value(latest, "stages", knownvalue.Null()),
+					value(latest, "stages", knownvalue.Null()), value(latest, "wait_reasons", knownvalue.Null()),
 					value("data.headrace_execution.failed", "status", knownvalue.StringExact("Failed")),
 					value("data.headrace_execution.failed", "id", knownvalue.Null()),
 					value("data.headrace_executions.all", "executions", knownvalue.ListSizeExact(0)),
@@ -64,6 +64,8 @@ func TestExecutions(t *testing.T) {
 					value(latest, "status", knownvalue.StringExact("Succeeded")),
 					value(latest, "number", knownvalue.Int64Exact(1)),
 					value(latest, "pipeline_version", knownvalue.Int64Exact(1)),
+					value(latest, "execution_type", knownvalue.StringExact("STANDARD")), value(latest, "attempt", knownvalue.Int64Exact(1)),
+					value(latest, "rollback", knownvalue.Null()), value(latest, "wait_reasons", knownvalue.ListSizeExact(0)),
 					value(latest, "started_at", stamp), value(latest, "finished_at", stamp),
 					value(latest, "variables", knownvalue.MapExact(map[string]knownvalue.Check{"who": knownvalue.StringExact("world")})),
 					value(latest, "trigger", knownvalue.ObjectPartial(map[string]knownvalue.Check{
@@ -79,7 +81,7 @@ func TestExecutions(t *testing.T) {
 						"started_at": stamp, "finished_at": stamp,
 						"actions": knownvalue.ListExact([]knownvalue.Check{knownvalue.ObjectPartial(map[string]knownvalue.Check{
 							"name": knownvalue.StringExact("Compile"), "status": knownvalue.StringExact("Succeeded"),
-							"attempt": knownvalue.Int64Exact(1), "error": knownvalue.Null(),
+							"attempt": knownvalue.Int64Exact(1), "error": knownvalue.Null(), "retried": knownvalue.Bool(false),
 							"output_variables": knownvalue.MapExact(map[string]knownvalue.Check{"GREETING": knownvalue.StringExact("hello world")}),
 						})}),
 					})),
@@ -179,12 +181,18 @@ func run(t *testing.T, backend *acctest.Backend, variables map[string]string, wa
 		Pipeline: "accounts/default/pipelines/web", Variables: variables,
 	})
 	require.NoError(t, err)
+	ends(t, backend, started.GetExecution().GetName(), want)
+	return started.GetExecution().GetId()
+}
+
+// ends waits for the end of an execution.
+func ends(t *testing.T, backend *acctest.Backend, name string, want headracev1.ExecutionStatus) {
+	t.Helper()
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		found, err := backend.API.Executions.GetExecution(t.Context(), &headracev1.GetExecutionRequest{Name: started.GetExecution().GetName()})
+		found, err := backend.API.Executions.GetExecution(t.Context(), &headracev1.GetExecutionRequest{Name: name})
 		require.NoError(c, err)
 		require.Equal(c, want, found.GetExecution().GetStatus(), found.GetExecution().GetStatusSummary())
 	}, time.Minute, 50*time.Millisecond)
-	return started.GetExecution().GetId()
 }
 
 // repository makes a git repository with one commit, whose id it returns too.

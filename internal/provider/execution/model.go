@@ -1,8 +1,11 @@
 package execution
 
 import (
+	"strings"
+
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline/pipelinepb"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/values"
@@ -13,6 +16,9 @@ type summary struct {
 	Status          types.String     `tfsdk:"status"`
 	StatusSummary   types.String     `tfsdk:"status_summary"`
 	Number          types.Int64      `tfsdk:"number"`
+	ExecutionType   types.String     `tfsdk:"execution_type"`
+	Attempt         types.Int64      `tfsdk:"attempt"`
+	Rollback        *rollback        `tfsdk:"rollback"`
 	PipelineVersion types.Int64      `tfsdk:"pipeline_version"`
 	StartedAt       types.String     `tfsdk:"started_at"`
 	FinishedAt      types.String     `tfsdk:"finished_at"`
@@ -25,6 +31,11 @@ type trigger struct {
 	Type      types.String `tfsdk:"type"`
 	Detail    types.String `tfsdk:"detail"`
 	Principal types.String `tfsdk:"principal"`
+}
+
+type rollback struct {
+	TargetExecution types.String `tfsdk:"target_execution"`
+	TargetNumber    types.Int64  `tfsdk:"target_number"`
 }
 
 type sourceRevision struct {
@@ -40,6 +51,44 @@ type stage struct {
 	StartedAt  types.String `tfsdk:"started_at"`
 	FinishedAt types.String `tfsdk:"finished_at"`
 	Actions    []action     `tfsdk:"actions"`
+	Conditions []condition  `tfsdk:"conditions"`
+	Retry      *retry       `tfsdk:"retry"`
+}
+
+type retry struct {
+	AutomaticAttempts types.Int64  `tfsdk:"automatic_attempts"`
+	ManualAttempts    types.Int64  `tfsdk:"manual_attempts"`
+	LatestTrigger     types.String `tfsdk:"latest_trigger"`
+	LatestAt          types.String `tfsdk:"latest_at"`
+}
+
+type condition struct {
+	Kind       types.String `tfsdk:"kind"`
+	Result     types.String `tfsdk:"result"`
+	Status     types.String `tfsdk:"status"`
+	Summary    types.String `tfsdk:"summary"`
+	StartedAt  types.String `tfsdk:"started_at"`
+	FinishedAt types.String `tfsdk:"finished_at"`
+	Rules      []rule       `tfsdk:"rules"`
+	Override   *override    `tfsdk:"override"`
+}
+
+type rule struct {
+	ID         types.String `tfsdk:"id"`
+	Name       types.String `tfsdk:"name"`
+	Provider   types.String `tfsdk:"provider"`
+	Status     types.String `tfsdk:"status"`
+	Summary    types.String `tfsdk:"summary"`
+	StartedAt  types.String `tfsdk:"started_at"`
+	FinishedAt types.String `tfsdk:"finished_at"`
+	OpensAt    types.String `tfsdk:"opens_at"`
+	Error      *failure     `tfsdk:"error"`
+}
+
+type override struct {
+	Principal    types.String `tfsdk:"principal"`
+	Reason       types.String `tfsdk:"reason"`
+	OverriddenAt types.String `tfsdk:"overridden_at"`
 }
 
 type action struct {
@@ -48,6 +97,7 @@ type action struct {
 	StartedAt       types.String `tfsdk:"started_at"`
 	FinishedAt      types.String `tfsdk:"finished_at"`
 	Attempt         types.Int64  `tfsdk:"attempt"`
+	Retried         types.Bool   `tfsdk:"retried"`
 	Summary         types.String `tfsdk:"summary"`
 	OutputVariables types.Map    `tfsdk:"output_variables"`
 	Error           *failure     `tfsdk:"error"`
@@ -68,6 +118,8 @@ func summaryOf(execution *headracev1.Execution) summary {
 		Status:          statusOf(execution.GetStatus()),
 		StatusSummary:   values.FromText(execution.GetStatusSummary()),
 		Number:          types.Int64Value(execution.GetNumber()),
+		ExecutionType:   word(execution.GetExecutionType().String(), "EXECUTION_TYPE_"),
+		Attempt:         types.Int64Value(int64(execution.GetAttempt())),
 		PipelineVersion: types.Int64Value(execution.GetPipelineVersion()),
 		StartedAt:       values.FromTime(execution.GetStartTime()),
 		FinishedAt:      values.FromTime(execution.GetEndTime()),
@@ -78,6 +130,12 @@ func summaryOf(execution *headracev1.Execution) summary {
 		},
 		Variables:       values.MapOf(execution.GetVariables()),
 		SourceRevisions: []sourceRevision{},
+	}
+	if target := execution.GetRollback(); target != nil {
+		s.Rollback = &rollback{
+			TargetExecution: values.FromText(client.Segment(target.GetTargetExecution(), "executions")),
+			TargetNumber:    types.Int64Value(target.GetTargetNumber()),
+		}
 	}
 	for _, revision := range execution.GetSourceRevisions() {
 		s.SourceRevisions = append(s.SourceRevisions, sourceRevision{
@@ -99,6 +157,18 @@ func stagesOf(executions []*headracev1.StageExecution) []stage {
 			StartedAt:  values.FromTime(execution.GetStartTime()),
 			FinishedAt: values.FromTime(execution.GetEndTime()),
 			Actions:    []action{},
+			Conditions: []condition{},
+		}
+		if done := execution.GetRetry(); done != nil {
+			s.Retry = &retry{
+				AutomaticAttempts: types.Int64Value(int64(done.GetAutomaticAttempts())),
+				ManualAttempts:    types.Int64Value(int64(done.GetManualAttempts())),
+				LatestTrigger:     values.FromText(done.GetLatestTrigger()),
+				LatestAt:          values.FromTime(done.GetLatestTime()),
+			}
+		}
+		for _, checked := range execution.GetConditions() {
+			s.Conditions = append(s.Conditions, conditionOf(checked))
 		}
 		for _, done := range execution.GetActions() {
 			s.Actions = append(s.Actions, actionOf(done))
@@ -108,26 +178,71 @@ func stagesOf(executions []*headracev1.StageExecution) []stage {
 	return stages
 }
 
+func conditionOf(execution *headracev1.ConditionExecution) condition {
+	c := condition{
+		Kind:       word(execution.GetKind().String(), "CONDITION_KIND_"),
+		Result:     values.FromText(execution.GetResult()),
+		Status:     statusOf(execution.GetStatus()),
+		Summary:    values.FromText(execution.GetSummary()),
+		StartedAt:  values.FromTime(execution.GetStartTime()),
+		FinishedAt: values.FromTime(execution.GetEndTime()),
+		Rules:      []rule{},
+	}
+	for _, checked := range execution.GetRules() {
+		c.Rules = append(c.Rules, rule{
+			ID:         types.StringValue(checked.GetId()),
+			Name:       types.StringValue(checked.GetRule()),
+			Provider:   values.FromText(checked.GetProvider()),
+			Status:     statusOf(checked.GetStatus()),
+			Summary:    values.FromText(checked.GetSummary()),
+			StartedAt:  values.FromTime(checked.GetStartTime()),
+			FinishedAt: values.FromTime(checked.GetEndTime()),
+			OpensAt:    values.FromTime(checked.GetOpenTime()),
+			Error:      failureOf(checked.GetError()),
+		})
+	}
+	if word := execution.GetOverride(); word != nil {
+		c.Override = &override{
+			Principal:    values.FromText(word.GetPrincipal()),
+			Reason:       values.FromText(word.GetReason()),
+			OverriddenAt: values.FromTime(word.GetOverrideTime()),
+		}
+	}
+	return c
+}
+
 func actionOf(execution *headracev1.ActionExecution) action {
-	a := action{
+	return action{
 		Name:            types.StringValue(execution.GetAction()),
 		Status:          statusOf(execution.GetStatus()),
 		StartedAt:       values.FromTime(execution.GetStartTime()),
 		FinishedAt:      values.FromTime(execution.GetEndTime()),
 		Attempt:         types.Int64Value(int64(execution.GetAttempt())),
+		Retried:         types.BoolValue(execution.GetRetried()),
 		Summary:         values.FromText(execution.GetSummary()),
 		OutputVariables: values.MapOf(execution.GetOutputVariables()),
+		Error:           failureOf(execution.GetError()),
 	}
-	if execution.GetError() != nil {
-		a.Error = &failure{
-			Code:    values.FromText(execution.GetError().GetCode()),
-			Message: values.FromText(execution.GetError().GetMessage()),
-		}
+}
+
+func failureOf(details *headracev1.ErrorDetails) *failure {
+	if details == nil {
+		return nil
 	}
-	return a
+	return &failure{Code: values.FromText(details.GetCode()), Message: values.FromText(details.GetMessage())}
 }
 
 // statusOf returns the status in CodePipeline's words, null where there is none.
 func statusOf(status headracev1.ExecutionStatus) types.String {
 	return values.FromText(string(pipelinepb.StatusFromProto(status)))
+}
+
+// word returns the name of a value of an enum without its prefix, null where none
+// is given.
+func word(name, prefix string) types.String {
+	name = strings.TrimPrefix(name, prefix)
+	if name == "UNSPECIFIED" {
+		return types.StringNull()
+	}
+	return types.StringValue(name)
 }

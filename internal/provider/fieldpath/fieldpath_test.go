@@ -17,13 +17,17 @@ func TestTranslate(t *testing.T) {
 		fields string
 		want   string
 	}{
-		"attribute":           {fieldpath.Definition(), "execution_mode", "execution_mode"},
-		"key of a map":        {fieldpath.Definition(), `stages[1].actions[0].configuration["RepositoryUrl"]`, `stage[1].action[0].configuration["RepositoryUrl"]`},
-		"element of a list":   {fieldpath.Definition(), "stages[1].actions[2].commands[3]", "stage[1].action[2].commands[3]"},
-		"block as a whole":    {fieldpath.Definition(), "triggers[1]", "trigger[1].provider_type"},
-		"single block":        {fieldpath.Definition(), "stages[1].before_entry", "stage[1].before_entry[0].condition"},
-		"nested blocks":       {fieldpath.Definition(), "triggers[0].git_configuration.push[1].branches.includes[2]", "trigger[0].git_configuration[0].push[1].branches[0].includes[2]"},
-		"condition":           {fieldpath.Definition(), "stages[1].before_entry.rules[0].provider", "stage[1].before_entry[0].condition[0].rule[0].rule_type_id[0].provider"},
+		"attribute":         {fieldpath.Definition(), "execution_mode", "execution_mode"},
+		"key of a map":      {fieldpath.Definition(), `stages[1].actions[0].configuration["RepositoryUrl"]`, `stage[1].action[0].configuration["RepositoryUrl"]`},
+		"element of a list": {fieldpath.Definition(), "stages[1].actions[2].commands[3]", "stage[1].action[2].commands[3]"},
+		"block as a whole":  {fieldpath.Definition(), "triggers[1]", "trigger[1].provider_type"},
+		"single block":      {fieldpath.Definition(), "stages[1].before_entry", "stage[1].before_entry[0].condition"},
+		"nested blocks":     {fieldpath.Definition(), "triggers[0].git_configuration.push[1].branches.includes[2]", "trigger[0].git_configuration[0].push[1].branches[0].includes[2]"},
+		"condition":         {fieldpath.Definition(), "stages[1].before_entry.rules[0].provider", "stage[1].before_entry[0].condition[0].rule[0].rule_type_id[0].provider"},
+		"environment of a rule": {
+			fieldpath.Definition(), "stages[1].on_success.rules[0].environment_variables[2].value",
+			"stage[1].on_success[0].condition[0].rule[0].environment_variable[2].value",
+		},
 		"failure condition":   {fieldpath.Definition(), "stages[1].on_failure.condition.result", "stage[1].on_failure[0].condition[0].result"},
 		"retry mode":          {fieldpath.Definition(), "stages[1].on_failure.retry_mode", "stage[1].on_failure[0].retry_configuration[0].retry_mode"},
 		"encryption key":      {fieldpath.Definition(), "artifact_stores[0].encryption_key_id", "artifact_store[0].encryption_key[0].id"},

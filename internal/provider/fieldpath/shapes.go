@@ -8,6 +8,7 @@ func Definition() Shape {
 	return Shape{
 		"description":    attribute("description"),
 		"execution_mode": attribute("execution_mode"),
+		"on_update":      attribute("on_update"),
 		"pipeline_type":  attribute("pipeline_type"),
 		"role_arn":       attribute("role_arn"),
 		"artifact_stores": block("artifact_store", "location", Shape{
@@ -99,7 +100,20 @@ func ApprovalRule() Shape {
 		"require_comment":      attribute("require_comment"),
 		"expire_after_minutes": attribute("expire_after_minutes"),
 		"allow_starter":        attribute("allow_starter"),
+		"newer_execution":      attribute("newer_execution"),
 		"etag":                 attribute("etag"),
+	}
+}
+
+// StageTransition is the shape of the request that sets a transition in
+// headrace_stage_transition, and of the stage that it leads into.
+func StageTransition() Shape {
+	return Shape{
+		"pipeline": attribute("pipeline"),
+		"stage":    attribute("stage"),
+		"enabled":  attribute("enabled"),
+		"reason":   attribute("disabled_reason"),
+		"name":     attribute("stage"),
 	}
 }
 
@@ -113,20 +127,16 @@ func inlineStage() Shape {
 
 func inlineAction() Shape {
 	return Shape{
-		"name":          attribute("name"),
-		"category":      attribute("category"),
-		"owner":         attribute("owner"),
-		"provider":      attribute("provider"),
-		"version":       attribute("version"),
-		"run_order":     attribute("run_order"),
-		"configuration": attribute("configuration"),
-		"commands":      attribute("commands"),
-		"environment_variables": block("environment_variable", "name", Shape{
-			"name":  attribute("name"),
-			"value": attribute("value"),
-			"type":  attribute("type"),
-		}),
-		"input_artifacts": attribute("input_artifacts"),
+		"name":                  attribute("name"),
+		"category":              attribute("category"),
+		"owner":                 attribute("owner"),
+		"provider":              attribute("provider"),
+		"version":               attribute("version"),
+		"run_order":             attribute("run_order"),
+		"configuration":         attribute("configuration"),
+		"commands":              attribute("commands"),
+		"environment_variables": environment(),
+		"input_artifacts":       attribute("input_artifacts"),
 		// An output artifact is a name in one attribute and, under that name, its
 		// globs in another, which only Terraform has: see definition.Written.
 		"output_artifacts":      {Names: []string{"output_artifacts"}, Within: Shape{"name": {}, "files": {}}},
@@ -138,6 +148,14 @@ func inlineAction() Shape {
 		"timeout_in_minutes":    attribute("timeout_in_minutes"),
 		"on_lost":               attribute("on_lost"),
 	}
+}
+
+func environment() Field {
+	return block("environment_variable", "name", Shape{
+		"name":  attribute("name"),
+		"value": attribute("value"),
+		"type":  attribute("type"),
+	})
 }
 
 // condition is a condition within before_entry or on_success: CodePipeline has a
@@ -155,15 +173,16 @@ func outcome() Shape {
 	return Shape{
 		"result": attribute("result"),
 		"rules": block("rule", "name", Shape{
-			"name":               attribute("name"),
-			"provider":           {Names: []string{"rule_type_id", "provider"}},
-			"version":            {Names: []string{"rule_type_id", "version"}},
-			"configuration":      attribute("configuration"),
-			"commands":           attribute("commands"),
-			"input_artifacts":    attribute("input_artifacts"),
-			"role_arn":           attribute("role_arn"),
-			"region":             attribute("region"),
-			"timeout_in_minutes": attribute("timeout_in_minutes"),
+			"name":                  attribute("name"),
+			"provider":              {Names: []string{"rule_type_id", "provider"}},
+			"version":               {Names: []string{"rule_type_id", "version"}},
+			"configuration":         attribute("configuration"),
+			"commands":              attribute("commands"),
+			"environment_variables": environment(),
+			"input_artifacts":       attribute("input_artifacts"),
+			"role_arn":              attribute("role_arn"),
+			"region":                attribute("region"),
+			"timeout_in_minutes":    attribute("timeout_in_minutes"),
 		}),
 	}
 }

@@ -55,6 +55,7 @@ func TestLife(t *testing.T) {
 					value("account", knownvalue.StringExact("default")),
 					value("version", knownvalue.Int64Exact(1)),
 					value("execution_mode", knownvalue.StringExact("SUPERSEDED")),
+					value("on_update", knownvalue.StringExact("finish")),
 					value("pipeline_type", knownvalue.StringExact("V2")),
 					value("publish", knownvalue.Null()),
 					value("force_destroy", knownvalue.Bool(false)),
@@ -67,6 +68,7 @@ func TestLife(t *testing.T) {
 				ConfigStateChecks: []statecheck.StateCheck{
 					sameID.AddStateValue(address, tfjsonpath.New("id")),
 					value("version", knownvalue.Int64Exact(2)),
+					value("on_update", knownvalue.StringExact("cancel")),
 					value("stage", knownvalue.ListSizeExact(3)),
 				},
 			},
@@ -85,6 +87,7 @@ func TestLife(t *testing.T) {
 					value("version", knownvalue.Int64Exact(3)),
 					value("description", knownvalue.Null()),
 					value("execution_mode", knownvalue.StringExact("SUPERSEDED")),
+					value("on_update", knownvalue.StringExact("finish")),
 				},
 			},
 			{ResourceName: address, ImportState: true, ImportStateId: "web", ImportStateVerify: true},
@@ -92,6 +95,67 @@ func TestLife(t *testing.T) {
 			{ResourceName: address, ImportState: true, ImportStateId: "accounts/default/pipelines/web", ImportStateVerify: true},
 			{ResourceName: address, ImportState: true, ImportStateId: "missing", ExpectError: acctest.Says("Cannot import non-existent remote object")},
 			{ResourceName: address, ImportState: true, ImportStateId: "a/b/c/d", ExpectError: acctest.Says("write PIPELINE, ACCOUNT/PIPELINE or")},
+		},
+	})
+}
+
+// TestGates declares conditions, changes them all and takes them away; what
+// somebody else takes away is noticed.
+func TestGates(t *testing.T) {
+	t.Parallel()
+	backend := acctest.Start(t)
+	stage := tfjsonpath.New("stage").AtSliceIndex(1)
+	blocks := func(before, success, failure int) statecheck.StateCheck {
+		return statecheck.ExpectKnownValue(address, stage, knownvalue.ObjectPartial(map[string]knownvalue.Check{
+			"before_entry": knownvalue.ListSizeExact(before), "on_success": knownvalue.ListSizeExact(success),
+			"on_failure": knownvalue.ListSizeExact(failure),
+		}))
+	}
+	smoke := stage.AtMapKey("on_success").AtSliceIndex(0).AtMapKey("condition").AtSliceIndex(0).AtMapKey("rule").AtSliceIndex(0)
+	take := func() {
+		found, err := backend.API.Pipelines.GetPipeline(t.Context(), &headracev1.GetPipelineRequest{Name: "accounts/default/pipelines/web"})
+		require.NoError(t, err)
+		found.GetPipeline().GetDefinition().GetStages()[1].BeforeEntry = nil
+		found.GetPipeline().GetDefinition().OnUpdate = headracev1.OnUpdate_ON_UPDATE_CANCEL
+		_, err = backend.API.Pipelines.UpdatePipeline(t.Context(), &headracev1.UpdatePipelineRequest{Pipeline: found.GetPipeline()})
+		require.NoError(t, err)
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: backend.Provider(),
+		Steps: []resource.TestStep{
+			{
+				ConfigFile: file("gates"),
+				ConfigStateChecks: []statecheck.StateCheck{
+					blocks(1, 1, 1),
+					statecheck.ExpectKnownValue(address, smoke, knownvalue.ObjectPartial(map[string]knownvalue.Check{
+						"environment_variable": knownvalue.ListExact([]knownvalue.Check{
+							knownvalue.ObjectPartial(map[string]knownvalue.Check{"name": knownvalue.StringExact("URL")}),
+							knownvalue.ObjectExact(map[string]knownvalue.Check{
+								"name": knownvalue.StringExact("EXPECTED"), "value": knownvalue.StringExact("200"), "type": knownvalue.StringExact("PLAINTEXT"),
+							}),
+						}),
+					})),
+				},
+			},
+			{
+				ResourceName: address, ImportState: true, ImportStateId: "web", ImportStateVerify: true,
+				// The backend knows one owner of rules.
+				ImportStateVerifyIgnore: []string{"stage.1.before_entry.0.condition.0.rule.1.rule_type_id.0.owner"},
+			},
+			{
+				PreConfig: take, ConfigFile: file("gates"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate),
+				ConfigStateChecks: []statecheck.StateCheck{blocks(1, 1, 1), value("on_update", knownvalue.StringExact("finish"))},
+			},
+			{
+				ConfigFile: file("other_gates"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate),
+				ConfigStateChecks: []statecheck.StateCheck{blocks(1, 0, 1)},
+			},
+			{ResourceName: address, ImportState: true, ImportStateId: "web", ImportStateVerify: true},
+			{
+				ConfigFile: file("no_gates"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate),
+				ConfigStateChecks: []statecheck.StateCheck{blocks(0, 0, 0)},
+			},
+			{ConfigFile: file("gates"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate)},
 		},
 	})
 }

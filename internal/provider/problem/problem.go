@@ -22,7 +22,8 @@ type Reporter struct {
 	// Object is what the calls are about, as in `pipeline "web"`.
 	Object string
 	// Message is the field of the requests that holds the object, for instance
-	// pipeline: fields of violations begin with it.
+	// pipeline: fields of violations begin with it. Empty where the requests hold
+	// the object's fields themselves.
 	Message string
 	// Shape finds the argument of a field of that message.
 	Shape fieldpath.Shape
@@ -70,9 +71,11 @@ func (r Reporter) addViolations(diags *diag.Diagnostics, summary string, err err
 // argument returns the path of the argument that a field of a request is
 // written in.
 func (r Reporter) argument(field string) (path.Path, bool) {
-	field, within := strings.CutPrefix(field, r.Message+".")
-	if !within {
-		return path.Empty(), false
+	if r.Message != "" {
+		var within bool
+		if field, within = strings.CutPrefix(field, r.Message+"."); !within {
+			return path.Empty(), false
+		}
 	}
 	fields, err := domain.ParsePath(field)
 	if err != nil {

@@ -33,7 +33,10 @@ func (r *Resource) ValidateConfig(
 	problem.CheckName(ctx, &response.Diagnostics, request.Config, "account", domain.CheckAccount)
 	stage := config.Domain(config.Name)
 	stage.Actions = []domain.Action{{Name: domain.Unknown}}
-	def := &domain.Definition{Stages: []domain.Stage{{Name: domain.Unknown}, stage, {Name: domain.Unknown}}}
+	def := &domain.Definition{
+		Variables: []domain.Variable{{Name: domain.Unknown}},
+		Stages:    []domain.Stage{{Name: domain.Unknown}, stage, {Name: domain.Unknown}},
+	}
 	problem.AddViolations(&response.Diagnostics, domain.Validate(def, domain.BuiltinCatalog()),
 		domain.Path{{Field: "stages", Index: 1}}, fieldpath.Stage(), nil)
 }

@@ -61,14 +61,51 @@ func TestLife(t *testing.T) {
 	})
 }
 
+// TestGates declares conditions, changes them all and takes them away.
+func TestGates(t *testing.T) {
+	t.Parallel()
+	backend := acctest.Start(t)
+	blocks := func(before, success, failure int) []statecheck.StateCheck {
+		return []statecheck.StateCheck{
+			statecheck.ExpectKnownValue(address, tfjsonpath.New("before_entry"), knownvalue.ListSizeExact(before)),
+			statecheck.ExpectKnownValue(address, tfjsonpath.New("on_success"), knownvalue.ListSizeExact(success)),
+			statecheck.ExpectKnownValue(address, tfjsonpath.New("on_failure"), knownvalue.ListSizeExact(failure)),
+		}
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: backend.Provider(),
+		Steps: []resource.TestStep{
+			{ConfigFile: file("gates"), ConfigStateChecks: blocks(1, 1, 1)},
+			{
+				ResourceName: address, ImportState: true, ImportStateId: "web/Build", ImportStateVerify: true,
+				// The backend knows one owner of rules.
+				ImportStateVerifyIgnore: []string{"before_entry.0.condition.0.rule.1.rule_type_id.0.owner"},
+			},
+			{ConfigFile: file("other_gates"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate), ConfigStateChecks: blocks(1, 0, 1)},
+			{ResourceName: address, ImportState: true, ImportStateId: "web/Build", ImportStateVerify: true},
+			{
+				// Somebody took the conditions away.
+				PreConfig: func() {
+					_, err := backend.API.Pipelines.UpdateStage(t.Context(), &headracev1.UpdateStageRequest{
+						Stage: &headracev1.PipelineStage{Name: name, Order: 10},
+					})
+					require.NoError(t, err)
+				},
+				ConfigFile: file("other_gates"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate), ConfigStateChecks: blocks(1, 0, 1),
+			},
+			{ConfigFile: file("gates"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate), ConfigStateChecks: blocks(1, 1, 1)},
+			{ConfigFile: file("ungated"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate), ConfigStateChecks: blocks(0, 0, 0)},
+		},
+	})
+}
+
 func TestInvalidConfigurations(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ line, says string }{
 		"invalid_condition":  {`result = "EXPLODE"`, `Result of the condition "EXPLODE" is not known`},
-		"empty_before_entry": {`before_entry {`, "Stage conditions are not run by this version of Headrace; remove before_entry."},
-		"empty_on_success":   {`on_success {`, "Stage conditions are not run by this version of Headrace; remove on_success."},
+		"empty_before_entry": {`before_entry {`, "Result of the condition is missing; use one of FAIL, SKIP."},
+		"empty_on_success":   {`on_success {`, "Result of the condition is missing; use one of ROLLBACK, FAIL."},
 		"empty_on_failure":   {`on_failure {`, "on_failure says nothing"},
-		"refused":            {`condition {`, "Stage conditions are not run by this version of Headrace; remove before_entry."},
 		"invalid_name":       {`name = "Build it"`, `Stage name "Build it" has ' ' in it`},
 		"invalid_order":      {`order = 0`, "Attribute order value must be between 1 and 1000000, got: 0"},
 		"invalid_pipeline":   {`pipeline = "web site"`, `Pipeline "web site" has ' ' in it`},

@@ -50,12 +50,12 @@ func testStateOfAPipeline(s *suite) {
 	require.Empty(t, scope.Live)
 	require.Equal(t, &p, scope.State)
 	require.Equal(t, int64(1), scope.Revision, "a state does not move the revision: a claim does")
-	require.Equal(t, empty, get(s, scopeOf(parallel.Started[0].Scope())).State, "a PARALLEL execution passes no doors")
 
 	// Another takes its place as a whole.
 	other := &execution.PipelineState{Stages: map[string]*execution.StageState{"Source": {Latest: &execution.Passage{ExecutionID: "e1", Number: 1, Version: 2}}}}
 	s.apply(&execution.Change{State: other, Scope: execution.ScopeKey{PipelineID: "p"}})
 	require.Equal(t, other, s.state("p"))
+	require.Equal(t, empty, get(s, scopeOf(parallel.Started[0].Scope())).State, "a PARALLEL execution passes no doors")
 	s.apply(&execution.Change{State: empty, Scope: execution.ScopeKey{PipelineID: "p"}})
 	require.Equal(t, empty, s.state("p"))
 	require.Equal(t, &q, s.state("q"))
@@ -130,6 +130,7 @@ func testResumedExecutionIsLiveAgain(s *suite) {
 		require.Equal(t, e, get(s, executionByID(e.ID)))
 		scope := get(s, scopeOf(key))
 		require.Equal(t, []*execution.Execution{e}, scope.Live)
+		require.Zero(t, scope.Revision, "nobody claimed it yet")
 		s.update(func(ctx context.Context, tx store.Tx) error { return tx.ClaimScope(ctx, key, scope.Revision) })
 		require.Equal(t, scope.Revision+1, get(s, scopeOf(key)).Revision)
 	}

@@ -11,4 +11,5 @@ resource "headrace_approval_rule" "release" {
   require_comment      = true
   expire_after_minutes = 1440
   allow_starter        = true
+  newer_execution      = "supersede"
 }

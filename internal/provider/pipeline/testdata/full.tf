@@ -4,6 +4,7 @@ resource "headrace_pipeline" "web" {
   name           = "web"
   description    = "The web server"
   execution_mode = "QUEUED"
+  on_update      = "cancel"
   pipeline_type  = "V2"
   force_destroy  = true
 

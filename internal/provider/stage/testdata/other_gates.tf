@@ -1,5 +1,6 @@
 resource "headrace_pipeline" "web" {
-  name = "web"
+  name    = "web"
+  publish = "explicit"
 }
 
 resource "headrace_stage" "build" {
@@ -9,19 +10,25 @@ resource "headrace_stage" "build" {
 
   before_entry {
     condition {
-      result = "FAIL"
+      result = "SKIP"
 
       rule {
-        name = "window"
+        name = "canary"
 
         rule_type_id {
-          provider = "DeploymentWindow"
+          provider = "VariableCheck"
         }
 
         configuration = {
-          Cron = "* * * * * ?"
+          Variable = "#{variables.host}"
+          Operator = "MATCHES"
+          Value    = ".*[.]example[.]com"
         }
       }
     }
+  }
+
+  on_failure {
+    result = "ROLLBACK"
   }
 }

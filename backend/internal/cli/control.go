@@ -1,0 +1,230 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/headrace/terraform-provider-headrace/backend/client"
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+)
+
+func (a *app) executionRetryCommand() *cobra.Command {
+	var (
+		stage  string
+		all    bool
+		follow bool
+	)
+	command := &cobra.Command{
+		Use:   "retry EXECUTION",
+		Short: "Run what failed in a stage again, in the same execution",
+		Long: `Run what failed in the stage where an execution ended again, in the same execution,
+which goes on from there. What succeeded is kept, unless --all-actions is given, as
+it must be where no action failed but a condition or an approval.
+
+Of a pipeline it is the newest execution that can be retried: one that failed or was
+stopped inside of a stage, or in which an action failed while others still run.`,
+		Example: `  headrace execution retry web
+  headrace execution retry web#3 --stage Deploy --all-actions -f`,
+		Args: cobra.ExactArgs(1),
+		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
+			e, err := a.executionOr(ctx, c, args[0], newest("failed or was stopped inside of a stage", retryable,
+				headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED, headracev1.ExecutionStatus_EXECUTION_STATUS_STOPPED,
+				headracev1.ExecutionStatus_EXECUTION_STATUS_IN_PROGRESS))
+			if err != nil {
+				return err
+			}
+			request := &headracev1.RetryStageRequest{
+				Name: e.GetName(), Stage: stage, Mode: headracev1.RetryMode_RETRY_MODE_FAILED_ACTIONS,
+			}
+			if all {
+				request.Mode = headracev1.RetryMode_RETRY_MODE_ALL_ACTIONS
+			}
+			response, err := c.Executions.RetryStage(ctx, request)
+			if err != nil {
+				return err
+			}
+			e = response.GetExecution()
+			if !a.json() && !follow {
+				a.out.linef("retried stage %s of %s", lastStage(e).GetStage(), label(e))
+			}
+			return a.goesOn(ctx, c, response, follow)
+		}),
+	}
+	command.Flags().StringVar(&stage, "stage", "", "stage, to be sure which; the one where the execution ended if not given")
+	command.Flags().BoolVar(&all, "all-actions", false, "run the whole stage again, also what succeeded")
+	command.Flags().BoolVarP(&follow, "follow", "f", false, "watch the execution to its end")
+	return command
+}
+
+// retryable tells whether something of the last stage may run again. The server
+// has the last word.
+func retryable(e *headracev1.Execution) bool {
+	stage := lastStage(e)
+	return stage.GetStartTime() != nil && (terminal(e.GetStatus()) || failedAction(stage))
+}
+
+// failedAction tells whether a stage has an action that a retry would run again.
+func failedAction(stage *headracev1.StageExecution) bool {
+	return slices.ContainsFunc(stage.GetActions(), func(action *headracev1.ActionExecution) bool {
+		failed := action.GetStatus() == headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED ||
+			action.GetStatus() == headracev1.ExecutionStatus_EXECUTION_STATUS_ABANDONED
+		return failed && !action.GetRetried()
+	})
+}
+
+// goesOn ends a command after which an execution runs: it follows it, or says how.
+func (a *app) goesOn(ctx context.Context, c *client.Client, response executionResponse, follow bool) error {
+	e := response.GetExecution()
+	if follow {
+		return a.follow(ctx, c, e)
+	}
+	if a.json() {
+		return a.out.document(response)
+	}
+	a.out.linef("watch it with: %s", a.hint(c, "execution watch "+label(e)))
+	return nil
+}
+
+func (a *app) executionOverrideCommand() *cobra.Command {
+	var (
+		stage, condition, reason string
+		follow                   bool
+	)
+	command := &cobra.Command{
+		Use:   "override EXECUTION",
+		Short: "Let an execution go on that a condition stopped or holds",
+		Long: `Let an execution go on that a condition of a stage stopped or holds, as if it had
+been met. Who did so and why is kept with the execution.
+
+Of a pipeline it is the newest execution that the condition stopped or holds.`,
+		Example: `  headrace execution override web#3 --stage Deploy --condition before-entry --reason "urgent fix, agreed with ops"`,
+		Args:    cobra.ExactArgs(1),
+		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
+			kind, err := parseCondition(condition)
+			if err != nil {
+				return err
+			}
+			lacking := fmt.Sprintf("the %s condition of stage %s stopped or holds", kindText(kind), stage)
+			e, err := a.executionOr(ctx, c, args[0], newest(lacking, heldBy(stage, kind),
+				headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED, headracev1.ExecutionStatus_EXECUTION_STATUS_IN_PROGRESS))
+			if err != nil {
+				return err
+			}
+			response, err := c.Executions.OverrideCondition(ctx, &headracev1.OverrideConditionRequest{
+				Name: e.GetName(), Stage: stage, Condition: kind, Reason: reason,
+			})
+			if err != nil {
+				return err
+			}
+			if !a.json() && !follow {
+				a.out.linef("overrode the %s condition of stage %s of %s", kindText(kind), stage, label(response.GetExecution()))
+			}
+			return a.goesOn(ctx, c, response, follow)
+		}),
+	}
+	command.Flags().StringVar(&stage, "stage", "", "stage of the condition")
+	command.Flags().StringVar(&condition, "condition", "", "before-entry or on-success")
+	command.Flags().StringVar(&reason, "reason", "", "why it does not matter this time, for the history")
+	command.Flags().BoolVarP(&follow, "follow", "f", false, "watch the execution to its end")
+	required(command, "stage", "condition", "reason")
+	return command
+}
+
+// heldBy tells of executions whether the newest check of a condition keeps them.
+func heldBy(stage string, kind headracev1.ConditionKind) func(*headracev1.Execution) bool {
+	return func(e *headracev1.Execution) bool {
+		last := lastStage(e)
+		if last.GetStage() != stage {
+			return false
+		}
+		for _, condition := range slices.Backward(last.GetConditions()) {
+			if condition.GetKind() == kind {
+				return slices.Contains([]headracev1.ExecutionStatus{
+					headracev1.ExecutionStatus_EXECUTION_STATUS_IN_PROGRESS, headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED,
+					headracev1.ExecutionStatus_EXECUTION_STATUS_ERRORED,
+				}, condition.GetStatus())
+			}
+		}
+		return false
+	}
+}
+
+// parseCondition takes a condition as the text shows it or as JSON does.
+func parseCondition(text string) (headracev1.ConditionKind, error) {
+	for _, kind := range []headracev1.ConditionKind{
+		headracev1.ConditionKind_CONDITION_KIND_BEFORE_ENTRY, headracev1.ConditionKind_CONDITION_KIND_ON_SUCCESS,
+	} {
+		if strings.EqualFold(text, kindText(kind)) || strings.EqualFold(text, kind.String()) {
+			return kind, nil
+		}
+	}
+	return 0, usagef("--condition is %q: use before-entry or on-success", text)
+}
+
+func (a *app) rollbackCommand() *cobra.Command {
+	var (
+		to, requestID string
+		follow        bool
+	)
+	command := &cobra.Command{
+		Use:   "rollback PIPELINE STAGE",
+		Short: "Run a stage again as an earlier execution did",
+		Long: `Run a stage again with the revisions, variables and artifacts of an earlier
+execution that succeeded in it. That is a new execution, which ends with the stage.
+What succeeded there last is shown by headrace pipeline state.
+
+With --follow it is watched to its end, as by headrace run.`,
+		Example: `  headrace rollback web Deploy --to 3 -f
+  headrace rollback web Deploy --to 6f1c2d3e-0000-4000-8000-000000000003`,
+		Args: cobra.ExactArgs(2),
+		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
+			target, err := a.target(ctx, c, args[0], to)
+			if err != nil {
+				return err
+			}
+			response, err := c.Executions.RollbackStage(ctx, &headracev1.RollbackStageRequest{
+				Pipeline: pipelineName(c, args[0]), Stage: args[1], TargetExecution: target.GetName(), RequestId: requestID,
+			})
+			if err != nil {
+				return err
+			}
+			e := response.GetExecution()
+			if !a.json() && !follow {
+				a.out.linef("started %s (%s), which rolls stage %s back to %s", label(e), e.GetId(), args[1], label(target))
+			}
+			return a.goesOn(ctx, c, response, follow)
+		}),
+	}
+	command.Flags().StringVar(&to, "to", "", "number, id or PIPELINE#NUMBER of the execution to go back to")
+	command.Flags().StringVar(&requestID, "request-id", "", "the same id again returns the execution that it started")
+	command.Flags().BoolVarP(&follow, "follow", "f", false, "watch the execution to its end")
+	required(command, "to")
+	return command
+}
+
+// target returns the execution of a pipeline that a user's word names: by its
+// number alone or as elsewhere, but not by the pipeline, since its latest execution
+// is seldom meant.
+func (a *app) target(ctx context.Context, c *client.Client, pipelineWord, word string) (*headracev1.Execution, error) {
+	if number, err := strconv.ParseInt(word, 10, 64); err == nil && number > 0 {
+		return byNumber(ctx, c, pipelineWord, number)
+	}
+	_, err := uuid.Parse(word)
+	if err != nil && !strings.Contains(word, "#") && client.Segment(word, "executions") == "" {
+		return nil, usagef("--to is %q: use the number or the id of an execution", word)
+	}
+	return a.execution(ctx, c, word)
+}
+
+// required marks flags that have to be given.
+func required(command *cobra.Command, flags ...string) {
+	for _, flag := range flags {
+		cobra.CheckErr(command.MarkFlagRequired(flag))
+	}
+}

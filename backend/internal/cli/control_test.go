@@ -1,0 +1,291 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/cli"
+)
+
+// said runs a command that has to succeed and returns what it printed.
+func (f *fake) said(t *testing.T, args ...string) string {
+	t.Helper()
+	got := f.run(t, args...)
+	require.Equal(t, cli.ExitOK, got.code, got.stderr)
+	require.Empty(t, got.stderr)
+	require.NotContains(t, got.stdout, "\x1b")
+	return got.stdout
+}
+
+func TestRunWithRevisions(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.succeeded()
+	f.said(t, "run", "web", "--source-revision", "Checkout=COMMIT_ID:0123", "--source-revision", "Docs=abc:def",
+		"--source-revision", "Image=IMAGE_DIGEST:sha256:ff")
+	want := []*headracev1.SourceRevisionOverride{
+		{Action: "Checkout", RevisionType: "COMMIT_ID", RevisionValue: "0123"},
+		{Action: "Docs", RevisionType: "COMMIT_ID", RevisionValue: "abc:def"},
+		{Action: "Image", RevisionType: "IMAGE_DIGEST", RevisionValue: "sha256:ff"},
+	}
+	got := sent[*headracev1.StartExecutionRequest](t, f, "StartExecution")
+	require.True(t, proto.Equal(&headracev1.StartExecutionRequest{SourceRevisions: want},
+		&headracev1.StartExecutionRequest{SourceRevisions: got.GetSourceRevisions()}), "%v", got)
+}
+
+// TestRetryFindsWhatFailed holds that of a pipeline it is the newest execution that
+// can be retried, not the newest.
+func TestRetryFindsWhatFailed(t *testing.T) {
+	t.Parallel()
+	inProgress, failed, stopped := headracev1.ExecutionStatus_EXECUTION_STATUS_IN_PROGRESS,
+		headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED, headracev1.ExecutionStatus_EXECUTION_STATUS_STOPPED
+	type execution struct {
+		status, action headracev1.ExecutionStatus
+		retried        bool
+		outside        bool
+	}
+	tests := map[string]struct {
+		newer execution
+		want  string
+	}{
+		"failed":                         {execution{status: failed, action: failed}, "new"},
+		"stopped":                        {execution{status: stopped}, "new"},
+		"stopped in front of a stage":    {execution{status: stopped, outside: true}, runID},
+		"succeeded":                      {execution{status: headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED}, runID},
+		"runs":                           {execution{status: inProgress, action: inProgress}, runID},
+		"runs with a failed action":      {execution{status: inProgress, action: failed}, "new"},
+		"runs with one that was retried": {execution{status: inProgress, action: failed, retried: true}, runID},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.failed()
+			stage := &headracev1.StageExecution{Stage: "Build", StartTime: at(0), Actions: []*headracev1.ActionExecution{
+				{Status: test.newer.action, Retried: test.newer.retried},
+			}}
+			if test.newer.outside {
+				stage.StartTime = nil
+			}
+			f.executions = append([]*headracev1.Execution{{
+				Name: web + "/executions/new", Id: "new", Number: 4, Status: test.newer.status, Stages: []*headracev1.StageExecution{stage},
+			}}, f.executions...)
+			f.said(t, "execution", "retry", "web")
+			request := sent[*headracev1.RetryStageRequest](t, f, "RetryStage")
+			require.Equal(t, web+"/executions/"+test.want, request.GetName())
+			require.Equal(t, headracev1.RetryMode_RETRY_MODE_FAILED_ACTIONS, request.GetMode())
+			require.Empty(t, request.GetStage())
+		})
+	}
+}
+
+func TestRetry(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.failed()
+	require.Equal(t, "retried stage Build of web#3\nwatch it with: headrace execution watch web#3\n",
+		f.said(t, "execution", "retry", "web#3", "--stage", "Build", "--all-actions"))
+	request := sent[*headracev1.RetryStageRequest](t, f, "RetryStage")
+	require.Equal(t, "Build", request.GetStage())
+	require.Equal(t, headracev1.RetryMode_RETRY_MODE_ALL_ACTIONS, request.GetMode())
+	require.Contains(t, f.said(t, "explain", "web"), "  run it again from there: headrace execution retry web#3\n")
+
+	got := f.run(t, "execution", "retry", "web#3", "--follow")
+	require.Equal(t, cli.ExitFailed, got.code)
+	require.Contains(t, got.stdout, "web#3  Failed in")
+
+	f = newFake(t)
+	f.waits()
+	f.executions = f.executions[:1]
+	none := f.run(t, "execution", "retry", "web")
+	require.Equal(t, cli.ExitFailed, none.code)
+	require.Contains(t, none.stderr, "no execution that failed or was stopped inside of a stage")
+}
+
+func TestOverride(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.conditioned()
+	newer := proto.CloneOf(f.executions[0])
+	newer.Name, newer.Number = web+"/executions/new", 4
+	newer.GetStages()[3].GetConditions()[0].Status = headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED
+	f.executions = append([]*headracev1.Execution{newer}, f.executions...)
+	require.Equal(t, "overrode the before-entry condition of stage Deploy of web#3\nwatch it with: headrace execution watch web#3\n",
+		f.said(t, "execution", "override", "web", "--stage", "Deploy", "--condition", "before-entry", "--reason", "urgent"))
+	request := sent[*headracev1.OverrideConditionRequest](t, f, "OverrideCondition")
+	require.Equal(t, runName, request.GetName(), "that which the condition stopped, not the newest")
+	require.Equal(t, headracev1.ConditionKind_CONDITION_KIND_BEFORE_ENTRY, request.GetCondition())
+	require.Equal(t, "urgent", request.GetReason())
+
+	none := f.run(t, "execution", "override", "web", "--stage", "Deploy", "--condition", "on-success", "--reason", "urgent")
+	require.Equal(t, cli.ExitFailed, none.code)
+	require.Contains(t, none.stderr, "no execution that the on-success condition of stage Deploy stopped or holds")
+}
+
+func TestRollback(t *testing.T) {
+	t.Parallel()
+	for _, word := range []string{"1", "web#1", olderID, oldName} {
+		f := newFake(t)
+		f.succeeded()
+		require.Contains(t, f.said(t, "rollback", "web", "Deploy", "--to", word, "--request-id", "r1"),
+			"started web#3 ("+runID+"), which rolls stage Deploy back to web#1\n")
+		request := sent[*headracev1.RollbackStageRequest](t, f, "RollbackStage")
+		require.True(t, proto.Equal(&headracev1.RollbackStageRequest{
+			Pipeline: web, Stage: "Deploy", TargetExecution: oldName, RequestId: "r1",
+		}, request), "%s: %v", word, request)
+	}
+	f := newFake(t)
+	f.rolledBack()
+	show := f.said(t, "execution", "show", "web")
+	for _, want := range []string{
+		"Rollback to  web#1\n", " by the failure of a stage\n", "Asked for    COMMIT_ID " + revision + " of Checkout\n",
+		"✓ web#4  Succeeded  10s  rollback to web#1\n",
+	} {
+		require.Contains(t, show, want)
+	}
+	require.Contains(t, f.said(t, "execution", "list", "web"), "rollback to web#1\n")
+	f.said(t, "rollback", "web", "Deploy", "--to", "1", "--follow")
+}
+
+func TestTransition(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.succeeded()
+	text := f.said(t, "transition", "disable", "web", "Deploy", "--reason", "freeze", "--account", "default")
+	require.Regexp(t, `^stage Deploy of web: disabled by ann at [-0-9: ]+: freeze\nin front of it: web#3\n`+
+		`enable it with: headrace transition enable web Deploy --account default\n$`, text)
+	request := sent[*headracev1.SetStageTransitionRequest](t, f, "SetStageTransition")
+	require.True(t, proto.Equal(&headracev1.SetStageTransitionRequest{Pipeline: web, Stage: "Deploy", Reason: "freeze"}, request), "%v", request)
+	require.Regexp(t, `^stage Deploy of web: enabled by ann at [-0-9: ]+\n`, f.said(t, "transition", "enable", "web", "Deploy"))
+	require.True(t, sent[*headracev1.SetStageTransitionRequest](t, f, "SetStageTransition").GetEnabled())
+}
+
+func TestPipelineState(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.succeeded()
+	f.state = &headracev1.PipelineState{
+		Name: web, PipelineVersion: 4, ExecutionMode: headracev1.ExecutionMode_EXECUTION_MODE_QUEUED,
+		Stages: []*headracev1.StageState{
+			{Stage: "Source", Transition: &headracev1.StageTransition{Enabled: true}, LatestSucceededExecution: runName},
+			{
+				Stage: "Deploy", CurrentExecution: oldName, InboundExecutions: []string{runName, web + "/executions/gone"},
+				Transition: &headracev1.StageTransition{DisabledReason: "freeze\x1b[2J", Principal: "ann", ChangeTime: at(0)},
+			},
+		},
+	}
+	text := f.said(t, "pipeline", "state", "web")
+	require.Contains(t, text, "web  version 4  QUEUED\n")
+	require.Regexp(t, `(?m)^STAGE +TRANSITION +INSIDE +WAITING +LAST SUCCESS$`, text)
+	require.Regexp(t, `(?m)^Source +enabled +- +- +web#3$`, text)
+	require.Regexp(t, `(?m)^Deploy +disabled by ann at [-0-9: ]+: freeze\[2J +web#1 +web#3, `+web+`/executions/gone +-$`, text)
+
+	f.state = &headracev1.PipelineState{Name: web, ExecutionMode: headracev1.ExecutionMode_EXECUTION_MODE_PARALLEL}
+	require.Contains(t, f.said(t, "pipeline", "state", "web"), "headrace execution list web --status InProgress\n")
+}
+
+func TestConditionsAreShown(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.conditioned()
+	show := f.said(t, "execution", "show", "web")
+	place := -1
+	for _, want := range []string{
+		"Attempt    2\n",
+		"✗ web#3  Failed  12s  attempt 2",
+		"  ✓ Build                       Succeeded   11s     retried 1 by hand\n",
+		"    ✗ Compile (attempt 2, retried)  Failed ",
+		"    ✓ Compile                   Succeeded   6s\n",
+		"    ✓ on-success condition      Overridden  0s      by ann: coverage is fine\n",
+		"  ○ Canary                      Skipped     0s\n",
+		"    ✗ before-entry condition    Failed      0s      rule Size was not met\n",
+		"      ✗ Size VariableCheck      Failed      0s      M is not XL\n",
+		"  ✗ Deploy ",
+		"      ✗ Smoke Commands          Failed      2s      JobFailed: ./smoke exited with 1\n",
+	} {
+		at := strings.Index(show, want)
+		require.Greater(t, at, place, "%q in\n%s", want, show)
+		place = at
+	}
+	require.Equal(t, `web#3  Failed in 12s: the before-entry condition of stage Deploy was not met
+  Deploy/before-entry/Smoke failed with JobFailed: ./smoke exited with 1
+    its log: headrace logs web#3 Deploy/before-entry/Smoke
+  Deploy/before-entry/Region was not met: eu is not us
+  run it again from there: headrace execution retry web#3 --all-actions
+  or go on without the condition: headrace execution override web#3 --stage Deploy --condition before-entry --reason "..."
+`, f.said(t, "explain", "web"))
+
+	for word, want := range map[string]string{
+		"Smoke": "no smoke\n", "Deploy/Smoke": "no smoke\n", "Deploy/before-entry/Smoke": "no smoke\n",
+		"Compile": "compiling again\n", "Build/Compile": "compiling again\n",
+	} {
+		require.Equal(t, want, f.said(t, "logs", "web", word))
+	}
+	require.Contains(t, f.said(t, "logs", "web"), "==> Build/Compile (retried)\ncompiling\nok\n"+
+		"==> Build/Compile\ncompiling again\n==> Deploy/before-entry/Smoke\nno smoke\n")
+}
+
+func TestExplainPrintsATree(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.queued()
+	require.Regexp(t, `^web#3  InProgress
+  Approve: waits for stage Approve, which execution 1 is in \(for 1m0s\)
+    place 2 in line
+    behind web#1
+      Approve/Approve: 1 of 1 approvals is missing \(for 1m0s, until [-0-9: ]+\)
+        rule prod: 0 of 1 from alice, with a comment, not by who started it
+        approved so far by zoe
+        approve with: headrace approve web#1 --stage Approve --action Approve --comment "..."
+  Deploy: the transition into stage Deploy is disabled \(for 1m0s\)
+    next in line
+    disabled by ann at [-0-9: ]+: freeze
+    enable it with: headrace transition enable web Deploy
+  Deploy/before-entry/Night: the deployment window is closed \(for 1m0s, opens [-0-9: ]+\)
+    go on without it: headrace execution override web#3 --stage Deploy --condition before-entry --reason "..."
+$`, f.said(t, "explain", "web"))
+
+	var explained struct {
+		Reasons []struct {
+			QueuePosition int
+			Causes        []struct{ Kind string }
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(f.said(t, "explain", "web", "-o", "json")), &explained))
+	require.Equal(t, 2, explained.Reasons[0].QueuePosition)
+	require.Equal(t, "WAIT_KIND_APPROVAL", explained.Reasons[0].Causes[0].Kind)
+}
+
+func TestWatchTellsConditionsAndAttempts(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.conditioned()
+	condition := &headracev1.Event{
+		Position: 6, EventTime: at(12), Subject: headracev1.EventSubject_EVENT_SUBJECT_CONDITION, State: "OVERRIDDEN", Stage: "Deploy",
+		Condition: headracev1.ConditionKind_CONDITION_KIND_BEFORE_ENTRY, Principal: "ann", Message: "urgent",
+	}
+	resumed := &headracev1.Event{
+		Position: 7, EventTime: at(12), Subject: headracev1.EventSubject_EVENT_SUBJECT_PIPELINE_EXECUTION, State: "RESUMED",
+		ExecutionAttempt: 2, PipelineVersion: 4, StartTime: at(0),
+		ActionType:      &headracev1.ActionTypeId{Category: "Build", Owner: "Headrace", Provider: "Commands", Version: "1"},
+		ExecutionResult: &headracev1.ActionExecutionResult{ErrorCode: "JobFailed"},
+	}
+	f.events = append(f.events, condition, resumed)
+	got := f.run(t, "execution", "watch", "web")
+	require.Contains(t, got.stdout, "  OVERRIDDEN  Deploy/before-entry       by ann  urgent\n")
+	require.Contains(t, got.stdout, "  RESUMED     web#3 (attempt 2)\n")
+
+	got = f.run(t, "execution", "watch", "web", "-o", "json")
+	lines := strings.Split(got.stdout, "\n")
+	for i, want := range f.events {
+		told := &headracev1.WatchExecutionResponse{}
+		require.NoError(t, protojson.Unmarshal([]byte(lines[i]), told))
+		require.True(t, proto.Equal(want, told.GetEvent()), "no field is lost: %s", lines[i])
+	}
+}

@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/headrace/terraform-provider-headrace/backend/client"
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+)
+
+func (a *app) transitionCommand() *cobra.Command {
+	return group("transition", "Close and open the way into a stage", a.transitionSetCommand(false), a.transitionSetCommand(true))
+}
+
+// transitionSetCommand is transition enable or transition disable.
+func (a *app) transitionSetCommand(enable bool) *cobra.Command {
+	var reason string
+	command := &cobra.Command{
+		Use:   "disable PIPELINE STAGE",
+		Short: "Let executions wait in front of a stage",
+		Long: `Let executions that arrive at a stage wait in front of it, until its transition is
+enabled again. What is inside of the stage goes on.`,
+		Example: `  headrace transition disable web Deploy --reason "change freeze until Monday"`,
+		Args:    cobra.ExactArgs(2),
+	}
+	if enable {
+		command.Use, command.Short, command.Long = "enable PIPELINE STAGE", "Let executions into a stage again", ""
+		command.Example = "  headrace transition enable web Deploy"
+	} else {
+		command.Flags().StringVar(&reason, "reason", "", "why, for those who wait")
+		required(command, "reason")
+	}
+	command.RunE = a.call(func(ctx context.Context, c *client.Client, args []string) error {
+		response, err := c.Pipelines.SetStageTransition(ctx, &headracev1.SetStageTransitionRequest{
+			Pipeline: pipelineName(c, args[0]), Stage: args[1], Enabled: enable, Reason: reason,
+		})
+		if err != nil {
+			return err
+		}
+		if a.json() {
+			return a.out.document(response)
+		}
+		stage := response.GetStage()
+		a.out.linef("stage %s of %s: %s", args[1], args[0], transitionText(stage.GetTransition()))
+		if n := len(stage.GetInboundExecutions()); n > 0 {
+			names := labels{}
+			waiting, err := names.list(ctx, c, stage.GetInboundExecutions())
+			if err != nil {
+				return err
+			}
+			a.out.linef("in front of it: %s", waiting)
+		}
+		if !enable {
+			a.out.linef("enable it with: %s", a.hint(c, "transition enable "+args[0]+" "+args[1]))
+		}
+		return nil
+	})
+	return command
+}
+
+// transitionText says whether a transition is open, and who closed it, when and why.
+func transitionText(t *headracev1.StageTransition) string {
+	text := "enabled"
+	if !t.GetEnabled() {
+		text = "disabled"
+	}
+	if t.GetPrincipal() != "" {
+		text += fmt.Sprintf(" by %s at %s", t.GetPrincipal(), timeText(t.GetChangeTime()))
+	}
+	if t.GetDisabledReason() != "" {
+		text += ": " + t.GetDisabledReason()
+	}
+	return oneLine(text)
+}
+
+func (a *app) pipelineStateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "state PIPELINE",
+		Short: "Show what happens in the stages of a pipeline",
+		Long: `Show what happens in the stages of a pipeline's newest version: whether executions
+may enter, which one is inside, which ones wait, the next one first, and which one
+succeeded there last.`,
+		Example: `  headrace pipeline state web`,
+		Args:    cobra.ExactArgs(1),
+		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
+			response, err := c.Pipelines.GetPipelineState(ctx, &headracev1.GetPipelineStateRequest{Name: pipelineName(c, args[0])})
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return a.out.document(response)
+			}
+			state := response.GetState()
+			if state.GetExecutionMode() == headracev1.ExecutionMode_EXECUTION_MODE_PARALLEL {
+				a.out.linef("%s runs its executions in PARALLEL mode, past one another: look at them with: %s",
+					client.Segment(state.GetName(), "pipelines"), a.hint(c, "execution list "+args[0]+" --status InProgress"))
+				return nil
+			}
+			a.out.linef("%s  version %d  %s", client.Segment(state.GetName(), "pipelines"), state.GetPipelineVersion(),
+				strings.TrimPrefix(state.GetExecutionMode().String(), "EXECUTION_MODE_"))
+			a.out.linef("")
+			names := labels{}
+			var rows [][]string
+			for _, stage := range state.GetStages() {
+				row := []string{stage.GetStage(), transitionText(stage.GetTransition())}
+				for _, executions := range [][]string{
+					{stage.GetCurrentExecution()}, stage.GetInboundExecutions(), {stage.GetLatestSucceededExecution()},
+				} {
+					text, err := names.list(ctx, c, executions)
+					if err != nil {
+						return err
+					}
+					row = append(row, text)
+				}
+				rows = append(rows, row)
+			}
+			a.out.table([]string{"STAGE", "TRANSITION", "INSIDE", "WAITING", "LAST SUCCESS"}, rows)
+			return nil
+		}),
+	}
+}
+
+// list returns the short forms of executions, a dash of none.
+func (l labels) list(ctx context.Context, c *client.Client, names []string) (string, error) {
+	var shorts []string
+	for _, name := range names {
+		if name == "" {
+			continue
+		}
+		short, err := l.of(ctx, c, name)
+		if err != nil {
+			return "", err
+		}
+		shorts = append(shorts, short)
+	}
+	if len(shorts) == 0 {
+		return "-", nil
+	}
+	return strings.Join(shorts, ", "), nil
+}

@@ -1,0 +1,150 @@
+package rpc
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// words are what texts of these types are filled with, so that they mean something.
+func words() map[reflect.Type]string {
+	return map[reflect.Type]string{
+		reflect.TypeFor[pipeline.Status]():        string(pipeline.Failed),
+		reflect.TypeFor[pipeline.ExecutionMode](): string(pipeline.Queued),
+		reflect.TypeFor[pipeline.ExecutionType](): string(pipeline.TypeRollback),
+		reflect.TypeFor[pipeline.ConditionKind](): string(pipeline.ConditionOnSuccess),
+		reflect.TypeFor[execution.Subject]():      string(execution.SubjectCondition),
+		reflect.TypeFor[engine.WaitKind]():        string(engine.WaitWindow),
+	}
+}
+
+// fill sets every field of a record, down to a depth for those that hold their like.
+func fill(t *testing.T, v reflect.Value, depth int) {
+	t.Helper()
+	if depth == 0 {
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString("x")
+		if word, ok := words()[v.Type()]; ok {
+			v.SetString(word)
+		}
+	case reflect.Int, reflect.Int64:
+		v.SetInt(7)
+		if v.Type() == reflect.TypeFor[pipeline.Work]() {
+			v.SetInt(int64(pipeline.WorkAttempt))
+		}
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(t, v.Elem(), depth)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(t, v.Index(0), depth-1)
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		for _, key := range []string{"CustomData", "ExternalEntityLink"} {
+			element := reflect.New(v.Type().Elem()).Elem()
+			fill(t, element, depth-1)
+			v.SetMapIndex(reflect.ValueOf(key), element)
+		}
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			v.Set(reflect.ValueOf(time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)))
+			return
+		}
+		for i := range v.NumField() {
+			fill(t, v.Field(i), depth)
+		}
+	default:
+		require.Failf(t, "the test does not know how to fill this", "%s", v.Type())
+	}
+}
+
+func filled[T any](t *testing.T) T {
+	t.Helper()
+	var record T
+	fill(t, reflect.ValueOf(&record).Elem(), 6)
+	return record
+}
+
+// unset returns the fields of a message that have no value.
+func unset(m protoreflect.Message, path string) []string {
+	var found []string
+	fields := m.Descriptor().Fields()
+	for i := range fields.Len() {
+		field := fields.Get(i)
+		name := path + string(field.Name())
+		switch {
+		case !m.Has(field):
+			found = append(found, name)
+		case field.IsList() && field.Message() != nil:
+			found = append(found, unset(m.Get(field).List().Get(0).Message(), name+".")...)
+		case field.Message() != nil && !field.IsMap() && field.Message().FullName() != "google.protobuf.Timestamp":
+			found = append(found, unset(m.Get(field).Message(), name+".")...)
+		}
+	}
+	return found
+}
+
+// TestEveryFieldIsTold fails when the contract gets a field that is left empty.
+func TestEveryFieldIsTold(t *testing.T) {
+	t.Parallel()
+	e := filled[*execution.Execution](t)
+	require.Equal(t, []string{
+		// What is said about an approval is said by the configuration of its action.
+		"stages.entry_approval.custom_data", "stages.entry_approval.external_entity_link",
+	}, unset(executionToProto(e).ProtoReflect(), ""))
+
+	name := nameOf(e)
+	require.Empty(t, unset(eventToProto(name, filled[service.Told](t)).ProtoReflect(), ""))
+
+	reason := filled[engine.Reason](t)
+	reason.Causes = []engine.Reason{filled[engine.Reason](t)}
+	reason.Causes[0].Causes = nil
+	require.Equal(t, []string{
+		"approval.custom_data", "approval.external_entity_link",
+		// Only one that is disabled says why.
+		"transition.enabled", "causes.approval.custom_data", "causes.approval.external_entity_link", "causes.transition.enabled", "causes.causes",
+	}, unset(waitToProto(name.PipelineName)(reason).ProtoReflect(), ""))
+
+	require.Equal(t, []string{"transition.enabled"}, unset(stageStateToProto(name.PipelineName)(filled[service.StageView](t)).ProtoReflect(), ""))
+	untouched := stageStateToProto(name.PipelineName)(service.StageView{Name: "Build"})
+	require.True(t, untouched.GetTransition().GetEnabled(), "a transition that nobody touched is open")
+	require.Empty(t, untouched.GetCurrentExecution())
+	require.Empty(t, untouched.GetLatestExecution())
+}
+
+func TestEventsTellHowAnActionWentOnlyWhenItEnded(t *testing.T) {
+	t.Parallel()
+	told := filled[service.Told](t)
+	told.Ended = false
+	p := eventToProto(pipeline.ExecutionName{}, told)
+	require.NotEmpty(t, p.GetInputArtifacts())
+	require.Empty(t, p.GetOutputArtifacts())
+	require.Nil(t, p.GetExecutionResult())
+}
+
+func TestEveryWaitKindHasANumber(t *testing.T) {
+	t.Parallel()
+	seen := map[headracev1.WaitKind]bool{}
+	for _, kind := range []engine.WaitKind{
+		engine.WaitAction, engine.WaitApproval, engine.WaitLock, engine.WaitRunner, engine.WaitTimer, engine.WaitStopping,
+		engine.WaitTransition, engine.WaitWindow, engine.WaitRule, engine.WaitActionLimit, engine.WaitCancelling,
+	} {
+		seen[waitKindToProto(kind)] = true
+	}
+	require.Len(t, seen, len(headracev1.WaitKind_name)-1)
+	require.NotContains(t, seen, headracev1.WaitKind_WAIT_KIND_UNSPECIFIED)
+}

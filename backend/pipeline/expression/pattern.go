@@ -1,0 +1,152 @@
+package expression
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/overloads"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+)
+
+// maxPatternSteps bounds what a pattern becomes, in steps that may be tried for
+// each character: a few repetitions of repetitions stand for millions.
+const maxPatternSteps = 1000
+
+// CheckPattern says what is wrong with a regular expression, which is one of RE2
+// (https://github.com/google/re2/wiki/Syntax) that stands for at most 1000 steps.
+// RE2 takes no longer for any text than in proportion to its length; for that it
+// has neither lookarounds nor backreferences, which Java has.
+func CheckPattern(pattern string) error {
+	_, err := patternSteps(pattern)
+	return err
+}
+
+func patternSteps(pattern string) (int, error) {
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return 0, explainPattern(pattern, err)
+	}
+	n := steps(parsed)
+	if n > maxPatternSteps {
+		return 0, fmt.Errorf("the pattern stands for %d steps, of which at most %d are allowed; repeat less often, or write + for {1,1000}",
+			n, maxPatternSteps)
+	}
+	return n, nil
+}
+
+// steps counts without writing out the repetitions, which may be millions.
+func steps(re *syntax.Regexp) int {
+	n := 1
+	if re.Op == syntax.OpLiteral {
+		n = len(re.Rune)
+	}
+	for _, sub := range re.Sub {
+		n += steps(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(re.Max, re.Min+1)
+	}
+	return n
+}
+
+var backreference = regexp.MustCompile(`\\[1-9]`)
+
+func explainPattern(pattern string, err error) error {
+	hint := ""
+	for _, group := range []string{"(?=", "(?!", "(?<=", "(?<!", "(?>"} {
+		if strings.Contains(pattern, group) {
+			hint = "; patterns are those of RE2, without lookarounds such as " + group + "…): use two rules instead"
+		}
+	}
+	if hint == "" && backreference.MatchString(pattern) {
+		hint = "; patterns are those of RE2, without backreferences"
+	}
+	var wrong *syntax.Error
+	if errors.As(err, &wrong) {
+		return fmt.Errorf("the pattern is no regular expression: %s near %.60q%s", wrong.Code, wrong.Expr, hint)
+	}
+	return fmt.Errorf("the pattern is no regular expression: %w%s", err, hint)
+}
+
+// checkPatterns refuses patterns that are computed: nobody could say beforehand
+// how long they take.
+func (w *walk) checkPatterns(e ast.Expr, call ast.CallExpr) {
+	if call.FunctionName() != overloads.Matches || len(call.Args()) == 0 {
+		return
+	}
+	last := call.Args()[len(call.Args())-1]
+	if last.Kind() != ast.LiteralKind {
+		w.refuse(e, "the pattern of matches has to stand in the expression itself, in quotes")
+		return
+	}
+	if pattern, ok := last.AsLiteral().(types.String); ok {
+		if err := CheckPattern(string(pattern)); err != nil {
+			w.refuse(e, "%s", err)
+		}
+	}
+}
+
+// maxMatch bounds one match: the characters of the text times the steps of the
+// pattern.
+const maxMatch = 10_000_000
+
+// matches returns the function of that name as in CEL's standard library, but
+// bounded: of that one the cost is counted when it is over, by the length of the
+// pattern and not by what its repetitions stand for.
+func matches() cel.EnvOption {
+	args := []*cel.Type{cel.StringType, cel.StringType}
+	return cel.Function(overloads.Matches,
+		cel.Overload(overloads.Matches, args, cel.BoolType),
+		cel.MemberOverload(overloads.MatchesString, args, cel.BoolType),
+		cel.SingletonBinaryBinding(func(left, right ref.Val) ref.Val {
+			text, isText := left.(types.String)
+			pattern, isPattern := right.(types.String)
+			if !isText || !isPattern {
+				return types.MaybeNoSuchOverloadErr(left)
+			}
+			n, err := patternSteps(string(pattern))
+			if err != nil {
+				return types.WrapErr(err)
+			}
+			if n*len(text) > maxMatch {
+				return types.NewErr("the text of %d bytes is too long for the pattern; match a shorter text or simplify the pattern", len(text))
+			}
+			compiled, err := regexp.Compile(string(pattern))
+			if err != nil {
+				return types.WrapErr(err)
+			}
+			return types.Bool(compiled.MatchString(string(text)))
+		}))
+}
+
+// patternCost counts what matches takes.
+type patternCost struct{}
+
+// CallCost implements interpreter.ActualCostEstimator.
+func (patternCost) CallCost(function, _ string, args []ref.Val, _ ref.Val) *uint64 {
+	if function != overloads.Matches || len(args) != 2 {
+		return nil
+	}
+	text, isText := args[0].(types.String)
+	pattern, isPattern := args[1].(types.String)
+	if !isText || !isPattern {
+		return nil
+	}
+	n, err := patternSteps(string(pattern))
+	if err != nil {
+		n = maxPatternSteps
+	}
+	cost := uint64(n*len(text)/100 + n + 1)
+	return &cost
+}
+
+// limits returns the options that bound an evaluation.
+func limits() []cel.ProgramOption {
+	return []cel.ProgramOption{cel.CostTracking(patternCost{}), cel.CostLimit(maxCost)}
+}

@@ -1,0 +1,39 @@
+package expression
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+var (
+	undeclaredPattern = regexp.MustCompile(`^undeclared reference to '([^']*)'`)
+	overloadPattern   = regexp.MustCompile(`^found no matching overload for '([^']*)' applied to '([^']*)'`)
+)
+
+// inWords rewrites the messages of CEL that are frequent and that nobody
+// understands who does not know how CEL works.
+func inWords(message string) string {
+	if match := undeclaredPattern.FindStringSubmatch(message); match != nil {
+		name := match[1]
+		switch name {
+		case "trigger":
+			return "trigger has type, detail and principal; write one of them behind it, as in trigger.type"
+		case "execution":
+			return "execution has id, number, version, attempt, type, mode and stage; write one of them behind it, as in execution.number"
+		}
+		if strings.HasPrefix(name, "_") || strings.HasPrefix(name, "@") {
+			return message
+		}
+		return fmt.Sprintf("there is no %q; an expression knows variables, outputs, revisions, trigger, execution and now, "+
+			"and texts stand in quotes", name)
+	}
+	if match := overloadPattern.FindStringSubmatch(message); match != nil {
+		operator := strings.ReplaceAll(strings.Trim(match[1], "_@"), "_", " ")
+		return fmt.Sprintf("%s does not go with %s; convert one side, as in int(variables.count) or string(execution.number)", operator, match[2])
+	}
+	if rest, ok := strings.CutPrefix(message, "Syntax error: "); ok {
+		return "this is not an expression: " + rest
+	}
+	return message
+}

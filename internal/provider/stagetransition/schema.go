@@ -1,0 +1,81 @@
+package stagetransition
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+)
+
+const maxReason = 300
+
+const description = "The transition into a stage of a pipeline, enabled or disabled. While it is disabled, executions wait in front of the " +
+	"stage, and newer ones go on to supersede those that wait, or to queue behind them; what is inside of the stage already goes on. A " +
+	"disabled transition stays disabled until somebody enables it. Retries, rollbacks and overrides do not pass it.\n\n" +
+	"Every stage has one transition, also the first. Creating the resource makes it what is declared, whatever it was, " +
+	"and a transition that somebody disables or enables by the command line is drift that the next plan shows. Declare it for the stages whose transition Terraform " +
+	"alone shall control.\n\n" +
+	"~> **Destroying the resource enables the transition,** so what waits in front of the stage enters it. To stop managing a " +
+	"transition that shall stay disabled, use a `removed` block with `destroy = false`.\n\n" +
+	"Executions of a pipeline in `PARALLEL` mode pass one another and have no transitions: there the resource is refused."
+
+// Schema returns the arguments.
+func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response *resource.SchemaResponse) {
+	response.Schema = schema.Schema{
+		MarkdownDescription: description,
+		Attributes: map[string]schema.Attribute{
+			"id": schema.StringAttribute{
+				Computed:            true,
+				MarkdownDescription: "Resource name of the stage: `accounts/{account}/pipelines/{pipeline}/stages/{stage}`.",
+			},
+			"account": schema.StringAttribute{
+				Optional:   true,
+				Computed:   true,
+				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+				MarkdownDescription: "Account of the pipeline. Defaults to the provider's account. A change replaces the resource, which " +
+					"enables the transition that it leaves.",
+			},
+			"pipeline": schema.StringAttribute{
+				Required:      true,
+				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()},
+				MarkdownDescription: "Name of the pipeline, as in `headrace_pipeline.web.name`. A change replaces the resource, which enables " +
+					"the transition that it leaves.",
+			},
+			"stage": schema.StringAttribute{
+				Required:      true,
+				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()},
+				MarkdownDescription: "Name of the stage that the transition leads into, one of the newest version. A composed pipeline has to " +
+					"be published first. A change replaces the resource, which enables the transition that it leaves.",
+			},
+			"enabled": schema.BoolAttribute{
+				Optional:            true,
+				Computed:            true,
+				Default:             booldefault.StaticBool(true),
+				MarkdownDescription: "Whether executions may enter the stage. Defaults to `true`.",
+			},
+			"disabled_reason": schema.StringAttribute{
+				Optional:   true,
+				Validators: []validator.String{stringvalidator.UTF8LengthBetween(1, maxReason)},
+				MarkdownDescription: "Why the transition is disabled, up to 300 characters: everybody whose execution waits there sees it. " +
+					"Required with `enabled = false`, and not allowed otherwise.",
+			},
+		},
+	}
+}
+
+// IdentitySchema returns what names a transition for good.
+func (r *Resource) IdentitySchema(
+	_ context.Context, _ resource.IdentitySchemaRequest, response *resource.IdentitySchemaResponse,
+) {
+	response.IdentitySchema = identityschema.Schema{Attributes: map[string]identityschema.Attribute{
+		"account":  identityschema.StringAttribute{OptionalForImport: true, Description: "Account of the pipeline; the provider's where left out."},
+		"pipeline": identityschema.StringAttribute{RequiredForImport: true, Description: "Name of the pipeline."},
+		"stage":    identityschema.StringAttribute{RequiredForImport: true, Description: "Name of the stage that the transition leads into."},
+	}}
+}

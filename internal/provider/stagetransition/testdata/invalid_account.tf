@@ -1,0 +1,5 @@
+resource "headrace_stage_transition" "door" {
+  account  = "a/b"
+  pipeline = "web"
+  stage    = "Build"
+}

@@ -1,0 +1,4 @@
+resource "headrace_stage_transition" "door" {
+  pipeline = "web site"
+  stage    = "Build"
+}

@@ -1,0 +1,5 @@
+resource "headrace_stage_transition" "door" {
+  pipeline = "web"
+  stage    = "Build"
+  enabled  = false
+}
