@@ -180,8 +180,12 @@ func result(e *execution.Execution, a *attempt, succeeded bool, told []string) a
 			continue
 		}
 		name, value, _ := strings.Cut(word, ":")
-		if name == "revision" {
+		switch name {
+		case "revision":
 			revision = value
+			continue
+		case "external":
+			result.ExternalID = value
 			continue
 		}
 		digests[name] = value
@@ -288,7 +292,7 @@ func (w *world) override(match []string, _ *statement) (*look, error) {
 
 func (w *world) transition(match []string, _ *statement) (*look, error) {
 	_, err := w.executions.SetTransition(w.t.Context(), w.identity(match[1]), account, w.pipelines[0], service.TransitionInput{
-		Stage: match[3], Enabled: match[2] == "enables", Reason: match[4],
+		Stage: match[3], Enabled: match[2] == "enables", Reason: long(match[4]),
 	})
 	return nil, err
 }
