@@ -238,7 +238,7 @@ func approvalRule(name, pipelines, guarded, clauses string, isGroup func(string)
 		case clause == "starter":
 			rule.AllowStarter = true
 		case clause == "supersede":
-			rule.Requirement.Supersede = true
+			rule.Supersede = true
 		case len(list) == 2 && list[0] == "expires":
 			after, err := duration(list[1])
 			if err != nil {
