@@ -24,6 +24,10 @@ type model struct {
 	ended map[string]string
 	// queues are the executions in front of a stage, by arrival.
 	queues map[string][]string
+	state  *execution.PipelineState
+	// told is what the first read events tell.
+	told map[string]*replay
+	read int
 }
 
 func newModel() *model {
@@ -33,7 +37,28 @@ func newModel() *model {
 		turns:      make(map[string]*execution.Turn),
 		ended:      make(map[string]string),
 		queues:     make(map[string][]string),
+		state:      &execution.PipelineState{},
+		told:       make(map[string]*replay),
 	}
+}
+
+// stateOf loads the state of a pipeline; PARALLEL executions have none.
+func (m *model) stateOf(key execution.ScopeKey) *execution.PipelineState {
+	if key.ExecutionID != "" {
+		return &execution.PipelineState{}
+	}
+	return clone(m.state)
+}
+
+// stageAt finds a stage by its place in the definition, which differs from its
+// place among those of a rollback.
+func stageAt(e *execution.Execution, position int) *execution.Stage {
+	for _, stage := range e.Stages {
+		if stage.Position == position {
+			return stage
+		}
+	}
+	return nil
 }
 
 func coarse(times ...*time.Time) {
@@ -57,14 +82,48 @@ func (m *model) live(key execution.ScopeKey) []*execution.Execution {
 }
 
 // apply writes a change, row by row, and judges each step from the state before.
-func (m *model) apply(t tester, in engine.Input, c *execution.Change) {
+func (m *model) apply(t tester, key execution.ScopeKey, in engine.Input, c *execution.Change) {
 	t.Helper()
 	before := make(map[string]*execution.Execution, len(m.executions))
 	for id, e := range m.executions {
 		before[id] = clone(e)
 	}
+	for _, e := range c.Resumed {
+		require.Contains(t, m.ended, e.ID, "%s is resumed though it did not end", e.ID)
+		require.Contains(t, c.Updated, e)
+		delete(m.ended, e.ID)
+	}
 	m.applyExecutions(t, c)
 	m.applyParts(t, c)
+	m.applyWork(t, c)
+	if c.State != nil {
+		require.Equal(t, key, c.Scope)
+		require.Empty(t, key.ExecutionID, "a PARALLEL execution has no state to change")
+		m.state = clone(c.State)
+		for _, s := range m.state.Stages {
+			if s.Transition != nil {
+				coarse(&s.Transition.At)
+			}
+		}
+	}
+	for _, ev := range c.Events {
+		require.NotContains(t, m.ended, ev.ExecutionID, "an event %s %s after the end", ev.Subject, ev.State)
+	}
+	m.events = append(m.events, c.Events...)
+	m.edges(t, before, in, c)
+	m.lines(t, before, c)
+	for id, e := range m.executions {
+		if _, ok := m.ended[id]; !ok && e.Status.Terminal() {
+			m.ended[id] = text(e)
+			last := lastEvent(m.events, id)
+			require.Equal(t, execution.SubjectExecution, last.Subject, "the last event of an execution is its end")
+		}
+	}
+	m.replayed(t)
+}
+
+func (m *model) applyWork(t tester, c *execution.Change) {
+	t.Helper()
 	for _, id := range c.DoneAttempts {
 		delete(m.leases, id)
 	}
@@ -81,19 +140,6 @@ func (m *model) apply(t tester, in engine.Input, c *execution.Change) {
 		turn := clone(turn)
 		coarse(&turn.DueAt)
 		m.turns[turn.ID] = turn
-	}
-	for _, ev := range c.Events {
-		require.NotContains(t, m.ended, ev.ExecutionID, "an event %s %s after the end", ev.Subject, ev.State)
-	}
-	m.events = append(m.events, c.Events...)
-	m.edges(t, before, in)
-	m.lines(t, before, c)
-	for id, e := range m.executions {
-		if _, ok := m.ended[id]; !ok && e.Status.Terminal() {
-			m.ended[id] = text(e)
-			last := lastEvent(m.events, id)
-			require.Equal(t, execution.SubjectExecution, last.Subject, "the last event of an execution is its end")
-		}
 	}
 }
 
@@ -120,6 +166,7 @@ func (m *model) applyExecutions(t tester, c *execution.Change) {
 		require.NotNil(t, row)
 		copied := clone(e)
 		row.Status, row.Summary, row.Revisions, row.Stop = copied.Status, copied.Summary, copied.Revisions, copied.Stop
+		row.Cancel, row.Attempt = copied.Cancel, copied.Attempt
 		row.UpdatedAt, row.EndedAt = copied.UpdatedAt, copied.EndedAt
 		coarse(&row.UpdatedAt, &row.EndedAt)
 	}
@@ -134,27 +181,36 @@ func (m *model) applyParts(t tester, c *execution.Change) {
 		row.Actions = nil
 		coarse(&row.ArrivedAt, &row.StartedAt, &row.EndedAt)
 		e := m.executions[s.ExecutionID]
-		require.Equal(t, len(e.Stages), row.Position, "stages are never skipped")
+		if e.Type == pipeline.TypeRollback {
+			require.Empty(t, e.Stages, "a rollback runs one stage")
+		} else {
+			require.Equal(t, len(e.Stages), row.Position, "stages are never left out")
+		}
 		e.Stages = append(e.Stages, row)
 	}
 	for _, s := range c.Stages {
-		row, copied := m.executions[s.ExecutionID].Stages[s.Position], clone(s.Stage)
+		row, copied := stageAt(m.executions[s.ExecutionID], s.Position), clone(s.Stage)
 		row.Status, row.StartedAt, row.EndedAt, row.Entry = copied.Status, copied.StartedAt, copied.EndedAt, copied.Entry
+		row.StageDetails = copied.StageDetails
 		coarse(&row.StartedAt, &row.EndedAt)
 	}
 	for _, a := range c.Actions {
-		stage, copied := m.executions[a.ExecutionID].Stages[a.Stage], clone(a.Action)
+		stage, copied := stageAt(m.executions[a.ExecutionID], a.Stage), clone(a.Action)
 		i := slices.IndexFunc(stage.Actions, func(row *execution.Action) bool { return row.ID == a.ID })
 		require.GreaterOrEqual(t, i, 0)
 		row := stage.Actions[i]
-		row.Attempt, row.Status, row.EndedAt, row.Details = copied.Attempt, copied.Status, copied.EndedAt, copied.Details
+		row.Attempt, row.Status, row.Retried, row.EndedAt, row.Details = copied.Attempt, copied.Status, copied.Retried, copied.EndedAt, copied.Details
 		coarse(&row.EndedAt)
 	}
 	for _, a := range c.NewActions {
 		row := clone(a.Action)
 		coarse(&row.StartedAt, &row.EndedAt)
-		stage := m.executions[a.ExecutionID].Stages[a.Stage]
+		stage := stageAt(m.executions[a.ExecutionID], a.Stage)
 		for _, other := range stage.Actions {
+			if row.Retried || other.Retried {
+				continue
+			}
+			require.NotEqual(t, other.Name, row.Name, "action %s runs twice", row.Name)
 			require.False(t, other.RunOrder < row.RunOrder && other.Status != pipeline.Succeeded,
 				"%s starts though %s before it is %s", row.Name, other.Name, other.Status)
 		}
@@ -163,35 +219,58 @@ func (m *model) applyParts(t tester, c *execution.Change) {
 }
 
 // edges checks that statuses moved as they may.
-func (m *model) edges(t tester, before map[string]*execution.Execution, in engine.Input) {
+func (m *model) edges(t tester, before map[string]*execution.Execution, in engine.Input, c *execution.Change) {
 	t.Helper()
 	for id, e := range m.executions {
 		old, ok := before[id]
 		if !ok {
 			continue
 		}
-		if e.Status != old.Status {
+		resumed := slices.ContainsFunc(c.Resumed, func(r *execution.Execution) bool { return r.ID == id })
+		if resumed {
+			require.Contains(t, []pipeline.Status{pipeline.Failed, pipeline.Stopped}, old.Status)
+			require.Equal(t, old.Attempt+1, e.Attempt)
+			switch in.(type) {
+			case engine.Retry, engine.Override:
+			default:
+				require.Failf(t, "resumed", "%s by %T", id, in)
+			}
+		} else {
+			require.Equal(t, old.Attempt, e.Attempt)
+		}
+		if e.Status != old.Status && !resumed {
 			require.False(t, old.Status.Terminal(), "execution %s left %s for %s", id, old.Status, e.Status)
 			require.False(t, old.Status == pipeline.Stopping && e.Status != pipeline.Stopped, "Stopping became %s", e.Status)
 		}
 		for i, stage := range old.Stages {
-			require.False(t, stage.Status.Terminal() && stage.Status != e.Stages[i].Status, "a stage left %s", stage.Status)
-			require.False(t, stage.Entered() && stage.StartedAt != e.Stages[i].StartedAt, "a stage was entered twice")
+			last := i == len(old.Stages)-1
+			require.False(t, stage.Status.Terminal() && stage.Status != e.Stages[i].Status && !(resumed && last), "a stage left %s", stage.Status)
+			require.False(t, stage.Entered() && stage.StartedAt != e.Stages[i].StartedAt && !(resumed && last), "a stage was entered twice")
 			for j, a := range stage.Actions {
-				now := e.Stages[i].Actions[j]
-				require.False(t, a.Status.Terminal() && a.Status != now.Status, "an action left %s", a.Status)
-				if finish, ok := in.(engine.Finish); ok && finish.ActionExecutionID == a.ID && now.Status != a.Status {
-					want := map[pipeline.Work]int{pipeline.WorkAttempt: a.Attempt, pipeline.WorkTurn: 0}
-					require.Contains(t, want, a.Work)
-					require.Equal(t, want[a.Work], finish.Attempt, "attempt %d was ended by the result of another", a.Attempt)
-				}
-				if now.Attempt != a.Attempt {
-					lost, ok := in.(engine.Lost)
-					require.True(t, ok && lost.ActionExecutionID == a.ID && now.Attempt == a.Attempt+1,
-						"action %s went from attempt %d to %d by %T", a.Name, a.Attempt, now.Attempt, in)
-				}
+				m.edge(t, a, e.Stages[i].Actions[j], in)
+			}
+			for j, condition := range stage.Conditions {
+				now := e.Stages[i].Conditions[j]
+				_, overridden := in.(engine.Override)
+				require.False(t, condition.Status.Terminal() && now.Status != condition.Status && !overridden, "a condition left %s", condition.Status)
 			}
 		}
+	}
+}
+
+func (m *model) edge(t tester, a, now *execution.Action, in engine.Input) {
+	t.Helper()
+	require.False(t, a.Status.Terminal() && a.Status != now.Status, "an action left %s", a.Status)
+	require.False(t, a.Retried && !now.Retried, "a replaced action counts again")
+	if finish, ok := in.(engine.Finish); ok && finish.ActionExecutionID == a.ID && now.Status != a.Status {
+		want := map[pipeline.Work]int{pipeline.WorkAttempt: a.Attempt, pipeline.WorkTurn: 0}
+		require.Contains(t, want, a.Work)
+		require.Equal(t, want[a.Work], finish.Attempt, "attempt %d was ended by the result of another", a.Attempt)
+	}
+	if now.Attempt != a.Attempt {
+		lost, ok := in.(engine.Lost)
+		require.True(t, ok && lost.ActionExecutionID == a.ID && now.Attempt == a.Attempt+1,
+			"action %s went from attempt %d to %d by %T", a.Name, a.Attempt, now.Attempt, in)
 	}
 }
 
@@ -204,6 +283,10 @@ func (m *model) lines(t tester, before map[string]*execution.Execution, c *execu
 	for _, ev := range c.Events {
 		e := m.executions[ev.ExecutionID]
 		if ev.Subject != execution.SubjectStage || ev.State != execution.EventStarted || e.Mode == pipeline.Parallel {
+			continue
+		}
+		if e.Type == pipeline.TypeRollback {
+			// It enters before anyone who waits.
 			continue
 		}
 		if queue := m.queues[ev.Stage]; len(queue) > 0 && !e.Status.Terminal() {
@@ -258,6 +341,9 @@ func (m *model) check(t tester) {
 	}
 	for _, e := range m.executions {
 		if current := e.Current(); !e.Status.Terminal() && current.Waiting() {
+			if transition := m.state.Stage(current.Name).Transition; transition != nil && transition.Disabled {
+				continue
+			}
 			require.Contains(t, holders, current.Name, "%s waits for a stage that nobody holds", show(e))
 		}
 	}
@@ -277,19 +363,14 @@ func (m *model) check(t tester) {
 func (m *model) wantedWork(t tester, e *execution.Execution, leases map[string]int, turns map[string]execution.TurnKind) {
 	t.Helper()
 	stage := e.Current()
-	if stage.Entry != nil && !engine.Met(stage.Entry) {
-		id := e.ID + "/" + strconv.Itoa(stage.Position)
-		turns[id] = execution.TurnExpire
-		require.True(t, stage.Entry.ExpiresAt.Equal(m.turns[id].DueAt), "the expiry is due when the time is over")
-		require.Empty(t, stage.Actions, "actions run though nobody approved the entry")
-		return
-	}
+	id := e.ID + "/" + strconv.Itoa(stage.Position)
 	running := 0
 	for _, a := range stage.Actions {
 		if a.Status.Terminal() {
 			continue
 		}
 		running++
+		require.False(t, a.Retried, "a replaced action runs")
 		require.LessOrEqual(t, a.Attempt, engine.MaxAttempts)
 		switch a.Work {
 		case pipeline.WorkAttempt:
@@ -301,7 +382,44 @@ func (m *model) wantedWork(t tester, e *execution.Execution, leases map[string]i
 			require.False(t, engine.Met(a.Details.Approval), "an approval stays open though it has all it needs")
 		}
 	}
-	require.Positive(t, running, "%s is in a stage where nothing runs", show(e))
+	if stage.Entry != nil && !engine.Met(stage.Entry) {
+		require.Equal(t, execution.PhaseApproval, stage.Phase)
+		turns[id] = execution.TurnExpire
+		require.True(t, stage.Entry.ExpiresAt.Equal(m.turns[id].DueAt), "the expiry is due when the time is over")
+		require.Zero(t, running, "actions run though nobody approved the entry")
+		return
+	}
+	if stage.Phase == execution.PhaseActions {
+		require.Positive(t, running, "%s is in a stage where nothing runs", show(e))
+		return
+	}
+	require.Zero(t, running, "actions run in phase %s", stage.Phase)
+	require.NotEmpty(t, stage.Conditions)
+	for i, c := range stage.Conditions {
+		require.Equal(t, i < len(stage.Conditions)-1, c.Status.Terminal(), "which condition is being checked?")
+	}
+	c := stage.Conditions[len(stage.Conditions)-1]
+	kinds := map[execution.Phase]pipeline.ConditionKind{
+		execution.PhaseBeforeEntry: pipeline.ConditionBeforeEntry, execution.PhaseOnSuccess: pipeline.ConditionOnSuccess,
+		execution.PhaseOnFailure: pipeline.ConditionOnFailure,
+	}
+	require.Equal(t, kinds[stage.Phase], c.Kind)
+	windows, commands := 0, 0
+	for _, rule := range c.Rules {
+		switch {
+		case rule.Status.Terminal():
+		case rule.Provider == pipeline.RuleDeploymentWindow:
+			windows++
+		case rule.Provider == pipeline.RuleCommands && !rule.StartedAt.IsZero():
+			commands++
+			leases[rule.ID] = rule.Attempt
+		}
+	}
+	if windows > 0 {
+		require.Zero(t, commands, "commands run though a window is closed")
+		turns[id] = execution.TurnRecheck
+	}
+	require.Positive(t, windows+commands, "nothing will ever decide the condition of %s", show(e))
 }
 
 func (m *model) checkEnded(t tester, e *execution.Execution) {
@@ -310,7 +428,7 @@ func (m *model) checkEnded(t tester, e *execution.Execution) {
 	stage := e.Current()
 	require.True(t, stage.Status.Terminal(), "an ended execution is still in stage %s", stage.Name)
 	if e.Status == pipeline.StatusSuperseded {
-		require.False(t, stage.Entered(), "superseded inside of a stage")
+		require.True(t, !stage.Entered() || letsSupersede(stage), "superseded inside of a stage")
 		require.Equal(t, pipeline.Superseded, e.Mode, "only SUPERSEDED executions give way")
 	}
 	for _, s := range e.Stages {
@@ -318,5 +436,27 @@ func (m *model) checkEnded(t tester, e *execution.Execution) {
 			require.True(t, a.Status.Terminal(), "action %s outlives its execution", a.Name)
 			require.False(t, a.EndedAt.IsZero())
 		}
+		for _, c := range s.Conditions {
+			require.True(t, c.Status.Terminal(), "a condition outlives its execution")
+			require.False(t, c.EndedAt.IsZero())
+			for _, rule := range c.Rules {
+				require.True(t, rule.Status.Terminal(), "rule %s outlives its execution", rule.Name)
+			}
+		}
 	}
+}
+
+// letsSupersede tells whether a stage ended in a wait that a newer execution may
+// end.
+func letsSupersede(stage *execution.Stage) bool {
+	waits := func(approval *execution.Approval) bool {
+		return approval != nil && !engine.Met(approval) &&
+			!slices.ContainsFunc(approval.Requirements, func(r execution.Requirement) bool { return !r.Supersede })
+	}
+	if waits(stage.Entry) {
+		return true
+	}
+	return slices.ContainsFunc(stage.Actions, func(a *execution.Action) bool {
+		return a.Status == pipeline.Abandoned && waits(a.Details.Approval)
+	})
 }

@@ -35,35 +35,6 @@ var (
 	)
 )
 
-// define reads a definition: stages are separated by "|", groups of one run
-// order by ";", actions by spaces. "?" makes an action an approval, "~" a turn.
-//
-//	Build: compile lint; test | Release: ?sign ~announce
-func define(text string) *pipeline.Definition {
-	def := &pipeline.Definition{}
-	for part := range strings.SplitSeq(text, "|") {
-		name, groups, _ := strings.Cut(part, ":")
-		stage := pipeline.Stage{Name: strings.TrimSpace(name)}
-		for order, group := range strings.Split(groups, ";") {
-			for word := range strings.FieldsSeq(group) {
-				id := typeAttempt
-				switch word[0] {
-				case '?':
-					id = typeApproval
-				case '~':
-					id = typeTurn
-				}
-				stage.Actions = append(stage.Actions, pipeline.Action{
-					Name: strings.TrimLeft(word, "?~"), Category: id.Category, Owner: id.Owner, Provider: id.Provider,
-					Version: id.Version, RunOrder: order + 1,
-				})
-			}
-		}
-		def.Stages = append(def.Stages, stage)
-	}
-	return def
-}
-
 // world is a pipeline with its memory of live executions, and beside it a model
 // of the store that only knows what changes told it. Every decision is taken on
 // both, and they must agree.
@@ -77,6 +48,8 @@ type world struct {
 	model    *model
 	ids      int
 	count    int64
+	// given is set while an execution is decided upon that has a number already.
+	given bool
 }
 
 func newWorld(t tester, definition *pipeline.Definition) *world {
@@ -97,17 +70,43 @@ func (w *world) guard(what string, rules ...execution.Requirement) *world {
 	return w
 }
 
-func (w *world) newScope(key execution.ScopeKey, live []*execution.Execution) *engine.Scope {
-	next := w.ids
-	return &engine.Scope{
-		Key: key, Live: live, Catalog: catalog,
+// makes counts what a decision asked for by itself.
+type makes struct{ ids, rollbacks int }
+
+// newScope is a scope as the model of the store would load it.
+func (w *world) newScope(key execution.ScopeKey) *engine.Scope {
+	scope := &engine.Scope{
+		Key: key, Live: w.model.live(key), State: w.model.stateOf(key), Catalog: catalog,
 		Definition:   func(version int64) *pipeline.Definition { return w.versions[version-1] },
 		Requirements: func(stage, action string) []execution.Requirement { return w.rules[stage+"/"+action] },
-		NewID: func() string {
-			next++
-			return fmt.Sprintf("a%06d", next)
+		Load: func(id string) *execution.Execution {
+			if e, ok := w.model.executions[id]; ok {
+				return clone(e)
+			}
+			return nil
 		},
 	}
+	w.counting(scope)
+	return scope
+}
+
+// counting lets a scope make ids and numbers from where the world is now.
+func (w *world) counting(scope *engine.Scope) *makes {
+	made := &makes{}
+	ids, count := w.ids, w.count
+	if w.given {
+		count++
+	}
+	scope.NewID = func() string {
+		made.ids++
+		return fmt.Sprintf("a%06d", ids+made.ids)
+	}
+	scope.NewRollback = func() (string, int64) {
+		made.rollbacks++
+		number := count + int64(made.rollbacks)
+		return "e" + strconv.FormatInt(number, 10), number
+	}
+	return made
 }
 
 func text(v any) string {
@@ -130,34 +129,65 @@ func clone[T any](v *T) *T {
 	return copied
 }
 
+// copied gives the second decision executions of its own, as it changes them.
+func copied(in engine.Input) engine.Input {
+	switch in := in.(type) {
+	case engine.Start:
+		in.Execution = clone(in.Execution)
+		return in
+	case engine.Retry:
+		in.Execution = clone(in.Execution)
+		return in
+	case engine.Rollback:
+		in.Target = clone(in.Target)
+		return in
+	case engine.Override:
+		in.Execution = clone(in.Execution)
+		return in
+	default:
+		return in
+	}
+}
+
 // decide takes an input through the engine, on the memory and on what the model
 // of the store would load, and checks all that must hold at any time.
 func (w *world) decide(key execution.ScopeKey, in engine.Input) (*execution.Change, error) {
 	w.t.Helper()
-	stored := w.newScope(key, w.model.live(key))
+	if _, w.given = in.(engine.Start); w.given {
+		// Its execution has a number already.
+		defer func() { w.given = false }()
+	}
+	stored := w.newScope(key)
 	memory := w.memory[key]
 	if memory == nil {
-		memory = w.newScope(key, nil)
+		memory = w.newScope(key)
 	}
-	memory.NewID = w.newScope(key, nil).NewID
-	again := in
-	if start, ok := in.(engine.Start); ok {
-		again = engine.Start{Execution: clone(start.Execution)}
-	}
-	before := text(memory.Live)
+	made, made2 := w.counting(memory), w.counting(stored)
+	again := copied(in)
+	before := text(memory.Live) + text(memory.State)
+	known, knownText := memory.State, text(memory.State)
 	change, err := engine.Decide(memory, in, w.now)
 	change2, err2 := engine.Decide(stored, again, w.now)
 	require.Equal(w.t, text(change), text(change2), "a decision on what the store loads differs from one on memory")
 	require.Equal(w.t, fmt.Sprint(err), fmt.Sprint(err2))
 	if err != nil {
 		require.Nil(w.t, change)
-		require.Equal(w.t, before, text(memory.Live), "a refusal changed the state")
+		require.Equal(w.t, before, text(memory.Live)+text(memory.State), "a refusal changed the state")
 		return nil, err
 	}
 	w.memory[key] = memory
-	w.ids += len(change.NewActions)
-	w.model.apply(w.t, in, change)
+	require.Equal(w.t, *made, *made2)
+	require.Equal(w.t, knownText, text(known), "the state of the pipeline was changed in place")
+	w.ids += made.ids
+	w.count += int64(made.rollbacks)
+	if w.given {
+		w.count++
+		made.rollbacks++
+	}
+	require.Len(w.t, change.Started, made.rollbacks, "the numbers of executions have a gap")
+	w.model.apply(w.t, key, in, change)
 	require.Equal(w.t, text(w.model.live(key)), text(memory.Live), "a row changed and the change does not say so")
+	require.Equal(w.t, text(w.model.stateOf(key)), text(memory.State), "the state changed and the change does not say so")
 	w.model.check(w.t)
 	for _, stage := range change.NewStages {
 		require.Equal(w.t, w.pinned(stage.ExecutionID).Stages[stage.Position].Name, stage.Name, "a stage of another version")
@@ -165,7 +195,24 @@ func (w *world) decide(key execution.ScopeKey, in engine.Input) (*execution.Chan
 	for _, a := range change.NewActions {
 		require.NotNil(w.t, w.pinned(a.ExecutionID).Stages[a.Stage].Action(a.Name), "action %s is of another version", a.Name)
 	}
+	w.explained()
 	return change, nil
+}
+
+// explained checks that nobody waits without a reason.
+func (w *world) explained() {
+	w.t.Helper()
+	work := engine.Work{Leases: w.model.leases, Turns: w.model.turns}
+	for _, scope := range w.memory {
+		for _, e := range scope.Live {
+			reasons := engine.Explain(scope, e.ID, work, w.now)
+			require.NotEmpty(w.t, reasons, "nobody knows why %s is where it is", show(e))
+			for _, reason := range reasons {
+				require.NotEmpty(w.t, reason.Kind)
+				require.NotEmpty(w.t, reason.Message)
+			}
+		}
+	}
 }
 
 // pinned is the definition that an execution started with.
@@ -180,19 +227,28 @@ func (w *world) must(key execution.ScopeKey, in engine.Input) *execution.Change 
 	return change
 }
 
+// fresh is the next execution of the pipeline, of which nothing is decided yet.
+func (w *world) fresh(principal string) *execution.Execution {
+	number := w.count + 1
+	return &execution.Execution{
+		ID: "e" + strconv.FormatInt(number, 10), Account: "default", PipelineID: "p", Pipeline: "web", Number: number,
+		Trigger: execution.Trigger{Principal: principal},
+	}
+}
+
 // start starts the newest version.
 func (w *world) start(principal string, variables map[string]string) *execution.Execution {
 	w.t.Helper()
-	w.count++
-	version := int64(len(w.versions))
-	e := &execution.Execution{
-		ID: "e" + strconv.FormatInt(w.count, 10), Account: "default", PipelineID: "p", Pipeline: "web",
-		Number: w.count, Version: version, Mode: w.versions[version-1].Mode(), Variables: variables,
-		Trigger: execution.Trigger{Type: execution.TriggerStart, Principal: principal},
-	}
+	e := w.fresh(principal)
+	e.Version = int64(len(w.versions))
+	e.Mode, e.Type, e.Variables = w.versions[e.Version-1].Mode(), pipeline.TypeStandard, variables
+	e.Trigger.Type = execution.TriggerStart
 	w.must(e.Scope(), engine.Start{Execution: e})
 	return w.execution(e.Number)
 }
+
+// scope is the one that all executions share that are not PARALLEL.
+func (w *world) scope() execution.ScopeKey { return execution.ScopeKey{PipelineID: "p"} }
 
 func (w *world) execution(number int64) *execution.Execution {
 	w.t.Helper()
@@ -201,44 +257,108 @@ func (w *world) execution(number int64) *execution.Execution {
 	return e
 }
 
-// action finds an action execution as the store has it.
+// action finds an action execution as the store has it: the newest of that name,
+// or with "name#2" the second.
 func (w *world) action(e *execution.Execution, name string) *execution.Action {
 	w.t.Helper()
+	name, place, numbered := strings.Cut(name, "#")
+	var found []*execution.Action
 	for _, stage := range e.Stages {
 		for _, a := range stage.Actions {
 			if a.Name == name {
-				return a
+				found = append(found, a)
 			}
 		}
 	}
-	require.Failf(w.t, "no such action", "%s in %s", name, show(e))
+	if len(found) > 0 && !numbered {
+		return found[len(found)-1]
+	}
+	if i, err := strconv.Atoi(place); err == nil && i >= 1 && i <= len(found) {
+		return found[i-1]
+	}
+	return nil
+}
+
+// rule finds a rule of a condition in the same way.
+func (w *world) rule(e *execution.Execution, name string) *execution.Rule {
+	w.t.Helper()
+	name, place, numbered := strings.Cut(name, "#")
+	var found []*execution.Rule
+	for _, stage := range e.Stages {
+		for _, c := range stage.Conditions {
+			for _, rule := range c.Rules {
+				if rule.Name == name {
+					found = append(found, rule)
+				}
+			}
+		}
+	}
+	if len(found) > 0 && !numbered {
+		return found[len(found)-1]
+	}
+	if i, err := strconv.Atoi(place); err == nil && i >= 1 && i <= len(found) {
+		return found[i-1]
+	}
 	return nil
 }
 
 // show writes an execution on one line: "2 InProgress Build(a+ b!)! Ship(c…)".
+// A rollback has an arrow: "3< InProgress Ship(c…)", a second attempt of an
+// execution as many apostrophes: "1' InProgress …".
 //
-//	stage: ? waits in front of it, + Succeeded, ! Failed, - Stopped, / Stopping, x Cancelled, & waits for its entry's approval
-//	action: … InProgress, + Succeeded, ! Failed, ~ Abandoned
-func show(e *execution.Execution) string {
-	marks := map[pipeline.Status]string{
+//	stage: ? waits in front of it, ?| at a closed door, + Succeeded, ! Failed, - Stopped, / Stopping, x Cancelled, > Skipped, & waits for its entry's approval
+//	condition: ^ before the entry, $ on success, % on failure, each with … InProgress, + Succeeded, ! Failed, E Errored, x Cancelled, ~ Abandoned, o Overridden
+//	action: … InProgress, + Succeeded, ! Failed, ~ Abandoned; * where a retry replaced it
+func (w *world) show(e *execution.Execution) string { return showAt(e, w.model.state) }
+
+func show(e *execution.Execution) string { return showAt(e, nil) }
+
+func marks() map[pipeline.Status]string {
+	return map[pipeline.Status]string{
 		pipeline.Succeeded: "+", pipeline.Failed: "!", pipeline.Stopped: "-", pipeline.Stopping: "/",
-		pipeline.Cancelled: "x", pipeline.Abandoned: "~",
+		pipeline.Cancelled: "x", pipeline.Abandoned: "~", pipeline.Skipped: ">", pipeline.Errored: "E", pipeline.Overridden: "o",
 	}
-	out := fmt.Sprintf("%d %s", e.Number, e.Status)
+}
+
+func showAt(e *execution.Execution, state *execution.PipelineState) string {
+	marks := marks()
+	mark := func(status pipeline.Status) string {
+		if status == pipeline.InProgress {
+			return "…"
+		}
+		return marks[status]
+	}
+	out := strconv.FormatInt(e.Number, 10)
+	if e.Type == pipeline.TypeRollback {
+		out += "<"
+	}
+	if e.Attempt > 1 {
+		out += strings.Repeat("'", e.Attempt-1)
+	}
+	out += " " + string(e.Status)
 	for _, stage := range e.Stages {
 		out += " " + stage.Name
 		if stage.Waiting() {
 			out += "?"
+			if transition := state.Stage(stage.Name).Transition; transition != nil && transition.Disabled {
+				out += "|"
+			}
 			continue
+		}
+		kinds := map[pipeline.ConditionKind]string{
+			pipeline.ConditionBeforeEntry: "^", pipeline.ConditionOnSuccess: "$", pipeline.ConditionOnFailure: "%",
+		}
+		for _, c := range stage.Conditions {
+			out += kinds[c.Kind] + mark(c.Status)
 		}
 		if len(stage.Actions) > 0 {
 			var actions []string
 			for _, a := range stage.Actions {
-				mark := marks[a.Status]
-				if a.Status == pipeline.InProgress {
-					mark = "…"
+				word := a.Name + mark(a.Status)
+				if a.Retried {
+					word += "*"
 				}
-				actions = append(actions, a.Name+mark)
+				actions = append(actions, word)
 			}
 			out += "(" + strings.Join(actions, " ") + ")"
 		}
@@ -254,12 +374,13 @@ func show(e *execution.Execution) string {
 func (w *world) state() string {
 	var all []string
 	for n := int64(1); n <= w.count; n++ {
-		all = append(all, show(w.execution(n)))
+		all = append(all, w.show(w.execution(n)))
 	}
 	return strings.Join(all, " | ")
 }
 
-// entry is the id of the expiry turn of a stage's entry.
+// entry is the id of the turn of a stage: the expiry of its entry's approval, or the
+// recheck of its condition.
 func entry(e *execution.Execution) string {
 	return e.ID + "/" + strconv.Itoa(e.Current().Position)
 }

@@ -1,0 +1,502 @@
+package engine_test
+
+import (
+	"testing"
+
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+func TestRetry(t *testing.T) {
+	t.Parallel()
+	run(t, twice([]script{
+		{
+			name: "failed actions: what succeeded is kept, what never ran runs after", pipeline: "A: a b; c | B: d",
+			steps: []string{
+				"start ann => ", "ok 1 a => ", "fail 1 b => 1 Failed A(a+ b!)!",
+				"retry 1 => 1' InProgress A(a+ b!* b…)",
+				"ok 1 b => 1' InProgress A(a+ b!* b+ c…)",
+				"ok 1 c => 1' InProgress A(a+ b!* b+ c+)+ B(d…)",
+				"ok 1 d => 1' Succeeded A(a+ b!* b+ c+)+ B(d+)+",
+			},
+		},
+		{
+			name: "all actions: the whole stage", pipeline: "A: a; b | B: d",
+			steps: []string{
+				"start ann => ", "ok 1 a => ", "fail 1 b => 1 Failed A(a+ b!)!",
+				"retry 1 A all => 1' InProgress A(a+* b!* a…)",
+				"ok 1 a => 1' InProgress A(a+* b!* a+ b…)",
+				"ok 1 b#1 => 1' InProgress A(a+* b!* a+ b…)",
+				"fail 1 b => 1' Failed A(a+* b!* a+ b!)!",
+				"retry 1 => 1'' InProgress A(a+* b!* a+ b!* b…)",
+				"ok 1 b => 1'' InProgress A(a+* b!* a+ b!* b+)+ B(d…)",
+			},
+		},
+		{
+			name: "while siblings run", pipeline: "A: a b ?c",
+			steps: []string{
+				"start ann => ", "retry 1 => refused: cannot be retried", "fail 1 a => 1 InProgress A(a! b… c…)",
+				"retry 1 all => refused: cannot be retried",
+				"retry 1 => 1 InProgress A(a!* b… c… a…)",
+				"fail 1 a#1 => 1 InProgress A(a!* b… c… a…)",
+				"retry 1 => refused: cannot be retried",
+				"ok 1 a => ", "fail 1 b => ", "approve 1 bob => 1 Failed A(a!* b! c+ a+)!",
+			},
+		},
+		{
+			name: "of a stopped execution", pipeline: "A: a b; c",
+			steps: []string{
+				"start ann => ", "stop 1 ann => ", "retry 1 => refused: cannot be retried", "ok 1 a => ",
+				"abandon 1 ann => 1 Stopped A(a+ b~)-",
+				"retry 1 => 1' InProgress A(a+ b~* b…)", "ok 1 b#1 => 1' InProgress A(a+ b~* b…)",
+				"stop 1 bob => 1' Stopping A(a+ b~* b…)/", "ok 1 b => 1' Stopped A(a+ b~* b+)-",
+				"retry 1 => 1'' InProgress A(a+ b~* b+ c…)", "ok 1 c => 1'' Succeeded A(a+ b~* b+ c+)+",
+			},
+		},
+		{
+			name: "a rejected approval is asked anew", pipeline: "A: ?a; b",
+			steps: []string{
+				"start ann => ", "reject 1 bob => 1 Failed A(a!)!", "retry 1 => 1' InProgress A(a!* a…)",
+				"approve 1 bob => 1' InProgress A(a!* a+ b…)",
+			},
+		},
+		{
+			name: "an entry that was rejected is asked anew, one that was met stays met", pipeline: "A: a",
+			steps: []string{
+				"guard A/ 1 => ", "start ann => 1 InProgress A&", "reject 1 bob => 1 Failed A!",
+				"retry 1 => refused: cannot be retried", "retry 1 all => 1' InProgress A&",
+				"approve 1 bob => 1' InProgress A(a…)", "fail 1 a => 1' Failed A(a!)!",
+				"retry 1 => 1'' InProgress A(a!* a…)",
+			},
+		},
+		{
+			name: "not in front of a stage, not once it succeeded", pipeline: "A: a | B: b",
+			steps: []string{
+				"start ann => ", "start ann => ", "stop 2 bob => 1 InProgress A(a…) | 2 Stopped A-",
+				"retry 2 => refused: cannot be retried", "ok 1 a => ", "retry 1 A => refused: cannot be retried",
+				"retry 1 => refused: cannot be retried", "retry 1 X => refused: no such stage", "ok 1 b => ", "retry 1 => refused: cannot be retried",
+			},
+		},
+		{
+			name: "not once another execution has entered the stage", pipeline: "A: a | B: b",
+			steps: []string{
+				"start ann => ", "fail 1 a => 1 Failed A(a!)!", "start ann => 1 Failed A(a!)! | 2 InProgress A(a…)",
+				"retry 1 => refused: later execution", "fail 2 a => ", "retry 1 => refused: later execution",
+				"retry 2 => 1 Failed A(a!)! | 2' InProgress A(a!* a…)",
+			},
+		},
+		{
+			name: "not once the structure changed", pipeline: "A: a",
+			steps: []string{"start ann => ", "fail 1 a => ", "publish A: a => ", "retry 1 => refused: cannot be retried"},
+		},
+		{
+			name: "it does not go through the transition; who waits behind stays behind", pipeline: "A: a",
+			steps: []string{
+				"start ann => ", `disable A "stop => `, "start ann => 1 InProgress A(a…) | 2 InProgress A?|",
+				"fail 1 a => 1 Failed A(a!)! | 2 InProgress A?|", "retry 1 => 1' InProgress A(a!* a…) | 2 InProgress A?|",
+				"enable A => 1' InProgress A(a!* a…) | 2 InProgress A?", "ok 1 a => 1' Succeeded A(a!* a+)+ | 2 InProgress A(a…)",
+			},
+		},
+		{
+			name: "by itself, once", pipeline: "A (failure retry): a b; c",
+			steps: []string{
+				"start ann => ", "fail 1 a => 1 InProgress A(a! b…)", "ok 1 b => 1 InProgress A(a!* b+ a…)",
+				"ok 1 a => 1 InProgress A(a!* b+ a+ c…)", "fail 1 c => 1 Failed A(a!* b+ a+ c!)!",
+				"retry 1 => 1' InProgress A(a!* b+ a+ c!* c…)", "fail 1 c => 1' Failed A(a!* b+ a+ c!* c!)!",
+			},
+		},
+		{
+			name: "by itself with all actions, the lock is kept", pipeline: "A (failure retry all): a; b",
+			steps: []string{
+				"start ann => ", "start ann => ", "ok 1 a => ",
+				"fail 1 b => 1 InProgress A(a+* b!* a…) | 2 InProgress A?",
+			},
+		},
+		{
+			name: "not by itself when people said no", pipeline: "A (failure retry): ?a b",
+			steps: []string{"start ann => ", "fail 1 b => ", "reject 1 bob => 1 Failed A(a! b!)!"},
+		},
+		{
+			name: "not by itself while it is stopped", pipeline: "A (failure retry): a",
+			steps: []string{"start ann => ", "stop 1 ann => ", "fail 1 a => 1 Stopped A(a!)-"},
+		},
+		{
+			name: "PARALLEL: another execution does not matter", mode: pipeline.Parallel, pipeline: "A: a",
+			steps: []string{"start ann => ", "fail 1 a => ", "start ann => ", "retry 1 => 1' InProgress A(a!* a…) | 2 InProgress A(a…)"},
+		},
+	}))
+}
+
+func TestRollback(t *testing.T) {
+	t.Parallel()
+	succeeded := []string{"start ann => ", "ok 1 a => ", "ok 1 b => ", "ok 1 c => 1 Succeeded A(a+)+ B(b+)+ C(c+)+"}
+	const was = "1 Succeeded A(a+)+ B(b+)+ C(c+)+"
+	after := func(steps ...string) []string { return append(append([]string(nil), succeeded...), steps...) }
+	run(t, twice([]script{
+		{
+			name: "it runs that stage with what the target had, and ends", pipeline: "A: a | B: b<a | C: c",
+			steps: after("rollback B 1 => "+was+" | 2< InProgress B(b…)", "ok 2 b => "+was+" | 2< Succeeded B(b+)+"),
+		},
+		{
+			name: "not of the first stage, of nothing, of one in use", pipeline: "A: a | B: b | C: c",
+			steps: after("rollback A 1 => refused: cannot be rolled back", "rollback X 1 => refused: no such stage",
+				"start ann => ", "ok 2 a => ", "rollback B 1 => refused: cannot be rolled back", "rollback C 2 => refused: cannot be rolled back to",
+				"rollback C 1 => "+was+" | 2 InProgress A(a+)+ B(b…) | 3< InProgress C(c…)",
+				"ok 2 b => "+was+" | 2 InProgress A(a+)+ B(b+)+ C? | 3< InProgress C(c…)",
+				"ok 3 c => "+was+" | 2 InProgress A(a+)+ B(b+)+ C(c…) | 3< Succeeded C(c+)+"),
+		},
+		{
+			name: "not to a rollback, not to one that failed there", pipeline: "A: a | B: b | C: c",
+			steps: after("rollback B 1 => ", "ok 2 b => ", "rollback B 2 => refused: cannot be rolled back to",
+				"start ann => ", "ok 3 a => ", "fail 3 b => ", "rollback B 3 => refused: cannot be rolled back to"),
+		},
+		{
+			name: "not to another version", pipeline: "A: a | B: b | C: c",
+			steps: after("publish A: a | B: b => ", "rollback B 1 => refused: cannot be rolled back"),
+		},
+		{
+			name: "not through the transition", pipeline: "A: a | B: b | C: c",
+			steps: after(`disable B "no => `, "start ann => ", "ok 2 a => "+was+" | 2 InProgress A(a+)+ B?|",
+				"rollback B 1 => "+was+" | 2 InProgress A(a+)+ B?| | 3< InProgress B(b…)"),
+		},
+		{
+			name: "with approval and conditions as ever", pipeline: "A: a | B (before v=x skip, success v=y fail): b | C: c",
+			steps: []string{
+				"guard B/ 1 => ", "start ann v=x => ", "ok 1 a => ", "approve 1 bob => ",
+				"ok 1 b => 1 Failed A(a+)+ B^+$!(b+)!",
+				"override 1 B on-success \"fine => 1' InProgress A(a+)+ B^+$o(b+)+ C(c…)",
+				"rollback B 1 => 1' InProgress A(a+)+ B^+$o(b+)+ C(c…) | 2< InProgress B&",
+				"approve 2 bob => 1' InProgress A(a+)+ B^+$o(b+)+ C(c…) | 2< InProgress B^+(b…)",
+			},
+		},
+		{
+			name: "by itself, before anyone who waits", mode: pipeline.Queued, pipeline: "A: a | B (failure rollback): b | C: c",
+			steps: after("start ann => ", "start ann => ", "ok 2 a => ", "ok 3 a => ",
+				"fail 2 b => "+was+" | 2 Failed A(a+)+ B(b!)! | 3 InProgress A(a+)+ B? | 4< InProgress B(b…)",
+				"ok 4 b => "+was+" | 2 Failed A(a+)+ B(b!)! | 3 InProgress A(a+)+ B(b…) | 4< Succeeded B(b+)+"),
+		},
+		{
+			name: "it leads to no other, but is retried", pipeline: "A: a | B (failure rollback): b | C: c",
+			steps: after("start ann => ", "ok 2 a => ", "fail 2 b => ",
+				"fail 3 b => "+was+" | 2 Failed A(a+)+ B(b!)! | 3< Failed B(b!)!",
+				"retry 2 => refused: later execution",
+				"retry 3 => "+was+" | 2 Failed A(a+)+ B(b!)! | 3<' InProgress B(b!* b…)",
+				"ok 3 b => "+was+" | 2 Failed A(a+)+ B(b!)! | 3<' Succeeded B(b!* b+)+"),
+		},
+		{
+			name: "where nothing succeeded before, nothing", pipeline: "A: a | B (failure rollback): b",
+			steps: []string{"start ann => ", "ok 1 a => ", "fail 1 b => 1 Failed A(a+)+ B(b!)!"},
+		},
+		{
+			name: "to the last success, in the same version only", pipeline: "A: a | B (failure rollback): b",
+			steps: []string{
+				"start ann => ", "ok 1 a => ", "ok 1 b => ", "publish A: a | B (failure rollback): b => ",
+				"start ann => ", "ok 2 a => ", "fail 2 b => 1 Succeeded A(a+)+ B(b+)+ | 2 Failed A(a+)+ B(b!)!",
+			},
+		},
+		{
+			name: "when the condition is met", pipeline: "A: a | B (failure v=x rollback): b",
+			steps: []string{
+				"start ann v=x => ", "ok 1 a => ", "ok 1 b => ", "start ann v=y => ", "ok 2 a => ",
+				"fail 2 b => 1 Succeeded A(a+)+ B(b+)+ | 2 Failed A(a+)+ B%!(b!)!",
+				"start ann v=x => ", "ok 3 a => ",
+				"fail 3 b => 1 Succeeded A(a+)+ B(b+)+ | 2 Failed A(a+)+ B%!(b!)! | 3 Failed A(a+)+ B%+(b!)! | 4< InProgress B(b…)",
+			},
+		},
+		{
+			name: "a retry first, then the condition", pipeline: "A: a | B (failure retry v=x rollback): b",
+			steps: []string{
+				"start ann v=x => ", "ok 1 a => ", "ok 1 b => ", "start ann v=x => ", "ok 2 a => ",
+				"fail 2 b => 1 Succeeded A(a+)+ B(b+)+ | 2 InProgress A(a+)+ B(b!* b…)",
+				"fail 2 b => 1 Succeeded A(a+)+ B(b+)+ | 2 Failed A(a+)+ B%+(b!* b!)! | 3< InProgress B(b…)",
+			},
+		},
+		{
+			name: "when it did not succeed after all", pipeline: "A: a | B (success v=x rollback): b",
+			steps: []string{
+				"start ann v=x => ", "ok 1 a => ", "ok 1 b => ", "start ann v=y => ", "ok 2 a => ",
+				"ok 2 b => 1 Succeeded A(a+)+ B$+(b+)+ | 2 Failed A(a+)+ B$!(b+)! | 3< InProgress B(b…)",
+				`override 2 B on-success "no => refused: later execution`,
+			},
+		},
+		{
+			name: "a stage that failed without a failed action is not rolled back by on_failure", pipeline: "A: a | B (before v=x fail, success v=x fail, failure rollback): b",
+			steps: []string{
+				"start ann v=x => ", "ok 1 a => ", "ok 1 b => ", "start ann v=y => ",
+				"ok 2 a => 1 Succeeded A(a+)+ B^+$+(b+)+ | 2 Failed A(a+)+ B^!!",
+			},
+		},
+		{
+			name: "PARALLEL", mode: pipeline.Parallel, pipeline: "A: a | B: b",
+			steps: []string{"start ann => ", "ok 1 a => ", "ok 1 b => ", "rollback B 1 => refused: cannot be rolled back"},
+		},
+	}))
+}
+
+func TestConditions(t *testing.T) {
+	t.Parallel()
+	run(t, twice([]script{
+		{
+			name: "before the entry, inside of the lock", pipeline: "A (before v=x fail): a",
+			steps: []string{
+				"start ann v=x => 1 InProgress A^+(a…)", "start ann v=y => 1 InProgress A^+(a…) | 2 InProgress A?",
+				"ok 1 a => 1 Succeeded A^+(a+)+ | 2 Failed A^!!",
+			},
+		},
+		{
+			name: "SKIP goes on", pipeline: "A: a | B (before v=x skip): b | C (before v=x skip): c",
+			steps: []string{
+				"start ann v=x => ", "start ann v=y => ", "ok 1 a => 1 InProgress A(a+)+ B^+(b…) | 2 InProgress A(a…)", "ok 1 b => ",
+				"ok 2 a => 1 InProgress A(a+)+ B^+(b+)+ C^+(c…) | 2 InProgress A(a+)+ B^!> C?",
+				"ok 1 c => 1 Succeeded A(a+)+ B^+(b+)+ C^+(c+)+ | 2 Succeeded A(a+)+ B^!> C^!>",
+			},
+		},
+		{
+			name: "what cannot be checked fails the stage, SKIP or not", pipeline: "A: a | B (before v=x skip): b | C: c",
+			steps: []string{"start ann => ", "ok 1 a => 1 Failed A(a+)+ B^E!", `override 1 B before-entry "x => refused: cannot be overridden`},
+		},
+		{
+			name: "an unknown provider cannot be checked", pipeline: "A (before nobody fail): a",
+			steps: []string{"start ann => 1 Failed A^E!", `override 1 A before-entry "x => 1' InProgress A^o(a…)`},
+		},
+		{
+			name: "commands", pipeline: "A (before $probe v=x fail, success $after fail): a",
+			steps: []string{
+				"start ann v=x => 1 InProgress A^…", "ok 1 probe => 1 InProgress A^+(a…)", "ok 1 a => 1 InProgress A^+$…(a+)",
+				"fail 1 after => 1 Failed A^+$!(a+)!", "ok 1 after => 1 Failed A^+$!(a+)!",
+				"retry 1 => refused: cannot be retried", "retry 1 all => 1' InProgress A^+$!^…(a+*)",
+				"fail 1 probe#1 => 1' InProgress A^+$!^…(a+*)", "broken 1 probe => 1' Failed A^+$!^E(a+*)!",
+			},
+		},
+		{
+			name: "the runner of a rule is lost", pipeline: "A (before $probe fail): a",
+			steps: []string{"start ann => ", "lost 1 probe => 1 Failed A^E!"},
+		},
+		{
+			name: "a window: Sunday in March, eleven o'clock UTC", pipeline: "A (before w9-17 fail): a",
+			steps: []string{
+				"start ann => 1 InProgress A^…", "start ann => 1 InProgress A^… | 2 InProgress A?", "recheck 1 => 1 InProgress A^… | 2 InProgress A?",
+				"wait 21h59m => ", "recheck 1 => 1 InProgress A^… | 2 InProgress A?", "wait 1m => ",
+				"recheck 1 => 1 InProgress A^+(a…) | 2 InProgress A?", "recheck 1 => 1 InProgress A^+(a…) | 2 InProgress A?",
+			},
+		},
+		{
+			name: "all windows at the same minute, then the rest", pipeline: "A (before w9-17 w16-20 v=x fail): a",
+			steps: []string{
+				"start ann v=x => ", "wait 22h => ", "recheck 1 => 1 InProgress A^…", "wait 7h => ", "recheck 1 => 1 InProgress A^+(a…)",
+			},
+		},
+		{
+			name: "a window that does not open in time, or never", pipeline: "A (before w9-17/600 fail): a | B (before never fail): b",
+			steps: []string{
+				"start ann => ", "wait 10h => ", "recheck 1 => 1 Failed A^!!",
+				"override 1 A before-entry \"now => 1' InProgress A^o(a…)", "ok 1 a => 1' Failed A^o(a+)+ B^!!",
+			},
+		},
+		{
+			name: "stop ends a wait for a window", pipeline: "A (before w9-17 fail): a",
+			steps: []string{
+				"start ann => ", "stop 1 bob => 1 Stopped A^x-", "recheck 1 => 1 Stopped A^x-",
+				"retry 1 => 1' InProgress A^x^…", "abandon 1 bob => 1' Stopped A^x^~-",
+			},
+		},
+		{
+			name: "stop lets commands of a rule finish", pipeline: "A (before $probe fail): a",
+			steps: []string{
+				"start ann => ", "stop 1 bob => 1 Stopping A^…/", "ok 1 probe => 1 Stopped A^x-",
+				"retry 1 all => 1' InProgress A^x^…", "abandon 1 bob => 1' Stopped A^x^~-", "ok 1 probe => 1' Stopped A^x^~-",
+			},
+		},
+		{
+			name: "a retry checks again before the entry, one by itself does not", pipeline: "A (before v=x fail, failure retry): a",
+			steps: []string{
+				"start ann v=x => ", "fail 1 a => 1 InProgress A^+(a!* a…)", "fail 1 a => 1 Failed A^+(a!* a!)!",
+				"retry 1 => 1' InProgress A^+^+(a!* a!* a…)",
+			},
+		},
+	}))
+}
+
+func TestOverride(t *testing.T) {
+	t.Parallel()
+	run(t, twice([]script{
+		{
+			name: "of a condition before the entry", pipeline: "A (before v=x fail): a | B: b",
+			steps: []string{
+				"start ann v=y => 1 Failed A^!!", `override 1 A on-success "x => refused: cannot be overridden`,
+				`override 1 B before-entry "x => refused: cannot be overridden`, `override 1 X before-entry "x => refused: no such stage`,
+				"override 1 A before-entry \"x => 1' InProgress A^o(a…)", `override 1 A before-entry "x => refused: cannot be overridden`,
+				"ok 1 a => 1' InProgress A^o(a+)+ B(b…)",
+			},
+		},
+		{
+			name: "of one that waits for a window", pipeline: "A (before w9-17 fail): a",
+			steps: []string{"start ann => ", `override 1 A before-entry "now => 1 InProgress A^o(a…)`, "recheck 1 => 1 InProgress A^o(a…)"},
+		},
+		{
+			name: "of one on success", pipeline: "A (success v=x fail): a",
+			steps: []string{"start ann v=y => ", "ok 1 a => 1 Failed A$!(a+)!", "override 1 A on-success \"x => 1' Succeeded A$o(a+)+"},
+		},
+		{
+			name: "not of one on failure, not of one that was met", pipeline: "A (before v=x fail, failure v=x fail): a",
+			steps: []string{
+				"start ann v=x => ", "fail 1 a => 1 Failed A^+%+(a!)!", `override 1 A on-failure "x => refused: cannot be overridden`,
+				`override 1 A before-entry "x => refused: cannot be overridden`,
+			},
+		},
+		{
+			name: "not once another execution has entered", pipeline: "A (before v=x fail): a",
+			steps: []string{
+				"start ann v=y => ", "start ann v=x => 1 Failed A^!! | 2 InProgress A^+(a…)", `override 1 A before-entry "x => refused: later execution`,
+			},
+		},
+		{
+			name: "not of one that was stopped", pipeline: "A (before w9-17 fail): a",
+			steps: []string{"start ann => ", "stop 1 ann => 1 Stopped A^x-", `override 1 A before-entry "x => refused: cannot be overridden`},
+		},
+		{
+			name: "another version does not matter", pipeline: "A (before v=x fail): a",
+			steps: []string{"start ann v=y => ", "publish A: a => ", "override 1 A before-entry \"x => 1' InProgress A^o(a…)"},
+		},
+	}))
+}
+
+func TestTransitions(t *testing.T) {
+	t.Parallel()
+	run(t, twice([]script{
+		{
+			name: "SUPERSEDED: who waits at the door gives way too", pipeline: "A: a | B: b",
+			steps: []string{
+				"start ann => ", `disable B "freeze => 1 InProgress A(a…)`, "ok 1 a => 1 InProgress A(a+)+ B?|",
+				"start ann => ", "ok 2 a => 1 Superseded A(a+)+ Bx | 2 InProgress A(a+)+ B?|", `disable B "longer => `, "restart => ",
+				"enable B => 1 Superseded A(a+)+ Bx | 2 InProgress A(a+)+ B(b…)", "enable B => ",
+			},
+		},
+		{
+			name: "QUEUED: in turn", mode: pipeline.Queued, pipeline: "A: a",
+			steps: []string{
+				`disable A "freeze => `, "start ann => 1 InProgress A?|", "start ann => ", "enable A => 1 InProgress A(a…) | 2 InProgress A?",
+				`disable A "freeze => `, "ok 1 a => 1 Succeeded A(a+)+ | 2 InProgress A?|", "start ann => ",
+				"stop 2 ann => 1 Succeeded A(a+)+ | 2 Stopped A- | 3 InProgress A?|", "enable A => 1 Succeeded A(a+)+ | 2 Stopped A- | 3 InProgress A(a…)",
+			},
+		},
+		{
+			name: "work inside goes on", pipeline: "A: a; b | B: c",
+			steps: []string{"start ann => ", `disable A "freeze => `, "ok 1 a => ", "ok 1 b => 1 InProgress A(a+ b+)+ B(c…)"},
+		},
+	}))
+}
+
+func TestSupersedeAtApproval(t *testing.T) {
+	t.Parallel()
+	run(t, twice([]script{
+		{
+			name: "the one that waits for approval alone gives way to a newer one", pipeline: "A: ?a",
+			steps: []string{
+				"guard A/a 1 supersede => ", "start ann => ", "start ann => 1 Superseded A(a~)x | 2 InProgress A(a…)",
+				"approve 1 bob => refused: has ended", "expire 1 a => 1 Superseded A(a~)x | 2 InProgress A(a…)",
+				"retry 1 => refused: cannot be retried",
+			},
+		},
+		{
+			name: "also at the entry", pipeline: "A: a",
+			steps: []string{
+				"guard A/ 1 supersede => ", "start ann => ", "start ann => 1 Superseded Ax | 2 InProgress A&", "approve 2 bob => ",
+				"start ann => 1 Superseded Ax | 2 InProgress A(a…) | 3 InProgress A?",
+			},
+		},
+		{
+			name: "all rules must say so", pipeline: "A: ?a ?b",
+			steps: []string{
+				"guard A/a 1 supersede => ", "guard A/a 2 => ", "guard A/b 1 supersede => ", "start ann => ", "start ann => ",
+				"approve 1 bob A a => ", "approve 1 cy A a => 1 Superseded A(a+ b~)x | 2 InProgress A(a… b…)",
+			},
+		},
+		{
+			name: "not while something else runs; then at once", pipeline: "A: ?a b",
+			steps: []string{
+				"guard A/a 1 supersede => ", "start ann => ", "start ann => 1 InProgress A(a… b…) | 2 InProgress A?",
+				"ok 1 b => 1 Superseded A(a~ b+)x | 2 InProgress A(a… b…)",
+			},
+		},
+		{
+			name: "not through a closed door", pipeline: "A: ?a",
+			steps: []string{
+				"guard A/a 1 supersede => ", "start ann => ", `disable A "no => `, "start ann => 1 InProgress A(a…) | 2 InProgress A?|",
+				"enable A => 1 Superseded A(a~)x | 2 InProgress A(a…)",
+			},
+		},
+		{
+			name: "the default approver never", pipeline: "A: ?a", steps: []string{"start ann => ", "start ann => 1 InProgress A(a…) | 2 InProgress A?"},
+		},
+		{
+			name: "not in QUEUED mode", mode: pipeline.Queued, pipeline: "A: ?a",
+			steps: []string{"guard A/a 1 supersede => ", "start ann => ", "start ann => 1 InProgress A(a…) | 2 InProgress A?"},
+		},
+	}))
+}
+
+func TestCancelOnUpdate(t *testing.T) {
+	t.Parallel()
+	run(t, twice([]script{
+		{
+			name: "running actions finish, who waits is cancelled at once", mode: pipeline.Queued, pipeline: "A: a ?s; b | B: c",
+			steps: []string{
+				"start ann => ", "start ann => ",
+				"publish cancel A: a => 1 InProgress A(a… s~) | 2 Cancelled Ax", "start ann => 1 InProgress A(a… s~) | 2 Cancelled Ax | 3 InProgress A?",
+				"ok 1 a => 1 Cancelled A(a+ s~)x | 2 Cancelled Ax | 3 InProgress A(a…)", "retry 1 => refused: cannot be retried",
+			},
+		},
+		{
+			name: "nothing is retried or rolled back", pipeline: "A: a | B (failure retry): c*",
+			steps: []string{"start ann => ", "ok 1 a => ", "publish cancel A: a => 1 InProgress A(a+)+ B(c…)", "lost 1 c => 1 Cancelled A(a+)+ B(c!)x"},
+		},
+		{
+			name: "a stop is a stop", pipeline: "A: a b",
+			steps: []string{
+				"start ann => ", "publish cancel A: a => 1 InProgress A(a… b…)", "stop 1 bob => 1 Stopping A(a… b…)/", "ok 1 a => ",
+				"abandon 1 bob => 1 Stopped A(a+ b~)-",
+			},
+		},
+		{
+			name: "approvals and windows end at once; who waits does not enter meanwhile", mode: pipeline.Queued,
+			pipeline: "A: ?a | B (before w9-17 fail): b",
+			steps: []string{
+				"start ann => ", "approve 1 bob => 1 InProgress A(a+)+ B^…", "start ann => ", "start ann => ",
+				"publish cancel A: a => 1 Cancelled A(a+)+ B^xx | 2 Cancelled A(a~)x | 3 Cancelled Ax",
+			},
+		},
+		{
+			name: "finish is the default", pipeline: "A: a; b",
+			steps: []string{"start ann => ", "publish A: c => ", "ok 1 a => 1 InProgress A(a+ b…)"},
+		},
+		{
+			name: "PARALLEL executions finish", mode: pipeline.Parallel, pipeline: "A: a; b",
+			steps: []string{"start ann => ", "publish cancel A: c => ", "ok 1 a => 1 InProgress A(a+ b…)"},
+		},
+	}))
+}
+
+func TestParallelBound(t *testing.T) {
+	t.Parallel()
+	run(t, twice([]script{
+		{
+			name: "five actions at once, people apart", mode: pipeline.Parallel, pipeline: "A: a b ?p c d e f ?q g; h",
+			steps: []string{
+				"start ann => 1 InProgress A(a… b… p… c… d… e… q…)", "approve 1 bob A p => 1 InProgress A(a… b… p+ c… d… e… q…)",
+				"ok 1 c => 1 InProgress A(a… b… p+ c+ d… e… q… f…)", "start ann => ",
+				"ok 1 a => 1 InProgress A(a+ b… p+ c+ d… e… q… f… g…) | 2 InProgress A(a… b… p… c… d… e… q…)",
+			},
+		},
+		{
+			name: "after a failure no further ones", mode: pipeline.Parallel, pipeline: "A: a b c d e f g",
+			steps: []string{
+				"start ann => ", "ok 1 a => 1 InProgress A(a+ b… c… d… e… f…)", "fail 1 b => 1 InProgress A(a+ b! c… d… e… f…)",
+				"ok 1 c => 1 InProgress A(a+ b! c+ d… e… f…)", "ok 1 d => ", "ok 1 e => ", "ok 1 f => 1 Failed A(a+ b! c+ d+ e+ f+)!",
+				"retry 1 => 1' InProgress A(a+ b!* c+ d+ e+ f+ b… g…)", "ok 1 g => ", "ok 1 b => 1' Succeeded A(a+ b!* c+ d+ e+ f+ b+ g+)+",
+			},
+		},
+		{
+			name: "other modes have no such bound", pipeline: "A: a b c d e f g", steps: []string{"start ann => 1 InProgress A(a… b… c… d… e… f… g…)"},
+		},
+	}))
+}
