@@ -103,7 +103,9 @@ func BuiltinCatalog() *Catalog {
 			ID:   TypeID{CategorySource, Owner, "Git", "1"},
 			Work: WorkAttempt,
 			Configuration: []ConfigurationKey{
-				{Name: "RepositoryUrl", Required: true, Check: checkRepository}, {Name: "Branch"}, {Name: "Tag"},
+				{Name: "RepositoryUrl", Required: true, Check: checkRepository},
+				{Name: "Branch"},
+				{Name: "Tag"},
 				{Name: "Commit", Check: checkCommit},
 			},
 			ExclusiveKeys: []string{"Branch", "Tag", "Commit"},

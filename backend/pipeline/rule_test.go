@@ -113,6 +113,6 @@ func TestRuleTimeouts(t *testing.T) {
 	t.Parallel()
 	commands, ok := pipeline.BuiltinCatalog().Lookup(pipeline.TypeID{Category: pipeline.CategoryCompute, Owner: pipeline.Owner, Provider: "Commands", Version: "1"})
 	require.True(t, ok)
-	require.Equal(t, commands.DefaultTimeout, pipeline.DefaultRuleTimeout)
+	require.Equal(t, pipeline.DefaultRuleTimeout, commands.DefaultTimeout)
 	require.Equal(t, 60*24*time.Hour, pipeline.DefaultWindowTimeout)
 }

@@ -99,7 +99,8 @@ func (d *decision) startActions(e *execution.Execution, stage *execution.Stage) 
 		}
 		d.startAction(e, stage, declared)
 		started = true
-		if counts && stage.Actions[len(stage.Actions)-1].Status == pipeline.InProgress {
+		if counts {
+			// Also one that failed at once: nothing starts in the place of a failure.
 			busy++
 		}
 	}

@@ -180,23 +180,16 @@ func ruleTimeout(declared *pipeline.Rule, otherwise time.Duration) time.Duration
 // failed starts those that run.
 func (d *decision) startRules(e *execution.Execution, stage *execution.Stage, c *execution.Condition, declared *pipeline.Condition) {
 	for _, runs := range []bool{false, true} {
+		if slices.ContainsFunc(c.Rules, func(r *execution.Rule) bool { return r.Status == pipeline.Failed }) {
+			d.endRules(e, stage, c, false, "not checked, since another rule failed")
+			return
+		}
 		for i, r := range c.Rules {
 			if r.Status == pipeline.InProgress && r.StartedAt.IsZero() && runs == (r.Provider == pipeline.RuleCommands) {
 				d.startRule(e, stage, r, &declared.Rules[i])
 				d.stageChanged(e, stage)
 			}
 		}
-		if !slices.ContainsFunc(c.Rules, func(r *execution.Rule) bool { return r.Status == pipeline.Failed }) {
-			continue
-		}
-		for _, r := range c.Rules {
-			if r.Status == pipeline.InProgress && r.Attempt == 0 {
-				r.Status, r.EndedAt = pipeline.Abandoned, d.now
-				r.Summary = "not checked, since another rule failed"
-				d.stageChanged(e, stage)
-			}
-		}
-		return
 	}
 }
 

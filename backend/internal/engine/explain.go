@@ -180,7 +180,12 @@ func (x *explanation) limited(e *execution.Execution, stage *execution.Stage) *R
 	current := make(map[string]bool)
 	order := 0
 	for _, a := range stage.Actions {
-		if !a.Retried {
+		switch {
+		case a.Retried:
+		case a.Status == pipeline.Failed:
+			// Then no more of them start.
+			return nil
+		default:
 			current[a.Name], order = true, max(order, a.RunOrder)
 		}
 	}

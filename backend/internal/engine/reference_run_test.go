@@ -502,7 +502,7 @@ func (d *duel) draw(t *rapid.T) string {
 // through lets an execution pass some stages.
 func (d *duel) through(e *refExecution, stages int) string {
 	for until := len(e.stages) + stages; e.live() && len(e.stages) < until; {
-		line := ""
+		var line string
 		switch names, open := e.runningNames(), e.openApprovals(); {
 		case len(names) > 0:
 			line = fmt.Sprintf("ok %d %s", e.number, names[0])
@@ -576,7 +576,7 @@ func (d *duel) drawRetry(t *rapid.T, e *refExecution) string {
 	return line + rapid.SampledFrom([]string{"", " all"}).Draw(t, "mode")
 }
 
-func (d *duel) drawOverride(t *rapid.T, e *refExecution) string {
+func (d *duel) drawOverride(_ *rapid.T, e *refExecution) string {
 	kind := "before-entry"
 	if c := e.stage().condition(); c != nil {
 		kind = strings.ReplaceAll(strings.ToLower(string(c.kind)), "_", "-")

@@ -69,6 +69,7 @@ func (x *Executions) write(all []note) {
 		case execution.SubjectCondition:
 			x.Log.Info("Condition", append(args, "stage", n.event.Stage, "condition", n.event.Condition)...)
 			continue
+		default:
 		}
 		args = append(args, "stage", n.event.Stage, "action", n.event.Action, "action_execution", n.event.ActionExecutionID)
 		if n.event.State == execution.EventLost || strings.HasPrefix(n.event.Message, action.SystemUnavailable+":") {

@@ -228,7 +228,7 @@ func TestZones(t *testing.T) {
 	for _, zone := range []string{
 		"", "UTC", "GMT", "CET", "EET", "WET", "UTC+00:00", "UTC-00:00", "UTC+18:00", "Etc/GMT+5", "America/Argentina/Buenos_Aires",
 		"America/Port-au-Prince", "US/Eastern", "Africa/Dar_es_Salaam",
-		"ACT", "AET", "AGT", "ART", "AST", "BET", "BST", "CAT", "CNT", "CST", "CTT", "EAT", "ECT", "IET", "IST", "JST", "MIT", "NET",
+		"ACT", "AET", "AGT", "ART", "AST", "BET", "BST", "CAT", "CNT", "CST", "CTT", "EAT", "ECT", "IET", "IST", "JST", "MIT", "NET", //nolint:misspell // Zones.
 		"NST", "PLT", "PNT", "PRT", "PST", "SST", "VST", "EST", "MST", "HST",
 	} {
 		w := parse(t, "* * * * * *", zone)

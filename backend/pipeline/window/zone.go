@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strconv"
 	"time"
-
 	// The zones must be the same on every machine that plans or runs a pipeline,
 	// also where the system has no database of them, as in small containers.
 	_ "time/tzdata"
@@ -84,7 +83,7 @@ func javaShortID(name string) (region string, offset int, ok bool) {
 		"CST": "America/Chicago",
 		"CTT": "Asia/Shanghai",
 		"EAT": "Africa/Addis_Ababa",
-		"ECT": "Europe/Paris",
+		"ECT": "Europe/Paris", //nolint:misspell // A zone, not "etc".
 		"IET": "America/Indiana/Indianapolis",
 		"IST": "Asia/Kolkata",
 		"JST": "Asia/Tokyo",

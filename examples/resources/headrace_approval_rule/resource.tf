@@ -11,10 +11,12 @@ resource "headrace_approval_rule" "release" {
   expire_after_minutes = 1440
 }
 
-# Nothing enters a production stage without the on-call engineer.
+# Nothing enters a production stage without the on-call engineer, who is asked
+# about the newest release only.
 resource "headrace_approval_rule" "production" {
-  name      = "production"
-  pipelines = ["*"]
-  stages    = ["Production*"]
-  groups    = ["on-call"]
+  name            = "production"
+  pipelines       = ["*"]
+  stages          = ["Production*"]
+  groups          = ["on-call"]
+  newer_execution = "supersede"
 }

@@ -14,4 +14,9 @@ resource "headrace_stage" "build" {
   pipeline = headrace_pipeline.composed.name
   name     = "Build"
   order    = 20
+
+  # Where an action fails, the failed ones run once more.
+  on_failure {
+    result = "RETRY"
+  }
 }

@@ -26,7 +26,7 @@ func SettingsAttributes() map[string]schema.Attribute {
 			Optional:   true,
 			Computed:   true,
 			Default:    stringdefault.StaticString(string(domain.OnUpdateFinish)),
-			Validators: []validator.String{stringvalidator.OneOf(string(domain.OnUpdateFinish), string(domain.OnUpdateCancel))},
+			Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			MarkdownDescription: "What the publication of a version does to executions of older versions that are live then: `finish` " +
 				"lets them finish on the version that they started with; `cancel`, as in CodePipeline, cancels those that wait at once and " +
 				"the others when their running actions ended. What the new version says counts. Executions in `PARALLEL` mode always " +

@@ -40,19 +40,20 @@ func StageBlock() schema.Block {
 
 // StageBlocks returns the blocks that a stage has wherever it is written.
 func StageBlocks() map[string]schema.Block {
-	const rollback = "rolls it back to the last execution of the same version that succeeded in it, where there is one; not in " +
-		"`PARALLEL` mode"
+	const rollback = "rolls it back to the last execution of the same version that succeeded in it, where there is one; not in the " +
+		"first stage, and not in `PARALLEL` mode"
+	const unchecked = " A rule that cannot be checked, for instance since a variable has no value, fails the stage whatever is said here."
 	return map[string]schema.Block{
 		"before_entry": one("Condition that is checked when an execution has entered the stage, after the approval of the entry and "+
 			"before the first action; others wait in front of the stage meanwhile. A retry of a stage that ended checks it again.",
 			schema.NestedBlockObject{Blocks: map[string]schema.Block{
 				"condition": conditionBlock("What follows where a rule is not met: `FAIL` fails the stage; `SKIP` skips its actions and goes " +
-					"on with the next stage, with rules of `VariableCheck` and `Expression` only."),
+					"on with the next stage, with rules of `VariableCheck` and `Expression` only." + unchecked),
 			}}),
 		"on_success": one("Condition that is checked when all actions of the stage succeeded.",
 			schema.NestedBlockObject{Blocks: map[string]schema.Block{
 				"condition": conditionBlock("What follows where a rule is not met: `FAIL` fails the stage; `ROLLBACK` fails it and " +
-					rollback + "."),
+					rollback + "." + unchecked),
 			}}),
 		"on_failure": one("What happens when an action of the stage failed. It does not apply where the stage was failed by the approval "+
 			"of its entry, by `before_entry` or by `on_success`.", schema.NestedBlockObject{
@@ -73,7 +74,8 @@ func StageBlocks() map[string]schema.Block {
 					},
 				}),
 				"condition": conditionBlock("What follows where all rules are met, for instance since a check finds the release broken: " +
-					"`ROLLBACK` rolls the stage back as `result` does; `FAIL` leaves it failed."),
+					"`ROLLBACK` rolls the stage back as `result` does; `FAIL` leaves it failed, and so does a rule that cannot be " +
+					"checked."),
 			},
 		}),
 	}
@@ -83,8 +85,7 @@ func conditionBlock(result string) schema.Block {
 	return one("The condition; exactly one, as in CodePipeline. Windows of `DeploymentWindow` rules are waited for first; once all of "+
 		"them are open the other rules are checked.", schema.NestedBlockObject{
 		Attributes: map[string]schema.Attribute{
-			"result": required(result + " A rule that cannot be checked, for instance since a variable has no value, fails the stage " +
-				"whatever is said here."),
+			"result": required(result),
 		},
 		Blocks: map[string]schema.Block{"rule": ruleBlock()},
 	})
@@ -107,12 +108,12 @@ func ruleBlock() schema.Block {
 						"`#{git.BranchName}`, with `Value` by the `Operator` `EQ`, `NE`, `CONTAINS` or `MATCHES` (a regular expression, RE2, that " +
 						"must match the whole text). `DeploymentWindow` waits until `Cron` matches the minute, for instance " +
 						"`* * 9-16 ? * MON-FRI`, by the clock of `TimeZone`, for instance `Europe/Berlin` (`UTC` where it is left out). `Expression` " +
-						"takes `Expression`, which must be true, in CEL, for instance `trigger.principal != \"bot\"`. `Commands` takes none. See the guide [Gates](../guides/gates.md). Do not write secrets here.",
+						"takes `Expression`, in CEL, which must be true and refers to variables by name, for instance `trigger.principal != \"bot\"`. `Commands` takes none. See the guide [Gates](../guides/gates.md). Do not write secrets here.",
 				},
 				"commands": texts("Shell lines of a `Commands` rule, 1 to 50 of up to 1000 characters each; the rule is met where all " +
 					"succeed. They run as those of a `Commands` action do, and may not refer to variables either: hand those in by " +
 					"`environment_variable`."),
-				"input_artifacts": texts("Names of artifacts that a `Commands` rule reads."),
+				"input_artifacts": texts("Names of artifacts that a `Commands` rule reads, up to 10."),
 				"role_arn":        optionalText("IAM role that the rule assumes, for rules that work in AWS." + refused),
 				"region":          optionalText("AWS region that the rule works in, for rules that work in AWS." + refused),
 				"timeout_in_minutes": schema.Int64Attribute{

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 // lists, and blocks of which nobody knows how many there will be.
 func TestPlanNeedsNoServer(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"inline", "unknown_values", "unknown_blocks"} {
+	for _, name := range []string{"inline", "unknown_values", "unknown_blocks", "unknown_gates"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			resource.Test(t, resource.TestCase{
@@ -46,7 +46,15 @@ func TestInvalidConfigurations(t *testing.T) {
 		"empty_environment_value":    {`value = ""`, "The value is empty; give it a value or remove its entry."},
 		"exclusive_configuration":    {`Tag`, `Branch and Tag exclude each other; keep one of Branch, Tag, Commit.`},
 		"execution_mode":             {`execution_mode = "SERIAL"`, `Execution mode "SERIAL" is not known; use one of SUPERSEDED, QUEUED, PARALLEL.`},
-		"on_update":                  {`on_update = "abort"`, `Attribute on_update value must be one of: ["finish" "cancel"], got: "abort"`},
+		"on_update":                  {`on_update = "abort"`, `on_update "abort" is not known; use one of finish, cancel.`},
+		"window_seconds":             {`Cron = "0 * 9-16 ? * MON-FRI"`, `Second "0": a window consists of whole minutes`},
+		"window_zone":                {`TimeZone = "Mars/Olympus"`, `There is no time zone "Mars/Olympus"`},
+		"expression":                 {`Expression = "trigger.user == \"ann\""`, `Line 1, column 1: trigger has type, detail and principal`},
+		"expression_variable":        {`Expression = "variables.hosts == \"\""`, `variables.hosts has no value`},
+		"environment_of_rule":        {`environment_variable {`, `Only a Commands rule takes environment variables`},
+		"rule_needs_aws":             {`provider = "CloudWatchAlarm"`, `Rules of CloudWatchAlarm need AWS and are not run by this version`},
+		"rollback_beside_condition":  {`result = "ROLLBACK"`, `ROLLBACK as the result rolls back whatever the condition says`},
+		"skip_after_failure":         {`result = "SKIP"`, `A stage that has failed cannot be skipped any more`},
 		"skip_with_commands":         {`provider = "Commands"`, `The result SKIP goes with rules of`},
 		"retry_mode":                 {`retry_mode = "SOME_ACTIONS"`, `Retry mode "SOME_ACTIONS" is not known`},
 		"rule_variable":              {`Variable = "#{build.VERSION}"`, `#{build.VERSION} has no value`},

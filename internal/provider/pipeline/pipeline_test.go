@@ -287,7 +287,7 @@ func TestRepeatedBlocks(t *testing.T) {
 // TestUnknownValues applies what a plan could not know.
 func TestUnknownValues(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"unknown_values", "unknown_blocks"} {
+	for _, name := range []string{"unknown_values", "unknown_blocks", "unknown_gates"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			resource.Test(t, resource.TestCase{

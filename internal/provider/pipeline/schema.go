@@ -17,7 +17,7 @@ import (
 )
 
 const description = "A pipeline: a release process that Headrace runs. Applying it publishes one immutable version of its " +
-	"definition and starts nothing; executions that run finish on the version they started with.\n\n" +
+	"definition and starts nothing; executions that run finish on the version they started with, unless `on_update` says otherwise.\n\n" +
 	"With `stage` blocks the pipeline is **inline**, in the shape of `aws_codepipeline`: one apply publishes one version, as a " +
 	"whole or not at all. Without them it is **composed** of [`headrace_stage`](stage.md) and [`headrace_action`](action.md) " +
 	"resources, for modules and for teams that own different parts. A pipeline is one or the other: going from inline to " +

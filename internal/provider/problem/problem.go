@@ -154,10 +154,10 @@ func begins(fields, prefix domain.Path) bool {
 }
 
 // sentence returns the message with a capital letter, unless it begins with the
-// name of an argument, and a full stop.
+// name of an argument or of a variable, and a full stop.
 func sentence(message string) string {
 	first, _, _ := strings.Cut(message, " ")
-	if first != "" && !strings.Contains(first, "_") {
+	if first != "" && !strings.ContainsAny(first, "_.") {
 		message = strings.ToUpper(message[:1]) + message[1:]
 	}
 	if message != "" && !strings.ContainsAny(message[len(message)-1:], ".?!") {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -223,11 +224,9 @@ func gone(err error) bool {
 	if errors.Is(err, errGone) || client.IsNotFound(err) {
 		return true
 	}
-	switch client.Reason(err) {
-	case domain.ReasonStageNotFound, domain.ReasonNoTransitions, domain.ReasonNothingToPublish:
-		return true
-	}
-	return false
+	return slices.Contains([]domain.Reason{
+		domain.ReasonStageNotFound, domain.ReasonNoTransitions, domain.ReasonNothingToPublish,
+	}, client.Reason(err))
 }
 
 // add adds an error of a call, which the backend does not always blame on a field.

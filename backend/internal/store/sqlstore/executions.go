@@ -22,7 +22,7 @@ type executionDetails struct {
 	Summary   string                     `json:"summary,omitempty"`
 	Trigger   execution.Trigger          `json:"trigger"`
 	Variables map[string]string          `json:"variables,omitempty"`
-	Overrides []pipeline.Override `json:"overrides,omitempty"`
+	Overrides []pipeline.Override        `json:"overrides,omitempty"`
 	Revisions []execution.SourceRevision `json:"revisions,omitempty"`
 	Rollback  *execution.Rollback        `json:"rollback,omitempty"`
 	Stop      *execution.Stop            `json:"stop,omitempty"`

@@ -1,0 +1,59 @@
+resource "headrace_pipeline" "web" {
+  name = "web"
+
+  variable {
+    name          = "host"
+    default_value = "example.com"
+  }
+
+  stage {
+    name = "Source"
+
+    action {
+      name             = "Fetch"
+      category         = "Source"
+      owner            = "Headrace"
+      provider         = "Git"
+      version          = "1"
+      namespace        = "git"
+      output_artifacts = ["source"]
+
+      configuration = {
+        RepositoryUrl = "https://example.com/web.git"
+        Branch        = "main"
+      }
+    }
+  }
+
+  stage {
+    name = "Build"
+
+    before_entry {
+      condition {
+        result = "FAIL"
+
+        rule {
+          name = "check"
+
+          rule_type_id {
+            provider = "DeploymentWindow"
+          }
+
+          configuration = {
+            Cron = "0 * 9-16 ? * MON-FRI"
+          }
+        }
+      }
+    }
+
+    action {
+      name            = "Compile"
+      category        = "Build"
+      owner           = "Headrace"
+      provider        = "Commands"
+      version         = "1"
+      input_artifacts = ["source"]
+      commands        = ["go build ./..."]
+    }
+  }
+}
