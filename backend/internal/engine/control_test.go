@@ -435,6 +435,21 @@ func TestSupersedeAtApproval(t *testing.T) {
 			name: "the default approver never", pipeline: "A: ?a", steps: []string{"start ann => ", "start ann => 1 InProgress A(a…) | 2 InProgress A?"},
 		},
 		{
+			name: "a rollback never, but it waits behind nobody", pipeline: "A: a | B: ?b",
+			steps: []string{
+				"guard B/b 1 supersede => ", "start ann => ", "ok 1 a => ", "approve 1 bob => ", "rollback B 1 => ", "start ann => ",
+				"ok 3 a => 1 Succeeded A(a+)+ B(b+)+ | 2< InProgress B(b…) | 3 InProgress A(a+)+ B?",
+				"approve 2 bob => 1 Succeeded A(a+)+ B(b+)+ | 2< Succeeded B(b+)+ | 3 InProgress A(a+)+ B(b…)",
+			},
+		},
+		{
+			name: "an older one does not take the place of a newer one", pipeline: "A: a | B: ?b",
+			steps: []string{
+				"guard B/b 1 supersede => ", "start ann => ", "publish B: ?b | A: a => ", "start ann => 1 InProgress A(a…) | 2 InProgress B(b…)",
+				"ok 1 a => 1 InProgress A(a+)+ B? | 2 InProgress B(b…)", "approve 2 bob => 1 InProgress A(a+)+ B(b…) | 2 InProgress B(b+)+ A(a…)",
+			},
+		},
+		{
 			name: "not in QUEUED mode", mode: pipeline.Queued, pipeline: "A: ?a",
 			steps: []string{"guard A/a 1 supersede => ", "start ann => ", "start ann => 1 InProgress A(a…) | 2 InProgress A?"},
 		},
@@ -612,6 +627,17 @@ func TestRetriedOutputsDoNotCount(t *testing.T) {
 	require.Equal(t, "1' InProgress Build(make+* put!* make…)", w.state())
 	w.must(e.Scope(), w.finish(e, "make", action.Result{}))
 	require.Equal(t, "1' Failed Build(make+* put!* make+ put!)!", w.state(), "the artifact of the first time is gone")
+}
+
+func TestRetriedVariablesDoNotCount(t *testing.T) {
+	t.Parallel()
+	def := define("Build (failure v=x fail): make; check")
+	def.Stages[0].OnFailure.Condition.Rules[0].Configuration["Variable"] = "#{n-make.k}"
+	w := newWorld(t, def)
+	for _, line := range []string{"start ann", "ok 1 make", "fail 1 check", "retry 1 all", "fail 1 make"} {
+		require.NoError(t, w.step(line))
+	}
+	require.Equal(t, "1' Failed Build%!%E(make+* check!* make!)!", w.state(), "the variable of the first time is gone")
 }
 
 func TestRetryBringsBackAsIfItHadNotEnded(t *testing.T) {

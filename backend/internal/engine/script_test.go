@@ -65,7 +65,9 @@ func run(t *testing.T, scripts []script) {
 			def.ExecutionMode = s.mode
 			for i := range def.Stages {
 				for j := range def.Stages[i].Actions {
-					def.Stages[i].Actions[j].OnLost = s.onLost
+					if a := &def.Stages[i].Actions[j]; a.OnLost == "" {
+						a.OnLost = s.onLost
+					}
 				}
 			}
 			w := newWorld(t, def)
