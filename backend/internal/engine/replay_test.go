@@ -95,8 +95,8 @@ func (m *model) replayed(t tester) {
 		m.replay(t, ev)
 	}
 	m.read = len(m.events)
-	for id, e := range m.executions {
-		told := m.told[id]
+	for id := range m.touched {
+		e, told := m.executions[id], m.told[id]
 		require.NotNil(t, told, "nothing was told of execution %s", id)
 		require.Equal(t, e.Attempt, told.attempt)
 		require.Equal(t, e.Status, told.statuses["execution"], "the events of execution %s tell another end", id)

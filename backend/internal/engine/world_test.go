@@ -198,7 +198,7 @@ func (w *world) decide(key execution.ScopeKey, in engine.Input) (*execution.Chan
 	}
 	require.Len(w.t, change.Started, made.rollbacks, "the numbers of executions have a gap")
 	w.model.apply(w.t, key, in, change)
-	same(w.t, text(w.model.live(key)), text(memory.Live), "a row changed and the change does not say so")
+	same(w.t, text(w.model.rows(key)), text(memory.Live), "a row changed and the change does not say so")
 	same(w.t, text(w.model.stateOf(key)), text(memory.State), "the state changed and the change does not say so")
 	w.model.check(w.t)
 	for _, stage := range change.NewStages {
