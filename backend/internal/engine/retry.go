@@ -35,13 +35,14 @@ func (d *decision) stillLatest(e *execution.Execution, stage *execution.Stage) e
 	if e.Mode == pipeline.Parallel {
 		return nil
 	}
-	if latest := d.stageState(stage.Name).Latest; latest == nil || latest.ExecutionID != e.ID {
-		number := int64(0)
-		if latest != nil {
-			number = latest.Number
-		}
+	switch latest := d.stageState(stage.Name).Latest; {
+	case latest == nil:
+		// It ended under a version of Headrace that did not keep it.
+		return fmt.Errorf("%w or not, which is not known of stage %s at the time of execution %d; start a new execution",
+			ErrNotLatest, stage.Name, e.Number)
+	case latest.ExecutionID != e.ID:
 		return fmt.Errorf("%w: execution %d has been in stage %s since execution %d left it",
-			ErrNotLatest, number, stage.Name, e.Number)
+			ErrNotLatest, latest.Number, stage.Name, e.Number)
 	}
 	return nil
 }
