@@ -30,7 +30,7 @@ type model struct {
 	// touched are the executions that the last change was about: no other can have
 	// changed.
 	touched map[string]bool
-	read int
+	read    int
 }
 
 func newModel() *model {

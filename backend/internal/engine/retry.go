@@ -20,6 +20,10 @@ var (
 	ErrNoTransitions    = errors.New("the pipeline has no transitions")
 )
 
+// MaxRetries bounds how often people retry one stage of an execution: every retry
+// leaves its actions and conditions in it.
+const MaxRetries = 100
+
 // liveOr returns the execution as the scope knows it, or as it was given where it
 // has ended.
 func (d *decision) liveOr(given *execution.Execution) (e *execution.Execution, live bool) {
@@ -95,6 +99,8 @@ func (d *decision) retryable(e *execution.Execution, stage *execution.Stage, liv
 	switch {
 	case !stage.Entered():
 		return refuse("execution %d never entered stage %s", e.Number, stage.Name)
+	case stage.Retries != nil && stage.Retries.Manual >= MaxRetries:
+		return refuse("stage %s was retried %d times; start a new execution", stage.Name, MaxRetries)
 	case e.Version != in.Newest:
 		return refuse("the definition changed: execution %d runs version %d, the newest is %d; start a new execution", e.Number, e.Version, in.Newest)
 	case live && (e.Stop != nil || e.Cancel != nil):
