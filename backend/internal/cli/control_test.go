@@ -237,15 +237,12 @@ func TestExplainPrintsATree(t *testing.T) {
 	f.queued()
 	require.Regexp(t, `^web#3  InProgress
   Approve: waits for stage Approve, which execution 1 is in \(for 1m0s\)
-    place 2 in line
     behind web#1
       Approve/Approve: 1 of 1 approvals is missing \(for 1m0s, until [-0-9: ]+\)
         rule prod: 0 of 1 from alice, with a comment, not by who started it
         approved so far by zoe
         approve with: headrace approve web#1 --stage Approve --action Approve --comment "..."
   Deploy: the transition into stage Deploy is disabled \(for 1m0s\)
-    next in line
-    disabled by ann at [-0-9: ]+: freeze
     enable it with: headrace transition enable web Deploy
   Deploy/before-entry/Night: the deployment window is closed \(for 1m0s, opens [-0-9: ]+\)
     go on without it: headrace execution override web#3 --stage Deploy --condition before-entry --reason "..."

@@ -96,13 +96,10 @@ func (l labels) of(ctx context.Context, c *client.Client, name string) (string, 
 }
 
 // reasonLines returns a reason of an execution to wait, with what to do about it
-// and its causes below.
+// and its causes below. The message tells the place in line and who closed a door.
 func (a *app) reasonLines(c *client.Client, of string, reason *headracev1.WaitReason) []string {
 	lines := []string{reasonPlace(reason) + ": " + oneLine(reason.GetMessage()) + a.reasonTime(reason)}
 	causesOf, indent := of, ""
-	if place := reason.GetQueuePosition(); place > 0 {
-		lines = append(lines, "  "+placeText(place))
-	}
 	if blocking := reason.GetBlockingExecution(); blocking != "" {
 		lines = append(lines, "  behind "+blocking)
 		causesOf, indent = blocking, "  "
@@ -112,8 +109,7 @@ func (a *app) reasonLines(c *client.Client, of string, reason *headracev1.WaitRe
 		lines = append(lines, a.approvalLines(c, of, reason)...)
 	case headracev1.WaitKind_WAIT_KIND_TRANSITION:
 		pipelineWord, _, _ := strings.Cut(of, "#")
-		lines = append(lines, "  "+transitionText(reason.GetTransition()),
-			"  enable it with: "+a.hint(c, "transition enable "+pipelineWord+" "+reason.GetStage()))
+		lines = append(lines, "  enable it with: "+a.hint(c, "transition enable "+pipelineWord+" "+reason.GetStage()))
 	case headracev1.WaitKind_WAIT_KIND_WINDOW:
 		if reason.GetCondition() != headracev1.ConditionKind_CONDITION_KIND_ON_FAILURE {
 			lines = append(lines, "  go on without it: "+a.overrideHint(c, of, reason.GetStage(), reason.GetCondition()))
@@ -160,13 +156,6 @@ func (a *app) reasonTime(reason *headracev1.WaitReason) string {
 		return ""
 	}
 	return " (" + strings.Join(parts, ", ") + ")"
-}
-
-func placeText(place int32) string {
-	if place == 1 {
-		return "next in line"
-	}
-	return fmt.Sprintf("place %d in line", place)
 }
 
 // approvalLines say who agreed, who else could and how.
