@@ -156,6 +156,12 @@ func TestRollback(t *testing.T) {
 				"start ann => ", "ok 3 a => ", "fail 3 b => ", "rollback B 3 => refused: cannot be rolled back to"),
 		},
 		{
+			name: "not to one that skipped the stage", pipeline: "A: a | B (before v=x skip): b",
+			steps: []string{
+				"start ann v=y => ", "ok 1 a => 1 Succeeded A(a+)+ B^!>", "rollback B 1 => refused: cannot be rolled back to",
+			},
+		},
+		{
 			name: "not to another version", pipeline: "A: a | B: b | C: c",
 			steps: after("publish A: a | B: b => ", "rollback B 1 => refused: cannot be rolled back"),
 		},
@@ -353,6 +359,13 @@ func TestOverride(t *testing.T) {
 			name: "not once another execution has entered", pipeline: "A (before v=x fail): a",
 			steps: []string{
 				"start ann v=y => ", "start ann v=x => 1 Failed A^!! | 2 InProgress A^+(a…)", `override 1 A before-entry "x => refused: later execution`,
+			},
+		},
+		{
+			name: "not while it is stopped or cancelled", pipeline: "A (before $probe fail): a",
+			steps: []string{
+				"start ann => ", "stop 1 ann => 1 Stopping A^…/", `override 1 A before-entry "x => refused: cannot be overridden`, "ok 1 probe => ",
+				"retry 1 all => 1' InProgress A^x^…", "publish cancel A: a => ", `override 1 A before-entry "x => refused: cannot be overridden`,
 			},
 		},
 		{

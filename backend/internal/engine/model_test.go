@@ -100,7 +100,7 @@ func (m *model) apply(t tester, key execution.ScopeKey, in engine.Input, c *exec
 	before := make(map[string]*execution.Execution, len(m.touched))
 	for id := range m.touched {
 		if e, ok := m.executions[id]; ok {
-			before[id] = clone(e)
+			before[id] = snapshot(e)
 		}
 	}
 	for _, e := range c.Resumed {
@@ -136,6 +136,37 @@ func (m *model) apply(t tester, key execution.ScopeKey, in engine.Input, c *exec
 		}
 	}
 	m.replayed(t)
+}
+
+// snapshot copies what steps are judged by; rows are changed field by field.
+func snapshot(e *execution.Execution) *execution.Execution {
+	copied := *e
+	copied.Stages = nil
+	for _, stage := range e.Stages {
+		stage := *stage
+		actions := stage.Actions
+		stage.Actions = nil
+		for _, a := range actions {
+			a := *a
+			stage.Actions = append(stage.Actions, &a)
+		}
+		copied.Stages = append(copied.Stages, &stage)
+	}
+	return &copied
+}
+
+// head is an execution without its stages, and alone a stage without its actions:
+// their rows are written apart.
+func head(e *execution.Execution) *execution.Execution {
+	copied := *e
+	copied.Stages = nil
+	return clone(&copied)
+}
+
+func alone(s *execution.Stage) *execution.Stage {
+	copied := *s
+	copied.Actions = nil
+	return clone(&copied)
 }
 
 // touched are the executions of which a change says anything.
@@ -190,15 +221,14 @@ func (m *model) applyExecutions(t tester, c *execution.Change) {
 	t.Helper()
 	for _, e := range c.Started {
 		require.NotContains(t, m.executions, e.ID)
-		row := clone(e)
-		row.Stages = nil
+		row := head(e)
 		coarse(&row.StartedAt, &row.UpdatedAt, &row.EndedAt)
 		m.executions[e.ID] = row
 	}
 	for _, e := range c.Updated {
 		row := m.executions[e.ID]
 		require.NotNil(t, row)
-		copied := clone(e)
+		copied := head(e)
 		row.Status, row.Summary, row.Revisions, row.Stop = copied.Status, copied.Summary, copied.Revisions, copied.Stop
 		row.Cancel, row.Attempt = copied.Cancel, copied.Attempt
 		row.UpdatedAt, row.EndedAt = copied.UpdatedAt, copied.EndedAt
@@ -211,8 +241,7 @@ func (m *model) applyExecutions(t tester, c *execution.Change) {
 func (m *model) applyParts(t tester, c *execution.Change) {
 	t.Helper()
 	for _, s := range c.NewStages {
-		row := clone(s.Stage)
-		row.Actions = nil
+		row := alone(s.Stage)
 		coarse(&row.ArrivedAt, &row.StartedAt, &row.EndedAt)
 		e := m.executions[s.ExecutionID]
 		if e.Type == pipeline.TypeRollback {
@@ -223,7 +252,7 @@ func (m *model) applyParts(t tester, c *execution.Change) {
 		e.Stages = append(e.Stages, row)
 	}
 	for _, s := range c.Stages {
-		row, copied := stageAt(m.executions[s.ExecutionID], s.Position), clone(s.Stage)
+		row, copied := stageAt(m.executions[s.ExecutionID], s.Position), alone(s.Stage)
 		row.Status, row.StartedAt, row.EndedAt, row.Entry = copied.Status, copied.StartedAt, copied.EndedAt, copied.Entry
 		row.StageDetails = copied.StageDetails
 		coarse(&row.StartedAt, &row.EndedAt)

@@ -30,7 +30,11 @@ func TestReference(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := newDuel(t)
 		d.verbs = verbs
-		t.Repeat(map[string]func(*rapid.T){"input": func(t *rapid.T) { d.step(d.draw(t)) }})
+		t.Repeat(map[string]func(*rapid.T){"input": func(t *rapid.T) {
+			if len(d.lines) < d.begun+mostLines {
+				d.step(d.draw(t))
+			}
+		}})
 		d.drain()
 		steps.Add(int64(len(d.lines)))
 		verbs.endings(d.r)
@@ -87,6 +91,8 @@ type duel struct {
 	w     *world
 	r     *reference
 	lines []string
+	// begun is how many of the lines say how the script begins.
+	begun int
 	verbs *tally
 }
 
@@ -121,6 +127,7 @@ func begin(t tester, mode, text string, lines []string) *duel {
 	for _, line := range lines {
 		d.step(line)
 	}
+	d.begun = len(d.lines)
 	return d
 }
 
@@ -386,7 +393,7 @@ func (e *refExecution) runningNames() (names []string) {
 
 // draw chooses the next line, mostly one that does something.
 func (d *duel) draw(t *rapid.T) string {
-	var live, again, held, all, running, open, windows []*refExecution
+	var live, again, held, rolls, all, running, open, windows []*refExecution
 	var back []string
 	for _, e := range d.r.all {
 		all = append(all, e)
@@ -408,6 +415,9 @@ func (d *duel) draw(t *rapid.T) string {
 		live = append(live, e)
 		if len(e.runningNames()) > 0 {
 			running = append(running, e)
+			if s := e.stage(); s.def.OnFailure != nil && d.r.place(s.def.Name).succeeded != nil {
+				rolls = append(rolls, e)
+			}
 		}
 		if len(e.openApprovals()) > 0 {
 			open = append(open, e)
@@ -431,6 +441,14 @@ func (d *duel) draw(t *rapid.T) string {
 	room := len(all) < 14 && len(live) < 7 && (d.r.versions[d.r.newest()-1].Mode() != pipeline.Parallel || len(live) < 3)
 	add(9, room, func() string {
 		return "start " + rapid.SampledFrom([]string{"dora v=x", "dora v=x", "dora v=y", "dora"}).Draw(t, "variables")
+	})
+	add(5, room, func() string {
+		d.step("start dora v=x")
+		return d.through(d.r.all[len(d.r.all)-1], 5)
+	})
+	add(8, len(rolls) > 0, func() string {
+		e := pick(rolls)
+		return fmt.Sprintf("fail %d %s", e.number, e.runningNames()[0])
 	})
 	add(50, len(running) > 0, func() string {
 		e := pick(running)

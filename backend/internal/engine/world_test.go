@@ -176,7 +176,6 @@ func (w *world) decide(key execution.ScopeKey, in engine.Input) (*execution.Chan
 	}
 	made, made2 := w.counting(memory), w.counting(stored)
 	again := copied(in)
-	before := text(memory.Live) + text(memory.State)
 	known, knownText := memory.State, text(memory.State)
 	change, err := engine.Decide(memory, in, w.now)
 	change2, err2 := engine.Decide(stored, again, w.now)
@@ -184,7 +183,8 @@ func (w *world) decide(key execution.ScopeKey, in engine.Input) (*execution.Chan
 	require.Equal(w.t, fmt.Sprint(err), fmt.Sprint(err2))
 	if err != nil {
 		require.Nil(w.t, change)
-		same(w.t, before, text(memory.Live)+text(memory.State), "a refusal changed the state")
+		// They were the same before.
+		same(w.t, text(w.model.rows(key))+text(w.model.stateOf(key)), text(memory.Live)+text(memory.State), "a refusal changed the state")
 		return nil, err
 	}
 	w.memory[key] = memory
