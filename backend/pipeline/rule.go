@@ -3,7 +3,6 @@ package pipeline
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -114,15 +113,12 @@ func CheckVariable(configuration map[string]string) (met bool, summary string, e
 	case operatorContains:
 		met, yes, no = strings.Contains(variable, value), "contains", "does not contain"
 	case operatorMatches:
-		if err := expression.CheckPattern(value); err != nil {
-			return false, "", fmt.Errorf("%s: %w", Path(nil).Entry("configuration", KeyValue), err)
-		}
 		// As in Java, which CodePipeline is written in, the pattern means the whole.
-		pattern, err := regexp.Compile(`\A(?:` + value + `)\z`)
+		whole, err := expression.MatchWhole(value, variable)
 		if err != nil {
 			return false, "", fmt.Errorf("%s: %w", Path(nil).Entry("configuration", KeyValue), err)
 		}
-		met, yes, no = pattern.MatchString(variable), "matches", "does not match"
+		met, yes, no = whole, "matches", "does not match"
 	default:
 		return false, "", fmt.Errorf("%s: %w", Path(nil).Entry("configuration", KeyOperator), oneOf("operator", operator, operators()...))
 	}

@@ -109,6 +109,15 @@ func TestCheckVariable(t *testing.T) {
 	}
 }
 
+// A variable may hold up to 100 KB, and the check runs while decisions wait.
+func TestMatchesIsBounded(t *testing.T) {
+	t.Parallel()
+	_, _, err := pipeline.CheckVariable(map[string]string{
+		"Variable": strings.Repeat("x", 100_000), "Operator": "MATCHES", "Value": "(x?){0,200}y",
+	})
+	require.ErrorContains(t, err, "too long for the pattern")
+}
+
 func TestRuleTimeouts(t *testing.T) {
 	t.Parallel()
 	commands, ok := pipeline.BuiltinCatalog().Lookup(pipeline.TypeID{Category: pipeline.CategoryCompute, Owner: pipeline.Owner, Provider: "Commands", Version: "1"})

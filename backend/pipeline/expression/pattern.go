@@ -96,6 +96,27 @@ func (w *walk) checkPatterns(e ast.Expr, call ast.CallExpr) {
 // pattern.
 const maxMatch = 10_000_000
 
+// MatchWhole tells whether a pattern matches the whole of a text. It refuses what
+// would take long: it runs while decisions wait.
+func MatchWhole(pattern, text string) (bool, error) {
+	return match(pattern, text, `\A(?:`, `)\z`)
+}
+
+func match(pattern, text, before, after string) (bool, error) {
+	n, err := patternSteps(pattern)
+	if err != nil {
+		return false, err
+	}
+	if n*len(text) > maxMatch {
+		return false, fmt.Errorf("the text of %d bytes is too long for the pattern; match a shorter text or simplify the pattern", len(text))
+	}
+	compiled, err := regexp.Compile(before + pattern + after)
+	if err != nil {
+		return false, err
+	}
+	return compiled.MatchString(text), nil
+}
+
 // matches returns the function of that name as in CEL's standard library, but
 // bounded: of that one the cost is counted when it is over, by the length of the
 // pattern and not by what its repetitions stand for.
@@ -110,18 +131,11 @@ func matches() cel.EnvOption {
 			if !isText || !isPattern {
 				return types.MaybeNoSuchOverloadErr(left)
 			}
-			n, err := patternSteps(string(pattern))
+			met, err := match(string(pattern), string(text), "", "")
 			if err != nil {
 				return types.WrapErr(err)
 			}
-			if n*len(text) > maxMatch {
-				return types.NewErr("the text of %d bytes is too long for the pattern; match a shorter text or simplify the pattern", len(text))
-			}
-			compiled, err := regexp.Compile(string(pattern))
-			if err != nil {
-				return types.WrapErr(err)
-			}
-			return types.Bool(compiled.MatchString(string(text)))
+			return types.Bool(met)
 		}))
 }
 
