@@ -163,8 +163,9 @@ func TestWaitBehindAnother(t *testing.T) {
 		started := headrace(t, b, b.AdminToken, "run", "web")
 		require.Equal(t, cli.ExitOK, started.code, started.stderr)
 	}
-	require.Eventually(t, func() bool {
-		return strings.Contains(headrace(t, b, b.AdminToken, "explain", "web#2").stdout, "    behind web#1\n")
+	require.Eventually(t, func() bool { // the stages before it are left soon, this one is held by the approval
+		told := headrace(t, b, b.AdminToken, "explain", "web#2").stdout
+		return strings.Contains(told, "stage Approve") && strings.Contains(told, "    behind web#1\n")
 	}, 20*time.Second, 20*time.Millisecond)
 
 	output := &watched{want: "behind ", seen: make(chan string, 1)}
