@@ -484,7 +484,9 @@ func (x *Executions) definition(ctx context.Context, r store.Reader, pipelineID 
 func requirements(ctx context.Context, r store.Reader, account, pipelineName string, failed *error) func(stage, actionName string) []execution.Requirement {
 	read := sync.OnceValue(func() []store.ApprovalRule {
 		rules, err := r.ApprovalRules(ctx, account, store.Page{})
-		*failed = err
+		if err != nil {
+			*failed = err
+		}
 		return rules
 	})
 	return func(stage, actionName string) []execution.Requirement {

@@ -75,6 +75,51 @@ func TestFailedCommitLeavesNoDefinition(t *testing.T) {
 	require.Equal(t, "new", e.Stages[0].Actions[0].Name)
 }
 
+// What cannot be read while a decision is taken fails it: an approval must not open
+// without its rules, and a stage that is to be rolled back must not just fail.
+func TestDecisionFailsWithWhatItReads(t *testing.T) {
+	t.Parallel()
+	t.Run("rules", func(t *testing.T) {
+		t.Parallel()
+		l := newLab(t)
+		l.pipeline("web", stages("", []string{"?sign"}))
+		require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+			return tx.CreateApprovalRule(ctx, store.ApprovalRule{
+				Account: "default", Name: "ops", Pipelines: []string{"web"}, Revision: 1,
+				Requirement: execution.Requirement{MinimumCount: 1, Groups: []string{"ops"}},
+			})
+		}))
+		l.store.breakNext("ApprovalRules")
+		_, err := l.Start(t.Context(), admin, "default", "web", service.StartInput{})
+		require.ErrorIs(t, err, errDisk)
+		e := l.start("web")
+		require.Equal(t, int64(1), e.Number)
+		require.Len(t, e.Stages[0].Actions[0].Details.Approval.Requirements, 1)
+	})
+	for _, call := range []string{"Execution", "NextNumber"} {
+		t.Run("rollback without "+call, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			def := stages("", []string{"a"}, []string{"b"})
+			def.Stages[1].OnFailure = &pipeline.OnFailure{Result: pipeline.ResultRollback}
+			l.pipeline("web", def)
+			good := l.succeed("web")
+			bad := l.start("web")
+			b := l.report("r1", l.acquire("r1"), action.Result{})
+			l.store.breakNext(call)
+			_, err := l.Report(t.Context(), "r1", b.Attempt, action.Failed(action.JobFailed, "exit code 1"))
+			require.ErrorIs(t, err, errDisk)
+			require.Equal(t, pipeline.InProgress, l.get(bad.ID).Status)
+			l.report("r1", *b, action.Failed(action.JobFailed, "exit code 1"))
+			require.Equal(t, pipeline.Failed, l.get(bad.ID).Status)
+			all, err := l.List(t.Context(), admin, "default", "web", nil, "", 1)
+			require.NoError(t, err)
+			require.Equal(t, int64(3), all[0].Number)
+			require.Equal(t, good.ID, all[0].Trigger.Detail)
+		})
+	}
+}
+
 // A runner that waits was promised an attempt of a commit that failed: it goes on
 // waiting and gets the next.
 func TestFailedCommitGivesRunnersBack(t *testing.T) {

@@ -171,6 +171,19 @@ func (l *lab) report(name string, a runner.Assignment, result action.Result) *ru
 	return next
 }
 
+// succeed starts an execution of nothing but commands and carries it to its end.
+func (l *lab) succeed(name string) *execution.Execution {
+	l.t.Helper()
+	e := l.start(name)
+	a := l.acquire("r1")
+	for next := &a; next != nil; {
+		next = l.report("r1", *next, action.Result{})
+	}
+	e = l.get(e.ID)
+	require.Equal(l.t, pipeline.Succeeded, e.Status)
+	return e
+}
+
 func revoked(a runner.Assignment) bool {
 	select {
 	case <-a.Revoked:
@@ -234,6 +247,8 @@ type moodyStore struct {
 	failing atomic.Int64
 	// before runs in the transaction that fails, ahead of its function.
 	before func(context.Context, store.Tx) error
+	// breaking is taken by the next update: the call of its transaction that fails.
+	breaking atomic.Pointer[string]
 	// holding is taken by the next update, which waits after its commit.
 	holding atomic.Pointer[hold]
 	// viewing runs before each view, where it is set.
@@ -247,6 +262,43 @@ func (m *moodyStore) View(ctx context.Context, fn func(context.Context, store.Re
 		}
 	}
 	return m.Store.View(ctx, fn)
+}
+
+// breakNext makes one call of the next update fail.
+func (m *moodyStore) breakNext(call string) { m.breaking.Store(&call) }
+
+// brokenTx fails one of the calls that a decision makes while it is taken.
+type brokenTx struct {
+	store.Tx
+	call string
+}
+
+func (b brokenTx) fails(call string) error {
+	if b.call == call {
+		return errDisk
+	}
+	return nil
+}
+
+func (b brokenTx) Execution(ctx context.Context, id string) (*execution.Execution, error) {
+	if err := b.fails("Execution"); err != nil {
+		return nil, err
+	}
+	return b.Tx.Execution(ctx, id)
+}
+
+func (b brokenTx) NextNumber(ctx context.Context, pipelineID string) (int64, error) {
+	if err := b.fails("NextNumber"); err != nil {
+		return 0, err
+	}
+	return b.Tx.NextNumber(ctx, pipelineID)
+}
+
+func (b brokenTx) ApprovalRules(ctx context.Context, account string, page store.Page) ([]store.ApprovalRule, error) {
+	if err := b.fails("ApprovalRules"); err != nil {
+		return nil, err
+	}
+	return b.Tx.ApprovalRules(ctx, account, page)
 }
 
 type hold struct{ committed, release chan struct{} }
@@ -275,6 +327,9 @@ func (m *moodyStore) Update(ctx context.Context, fn func(context.Context, store.
 			}
 			return errDisk
 		})
+	}
+	if call := m.breaking.Swap(nil); call != nil {
+		return m.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error { return fn(ctx, brokenTx{tx, *call}) })
 	}
 	h := m.holding.Swap(nil)
 	err := m.Store.Update(ctx, fn)
