@@ -196,6 +196,26 @@ func TestCallsAreAuthorized(t *testing.T) {
 			_, err := l.Decide(t.Context(), who, "default", id, service.Decision{Approve: true})
 			return err
 		},
+		"retry": func(who auth.Identity, id string) error {
+			_, err := l.Retry(t.Context(), who, "default", id, service.RetryInput{})
+			return err
+		},
+		"override": func(who auth.Identity, id string) error {
+			_, err := l.Override(t.Context(), who, "default", id, service.OverrideInput{Stage: "S0", Condition: pipeline.ConditionBeforeEntry})
+			return err
+		},
+		"rollback": func(who auth.Identity, id string) error {
+			_, err := l.Rollback(t.Context(), who, "default", "web", service.RollbackInput{Stage: "S0", TargetID: id})
+			return err
+		},
+		"transition": func(who auth.Identity, name string) error {
+			_, err := l.SetTransition(t.Context(), who, "default", name, service.TransitionInput{Stage: "S0", Enabled: true})
+			return err
+		},
+		"state": func(who auth.Identity, name string) error {
+			_, err := l.State(t.Context(), who, "default", name)
+			return err
+		},
 		"explain": func(who auth.Identity, id string) error {
 			_, err := l.Explain(t.Context(), who, "default", id)
 			return err
@@ -208,10 +228,13 @@ func TestCallsAreAuthorized(t *testing.T) {
 		},
 	}
 	may := map[auth.Role][]string{
-		auth.Viewer:   {"get", "list", "explain", "watch", "tail"},
-		auth.Approver: {"get", "list", "explain", "watch", "tail", "decide"},
-		auth.Deployer: {"get", "list", "explain", "watch", "tail", "start", "stop"},
-		auth.Runner:   {},
+		auth.Viewer:   {"get", "list", "state", "explain", "watch", "tail"},
+		auth.Approver: {"get", "list", "state", "explain", "watch", "tail", "decide"},
+		auth.Deployer: {
+			"get", "list", "state", "explain", "watch", "tail",
+			"start", "stop", "retry", "override", "rollback", "transition",
+		},
+		auth.Runner: {},
 	}
 	for role, allowed := range may {
 		for name, call := range calls {
