@@ -697,6 +697,16 @@ func TestOverrideIsRecorded(t *testing.T) {
 	require.Fail(t, "nobody was told")
 }
 
+// A version cancels what ran before it, not what runs under it.
+func TestCancelSparesItsOwnVersion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, define("A: a"))
+	w.start("ann", nil)
+	w.must(w.scope(), engine.Cancel{Version: 1, Principal: "ann"})
+	require.Nil(t, w.execution(1).Cancel)
+	require.Equal(t, pipeline.InProgress, w.execution(1).Status)
+}
+
 func TestCancelSaysWhoAndWhy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, define("A: a"))
