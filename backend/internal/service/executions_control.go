@@ -3,9 +3,6 @@ package service
 import (
 	"context"
 	"errors"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
@@ -112,32 +109,14 @@ type TransitionInput struct {
 	Reason string
 }
 
-// maxTransitionReason is CodePipeline's limit.
-const maxTransitionReason = 300
-
-func (in *TransitionInput) check() error {
-	path := requestPath("reason")
-	switch {
-	case in.Enabled && in.Reason != "":
-		return invalidField(path, "a transition that is enabled has no reason; leave it out")
-	case !in.Enabled && strings.TrimSpace(in.Reason) == "":
-		return invalidField(path, "say why the transition is disabled: others will ask")
-	case utf8.RuneCountInString(in.Reason) > maxTransitionReason:
-		return invalidField(path, "the reason is too long; at most 300 characters")
-	case strings.ContainsFunc(in.Reason, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return invalidField(path, "the reason holds characters that cannot be shown; write it on one line")
-	}
-	return nil
-}
-
 // SetTransition disables or enables the transition into a stage, and returns what
 // happens in the stage then.
 func (x *Executions) SetTransition(ctx context.Context, who auth.Identity, account, pipelineName string, in TransitionInput) (StageView, error) {
 	if err := authorize(who, auth.Deploy, account); err != nil {
 		return StageView{}, err
 	}
-	if err := in.check(); err != nil {
-		return StageView{}, err
+	if err := pipeline.CheckTransitionReason(in.Enabled, in.Reason); err != nil {
+		return StageView{}, invalidField(requestPath("reason"), err.Error())
 	}
 	var view StageView
 	out, err := x.update(ctx, func(ctx context.Context, tx store.Tx, out *outcome) error {

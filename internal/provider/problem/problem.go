@@ -112,7 +112,7 @@ func CheckName(
 		return
 	}
 	if err := check(name.ValueString()); err != nil {
-		diags.AddAttributeError(at, "The name breaks a rule", sentence(err.Error()))
+		diags.AddAttributeError(at, "The name breaks a rule", Sentence(err.Error()))
 	}
 }
 
@@ -140,7 +140,7 @@ func AddViolations(
 			fields = written(fields)
 		}
 		at := shape.Translate(path.Empty(), fields)
-		diags.AddAttributeError(at, "The definition breaks a rule", sentence(violation.Message))
+		diags.AddAttributeError(at, "The definition breaks a rule", Sentence(violation.Message))
 	}
 }
 
@@ -153,9 +153,9 @@ func begins(fields, prefix domain.Path) bool {
 	return true
 }
 
-// sentence returns the message with a capital letter, unless it begins with the
+// Sentence returns the message with a capital letter, unless it begins with the
 // name of an argument or of a variable, and a full stop.
-func sentence(message string) string {
+func Sentence(message string) string {
 	first, _, _ := strings.Cut(message, " ")
 	if first != "" && !strings.ContainsAny(first, "_.") {
 		message = strings.ToUpper(message[:1]) + message[1:]

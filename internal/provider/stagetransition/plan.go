@@ -41,6 +41,10 @@ func (r *Resource) ValidateConfig(
 	case !enabled && config.DisabledReason.IsNull():
 		response.Diagnostics.AddAttributeError(path.Root("enabled"), "A disabled transition needs a reason",
 			"Say in disabled_reason why: everybody whose execution waits there sees it.")
+	case !enabled:
+		if err := domain.CheckTransitionReason(false, config.DisabledReason.ValueString()); err != nil {
+			response.Diagnostics.AddAttributeError(path.Root("disabled_reason"), "The reason breaks a rule", problem.Sentence(err.Error()))
+		}
 	}
 }
 

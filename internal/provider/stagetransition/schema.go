@@ -13,8 +13,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 )
 
-const maxReason = 300
-
 const description = "The transition into a stage of a pipeline, enabled or disabled. While it is disabled, executions wait in front of the " +
 	"stage, and newer ones go on to supersede those that wait, or to queue behind them; what is inside of the stage already goes on. A " +
 	"disabled transition stays disabled until somebody enables it. Retries, rollbacks and overrides do not pass it.\n\n" +
@@ -60,9 +58,8 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				MarkdownDescription: "Whether executions may enter the stage. Defaults to `true`.",
 			},
 			"disabled_reason": schema.StringAttribute{
-				Optional:   true,
-				Validators: []validator.String{stringvalidator.UTF8LengthBetween(1, maxReason)},
-				MarkdownDescription: "Why the transition is disabled, up to 300 characters: everybody whose execution waits there sees it. " +
+				Optional: true,
+				MarkdownDescription: "Why the transition is disabled, up to 300 characters on one line: everybody whose execution waits there sees it. " +
 					"Required with `enabled = false`, and not allowed otherwise.",
 			},
 		},

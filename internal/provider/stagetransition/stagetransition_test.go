@@ -103,8 +103,10 @@ func TestInvalidConfigurations(t *testing.T) {
 	tests := map[string]struct{ line, says string }{
 		"without_reason":    {`enabled = false`, "Say in disabled_reason why"},
 		"reason_of_enabled": {`disabled_reason = "Inventory"`, "Remove disabled_reason, or set enabled = false to disable the transition."},
-		"empty_reason":      {`disabled_reason = ""`, "Attribute disabled_reason UTF-8 character count must be between 1 and 300, got: 0"},
-		"long_reason":       {`disabled_reason = join`, "Attribute disabled_reason UTF-8 character count must be between 1 and 300, got: 301"},
+		"empty_reason":      {`disabled_reason = ""`, "Say why the transition is disabled: others will ask."},
+		"blank_reason":      {`disabled_reason = "  "`, "Say why the transition is disabled: others will ask."},
+		"reason_of_lines":   {`disabled_reason = "Inventory\nuntil Friday"`, "The reason holds characters that cannot be shown; write it on one line."},
+		"long_reason":       {`disabled_reason = join`, "The reason is too long; use at most 300 characters."},
 		"invalid_pipeline":  {`pipeline = "web site"`, `Pipeline "web site" has ' ' in it`},
 		"invalid_stage":     {`stage = "Build it"`, `Stage name "Build it" has ' ' in it`},
 		"invalid_account":   {`account = "a/b"`, `Account "a/b" has '/' in it`},

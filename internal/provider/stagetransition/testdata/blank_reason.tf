@@ -1,0 +1,6 @@
+resource "headrace_stage_transition" "door" {
+  pipeline        = "web"
+  stage           = "Build"
+  enabled         = false
+  disabled_reason = "  "
+}
