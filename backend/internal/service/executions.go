@@ -23,7 +23,9 @@ import (
 )
 
 // MaxLive bounds the live executions of one pipeline, as CodePipeline does in
-// QUEUED and PARALLEL mode.
+// QUEUED and PARALLEL mode. It holds for starts, retries and overrides. Rollbacks
+// count, and are not refused: who rolls back has an emergency, and a stage holds one
+// of them at a time.
 const MaxLive = 50
 
 // ExecutionsConfig is what Executions needs.
