@@ -93,6 +93,10 @@ func (c *Catalog) Lookup(id TypeID) (ActionType, bool) {
 	return t, ok
 }
 
+// DefaultApprovalTimeout ends a wait for people where neither an action nor a rule
+// says when: CodePipeline's seven days.
+const DefaultApprovalTimeout = 7 * 24 * time.Hour
+
 // Owner of the built-in action types.
 const Owner = "Headrace"
 
@@ -124,8 +128,7 @@ func BuiltinCatalog() *Catalog {
 			Configuration: []ConfigurationKey{
 				{Name: "CustomData"}, {Name: "ExternalEntityLink"},
 			},
-			// CodePipeline: an approval action times out after seven days.
-			DefaultTimeout: 7 * 24 * time.Hour,
+			DefaultTimeout: DefaultApprovalTimeout,
 		},
 	}
 	for _, category := range []Category{CategoryBuild, CategoryTest, CategoryDeploy, CategoryCompute} {

@@ -33,20 +33,18 @@ func (d *decision) openApproval(requirements []execution.Requirement, timeout ti
 		}
 	}
 	if timeout == 0 {
-		timeout = DefaultApprovalTimeout
+		timeout = pipeline.DefaultApprovalTimeout
 	}
 	return &execution.Approval{Requirements: slices.Clone(requirements), ExpiresAt: d.now.Add(timeout)}
 }
-
-// DefaultApprovalTimeout is how long the entry of a stage waits for people
-// where no rule says it: CodePipeline's seven days.
-const DefaultApprovalTimeout = 7 * 24 * time.Hour
 
 func (d *decision) expiry(e *execution.Execution, id string, approval *execution.Approval) *execution.Turn {
 	return &execution.Turn{ID: id, Kind: execution.TurnExpire, Scope: d.scope.Key, ExecutionID: e.ID, DueAt: approval.ExpiresAt}
 }
 
-// entryID names the expiry turn of the approval that guards a stage's entry.
+// entryID names the one turn that a stage itself waits for: the expiry of the approval
+// that guards its entry and, behind that, the recheck of its windows. They share it,
+// since they never wait at the same time.
 func entryID(e *execution.Execution, stage *execution.Stage) string {
 	return e.ID + "/" + strconv.Itoa(stage.Position)
 }

@@ -151,7 +151,7 @@ func (d *decision) checkWindow(e *execution.Execution, r *execution.Rule, declar
 		return
 	}
 	r.Configuration = resolved.Configuration
-	w, err := window.Parse(resolved.Configuration["Cron"], resolved.Configuration["TimeZone"])
+	w, err := window.Parse(resolved.Configuration[pipeline.KeyCron], resolved.Configuration[pipeline.KeyTimeZone])
 	if err != nil {
 		d.endRule(r, action.Failed(action.ConfigurationError, "%s", err))
 		return
@@ -206,7 +206,7 @@ func (d *decision) startRule(e *execution.Execution, stage *execution.Stage, r *
 		met, summary, err := pipeline.CheckVariable(resolved.Configuration)
 		d.judge(r, met, summary, err)
 	case pipeline.RuleExpression:
-		met, err := expression.Evaluate(resolved.Configuration["Expression"], d.facts(e, stage))
+		met, err := expression.Evaluate(resolved.Configuration[pipeline.KeyExpression], d.facts(e, stage))
 		summary := "the expression is true"
 		if !met {
 			summary = "the expression is false"
