@@ -9,7 +9,8 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
-// WaitKind is the type of a reason to wait.
+// WaitKind is the type of a reason to wait. Callers get the contract's kinds; these
+// texts are read in tests alone.
 type WaitKind string
 
 // The kinds of waits.
