@@ -101,6 +101,8 @@ type server struct {
 	record string
 	grpc   string
 	http   string
+	// inherited are files that it is started with.
+	inherited []*os.File
 
 	process *exec.Cmd
 	output  *bytes.Buffer
@@ -149,6 +151,7 @@ func (s *server) start() {
 	s.process = exec.CommandContext(context.Background(), s.binary, "--data-dir", s.dir, "--grpc-listen", s.grpc,
 		"--http-listen", s.http, "--isolation", "none", "--shutdown-grace", "0s")
 	s.process.Stdout, s.process.Stderr = s.output, s.output
+	s.process.ExtraFiles = s.inherited
 	require.NoError(s.t, s.process.Start())
 	process := s.process
 	s.t.Cleanup(func() {

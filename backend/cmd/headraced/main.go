@@ -19,7 +19,11 @@ import (
 var version = "dev"
 
 func main() {
-	if err := command().Execute(); err != nil {
+	err := closeInherited()
+	if err == nil {
+		err = command().Execute()
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "headraced:", err)
 		os.Exit(1)
 	}
