@@ -76,7 +76,7 @@ func probe(ctx context.Context) (Isolation, error) {
 	}
 	isolation := Isolation{Detail: bwrap, bwrap: bwrap, users: true, private: private()}
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
-		if isBelow(dir, isolation.private) {
+		if dir = place(dir); isBelow(dir, isolation.private) {
 			isolation.programs = append(isolation.programs, dir)
 		}
 	}
@@ -116,30 +116,39 @@ func (i Isolation) try(ctx context.Context) error {
 	return errors.Join(err, reader.Close())
 }
 
-// private returns the paths below which a user and the system keep secrets, and
-// sockets of services that do what they are asked by the server's user, such as
-// Docker's.
+// private returns the paths below which the server's user and the system keep
+// secrets, and sockets of services that do what they are asked by that user, such
+// as Docker's. Of the system they are those that only root can read, for a server
+// that runs as root.
 func private() []string {
-	paths := []string{"/run", "/var/run"}
-	var homes []string
+	paths := []string{"/run", "/var/run", "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-"}
+	// The pattern is well formed, which is the only error there is.
+	hostKeys, _ := filepath.Glob("/etc/ssh/*_key")
+	paths = append(paths, hostKeys...)
 	if home, err := os.UserHomeDir(); err == nil {
-		homes = append(homes, home)
+		paths = append(paths, home)
 	}
-	if current, err := user.Current(); err == nil && !slices.Contains(homes, current.HomeDir) {
-		homes = append(homes, current.HomeDir)
+	if current, err := user.Current(); err == nil {
+		paths = append(paths, current.HomeDir)
 	}
-	for _, home := range homes {
-		if !filepath.IsAbs(home) {
-			continue
-		}
-		for _, name := range []string{
-			".ssh", ".gnupg", ".netrc", ".git-credentials", ".config", ".aws", ".azure", ".docker", ".kube",
-			".terraform.d", ".terraformrc", ".vault-token", ".npmrc", ".pypirc", ".pgpass",
-		} {
-			paths = append(paths, filepath.Join(home, name))
+	for i, path := range paths {
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			paths[i] = target
 		}
 	}
-	return paths
+	slices.Sort(paths)
+	// The home of some service users is the root directory.
+	return slices.DeleteFunc(slices.Compact(paths), func(path string) bool { return !filepath.IsAbs(path) || filepath.Clean(path) == "/" })
+}
+
+// place returns a path by which bubblewrap can mount there: it does not follow a
+// symlink on the way, as to a home directory on another disk.
+func place(path string) string {
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return path
+	}
+	return filepath.Join(dir, filepath.Base(path))
 }
 
 func isBelow(path string, dirs []string) bool {
@@ -177,10 +186,12 @@ func (i Isolation) options(dir string, hidden []string, process action.Process) 
 	if path, err := filepath.EvalSymlinks("/etc/resolv.conf"); err == nil && isBelow(path, i.private) {
 		argv = append(argv, "--ro-bind-try", path, path)
 	}
-	for _, paths := range [][]string{i.programs, process.Visible} {
-		for _, path := range paths {
-			argv = append(argv, "--ro-bind-try", path, path)
-		}
+	for _, path := range i.programs {
+		argv = append(argv, "--ro-bind-try", path, path)
+	}
+	for _, path := range process.Visible {
+		path = place(path)
+		argv = append(argv, "--ro-bind-try", path, path)
 	}
 	argv = cover(argv, hidden)
 	if dir != "" {

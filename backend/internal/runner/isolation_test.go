@@ -140,17 +140,19 @@ func TestBubblewrapHidesFiles(t *testing.T) {
 }
 
 // What belongs to the user and to other services is covered, except what the
-// process is there for; and names can still be looked up.
+// process is there for; and names can still be looked up. Homes on another disk
+// are symlinks.
 func TestBubblewrapHidesWhatIsPrivate(t *testing.T) {
 	// Not parallel: it changes the environment of the test.
-	home := t.TempDir()
+	home := filepath.Join(t.TempDir(), "home")
+	target := t.TempDir()
+	require.NoError(t, os.Symlink(target, home))
 	t.Setenv("HOME", home)
-	for _, name := range []string{".ssh/id", ".config/gh/hosts.yml", ".aws/credentials", ".config/bin/tool", "shared"} {
+	for _, name := range []string{".ssh/id", ".config/gh/hosts.yml", ".config/bin/tool", "shared", ".netrc", "customers.csv"} {
 		path := filepath.Join(home, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
 		require.NoError(t, os.WriteFile(path, []byte(name+"\n"), 0o700))
 	}
-	require.NoError(t, os.WriteFile(filepath.Join(home, ".netrc"), []byte("s3cret"), 0o600))
 	t.Setenv("PATH", os.Getenv("PATH")+":"+filepath.Join(home, ".config/bin"))
 	resolv, err := os.ReadFile("/etc/resolv.conf")
 	require.NoError(t, err)
@@ -159,14 +161,27 @@ func TestBubblewrapHidesWhatIsPrivate(t *testing.T) {
 set -e
 cd "$HOMEDIR"
 cat .ssh/id shared .config/bin/tool
-test -z "$(ls .aws)" && test "$(ls .config)" = bin
-! grep -qs . .netrc
+find . -type f | sort
 test -z "$(ls /run | grep -v '^systemd$\|^resolvconf$\|^NetworkManager$')"
+! grep -qs . /etc/shadow /etc/shadow- /etc/gshadow /etc/gshadow- /etc/ssh/*_key
 cat /etc/resolv.conf`},
-		// The home of the test is below /tmp, which is hidden too.
-		Env: []string{"HOMEDIR=" + home}, Visible: []string{filepath.Join(home, ".ssh"), filepath.Join(home, "shared")},
+		// The home of the test is below /tmp, which is hidden too, the symlink with it.
+		Env: []string{"HOMEDIR=" + target}, Visible: []string{filepath.Join(home, ".ssh"), filepath.Join(home, "shared")},
 	})
-	require.Contains(t, log, ".ssh/id\nshared\n.config/bin/tool\n"+string(resolv))
+	require.Contains(t, log, ".ssh/id\nshared\n.config/bin/tool\n./.config/bin/tool\n./.ssh/id\n./shared\n"+string(resolv))
+}
+
+// The data directory may lie in the home that is hidden, and the home of a user
+// without one is the root directory.
+func TestBubblewrapWorksWhereverTheHomeIs(t *testing.T) {
+	for name, home := range map[string]string{"around the work": os.TempDir(), "the root directory": "/"} {
+		t.Run(name, func(t *testing.T) {
+			// Not parallel: it changes the environment of the test.
+			t.Setenv("HOME", home)
+			log := runIsolated(t, nil, nil, action.Process{Argv: []string{"sh", "-c", "touch made; ls made; test -e /etc/passwd && echo end"}})
+			require.Equal(t, "made\nend\n", log)
+		})
+	}
 }
 
 func TestBubblewrapProtectsTheKernel(t *testing.T) {

@@ -155,6 +155,9 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	} else {
 		s.log.Info("Commands run isolated", "isolation", isolation.Name(), "detail", isolation.Detail)
 	}
+	if os.Geteuid() == 0 {
+		s.log.Warn("headraced runs as root, so commands can read what root can; run it as a user of its own that owns nothing else")
+	}
 
 	conf, err := s.tls()
 	if err != nil {

@@ -299,6 +299,7 @@ func TestLogSaysWhereTheTokenIsAndNeverTheToken(t *testing.T) {
 	require.Contains(t, log.text(), path)
 	require.Contains(t, log.text(), "CreateToken")
 	require.Contains(t, log.text(), "isolation=")
+	require.Equal(t, os.Geteuid() == 0, strings.Contains(log.text(), "headraced runs as root"))
 	require.NotContains(t, log.text(), token)
 	require.NotContains(t, log.text(), made.GetSecret())
 }
