@@ -64,7 +64,7 @@ func bootstrap(
 		return nil
 	}
 	if first && hasFile {
-		log.Warn("The data directory has an admin token but no database: it was deleted or is elsewhere; starting empty", "token", path)
+		log.Warn("The data directory has an admin token but an empty database, as after a first start that did not end; starting empty", "token", path)
 	}
 	// The file comes first: with a token in the database alone nobody could get in.
 	secret = auth.NewSecret()

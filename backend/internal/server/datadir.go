@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -12,8 +13,14 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// lockFile is held as long as a server uses the data directory, and says which.
-const lockFile = "headraced.lock"
+const (
+	// lockFile is held as long as a server uses the data directory, and says which.
+	lockFile = "headraced.lock"
+	// databaseFile is there before all that is named below.
+	databaseFile = "headrace.db"
+	artifactsDir = "artifacts"
+	logsDir      = "logs"
+)
 
 // dataDir is a data directory that this process alone uses.
 type dataDir struct {
@@ -72,6 +79,26 @@ func (d *dataDir) take() error {
 		return fmt.Errorf("lock data-dir %s: %w", d.path, err)
 	}
 	return nil
+}
+
+// lostDatabase returns an error where the database is gone and what belongs to it is
+// not. A start without it would take the token away that everybody uses, and look as
+// if there had never been a pipeline.
+func (d *dataDir) lostDatabase() error {
+	if _, err := os.Stat(d.join(databaseFile)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var left []string
+	for _, name := range []string{tokenFile, artifactsDir, logsDir} {
+		if _, err := os.Stat(d.join(name)); err == nil {
+			left = append(left, name)
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	return fmt.Errorf("data-dir %s has no %s, but still %s: put the database back, or remove these to start empty",
+		d.path, databaseFile, strings.Join(left, ", "))
 }
 
 // unlock lets others have the directory. The file stays: were it removed, two

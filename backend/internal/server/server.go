@@ -120,11 +120,11 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	artifacts, err := artifact.Open(dir.join("artifacts"))
+	artifacts, err := artifact.Open(dir.join(artifactsDir))
 	if err != nil {
 		return err
 	}
-	logStore, err := logs.Open(dir.join("logs"), 0)
+	logStore, err := logs.Open(dir.join(logsDir), 0)
 	if err != nil {
 		return err
 	}
@@ -198,7 +198,10 @@ func (s *Server) open(ctx context.Context, options Options) error {
 }
 
 func (s *Server) openStore(ctx context.Context, dir *dataDir) error {
-	path := dir.join("headrace.db")
+	path := dir.join(databaseFile)
+	if err := dir.lostDatabase(); err != nil {
+		return err
+	}
 	// Made here, since SQLite would let others read it.
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -68,18 +68,14 @@ func TestFirstStartMakesATokenThatOnlyItsOwnerReads(t *testing.T) {
 	require.Empty(t, leftovers)
 }
 
-// The crash of a first start may leave the file without the database, or a
-// database that was thrown away.
+// The crash of a first start may leave the file with an empty database.
 func TestTokenFileThatDoesNotWorkIsReplaced(t *testing.T) {
 	t.Parallel()
 	tests := map[string]func(t *testing.T, b *backendtest.Backend, path string){
-		"no database": func(t *testing.T, b *backendtest.Backend, _ string) {
+		"an empty database": func(t *testing.T, b *backendtest.Backend, _ string) {
 			t.Helper()
-			files, err := filepath.Glob(filepath.Join(b.DataDir, "headrace.db*"))
-			require.NoError(t, err)
-			for _, file := range files {
-				require.NoError(t, os.Remove(file))
-			}
+			removeDatabase(t, b.DataDir)
+			require.NoError(t, os.WriteFile(filepath.Join(b.DataDir, "headrace.db"), nil, 0o600))
 		},
 		"another token": func(t *testing.T, _ *backendtest.Backend, path string) {
 			t.Helper()
@@ -100,6 +96,38 @@ func TestTokenFileThatDoesNotWorkIsReplaced(t *testing.T) {
 			require.NoError(t, whoAmI(t, b.Admin()))
 		})
 	}
+}
+
+func removeDatabase(t *testing.T, dataDir string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dataDir, "headrace.db*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		require.NoError(t, os.Remove(file))
+	}
+}
+
+// Who moved the database, or forgot to mount it, keeps the token that goes with it.
+func TestLostDatabaseIsNotReplacedByAnEmptyOne(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	b.Stop()
+	removeDatabase(t, b.DataDir)
+	cfg := config.Default()
+	cfg.DataDir, cfg.GRPCListen, cfg.HTTPListen = b.DataDir, "127.0.0.1:0", "127.0.0.1:0"
+	for range 2 {
+		_, err := server.New(t.Context(), cfg, server.Options{Log: hclog.NewNullLogger()})
+		require.ErrorContains(t, err, "has no headrace.db, but still admin.token, artifacts, logs: put the database back, or remove these to start empty")
+	}
+	text, err := os.ReadFile(filepath.Join(b.DataDir, "admin.token"))
+	require.NoError(t, err)
+	require.Equal(t, b.AdminToken, strings.TrimSpace(string(text)))
+	for _, name := range []string{"admin.token", "artifacts", "logs"} {
+		require.NoError(t, os.RemoveAll(filepath.Join(b.DataDir, name)))
+	}
+	b.Restart()
+	require.NoError(t, whoAmI(t, b.Admin()))
 }
 
 func TestRevokedAdminTokenStaysRevoked(t *testing.T) {
