@@ -581,7 +581,7 @@ func TestAutomaticRollbackSaysWhatHappens(t *testing.T) {
 	}
 	require.Contains(t, w.execution(1).Summary, "action b of stage B failed")
 	require.Contains(t, w.execution(1).Summary, "to roll back to", "that there is nothing is said too")
-	require.Contains(t, w.execution(3).Summary, "rolled back to execution 2")
+	require.Contains(t, w.execution(3).Summary, "execution 4 rolls the stage back to execution 2")
 	require.Equal(t, execution.Trigger{Type: execution.TriggerAutomatedRollback, Detail: "e2"}, w.execution(4).Trigger)
 }
 
@@ -715,6 +715,18 @@ func TestCancelSaysWhoAndWhy(t *testing.T) {
 	require.Equal(t, &execution.Cancel{Principal: "ann", Version: 2, At: w.now.UTC().Truncate(time.Microsecond)}, w.execution(1).Cancel)
 	require.NoError(t, w.step("ok 1 a"))
 	require.Contains(t, w.execution(1).Summary, "version 2")
+}
+
+// A condition that nobody decides any more says who ended its execution, and how.
+func TestConditionThatIsCutShortSaysWhy(t *testing.T) {
+	t.Parallel()
+	for step, want := range map[string]string{"publish cancel A: a": "cancelled by ann with version 2", "stop 1 bob": "stopped by bob: because"} {
+		w := newWorld(t, define("A (before $c fail): a"))
+		w.start("ann", nil)
+		require.NoError(t, w.step(step))
+		require.NoError(t, w.step("ok 1 c"))
+		require.Equal(t, want, w.execution(1).Stages[0].Conditions[0].Summary)
+	}
 }
 
 func TestTransitionIsRecorded(t *testing.T) {

@@ -37,7 +37,8 @@ func (d *decision) rollBack(in Rollback) error {
 	case holder != nil:
 		return unable("execution %d is in stage %s; wait for it, or stop it", holder.Number, in.Stage)
 	}
-	d.startRollback(target, position, execution.Trigger{Type: execution.TriggerManualRollback, Principal: in.Principal})
+	id, number := d.scope.NewRollback()
+	d.startRollback(id, number, target, position, execution.Trigger{Type: execution.TriggerManualRollback, Principal: in.Principal})
 	return nil
 }
 
@@ -61,14 +62,13 @@ func (d *decision) automaticTarget(e *execution.Execution, stage *execution.Stag
 	if target = d.scope.Load(last.ExecutionID); target == nil {
 		return nil, fmt.Sprintf("; execution %d, which it would be rolled back to, is gone", last.Number)
 	}
-	return target, fmt.Sprintf("; the stage is rolled back to execution %d", target.Number)
+	return target, ""
 }
 
 // startRollback lets an execution into a stage with what the target had there. It
 // does not come through the transition, and nobody who waits goes before it.
-func (d *decision) startRollback(target *execution.Execution, position int, trigger execution.Trigger) {
+func (d *decision) startRollback(id string, number int64, target *execution.Execution, position int, trigger execution.Trigger) {
 	trigger.Detail = target.ID
-	id, number := d.scope.NewRollback()
 	e := &execution.Execution{
 		ID: id, Account: target.Account, PipelineID: target.PipelineID, Pipeline: target.Pipeline, Number: number,
 		Version: target.Version, Mode: target.Mode, Type: pipeline.TypeRollback, Trigger: trigger,

@@ -307,15 +307,21 @@ func (d *decision) next(e *execution.Execution, stage *execution.Stage) {
 // lets the next one in.
 func (d *decision) fail(e *execution.Execution, stage *execution.Stage, summary string, rollback bool) {
 	var target *execution.Execution
+	var id string
+	var number int64
 	if rollback {
 		var note string
-		target, note = d.automaticTarget(e, stage)
+		if target, note = d.automaticTarget(e, stage); target != nil {
+			// It says which execution does it, since only that one tells how it went.
+			id, number = d.scope.NewRollback()
+			note = fmt.Sprintf("; execution %d rolls the stage back to execution %d", number, target.Number)
+		}
 		summary += note
 	}
 	d.endStage(e, stage, pipeline.Failed, execution.EventFailed)
 	d.end(e, pipeline.Failed, execution.EventFailed, summary)
 	if target != nil {
-		d.startRollback(target, stage.Position, execution.Trigger{Type: execution.TriggerAutomatedRollback})
+		d.startRollback(id, number, target, stage.Position, execution.Trigger{Type: execution.TriggerAutomatedRollback})
 	}
 	d.leave(stage.Name)
 }

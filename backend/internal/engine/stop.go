@@ -59,10 +59,18 @@ func (d *decision) leaveQueue(e *execution.Execution, stage *execution.Stage, st
 // endEarly ends an execution that was stopped or cancelled.
 func (d *decision) endEarly(e *execution.Execution) {
 	if e.Stop != nil {
-		d.end(e, pipeline.Stopped, execution.EventStopped, stopSummary(e.Stop))
+		d.end(e, pipeline.Stopped, execution.EventStopped, earlySummary(e))
 		return
 	}
-	d.end(e, pipeline.Cancelled, execution.EventCanceled, cancelSummary(e.Cancel))
+	d.end(e, pipeline.Cancelled, execution.EventCanceled, earlySummary(e))
+}
+
+// earlySummary says who ends an execution early. A stop goes before a cancel.
+func earlySummary(e *execution.Execution) string {
+	if e.Stop != nil {
+		return stopSummary(e.Stop)
+	}
+	return cancelSummary(e.Cancel)
 }
 
 // endWaits ends what an execution waits for in its stage while nothing runs: people
@@ -116,9 +124,9 @@ func (d *decision) windDown(e *execution.Execution, stage *execution.Stage) {
 			}
 		}
 		if e.Stop != nil && e.Stop.Abandon {
-			d.endCondition(e, stage, c, pipeline.Abandoned, execution.EventAbandoned, stopSummary(e.Stop))
+			d.endCondition(e, stage, c, pipeline.Abandoned, execution.EventAbandoned, earlySummary(e))
 		} else {
-			d.endCondition(e, stage, c, pipeline.Cancelled, execution.EventCanceled, "the execution was stopped meanwhile")
+			d.endCondition(e, stage, c, pipeline.Cancelled, execution.EventCanceled, earlySummary(e))
 		}
 	}
 	if e.Stop != nil {
