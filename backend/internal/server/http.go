@@ -27,6 +27,10 @@ func (s *Server) newHTTP(metrics http.Handler, conf *tls.Config) *http.Server {
 			answer(w, http.StatusServiceUnavailable, "the store is not ready; the log says why")
 			return
 		}
+		if !s.executions.Recovered() {
+			answer(w, http.StatusServiceUnavailable, "what an earlier process left is not taken over yet; the log says why")
+			return
+		}
 		answer(w, http.StatusOK, "ok")
 	})
 	mux.Handle("GET /metrics", metrics)

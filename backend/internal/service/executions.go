@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -55,6 +56,10 @@ type Executions struct {
 	definitions *definitionCache
 	pool        *pool
 	watchers    *watchers
+	// lost are attempts of an earlier process whose loss is not recorded yet. They
+	// are Recover's, then Run's.
+	lost      []*execution.Lease
+	recovered atomic.Bool
 	// stopping ends streams when the server stops.
 	stopping     chan struct{}
 	stoppingOnce sync.Once
@@ -437,7 +442,27 @@ func (x *Executions) Explain(ctx context.Context, who auth.Identity, account, ex
 		found.Reasons = engine.Explain(&scope.Scope, e.ID, work, x.Clock())
 		return nil
 	})
-	return found, err
+	if err != nil {
+		return found, err
+	}
+	if err := x.Store.Ready(ctx); err != nil {
+		doubt(found.Reasons, err)
+	}
+	return found, nil
+}
+
+// doubt adds to what runs that its end could not be stored.
+func doubt(reasons []engine.Reason, err error) {
+	why := "its log says why"
+	if errors.Is(err, store.ErrFull) {
+		why = store.ErrFull.Error()
+	}
+	for i := range reasons {
+		if r := &reasons[i]; r.Kind == engine.WaitAction || r.Kind == engine.WaitRule {
+			r.Message += "; it may have ended, since the server cannot store anything at present: " + why
+		}
+		doubt(reasons[i].Causes, err)
+	}
 }
 
 func pendingWork(ctx context.Context, r store.Reader) (engine.Work, error) {

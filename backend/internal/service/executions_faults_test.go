@@ -51,6 +51,32 @@ func TestFailedCommitLeavesNoTrace(t *testing.T) {
 	}
 }
 
+// A server that was killed while the disk was full starts, shows what is, and takes
+// over once there is room.
+func TestRecoveryWaitsForRoom(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.pipeline("web", stages("", []string{"a"}))
+	e := l.start("web")
+	a := l.acquire("r1")
+	l.full = 1 << 40
+	l.restart()
+	require.False(t, l.Recovered())
+	require.Equal(t, pipeline.InProgress, l.get(e.ID).Status)
+	require.Nil(t, l.report("r1", a, action.Result{}), "its runner is gone, and its result with it")
+	why, err := l.Explain(t.Context(), admin, "default", e.ID)
+	require.NoError(t, err)
+	require.Equal(t, "action a of stage S0 runs on runner r1 (attempt 1); it may have ended, since the server cannot store anything at present: the disk is full",
+		why.Reasons[0].Message)
+	l.store.failing.Store(0)
+	failed := l.becomes(e.ID, pipeline.Failed)
+	require.Equal(t, action.RunnerLost, failed.Stages[0].Actions[0].Details.Failure.Code)
+	require.Eventually(t, l.Recovered, 10*time.Second, time.Millisecond)
+	why, err = l.Explain(t.Context(), admin, "default", e.ID)
+	require.NoError(t, err)
+	require.Empty(t, why.Reasons)
+}
+
 // What a commit that failed made of a version is not taken for the version.
 func TestFailedCommitLeavesNoDefinition(t *testing.T) {
 	t.Parallel()

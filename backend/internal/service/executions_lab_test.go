@@ -37,6 +37,8 @@ type lab struct {
 	lease time.Duration
 	store *moodyStore
 	logs  *logs.Store
+	// full lets the first updates of the next boot fail for want of space.
+	full int64
 	// take answers turns; nil lets them succeed.
 	take func(context.Context, action.Turn) action.Outcome
 	stop func()
@@ -69,6 +71,7 @@ func (l *lab) boot() {
 	inner, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(l.dir, "headrace.db")})
 	require.NoError(l.t, err)
 	l.store = &moodyStore{Store: inner}
+	l.store.failing.Store(l.full)
 	l.logs, err = logs.Open(filepath.Join(l.dir, "logs"), 1<<20)
 	require.NoError(l.t, err)
 	registry := action.NewRegistry()
@@ -238,7 +241,7 @@ func requireRefused(t *testing.T, err error, kind service.Kind, reason pipeline.
 }
 
 // errDisk is what a commit fails with.
-var errDisk = errors.New("the disk is full")
+var errDisk = store.ErrFull
 
 // moodyStore fails commits or holds back their answer.
 type moodyStore struct {
@@ -299,6 +302,14 @@ func (b brokenTx) ApprovalRules(ctx context.Context, account string, page store.
 		return nil, err
 	}
 	return b.Tx.ApprovalRules(ctx, account, page)
+}
+
+// Ready says no as long as updates fail, as the store does.
+func (m *moodyStore) Ready(ctx context.Context) error {
+	if m.failing.Load() > 0 {
+		return errDisk
+	}
+	return m.Store.Ready(ctx)
 }
 
 type hold struct{ committed, release chan struct{} }

@@ -20,11 +20,17 @@ import (
 // not keep a worker for ever.
 const turnTimeout = time.Minute
 
+// recoverRetry is how long it takes to the next attempt to record what an earlier
+// process lost, where there was no room.
+const recoverRetry = time.Second
+
 var _ runner.Jobs = (*Executions)(nil)
 
 // Recover takes over what an earlier process left: pending turns and attempts
 // are queued, and attempts that somebody held are lost, since on this store only
 // this process runs them. It is called once, before Run and before runners start.
+// On a full disk it leaves the rest to Run: then most of all people must see what
+// is.
 func (x *Executions) Recover(ctx context.Context) error {
 	var leases []*execution.Lease
 	var turns []*execution.Turn
@@ -44,10 +50,44 @@ func (x *Executions) Recover(ctx context.Context) error {
 			x.pool.add(lease, nil)
 			continue
 		}
-		x.Log.Warn("attempt was lost in a restart", "pipeline", lease.Attempt.Pipeline, "execution", lease.Attempt.ExecutionID,
-			"stage", lease.Attempt.Stage, "action", lease.Attempt.Action.Name, "attempt", lease.Attempt.Number)
+		x.lost = append(x.lost, lease)
+	}
+	err = x.recordLost(ctx)
+	if errors.Is(err, store.ErrFull) {
+		x.Log.Error("cannot record which attempts were lost in a restart, will try again: free space where the data directory is", "error", err)
+		return nil
+	}
+	return err
+}
+
+// Recovered tells whether all is taken over that an earlier process left.
+func (x *Executions) Recovered() bool { return x.recovered.Load() }
+
+func (x *Executions) recordLost(ctx context.Context) error {
+	for ; len(x.lost) > 0; x.lost = x.lost[1:] {
+		lease := x.lost[0]
 		if err := x.lose(ctx, lease, "headraced stopped while the attempt ran"); err != nil {
 			return err
+		}
+		x.Log.Warn("attempt was lost in a restart", "pipeline", lease.Attempt.Pipeline, "execution", lease.Attempt.ExecutionID,
+			"stage", lease.Attempt.Stage, "action", lease.Attempt.Action.Name, "attempt", lease.Attempt.Number)
+	}
+	x.recovered.Store(true)
+	return nil
+}
+
+// recoverRest goes on with what Recover had to leave.
+func (x *Executions) recoverRest(ctx context.Context) error {
+	ticker := time.NewTicker(recoverRetry)
+	defer ticker.Stop()
+	for !x.Recovered() {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		if err := x.recordLost(ctx); err != nil {
+			x.Log.Error("cannot record which attempts were lost in a restart, will try again", "error", err)
 		}
 	}
 	return nil
@@ -59,6 +99,7 @@ func (x *Executions) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return x.Queue.Run(ctx, x.turn) })
 	group.Go(func() error { return x.watchLeases(ctx) })
+	group.Go(func() error { return x.recoverRest(ctx) })
 	return group.Wait()
 }
 
