@@ -28,14 +28,13 @@ which goes on from there. What succeeded is kept, unless --all-actions is given,
 it must be where no action failed but a condition or an approval.
 
 Of a pipeline it is the newest execution that can be retried: one that failed or was
-stopped inside of a stage, or in which an action failed while others still run.`,
+stopped inside of a stage, or in which an action failed while others still run. It
+must be of the newest version, and no later execution may have entered the stage.`,
 		Example: `  headrace execution retry web
   headrace execution retry web#3 --stage Deploy --all-actions -f`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
-			e, err := a.executionOr(ctx, c, args[0], newest("failed or was stopped inside of a stage", retryable,
-				headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED, headracev1.ExecutionStatus_EXECUTION_STATUS_STOPPED,
-				headracev1.ExecutionStatus_EXECUTION_STATUS_IN_PROGRESS))
+			e, err := a.executionOr(ctx, c, args[0], toRetry)
 			if err != nil {
 				return err
 			}
@@ -62,11 +61,36 @@ stopped inside of a stage, or in which an action failed while others still run.`
 	return command
 }
 
+// toRetry is the choice of the newest execution that can be retried.
+func toRetry(ctx context.Context, c *client.Client, name string) (*headracev1.Execution, error) {
+	response, err := c.Pipelines.GetPipelineState(ctx, &headracev1.GetPipelineStateRequest{Name: pipelineName(c, name)})
+	if err != nil {
+		return nil, err
+	}
+	fits := func(e *headracev1.Execution) bool { return retryable(e) && current(e, response.GetState()) }
+	return newest("to retry", fits, headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED,
+		headracev1.ExecutionStatus_EXECUTION_STATUS_STOPPED, headracev1.ExecutionStatus_EXECUTION_STATUS_IN_PROGRESS)(ctx, c, name)
+}
+
 // retryable tells whether something of the last stage may run again. The server
 // has the last word.
 func retryable(e *headracev1.Execution) bool {
 	stage := lastStage(e)
 	return stage.GetStartTime() != nil && (terminal(e.GetStatus()) || failedAction(stage))
+}
+
+// current tells whether neither a newer version nor a later execution has passed an
+// execution in its last stage.
+func current(e *headracev1.Execution, state *headracev1.PipelineState) bool {
+	if e.GetPipelineVersion() != state.GetPipelineVersion() {
+		return false
+	}
+	if state.GetExecutionMode() == headracev1.ExecutionMode_EXECUTION_MODE_PARALLEL {
+		return true
+	}
+	return slices.ContainsFunc(state.GetStages(), func(s *headracev1.StageState) bool {
+		return s.GetStage() == lastStage(e).GetStage() && s.GetLatestExecution() == e.GetName()
+	})
 }
 
 // failedAction tells whether a stage has an action that a retry would run again.
@@ -110,7 +134,7 @@ Of a pipeline it is the newest execution that the condition stopped or holds.`,
 			if err != nil {
 				return err
 			}
-			lacking := fmt.Sprintf("the %s condition of stage %s stopped or holds", kindText(kind), stage)
+			lacking := fmt.Sprintf("that the %s condition of stage %s stopped or holds", kindText(kind), stage)
 			e, err := a.executionOr(ctx, c, args[0], newest(lacking, heldBy(stage, kind),
 				headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED, headracev1.ExecutionStatus_EXECUTION_STATUS_IN_PROGRESS))
 			if err != nil {
@@ -160,7 +184,7 @@ func parseCondition(text string) (headracev1.ConditionKind, error) {
 	for _, kind := range []headracev1.ConditionKind{
 		headracev1.ConditionKind_CONDITION_KIND_BEFORE_ENTRY, headracev1.ConditionKind_CONDITION_KIND_ON_SUCCESS,
 	} {
-		if strings.EqualFold(text, kindText(kind)) || strings.EqualFold(text, kind.String()) {
+		if strings.EqualFold(strings.ReplaceAll(text, "_", "-"), kindText(kind)) || strings.EqualFold(text, kind.String()) {
 			return kind, nil
 		}
 	}
@@ -177,7 +201,7 @@ func (a *app) rollbackCommand() *cobra.Command {
 		Short: "Run a stage again as an earlier execution did",
 		Long: `Run a stage again with the revisions, variables and artifacts of an earlier
 execution that succeeded in it. That is a new execution, which ends with the stage.
-What succeeded there last is shown by headrace pipeline state.
+What an automatic rollback would go back to is shown by headrace pipeline state.
 
 With --follow it is watched to its end, as by headrace run.`,
 		Example: `  headrace rollback web Deploy --to 3 -f

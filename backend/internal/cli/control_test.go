@@ -49,6 +49,7 @@ func TestRetryFindsWhatFailed(t *testing.T) {
 		status, action headracev1.ExecutionStatus
 		retried        bool
 		outside        bool
+		version        int64
 	}
 	tests := map[string]struct {
 		newer execution
@@ -57,10 +58,11 @@ func TestRetryFindsWhatFailed(t *testing.T) {
 		"failed":                         {execution{status: failed, action: failed}, "new"},
 		"stopped":                        {execution{status: stopped}, "new"},
 		"stopped in front of a stage":    {execution{status: stopped, outside: true}, runID},
-		"succeeded":                      {execution{status: headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED}, runID},
-		"runs":                           {execution{status: inProgress, action: inProgress}, runID},
+		"succeeded":                      {execution{status: headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED}, ""},
+		"runs":                           {execution{status: inProgress, action: inProgress}, ""},
 		"runs with a failed action":      {execution{status: inProgress, action: failed}, "new"},
-		"runs with one that was retried": {execution{status: inProgress, action: failed, retried: true}, runID},
+		"runs with one that was retried": {execution{status: inProgress, action: failed, retried: true}, ""},
+		"of an older version":            {execution{status: failed, action: failed, version: 1}, ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -73,9 +75,25 @@ func TestRetryFindsWhatFailed(t *testing.T) {
 			if test.newer.outside {
 				stage.StartTime = nil
 			}
-			f.executions = append([]*headracev1.Execution{{
+			older := f.executions[0]
+			newer := &headracev1.Execution{
 				Name: web + "/executions/new", Id: "new", Number: 4, Status: test.newer.status, Stages: []*headracev1.StageExecution{stage},
-			}}, f.executions...)
+				PipelineVersion: older.GetPipelineVersion() - test.newer.version,
+			}
+			f.state = &headracev1.PipelineState{
+				Name: web, PipelineVersion: older.GetPipelineVersion(),
+				Stages: []*headracev1.StageState{{Stage: "Build", LatestExecution: newer.GetName()}},
+			}
+			if test.newer.outside {
+				f.state.GetStages()[0].LatestExecution = older.GetName()
+			}
+			f.executions = append([]*headracev1.Execution{newer}, f.executions...)
+			if test.want == "" {
+				got := f.run(t, "execution", "retry", "web")
+				require.Equal(t, cli.ExitFailed, got.code)
+				require.Contains(t, got.stderr, "the pipeline web has no execution to retry; the newest, web#4, is ")
+				return
+			}
 			f.said(t, "execution", "retry", "web")
 			request := sent[*headracev1.RetryStageRequest](t, f, "RetryStage")
 			require.Equal(t, web+"/executions/"+test.want, request.GetName())
@@ -105,7 +123,7 @@ func TestRetry(t *testing.T) {
 	f.executions = f.executions[:1]
 	none := f.run(t, "execution", "retry", "web")
 	require.Equal(t, cli.ExitFailed, none.code)
-	require.Contains(t, none.stderr, "no execution that failed or was stopped inside of a stage")
+	require.Contains(t, none.stderr, "no execution to retry; the newest, web#3, is InProgress")
 }
 
 func TestOverride(t *testing.T) {
@@ -117,7 +135,7 @@ func TestOverride(t *testing.T) {
 	newer.GetStages()[3].GetConditions()[0].Status = headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED
 	f.executions = append([]*headracev1.Execution{newer}, f.executions...)
 	require.Equal(t, "overrode the before-entry condition of stage Deploy of web#3\nwatch it with: headrace execution watch web#3\n",
-		f.said(t, "execution", "override", "web", "--stage", "Deploy", "--condition", "before-entry", "--reason", "urgent"))
+		f.said(t, "execution", "override", "web", "--stage", "Deploy", "--condition", "before_entry", "--reason", "urgent"))
 	request := sent[*headracev1.OverrideConditionRequest](t, f, "OverrideCondition")
 	require.Equal(t, runName, request.GetName(), "that which the condition stopped, not the newest")
 	require.Equal(t, headracev1.ConditionKind_CONDITION_KIND_BEFORE_ENTRY, request.GetCondition())
@@ -175,19 +193,37 @@ func TestPipelineState(t *testing.T) {
 		Stages: []*headracev1.StageState{
 			{Stage: "Source", Transition: &headracev1.StageTransition{Enabled: true}, LatestSucceededExecution: runName},
 			{
-				Stage: "Deploy", CurrentExecution: oldName, InboundExecutions: []string{runName, web + "/executions/gone"},
+				Stage: "Deploy", CurrentExecution: oldName, LatestSucceededExecution: oldName, InboundExecutions: []string{runName, web + "/executions/gone"},
 				Transition: &headracev1.StageTransition{DisabledReason: "freeze\x1b[2J", Principal: "ann", ChangeTime: at(0)},
 			},
 		},
 	}
 	text := f.said(t, "pipeline", "state", "web")
 	require.Contains(t, text, "web  version 4  QUEUED\n")
-	require.Regexp(t, `(?m)^STAGE +TRANSITION +INSIDE +WAITING +LAST SUCCESS$`, text)
-	require.Regexp(t, `(?m)^Source +enabled +- +- +web#3$`, text)
-	require.Regexp(t, `(?m)^Deploy +disabled by ann at [-0-9: ]+: freeze\[2J +web#1 +web#3, `+web+`/executions/gone +-$`, text)
+	require.Regexp(t, `(?m)^STAGE +TRANSITION +INSIDE +WAITING +ROLLBACK TARGET$`, text)
+	require.Regexp(t, `(?m)^Source +enabled +- +- +-$`, text)
+	require.Regexp(t, `(?m)^Deploy +disabled by ann at [-0-9: ]+: freeze\[2J +web#1 +web#3, `+web+`/executions/gone +web#1$`, text)
 
 	f.state = &headracev1.PipelineState{Name: web, ExecutionMode: headracev1.ExecutionMode_EXECUTION_MODE_PARALLEL}
 	require.Contains(t, f.said(t, "pipeline", "state", "web"), "headrace execution list web --status InProgress\n")
+}
+
+func TestRollbackIsShownAsOne(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.waits()
+	e := f.executions[0]
+	e.Trigger = &headracev1.ExecutionTrigger{Type: "AutomatedRollback"}
+	e.Rollback = &headracev1.RollbackMetadata{TargetExecution: oldName, TargetNumber: 1}
+	require.Contains(t, f.said(t, "explain", "web"), "  rollback of stage "+e.GetStages()[len(e.GetStages())-1].GetStage()+" to web#1, started by the failure of a stage\n")
+	require.Regexp(t, `(?m)^web#3 .* automatic .*rollback to web#1`, f.said(t, "execution", "list", "web"))
+}
+
+func TestEventsAreFoundInWatch(t *testing.T) {
+	t.Parallel()
+	got := newFake(t).run(t, "events")
+	require.Equal(t, cli.ExitUsage, got.code)
+	require.Contains(t, got.stderr, "Did you mean this?\n\texecution\n")
 }
 
 func TestConditionsAreShown(t *testing.T) {

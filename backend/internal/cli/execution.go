@@ -101,9 +101,12 @@ func parseVariables(texts []string) (map[string]string, error) {
 }
 
 func (a *app) executionCommand() *cobra.Command {
-	return group("execution", "Look at executions, stop them and bring them back",
+	command := group("execution", "Look at executions, stop them and bring them back",
 		a.executionListCommand(), a.executionShowCommand(), a.executionWatchCommand(), a.executionStopCommand(),
 		a.executionRetryCommand(), a.executionOverrideCommand())
+	// What people try for what execution watch shows.
+	command.SuggestFor = []string{"events", "watch"}
+	return command
 }
 
 func (a *app) executionListCommand() *cobra.Command {
@@ -152,7 +155,7 @@ func (a *app) executionListCommand() *cobra.Command {
 				rows = append(rows, []string{
 					label(e), statusText(e.GetStatus()), timeText(e.GetStartTime()),
 					elapsed(e.GetStartTime(), e.GetEndTime(), a.Now()), fmt.Sprint(e.GetPipelineVersion()),
-					e.GetTrigger().GetPrincipal(), revisionsText(e), summaryText(e),
+					byText(e), revisionsText(e), summaryText(e),
 				})
 			}
 			a.out.table([]string{"EXECUTION", "STATUS", "STARTED", "TOOK", "VERSION", "BY", "REVISION", "SUMMARY"}, rows)
@@ -198,11 +201,8 @@ func (a *app) executionShowCommand() *cobra.Command {
 
 func (a *app) showExecution(e *headracev1.Execution) {
 	started := timeText(e.GetStartTime())
-	if by := e.GetTrigger().GetPrincipal(); by != "" {
+	if by := startedBy(e); by != "" {
 		started += " by " + by
-	}
-	if e.GetTrigger().GetType() == triggerAutomatedRollback {
-		started += " by the failure of a stage"
 	}
 	attempt := ""
 	if e.GetAttempt() > 1 {
@@ -234,6 +234,22 @@ func (a *app) showExecution(e *headracev1.Execution) {
 
 // triggerAutomatedRollback is the trigger type of a rollback that nobody asked for.
 const triggerAutomatedRollback = "AutomatedRollback"
+
+// startedBy returns who or what started an execution.
+func startedBy(e *headracev1.Execution) string {
+	if e.GetTrigger().GetType() == triggerAutomatedRollback {
+		return "the failure of a stage"
+	}
+	return e.GetTrigger().GetPrincipal()
+}
+
+// byText is startedBy for a column.
+func byText(e *headracev1.Execution) string {
+	if e.GetTrigger().GetType() == triggerAutomatedRollback {
+		return "automatic"
+	}
+	return e.GetTrigger().GetPrincipal()
+}
 
 // rollbackText returns what a rollback goes back to, empty for other executions.
 func rollbackText(e *headracev1.Execution) string {

@@ -41,6 +41,9 @@ is in, what that one waits for stands below.`,
 				return nil
 			}
 			a.out.linef("%s  %s", label(e), statusText(response.GetStatus()))
+			if target := rollbackText(e); target != "" {
+				a.out.linef("  rollback of stage %s to %s, started by %s", lastStage(e).GetStage(), target, oneLine(startedBy(e)))
+			}
 			if err := nameBlocking(ctx, c, response.GetReasons()); err != nil {
 				return err
 			}

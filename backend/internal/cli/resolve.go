@@ -66,7 +66,7 @@ func latest(ctx context.Context, c *client.Client, name string) (*headracev1.Exe
 }
 
 // newest returns the choice of the newest execution with one of the statuses that
-// fits. Lacking says what a pipeline has not where none of its newest ones does.
+// fits. Lacking says which execution a pipeline has not where none does.
 func newest(lacking string, fits func(*headracev1.Execution) bool, statuses ...headracev1.ExecutionStatus) choice {
 	return func(ctx context.Context, c *client.Client, name string) (*headracev1.Execution, error) {
 		response, err := c.Executions.ListExecutions(ctx, &headracev1.ListExecutionsRequest{
@@ -84,7 +84,12 @@ func newest(lacking string, fits func(*headracev1.Execution) bool, statuses ...h
 				return e, nil
 			}
 		}
-		return nil, fmt.Errorf("the pipeline %s has no execution that %s: look with: headrace execution list %s", name, lacking, name)
+		last, err := latest(ctx, c, name)
+		if err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("the pipeline %s has no execution %s; the newest, %s, is %s; look with: headrace execution list %s",
+			name, lacking, label(last), statusText(last.GetStatus()), name)
 	}
 }
 

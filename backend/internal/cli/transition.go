@@ -104,10 +104,15 @@ succeeded there last.`,
 			a.out.linef("")
 			names := labels{}
 			var rows [][]string
-			for _, stage := range state.GetStages() {
+			for i, stage := range state.GetStages() {
+				target := stage.GetLatestSucceededExecution()
+				if i == 0 {
+					// The first stage is not rolled back.
+					target = ""
+				}
 				row := []string{stage.GetStage(), transitionText(stage.GetTransition())}
 				for _, executions := range [][]string{
-					{stage.GetCurrentExecution()}, stage.GetInboundExecutions(), {stage.GetLatestSucceededExecution()},
+					{stage.GetCurrentExecution()}, stage.GetInboundExecutions(), {target},
 				} {
 					text, err := names.list(ctx, c, executions)
 					if err != nil {
@@ -117,7 +122,7 @@ succeeded there last.`,
 				}
 				rows = append(rows, row)
 			}
-			a.out.table([]string{"STAGE", "TRANSITION", "INSIDE", "WAITING", "LAST SUCCESS"}, rows)
+			a.out.table([]string{"STAGE", "TRANSITION", "INSIDE", "WAITING", "ROLLBACK TARGET"}, rows)
 			return nil
 		}),
 	}

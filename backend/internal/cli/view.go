@@ -113,7 +113,7 @@ func (v *plainView) end(e *headracev1.Execution) {
 // how to bring it back.
 func (a *app) endLines(c *client.Client, e *headracev1.Execution) []string {
 	head := fmt.Sprintf("%s  %s in %s", label(e), statusText(e.GetStatus()), elapsed(e.GetStartTime(), e.GetEndTime(), a.Now()))
-	if summary := oneLine(e.GetStatusSummary()); summary != "" {
+	if summary := oneLine(summaryText(e)); summary != "" {
 		head += ": " + summary
 	}
 	lines := []string{head}

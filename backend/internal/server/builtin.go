@@ -39,7 +39,8 @@ func builtin(category pipeline.Category, provider string) pipeline.TypeID {
 // changes its meaning.
 func capabilities() []string {
 	return []string{
-		"approval_rules", "composed_pipelines", "execution_explain", "execution_stop", "inline_pipelines",
-		"log_tail", "manual_approvals", "tokens", "validate_only",
+		"approval_rules", "composed_pipelines", "condition_override", "conditions", "execution_explain", "execution_stop",
+		"inline_pipelines", "log_tail", "manual_approvals", "on_update", "pipeline_state", "source_overrides",
+		"stage_retry", "stage_rollback", "stage_transitions", "tokens", "validate_only",
 	}
 }
