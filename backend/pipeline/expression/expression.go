@@ -24,8 +24,6 @@ import (
 	"time"
 
 	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/env"
-	"cel.dev/cel-go/common/overloads"
 )
 
 const (
@@ -33,7 +31,7 @@ const (
 	MaxBytes = 10000
 	// maxCost bounds the work of an evaluation, in CEL's units. Reading an output
 	// variable of the greatest size once takes some ten thousand.
-	maxCost = 200_000
+	maxCost = 100_000
 	// maxDepth bounds how deep an expression is nested.
 	maxDepth = 100
 )
@@ -103,9 +101,7 @@ var environment = sync.OnceValues(newEnvironment)
 
 func newEnvironment() (*cel.Env, error) {
 	texts := cel.MapType(cel.StringType, cel.StringType)
-	options := []cel.EnvOption{
-		cel.StdLib(cel.StdLibSubset(&env.LibrarySubset{ExcludeFunctions: []*env.Function{env.NewFunction(overloads.Matches)}})),
-		matches(),
+	options := slices.Concat(standard(), []cel.EnvOption{
 		cel.ParserRecursionLimit(maxDepth),
 		cel.ParserExpressionSizeLimit(MaxBytes),
 		cel.ASTValidators(cel.ValidateTimestampLiterals(), cel.ValidateDurationLiterals()),
@@ -113,7 +109,7 @@ func newEnvironment() (*cel.Env, error) {
 		cel.Variable(rootOutputs, cel.MapType(cel.StringType, texts)),
 		cel.Variable(rootRevisions, cel.MapType(cel.StringType, texts)),
 		cel.Variable("now", cel.TimestampType),
-	}
+	})
 	// Names with a dot, not fields of a map: so a wrong one is found by Check.
 	for _, name := range []string{
 		"trigger.type", "trigger.detail", "trigger.principal",
@@ -156,6 +152,10 @@ func Evaluate(text string, in Input) (bool, error) {
 	}
 	value, details, err := program.Eval(in.values())
 	if err != nil {
+		if strings.HasPrefix(err.Error(), "internal error") {
+			// A panic inside of CEL, whose words are about its code.
+			return false, errors.New("the expression cannot be evaluated; make it simpler, with fewer lists inside of each other")
+		}
 		if details != nil && details.ActualCost() != nil && *details.ActualCost() >= maxCost {
 			return false, errors.New("the expression takes too long; make it simpler, with fewer or shorter lists and patterns")
 		}
@@ -205,7 +205,14 @@ func compile(text string) (*cel.Env, *cel.Ast, []Reference, error) {
 	if err != nil {
 		return fail(fmt.Errorf("expressions cannot be read: %w", err))
 	}
-	checked, issues := made.Compile(text)
+	parsed, issues := made.Parse(text)
+	if issues.Err() != nil {
+		return fail(describe(issues.Errors()))
+	}
+	if err := checkShape(parsed.NativeRep()); err != nil {
+		return fail(err)
+	}
+	checked, issues := made.Check(parsed)
 	if issues.Err() != nil {
 		return fail(describe(issues.Errors()))
 	}

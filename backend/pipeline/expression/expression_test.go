@@ -28,24 +28,28 @@ func input() expression.Input {
 func TestEvaluate(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
-		"true":                                false,
-		`variables.region == "eu"`:            true,
-		`variables["region"] == "us"`:         false,
-		`int(variables.count) > 2`:            true,
-		`outputs.Build.VERSION == "1.2.3"`:    true,
-		`outputs["my-build"]["a@b"] == "x"`:   true,
-		`outputs.Build["EMPTY"] == ""`:        true,
-		`has(outputs.Build.NOPE)`:             false,
-		`!has(outputs.Nope)`:                  true,
-		`"VERSION" in outputs.Build`:          true,
-		`outputs.Build.VERSION.matches("^1")`: true,
-		`outputs[variables.region == "eu" ? "Build" : "Nope"].VERSION.startsWith("1.")`:  true,
-		`outputs.all(ns, outputs[ns].all(key, outputs[ns][key].size() < 100))`:           true,
-		`[{"x": {"y": "local"}}].exists(outputs, outputs.x.y == "local")`:                true,
-		`revisions.Checkout.id == "abc" && revisions.Checkout.summary.contains("shop")`:  true,
-		`revisions["Checkout"].url.startsWith("https://")`:                               true,
-		`trigger.type == "StartPipelineExecution" && trigger.principal.endsWith("/ann")`: true,
-		`trigger.detail == "d"`: true,
+		"true":                                   false,
+		`[1, 2].map(x, x + 1).exists(x, x == 3)`: true,
+		`[variables.region, "us"].filter(x, x != "us").size() == 1`:                                     true,
+		`variables.region in ["eu", "us"] && now + duration("1h") > now`:                                true,
+		`"a" + variables.region == "aeu" && execution.number + 1 == 8`:                                  true,
+		`variables.region == "eu"`:                                                                      true,
+		`variables["region"] == "us"`:                                                                   false,
+		`int(variables.count) > 2`:                                                                      true,
+		`outputs.Build.VERSION == "1.2.3"`:                                                              true,
+		`outputs["my-build"]["a@b"] == "x"`:                                                             true,
+		`outputs.Build["EMPTY"] == ""`:                                                                  true,
+		`has(outputs.Build.NOPE)`:                                                                       false,
+		`!has(outputs.Nope)`:                                                                            true,
+		`"VERSION" in outputs.Build`:                                                                    true,
+		`outputs.Build.VERSION.matches("^1")`:                                                           true,
+		`outputs[variables.region == "eu" ? "Build" : "Nope"].VERSION.startsWith("1.")`:                 true,
+		`outputs.all(ns, outputs[ns].all(key, outputs[ns][key].size() < 100))`:                          true,
+		`[{"x": {"y": "local"}}].exists(outputs, outputs.x.y == "local")`:                               true,
+		`revisions.Checkout.id == "abc" && revisions.Checkout.summary.contains("shop")`:                 true,
+		`revisions["Checkout"].url.startsWith("https://")`:                                              true,
+		`trigger.type == "StartPipelineExecution" && trigger.principal.endsWith("/ann")`:                true,
+		`trigger.detail == "d"`:                                                                         true,
 		`execution.number == 7 && execution.version < 3 && execution.attempt == 1`:                      true,
 		`execution.id + execution.type + execution.mode + execution.stage == "e-1STANDARDQUEUEDDeploy"`: true,
 		`now.getHours("Europe/Berlin") == 10 && now.getDayOfWeek() == 3`:                                true,
@@ -131,7 +135,7 @@ func TestCheckRefuses(t *testing.T) {
 		`variables.region`:                     "yields a text; it must yield true or false, so compare it with something",
 		`execution.number`:                     "yields a value of type int",
 		`outputs`:                              "yields a value of type map",
-		`dyn(true)`:                            "yields a value of type dyn",
+		`dyn(true)`:                            `there is no "dyn"`,
 		`variables.region == eu`:               `line 1, column 21: there is no "eu"; an expression knows variables, outputs, revisions, trigger, execution and now, and texts stand in quotes`,
 		`trigger.typ == ""`:                    "trigger has type, detail and principal",
 		`true &&` + "\n" + ` execution.x == 1`: "line 2, column 2: execution has id, number",
@@ -154,6 +158,79 @@ func TestCheckRefuses(t *testing.T) {
 		_, err = expression.References(text)
 		require.ErrorContains(t, err, want, text)
 		_, err = expression.Evaluate(text, input())
+		require.ErrorContains(t, err, want, text)
+	}
+}
+
+// TestCheckRefusesUnbounded holds that nothing is left to CEL's count of costs
+// that it only counts when it is over, or does not count.
+func TestCheckRefusesUnbounded(t *testing.T) {
+	t.Parallel()
+	for text, want := range unbounded() {
+		require.ErrorContains(t, expression.Check(text), want, text)
+		_, err := expression.Evaluate(text, input())
+		require.ErrorContains(t, err, want, text)
+	}
+}
+
+// unbounded returns expressions that take for ever unless they are refused.
+func unbounded() map[string]string {
+	chain := func(from, loop string, times int, rest string) string {
+		return from + strings.Repeat(loop, times) + rest
+	}
+	const compared = "lists and maps cannot be compared as a whole; compare what is in them"
+	return map[string]string{
+		chain("[[1]]", ".map(a, [a, a])", 35, ".all(a, a == a)"):         compared,
+		chain("[[1]]", ".map(a, [a, a])", 35, ".all(a, a != a)"):         compared,
+		chain("[[1]]", ".map(a, [a, a])", 35, ".all(a, a in [a])"):       "in looks for one value, not for a list or map",
+		chain("[1]", `.map(a, {"x": a, "y": a})`, 24, ".all(a, a == a)"): compared,
+		chain("[[1]]", ".map(a, a + a)", 20, ".all(a, a.size() > 3)"):    "lists cannot be added; write one list",
+		chain("[[1]]", ".map(a, a + a)", 35, ".all(a, size(a) > 3)"):     "lists cannot be added; write one list",
+		chain("[1]", ".map(a, {a: a})", 20, ".size() == 1"):              "the keys of a map have to stand in the expression itself",
+		chain("[[1]]", ".map(a, [a, a])", 90, ".size() == 1"):            "nested too deep; at most 40 levels",
+		"google.protobuf.ListValue{values: [1]} == [1]":                  "makes no messages such as google.protobuf.ListValue",
+		"[" + strings.Repeat("1,", 3000) + "1].size() == 1":              "the expression has 3005 parts; use at most 2000",
+		`[1, [1]].all(a, a == a)`:                                        "the values have different types",
+		`[[1], [[1]]].map(a, [a, a]).all(a, [a] == [a])`:                 "the values have different types",
+		`{"a": 1, "b": [1]}.all(k, k == "a")`:                            "the values have different types",
+		`[].all(a, a == a)`:                                              "to ask whether a list is empty write size(x) == 0",
+		`variables == {}`:                                                "to ask whether a map is empty write size(x) == 0",
+		`variables == variables`:                                         compared,
+		`type([1]) == list`:                                              `there is no "type"`,
+		"[1].all(a, " + strings.Repeat("true && ", 200) + "true)":        "what is repeated for each value has 403 parts; use at most 200",
+		"[1] == [1]": compared,
+	}
+}
+
+// TestEvaluateIsBounded holds that what one call reads is counted, however little
+// it yields, and that no text grows beyond its bound.
+func TestEvaluateIsBounded(t *testing.T) {
+	t.Parallel()
+	numbers := "[" + strings.TrimSuffix(strings.Repeat("1,", 100), ",") + "]"
+	often := func(body string) string { return numbers + ".all(a, " + numbers + ".all(b, " + body + "))" }
+	const long = "takes too long; make it simpler"
+	for text, want := range map[string]string{
+		often(`outputs.Big.text.size() > a`):                                  long,
+		often(`outputs.Big.text == outputs.Big.same`):                         long,
+		often(`outputs.Big.text in [outputs.Big.same, ""]`):                   long,
+		often(`!(outputs.Big.text in outputs.Build)`):                         long,
+		often(`bytes(outputs.Big.text).size() > 0`):                           long,
+		often(`int(outputs.Big.text) > 0 || true`):                            long,
+		often(`double(outputs.Big.text) > 0.0 || true`):                       long,
+		often(`timestamp(outputs.Big.text) > now || true`):                    long,
+		often(`duration(outputs.Big.text) > duration("1s") || true`):          long,
+		often(`now.getHours(outputs.Big.text) > 0 || true`):                   long,
+		often(`now.getHours("Europe/Berlin") >= 0`):                           long,
+		often(`outputs.Big.text.startsWith("y") || true`):                     long,
+		often(`outputs.Big.text.contains("y") || true`):                       long,
+		often(`outputs.Big.text < outputs.Big.same || true`):                  long,
+		`["x"]` + strings.Repeat(".map(a, a + a)", 25) + `.all(a, a == "")`:   "makes a text of more than 128 KiB",
+		`[b"x"]` + strings.Repeat(".map(a, a + a)", 25) + `.all(a, a == b"")`: "makes a text of more than 128 KiB",
+	} {
+		require.NoError(t, expression.Check(text), text)
+		in := input()
+		in.Outputs["Big"] = map[string]string{"text": strings.Repeat("1", 120_000), "same": strings.Repeat("1", 120_000)}
+		_, err := expression.Evaluate(text, in)
 		require.ErrorContains(t, err, want, text)
 	}
 }
@@ -197,6 +274,9 @@ func FuzzEvaluate(f *testing.F) {
 	} {
 		f.Add(text)
 	}
+	for text := range unbounded() {
+		f.Add(text)
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		started := time.Now()
 		references, err := expression.References(text)
@@ -226,7 +306,7 @@ func BenchmarkEvaluate(b *testing.B) {
 
 func TestCheckPattern(t *testing.T) {
 	t.Parallel()
-	for _, pattern := range []string{"", "v[0-9]+", "(a|b)*", "[a-z]{1,400}", `\d+\.\d+`} {
+	for _, pattern := range []string{"", "v[0-9]+", "(a|b)*", "[a-z]{1,400}", `\d+\.\d+`, `[a-zA-Z0-9_]{1,200}`, `\pL+-\pL+`} {
 		require.NoError(t, expression.CheckPattern(pattern), pattern)
 	}
 	for pattern, want := range map[string]string{
@@ -237,6 +317,8 @@ func TestCheckPattern(t *testing.T) {
 		`(a)\1`:                  "without backreferences",
 		"(x{1,100}){1,10}":       "stands for 2020 steps, of which at most 1000 are allowed",
 		"((x{1,100}){1,100}){9}": "invalid repeat count",
+		// The ranges of a class have to be searched.
+		strings.Repeat(`[\pL\pN]`, 900): "of which at most 1000 are allowed",
 	} {
 		require.ErrorContains(t, expression.CheckPattern(pattern), want, pattern)
 	}

@@ -3,6 +3,7 @@ package expression
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"regexp"
 	"regexp/syntax"
 	"strings"
@@ -34,7 +35,7 @@ func patternSteps(pattern string) (int, error) {
 	}
 	n := steps(parsed)
 	if n > maxPatternSteps {
-		return 0, fmt.Errorf("the pattern stands for %d steps, of which at most %d are allowed; repeat less often, or write + for {1,1000}",
+		return 0, fmt.Errorf("the pattern stands for %d steps, of which at most %d are allowed; repeat less often, write + for {1,1000}, or use classes of fewer ranges",
 			n, maxPatternSteps)
 	}
 	return n, nil
@@ -43,8 +44,13 @@ func patternSteps(pattern string) (int, error) {
 // steps counts without writing out the repetitions, which may be millions.
 func steps(re *syntax.Regexp) int {
 	n := 1
-	if re.Op == syntax.OpLiteral {
+	switch re.Op {
+	case syntax.OpLiteral:
 		n = len(re.Rune)
+	case syntax.OpCharClass:
+		// A class holds the first and the last character of each of its ranges,
+		// which are searched by halves.
+		n = max(bits.Len(uint(len(re.Rune)/2)), 1)
 	}
 	for _, sub := range re.Sub {
 		n += steps(sub)
@@ -139,28 +145,21 @@ func matches() cel.EnvOption {
 		}))
 }
 
-// patternCost counts what matches takes.
-type patternCost struct{}
-
-// CallCost implements interpreter.ActualCostEstimator.
-func (patternCost) CallCost(function, _ string, args []ref.Val, _ ref.Val) *uint64 {
-	if function != overloads.Matches || len(args) != 2 {
-		return nil
-	}
+// matchCost returns what matches takes.
+func matchCost(args []ref.Val) int {
 	text, isText := args[0].(types.String)
 	pattern, isPattern := args[1].(types.String)
 	if !isText || !isPattern {
-		return nil
+		return 0
 	}
 	n, err := patternSteps(string(pattern))
 	if err != nil {
 		n = maxPatternSteps
 	}
-	cost := uint64(n*len(text)/100 + n + 1)
-	return &cost
+	return n*len(text)/100 + n
 }
 
 // limits returns the options that bound an evaluation.
 func limits() []cel.ProgramOption {
-	return []cel.ProgramOption{cel.CostTracking(patternCost{}), cel.CostLimit(maxCost)}
+	return []cel.ProgramOption{cel.CostTracking(costs{}), cel.CostLimit(maxCost)}
 }

@@ -63,6 +63,7 @@ func (r Reference) value(in *Input) (string, bool) {
 // find returns the references of a checked expression.
 func find(checked *cel.Ast) ([]Reference, error) {
 	w := &walk{checked: checked.NativeRep(), local: make(map[string]int)}
+	w.checkTypes()
 	w.visit(w.checked.Expr())
 	return w.references, w.err
 }
