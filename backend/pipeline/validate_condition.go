@@ -33,8 +33,9 @@ const (
 	ruleLambdaInvoke = "LambdaInvoke"
 )
 
-func ruleProviders() []string {
-	return []string{ruleAlarm, ruleCodeBuild, RuleCommands, RuleDeploymentWindow, RuleExpression, ruleLambdaInvoke, RuleVariableCheck}
+// runningProviders are the providers of rules that this version runs.
+func runningProviders() []string {
+	return []string{RuleCommands, RuleDeploymentWindow, RuleExpression, RuleVariableCheck}
 }
 
 // ruleNeedsAWS tells whether rules of that provider ask a service of AWS.
@@ -170,7 +171,10 @@ func (c *checker) condition(path Path, condition *Condition, first bool, results
 
 func (c *checker) rule(path Path, rule *Rule) {
 	c.name(path.Field("name"), "rule name", rule.Name)
-	c.oneOf(path.Field("provider"), "rule provider", rule.Provider, ruleProviders()...)
+	if !ruleNeedsAWS(rule.Provider) {
+		// Those that need AWS are refused as such.
+		c.oneOf(path.Field("provider"), "rule provider", rule.Provider, runningProviders()...)
+	}
 	if rule.Version != "" {
 		c.oneOf(path.Field("version"), "rule version", rule.Version, "1")
 	}
@@ -220,7 +224,7 @@ func (c *checker) ruleConfiguration(path Path, rule *Rule) {
 			c.check(path.Entry("configuration", key.Name), key.Check(value))
 		}
 	}
-	checkNames := slices.Contains(ruleProviders(), rule.Provider)
+	checkNames := ruleNeedsAWS(rule.Provider) || slices.Contains(runningProviders(), rule.Provider)
 	for _, key := range keys {
 		if key == Unknown {
 			continue
@@ -228,7 +232,7 @@ func (c *checker) ruleConfiguration(path Path, rule *Rule) {
 		path := path.Entry("configuration", key)
 		c.check(path, checkText("the configuration key", key, 1, maxConfigurationKey))
 		if checkNames && !slices.Contains(names, key) {
-			c.refuse(path, "a %s rule has no configuration key %q%s; remove it", rule.Provider, key, didYouMean(key, names))
+			c.refuse(path, "a %s rule has no configuration key %q%s; %s", rule.Provider, key, didYouMean(key, names), keysOf(names))
 		}
 		value := rule.Configuration[key]
 		if value == Unknown {
@@ -240,6 +244,14 @@ func (c *checker) ruleConfiguration(path Path, rule *Rule) {
 		value != Unknown && len(References(value)) == 0 {
 		c.check(path.Entry("configuration", KeyValue), expression.CheckPattern(value))
 	}
+}
+
+// keysOf says which keys there are instead.
+func keysOf(names []string) string {
+	if len(names) == 0 {
+		return "it has none"
+	}
+	return "it has " + enumerate(names)
 }
 
 // conditionFlow checks that rules use only what is there when they are checked:
@@ -294,6 +306,25 @@ func (c *checker) expression(f *flow, user site, path Path, text string) {
 	c.check(path, err)
 	for _, reference := range references {
 		c.reference(f, user, path, Reference{Namespace: reference.Namespace, Key: reference.Key}, reference.String())
+	}
+	if err == nil {
+		c.revisions(path, text)
+	}
+}
+
+// revisions checks that what an expression takes revisions of are source actions.
+func (c *checker) revisions(path Path, text string) {
+	names, complete := c.sourceNames()
+	if !complete {
+		return
+	}
+	sources, err := expression.Sources(text)
+	c.check(path, err)
+	for _, source := range sources {
+		if !slices.Contains(names, source) {
+			c.refuse(path, "revisions holds no %q, since there is no source action of that name%s; source actions: %s",
+				source, didYouMean(source, names), enumerate(names))
+		}
 	}
 }
 
@@ -356,25 +387,29 @@ func (c *checker) triggerSource(path Path, name string) {
 	if name == Unknown {
 		return
 	}
-	var names []string
+	if names, complete := c.sourceNames(); complete && !slices.Contains(names, name) {
+		c.refuse(path, "there is no source action %q%s", name, didYouMean(name, names))
+	}
+}
+
+// sourceNames returns the names of the source actions, and whether all are known.
+func (c *checker) sourceNames() (names []string, complete bool) {
 	for i := range c.def.Stages {
 		stage := &c.def.Stages[i]
 		if opaqueStage(stage) {
-			return
+			return nil, false
 		}
 		for j := range stage.Actions {
 			action := &stage.Actions[j]
-			if action.Name == Unknown || action.Category == Unknown {
-				return
+			if opaqueAction(action) || action.Name == Unknown || action.Category == Unknown {
+				return nil, false
 			}
 			if action.Category == CategorySource {
 				names = append(names, action.Name)
 			}
 		}
 	}
-	if !slices.Contains(names, name) {
-		c.refuse(path, "there is no source action %q%s", name, didYouMean(name, names))
-	}
+	return names, true
 }
 
 func (c *checker) events(path Path, events []string) {

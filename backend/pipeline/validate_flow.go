@@ -304,7 +304,11 @@ func (c *checker) variableUse(user site, path Path, reference Reference, shown s
 			names = append(names, name)
 		}
 	}
-	c.refuse(path, "%s has no value: the pipeline declares no variable %q%s", shown, reference.Key, didYouMean(reference.Key, names))
+	help := didYouMean(reference.Key, names)
+	if len(names) > 0 {
+		help += "; it declares " + enumerate(names)
+	}
+	c.refuse(path, "%s has no value: the pipeline declares no variable %q%s", shown, reference.Key, help)
 }
 
 // keyUse checks that the producer publishes the key.

@@ -135,14 +135,27 @@ func Check(text string) error {
 // text, in their order, each once. The error is that of Check. Names that are
 // computed, as in outputs[variables.from].VERSION, are not among them.
 func References(text string) ([]Reference, error) {
-	_, _, references, err := compile(text)
-	return references, err
+	_, _, used, err := compile(text)
+	if err != nil {
+		return nil, err
+	}
+	return used.references, nil
+}
+
+// Sources returns the actions whose revisions the text reads by their names, in
+// their order, each once. The error is that of Check.
+func Sources(text string) ([]string, error) {
+	_, _, used, err := compile(text)
+	if err != nil {
+		return nil, err
+	}
+	return used.sources, nil
 }
 
 // Evaluate tells whether the expression is true of the input. It is bounded in
 // time and memory by its cost.
 func Evaluate(text string, in Input) (bool, error) {
-	made, checked, references, err := compile(text)
+	made, checked, used, err := compile(text)
 	if err != nil {
 		return false, err
 	}
@@ -159,7 +172,7 @@ func Evaluate(text string, in Input) (bool, error) {
 		if details != nil && details.ActualCost() != nil && *details.ActualCost() >= maxCost {
 			return false, errors.New("the expression takes too long; make it simpler, with fewer or shorter lists and patterns")
 		}
-		return false, explain(err, references, &in)
+		return false, explain(err, used.references, &in)
 	}
 	result, ok := value.Value().(bool)
 	if !ok {
@@ -193,8 +206,8 @@ func explain(err error, references []Reference, in *Input) error {
 }
 
 // compile returns the checked expression with its environment.
-func compile(text string) (*cel.Env, *cel.Ast, []Reference, error) {
-	fail := func(err error) (*cel.Env, *cel.Ast, []Reference, error) { return nil, nil, nil, err }
+func compile(text string) (*cel.Env, *cel.Ast, *walk, error) {
+	fail := func(err error) (*cel.Env, *cel.Ast, *walk, error) { return nil, nil, nil, err }
 	switch {
 	case strings.TrimSpace(text) == "":
 		return fail(errors.New("the expression is empty; write what has to be true, for instance outputs.Build.VERSION != \"\""))
@@ -219,11 +232,11 @@ func compile(text string) (*cel.Env, *cel.Ast, []Reference, error) {
 	if !checked.OutputType().IsExactType(cel.BoolType) {
 		return fail(fmt.Errorf("the expression yields %s; it must yield true or false, so compare it with something", typeName(checked.OutputType())))
 	}
-	references, err := find(checked)
+	used, err := find(checked)
 	if err != nil {
 		return fail(err)
 	}
-	return made, checked, references, nil
+	return made, checked, used, nil
 }
 
 func typeName(t *cel.Type) string {

@@ -263,6 +263,9 @@ func TestReferences(t *testing.T) {
 		require.NoError(t, err, text)
 		require.ElementsMatch(t, want, got, text)
 	}
+	sources, err := expression.Sources(`revisions.A.id == "" || revisions["b-c"].id == "" || revisions.A.url == outputs.X.y`)
+	require.NoError(t, err)
+	require.Equal(t, []string{"A", "b-c"}, sources)
 	require.Equal(t, `outputs["my-build"]["1"]`, R{"my-build", "1"}.String())
 	require.Equal(t, `variables["a-b"]`, R{"variables", "a-b"}.String())
 }

@@ -60,12 +60,12 @@ func (r Reference) value(in *Input) (string, bool) {
 	return value, ok
 }
 
-// find returns the references of a checked expression.
-func find(checked *cel.Ast) ([]Reference, error) {
+// find returns what a checked expression uses.
+func find(checked *cel.Ast) (*walk, error) {
 	w := &walk{checked: checked.NativeRep(), local: make(map[string]int)}
 	w.checkTypes()
 	w.visit(w.checked.Expr())
-	return w.references, w.err
+	return w, w.err
 }
 
 // walk goes through an expression and remembers which names are those of a
@@ -74,7 +74,9 @@ type walk struct {
 	checked    *ast.AST
 	local      map[string]int
 	references []Reference
-	err        error
+	// sources are the actions whose revisions are read.
+	sources []string
+	err     error
 }
 
 func (w *walk) visit(e ast.Expr) {
@@ -168,6 +170,8 @@ func (w *walk) use(e ast.Expr, path []string) {
 		w.add(Reference{Namespace: NamespaceVariables, Key: path[1]})
 	case path[0] == rootRevisions && len(path) > 2 && !slices.Contains([]string{"id", "summary", "url"}, path[2]):
 		w.refuse(e, "a revision has id, summary and url, but no %q", path[2])
+	case path[0] == rootRevisions && !slices.Contains(w.sources, path[1]):
+		w.sources = append(w.sources, path[1])
 	case path[0] == rootOutputs && path[1] == NamespaceVariables:
 		w.refuse(e, "the pipeline's variables are not below outputs; write variables.NAME")
 	case path[0] == rootOutputs && path[1] == "codepipeline":
