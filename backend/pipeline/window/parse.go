@@ -48,6 +48,9 @@ func (w *Window) parse(cron string) error {
 	if len(cron) > maxExpression {
 		return fmt.Errorf("the cron expression is %d bytes long; use at most %d", len(cron), maxExpression)
 	}
+	if bare, wrapped := strings.CutPrefix(strings.TrimSpace(cron), "cron("); wrapped {
+		return fmt.Errorf("the cron expression stands in cron(…), as EventBridge writes it; write the fields alone: %s", strings.TrimSuffix(bare, ")"))
+	}
 	fields := strings.Fields(cron)
 	if len(fields) != 6 && len(fields) != 7 {
 		return fmt.Errorf("the cron expression %q has %d fields; write 6 and an optional year: "+

@@ -15,6 +15,8 @@ var (
 	regionPattern = regexp.MustCompile(`^[A-Z][A-Za-z_-]*(/[A-Z][A-Za-z0-9_+-]*)+$`)
 	// Some of the database's names have no region.
 	shortPattern = regexp.MustCompile(`^[A-Z]{3,5}$`)
+	// These are other ways to write an offset.
+	looseOffset = regexp.MustCompile(`^(?i:UTC|GMT)?([+-])(\d\d?)(?::?(\d\d))?$`)
 )
 
 // maxOffset is Java's limit; no zone is further away.
@@ -25,6 +27,9 @@ const maxOffset = 18 * 60
 // something else on each machine.
 func parseZone(name string) (*time.Location, error) {
 	refuse := func() error {
+		if offset := meantOffset(name); offset != "" {
+			return fmt.Errorf("there is no time zone %q; write the offset as %s", name, offset)
+		}
 		return fmt.Errorf("there is no time zone %.100q; write it as Europe/Berlin (case matters), UTC, UTC+01:00, or an abbreviation such as CET", name)
 	}
 	if name == "" || name == "UTC" {
@@ -57,6 +62,16 @@ func parseZone(name string) (*time.Location, error) {
 		return nil, refuse()
 	}
 	return zone, nil
+}
+
+// meantOffset returns an offset as it has to be written, or nothing where the text
+// is none.
+func meantOffset(text string) string {
+	match := looseOffset.FindStringSubmatch(text)
+	if match == nil {
+		return ""
+	}
+	return fmt.Sprintf("UTC%s%02s:%02s", match[1], match[2], match[3])
 }
 
 // javaShortID returns what an abbreviation means in Java, in which CodePipeline is
