@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -132,6 +133,11 @@ func withParents(entries []entry) []entry {
 
 func describeTop(names []string) string {
 	const most = 20
+	names = slices.Clone(names)
+	for i, name := range names {
+		// Whoever wrote the files chose their names, and this is shown on terminals.
+		names[i] = fmt.Sprintf("%q", name)
+	}
 	switch {
 	case len(names) == 0:
 		return "the work directory is empty"

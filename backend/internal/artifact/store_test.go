@@ -190,7 +190,7 @@ func TestGlobs(t *testing.T) {
 		})
 	}
 	for glob, want := range map[string]string{
-		"bin/**": `no file matches "bin/**"; the work directory holds README.md, dist, src`,
+		"bin/**": `no file matches "bin/**"; the work directory holds "README.md", "dist", "src"`,
 		"../x":   "leaves the work directory",
 		"/etc/*": "not a glob relative",
 		"[":      "not a valid pattern",

@@ -115,7 +115,7 @@ func jsonOf(message proto.Message) ([]byte, error) {
 	if err := json.Compact(&compact, data); err != nil {
 		return nil, fmt.Errorf("encode JSON: %w", err)
 	}
-	return compact.Bytes(), nil
+	return escapeHidden(compact.Bytes()), nil
 }
 
 // json tells whether the user wants JSON.

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -36,6 +38,23 @@ func harmless(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// escapeHidden returns a JSON document in which no character can command a
+// terminal, and which reads the same: JSON leaves all but the ASCII controls as
+// they are.
+func escapeHidden(document []byte) []byte {
+	escaped := make([]byte, 0, len(document))
+	for _, r := range string(document) {
+		if !hidden(r) {
+			escaped = utf8.AppendRune(escaped, r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			escaped = fmt.Appendf(escaped, `\u%04x`, unit)
+		}
+	}
+	return escaped
 }
 
 // The states of a cleaner: what the last character began.

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -57,4 +58,17 @@ func TestTextOfOthersCannotTurnAround(t *testing.T) {
 		got := f.run(t, args...)
 		require.Contains(t, got.stdout, "Fix gnp.exe it", strings.Join(args, " "))
 	}
+
+	// JSON keeps every character, but none that a terminal would follow.
+	const summary = "Fix \u202egnp.exe\u2069 it\u200b \u009b2J \U000e0041 é"
+	f.executions[0].SourceRevisions[0].RevisionSummary = summary
+	got := f.run(t, "-o", "json", "execution", "show", "web")
+	require.Contains(t, got.stdout, `Fix \u202egnp.exe\u2069 it\u200b \u009b2J \udb40\udc41 é`)
+	var shown struct {
+		Execution struct {
+			SourceRevisions []struct{ RevisionSummary string }
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(got.stdout), &shown))
+	require.Equal(t, summary, shown.Execution.SourceRevisions[0].RevisionSummary)
 }

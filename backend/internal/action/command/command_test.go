@@ -165,7 +165,7 @@ func TestArtifacts(t *testing.T) {
 	third.Action.OutputArtifacts = []pipeline.OutputArtifact{{Name: "Built", Files: []string{"bin/**"}}}
 	result, _ = bench.Run(t, third)
 	require.Equal(t, action.JobFailed, result.Failure.Code)
-	require.Equal(t, `store artifact "Built": these files cannot be stored: no file matches "bin/**"; the work directory holds b, dist`, result.Failure.Message)
+	require.Equal(t, `store artifact "Built": these files cannot be stored: no file matches "bin/**"; the work directory holds "b", "dist"`, result.Failure.Message)
 }
 
 // The server stores what the commands leave: they must not make it store files of
