@@ -6,8 +6,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
-	"unicode"
 )
 
 const (
@@ -49,8 +47,8 @@ func (c *checker) override(path Path, o Override) {
 	kind, ok := c.overriddenType(path.Field("action"), o.Action)
 	var valueErr error
 	switch {
-	case strings.ContainsFunc(o.Value, func(r rune) bool { return !unicode.IsPrint(r) }):
-		valueErr = errors.New("the revision holds a character that cannot be printed; remove it")
+	case CheckLine("the revision", o.Value) != nil:
+		valueErr = CheckLine("the revision", o.Value)
 	case len(References(o.Value)) > 0:
 		valueErr = errors.New("the revision holds a reference to a variable, which is not replaced here; give the value itself")
 	default:

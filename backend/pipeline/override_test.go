@@ -39,7 +39,7 @@ func TestValidateOverrides(t *testing.T) {
 		"twice":            {[]O{{"Checkout", "COMMIT_ID", commit}, {"Checkout", "COMMIT_ID", commit}}, "source_revisions[1].type", "more than one source revision"},
 		"no value":         {[]O{{"Checkout", "COMMIT_ID", ""}}, "source_revisions[0].value", "empty"},
 		"value too long":   {[]O{{"Checkout", "COMMIT_ID", strings.Repeat("a", 1501)}}, "source_revisions[0].value", "at most 1500"},
-		"unprintable":      {[]O{{"Checkout", "COMMIT_ID", commit + "\n"}}, "source_revisions[0].value", "cannot be printed"},
+		"unprintable":      {[]O{{"Checkout", "COMMIT_ID", commit + "\n"}}, "source_revisions[0].value", "cannot be shown"},
 		"short commit":     {[]O{{"Checkout", "COMMIT_ID", commit[:39]}}, "source_revisions[0].value", "not a whole commit id of 40 or 64"},
 		"branch":           {[]O{{"Checkout", "COMMIT_ID", "main"}}, "source_revisions[0].value", "not a whole commit id"},
 		"reference":        {[]O{{"Checkout", "COMMIT_ID", "#{Src.CommitId}"}}, "source_revisions[0].value", "give the value itself"},

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -21,8 +20,6 @@ func CheckTransitionReason(enabled bool, reason string) error {
 		return errors.New("say why the transition is disabled: others will ask")
 	case utf8.RuneCountInString(reason) > MaxTransitionReason:
 		return fmt.Errorf("the reason is too long; use at most %d characters", MaxTransitionReason)
-	case strings.ContainsFunc(reason, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return errors.New("the reason holds characters that cannot be shown; write it on one line")
 	}
-	return nil
+	return CheckLine("the reason", reason)
 }

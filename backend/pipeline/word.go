@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/agext/levenshtein"
@@ -79,6 +80,23 @@ func checkText(what, value string, least, most int) error {
 	}
 	if strings.ContainsRune(value, 0) {
 		return fmt.Errorf("%s holds a NUL character; remove it", what)
+	}
+	return nil
+}
+
+// CheckLine refuses characters that cannot be seen in a text that is shown on one
+// line: a new line, or one that would command a terminal.
+func CheckLine(what, text string) error {
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return fmt.Errorf("%s holds characters that cannot be shown; remove them and write it on one line", what)
+	}
+	return nil
+}
+
+// CheckLines is CheckLine for a text that may have several lines and tabs.
+func CheckLines(what, text string) error {
+	if CheckLine(what, strings.NewReplacer("\r\n", "", "\n", "", "\t", "").Replace(text)) != nil {
+		return fmt.Errorf("%s holds characters that cannot be shown; remove all but new lines and tabs", what)
 	}
 	return nil
 }

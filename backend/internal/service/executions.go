@@ -256,6 +256,9 @@ func (x *Executions) Stop(ctx context.Context, who auth.Identity, account, execu
 	if err := authorize(who, auth.Deploy, account); err != nil {
 		return nil, err
 	}
+	if err := checkReason(reason); err != nil {
+		return nil, err
+	}
 	in := engine.Stop{ExecutionID: executionID, Principal: who.Principal, Reason: reason, Abandon: abandon}
 	return x.input(ctx, account, executionID, in)
 }
@@ -279,6 +282,9 @@ type Decided struct {
 func (x *Executions) Decide(ctx context.Context, who auth.Identity, account, executionID string, d Decision) (Decided, error) {
 	if err := authorize(who, auth.Approve, account); err != nil {
 		return Decided{}, err
+	}
+	if err := pipeline.CheckLines("the comment", d.Comment); err != nil {
+		return Decided{}, invalidField(requestPath("comment"), err.Error())
 	}
 	e, err := x.input(ctx, account, executionID, engine.Approve{
 		ExecutionID: executionID, Stage: d.Stage, Action: d.Action,

@@ -263,6 +263,33 @@ func TestCallsAreAuthorized(t *testing.T) {
 	require.Equal(t, pipeline.InProgress, l.get(e.ID).Status)
 }
 
+// TestTextsThatCannotBeShown holds that what people write to others cannot command
+// the terminals of those.
+func TestTextsThatCannotBeShown(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.pipeline("web", stages("", []string{"?sign", "~noop"}))
+	e := l.start("web")
+	for _, bad := range []string{"\x1b]0;x\a", "a\u202eb", "a\u009bb"} {
+		_, stop := l.Stop(t.Context(), admin, "default", e.ID, false, bad)
+		_, override := l.Override(t.Context(), admin, "default", e.ID, service.OverrideInput{
+			Stage: "S1", Condition: pipeline.ConditionBeforeEntry, Reason: bad,
+		})
+		_, decide := l.Decide(t.Context(), admin, "default", e.ID, service.Decision{Approve: true, Comment: bad})
+		for _, err := range []error{stop, override, decide} {
+			requireRefused(t, err, service.KindInvalid, "")
+			require.ErrorContains(t, err, "cannot be shown")
+		}
+	}
+	_, err := l.Stop(t.Context(), admin, "default", e.ID, false, "two\nlines")
+	require.ErrorContains(t, err, "one line")
+	_, err = l.Decide(t.Context(), admin, "default", e.ID, service.Decision{Approve: true, Comment: "two\r\n\tlines"})
+	if err != nil {
+		// The approval may not be open yet.
+		requireRefused(t, err, service.KindPrecondition, pipeline.ReasonApprovalNotFound)
+	}
+}
+
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

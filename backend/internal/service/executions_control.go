@@ -39,6 +39,12 @@ type OverrideInput struct {
 
 // Override lets an execution go on that a condition stopped or holds.
 func (x *Executions) Override(ctx context.Context, who auth.Identity, account, executionID string, in OverrideInput) (*execution.Execution, error) {
+	if err := authorize(who, auth.Deploy, account); err != nil {
+		return nil, err
+	}
+	if err := checkReason(in.Reason); err != nil {
+		return nil, err
+	}
 	return x.again(ctx, who, account, executionID, func(e *execution.Execution, _ int64) engine.Input {
 		return engine.Override{Execution: e, Stage: in.Stage, Condition: in.Condition, Principal: who.Principal, Reason: in.Reason}
 	})
@@ -107,6 +113,14 @@ type TransitionInput struct {
 	Enabled bool
 	// Reason is why it is disabled, and empty where it is enabled.
 	Reason string
+}
+
+// checkReason checks why somebody did something, which lists show on one line.
+func checkReason(reason string) error {
+	if err := pipeline.CheckLine("the reason", reason); err != nil {
+		return invalidField(requestPath("reason"), err.Error())
+	}
+	return nil
 }
 
 // SetTransition disables or enables the transition into a stage, and returns what
