@@ -168,7 +168,11 @@ func add(left, right ref.Val) ref.Val {
 	if textBytes(left)+textBytes(right) > maxText {
 		return types.WrapErr(errTextTooLong)
 	}
-	return left.(traits.Adder).Add(right)
+	adder, ok := left.(traits.Adder)
+	if !ok {
+		return types.MaybeNoSuchOverloadErr(left)
+	}
+	return adder.Add(right)
 }
 
 var errTextTooLong = errors.New("the expression makes a text of more than 128 KiB; add shorter texts")

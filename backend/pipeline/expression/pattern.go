@@ -51,6 +51,8 @@ func steps(re *syntax.Regexp) int {
 		// A class holds the first and the last character of each of its ranges,
 		// which are searched by halves.
 		n = max(bits.Len(uint(len(re.Rune)/2)), 1)
+	default:
+		// One step, and those of what is inside.
 	}
 	for _, sub := range re.Sub {
 		n += steps(sub)
