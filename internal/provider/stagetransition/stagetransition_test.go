@@ -105,7 +105,7 @@ func TestInvalidConfigurations(t *testing.T) {
 		"reason_of_enabled": {`disabled_reason = "Inventory"`, "Remove disabled_reason, or set enabled = false to disable the transition."},
 		"empty_reason":      {`disabled_reason = ""`, "Say why the transition is disabled: others will ask."},
 		"blank_reason":      {`disabled_reason = "  "`, "Say why the transition is disabled: others will ask."},
-		"reason_of_lines":   {`disabled_reason = "Inventory\nuntil Friday"`, "The reason holds characters that cannot be shown; write it on one line."},
+		"reason_of_lines":   {`disabled_reason = "Inventory\nuntil Friday"`, "The reason holds characters that cannot be shown; remove them and write it on one line."},
 		"long_reason":       {`disabled_reason = join`, "The reason is too long; use at most 300 characters."},
 		"invalid_pipeline":  {`pipeline = "web site"`, `Pipeline "web site" has ' ' in it`},
 		"invalid_stage":     {`stage = "Build it"`, `Stage name "Build it" has ' ' in it`},
