@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
@@ -348,6 +351,9 @@ func nextVersion(ctx context.Context, tx Publication, who auth.Identity, p *stor
 	if err := staysGuarded(ctx, tx, who, p, def); err != nil {
 		return err
 	}
+	if err := losesNoFreeze(ctx, tx, p, def); err != nil {
+		return err
+	}
 	p.Version++
 	p.Digest = pipeline.Digest(def)
 	if err := tx.CreatePipelineVersion(ctx, versionOf(p, def, who, now)); err != nil {
@@ -357,6 +363,26 @@ func nextVersion(ctx context.Context, tx Publication, who auth.Identity, p *stor
 		return nil
 	}
 	return tx.Cancel(ctx, p.ID, p.Version, who.Principal)
+}
+
+// losesNoFreeze refuses the mode PARALLEL while a transition is disabled: executions
+// pass no transitions there, so what somebody held back would run.
+func losesNoFreeze(ctx context.Context, r store.Reader, p *store.Pipeline, def *pipeline.Definition) error {
+	if def.Mode() != pipeline.Parallel {
+		return nil
+	}
+	found, err := r.LiveScope(ctx, execution.ScopeKey{PipelineID: p.ID})
+	if err != nil || found.State == nil {
+		return err
+	}
+	for _, stage := range slices.Sorted(maps.Keys(found.State.Stages)) {
+		if t := found.State.Stages[stage].Transition; t != nil && t.Disabled {
+			return refuse(KindPrecondition, pipeline.ReasonNoTransitions,
+				"the transition into stage %q of pipeline %q is disabled (%s), and executions in PARALLEL mode would pass it; "+
+					"enable it first, or keep another mode", stage, p.Name, t.Reason)
+		}
+	}
+	return nil
 }
 
 func versionOf(p *store.Pipeline, def *pipeline.Definition, who auth.Identity, now time.Time) store.PipelineVersion {

@@ -105,7 +105,11 @@ func TestState(t *testing.T) {
 			},
 			{
 				PreConfig: func() {
-					_, err := backend.API.Pipelines.UpdatePipeline(t.Context(), &headracev1.UpdatePipelineRequest{
+					_, err := backend.API.Pipelines.SetStageTransition(t.Context(), &headracev1.SetStageTransitionRequest{
+						Pipeline: web, Stage: "Build", Enabled: true,
+					})
+					require.NoError(t, err)
+					_, err = backend.API.Pipelines.UpdatePipeline(t.Context(), &headracev1.UpdatePipelineRequest{
 						Pipeline: message(headracev1.ExecutionMode_EXECUTION_MODE_PARALLEL),
 					})
 					require.NoError(t, err)
