@@ -8,6 +8,12 @@ import (
 	"github.com/headrace/terraform-provider-headrace/internal/provider/values"
 )
 
+// The values of on_destroy.
+const (
+	destroyKeeps   = "keep"
+	destroyEnables = "enable"
+)
+
 // model is the resource as Terraform has it.
 type model struct {
 	ID             types.String `tfsdk:"id"`
@@ -16,6 +22,7 @@ type model struct {
 	Stage          types.String `tfsdk:"stage"`
 	Enabled        types.Bool   `tfsdk:"enabled"`
 	DisabledReason types.String `tfsdk:"disabled_reason"`
+	OnDestroy      types.String `tfsdk:"on_destroy"`
 }
 
 // identity is what names a transition for good.
@@ -50,14 +57,20 @@ func (m model) says(other model) bool {
 	return m.Enabled.Equal(other.Enabled) && m.DisabledReason.Equal(other.DisabledReason)
 }
 
-// modelOf returns what Terraform shows of the transition of a stage.
-func modelOf(stage *headracev1.StageState, of identity) model {
+// modelOf returns what Terraform shows of the transition of a stage. What the
+// backend does not know comes from prior.
+func modelOf(stage *headracev1.StageState, prior model) model {
 	m := model{
-		ID:       types.StringValue(client.StageName(of.Account.ValueString(), of.Pipeline.ValueString(), of.Stage.ValueString())),
-		Account:  of.Account,
-		Pipeline: of.Pipeline,
-		Stage:    of.Stage,
-		Enabled:  types.BoolValue(true),
+		ID:        types.StringValue(client.StageName(prior.Account.ValueString(), prior.Pipeline.ValueString(), prior.Stage.ValueString())),
+		Account:   prior.Account,
+		Pipeline:  prior.Pipeline,
+		Stage:     prior.Stage,
+		Enabled:   types.BoolValue(true),
+		OnDestroy: prior.OnDestroy,
+	}
+	if m.OnDestroy.IsNull() {
+		// An import does not bring it, nor does the state of an older provider.
+		m.OnDestroy = types.StringValue(destroyKeeps)
 	}
 	if transition := stage.GetTransition(); transition != nil && !transition.GetEnabled() {
 		m.Enabled = types.BoolValue(false)

@@ -71,17 +71,9 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 		add(&response.Diagnostics, "set", plan, err)
 		return
 	}
-	// From here on the transition is set: Terraform has to know it, even if the read
-	// fails.
-	state := modelOf(set.GetStage(), plan.identity())
+	state := modelOf(set.GetStage(), plan)
 	response.Diagnostics.Append(response.State.Set(ctx, state)...)
 	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
-	state, err = read(ctx, backend, state)
-	if err != nil {
-		add(&response.Diagnostics, "read", state, err)
-		return
-	}
-	response.Diagnostics.Append(response.State.Set(ctx, state)...)
 }
 
 // Read refreshes the state; the transition leaves it with its stage.
@@ -125,6 +117,11 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 	}
 	plan.Account = state.Account
 	response.Diagnostics.Append(response.Identity.Set(ctx, plan.identity())...)
+	if plan.says(state) {
+		// Only on_destroy changed, which the backend does not know.
+		response.Diagnostics.Append(response.State.Set(ctx, plan)...)
+		return
+	}
 	if err = unchanged(ctx, backend, state); err != nil {
 		add(&response.Diagnostics, "set", plan, err)
 		return
@@ -134,20 +131,15 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 		add(&response.Diagnostics, "set", plan, err)
 		return
 	}
-	response.Diagnostics.Append(response.State.Set(ctx, modelOf(set.GetStage(), plan.identity()))...)
-	found, err := read(ctx, backend, plan)
-	if err != nil {
-		add(&response.Diagnostics, "read", plan, err)
-		return
-	}
-	response.Diagnostics.Append(response.State.Set(ctx, found)...)
+	response.Diagnostics.Append(response.State.Set(ctx, modelOf(set.GetStage(), plan))...)
 }
 
-// Delete enables the transition, which is what it is where nobody says otherwise.
+// Delete leaves the transition as it is, unless on_destroy says otherwise: where it
+// goes before its pipeline or stage does, enabling it lets in what was held back.
 func (r *Resource) Delete(ctx context.Context, request resource.DeleteRequest, response *resource.DeleteResponse) {
 	var state model
 	response.Diagnostics.Append(request.State.Get(ctx, &state)...)
-	if response.Diagnostics.HasError() {
+	if response.Diagnostics.HasError() || state.OnDestroy.ValueString() != destroyEnables {
 		return
 	}
 	backend, err := r.session.Client()
@@ -195,10 +187,14 @@ func read(ctx context.Context, backend *client.Client, prior model) (model, erro
 	if err != nil {
 		return prior, err
 	}
-	// A pipeline in PARALLEL mode has none.
+	if answer.GetState().GetExecutionMode() == headracev1.ExecutionMode_EXECUTION_MODE_PARALLEL {
+		// No execution is held back there. A declared freeze is drift then, and its
+		// apply says why it cannot be.
+		return modelOf(nil, prior), nil
+	}
 	for _, stage := range answer.GetState().GetStages() {
 		if stage.GetStage() == prior.Stage.ValueString() {
-			return modelOf(stage, prior.identity()), nil
+			return modelOf(stage, prior), nil
 		}
 	}
 	return prior, errGone
@@ -234,8 +230,7 @@ func add(diags *diag.Diagnostics, doing string, m model, err error) {
 	summary := "Cannot " + doing + " " + object(m)
 	switch {
 	case errors.Is(err, errGone):
-		diags.AddAttributeError(path.Root("stage"), summary, "The newest version of the pipeline has no such stage, or the pipeline is "+
-			"in PARALLEL mode, where executions pass no transitions.")
+		diags.AddAttributeError(path.Root("stage"), summary, "The newest version of the pipeline has no such stage.")
 	case errors.Is(err, errChanged):
 		diags.AddError(summary, "It was changed by somebody else since this plan was made. This object was not written. "+
 			"Plan and apply again: the new plan shows what they changed.")

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 )
@@ -19,9 +20,12 @@ const description = "The transition into a stage of a pipeline, enabled or disab
 	"Every stage has one transition, also the first. Creating the resource makes it what is declared, whatever it was, " +
 	"and a transition that somebody disables or enables by the command line is drift that the next plan shows. Declare it for the stages whose transition Terraform " +
 	"alone shall control.\n\n" +
-	"~> **Destroying the resource enables the transition,** so what waits in front of the stage enters it. To stop managing a " +
-	"transition that shall stay disabled, use a `removed` block with `destroy = false`.\n\n" +
-	"Executions of a pipeline in `PARALLEL` mode pass one another and have no transitions: there the resource is refused."
+	"Destroying the resource leaves the transition as it is, so that nothing enters a stage because a configuration goes: see " +
+	"`on_destroy`. To lift a freeze, set `enabled = true` and keep the resource.\n\n" +
+	"A pipeline that is replaced comes with all transitions enabled. With `replace_triggered_by` and the `uid` of the pipeline, as in the " +
+	"example, the same apply makes the transition what is declared again.\n\n" +
+	"Executions of a pipeline in `PARALLEL` mode pass one another and have no transitions: there nothing can be disabled, and a pipeline " +
+	"with a disabled transition does not change to that mode."
 
 // Schema returns the arguments.
 func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response *resource.SchemaResponse) {
@@ -37,19 +41,19 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				Computed:   true,
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 				MarkdownDescription: "Account of the pipeline. Defaults to the provider's account. A change replaces the resource, which " +
-					"enables the transition that it leaves.",
+					"does to the transition that it leaves what `on_destroy` says.",
 			},
 			"pipeline": schema.StringAttribute{
 				Required:      true,
 				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()},
-				MarkdownDescription: "Name of the pipeline, as in `headrace_pipeline.web.name`. A change replaces the resource, which enables " +
-					"the transition that it leaves.",
+				MarkdownDescription: "Name of the pipeline, as in `headrace_pipeline.web.name`. A change replaces the resource, which does " +
+					"to the transition that it leaves what `on_destroy` says.",
 			},
 			"stage": schema.StringAttribute{
 				Required:      true,
 				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()},
 				MarkdownDescription: "Name of the stage that the transition leads into, one of the newest version. A composed pipeline has to " +
-					"be published first. A change replaces the resource, which enables the transition that it leaves.",
+					"be published first. A change replaces the resource, which does to the transition that it leaves what `on_destroy` says.",
 			},
 			"enabled": schema.BoolAttribute{
 				Optional:            true,
@@ -61,6 +65,17 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				Optional: true,
 				MarkdownDescription: "Why the transition is disabled, up to 300 characters on one line: everybody whose execution waits there sees it. " +
 					"Required with `enabled = false`, and not allowed otherwise.",
+			},
+			"on_destroy": schema.StringAttribute{
+				Optional:   true,
+				Computed:   true,
+				Default:    stringdefault.StaticString(destroyKeeps),
+				Validators: []validator.String{stringvalidator.OneOf(destroyKeeps, destroyEnables)},
+				MarkdownDescription: "What becomes of the transition when the resource is destroyed or replaced: `keep` leaves it as it is, so " +
+					"that a disabled one stays disabled until somebody enables it by the command line; `enable` enables it, and what waits in front of the stage " +
+					"enters it. Terraform destroys a transition before the pipeline that it refers to, so with `enable` a `terraform destroy` " +
+					"of both first lets in what was frozen. Use `enable` where the resource is there only while the freeze is, as in " +
+					"`count = var.freeze ? 1 : 0`, and apply it before the destroy. Defaults to `keep`.",
 			},
 		},
 	}

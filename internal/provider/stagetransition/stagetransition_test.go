@@ -14,7 +14,9 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	"github.com/stretchr/testify/require"
 
+	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/acctest"
 )
 
@@ -58,8 +60,8 @@ func TestLife(t *testing.T) {
 	enabled := []statecheck.StateCheck{value("enabled", knownvalue.Bool(true)), value("disabled_reason", knownvalue.Null())}
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: backend.Provider(),
-		// The pipeline stays behind, with its transitions enabled.
-		CheckDestroy: func(*terraform.State) error { return expect(t.Context(), backend, "Source", true, "") },
+		// The pipeline stays behind, with its transitions as they were.
+		CheckDestroy: func(*terraform.State) error { return expect(t.Context(), backend, "Source", false, "Move") },
 		Steps: []resource.TestStep{
 			{
 				ConfigFile: file("transition"),
@@ -92,7 +94,9 @@ func TestLife(t *testing.T) {
 			{ConfigFile: file("transition"), ConfigVariables: disabled("Inventory")},
 			{
 				ConfigFile: file("transition"), ConfigVariables: ofSource, ConfigPlanChecks: planned(plancheck.ResourceActionDestroyBeforeCreate),
-				ConfigStateChecks: []statecheck.StateCheck{holds(backend, "Build", true, ""), holds(backend, "Source", false, "Move")},
+				ConfigStateChecks: []statecheck.StateCheck{
+					holds(backend, "Build", false, "Inventory"), holds(backend, "Source", false, "Move"),
+				},
 			},
 		},
 	})
@@ -161,8 +165,7 @@ func TestUnknownValues(t *testing.T) {
 	})
 }
 
-// TestDisappears takes away the pipeline, the stage, and the transitions of the
-// pipeline as a whole.
+// TestDisappears takes away the pipeline and the stage.
 func TestDisappears(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -182,14 +185,6 @@ func TestDisappears(t *testing.T) {
 				_, err := backend.API.Pipelines.UpdatePipeline(ctx, &headracev1.UpdatePipelineRequest{Pipeline: pipeline})
 				return err
 			}, `stage = var.stage`,
-		},
-		"mode": {
-			func(ctx context.Context, backend *acctest.Backend) error {
-				_, err := backend.API.Pipelines.UpdatePipeline(ctx, &headracev1.UpdatePipelineRequest{
-					Pipeline: message(web, headracev1.ExecutionMode_EXECUTION_MODE_PARALLEL),
-				})
-				return err
-			}, `pipeline = "web"`,
 		},
 	}
 	for name, test := range tests {
@@ -231,8 +226,44 @@ func TestDisappears(t *testing.T) {
 	}
 }
 
+// TestParallel moves a pipeline to the mode that has no transitions. That is refused
+// while one is disabled; an enabled one stays, and cannot be disabled any more.
+func TestParallel(t *testing.T) {
+	t.Parallel()
+	backend := acctest.Start(t)
+	create(t, backend, web, headracev1.ExecutionMode_EXECUTION_MODE_SUPERSEDED)
+	parallel := func(ctx context.Context) error {
+		_, err := backend.API.Pipelines.UpdatePipeline(ctx, &headracev1.UpdatePipelineRequest{
+			Pipeline: message(web, headracev1.ExecutionMode_EXECUTION_MODE_PARALLEL),
+		})
+		return err
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: backend.Provider(),
+		Steps: []resource.TestStep{
+			{
+				ConfigFile: file("transition"), ConfigVariables: disabled("Inventory"),
+				ConfigStateChecks: []statecheck.StateCheck{acctest.Afterwards(func(ctx context.Context) error {
+					if err := parallel(ctx); client.Reason(err) != domain.ReasonNoTransitions {
+						return fmt.Errorf("a freeze was dropped: %w", err)
+					}
+					return nil
+				})},
+			},
+			{ConfigFile: file("transition"), ConfigStateChecks: []statecheck.StateCheck{acctest.Afterwards(parallel)}},
+			{
+				ConfigFile: file("transition"), ConfigVariables: disabled("Inventory"),
+				ConfigPlanChecks: planned(plancheck.ResourceActionUpdate),
+				ExpectError:      acctest.Underlined(address, `pipeline = "web"`, ""),
+			},
+			{ConfigFile: file("transition"), ConfigPlanChecks: planned(plancheck.ResourceActionNoop)},
+		},
+	})
+}
+
 // TestDriftAndConflict shows that a transition that somebody toggled is noticed,
-// and that an apply does not enable one that somebody disabled since the plan.
+// and that neither an apply nor a destroy enables one that somebody disabled since
+// the plan.
 func TestDriftAndConflict(t *testing.T) {
 	t.Parallel()
 	backend := acctest.Start(t)
@@ -248,6 +279,8 @@ func TestDriftAndConflict(t *testing.T) {
 	between := func(meddle func(context.Context) error) resource.ConfigPlanChecks {
 		return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{acctest.Between(meddle)}}
 	}
+	enabledLater := disabled("Incident")
+	enabledLater["on_destroy"] = config.StringVariable("enable")
 	const changed = "It was changed by somebody else since this plan was made."
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: backend.Provider(),
@@ -276,11 +309,11 @@ func TestDriftAndConflict(t *testing.T) {
 			},
 			{ConfigFile: file("transition"), ConfigPlanChecks: between(toggle(false, "Incident")), ExpectError: acctest.Says(changed)},
 			{
-				ConfigFile: file("transition"), ConfigVariables: disabled("Incident"),
+				ConfigFile: file("transition"), ConfigVariables: enabledLater,
 				ConfigStateChecks: []statecheck.StateCheck{holds(backend, "Build", false, "Incident")},
 			},
 			{
-				ConfigFile: file("transition"), ConfigVariables: disabled("Incident"), Destroy: true,
+				ConfigFile: file("transition"), ConfigVariables: enabledLater, Destroy: true,
 				ConfigPlanChecks: between(toggle(false, "Second incident")), ExpectError: acctest.Says(changed),
 			},
 			{ConfigFile: file("transition"), ConfigVariables: disabled("Incident")},
