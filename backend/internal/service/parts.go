@@ -52,7 +52,7 @@ func (p *ActionPart) Etag() string {
 // CreateStage adds a stage to a composed pipeline.
 func (s *Pipelines) CreateStage(ctx context.Context, who auth.Identity, part StagePart, requestID string) (StagePart, error) {
 	name := stageName(part.Account, part.Pipeline, part.Stage.Name)
-	err := s.edit(ctx, who, part.Account, part.Pipeline, request{part.Account, "CreateStage", requestID, name}, func(draft *draft) error {
+	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, request{part.Account, "CreateStage", requestID, name}, func(draft *draft) error {
 		if draft.find(part.Stage.Name) != nil {
 			return refuse(KindAlreadyExists, pipeline.ReasonAlreadyExists,
 				"stage %q exists in pipeline %q; import it, or choose another name", part.Stage.Name, part.Pipeline)
@@ -66,23 +66,21 @@ func (s *Pipelines) CreateStage(ctx context.Context, who auth.Identity, part Sta
 	if err != nil {
 		return StagePart{}, fmt.Errorf("create stage %q: %w", name, err)
 	}
-	return s.GetStage(ctx, who, part.Account, part.Pipeline, part.Stage.Name)
+	return edited.stagePart(part.Account, part.Stage.Name)
 }
 
 // GetStage returns a stage of a composed pipeline.
 func (s *Pipelines) GetStage(ctx context.Context, who auth.Identity, account, name, stage string) (StagePart, error) {
-	found, err := s.findStage(ctx, who, account, name, stage)
+	found, err := s.readDraft(ctx, who, account, name)
 	if err != nil {
-		return StagePart{}, err
+		return StagePart{}, fmt.Errorf("get stage %q of pipeline %q: %w", stage, name, err)
 	}
-	part := StagePart{Account: account, Pipeline: name, Order: found.Order, Stage: found.Stage}
-	part.Stage.Actions = nil
-	return part, nil
+	return found.stagePart(account, stage)
 }
 
 // UpdateStage replaces the settings of a stage; its actions stay.
 func (s *Pipelines) UpdateStage(ctx context.Context, who auth.Identity, part StagePart, etag string) (StagePart, error) {
-	err := s.edit(ctx, who, part.Account, part.Pipeline, request{}, func(draft *draft) error {
+	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, request{}, func(draft *draft) error {
 		if err := draft.matchStage(part.Stage.Name, etag); err != nil {
 			return err
 		}
@@ -91,12 +89,12 @@ func (s *Pipelines) UpdateStage(ctx context.Context, who auth.Identity, part Sta
 	if err != nil {
 		return StagePart{}, fmt.Errorf("update stage %q: %w", part.Stage.Name, err)
 	}
-	return s.GetStage(ctx, who, part.Account, part.Pipeline, part.Stage.Name)
+	return edited.stagePart(part.Account, part.Stage.Name)
 }
 
 // DeleteStage removes a stage that holds no action any more.
 func (s *Pipelines) DeleteStage(ctx context.Context, who auth.Identity, account, name, stage, etag string) error {
-	err := s.edit(ctx, who, account, name, request{}, func(draft *draft) error {
+	_, err := s.edit(ctx, who, account, name, request{}, func(draft *draft) error {
 		if err := draft.matchStage(stage, etag); err != nil {
 			return err
 		}
@@ -115,7 +113,7 @@ func (s *Pipelines) DeleteStage(ctx context.Context, who auth.Identity, account,
 // CreateAction adds an action to a stage of a composed pipeline.
 func (s *Pipelines) CreateAction(ctx context.Context, who auth.Identity, part ActionPart, requestID string) (ActionPart, error) {
 	name := stageName(part.Account, part.Pipeline, part.Stage) + "/actions/" + part.Action.Name
-	err := s.edit(ctx, who, part.Account, part.Pipeline, request{part.Account, "CreateAction", requestID, name}, func(draft *draft) error {
+	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, request{part.Account, "CreateAction", requestID, name}, func(draft *draft) error {
 		stage, err := draft.stage(part.Stage)
 		if err != nil {
 			return err
@@ -137,25 +135,21 @@ func (s *Pipelines) CreateAction(ctx context.Context, who auth.Identity, part Ac
 	if err != nil {
 		return ActionPart{}, fmt.Errorf("create action %q: %w", name, err)
 	}
-	return s.GetAction(ctx, who, part.Account, part.Pipeline, part.Stage, part.Action.Name)
+	return edited.actionPart(part.Account, part.Stage, part.Action.Name)
 }
 
 // GetAction returns an action of a composed pipeline.
 func (s *Pipelines) GetAction(ctx context.Context, who auth.Identity, account, name, stage, action string) (ActionPart, error) {
-	found, err := s.findStage(ctx, who, account, name, stage)
+	found, err := s.readDraft(ctx, who, account, name)
 	if err != nil {
-		return ActionPart{}, err
+		return ActionPart{}, fmt.Errorf("get action %q of stage %q of pipeline %q: %w", action, stage, name, err)
 	}
-	a := found.Stage.Action(action)
-	if a == nil {
-		return ActionPart{}, actionNotFound(stage, action)
-	}
-	return ActionPart{Account: account, Pipeline: name, Stage: stage, Action: *a}, nil
+	return found.actionPart(account, stage, action)
 }
 
 // UpdateAction replaces an action.
 func (s *Pipelines) UpdateAction(ctx context.Context, who auth.Identity, part ActionPart, etag string) (ActionPart, error) {
-	err := s.edit(ctx, who, part.Account, part.Pipeline, request{}, func(draft *draft) error {
+	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, request{}, func(draft *draft) error {
 		stage, err := draft.matchAction(part.Stage, part.Action.Name, etag)
 		if err != nil {
 			return err
@@ -170,12 +164,12 @@ func (s *Pipelines) UpdateAction(ctx context.Context, who auth.Identity, part Ac
 	if err != nil {
 		return ActionPart{}, fmt.Errorf("update action %q: %w", part.Action.Name, err)
 	}
-	return s.GetAction(ctx, who, part.Account, part.Pipeline, part.Stage, part.Action.Name)
+	return edited.actionPart(part.Account, part.Stage, part.Action.Name)
 }
 
 // DeleteAction removes an action.
 func (s *Pipelines) DeleteAction(ctx context.Context, who auth.Identity, account, name, stage, action, etag string) error {
-	err := s.edit(ctx, who, account, name, request{}, func(draft *draft) error {
+	_, err := s.edit(ctx, who, account, name, request{}, func(draft *draft) error {
 		found, err := draft.matchAction(stage, action, etag)
 		if err != nil {
 			return err
@@ -190,33 +184,40 @@ func (s *Pipelines) DeleteAction(ctx context.Context, who auth.Identity, account
 }
 
 // edit changes the parts of a composed pipeline, and publishes where the result
-// is whole and the pipeline's policy says so.
+// is whole and the pipeline's policy says so. It returns the parts as they are then,
+// before anybody else changes them.
 func (s *Pipelines) edit(
 	ctx context.Context, who auth.Identity, account, name string, repeat request, change func(*draft) error,
-) error {
+) (*draft, error) {
 	if err := authorize(who, auth.Deploy, account); err != nil {
-		return err
+		return nil, err
 	}
 	now := s.Clock()
-	return update(ctx, s.Runs.Write, false, func(ctx context.Context, tx Publication) error {
-		if done, err := repeat.done(ctx, tx); err != nil || done {
+	var edited *draft
+	err := update(ctx, s.Runs.Write, false, func(ctx context.Context, tx Publication) error {
+		done, err := repeat.done(ctx, tx)
+		if err != nil {
 			return err
 		}
 		p, err := findComposed(ctx, tx, account, name)
 		if err != nil {
 			return err
 		}
+		edited = newDraft(&p)
+		if done {
+			return nil
+		}
 		before := p
-		d := newDraft(&p)
-		if err := change(d); err != nil {
+		if err := change(edited); err != nil {
 			return err
 		}
-		p.Draft = d.stages
+		p.Draft = edited.stages
 		if err := s.save(ctx, tx, who, &before, &p, now); err != nil {
 			return err
 		}
 		return repeat.save(ctx, tx, now)
 	})
+	return edited, err
 }
 
 // putStage writes the settings of a stage that is in the draft.
@@ -278,26 +279,17 @@ func among(stage pipeline.Stage) *pipeline.Definition {
 	}
 }
 
-func (s *Pipelines) findStage(ctx context.Context, who auth.Identity, account, name, stage string) (*store.DraftStage, error) {
+func (s *Pipelines) readDraft(ctx context.Context, who auth.Identity, account, name string) (*draft, error) {
 	if err := authorize(who, auth.Read, account); err != nil {
 		return nil, err
 	}
-	var found *store.DraftStage
+	var found *draft
 	err := s.Store.View(ctx, func(ctx context.Context, r store.Reader) error {
 		p, err := findComposed(ctx, r, account, name)
-		if err != nil {
-			return err
-		}
-		found = (&draft{pipeline: name, stages: p.Draft}).find(stage)
-		if found == nil {
-			return stageNotFound(name, stage)
-		}
-		return nil
+		found = newDraft(&p)
+		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("get stage %q of pipeline %q: %w", stage, name, err)
-	}
-	return found, nil
+	return found, err
 }
 
 // findComposed returns a composed pipeline.
@@ -339,6 +331,30 @@ func (d *draft) stage(stage string) (*pipeline.Stage, error) {
 		return nil, stageNotFound(d.pipeline, stage)
 	}
 	return &found.Stage, nil
+}
+
+// stagePart returns a stage as an object of its own.
+func (d *draft) stagePart(account, stage string) (StagePart, error) {
+	found := d.find(stage)
+	if found == nil {
+		return StagePart{}, stageNotFound(d.pipeline, stage)
+	}
+	part := StagePart{Account: account, Pipeline: d.pipeline, Order: found.Order, Stage: found.Stage}
+	part.Stage.Actions = nil
+	return part, nil
+}
+
+// actionPart returns an action as an object of its own.
+func (d *draft) actionPart(account, stage, action string) (ActionPart, error) {
+	found, err := d.stage(stage)
+	if err != nil {
+		return ActionPart{}, err
+	}
+	a := found.Action(action)
+	if a == nil {
+		return ActionPart{}, actionNotFound(stage, action)
+	}
+	return ActionPart{Account: account, Pipeline: d.pipeline, Stage: stage, Action: *a}, nil
 }
 
 // matchStage refuses a stage that is not there or is not what the caller read.

@@ -4,16 +4,20 @@
 package acctest
 
 import (
+	"context"
 	"log"
 	"os"
 	"testing"
 
+	fwprovider "github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	"github.com/headrace/terraform-provider-headrace/internal/provider"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 )
 
 // Main runs the tests of a package. Acceptance tests run wherever the others do:
@@ -53,6 +57,27 @@ func (b *Backend) Provider() map[string]func() (tfprotov6.ProviderServer, error)
 		client.EnvEndpoint: b.Endpoint,
 		client.EnvToken:    b.AdminToken,
 	})
+}
+
+// ProviderOf returns the provider with a client of the test's own instead of the one
+// that its configuration asks for, in the account "default".
+func ProviderOf(api *client.Client) map[string]func() (tfprotov6.ProviderServer, error) {
+	return map[string]func() (tfprotov6.ProviderServer, error){
+		"headrace": providerserver.NewProtocol6WithError(&handed{
+			Provider: provider.New("test", func(string) string { return "" })(),
+			session:  session.New(api, types.StringValue("default")),
+		}),
+	}
+}
+
+type handed struct {
+	fwprovider.Provider
+	session *session.Session
+}
+
+// Configure hands out the session.
+func (h *handed) Configure(_ context.Context, _ fwprovider.ConfigureRequest, response *fwprovider.ConfigureResponse) {
+	response.ResourceData, response.DataSourceData = h.session, h.session
 }
 
 // Factories returns the provider with the given environment instead of the

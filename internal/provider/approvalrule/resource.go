@@ -60,17 +60,9 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 		report.Add(&response.Diagnostics, "create", err)
 		return
 	}
-	// From here on the rule exists: Terraform has to know it, even if the read
-	// fails.
 	state := modelOf(created.GetApprovalRule(), plan)
 	response.Diagnostics.Append(response.State.Set(ctx, state)...)
 	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
-	state, err = read(ctx, backend, state)
-	if err != nil {
-		report.Add(&response.Diagnostics, "read", err)
-		return
-	}
-	response.Diagnostics.Append(response.State.Set(ctx, state)...)
 }
 
 // Read refreshes the state; a rule that is gone leaves it.
@@ -124,12 +116,6 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 		return
 	}
 	response.Diagnostics.Append(response.State.Set(ctx, modelOf(updated.GetApprovalRule(), plan))...)
-	plan, err = read(ctx, backend, plan)
-	if err != nil {
-		report.Add(&response.Diagnostics, "read", err)
-		return
-	}
-	response.Diagnostics.Append(response.State.Set(ctx, plan)...)
 }
 
 // Delete removes the rule. Waits that have begun go on by the rule as it was.
