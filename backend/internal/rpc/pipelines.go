@@ -234,7 +234,7 @@ func pipelineToProto(v service.PipelineView) *headracev1.Pipeline {
 		Definition:  pipelinepb.ToProto(v.Declared()),
 		Composition: headracev1.Composition_COMPOSITION_INLINE,
 		Version:     v.Version, UnpublishedChanges: v.Unpublished, Etag: v.Etag(),
-		CreateTime: timestamp(v.CreatedAt), UpdateTime: timestamp(v.UpdatedAt),
+		CreateTime: timestamp(v.CreatedAt), UpdateTime: timestamp(v.UpdatedAt), Uid: v.ID,
 	}
 	if v.Composed {
 		p.Composition = headracev1.Composition_COMPOSITION_COMPOSED

@@ -171,4 +171,9 @@ resource "headrace_stage_transition" "release" {
   stage           = "Release"
   enabled         = var.freeze == null
   disabled_reason = var.freeze
+
+  # A pipeline that is replaced comes with its transitions enabled.
+  lifecycle {
+    replace_triggered_by = [headrace_pipeline.web.uid]
+  }
 }

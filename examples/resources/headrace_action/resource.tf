@@ -6,12 +6,21 @@ resource "headrace_stage" "source" {
   pipeline = headrace_pipeline.composed.name
   name     = "Source"
   order    = 10
+
+  # A pipeline that is replaced comes without its stages and actions.
+  lifecycle {
+    replace_triggered_by = [headrace_pipeline.composed.uid]
+  }
 }
 
 resource "headrace_stage" "build" {
   pipeline = headrace_pipeline.composed.name
   name     = "Build"
   order    = 20
+
+  lifecycle {
+    replace_triggered_by = [headrace_pipeline.composed.uid]
+  }
 }
 
 resource "headrace_action" "fetch" {
@@ -28,6 +37,10 @@ resource "headrace_action" "fetch" {
     RepositoryUrl = "https://example.com/web.git"
     Branch        = "main"
   }
+
+  lifecycle {
+    replace_triggered_by = [headrace_pipeline.composed.uid]
+  }
 }
 
 resource "headrace_action" "compile" {
@@ -40,4 +53,8 @@ resource "headrace_action" "compile" {
   version         = "1"
   input_artifacts = ["source"]
   commands        = ["go build ./...", "go test ./..."]
+
+  lifecycle {
+    replace_triggered_by = [headrace_pipeline.composed.uid]
+  }
 }

@@ -8,12 +8,21 @@ resource "headrace_stage" "source" {
   pipeline = headrace_pipeline.composed.name
   name     = "Source"
   order    = 10
+
+  # A pipeline that is replaced comes without its stages and actions.
+  lifecycle {
+    replace_triggered_by = [headrace_pipeline.composed.uid]
+  }
 }
 
 resource "headrace_stage" "build" {
   pipeline = headrace_pipeline.composed.name
   name     = "Build"
   order    = 20
+
+  lifecycle {
+    replace_triggered_by = [headrace_pipeline.composed.uid]
+  }
 }
 
 resource "headrace_action" "fetch" {
@@ -30,6 +39,10 @@ resource "headrace_action" "fetch" {
     RepositoryUrl = "https://example.com/web.git"
     Branch        = "main"
   }
+
+  lifecycle {
+    replace_triggered_by = [headrace_pipeline.composed.uid]
+  }
 }
 
 resource "headrace_action" "compile" {
@@ -42,6 +55,10 @@ resource "headrace_action" "compile" {
   version         = "1"
   input_artifacts = ["source"]
   commands        = ["go build ./...", "go test ./..."]
+
+  lifecycle {
+    replace_triggered_by = [headrace_pipeline.composed.uid]
+  }
 }
 
 resource "headrace_pipeline_version" "composed" {
@@ -53,5 +70,9 @@ resource "headrace_pipeline_version" "composed" {
     build    = headrace_stage.build.etag
     fetch    = headrace_action.fetch.etag
     compile  = headrace_action.compile.etag
+  }
+
+  lifecycle {
+    replace_triggered_by = [headrace_pipeline.composed.uid]
   }
 }

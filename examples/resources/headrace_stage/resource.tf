@@ -8,6 +8,11 @@ resource "headrace_stage" "source" {
   pipeline = headrace_pipeline.composed.name
   name     = "Source"
   order    = 10
+
+  # A pipeline that is replaced comes without its stages and actions.
+  lifecycle {
+    replace_triggered_by = [headrace_pipeline.composed.uid]
+  }
 }
 
 resource "headrace_stage" "build" {
@@ -18,5 +23,9 @@ resource "headrace_stage" "build" {
   # Where an action fails, the failed ones run once more.
   on_failure {
     result = "RETRY"
+  }
+
+  lifecycle {
+    replace_triggered_by = [headrace_pipeline.composed.uid]
   }
 }

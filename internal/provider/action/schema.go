@@ -19,7 +19,9 @@ const description = "An action of a [`headrace_stage`](stage.md) of a composed [
 	"those of an `action` block, but for `provider_name`, since `provider` is Terraform's own word." +
 	"\n\n~> **With `publish = \"auto\"`, the default of the pipeline, each change is published by itself**, also between the delete " +
 	"and the create that a rename is: renaming an approval action publishes a version without it in between. For a pipeline with " +
-	"approvals set `publish = \"explicit\"` and publish with [`headrace_pipeline_version`](pipeline_version.md)."
+	"approvals set `publish = \"explicit\"` and publish with [`headrace_pipeline_version`](pipeline_version.md)." +
+	"\n\nA pipeline that is replaced comes without its stages and actions. With `replace_triggered_by` and the `uid` of the pipeline, as " +
+	"in the example, the same apply creates the action again."
 
 // Schema returns the arguments.
 func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response *resource.SchemaResponse) {

@@ -51,6 +51,7 @@ func Pipeline() Shape {
 		"publish":     attribute("publish"),
 		"composition": attribute("stage"),
 		"version":     attribute("version"),
+		"uid":         attribute("uid"),
 		"etag":        attribute("etag"),
 	}
 }

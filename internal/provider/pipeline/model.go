@@ -26,6 +26,7 @@ type model struct {
 	Publish      types.String       `tfsdk:"publish"`
 	ForceDestroy types.Bool         `tfsdk:"force_destroy"`
 	Version      types.Int64        `tfsdk:"version"`
+	UID          types.String       `tfsdk:"uid"`
 	ETag         types.String       `tfsdk:"etag"`
 }
 
@@ -80,6 +81,7 @@ func modelOf(pipeline *headracev1.Pipeline, prior model) model {
 		Settings:     definition.SettingsOf(def, prior.Settings),
 		Publish:      publishOf(pipeline),
 		ForceDestroy: types.BoolValue(prior.ForceDestroy.ValueBool()),
+		UID:          types.StringValue(pipeline.GetUid()),
 		ETag:         types.StringValue(pipeline.GetEtag()),
 	}
 	// The stages of a composed pipeline belong to resources of their own, and so

@@ -22,6 +22,9 @@ const description = "A pipeline: a release process that Headrace runs. Applying 
 	"whole or not at all. Without them it is **composed** of [`headrace_stage`](stage.md) and [`headrace_action`](action.md) " +
 	"resources, for modules and for teams that own different parts. A pipeline is one or the other: going from inline to " +
 	"composed, or back, replaces it.\n\n" +
+	"~> **A pipeline that is replaced starts anew,** without its history and with all transitions enabled, and a composed one without " +
+	"stages and actions. Give the resources that belong to it `replace_triggered_by`, as described at `uid`, so that the same " +
+	"apply creates them again; otherwise only the next plan finds them gone.\n\n" +
 	"A pipeline with approvals is best inline, or composed with `publish = \"explicit\"`: see `publish`.\n\n" +
 	"The definition is checked while Terraform plans, by the rules of the server and without one."
 
@@ -71,6 +74,14 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 			MarkdownDescription: "Number of the version that the apply published. Null for a composed pipeline, whose versions come " +
 				"after it, with its stages and actions: there use [`headrace_pipeline_version`](pipeline_version.md), or the data " +
 				"source [`headrace_pipeline`](../data-sources/pipeline.md).",
+		},
+		"uid": schema.StringAttribute{
+			Computed:      true,
+			PlanModifiers: []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
+			MarkdownDescription: "Names this pipeline and no other: one that is created again under the same name has another. Transitions, " +
+				"stages, actions and versions go with the pipeline that they belong to. Where they are resources of their own, " +
+				"`lifecycle { replace_triggered_by = [headrace_pipeline.web.uid] }` in them makes the apply that replaces the pipeline " +
+				"create them again.",
 		},
 		"etag": schema.StringAttribute{
 			Computed: true,

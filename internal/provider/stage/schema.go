@@ -21,7 +21,9 @@ const description = "A stage of a composed [`headrace_pipeline`](pipeline.md), t
 	"[`headrace_action`](action.md) resources. A stage of an inline pipeline is a block of it: the backend refuses the mix." +
 	"\n\n~> **With `publish = \"auto\"`, the default of the pipeline, each change is published by itself**, also between the delete " +
 	"and the create that a rename is: renaming a stage, with its approval actions, publishes a version without it in between. For a pipeline with " +
-	"approvals set `publish = \"explicit\"` and publish with [`headrace_pipeline_version`](pipeline_version.md)."
+	"approvals set `publish = \"explicit\"` and publish with [`headrace_pipeline_version`](pipeline_version.md)." +
+	"\n\nA pipeline that is replaced comes without its stages and actions. With `replace_triggered_by` and the `uid` of the pipeline, as " +
+	"in the example, the same apply creates the stage again."
 
 // Schema returns the arguments.
 func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response *resource.SchemaResponse) {

@@ -249,9 +249,12 @@ type Pipeline struct {
 	// True when parts changed since the newest version. Output only.
 	UnpublishedChanges bool `protobuf:"varint,6,opt,name=unpublished_changes,json=unpublishedChanges,proto3" json:"unpublished_changes,omitempty"`
 	// Changes with every change of the object. Sent back on writes it must match.
-	Etag          string                 `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	Etag       string                 `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Names this pipeline and no other: one that is deleted and created again under
+	// the same name has another. Output only.
+	Uid           string `protobuf:"bytes,10,opt,name=uid,proto3" json:"uid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -347,6 +350,13 @@ func (x *Pipeline) GetUpdateTime() *timestamppb.Timestamp {
 		return x.UpdateTime
 	}
 	return nil
+}
+
+func (x *Pipeline) GetUid() string {
+	if x != nil {
+		return x.Uid
+	}
+	return ""
 }
 
 // PipelineDefinition is what a version freezes. The limits on lists are far above
@@ -3699,7 +3709,7 @@ var File_headrace_v1_pipeline_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadrace/v1/pipeline.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x04\n" +
+	"\x1aheadrace/v1/pipeline.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\x04\n" +
 	"\bPipeline\x12\\\n" +
 	"\x04name\x18\x01 \x01(\tBH\xbaHErC2A^accounts/[A-Za-z0-9._-]{1,100}/pipelines/[A-Za-z0-9.@_-]{1,100}$R\x04name\x12G\n" +
 	"\n" +
@@ -3713,7 +3723,9 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xf0\x03\n" +
+	"updateTime\x12\x10\n" +
+	"\x03uid\x18\n" +
+	" \x01(\tR\x03uid\"\xf0\x03\n" +
 	"\x12PipelineDefinition\x12 \n" +
 	"\vdescription\x18\x01 \x01(\tR\vdescription\x12A\n" +
 	"\x0eexecution_mode\x18\x02 \x01(\x0e2\x1a.headrace.v1.ExecutionModeR\rexecutionMode\x12#\n" +
