@@ -284,6 +284,22 @@ func TestRepeatedBlocks(t *testing.T) {
 	})
 }
 
+// TestComposedGetsUnknownStages says in the plan what Terraform would call a bug of
+// the provider in the apply.
+func TestComposedGetsUnknownStages(t *testing.T) {
+	t.Parallel()
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Start(t).Provider(),
+		Steps: []resource.TestStep{
+			{ConfigFile: file("composed")},
+			{
+				ConfigFile:  file("composed_unknown"),
+				ExpectError: acctest.Says("The pipeline is composed, and its stage blocks are made of values that are not known yet."),
+			},
+		},
+	})
+}
+
 // TestUnknownValues applies what a plan could not know.
 func TestUnknownValues(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
@@ -114,9 +115,29 @@ func (r *Resource) planComposition(
 	var before types.List
 	response.Diagnostics.Append(request.State.GetAttribute(ctx, path.Root("stage"), &before)...)
 	if stages.IsUnknown() {
+		warnOfUnknownStages(&response.Diagnostics, before)
 		return
 	}
 	if (len(stages.Elements()) == 0) != (len(before.Elements()) == 0) {
 		response.RequiresReplace = append(response.RequiresReplace, path.Root("stage"))
 	}
+}
+
+// warnOfUnknownStages speaks up where only the apply will know whether a pipeline
+// that exists has stages: Terraform does not let an apply turn an update into a
+// replacement. A composed pipeline that gets stages certainly has to be replaced.
+// Blocks of an inline one are hardly ever none, so the plan goes on.
+func warnOfUnknownStages(diags *diag.Diagnostics, before types.List) {
+	const (
+		summary = "Whether the pipeline is inline is known only after an apply"
+		advice  = "The pipeline would have to be replaced, which Terraform must plan: first apply what the dynamic blocks " +
+			"come from, with -target, or make them of values that a plan knows."
+	)
+	if composed(before) {
+		diags.AddAttributeError(path.Root("stage"), summary, "The pipeline is composed, and its stage blocks are made of values "+
+			"that are not known yet. "+advice)
+		return
+	}
+	diags.AddAttributeWarning(path.Root("stage"), summary, "Its stage blocks are made of values that are not known yet. If "+
+		"there turns out to be no block at all, the apply fails with an inconsistent final plan. "+advice)
 }
