@@ -43,7 +43,7 @@ func TestInvalidConfigurations(t *testing.T) {
 		"condition_rule":             {`provider = "Weather"`, `Rule provider "Weather" is not known; use one of`},
 		"duplicate_stage":            {`name = "Source"`, `Stage "Source" occurs more than once`},
 		"empty_description":          {`description = ""`, "Attribute description string length must be at least 1"},
-		"empty_environment_value":    {`value = ""`, "The value is empty; give it a value or remove its entry."},
+		"empty_environment_value":    {`value = ""`, `The value of environment variable "TARGET" of action "Compile" is empty; give it a value or remove its entry.`},
 		"exclusive_configuration":    {`Tag`, `Branch and Tag exclude each other; keep one of Branch, Tag, Commit.`},
 		"execution_mode":             {`execution_mode = "SERIAL"`, `Execution mode "SERIAL" is not known; use one of SUPERSEDED, QUEUED, PARALLEL.`},
 		"on_update":                  {`on_update = "abort"`, `on_update "abort" is not known; use one of finish, cancel.`},
