@@ -7,11 +7,13 @@ package provider
 import (
 	"context"
 
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
@@ -66,33 +68,39 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, response 
 		MarkdownDescription: "Release pipelines with the semantics of AWS CodePipeline, run by a backend that you host yourself.",
 		Attributes: map[string]schema.Attribute{
 			"endpoint": schema.StringAttribute{
-				Optional: true,
+				Optional:   true,
+				Validators: notEmpty(),
 				MarkdownDescription: "Where headraced listens: `host:port`, or `unix:/path/to/socket`. Defaults to `HEADRACE_ENDPOINT`, " +
 					"or else `127.0.0.1:7480`.",
 			},
 			"token": schema.StringAttribute{
-				Optional:  true,
-				Sensitive: true,
+				Optional:   true,
+				Validators: notEmpty(),
+				Sensitive:  true,
 				MarkdownDescription: "Token of the caller. Defaults to `HEADRACE_TOKEN`, or else the content of the file that " +
 					"`HEADRACE_TOKEN_FILE` names. Better given there than in a configuration.",
 			},
 			"account": schema.StringAttribute{
-				Optional: true,
+				Optional:   true,
+				Validators: notEmpty(),
 				MarkdownDescription: "Account of the objects that name none, for instance `terraform.workspace`. Defaults to " +
 					"`HEADRACE_ACCOUNT`, or else `default`.",
 			},
 			"ca_cert_file": schema.StringAttribute{
-				Optional: true,
+				Optional:   true,
+				Validators: notEmpty(),
 				MarkdownDescription: "File with the PEM certificates of the authorities that may vouch for the server, instead of the " +
 					"system's. Defaults to `HEADRACE_CA_CERT_FILE`.",
 			},
 			"client_cert_file": schema.StringAttribute{
-				Optional: true,
+				Optional:   true,
+				Validators: notEmpty(),
 				MarkdownDescription: "File with the PEM certificate that the provider shows to the server, together with " +
 					"`client_key_file`. Defaults to `HEADRACE_CLIENT_CERT_FILE`.",
 			},
 			"client_key_file": schema.StringAttribute{
 				Optional:            true,
+				Validators:          notEmpty(),
 				MarkdownDescription: "File with the PEM key of `client_cert_file`. Defaults to `HEADRACE_CLIENT_KEY_FILE`.",
 			},
 			"insecure": schema.BoolAttribute{
@@ -165,6 +173,11 @@ func (p *Provider) session(config model, response *provider.ConfigureResponse) *
 		return nil
 	}
 	return session.New(backend, account)
+}
+
+// notEmpty refuses an empty text, which would silently mean the default. Null means it.
+func notEmpty() []validator.String {
+	return []validator.String{stringvalidator.LengthAtLeast(1)}
 }
 
 // undecided tells whether the configuration depends on values that are not known

@@ -5,7 +5,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/stretchr/testify/require"
 
 	headrace "github.com/headrace/terraform-provider-headrace/internal/provider"
@@ -13,6 +17,25 @@ import (
 
 func newProvider() provider.Provider {
 	return headrace.New("test", func(string) string { return "" })()
+}
+
+// TestEmptyArguments refuses an empty text, which would silently mean the default.
+func TestEmptyArguments(t *testing.T) {
+	t.Parallel()
+	for _, argument := range []string{"endpoint", "token", "account", "ca_cert_file", "client_cert_file", "client_key_file"} {
+		t.Run(argument, func(t *testing.T) {
+			t.Parallel()
+			var response provider.SchemaResponse
+			newProvider().Schema(t.Context(), provider.SchemaRequest{}, &response)
+			text, ok := response.Schema.Attributes[argument].(schema.StringAttribute)
+			require.True(t, ok)
+			var diags validator.StringResponse
+			for _, check := range text.Validators {
+				check.ValidateString(t.Context(), validator.StringRequest{Path: path.Root(argument), ConfigValue: types.StringValue("")}, &diags)
+			}
+			require.True(t, diags.Diagnostics.HasError())
+		})
+	}
 }
 
 // TestDependencies keeps the server out of the provider: everybody who plans

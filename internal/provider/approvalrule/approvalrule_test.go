@@ -83,7 +83,7 @@ func TestInvalidConfigurations(t *testing.T) {
 		"no_pipelines":    {`pipelines = []`, "No pipeline is named; name at least one, or * for all."},
 		"invalid_pattern": {`pipelines = ["web[", "shop"]`, `"web[" is not a valid pattern`},
 		"never_met":       {`minimum_count = 3`, "3 people have to agree but only 2 may, so the rule could never be met"},
-		"null_user":       {`users = ["ann", null]`, "The name is empty"},
+		"null_user":       {`users = ["ann", null]`, "This attribute contains a null value."},
 		"invalid_newer":   {`newer_execution = "overtake"`, `Attribute newer_execution value must be one of: ["wait" "supersede"]`},
 		"empty_stage":     {`stages = [""]`, "The pattern is empty"},
 	}
@@ -99,6 +99,15 @@ func TestInvalidConfigurations(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestLongDescription counts characters, as the server does, and not bytes.
+func TestLongDescription(t *testing.T) {
+	t.Parallel()
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.Start(t).Provider(),
+		Steps:                    []resource.TestStep{{ConfigFile: file("long_description")}},
+	})
 }
 
 func TestUnknownValues(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
@@ -58,12 +59,13 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 			},
 			"description": schema.StringAttribute{
 				Optional:            true,
-				Validators:          []validator.String{stringvalidator.LengthBetween(1, maxDescription)},
+				Validators:          []validator.String{stringvalidator.UTF8LengthBetween(1, maxDescription)},
 				MarkdownDescription: "What the rule is for, up to 1000 characters.",
 			},
 			"pipelines": schema.SetAttribute{
 				Required:            true,
 				ElementType:         types.StringType,
+				Validators:          []validator.Set{setvalidator.NoNullValues()},
 				MarkdownDescription: "Globs over the names of pipelines (`* ? [ ] { }`), 1 to 100; one that matches is enough.",
 			},
 			"stages":  texts("Globs over the names of stages, up to 100; one that matches is enough. Without it all stages match."),
@@ -128,6 +130,7 @@ func texts(description string) schema.SetAttribute {
 	return schema.SetAttribute{
 		Optional:            true,
 		ElementType:         types.StringType,
+		Validators:          []validator.Set{setvalidator.NoNullValues()},
 		MarkdownDescription: description,
 	}
 }
