@@ -87,10 +87,16 @@ func checkText(what, value string, least, most int) error {
 // CheckLine refuses characters that cannot be seen in a text that is shown on one
 // line: a new line, or one that would command a terminal.
 func CheckLine(what, text string) error {
-	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+	if strings.ContainsFunc(text, unseen) {
 		return fmt.Errorf("%s holds characters that cannot be shown; remove them and write it on one line", what)
 	}
 	return nil
+}
+
+// unseen tells whether a character commands a terminal, ends a line or turns the
+// direction of the text. Spaces and joiners of every language are none of these.
+func unseen(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) || r == unicode.ReplacementChar
 }
 
 // CheckLines is CheckLine for a text that may have several lines and tabs.

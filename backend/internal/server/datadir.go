@@ -85,8 +85,13 @@ func (d *dataDir) take() error {
 // not. A start without it would take the token away that everybody uses, and look as
 // if there had never been a pipeline.
 func (d *dataDir) lostDatabase() error {
-	if _, err := os.Stat(d.join(databaseFile)); !errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(d.join(databaseFile))
+	gone := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !gone {
 		return err
+	}
+	if err == nil && info.Size() > 0 {
+		return nil
 	}
 	var left []string
 	for _, name := range []string{tokenFile, artifactsDir, logsDir} {
@@ -94,11 +99,25 @@ func (d *dataDir) lostDatabase() error {
 			left = append(left, name)
 		}
 	}
+	if !gone && !d.hasLogs() {
+		// A first start that did not end.
+		return nil
+	}
 	if len(left) == 0 {
 		return nil
 	}
+	if !gone {
+		return fmt.Errorf("data-dir %s has an empty %s, but still %s: put the database back, or remove these to start empty",
+			d.path, databaseFile, strings.Join(left, ", "))
+	}
 	return fmt.Errorf("data-dir %s has no %s, but still %s: put the database back, or remove these to start empty",
 		d.path, databaseFile, strings.Join(left, ", "))
+}
+
+// hasLogs tells whether there were executions.
+func (d *dataDir) hasLogs() bool {
+	entries, err := os.ReadDir(d.join(logsDir))
+	return err == nil && len(entries) > 0
 }
 
 // unlock lets others have the directory. The file stays: were it removed, two

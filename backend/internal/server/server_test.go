@@ -120,6 +120,11 @@ func TestLostDatabaseIsNotReplacedByAnEmptyOne(t *testing.T) {
 		_, err := server.New(t.Context(), cfg, server.Options{Log: hclog.NewNullLogger()})
 		require.ErrorContains(t, err, "has no headrace.db, but still admin.token, artifacts, logs: put the database back, or remove these to start empty")
 	}
+	// A copy that did not end leaves an empty file; executions were there before.
+	require.NoError(t, os.WriteFile(filepath.Join(b.DataDir, "headrace.db"), nil, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(b.DataDir, "logs", "log"), nil, 0o600))
+	_, err := server.New(t.Context(), cfg, server.Options{Log: hclog.NewNullLogger()})
+	require.ErrorContains(t, err, "has an empty headrace.db, but still admin.token, artifacts, logs: put the database back")
 	text, err := os.ReadFile(filepath.Join(b.DataDir, "admin.token"))
 	require.NoError(t, err)
 	require.Equal(t, b.AdminToken, strings.TrimSpace(string(text)))

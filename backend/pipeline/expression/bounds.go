@@ -200,8 +200,6 @@ func (costs) CallCost(function, _ string, args []ref.Val, _ ref.Val) *uint64 {
 	switch function {
 	case overloads.Matches:
 		units += matchCost(args)
-	case overloads.Contains:
-		return nil
 	case operators.In:
 		units += searchCost(args)
 	case operators.Equals, operators.NotEquals, operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals:

@@ -16,6 +16,7 @@
 package expression
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -152,8 +153,18 @@ func Sources(text string) ([]string, error) {
 	return used.sources, nil
 }
 
+// maxTime bounds an evaluation, which takes microseconds: CEL counts nothing for some
+// of what a loop does. It is looked at in every so manieth round of the loops.
+const (
+	maxTime    = 500 * time.Millisecond
+	checkEvery = 4
+)
+
+// errTooLong is what an expression yields that is not evaluated to its end.
+var errTooLong = errors.New("the expression takes too long; make it simpler, with fewer or shorter lists and patterns")
+
 // Evaluate tells whether the expression is true of the input. It is bounded in
-// time and memory by its cost.
+// memory by its cost, and in time by that and by half a second.
 func Evaluate(text string, in Input) (bool, error) {
 	made, checked, used, err := compile(text)
 	if err != nil {
@@ -163,14 +174,16 @@ func Evaluate(text string, in Input) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("the expression cannot be evaluated: %w", err)
 	}
-	value, details, err := program.Eval(in.values())
+	ctx, cancel := context.WithTimeout(context.Background(), maxTime)
+	defer cancel()
+	value, details, err := program.ContextEval(ctx, in.values())
 	if err != nil {
 		if strings.HasPrefix(err.Error(), "internal error") {
 			// A panic inside of CEL, whose words are about its code.
 			return false, errors.New("the expression cannot be evaluated; make it simpler, with fewer lists inside of each other")
 		}
-		if details != nil && details.ActualCost() != nil && *details.ActualCost() >= maxCost {
-			return false, errors.New("the expression takes too long; make it simpler, with fewer or shorter lists and patterns")
+		if ctx.Err() != nil || details != nil && details.ActualCost() != nil && *details.ActualCost() >= maxCost {
+			return false, errTooLong
 		}
 		return false, explain(err, used.references, &in)
 	}
@@ -202,8 +215,16 @@ func explain(err error, references []Reference, in *Input) error {
 		return fmt.Errorf("%s %s no value: nothing that ended before published it; ask has(%s) first where it may be missing",
 			strings.Join(unset, ", "), verb, probe)
 	}
-	return fmt.Errorf("the expression fails: %w", err)
+	text := err.Error()
+	if len(text) > maxError {
+		// It may repeat a key, which is as long as a variable may be.
+		text = strings.ToValidUTF8(text[:maxError], "") + "…"
+	}
+	return fmt.Errorf("the expression fails: %s", text)
 }
+
+// maxError bounds what CEL says about an expression that failed, in bytes.
+const maxError = 300
 
 // compile returns the checked expression with its environment.
 func compile(text string) (*cel.Env, *cel.Ast, *walk, error) {

@@ -19,8 +19,13 @@ import (
 // each character: a few repetitions of repetitions stand for millions.
 const maxPatternSteps = 1000
 
+// maxPatternBytes bounds a pattern, which is read before its steps can be counted: a
+// class such as \pL stands for hundreds of ranges and is a single step.
+const maxPatternBytes = 500
+
 // CheckPattern says what is wrong with a regular expression, which is one of RE2
-// (https://github.com/google/re2/wiki/Syntax) that stands for at most 1000 steps.
+// (https://github.com/google/re2/wiki/Syntax) of at most 500 bytes that stands for at
+// most 1000 steps.
 // RE2 takes no longer for any text than in proportion to its length; for that it
 // has neither lookarounds nor backreferences, which Java has.
 func CheckPattern(pattern string) error {
@@ -29,6 +34,9 @@ func CheckPattern(pattern string) error {
 }
 
 func patternSteps(pattern string) (int, error) {
+	if len(pattern) > maxPatternBytes {
+		return 0, fmt.Errorf("the pattern is %d bytes long; use at most %d", len(pattern), maxPatternBytes)
+	}
 	parsed, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
 		return 0, explainPattern(pattern, err)
@@ -163,5 +171,5 @@ func matchCost(args []ref.Val) int {
 
 // limits returns the options that bound an evaluation.
 func limits() []cel.ProgramOption {
-	return []cel.ProgramOption{cel.CostTracking(costs{}), cel.CostLimit(maxCost)}
+	return []cel.ProgramOption{cel.CostTracking(costs{}), cel.CostLimit(maxCost), cel.InterruptCheckFrequency(checkEvery)}
 }
