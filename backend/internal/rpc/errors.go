@@ -52,6 +52,10 @@ func toStatus(ctx context.Context, err error) (s *status.Status, id string) {
 		return status.New(codes.ResourceExhausted,
 			"the server's disk is full and nothing was stored: free some space there and try again (error_id "+id+")"), id
 	}
+	if errors.Is(err, store.ErrUnavailable) {
+		return status.New(codes.Unavailable,
+			"the server's database does not answer, and whether a write was stored is not known: look, and try again (error_id "+id+")"), id
+	}
 	return internal(id), id
 }
 

@@ -19,6 +19,8 @@ var (
 	ErrAlreadyExists = errors.New("already exists")
 	// ErrFull: there is no room; nothing was written. It goes on when there is.
 	ErrFull = errors.New("the disk is full")
+	// ErrUnavailable: the database does not answer. A write may have been made or not.
+	ErrUnavailable = errors.New("the database does not answer")
 	// ErrStale: the record changed since it was read; read again and redo.
 	ErrStale = errors.New("changed meanwhile")
 )

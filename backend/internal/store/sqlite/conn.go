@@ -4,9 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"runtime/debug"
 
-	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlstore"
 )
 
@@ -15,9 +13,11 @@ import (
 type conn struct {
 	sql      *sql.Conn
 	prepared map[string]*sql.Stmt
+	// check refuses transactions that would be lost; nil for a reader.
+	check func() error
 }
 
-var _ sqlstore.Conn = (*conn)(nil)
+var _ sqlstore.Transaction = (*conn)(nil)
 
 func newConn(ctx context.Context, db *sql.DB) (*conn, error) {
 	c, err := db.Conn(ctx)
@@ -51,7 +51,23 @@ func (c *conn) statement(ctx context.Context, query string) (*sql.Stmt, error) {
 }
 
 // Exec implements sqlstore.Conn.
-func (c *conn) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+func (c *conn) Exec(ctx context.Context, statement sqlstore.Statement) error {
+	affected, err := c.exec(ctx, statement.Query, statement.Args...)
+	if err == nil && affected == 0 {
+		err = statement.Missing
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", statement.What, err)
+	}
+	return nil
+}
+
+// Later implements sqlstore.Conn: nothing is gained by waiting.
+func (c *conn) Later(ctx context.Context, statement sqlstore.Statement) error {
+	return c.Exec(ctx, statement)
+}
+
+func (c *conn) exec(ctx context.Context, query string, args ...any) (affected int64, err error) {
 	s, err := c.statement(ctx, query) //nolint:sqlclosecheck // Kept, and closed with the connection.
 	if err != nil {
 		return 0, err
@@ -76,45 +92,28 @@ func (c *conn) Query(ctx context.Context, query string, args ...any) (sqlstore.R
 	return rows, nil
 }
 
-// transact runs a batch in one transaction, and what next gives until it gives nil,
-// and commits it. It returns the whole batch and the place of the update that
-// failed with its error, after a rollback; or -1, with the error of the transaction
-// itself where it could not begin or commit.
-func (c *conn) transact(ctx context.Context, batch []*update, next func() *update) ([]*update, int, error) {
-	if _, err := c.Exec(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return batch, -1, err
+// Begin implements sqlstore.Transaction.
+func (c *conn) Begin(ctx context.Context) error {
+	if err := c.check(); err != nil {
+		return err
 	}
-	tx := sqlstore.New(c)
-	for i := 0; i < len(batch); i++ {
-		if err := guard(ctx, batch[i].fn, tx); err != nil {
-			return batch, i, c.rollback(ctx, err)
-		}
-		if i == len(batch)-1 && len(batch) < maxBatch {
-			if u := next(); u != nil {
-				batch = append(batch, u)
-			}
-		}
-	}
-	if _, err := c.Exec(ctx, "COMMIT"); err != nil {
-		return batch, -1, c.rollback(ctx, err)
-	}
-	return batch, -1, nil
+	_, err := c.exec(ctx, "BEGIN IMMEDIATE")
+	return err
 }
 
-// guard makes a panic of one caller that caller's error: the writer is everybody's.
-func guard(ctx context.Context, fn func(context.Context, store.Tx) error, tx store.Tx) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return fn(ctx, tx)
+// Of implements sqlstore.Transaction.
+func (c *conn) Of(int) {}
+
+// Failed implements sqlstore.Transaction: whose statement fails learns it.
+func (c *conn) Failed() (int, error) { return -1, nil }
+
+// Commit implements sqlstore.Transaction.
+func (c *conn) Commit(ctx context.Context) error {
+	_, err := c.exec(ctx, "COMMIT")
+	return err
 }
 
-// rollback returns the cause. Where SQLite has rolled back by itself already, as
-// it does when the disk is full, ROLLBACK fails and nothing is lost by it; were
-// the transaction still open, the next BEGIN would say so.
-func (c *conn) rollback(ctx context.Context, cause error) error {
-	_, _ = c.Exec(ctx, "ROLLBACK")
-	return cause
-}
+// Rollback implements sqlstore.Transaction. Where SQLite has rolled back by itself
+// already, as it does when the disk is full, ROLLBACK fails and nothing is lost by it;
+// were the transaction still open, the next BEGIN would say so.
+func (c *conn) Rollback(ctx context.Context) { _, _ = c.exec(ctx, "ROLLBACK") }

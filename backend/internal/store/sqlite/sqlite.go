@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"os"
 	"sync"
-	"sync/atomic"
 
 	"github.com/pressly/goose/v3"
 	driver "modernc.org/sqlite"
@@ -36,36 +35,21 @@ type Config struct {
 	Readers int
 }
 
-// maxBatch bounds how many transactions share a commit, so that the first of
-// them does not wait for ever.
-const maxBatch = 256
-
 // Store implements store.Store on a SQLite file.
 type Store struct {
 	db      *sql.DB
+	writer  *sqlstore.Writer
+	writing *conn
 	readers chan *conn
-	updates chan *update
-	done    chan struct{}
-	path    string
+	// closing ends the wait for a reader.
+	closing     chan struct{}
+	closingOnce sync.Once
+	path        string
 	// opened is the file as it was at the start.
 	opened os.FileInfo
-	// failing is set while the last transaction could not be committed.
-	failing atomic.Bool
-
-	mu     sync.RWMutex // guards closed against a send on updates
-	closed bool
 }
 
 var _ store.Store = (*Store)(nil)
-
-// update is one waiting call of Update.
-type update struct {
-	fn     func(context.Context, store.Tx) error
-	result chan error
-}
-
-// errClosed is what a closed store answers.
-var errClosed = errors.New("sqlite: the store is closed")
 
 // Open opens the file, brings its schema up to date and starts the writer,
 // which Close stops. A schema newer than this program is refused.
@@ -86,7 +70,7 @@ func openWith(ctx context.Context, config Config, further ...string) (*Store, er
 	if readers <= 0 {
 		readers = 4
 	}
-	s := &Store{db: db, readers: make(chan *conn, readers), updates: make(chan *update, maxBatch), done: make(chan struct{}), path: config.Path}
+	s := &Store{db: db, readers: make(chan *conn, readers), closing: make(chan struct{}), path: config.Path}
 	if err := s.open(ctx, readers); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", config.Path, err), db.Close())
 	}
@@ -97,8 +81,8 @@ func (s *Store) open(ctx context.Context, readers int) error {
 	if err := migrate(ctx, s.db); err != nil {
 		return err
 	}
-	writer, err := newConn(ctx, s.db)
-	if err != nil {
+	var err error
+	if s.writing, err = newConn(ctx, s.db); err != nil {
 		return err
 	}
 	for range readers {
@@ -111,7 +95,8 @@ func (s *Store) open(ctx context.Context, readers int) error {
 	if s.opened, err = os.Stat(s.path); err != nil {
 		return err
 	}
-	go s.write(writer)
+	s.writing.check = s.checkFile
+	s.writer = sqlstore.NewWriter(s.writing)
 	return nil
 }
 
@@ -147,66 +132,7 @@ func migrate(ctx context.Context, db *sql.DB) error {
 
 // Update implements store.Store.
 func (s *Store) Update(ctx context.Context, fn func(context.Context, store.Tx) error) error {
-	u := &update{fn: fn, result: make(chan error, 1)}
-	s.mu.RLock()
-	if s.closed {
-		s.mu.RUnlock()
-		return errClosed
-	}
-	select {
-	case s.updates <- u:
-		s.mu.RUnlock()
-	case <-ctx.Done():
-		s.mu.RUnlock()
-		return ctx.Err()
-	}
-	// Once queued it is waited for: the caller must know whether it was committed.
-	return <-u.result
-}
-
-// write is the one writer. It ends when updates is closed and drained.
-func (s *Store) write(c *conn) {
-	defer close(s.done)
-	defer c.close()
-	for first := range s.updates {
-		s.commit(c, []*update{first})
-	}
-}
-
-// next returns a transaction that waits, or nil.
-func (s *Store) next() *update {
-	select {
-	case u := <-s.updates:
-		// Of a closed channel it is nil too.
-		return u
-	default:
-		return nil
-	}
-}
-
-// commit runs a batch in one transaction, with all that arrive until it commits.
-// Where a function fails, its error is answered and the others run again without it.
-func (s *Store) commit(c *conn, batch []*update) {
-	// Statements must not be interrupted by one caller's context: they are the
-	// batch's. A context that cannot end also spares the driver a watcher.
-	ctx := context.Background()
-	for len(batch) > 0 {
-		var failed int
-		var err error
-		batch, failed, err = c.transact(ctx, batch, s.next)
-		if failed < 0 {
-			s.failing.Store(err != nil)
-			for _, u := range batch {
-				u.result <- err
-			}
-			return
-		}
-		if errors.Is(err, store.ErrFull) {
-			s.failing.Store(true)
-		}
-		batch[failed].result <- err
-		batch = append(batch[:failed:failed], batch[failed+1:]...)
-	}
+	return s.writer.Update(ctx, fn)
 }
 
 // View implements store.Store.
@@ -216,35 +142,41 @@ func (s *Store) View(ctx context.Context, fn func(context.Context, store.Reader)
 	case c = <-s.readers:
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-s.done:
-		return errClosed
+	case <-s.closing:
+		return sqlstore.ErrClosed
 	}
 	defer func() { s.readers <- c }()
 	background := context.WithoutCancel(ctx)
-	if _, err := c.Exec(background, "BEGIN"); err != nil {
+	if _, err := c.exec(background, "BEGIN"); err != nil {
 		return err
 	}
 	defer func() {
-		_, end := c.Exec(background, "COMMIT")
+		_, end := c.exec(background, "COMMIT")
 		err = errors.Join(err, end)
 	}()
 	return fn(ctx, sqlstore.New(c))
 }
 
-// Ready implements store.Store.
-func (s *Store) Ready(ctx context.Context) error {
-	// A database that was moved away or deleted goes on in its open file.
+// checkFile tells whether the database is where a next start will look for it: one
+// that was moved away or deleted goes on in its open file, and what it keeps is lost.
+func (s *Store) checkFile() error {
 	now, err := os.Stat(s.path)
 	if err != nil {
-		return fmt.Errorf("the database file is gone: %w", err)
+		return fmt.Errorf("%w: its file is gone: %w", store.ErrUnavailable, err)
 	}
 	if !os.SameFile(now, s.opened) {
-		return fmt.Errorf("%s is not the file that was opened", s.path)
+		return fmt.Errorf("%w: %s is not the file that was opened", store.ErrUnavailable, s.path)
 	}
-	if s.failing.Load() {
-		if err := s.Update(ctx, probe); err != nil {
-			return fmt.Errorf("the database takes no writes: %w", err)
-		}
+	return nil
+}
+
+// Ready implements store.Store.
+func (s *Store) Ready(ctx context.Context) error {
+	if err := s.checkFile(); err != nil {
+		return err
+	}
+	if err := s.writer.Ready(ctx); err != nil {
+		return err
 	}
 	return s.View(ctx, func(ctx context.Context, r store.Reader) error {
 		_, err := r.Accounts(ctx, store.Page{})
@@ -252,29 +184,18 @@ func (s *Store) Ready(ctx context.Context) error {
 	})
 }
 
-// probe writes a row, to learn whether writes succeed again.
-func probe(ctx context.Context, tx store.Tx) error {
-	own, ok := tx.(*sqlstore.Tx)
-	if !ok {
-		return fmt.Errorf("sqlite: probe got a %T", tx)
-	}
-	return own.Probe(ctx)
-}
-
 // Close implements store.Store.
 func (s *Store) Close() error {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
+	s.writer.Close()
+	closed := false
+	s.closingOnce.Do(func() { close(s.closing); closed = true })
+	if !closed {
 		return nil
 	}
-	s.closed = true
-	close(s.updates)
-	s.mu.Unlock()
-	<-s.done
 	for range cap(s.readers) {
 		(<-s.readers).close()
 	}
+	s.writing.close()
 	return s.db.Close()
 }
 

@@ -201,7 +201,8 @@ func TestAPanicIsItsCallersAlone(t *testing.T) {
 	}))
 }
 
-func TestReadyMissesTheFile(t *testing.T) {
+// What is written after the file is gone would be lost with the process.
+func TestWritesMissTheFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "headrace.db")
 	s := open(t, path)
@@ -209,8 +210,24 @@ func TestReadyMissesTheFile(t *testing.T) {
 	require.NoError(t, s.Ready(t.Context()))
 	require.NoError(t, os.Rename(path, path+".away"))
 	require.ErrorContains(t, s.Ready(t.Context()), "gone")
+	require.ErrorIs(t, account(s, "a"), store.ErrUnavailable)
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
 	require.ErrorContains(t, s.Ready(t.Context()), "not the file that was opened")
+	require.ErrorIs(t, account(s, "a"), store.ErrUnavailable)
 	require.NoError(t, os.Rename(path+".away", path))
 	require.NoError(t, s.Ready(t.Context()))
+	require.NoError(t, account(s, "a"))
+}
+
+// A row fits where a decision does not.
+func TestReadyOnAlmostFullDisk(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "headrace.db")
+	require.NoError(t, open(t, path).Close())
+	s, err := sqlite.OpenLimited(context.Background(), sqlite.Config{Path: path}, "80")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	require.ErrorIs(t, account(s, strings.Repeat("x", 400_000)), store.ErrFull)
+	require.ErrorIs(t, s.Ready(t.Context()), store.ErrFull, "there is room for a row, and not for much more")
+	require.NoError(t, account(s, "a"))
 }

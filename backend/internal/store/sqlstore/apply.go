@@ -29,7 +29,7 @@ func (t *Tx) applyExecutions(ctx context.Context, c *execution.Change) error {
 		if err != nil {
 			return err
 		}
-		if err := t.exec(ctx, "execution "+e.ID, `INSERT INTO executions (`+executionColumns+`)
+		if err := t.later(ctx, "execution "+e.ID, `INSERT INTO executions (`+executionColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 			e.ID, e.Account, e.PipelineID, e.Pipeline, e.Number, e.Version, string(e.Mode), string(e.Status), details,
 			micros(e.StartedAt), micros(e.UpdatedAt), micros(e.EndedAt)); err != nil {
@@ -46,13 +46,13 @@ func (t *Tx) applyExecutions(ctx context.Context, c *execution.Change) error {
 		if err != nil {
 			return err
 		}
-		if err := t.exec(ctx, "execution "+e.ID,
+		if err := t.later(ctx, "execution "+e.ID,
 			`UPDATE executions SET status = $2, details = $3, updated_at = $4, ended_at = $5 WHERE id = $1`,
 			e.ID, string(e.Status), details, micros(e.UpdatedAt), micros(e.EndedAt)); err != nil {
 			return err
 		}
 		if key := e.Scope(); key.ExecutionID != "" && e.Status.Terminal() {
-			if err := t.exec(ctx, "scope of execution "+e.ID,
+			if err := t.later(ctx, "scope of execution "+e.ID,
 				`DELETE FROM scopes WHERE pipeline_id = $1 AND execution_id = $2`, key.PipelineID, key.ExecutionID); err != nil {
 				return err
 			}
@@ -62,7 +62,7 @@ func (t *Tx) applyExecutions(ctx context.Context, c *execution.Change) error {
 		// The scope went when the execution ended. It is there where somebody else
 		// brought the execution back meanwhile.
 		if key := e.Scope(); key.ExecutionID != "" && !e.Status.Terminal() {
-			if err := t.changed(ctx, store.ErrStale, "scope of execution "+e.ID,
+			if err := t.changedLater(ctx, store.ErrStale, "scope of execution "+e.ID,
 				scopeInsert+` ON CONFLICT DO NOTHING`, key.PipelineID, key.ExecutionID); err != nil {
 				return err
 			}
@@ -85,7 +85,7 @@ func (t *Tx) applyState(ctx context.Context, c *execution.Change) error {
 			return err
 		}
 	}
-	return t.changed(ctx, store.ErrNotFound, "scope of pipeline "+c.Scope.PipelineID,
+	return t.changedLater(ctx, store.ErrNotFound, "scope of pipeline "+c.Scope.PipelineID,
 		`UPDATE scopes SET state = $2 WHERE pipeline_id = $1 AND execution_id = ''`, c.Scope.PipelineID, state)
 }
 
@@ -99,7 +99,7 @@ func (t *Tx) applyStages(ctx context.Context, c *execution.Change) error {
 		if err != nil {
 			return err
 		}
-		if err := t.exec(ctx, "stage "+s.Name, `INSERT INTO stage_executions (`+stageColumns+`)
+		if err := t.later(ctx, "stage "+s.Name, `INSERT INTO stage_executions (`+stageColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 			s.ExecutionID, s.Position, s.Name, string(s.Status), s.Arrival, micros(s.ArrivedAt), micros(s.StartedAt),
 			micros(s.EndedAt), entry, details); err != nil {
@@ -115,7 +115,7 @@ func (t *Tx) applyStages(ctx context.Context, c *execution.Change) error {
 		if err != nil {
 			return err
 		}
-		if err := t.exec(ctx, "stage "+s.Name, `UPDATE stage_executions SET status = $3, started_at = $4, ended_at = $5, entry = $6,
+		if err := t.later(ctx, "stage "+s.Name, `UPDATE stage_executions SET status = $3, started_at = $4, ended_at = $5, entry = $6,
 			details = $7 WHERE execution_id = $1 AND position = $2`,
 			s.ExecutionID, s.Position, string(s.Status), micros(s.StartedAt), micros(s.EndedAt), entry, details); err != nil {
 			return err
@@ -138,7 +138,7 @@ func (t *Tx) applyActions(ctx context.Context, c *execution.Change) error {
 		if err != nil {
 			return err
 		}
-		if err := t.exec(ctx, "action "+a.Name, `INSERT INTO action_executions (`+actionColumns+`)
+		if err := t.later(ctx, "action "+a.Name, `INSERT INTO action_executions (`+actionColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 			a.ID, a.ExecutionID, a.Stage, a.Name, string(a.Category), a.Provider, int(a.Work), a.RunOrder, a.Namespace,
 			a.Attempt, string(a.Status), a.Retried, micros(a.StartedAt), micros(a.EndedAt), details); err != nil {
@@ -150,7 +150,7 @@ func (t *Tx) applyActions(ctx context.Context, c *execution.Change) error {
 		if err != nil {
 			return err
 		}
-		if err := t.exec(ctx, "action "+a.Name,
+		if err := t.later(ctx, "action "+a.Name,
 			`UPDATE action_executions SET attempt = $3, status = $4, ended_at = $5, details = $6, retried = $7
 			WHERE execution_id = $1 AND id = $2`,
 			a.ExecutionID, a.ID, a.Attempt, string(a.Status), micros(a.EndedAt), details, a.Retried); err != nil {
@@ -175,7 +175,7 @@ func (t *Tx) applyEvents(ctx context.Context, c *execution.Change) error {
 			args = append(args, ev.ExecutionID, micros(ev.At), string(ev.Subject), ev.State, ev.Stage, ev.Action,
 				ev.ActionExecutionID, ev.Attempt, ev.ExecutionAttempt, string(ev.Condition), ev.Principal, ev.Message)
 		}
-		if err := t.exec(ctx, "events", eventInserts[n-1], args...); err != nil {
+		if err := t.later(ctx, "events", eventInserts[n-1], args...); err != nil {
 			return err
 		}
 		rest = rest[n:]
@@ -200,12 +200,12 @@ var eventInserts = func() [eventsAtOnce]string {
 
 func (t *Tx) applyDone(ctx context.Context, c *execution.Change) error {
 	for _, id := range c.DoneAttempts {
-		if err := t.exec(ctx, "attempt "+id, `DELETE FROM leases WHERE action_execution_id = $1`, id); err != nil {
+		if err := t.later(ctx, "attempt "+id, `DELETE FROM leases WHERE action_execution_id = $1`, id); err != nil {
 			return err
 		}
 	}
 	for _, id := range c.DoneTurns {
-		if err := t.exec(ctx, "turn "+id, `DELETE FROM turns WHERE id = $1`, id); err != nil {
+		if err := t.later(ctx, "turn "+id, `DELETE FROM turns WHERE id = $1`, id); err != nil {
 			return err
 		}
 	}
@@ -218,7 +218,7 @@ func (t *Tx) applyWork(ctx context.Context, c *execution.Change) error {
 		if err != nil {
 			return err
 		}
-		if err := t.exec(ctx, "attempt "+l.Attempt.ID(), `INSERT INTO leases (action_execution_id, number, `+leaseColumns+`)
+		if err := t.later(ctx, "attempt "+l.Attempt.ID(), `INSERT INTO leases (action_execution_id, number, `+leaseColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 			l.Attempt.ActionExecutionID, l.Attempt.Number, l.Attempt.ExecutionID, l.Scope.PipelineID, l.Scope.ExecutionID != "",
 			attempt, l.Runner, micros(l.Until), micros(l.QueuedAt)); err != nil {
@@ -230,7 +230,7 @@ func (t *Tx) applyWork(ctx context.Context, c *execution.Change) error {
 		if err != nil {
 			return err
 		}
-		if err := t.exec(ctx, "turn "+turn.ID, `INSERT INTO turns (id, execution_id, pipeline_id, parallel, kind, due_at, work)
+		if err := t.later(ctx, "turn "+turn.ID, `INSERT INTO turns (id, execution_id, pipeline_id, parallel, kind, due_at, work)
 			VALUES ($1, $2, $3, $4, $5, $6, $7)
 			ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, due_at = excluded.due_at, work = excluded.work`,
 			turn.ID, turn.ExecutionID, turn.Scope.PipelineID, turn.Scope.ExecutionID != "", string(turn.Kind), micros(turn.DueAt), work); err != nil {

@@ -230,12 +230,12 @@ func (t *Tx) LiveScope(ctx context.Context, key execution.ScopeKey) (store.LiveS
 const scopeInsert = `INSERT INTO scopes (pipeline_id, execution_id, revision, last_number) VALUES ($1, $2, 0, 0)`
 
 func (t *Tx) createScope(ctx context.Context, key execution.ScopeKey) error {
-	return t.exec(ctx, "scope of pipeline "+key.PipelineID, scopeInsert, key.PipelineID, key.ExecutionID)
+	return t.later(ctx, "scope of pipeline "+key.PipelineID, scopeInsert, key.PipelineID, key.ExecutionID)
 }
 
 // ClaimScope implements store.Tx.
 func (t *Tx) ClaimScope(ctx context.Context, key execution.ScopeKey, revision int64) error {
-	return t.changed(ctx, store.ErrStale, "scope of pipeline "+key.PipelineID,
+	return t.changedLater(ctx, store.ErrStale, "scope of pipeline "+key.PipelineID,
 		`UPDATE scopes SET revision = revision + 1 WHERE pipeline_id = $1 AND execution_id = $2 AND revision = $3`,
 		key.PipelineID, key.ExecutionID, revision)
 }

@@ -267,12 +267,6 @@ func (t *Tx) ApprovalRules(ctx context.Context, account string, page store.Page)
 		account, page.After, limit(page.Size))
 }
 
-// Probe writes the one row of a table of its own. Its commit says whether the
-// store takes writes.
-func (t *Tx) Probe(ctx context.Context) error {
-	return t.exec(ctx, "probe", `UPDATE probe SET writes = writes + 1`)
-}
-
 // Request implements store.Reader.
 func (t *Tx) Request(ctx context.Context, account, method, requestID string) (string, error) {
 	var resource string

@@ -17,9 +17,23 @@ import (
 // Conn runs statements inside one transaction. Errors are the store's sentinels
 // where they have one.
 type Conn interface {
-	// Exec returns how many rows were affected.
-	Exec(ctx context.Context, query string, args ...any) (int64, error)
+	// Exec runs a statement now.
+	Exec(ctx context.Context, statement Statement) error
+	// Later runs a statement before the next one that is to run now, or with the
+	// commit, where an engine over a network sends many at once. An error may be
+	// that of a statement before it, and may come as late as from the commit.
+	Later(ctx context.Context, statement Statement) error
 	Query(ctx context.Context, query string, args ...any) (Rows, error)
+}
+
+// Statement is one that writes.
+type Statement struct {
+	// What it is about, for errors.
+	What  string
+	Query string
+	Args  []any
+	// Missing is its error where it affects no row; nil where that is none.
+	Missing error
 }
 
 // Rows are the rows of a query.
@@ -102,19 +116,19 @@ func (t *Tx) each(ctx context.Context, query string, args []any, scan func(Rows)
 // changed runs a statement that must affect a row; otherwise it returns missing,
 // named by what.
 func (t *Tx) changed(ctx context.Context, missing error, what, query string, args ...any) error {
-	n, err := t.conn.Exec(ctx, query, args...)
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	if n == 0 {
-		return fmt.Errorf("%s: %w", what, missing)
-	}
-	return nil
+	return t.conn.Exec(ctx, Statement{What: what, Query: query, Args: args, Missing: missing})
 }
 
 func (t *Tx) exec(ctx context.Context, what, query string, args ...any) error {
-	if _, err := t.conn.Exec(ctx, query, args...); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return nil
+	return t.conn.Exec(ctx, Statement{What: what, Query: query, Args: args})
+}
+
+// later is exec for what a decision writes: nothing depends on it before the commit.
+func (t *Tx) later(ctx context.Context, what, query string, args ...any) error {
+	return t.conn.Later(ctx, Statement{What: what, Query: query, Args: args})
+}
+
+// changedLater is changed for what a decision writes.
+func (t *Tx) changedLater(ctx context.Context, missing error, what, query string, args ...any) error {
+	return t.conn.Later(ctx, Statement{What: what, Query: query, Args: args, Missing: missing})
 }

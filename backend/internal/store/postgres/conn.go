@@ -1,0 +1,174 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlstore"
+)
+
+// conn is a connection inside one transaction. Statements that may wait are sent
+// with the next one that may not, and begin and commit with what is sent anyway: a
+// decision on a scope that is in memory is one message, and no lock outlives a
+// process that stops in the middle of it.
+type conn struct {
+	pg *pgx.Conn
+	// begin is what begins the transaction; empty once it was sent.
+	begin   string
+	pending []pending
+	// of is whose statements come; -1 for nobody's.
+	of int
+	// failed is the statement that ended the transaction.
+	failed *failure
+	// cancel ends the patience with what was sent last.
+	cancel context.CancelFunc
+}
+
+// pending is a statement that waits.
+type pending struct {
+	sqlstore.Statement
+	of int
+}
+
+// failure is the first error of a transaction, and whose statement it was of.
+type failure struct {
+	of  int
+	err error
+}
+
+// affected fails where a statement affects no row, in the database, since the
+// statements behind it are on their way already: it divides by zero.
+const affected = `WITH affected AS (%s RETURNING 1) SELECT 1 / count(*) FROM affected`
+
+// Exec implements sqlstore.Conn.
+func (c *conn) Exec(ctx context.Context, statement sqlstore.Statement) error {
+	if err := c.Later(ctx, statement); err != nil {
+		return err
+	}
+	results := c.send(ctx, nil)
+	return c.end(results, c.settle(results))
+}
+
+// Later implements sqlstore.Conn.
+func (c *conn) Later(_ context.Context, statement sqlstore.Statement) error {
+	if c.failed != nil {
+		return c.failed.err
+	}
+	c.pending = append(c.pending, pending{Statement: statement, of: c.of})
+	return nil
+}
+
+// Query implements sqlstore.Conn.
+func (c *conn) Query(ctx context.Context, query string, args ...any) (sqlstore.Rows, error) {
+	if c.failed != nil {
+		return nil, c.failed.err
+	}
+	results := c.send(ctx, func(batch *pgx.Batch) { batch.Queue(query, args...) })
+	if err := c.settle(results); err != nil {
+		return nil, c.end(results, err)
+	}
+	found, err := results.Query() //nolint:rowserrcheck // Closed and checked by who asked.
+	if err != nil {
+		return nil, c.end(results, c.fail(c.of, classify(err)))
+	}
+	return &rows{Rows: found, conn: c, results: results}, nil
+}
+
+// send sends what waits, and what follows it; end must follow. The context of one
+// caller stays out of it: a statement that is cut off costs the connection.
+func (c *conn) send(ctx context.Context, further func(*pgx.Batch)) pgx.BatchResults {
+	batch := &pgx.Batch{}
+	if c.begin != "" {
+		batch.Queue(c.begin)
+	}
+	for _, p := range c.pending {
+		query := p.Query
+		if p.Missing != nil {
+			query = fmt.Sprintf(affected, query)
+		}
+		batch.Queue(query, p.Args...)
+	}
+	if further != nil {
+		further(batch)
+	}
+	ctx, c.cancel = context.WithTimeout(context.WithoutCancel(ctx), patience)
+	return c.pg.SendBatch(ctx, batch)
+}
+
+// settle reads the results of what waited.
+func (c *conn) settle(results pgx.BatchResults) error {
+	if c.begin != "" {
+		if _, err := results.Exec(); err != nil {
+			return c.fail(-1, classify(err))
+		}
+		c.begin = ""
+	}
+	waited := c.pending
+	c.pending = c.pending[:0]
+	for _, p := range waited {
+		if _, err := results.Exec(); err != nil {
+			err = classify(err)
+			if errors.Is(err, errNoneAffected) && p.Missing != nil {
+				err = p.Missing
+			}
+			return c.fail(p.of, fmt.Errorf("%s: %w", p.What, err))
+		}
+	}
+	return nil
+}
+
+// end ends the reading of results; an error that was found before comes first.
+func (c *conn) end(results pgx.BatchResults, found error) error {
+	err := results.Close()
+	c.cancel()
+	if found != nil || err == nil {
+		return found
+	}
+	return c.fail(-1, classify(err))
+}
+
+// rollback ends the transaction where it began. A connection that is left in one is
+// not used again.
+func (c *conn) rollback(ctx context.Context) error {
+	if c.begin != "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	_, err := c.pg.Exec(ctx, "ROLLBACK")
+	if err != nil {
+		return classify(err)
+	}
+	return nil
+}
+
+func (c *conn) fail(of int, err error) error {
+	if c.failed == nil {
+		c.failed = &failure{of: of, err: err}
+	}
+	return err
+}
+
+// rows are those of a query, which others can follow once they are closed.
+type rows struct {
+	pgx.Rows
+	conn    *conn
+	results pgx.BatchResults
+}
+
+// Err implements sqlstore.Rows.
+func (r *rows) Err() error {
+	if err := r.Rows.Err(); err != nil {
+		return r.conn.fail(r.conn.of, classify(err))
+	}
+	return nil
+}
+
+// Close implements sqlstore.Rows.
+func (r *rows) Close() error {
+	r.Rows.Close()
+	return r.conn.end(r.results, nil)
+}

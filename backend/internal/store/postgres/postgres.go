@@ -1,0 +1,190 @@
+// Package postgres is the store of several replicas on one PostgreSQL. It must never
+// hold SQL of its own beyond transactions, its schema and notices; statements are
+// sqlstore's.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlstore"
+)
+
+// Config says where the database is.
+type Config struct {
+	// URL as libpq takes it, with the database's name.
+	URL string
+	// Readers is how many views may run at once; 8 when 0.
+	Readers int
+}
+
+// Store implements store.Store on PostgreSQL.
+type Store struct {
+	// writing has one connection: decisions that arrive together share its commits.
+	writing *pgxpool.Pool
+	reading *pgxpool.Pool
+	writer  *sqlstore.Writer
+	closed  atomic.Bool
+}
+
+var _ store.Store = (*Store)(nil)
+
+const (
+	// patience bounds what is sent at once, so that a database that stopped answering
+	// is an error and not a server that stands still.
+	patience = 30 * time.Second
+	// maxTries bounds how often an update is done again that got in the way of another
+	// replica's.
+	maxTries = 20
+)
+
+// errConflict is of transactions that got in each other's way; one of them is done
+// again.
+var errConflict = errors.New("another transaction came in between")
+
+// errNoneAffected is of a statement that must affect a row.
+var errNoneAffected = errors.New("no row was affected")
+
+// Open connects. A database that does not answer is an error; a schema that is not
+// this program's is what Ready says.
+func Open(ctx context.Context, config Config) (*Store, error) {
+	readers := config.Readers
+	if readers <= 0 {
+		readers = 8
+	}
+	writing, err := connect(ctx, config.URL, 1)
+	if err != nil {
+		return nil, err
+	}
+	reading, err := connect(ctx, config.URL, readers)
+	if err != nil {
+		writing.Close()
+		return nil, err
+	}
+	return &Store{writing: writing, reading: reading, writer: sqlstore.NewWriter(&transaction{pool: writing})}, nil
+}
+
+// connect opens a pool. A replica that stops in the middle of a transaction must not
+// keep its locks, and what was committed must be durable whatever the role's default.
+func connect(ctx context.Context, url string, size int) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		// The error of the parser redacts the password.
+		return nil, fmt.Errorf("database-url: %w", err)
+	}
+	config.MaxConns = int32(size) //nolint:gosec // A handful.
+	for name, value := range map[string]string{
+		"application_name": "headraced", "lock_timeout": "10s", "idle_in_transaction_session_timeout": "10s", "statement_timeout": "30s",
+	} {
+		if _, set := config.ConnConfig.RuntimeParams[name]; !set {
+			config.ConnConfig.RuntimeParams[name] = value
+		}
+	}
+	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+		_, err := c.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`)
+		return err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open the database: %w", classify(err))
+	}
+	return pool, nil
+}
+
+// Update implements store.Store. What got in the way of another replica is done
+// again here; a scope that another replica decided upon is store.ErrStale.
+func (s *Store) Update(ctx context.Context, fn func(context.Context, store.Tx) error) error {
+	for try := 1; ; try++ {
+		err := s.writer.Update(ctx, fn)
+		if !errors.Is(err, errConflict) || try == maxTries || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// View implements store.Store.
+func (s *Store) View(ctx context.Context, fn func(context.Context, store.Reader) error) (err error) {
+	held, err := s.reading.Acquire(ctx)
+	switch {
+	case err == nil:
+	case s.closed.Load():
+		return sqlstore.ErrClosed
+	case ctx.Err() != nil:
+		return ctx.Err()
+	default:
+		return classify(err)
+	}
+	defer held.Release()
+	c := &conn{pg: held.Conn(), begin: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", of: -1}
+	defer func() {
+		// A connection that is left in a transaction is not used again.
+		if end := c.rollback(ctx); err == nil {
+			err = end
+		}
+	}()
+	return fn(ctx, sqlstore.New(c))
+}
+
+// Ready implements store.Store.
+func (s *Store) Ready(ctx context.Context) error {
+	if err := s.checkSchema(ctx); err != nil {
+		return err
+	}
+	return s.writer.Ready(ctx)
+}
+
+// Close implements store.Store.
+func (s *Store) Close() error {
+	s.writer.Close()
+	s.closed.Store(true)
+	s.writing.Close()
+	s.reading.Close()
+	return nil
+}
+
+// classify turns the server's codes into the store's sentinels. What is no answer of
+// the server is the lack of one.
+func classify(err error) error {
+	var answer *pgconn.PgError
+	if !errors.As(err, &answer) {
+		if scan := new(pgx.ScanArgError); err == nil || errors.As(err, scan) {
+			return err
+		}
+		return fmt.Errorf("%w (%w)", store.ErrUnavailable, err)
+	}
+	switch answer.Code {
+	case "23505": // unique_violation
+		return fmt.Errorf("%w (%w)", store.ErrAlreadyExists, err)
+	case "23503": // foreign_key_violation
+		return fmt.Errorf("%w (%w)", store.ErrNotFound, err)
+	case "22012": // division_by_zero
+		return errNoneAffected
+	case "53100": // disk_full
+		return fmt.Errorf("%w (%w)", store.ErrFull, err)
+	case "40001", "40P01", "55P03": // serialization_failure, deadlock_detected, lock_not_available
+		return fmt.Errorf("%w (%w)", errConflict, err)
+	}
+	switch answer.Code[:2] {
+	case "08", "53", "57", "25": // connection, resources, intervention, and a read-only or ended transaction
+		return fmt.Errorf("%w (%w)", store.ErrUnavailable, err)
+	}
+	return err
+}
+
+// undefined tells whether a table is missing.
+func undefined(err error) bool {
+	var answer *pgconn.PgError
+	return errors.As(err, &answer) && answer.Code == "42P01"
+}

@@ -1,0 +1,259 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres/postgrestest"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/storetest"
+)
+
+// cluster is shared by the tests of this package; each has a database of its own.
+var cluster postgrestest.Cluster //nolint:gochecknoglobals // TestMain stops it.
+
+func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m, &cluster)) }
+
+// migrated returns a database with the schema of this program.
+func migrated(t *testing.T) postgres.Config {
+	t.Helper()
+	config := postgres.Config{URL: cluster.Database(t)}
+	_, _, err := postgres.Migrate(t.Context(), config)
+	require.NoError(t, err)
+	return config
+}
+
+func open(t *testing.T, config postgres.Config) *postgres.Store {
+	t.Helper()
+	s, err := postgres.Open(context.Background(), config)
+	require.NoError(t, err)
+	return s
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) storetest.Opener {
+		t.Helper()
+		config := migrated(t)
+		return func(t *testing.T) store.Store {
+			t.Helper()
+			return open(t, config)
+		}
+	})
+}
+
+func account(s store.Store, name string) error {
+	return s.Update(context.Background(), func(ctx context.Context, tx store.Tx) error {
+		return tx.CreateAccount(ctx, store.Account{Name: name})
+	})
+}
+
+func accounts(t *testing.T, s store.Store) (names []string) {
+	t.Helper()
+	require.NoError(t, s.View(t.Context(), func(ctx context.Context, r store.Reader) error {
+		all, err := r.Accounts(ctx, store.Page{})
+		for _, a := range all {
+			names = append(names, a.Name)
+		}
+		return err
+	}))
+	return names
+}
+
+func TestSchemaIsMigratedByHand(t *testing.T) {
+	t.Parallel()
+	config := postgres.Config{URL: cluster.Database(t)}
+	s := open(t, config)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	err := s.Ready(t.Context())
+	require.ErrorIs(t, err, postgres.ErrSchemaBehind)
+	require.ErrorContains(t, err, "run headraced migrate")
+
+	// Replicas that start together migrate one after the other.
+	var group errgroup.Group
+	var migrated atomic.Int64
+	for range 4 {
+		group.Go(func() error {
+			from, to, err := postgres.Migrate(t.Context(), config)
+			if from < to {
+				migrated.Add(1)
+			}
+			return err
+		})
+	}
+	require.NoError(t, group.Wait())
+	require.Positive(t, migrated.Load())
+	require.NoError(t, s.Ready(t.Context()))
+	require.NoError(t, account(s, "a"))
+	from, to, err := postgres.Migrate(t.Context(), config)
+	require.NoError(t, err)
+	require.Equal(t, to, from)
+	require.Equal(t, []string{"a"}, accounts(t, s))
+
+	execute(t, config, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`)
+	require.ErrorContains(t, s.Ready(t.Context()), "start a newer headraced")
+	_, _, err = postgres.Migrate(t.Context(), config)
+	require.ErrorContains(t, err, "start a newer headraced")
+}
+
+// Replicas of one database: who decides on a scope that the other decided upon
+// meanwhile learns it, and what was decided beside it in the same commit stays.
+func TestReplicasClaimOneScope(t *testing.T) {
+	t.Parallel()
+	config := migrated(t)
+	one, two := open(t, config), open(t, config)
+	t.Cleanup(func() { require.NoError(t, errors.Join(one.Close(), two.Close())) })
+	require.NoError(t, account(one, "a"))
+	key := execution.ScopeKey{PipelineID: "p"}
+	require.NoError(t, one.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		return tx.CreatePipeline(ctx, store.Pipeline{ID: "p", Account: "a", Name: "web"})
+	}))
+	claim := func(s store.Store, revision int64) error {
+		return s.Update(context.Background(), func(ctx context.Context, tx store.Tx) error { return tx.ClaimScope(ctx, key, revision) })
+	}
+	require.NoError(t, claim(one, 0))
+	require.ErrorIs(t, claim(two, 0), store.ErrStale)
+	require.NoError(t, claim(two, 1))
+
+	entered, gate := make(chan struct{}), make(chan struct{})
+	enter := sync.OnceFunc(func() { close(entered); <-gate })
+	var group errgroup.Group
+	group.Go(func() error {
+		return one.Update(context.Background(), func(context.Context, store.Tx) error {
+			enter()
+			return nil
+		})
+	})
+	<-entered
+	stale := make(chan error, 1)
+	go func() { stale <- claim(one, 0) }()
+	for i := range 20 {
+		group.Go(func() error { return account(one, fmt.Sprintf("b%d", i)) })
+	}
+	close(gate)
+	require.NoError(t, group.Wait())
+	require.ErrorIs(t, <-stale, store.ErrStale)
+	require.Len(t, accounts(t, two), 21)
+}
+
+// Transactions of two replicas that wait for each other: one of them is done again,
+// and nobody notices.
+func TestDeadlockIsDoneAgain(t *testing.T) {
+	t.Parallel()
+	config := migrated(t)
+	one, two := open(t, config), open(t, config)
+	t.Cleanup(func() { require.NoError(t, errors.Join(one.Close(), two.Close())) })
+	require.NoError(t, account(one, "a"))
+	for _, id := range []string{"p", "q"} {
+		require.NoError(t, one.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+			return tx.CreatePipeline(ctx, store.Pipeline{ID: id, Account: "a", Name: id})
+		}))
+	}
+	var both sync.WaitGroup
+	both.Add(2)
+	var group errgroup.Group
+	for s, order := range map[store.Store][2]string{one: {"p", "q"}, two: {"q", "p"}} {
+		meet := sync.OnceFunc(func() { both.Done(); both.Wait() })
+		group.Go(func() error {
+			return s.Update(context.Background(), func(ctx context.Context, tx store.Tx) error {
+				if _, err := tx.NextNumber(ctx, order[0]); err != nil {
+					return err
+				}
+				meet()
+				_, err := tx.NextNumber(ctx, order[1])
+				return err
+			})
+		})
+	}
+	require.NoError(t, group.Wait())
+	for _, id := range []string{"p", "q"} {
+		require.NoError(t, one.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+			number, err := tx.NextNumber(ctx, id)
+			if number != 3 {
+				return fmt.Errorf("the next number of %s is %d", id, number)
+			}
+			return err
+		}))
+	}
+}
+
+// The database goes away and comes back: errors meanwhile, and nothing to restart.
+func TestDatabaseComesBack(t *testing.T) {
+	t.Parallel()
+	var own postgrestest.Cluster
+	config := postgres.Config{URL: own.Database(t)}
+	t.Cleanup(func() { require.NoError(t, own.Stop()) })
+	_, _, err := postgres.Migrate(t.Context(), config)
+	require.NoError(t, err)
+	s := open(t, config)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	require.NoError(t, account(s, "a"))
+	require.NoError(t, own.Kill())
+	require.ErrorIs(t, account(s, "b"), store.ErrUnavailable)
+	require.ErrorIs(t, s.Ready(t.Context()), store.ErrUnavailable)
+	require.ErrorIs(t, s.View(t.Context(), func(ctx context.Context, r store.Reader) error {
+		_, err := r.Accounts(ctx, store.Page{})
+		return err
+	}), store.ErrUnavailable)
+	require.NoError(t, own.Start())
+	require.NoError(t, s.Ready(t.Context()))
+	require.NoError(t, account(s, "b"))
+	require.Equal(t, []string{"a", "b"}, accounts(t, s))
+}
+
+// Connections that are cut in the middle of many updates: each is an error or there,
+// and those after them go on.
+func TestConnectionsAreCut(t *testing.T) {
+	t.Parallel()
+	config := migrated(t)
+	s := open(t, config)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	acknowledged := make(map[string]bool)
+	for i := range 200 {
+		if i%20 == 10 {
+			execute(t, config, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+		}
+		name := fmt.Sprintf("a%03d", i)
+		err := account(s, name)
+		if err != nil {
+			require.ErrorIs(t, err, store.ErrUnavailable)
+		}
+		acknowledged[name] = err == nil
+	}
+	there := accounts(t, s)
+	for name, ok := range acknowledged {
+		if ok {
+			require.Contains(t, there, name)
+		}
+	}
+	require.Greater(t, len(there), 150)
+}
+
+func TestOpenSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	_, err := postgres.Open(t.Context(), postgres.Config{URL: "postgres://ann:geheim@127.0.0.1:1/headrace?connect_timeout=2"})
+	require.ErrorIs(t, err, store.ErrUnavailable)
+	require.NotContains(t, err.Error(), "geheim")
+	_, err = postgres.Open(t.Context(), postgres.Config{URL: "postgres://ann:geheim@127.0.0.1:x/headrace"})
+	require.ErrorContains(t, err, "database-url")
+	require.NotContains(t, err.Error(), "geheim")
+}
+
+func execute(t *testing.T, config postgres.Config, query string) {
+	t.Helper()
+	c, err := pgx.Connect(t.Context(), config.URL)
+	require.NoError(t, err)
+	_, err = c.Exec(t.Context(), query)
+	require.NoError(t, errors.Join(err, c.Close(t.Context())))
+}

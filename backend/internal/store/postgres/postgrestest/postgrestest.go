@@ -1,0 +1,215 @@
+// Package postgrestest starts a throwaway PostgreSQL for the tests of one package. It
+// must never be used outside of tests.
+package postgrestest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// RequiredEnv names the variable that makes the lack of PostgreSQL a failure.
+const RequiredEnv = "HEADRACE_TEST_POSTGRES"
+
+// Cluster is a running server. Its zero value starts with the first Database.
+type Cluster struct {
+	// Durable clusters sync what they commit; the others are faster.
+	Durable bool
+
+	mu        sync.Mutex
+	dir       string
+	bin       string
+	owner     *syscall.Credential
+	server    *exec.Cmd
+	exited    chan error
+	log       *bytes.Buffer
+	databases int
+}
+
+// Main runs the tests of a package that share a cluster, and stops it after them.
+func Main(m *testing.M, c *Cluster) int {
+	code := m.Run()
+	if err := c.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
+		return max(code, 1)
+	}
+	return code
+}
+
+// Database makes an empty database and returns its URL. Where there is no PostgreSQL
+// the test is skipped, or fails where RequiredEnv is set.
+func (c *Cluster) Database(t testing.TB) string {
+	t.Helper()
+	bin, err := binaries()
+	if err != nil {
+		if os.Getenv(RequiredEnv) != "" {
+			t.Fatalf("%s is set and there is no PostgreSQL: %v", RequiredEnv, err)
+		}
+		t.Skipf("there is no PostgreSQL: %v", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.server == nil {
+		c.bin = bin
+		if err := c.start(t.Context()); err != nil {
+			t.Fatalf("start PostgreSQL: %v", err)
+		}
+	}
+	c.databases++
+	name := "test" + strconv.Itoa(c.databases)
+	admin, err := pgx.Connect(t.Context(), c.url("postgres"))
+	if err != nil {
+		t.Fatalf("connect to PostgreSQL: %v\n%s", err, c.log)
+	}
+	defer func() { _ = admin.Close(context.WithoutCancel(t.Context())) }()
+	if _, err := admin.Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
+		t.Fatalf("create a database: %v", err)
+	}
+	return c.url(name)
+}
+
+func (c *Cluster) url(database string) string {
+	query := url.Values{"host": {c.dir}, "user": {"postgres"}, "sslmode": {"disable"}}
+	return (&url.URL{Scheme: "postgres", Path: "/" + database, RawQuery: query.Encode()}).String()
+}
+
+// binaries finds the directory of the programs of PostgreSQL: on PATH, or where
+// Debian keeps them.
+func binaries() (string, error) {
+	if path, err := exec.LookPath("initdb"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			return "", err
+		}
+		return filepath.Dir(path), nil
+	}
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil {
+		return "", err
+	}
+	if len(found) == 0 {
+		return "", errors.New("initdb is neither on PATH nor below /usr/lib/postgresql")
+	}
+	slices.Sort(found)
+	return filepath.Dir(found[len(found)-1]), nil
+}
+
+func (c *Cluster) start(ctx context.Context) error {
+	var err error
+	if c.dir, err = os.MkdirTemp("", "headrace-postgres-"); err != nil {
+		return err
+	}
+	if err := c.drop(); err != nil {
+		return err
+	}
+	data := filepath.Join(c.dir, "data")
+	initdb := c.command(ctx, "initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync")
+	if output, err := initdb.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, output)
+	}
+	return c.Start()
+}
+
+// drop finds the user to run as: PostgreSQL refuses root.
+func (c *Cluster) drop() error {
+	if os.Getuid() != 0 {
+		return nil
+	}
+	owner, err := user.Lookup("postgres")
+	if err != nil {
+		return err
+	}
+	uid, err := strconv.ParseUint(owner.Uid, 10, 32)
+	if err != nil {
+		return err
+	}
+	gid, err := strconv.ParseUint(owner.Gid, 10, 32)
+	if err != nil {
+		return err
+	}
+	c.owner = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return os.Chown(c.dir, int(uid), int(gid))
+}
+
+func (c *Cluster) command(ctx context.Context, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, program), args...)
+	cmd.Dir = c.dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.owner, Setpgid: true}
+	return cmd
+}
+
+// Start starts the server again after Kill.
+func (c *Cluster) Start() error {
+	args := []string{"-D", filepath.Join(c.dir, "data"), "-k", c.dir, "-c", "listen_addresses=", "-c", "max_connections=200"}
+	if !c.Durable {
+		args = append(args, "-c", "fsync=off", "-c", "full_page_writes=off")
+	}
+	c.log = &bytes.Buffer{}
+	server := c.command(context.Background(), "postgres", args...)
+	server.Stdout, server.Stderr = c.log, c.log
+	c.exited = make(chan error, 1)
+	started := make(chan error, 1)
+	go func(exited chan<- error) {
+		// The server ends with the thread that started it, so that a test that is
+		// killed leaves none behind.
+		runtime.LockOSThread()
+		server.SysProcAttr.Pdeathsig = syscall.SIGQUIT
+		err := server.Start()
+		started <- err
+		if err == nil {
+			exited <- server.Wait()
+		}
+	}(c.exited)
+	if err := <-started; err != nil {
+		return err
+	}
+	c.server = server
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for {
+		probe, err := pgx.Connect(ctx, c.url("postgres"))
+		if err == nil {
+			return probe.Close(ctx)
+		}
+		select {
+		case exit := <-c.exited:
+			return fmt.Errorf("it ended: %w\n%s", exit, c.log)
+		case <-ctx.Done():
+			return fmt.Errorf("%w\n%s", err, c.log)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// Kill ends the server as a crash does; Start starts it again on the same data.
+func (c *Cluster) Kill() error { return c.stop(syscall.SIGQUIT) }
+
+// Stop ends the server and removes its data.
+func (c *Cluster) Stop() error {
+	if c.server == nil {
+		return nil
+	}
+	return errors.Join(c.stop(syscall.SIGINT), os.RemoveAll(c.dir))
+}
+
+func (c *Cluster) stop(signal syscall.Signal) error {
+	if err := c.server.Process.Signal(signal); err != nil {
+		return err
+	}
+	<-c.exited
+	return nil
+}

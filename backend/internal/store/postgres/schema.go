@@ -1,0 +1,96 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// migrations is the schema in goose's format. All engines number alike.
+//
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// ErrSchemaBehind: headraced migrate was not run since this program is newer.
+var ErrSchemaBehind = errors.New("the schema of the database is behind")
+
+// Migrate brings the schema up to date and returns the versions before and after. Two
+// at once wait for each other. A schema newer than this program is refused.
+func Migrate(ctx context.Context, config Config) (from, to int64, err error) {
+	pool, err := connect(ctx, config.URL, 2)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer pool.Close()
+	db := stdlib.OpenDBFromPool(pool)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return 0, 0, err
+	}
+	p, err := provider(db, goose.WithSessionLocker(locker))
+	if err != nil {
+		return 0, 0, err
+	}
+	from, to, err = p.GetVersions(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("read schema version: %w", err)
+	}
+	if from > to {
+		return 0, 0, newer(from, to)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return 0, 0, fmt.Errorf("migrate schema from version %d to %d: %w", from, to, err)
+	}
+	return from, to, nil
+}
+
+func provider(db *sql.DB, options ...goose.ProviderOption) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectPostgres, db, files, append(options, goose.WithLogger(goose.NopLogger()))...)
+}
+
+func newer(current, known int64) error {
+	return fmt.Errorf("the schema of the database is version %d and this headraced knows %d: start a newer headraced", current, known)
+}
+
+// known is the newest version of the schema that this program knows.
+func known() (version int64, err error) {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return 0, err
+	}
+	return goose.NumericComponent(names[len(names)-1])
+}
+
+// checkSchema returns nil where the schema is this program's.
+func (s *Store) checkSchema(ctx context.Context) error {
+	known, err := known()
+	if err != nil {
+		return err
+	}
+	var current int64
+	err = s.reading.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&current)
+	if undefined(err) {
+		current, err = 0, nil
+	}
+	switch {
+	case err != nil:
+		return classify(err)
+	case current > known:
+		return newer(current, known)
+	case current < known:
+		return fmt.Errorf("%w: it is version %d and this headraced needs %d: run headraced migrate", ErrSchemaBehind, current, known)
+	}
+	return nil
+}
