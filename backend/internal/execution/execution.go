@@ -420,6 +420,9 @@ type Turn struct {
 	DueAt       time.Time
 	// Work is set for TurnAction.
 	Work *action.Turn
+	// Carrier is the dispatcher's name of what carries the turn already, because it
+	// carried the one before; 0 where the turn is queued.
+	Carrier int64
 }
 
 // Change is all that one decision writes, in one transaction.
@@ -445,6 +448,9 @@ type Change struct {
 	DoneAttempts []string
 	Turns        []*Turn
 	DoneTurns    []string
+	// Carrier is what carried the turn that led to this, 0 for none. It is done with
+	// the commit, unless one of Turns has it too.
+	Carrier int64
 }
 
 // StageOf is a stage with the execution that it belongs to.

@@ -36,11 +36,26 @@ type Store interface {
 	// View runs fn on one consistent snapshot that contains every commit
 	// acknowledged before the call.
 	View(ctx context.Context, fn func(ctx context.Context, r Reader) error) error
+	// Listen calls fn with what other processes on the same data commit, soon after,
+	// until the context ends. Where some of it may have been missed, Notice says so.
+	Listen(ctx context.Context, fn func(Notice)) error
 	// Ready returns nil when the store answers, its schema is current and, where the
 	// last write failed, it takes writes again.
 	Ready(ctx context.Context) error
 	// Close waits for running transactions and releases everything.
 	Close() error
+}
+
+// Notice tells what another process committed.
+type Notice struct {
+	// Executions that changed, by id.
+	Executions []string
+	// Ready is set where there are attempts that nobody holds.
+	Ready bool
+	// Ended are the action execution ids of attempts that are over.
+	Ended []string
+	// Missed is set where more may have happened than was told.
+	Missed bool
 }
 
 // Page asks for at most Size records after the key After ("" or 0 for the start).
@@ -99,6 +114,9 @@ type Reader interface {
 	Lease(ctx context.Context, actionExecutionID string) (*execution.Lease, error)
 	// Turns returns all pending turns by due time.
 	Turns(ctx context.Context) ([]*execution.Turn, error)
+	Turn(ctx context.Context, id string) (*execution.Turn, error)
+	// CarriedTurn returns the pending turn that has the carrier.
+	CarriedTurn(ctx context.Context, carrier int64) (*execution.Turn, error)
 
 	// Request returns the resource that a write with that request id made, or
 	// ErrNotFound.
@@ -138,10 +156,14 @@ type Tx interface {
 	// PARALLEL scope an error.
 	Apply(ctx context.Context, change *execution.Change) error
 
-	// HoldLease gives an attempt to a runner where nobody holds it, else ErrStale.
-	HoldLease(ctx context.Context, actionExecutionID string, number int, runner string, until time.Time) error
-	// RenewLeases extends all leases of a runner.
-	RenewLeases(ctx context.Context, runner string, until time.Time) error
+	// TakeLease gives the first attempt that nobody holds to a runner. Two that take at
+	// the same time do not wait for each other. ErrNotFound where there is none.
+	TakeLease(ctx context.Context, runner string, until time.Time) (*execution.Lease, error)
+	// RenewLeases extends all leases of a runner and returns them.
+	RenewLeases(ctx context.Context, runner string, until time.Time) ([]*execution.Lease, error)
+	// LetLeaseGo makes an attempt that a runner holds one that nobody does; else
+	// ErrStale.
+	LetLeaseGo(ctx context.Context, actionExecutionID string, number int, runner string) error
 
 	// SaveRequest remembers what a write with a request id made; ErrAlreadyExists
 	// when another did so first. It is remembered for 24 hours, by the times that

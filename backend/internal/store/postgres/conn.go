@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlstore"
 )
 
@@ -151,6 +152,12 @@ func (c *conn) fail(of int, err error) error {
 	}
 	return err
 }
+
+// Applied implements sqlstore.Conn. Only the writer's transaction does more with it.
+func (c *conn) Applied(*execution.Change) {}
+
+// SkipLocked implements sqlstore.Conn.
+func (c *conn) SkipLocked() string { return " FOR UPDATE SKIP LOCKED" }
 
 // rows are those of a query, which others can follow once they are closed.
 type rows struct {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -24,10 +25,15 @@ type Config struct {
 	URL string
 	// Readers is how many views may run at once; 8 when 0.
 	Readers int
+	// Jobs is told of every change inside its transaction; nil for no work queue.
+	Jobs Jobs
+	Log  hclog.Logger
 }
 
 // Store implements store.Store on PostgreSQL.
 type Store struct {
+	url string
+	log hclog.Logger
 	// writing has one connection: decisions that arrive together share its commits.
 	writing *pgxpool.Pool
 	reading *pgxpool.Pool
@@ -69,7 +75,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		writing.Close()
 		return nil, err
 	}
-	return &Store{writing: writing, reading: reading, writer: sqlstore.NewWriter(&transaction{pool: writing})}, nil
+	return &Store{url: config.URL, log: config.Log, writing: writing, reading: reading, writer: sqlstore.NewWriter(&transaction{pool: writing, jobs: config.Jobs})}, nil
 }
 
 // connect opens a pool. A replica that stops in the middle of a transaction must not

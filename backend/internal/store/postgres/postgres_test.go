@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m, &cluster)) }
 // migrated returns a database with the schema of this program.
 func migrated(t *testing.T) postgres.Config {
 	t.Helper()
-	config := postgres.Config{URL: cluster.Database(t)}
+	config := postgres.Config{URL: cluster.Database(t), Log: hclog.NewNullLogger()}
 	_, _, err := postgres.Migrate(t.Context(), config)
 	require.NoError(t, err)
 	return config
@@ -73,7 +74,7 @@ func accounts(t *testing.T, s store.Store) (names []string) {
 
 func TestSchemaIsMigratedByHand(t *testing.T) {
 	t.Parallel()
-	config := postgres.Config{URL: cluster.Database(t)}
+	config := postgres.Config{URL: cluster.Database(t), Log: hclog.NewNullLogger()}
 	s := open(t, config)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	err := s.Ready(t.Context())

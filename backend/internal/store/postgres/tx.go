@@ -2,19 +2,32 @@ package postgres
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlstore"
 )
+
+// Jobs is the work queue that lives in the same database.
+type Jobs interface {
+	// Commit queues what changes made and completes what carried them, inside the
+	// transaction that writes the changes.
+	Commit(ctx context.Context, tx pgx.Tx, changes []*execution.Change) error
+}
 
 // transaction is the writer's. Decisions read and then claim what they read by its
 // revision, so that READ COMMITTED is enough for them.
 type transaction struct {
 	conn
 	pool *pgxpool.Pool
+	jobs Jobs
 	held *pgxpool.Conn
+	// changes are those of the updates so far.
+	changes []*execution.Change
 }
 
 var _ sqlstore.Transaction = (*transaction)(nil)
@@ -29,11 +42,15 @@ func (t *transaction) Begin(ctx context.Context) error {
 	}
 	t.held = held
 	t.conn = conn{pg: held.Conn(), begin: "BEGIN", pending: t.pending[:0], of: -1}
+	t.changes = t.changes[:0]
 	return nil
 }
 
 // Of implements sqlstore.Transaction.
 func (t *transaction) Of(update int) { t.of = update }
+
+// Applied implements sqlstore.Conn.
+func (t *transaction) Applied(change *execution.Change) { t.changes = append(t.changes, change) }
 
 // Failed implements sqlstore.Transaction.
 func (t *transaction) Failed() (int, error) {
@@ -52,19 +69,48 @@ func (t *transaction) Commit(ctx context.Context) error {
 		t.release()
 		return nil
 	}
-	t.of = -1
-	results := t.send(ctx, func(batch *pgx.Batch) { batch.Queue("COMMIT") })
-	err := t.settle(results)
-	if err == nil {
-		if _, err = results.Exec(); err != nil {
-			err = t.fail(-1, classify(err))
-		}
+	if err := t.queue(ctx); err != nil {
+		return err
 	}
-	if err = t.end(results, err); err != nil {
+	t.of = -1
+	results := t.send(ctx, func(batch *pgx.Batch) {
+		if text := noticeOf(t.changes); text != "" {
+			batch.Queue(`SELECT pg_notify($1, $2)`, channel, text)
+		}
+		batch.Queue("COMMIT")
+	})
+	// The end of the batch reads the rest, the commit's result too.
+	if err := t.end(results, t.settle(results)); err != nil {
 		return err
 	}
 	t.release()
 	return nil
+}
+
+// queue lets the work queue write its part, where it has one.
+func (t *transaction) queue(ctx context.Context) error {
+	if t.jobs == nil || !hasTurns(t.changes) {
+		return nil
+	}
+	results := t.send(ctx, nil)
+	if err := t.end(results, t.settle(results)); err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := t.jobs.Commit(limited, openTx{t.pg}, t.changes); err != nil {
+		return t.fail(-1, classify(err))
+	}
+	return nil
+}
+
+func hasTurns(changes []*execution.Change) bool {
+	for _, change := range changes {
+		if len(change.Turns) > 0 || change.Carrier != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Rollback implements sqlstore.Transaction.
@@ -81,3 +127,56 @@ func (t *transaction) release() {
 	t.held.Release()
 	t.held = nil
 }
+
+var errNotYours = errors.New("the transaction is the store's to begin and to end")
+
+// openTx is the open transaction of a connection, for a library that wants to write in
+// it. It ends where it began.
+type openTx struct{ pg *pgx.Conn }
+
+var _ pgx.Tx = openTx{}
+
+// Begin implements pgx.Tx.
+func (openTx) Begin(context.Context) (pgx.Tx, error) { return nil, errNotYours }
+
+// Commit implements pgx.Tx.
+func (openTx) Commit(context.Context) error { return errNotYours }
+
+// Rollback implements pgx.Tx.
+func (openTx) Rollback(context.Context) error { return errNotYours }
+
+// CopyFrom implements pgx.Tx.
+func (t openTx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, source pgx.CopyFromSource) (int64, error) {
+	return t.pg.CopyFrom(ctx, table, columns, source)
+}
+
+// SendBatch implements pgx.Tx.
+func (t openTx) SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults {
+	return t.pg.SendBatch(ctx, batch)
+}
+
+// LargeObjects implements pgx.Tx.
+func (openTx) LargeObjects() pgx.LargeObjects { return pgx.LargeObjects{} }
+
+// Prepare implements pgx.Tx.
+func (t openTx) Prepare(ctx context.Context, name, query string) (*pgconn.StatementDescription, error) {
+	return t.pg.Prepare(ctx, name, query)
+}
+
+// Exec implements pgx.Tx.
+func (t openTx) Exec(ctx context.Context, query string, args ...any) (pgconn.CommandTag, error) {
+	return t.pg.Exec(ctx, query, args...)
+}
+
+// Query implements pgx.Tx.
+func (t openTx) Query(ctx context.Context, query string, args ...any) (pgx.Rows, error) {
+	return t.pg.Query(ctx, query, args...)
+}
+
+// QueryRow implements pgx.Tx.
+func (t openTx) QueryRow(ctx context.Context, query string, args ...any) pgx.Row {
+	return t.pg.QueryRow(ctx, query, args...)
+}
+
+// Conn implements pgx.Tx.
+func (t openTx) Conn() *pgx.Conn { return t.pg }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlstore"
 )
 
@@ -117,3 +118,9 @@ func (c *conn) Commit(ctx context.Context) error {
 // already, as it does when the disk is full, ROLLBACK fails and nothing is lost by it;
 // were the transaction still open, the next BEGIN would say so.
 func (c *conn) Rollback(ctx context.Context) { _, _ = c.exec(ctx, "ROLLBACK") }
+
+// Applied implements sqlstore.Conn: the rows are all.
+func (c *conn) Applied(*execution.Change) {}
+
+// SkipLocked implements sqlstore.Conn: there is one writer.
+func (c *conn) SkipLocked() string { return "" }

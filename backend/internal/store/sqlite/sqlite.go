@@ -184,6 +184,12 @@ func (s *Store) Ready(ctx context.Context) error {
 	})
 }
 
+// Listen implements store.Store: there are no other processes.
+func (s *Store) Listen(ctx context.Context, _ func(store.Notice)) error {
+	<-ctx.Done()
+	return nil
+}
+
 // Close implements store.Store.
 func (s *Store) Close() error {
 	s.writer.Close()

@@ -20,6 +20,7 @@ func (t *Tx) Apply(ctx context.Context, c *execution.Change) error {
 			return err
 		}
 	}
+	t.conn.Applied(c)
 	return nil
 }
 
@@ -230,10 +231,11 @@ func (t *Tx) applyWork(ctx context.Context, c *execution.Change) error {
 		if err != nil {
 			return err
 		}
-		if err := t.later(ctx, "turn "+turn.ID, `INSERT INTO turns (id, execution_id, pipeline_id, parallel, kind, due_at, work)
-			VALUES ($1, $2, $3, $4, $5, $6, $7)
-			ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, due_at = excluded.due_at, work = excluded.work`,
-			turn.ID, turn.ExecutionID, turn.Scope.PipelineID, turn.Scope.ExecutionID != "", string(turn.Kind), micros(turn.DueAt), work); err != nil {
+		if err := t.later(ctx, "turn "+turn.ID, `INSERT INTO turns (`+turnColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+			ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, due_at = excluded.due_at, work = excluded.work, carrier = excluded.carrier`,
+			turn.ID, turn.ExecutionID, turn.Scope.PipelineID, turn.Scope.ExecutionID != "", string(turn.Kind), micros(turn.DueAt), work,
+			turn.Carrier); err != nil {
 			return err
 		}
 	}

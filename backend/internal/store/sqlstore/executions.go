@@ -290,34 +290,57 @@ func (t *Tx) Lease(ctx context.Context, actionExecutionID string) (*execution.Le
 	return first(found, "attempt "+actionExecutionID, err)
 }
 
-// HoldLease implements store.Tx.
-func (t *Tx) HoldLease(ctx context.Context, actionExecutionID string, number int, runner string, until time.Time) error {
-	return t.changed(ctx, store.ErrStale, "attempt "+actionExecutionID,
-		`UPDATE leases SET runner = $3, until = $4 WHERE action_execution_id = $1 AND number = $2 AND runner = ''`,
-		actionExecutionID, number, runner, micros(until))
+// TakeLease implements store.Tx.
+func (t *Tx) TakeLease(ctx context.Context, runner string, until time.Time) (*execution.Lease, error) {
+	found, err := list(ctx, t, scanLease, `UPDATE leases SET runner = $1, until = $2 WHERE action_execution_id = (
+		SELECT action_execution_id FROM leases WHERE runner = '' ORDER BY queued_at, action_execution_id LIMIT 1`+t.conn.SkipLocked()+`
+	) AND runner = '' RETURNING `+leaseColumns, runner, micros(until))
+	return first(found, "an attempt that nobody holds", err)
 }
 
 // RenewLeases implements store.Tx.
-func (t *Tx) RenewLeases(ctx context.Context, runner string, until time.Time) error {
-	return t.exec(ctx, "leases of "+runner, `UPDATE leases SET until = $2 WHERE runner = $1`, runner, micros(until))
+func (t *Tx) RenewLeases(ctx context.Context, runner string, until time.Time) ([]*execution.Lease, error) {
+	return list(ctx, t, scanLease, `UPDATE leases SET until = $2 WHERE runner = $1 RETURNING `+leaseColumns, runner, micros(until))
+}
+
+// LetLeaseGo implements store.Tx.
+func (t *Tx) LetLeaseGo(ctx context.Context, actionExecutionID string, number int, runner string) error {
+	return t.changed(ctx, store.ErrStale, "attempt "+actionExecutionID,
+		`UPDATE leases SET runner = '', until = 0 WHERE action_execution_id = $1 AND number = $2 AND runner = $3`,
+		actionExecutionID, number, runner)
+}
+
+const turnColumns = `id, execution_id, pipeline_id, parallel, kind, due_at, work, carrier`
+
+func scanTurn(rows Rows) (*execution.Turn, error) {
+	var turn execution.Turn
+	var pipelineID, work string
+	var parallel bool
+	var due int64
+	if err := rows.Scan(&turn.ID, &turn.ExecutionID, &pipelineID, &parallel, &turn.Kind, &due, &work, &turn.Carrier); err != nil {
+		return nil, err
+	}
+	turn.Scope, turn.DueAt = scopeKey(pipelineID, turn.ExecutionID, parallel), fromMicros(due)
+	if work == "" {
+		return &turn, nil
+	}
+	turn.Work = &action.Turn{}
+	return &turn, decode(work, turn.Work)
 }
 
 // Turns implements store.Reader.
 func (t *Tx) Turns(ctx context.Context) ([]*execution.Turn, error) {
-	scan := func(rows Rows) (*execution.Turn, error) {
-		var turn execution.Turn
-		var pipelineID, work string
-		var parallel bool
-		var due int64
-		if err := rows.Scan(&turn.ID, &turn.ExecutionID, &pipelineID, &parallel, &turn.Kind, &due, &work); err != nil {
-			return nil, err
-		}
-		turn.Scope, turn.DueAt = scopeKey(pipelineID, turn.ExecutionID, parallel), fromMicros(due)
-		if work == "" {
-			return &turn, nil
-		}
-		turn.Work = &action.Turn{}
-		return &turn, decode(work, turn.Work)
-	}
-	return list(ctx, t, scan, `SELECT id, execution_id, pipeline_id, parallel, kind, due_at, work FROM turns ORDER BY due_at, id`)
+	return list(ctx, t, scanTurn, `SELECT `+turnColumns+` FROM turns ORDER BY due_at, id`)
+}
+
+// Turn implements store.Reader.
+func (t *Tx) Turn(ctx context.Context, id string) (*execution.Turn, error) {
+	found, err := list(ctx, t, scanTurn, `SELECT `+turnColumns+` FROM turns WHERE id = $1`, id)
+	return first(found, "turn "+id, err)
+}
+
+// CarriedTurn implements store.Reader.
+func (t *Tx) CarriedTurn(ctx context.Context, carrier int64) (*execution.Turn, error) {
+	found, err := list(ctx, t, scanTurn, `SELECT `+turnColumns+` FROM turns WHERE carrier = $1`, carrier)
+	return first(found, fmt.Sprintf("turn that %d carries", carrier), err)
 }

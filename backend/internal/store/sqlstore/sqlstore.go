@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 )
 
@@ -24,6 +25,12 @@ type Conn interface {
 	// that of a statement before it, and may come as late as from the commit.
 	Later(ctx context.Context, statement Statement) error
 	Query(ctx context.Context, query string, args ...any) (Rows, error)
+	// Applied tells the engine of a change in its transaction, for what it does with
+	// the commit beside the rows.
+	Applied(change *execution.Change)
+	// SkipLocked is the clause that leaves rows out which others work on; empty where
+	// there are no others.
+	SkipLocked() string
 }
 
 // Statement is one that writes.

@@ -328,22 +328,76 @@ func testLeases(s *suite) {
 		queue = append(queue, l.Attempt.ActionExecutionID)
 	}
 	require.Equal(t, []string{"y", "z", "x"}, queue, "by place in the queue")
-	hold := func(id string, number int, runner string) error {
-		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.HoldLease(ctx, id, number, runner, day()) })
+	take := func(runner string) (id string, err error) {
+		err = s.try(func(ctx context.Context, tx store.Tx) error {
+			lease, err := tx.TakeLease(ctx, runner, day())
+			if err == nil {
+				id = lease.Attempt.ActionExecutionID
+				require.Equal(t, []any{runner, day()}, []any{lease.Runner, lease.Until})
+			}
+			return err
+		})
+		return id, err
 	}
-	require.ErrorIs(t, hold("z", 2, "r1"), store.ErrStale, "another attempt")
-	require.ErrorIs(t, hold("unknown", 1, "r1"), store.ErrStale)
-	require.NoError(t, hold("z", 3, "r1"))
-	require.ErrorIs(t, hold("z", 3, "r1"), store.ErrStale)
-	require.ErrorIs(t, hold("z", 3, "r2"), store.ErrStale)
-	require.NoError(t, hold("x", 3, "r2"))
+	for _, want := range []string{"y", "z", "x"} {
+		id, err := take("r of " + want)
+		require.NoError(t, err)
+		require.Equal(t, want, id, "by place in the queue")
+	}
+	_, err := take("r4")
+	require.ErrorIs(t, err, store.ErrNotFound)
+	letGo := func(id string, number int, runner string) error {
+		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.LetLeaseGo(ctx, id, number, runner) })
+	}
+	require.ErrorIs(t, letGo("z", 2, "r of z"), store.ErrStale, "another attempt")
+	require.ErrorIs(t, letGo("z", 3, "r of x"), store.ErrStale, "another runner's")
+	require.ErrorIs(t, letGo("unknown", 3, "r of z"), store.ErrStale)
+	require.NoError(t, letGo("z", 3, "r of z"))
 	later := day().Add(time.Minute)
-	s.update(func(ctx context.Context, tx store.Tx) error { return tx.RenewLeases(ctx, "r1", later) })
-	s.update(func(ctx context.Context, tx store.Tx) error { return tx.RenewLeases(ctx, "nobody", later) })
+	renew := func(runner string) (ids []string) {
+		s.update(func(ctx context.Context, tx store.Tx) error {
+			ids = nil
+			renewed, err := tx.RenewLeases(ctx, runner, later)
+			for _, lease := range renewed {
+				ids = append(ids, lease.Attempt.ActionExecutionID)
+			}
+			return err
+		})
+		return ids
+	}
+	require.Equal(t, []string{"x"}, renew("r of x"))
+	require.Empty(t, renew("r of z"))
 	z, y, x := get(s, leaseOf("z")), get(s, leaseOf("y")), get(s, leaseOf("x"))
-	require.Equal(t, []string{"r1", "", "r2"}, []string{z.Runner, y.Runner, x.Runner})
-	require.Equal(t, []time.Time{later, {}, day()}, []time.Time{z.Until, y.Until, x.Until})
+	require.Equal(t, []string{"", "r of y", "r of x"}, []string{z.Runner, y.Runner, x.Runner})
+	require.Equal(t, []time.Time{{}, day(), later}, []time.Time{z.Until, y.Until, x.Until})
 	missing(s, leaseOf("Z"))
+}
+
+// Many that take at the same time get one each.
+func testLeasesAreTakenOnce(s *suite) {
+	t := s.t
+	s.running()
+	const n = 50
+	change := &execution.Change{DoneAttempts: []string{"e1-0-0"}}
+	for i := range n {
+		lease := &execution.Lease{Scope: execution.ScopeKey{PipelineID: "p", ExecutionID: "e1"}, QueuedAt: day()}
+		lease.Attempt.ExecutionID, lease.Attempt.ActionExecutionID = "e1", fmt.Sprintf("a%02d", i)
+		change.Leases = append(change.Leases, lease)
+	}
+	s.apply(change)
+	for _, err := range inParallel(n, func(i int) error {
+		return s.try(func(ctx context.Context, tx store.Tx) error {
+			_, err := tx.TakeLease(ctx, fmt.Sprintf("r%02d", i), day())
+			return err
+		})
+	}) {
+		require.NoError(t, err)
+	}
+	holders := make(map[string]bool)
+	for _, lease := range s.leases() {
+		holders[lease.Runner] = true
+	}
+	require.Len(t, holders, n)
 }
 
 func testTurnsByDueTime(s *suite) {
@@ -359,6 +413,23 @@ func testTurnsByDueTime(s *suite) {
 	s.apply(change)
 	want := []*execution.Turn{change.Turns[2], change.Turns[3], change.Turns[1], change.Turns[0]}
 	require.Equal(t, want, s.turns())
+
+	// One that is carried on with is queued later, and replaced by its id.
+	a := *change.Turns[2]
+	a.Carrier = 7
+	s.apply(&execution.Change{Turns: []*execution.Turn{&a}, Carrier: 7})
+	carriedBy := func(carrier int64) func(context.Context, store.Reader) (*execution.Turn, error) {
+		return func(ctx context.Context, r store.Reader) (*execution.Turn, error) { return r.CarriedTurn(ctx, carrier) }
+	}
+	turn := func(id string) func(context.Context, store.Reader) (*execution.Turn, error) {
+		return func(ctx context.Context, r store.Reader) (*execution.Turn, error) { return r.Turn(ctx, id) }
+	}
+	require.Equal(t, &a, get(s, carriedBy(7)))
+	require.Equal(t, &a, get(s, turn("a")))
+	missing(s, carriedBy(8))
+	missing(s, turn("unknown"))
+	s.apply(&execution.Change{Turns: []*execution.Turn{change.Turns[2]}})
+	missing(s, carriedBy(7))
 }
 
 func testMissingExecutions(s *suite) {

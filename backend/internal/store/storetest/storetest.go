@@ -51,6 +51,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		"ActionsInTheOrderOfTheirStarts":   testActionsInTheOrderOfTheirStarts,
 		"StageWithoutDetails":              testStageWithoutDetails,
 		"Leases":                           testLeases,
+		"LeasesAreTakenOnce":               testLeasesAreTakenOnce,
 		"TurnsByDueTime":                   testTurnsByDueTime,
 		"MissingExecutions":                testMissingExecutions,
 		"RollbackLeavesNothing":            testRollbackLeavesNothing,
