@@ -22,14 +22,20 @@ type Metrics struct {
 	durations *prometheus.HistogramVec
 	started   prometheus.Counter
 	finished  *prometheus.CounterVec
-	live      prometheus.Gauge
 	decisions prometheus.Counter
 	verdicts  *prometheus.CounterVec
 }
 
-// New returns metrics of a server of that version that starts with so many live
-// executions. Attempts tells how many attempts wait for a runner and how many run.
-func New(version string, live int, attempts func() (queued, running int)) *Metrics {
+// Counts are what is going on, by all servers on one database.
+type Counts struct {
+	// Live executions, attempts that wait for a runner and attempts that a runner
+	// holds.
+	Live, Queued, Running int
+}
+
+// New returns metrics of a server of that version. Count is asked at every scrape;
+// after an error its gauges are left out.
+func New(version string, count func() (Counts, error)) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -45,9 +51,6 @@ func New(version string, live int, attempts func() (queued, running int)) *Metri
 		finished: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "headrace_executions_finished_total", Help: "Executions that ended, by status.",
 		}, []string{"status"}),
-		live: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "headrace_executions_live", Help: "Executions that have not ended.",
-		}),
 		decisions: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "headrace_decisions_total", Help: "Decisions of the engine that were committed.",
 		}),
@@ -59,19 +62,42 @@ func New(version string, live int, attempts func() (queued, running int)) *Metri
 		Name: "headrace_build_info", Help: "Always 1; the version is in the label.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	info.Set(1)
-	m.live.Set(float64(live))
 	m.registry.MustRegister(
-		m.calls, m.durations, m.started, m.finished, m.live, m.decisions, m.verdicts, info,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "headrace_attempts_queued", Help: "Attempts that wait for a runner.",
-		}, func() float64 { queued, _ := attempts(); return float64(queued) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "headrace_attempts_running", Help: "Attempts that a runner holds.",
-		}, func() float64 { _, running := attempts(); return float64(running) }),
+		m.calls, m.durations, m.started, m.finished, m.decisions, m.verdicts, info,
+		gauges{
+			count:   count,
+			live:    prometheus.NewDesc("headrace_executions_live", "Executions that have not ended.", nil, nil),
+			queued:  prometheus.NewDesc("headrace_attempts_queued", "Attempts that wait for a runner.", nil, nil),
+			running: prometheus.NewDesc("headrace_attempts_running", "Attempts that a runner holds.", nil, nil),
+		},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
+}
+
+// gauges are counted when they are scraped.
+type gauges struct {
+	count                 func() (Counts, error)
+	live, queued, running *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (g gauges) Describe(descs chan<- *prometheus.Desc) {
+	descs <- g.live
+	descs <- g.queued
+	descs <- g.running
+}
+
+// Collect implements prometheus.Collector.
+func (g gauges) Collect(metrics chan<- prometheus.Metric) {
+	c, err := g.count()
+	if err != nil {
+		return
+	}
+	for desc, n := range map[*prometheus.Desc]int{g.live: c.Live, g.queued: c.Queued, g.running: c.Running} {
+		metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(n))
+	}
 }
 
 // Handler serves the metrics.
@@ -97,13 +123,9 @@ func (m *Metrics) Committed(change *execution.Change) {
 		case ev.Subject != execution.SubjectExecution:
 		case ev.State == execution.EventStarted:
 			m.started.Inc()
-			m.live.Inc()
-		case ev.State == execution.EventResumed:
-			m.live.Inc()
 		default:
 			if status, ok := endedAs(ev.State); ok {
 				m.finished.WithLabelValues(string(status)).Inc()
-				m.live.Dec()
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package metrics_test
 
 import (
+	"errors"
 	"net/http/httptest"
 	"testing"
 
@@ -10,10 +11,15 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/metrics"
 )
 
-// An execution that comes back is live again, and ends again, however it ends.
-func TestLiveExecutions(t *testing.T) {
+func TestExecutionsAreCounted(t *testing.T) {
 	t.Parallel()
-	m := metrics.New("test", 2, func() (int, int) { return 0, 0 })
+	down := false
+	m := metrics.New("test", func() (metrics.Counts, error) {
+		if down {
+			return metrics.Counts{}, errors.New("the database does not answer")
+		}
+		return metrics.Counts{Live: 7, Queued: 5, Running: 3}, nil
+	})
 	for _, state := range []string{
 		execution.EventStarted, execution.EventFailed, execution.EventResumed, execution.EventCanceled,
 		execution.EventStopped, execution.EventStarted, execution.EventSuperseded,
@@ -26,10 +32,16 @@ func TestLiveExecutions(t *testing.T) {
 	answer := httptest.NewRecorder()
 	m.Handler().ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
 	for _, line := range []string{
-		"headrace_executions_live 1", "headrace_executions_started_total 2",
+		"headrace_executions_live 7", "headrace_attempts_queued 5", "headrace_attempts_running 3", "headrace_executions_started_total 2",
 		`headrace_executions_finished_total{status="Failed"} 1`, `headrace_executions_finished_total{status="Cancelled"} 1`,
 		`headrace_executions_finished_total{status="Stopped"} 1`, `headrace_executions_finished_total{status="Superseded"} 1`,
 	} {
 		require.Contains(t, answer.Body.String(), line+"\n")
 	}
+
+	down = true
+	answer = httptest.NewRecorder()
+	m.Handler().ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	require.Contains(t, answer.Body.String(), "headrace_executions_started_total 2\n")
+	require.NotContains(t, answer.Body.String(), "headrace_executions_live")
 }

@@ -189,7 +189,9 @@ func (w *world) due(ctx context.Context) bool {
 func (w *world) acquire(ctx context.Context) {
 	w.t.Helper()
 	for !w.away {
-		if queued, _ := w.executions.Attempts(); queued == 0 {
+		c, err := w.executions.Counts(ctx)
+		require.NoError(w.t, err)
+		if c.Queued == 0 {
 			return
 		}
 		a, err := w.executions.Acquire(ctx, runnerID)

@@ -131,13 +131,6 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	s.onClose(logStore.Close)
 
 	catalog, registry := actionTypes(options.ActionTypes)
-	var live int
-	if err := s.store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
-		live, err = r.CountLive(ctx)
-		return err
-	}); err != nil {
-		return err
-	}
 	var counters *metrics.Metrics
 	s.executions = service.NewExecutions(service.ExecutionsConfig{
 		Store: s.store, Catalog: catalog, Registry: registry, Logs: logStore, Clock: clock, NewID: newID,
@@ -145,7 +138,7 @@ func (s *Server) open(ctx context.Context, options Options) error {
 		Observe: func(change *execution.Change) { counters.Committed(change) },
 		Queue:   embedded.New(embedded.Config{Workers: turnWorkers, Clock: clock, Retry: turnRetry, Log: s.log.Named("dispatch")}),
 	})
-	counters = metrics.New(options.Version, live, s.executions.Attempts)
+	counters = metrics.New(options.Version, s.counts)
 	if err := s.executions.Recover(ctx); err != nil {
 		return err
 	}
@@ -195,6 +188,14 @@ func (s *Server) open(ctx context.Context, options Options) error {
 		Isolation: isolation, Hidden: hidden, Log: s.log.Named("runner"), Now: clock,
 	})
 	return err
+}
+
+// counts counts for a scrape, which does not wait for ever.
+func (s *Server) counts() (metrics.Counts, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), callGrace)
+	defer cancel()
+	c, err := s.executions.Counts(ctx)
+	return metrics.Counts(c), err
 }
 
 func (s *Server) openStore(ctx context.Context, dir *dataDir) error {

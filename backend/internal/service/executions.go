@@ -41,6 +41,8 @@ type ExecutionsConfig struct {
 	NewID func() string
 	// Lease is how long a runner may be silent before its attempts are lost.
 	Lease time.Duration
+	// Shared is set where other processes may work on the same store.
+	Shared bool
 	// Observe is told of every committed change, for metrics; may be nil. It reads
 	// the events alone: the records may have changed again.
 	Observe func(*execution.Change)

@@ -366,14 +366,14 @@ func TestDeletePipelineWithLiveExecutions(t *testing.T) {
 		for range 4 {
 			l.start("web")
 		}
-		queued, running := l.Attempts()
+		queued, running := l.attempts()
 		p := l.stored("web")
 		err = l.DeletePipeline(t.Context(), admin, p, false)
 		requireRefused(t, err, service.KindPrecondition, pipeline.ReasonExecutionLive)
 		require.ErrorContains(t, err, "5 executions in progress")
 		require.ErrorContains(t, err, first.ID)
 		require.False(t, revoked(held))
-		stillQueued, stillRunning := l.Attempts()
+		stillQueued, stillRunning := l.attempts()
 		require.Equal(t, []int{queued, running}, []int{stillQueued, stillRunning})
 
 		// Runners that wait get nothing of what is abandoned: an execution in the
@@ -395,7 +395,7 @@ func TestDeletePipelineWithLiveExecutions(t *testing.T) {
 		leases, turns := l.work()
 		require.Empty(t, leases)
 		require.Empty(t, turns)
-		queued, running = l.Attempts()
+		queued, running = l.attempts()
 		require.Equal(t, []int{0, 0}, []int{queued, running})
 		l.pipeline("web", stages(mode, []string{"~noop"}))
 		l.becomes(l.start("web").ID, pipeline.Succeeded)

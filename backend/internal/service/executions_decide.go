@@ -54,8 +54,18 @@ func refusal(out *outcome, err error) error {
 }
 
 // update runs a transaction and does what its commit asks for. The function may
-// run more than once, each time with a fresh outcome.
+// run more than once, each time with a fresh outcome: with others, and again where
+// another process decided on one of its scopes meanwhile.
 func (x *Executions) update(ctx context.Context, fn func(context.Context, store.Tx, *outcome) error) (*outcome, error) {
+	for try := 1; ; try++ {
+		out, err := x.transact(ctx, fn)
+		if !errors.Is(err, store.ErrStale) || try == maxTries {
+			return out, err
+		}
+	}
+}
+
+func (x *Executions) transact(ctx context.Context, fn func(context.Context, store.Tx, *outcome) error) (*outcome, error) {
 	var out *outcome
 	err := x.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
 		x.undo(out)

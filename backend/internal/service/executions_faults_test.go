@@ -164,7 +164,7 @@ func TestFailedCommitGivesRunnersBack(t *testing.T) {
 	}
 	e := l.start("web")
 	require.Equal(t, e.ID, (<-got).Attempt.ExecutionID)
-	_, running := l.Attempts()
+	_, running := l.attempts()
 	require.Equal(t, 1, running)
 }
 
@@ -177,7 +177,7 @@ func TestAttemptThatIsOverBeforeItIsHandedOut(t *testing.T) {
 		require.NoError(t, err)
 	}
 	nothing := func(l *lab) {
-		queued, running := l.Attempts()
+		queued, running := l.attempts()
 		require.Equal(t, []int{0, 0}, []int{queued, running})
 		l.idle()
 	}
@@ -312,6 +312,6 @@ func TestStorm(t *testing.T) {
 	leases, turns := l.work()
 	require.Empty(t, leases)
 	require.Empty(t, turns)
-	queued, running := l.Attempts()
+	queued, running := l.attempts()
 	require.Equal(t, []int{0, 0}, []int{queued, running})
 }

@@ -354,3 +354,11 @@ func (m *moodyStore) Update(ctx context.Context, fn func(context.Context, store.
 func identity(role auth.Role, account string) auth.Identity {
 	return auth.Identity{Principal: string(role) + "@" + account, Bindings: []auth.Binding{{Account: account, Role: role}}}
 }
+
+// attempts returns how many attempts wait for a runner and how many run.
+func (l *lab) attempts() (queued, running int) {
+	l.t.Helper()
+	c, err := l.Counts(l.t.Context())
+	require.NoError(l.t, err)
+	return c.Queued, c.Running
+}

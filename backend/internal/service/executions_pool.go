@@ -9,12 +9,10 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 )
 
-// pool is who holds which attempt and who waits for one, as the store has it:
-// rows are the truth, this wakes.
+// pool is which attempts runners of this process hold and which of the runners wait
+// for one, as the store has it: rows are the truth, this wakes.
 type pool struct {
 	mu sync.Mutex
-	// ready are attempts that nobody holds, first come first served.
-	ready []*execution.Lease
 	// held are attempts that a runner holds, by action execution id.
 	held    map[string]*holding
 	waiters []*waiter
@@ -22,6 +20,8 @@ type pool struct {
 	// it is told how that ended; over ones ended meanwhile. Commits may be told
 	// in another order than they were made.
 	coming map[*execution.Lease]*arrival
+	// news counts the reasons to look for an attempt in the store.
+	news int
 }
 
 // arrival is the fate of an attempt that is coming.
@@ -31,8 +31,9 @@ type arrival struct{ over bool }
 type holding struct {
 	lease   *execution.Lease
 	revoked chan struct{}
-	// silent is set when the lease was found over once.
-	silent bool
+	// silent is set when the lease was found over once, settled when it was compared
+	// with the store's once.
+	silent, settled bool
 }
 
 // waiter is a runner that waits for an attempt. It gets one holding, or nil to
@@ -46,20 +47,23 @@ func newPool() *pool {
 	return &pool{held: make(map[string]*holding), coming: make(map[*execution.Lease]*arrival)}
 }
 
-// next returns the first ready attempt, whose fate taken, add or forget must
-// settle, or else a place to wait in.
-func (p *pool) next(runner string) (*execution.Lease, *waiter) {
+// seen returns what wait wants: it is asked before a runner looks.
+func (p *pool) seen() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.ready) > 0 {
-		lease := p.ready[0]
-		p.ready = slices.Delete(p.ready, 0, 1)
-		p.coming[lease] = &arrival{}
-		return lease, nil
+	return p.news
+}
+
+// wait returns a place to wait in, or nil where there was a reason to look since.
+func (p *pool) wait(runner string, seen int) *waiter {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.news != seen {
+		return nil
 	}
 	w := &waiter{runner: runner, given: make(chan *holding, 1)}
 	p.waiters = append(p.waiters, w)
-	return nil, w
+	return w
 }
 
 // leave gives a place up. It returns false when an attempt is already on its way.
@@ -123,7 +127,7 @@ func (p *pool) release(out *outcome) {
 }
 
 // add takes in a committed attempt: held by the waiter, by the runner that it
-// names, or ready for the next.
+// names, or in the store for the next that looks.
 func (p *pool) add(lease *execution.Lease, w *waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -140,21 +144,20 @@ func (p *pool) add(lease *execution.Lease, w *waiter) {
 		}
 		return
 	}
-	p.ready = append(p.ready, lease)
 	p.wake()
 }
 
-// lookAgain wakes the next that waits, in the place of one that was woken and
-// gives up.
-func (p *pool) lookAgain() {
+// look says that there may be an attempt: to the first that waits, or to the next that
+// would.
+func (p *pool) look() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wake()
 }
 
-// wake sends the first that waits to look, where there is something to see.
 func (p *pool) wake() {
-	if len(p.ready) > 0 && len(p.waiters) > 0 {
+	p.news++
+	if len(p.waiters) > 0 {
 		first := p.waiters[0]
 		p.waiters = slices.Delete(p.waiters, 0, 1)
 		first.given <- nil
@@ -167,7 +170,7 @@ func (p *pool) hold(lease *execution.Lease) *holding {
 	return h
 }
 
-// taken notes that a runner holds an attempt that was ready; nil where it is
+// taken notes that a runner holds an attempt that was in the store; nil where it is
 // over meanwhile.
 func (p *pool) taken(lease *execution.Lease) *holding {
 	p.mu.Lock()
@@ -202,10 +205,16 @@ func (p *pool) done(ids []string, made []*execution.Lease) {
 		if h, ok := p.held[id]; ok {
 			delete(p.held, id)
 			close(h.revoked)
-			continue
 		}
-		p.ready = slices.DeleteFunc(p.ready, func(l *execution.Lease) bool { return l.Attempt.ActionExecutionID == id })
 	}
+}
+
+// holds tells whether a runner of this process holds that very attempt.
+func (p *pool) holds(lease *execution.Lease) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h, ok := p.held[lease.Attempt.ActionExecutionID]
+	return ok && h.lease.Runner == lease.Runner && h.lease.Attempt.Number == lease.Attempt.Number
 }
 
 // renew extends the leases of a runner.
@@ -217,6 +226,41 @@ func (p *pool) renew(runner string, until time.Time) {
 			h.lease.Until, h.silent = until, false
 		}
 	}
+}
+
+// settle makes what a runner holds here what it holds in the store: what is not its
+// there any more is revoked, and what it was given without learning of it, since the
+// answer to a commit was lost, is returned. What is on its way is neither.
+func (p *pool) settle(runner string, stored []*execution.Lease) (unknown []*execution.Lease) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	its := make(map[string]bool)
+	for _, lease := range stored {
+		id := lease.Attempt.ActionExecutionID
+		if h, ok := p.held[id]; ok && h.lease.Attempt.Number == lease.Attempt.Number {
+			its[id] = true
+		} else if !p.isComing(id) {
+			unknown = append(unknown, lease)
+		}
+	}
+	for id, h := range p.held {
+		if h.lease.Runner == runner && !its[id] && h.settled {
+			delete(p.held, id)
+			close(h.revoked)
+		}
+		// One that came after the store was read is looked at the next time.
+		h.settled = true
+	}
+	return unknown
+}
+
+func (p *pool) isComing(id string) bool {
+	for lease := range p.coming {
+		if lease.Attempt.ActionExecutionID == id {
+			return true
+		}
+	}
+	return false
 }
 
 // expired returns the attempts whose lease is over, and was the last time that
@@ -236,13 +280,6 @@ func (p *pool) expired(now time.Time) []*execution.Lease {
 		h.silent = true
 	}
 	return over
-}
-
-// counts returns how many attempts wait for a runner and how many are held.
-func (p *pool) counts() (ready, held int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.ready), len(p.held)
 }
 
 // heldBy returns the holding of that very attempt where the runner has it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -47,7 +48,6 @@ func (x *Executions) Recover(ctx context.Context) error {
 	x.Queue.Add(turns...)
 	for _, lease := range leases {
 		if lease.Runner == "" {
-			x.pool.add(lease, nil)
 			continue
 		}
 		x.lost = append(x.lost, lease)
@@ -100,6 +100,7 @@ func (x *Executions) Run(ctx context.Context) error {
 	group.Go(func() error { return x.Queue.Run(ctx, x.turn) })
 	group.Go(func() error { return x.watchLeases(ctx) })
 	group.Go(func() error { return x.recoverRest(ctx) })
+	group.Go(func() error { return x.Store.Listen(ctx, x.heard) })
 	return group.Wait()
 }
 
@@ -108,26 +109,107 @@ func (x *Executions) EndStreams() {
 	x.stoppingOnce.Do(func() { close(x.stopping) })
 }
 
-// Attempts returns how many attempts wait for a runner and how many run.
-func (x *Executions) Attempts() (queued, running int) { return x.pool.counts() }
+// Counts are what is going on in the store, by all who work on it.
+type Counts struct{ Live, Queued, Running int }
+
+// Counts counts live executions, attempts that wait for a runner and those that a
+// runner holds.
+func (x *Executions) Counts(ctx context.Context) (c Counts, err error) {
+	err = x.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+		if c.Live, err = r.CountLive(ctx); err != nil {
+			return err
+		}
+		c.Queued, c.Running, err = r.CountAttempts(ctx)
+		return err
+	})
+	return c, err
+}
+
+// heard wakes whoever a commit of another process concerns.
+func (x *Executions) heard(n store.Notice) {
+	for _, id := range n.Executions {
+		x.watchers.notify(id)
+	}
+	x.pool.done(n.Ended, nil)
+	if n.Missed {
+		x.watchers.notifyAll()
+	}
+	if n.Ready || n.Missed {
+		x.pool.look()
+	}
+}
 
 // watchLeases declares attempts lost whose runner has been silent for too long.
 func (x *Executions) watchLeases(ctx context.Context) error {
 	ticker := time.NewTicker(max(x.Lease/3, time.Millisecond))
 	defer ticker.Stop()
+	others := newSilence(x.Lease)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
-		for _, lease := range x.pool.expired(x.Clock()) {
+		over := x.pool.expired(x.Clock())
+		if x.Shared {
+			over = append(over, others.look(x.heldElsewhere(ctx), x.Clock())...)
+		}
+		for _, lease := range over {
 			reason := fmt.Sprintf("runner %s was not heard of for %s", lease.Runner, x.Lease)
 			if err := x.lose(ctx, lease, reason); err != nil {
 				x.Log.Error("cannot record a lost attempt, will try again", "attempt", lease.Attempt.ID(), "error", err)
 			}
 		}
 	}
+}
+
+// heldElsewhere returns the attempts that runners of other processes hold; none where
+// the store does not answer.
+func (x *Executions) heldElsewhere(ctx context.Context) (leases []*execution.Lease) {
+	err := x.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+		leases, err = r.Leases(ctx)
+		return err
+	})
+	if err != nil {
+		x.Log.Warn("cannot look for silent runners, will try again", "error", err)
+		return nil
+	}
+	return slices.DeleteFunc(leases, func(l *execution.Lease) bool { return l.Runner == "" || x.pool.holds(l) })
+}
+
+// silence tells which leases were not renewed for the length of a lease, by the clock
+// of this process alone: the clocks of two need not agree.
+type silence struct {
+	lease time.Duration
+	since map[string]renewal
+}
+
+// renewal is how a lease was when it was seen first so.
+type renewal struct {
+	until time.Time
+	seen  time.Time
+}
+
+func newSilence(lease time.Duration) *silence {
+	return &silence{lease: lease, since: make(map[string]renewal)}
+}
+
+// look returns those of the leases that are over.
+func (s *silence) look(leases []*execution.Lease, now time.Time) (over []*execution.Lease) {
+	since := make(map[string]renewal, len(leases))
+	for _, lease := range leases {
+		id := lease.Attempt.ID() + " " + lease.Runner
+		r, known := s.since[id]
+		if !known || !r.until.Equal(lease.Until) {
+			r = renewal{until: lease.Until, seen: now}
+		}
+		since[id] = r
+		if now.Sub(r.seen) >= s.lease {
+			over = append(over, lease)
+		}
+	}
+	s.since = since
+	return over
 }
 
 func (x *Executions) lose(ctx context.Context, lease *execution.Lease, reason string) error {
@@ -206,21 +288,14 @@ func (x *Executions) Acquire(ctx context.Context, runnerID string) (runner.Assig
 	for {
 		if err := ctx.Err(); err != nil {
 			// It may have been told to look; then somebody else must look instead.
-			x.pool.lookAgain()
+			x.pool.look()
 			return runner.Assignment{}, err
 		}
-		lease, w := x.pool.next(runnerID)
-		if lease != nil {
-			h, err := x.hold(ctx, lease, runnerID)
-			if err != nil {
-				return runner.Assignment{}, err
-			}
-			if h == nil {
-				continue
-			}
-			return assignment(h), nil
+		seen := x.pool.seen()
+		h, err := x.takeReady(ctx, runnerID)
+		if err == nil && h == nil {
+			h, err = x.await(ctx, x.pool.wait(runnerID, seen))
 		}
-		h, err := x.await(ctx, w)
 		if err != nil {
 			return runner.Assignment{}, err
 		}
@@ -232,6 +307,9 @@ func (x *Executions) Acquire(ctx context.Context, runnerID string) (runner.Assig
 
 // await waits in a place; nil without an error means to look again.
 func (x *Executions) await(ctx context.Context, w *waiter) (*holding, error) {
+	if w == nil {
+		return nil, nil
+	}
 	select {
 	case h := <-w.given:
 		return h, nil
@@ -245,39 +323,79 @@ func (x *Executions) await(ctx context.Context, w *waiter) (*holding, error) {
 	}
 }
 
-// hold takes a ready attempt for a runner; nil where it is gone meanwhile.
-func (x *Executions) hold(ctx context.Context, lease *execution.Lease, runnerID string) (*holding, error) {
+// takeReady takes the first attempt that nobody holds; nil where there is none.
+func (x *Executions) takeReady(ctx context.Context, runnerID string) (*holding, error) {
 	until := x.Clock().Add(x.Lease)
-	err := x.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-		return tx.HoldLease(ctx, lease.Attempt.ActionExecutionID, lease.Attempt.Number, runnerID, until)
-	})
-	if errors.Is(err, store.ErrStale) {
+	var lease *execution.Lease
+	err := x.Store.Update(ctx, func(ctx context.Context, tx store.Tx) (err error) {
 		x.pool.forget(lease)
-		return nil, nil
-	}
+		lease, err = tx.TakeLease(ctx, runnerID, until)
+		if errors.Is(err, store.ErrNotFound) {
+			// No reason for those that share the commit to be done again.
+			return nil
+		}
+		if err == nil {
+			x.pool.expect(lease)
+		}
+		return err
+	})
 	if err != nil {
-		x.pool.add(lease, nil)
+		x.pool.forget(lease)
 		return nil, err
 	}
-	lease.Runner, lease.Until = runnerID, until
-	return x.pool.taken(lease), nil
+	if lease == nil {
+		return nil, nil
+	}
+	h := x.pool.taken(lease)
+	if h == nil {
+		x.pool.look()
+	}
+	return h, nil
 }
 
 func assignment(h *holding) runner.Assignment {
 	return runner.Assignment{Attempt: h.lease.Attempt, Revoked: h.revoked}
 }
 
-// Renew implements runner.Jobs. What is in memory decides while this process
-// lives; that a full disk takes no renewal must not end healthy attempts.
+// Renew implements runner.Jobs. Where this is the only process, what is in memory
+// decides while it lives: that a full disk takes no renewal must not end healthy
+// attempts. Others would take a runner for dead whose renewals are not stored.
 func (x *Executions) Renew(ctx context.Context, runnerID string) error {
 	until := x.Clock().Add(x.Lease)
-	x.pool.renew(runnerID, until)
-	if err := x.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-		return tx.RenewLeases(ctx, runnerID, until)
-	}); err != nil {
+	if !x.Shared {
+		x.pool.renew(runnerID, until)
+	}
+	var stored []*execution.Lease
+	err := x.Store.Update(ctx, func(ctx context.Context, tx store.Tx) (err error) {
+		stored, err = tx.RenewLeases(ctx, runnerID, until)
+		return err
+	})
+	if err != nil {
 		x.Log.Warn("cannot store the renewal of leases", "runner", runnerID, "error", err)
+		if x.Shared {
+			return err
+		}
+		return ctx.Err()
+	}
+	x.pool.renew(runnerID, until)
+	for _, lease := range x.pool.settle(runnerID, stored) {
+		x.letGo(ctx, lease)
 	}
 	return ctx.Err()
+}
+
+// letGo gives back an attempt that a runner was given and never began, since the
+// answer to the commit was lost.
+func (x *Executions) letGo(ctx context.Context, lease *execution.Lease) {
+	a := lease.Attempt
+	err := x.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		return tx.LetLeaseGo(ctx, a.ActionExecutionID, a.Number, lease.Runner)
+	})
+	if err != nil && !errors.Is(err, store.ErrStale) {
+		x.Log.Warn("cannot give back an attempt that was not begun, will try again", "attempt", a.ID(), "error", err)
+		return
+	}
+	x.pool.look()
 }
 
 // Report implements runner.Jobs.

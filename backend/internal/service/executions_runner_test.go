@@ -50,7 +50,7 @@ func TestRunnerCarriesAnExecutionThrough(t *testing.T) {
 		require.Nil(t, l.report("r1", done, action.Failed(action.JobFailed, "late")), "a result counts once")
 	}
 	require.Equal(t, pipeline.Succeeded, l.get(e.ID).Status)
-	queued, running := l.Attempts()
+	queued, running := l.attempts()
 	require.Equal(t, []int{0, 0}, []int{queued, running})
 }
 
@@ -100,7 +100,7 @@ func TestSilentRunnerLosesItsLease(t *testing.T) {
 	e = l.becomes(e.ID, pipeline.Failed)
 	require.Equal(t, action.RunnerLost, e.Stages[0].Actions[0].Details.Failure.Code)
 	<-held.Revoked
-	queued, running := l.Attempts()
+	queued, running := l.attempts()
 	require.Equal(t, []int{0, 0}, []int{queued, running})
 }
 

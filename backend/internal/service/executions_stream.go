@@ -241,6 +241,19 @@ func (w *watchers) watch(executionID string) (changed <-chan struct{}, stop func
 func (w *watchers) notify(executionID string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.tell(executionID)
+}
+
+// notifyAll is for when it is not known what changed.
+func (w *watchers) notifyAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id := range w.news {
+		w.tell(id)
+	}
+}
+
+func (w *watchers) tell(executionID string) {
 	for c := range w.news[executionID] {
 		select {
 		case c <- struct{}{}:

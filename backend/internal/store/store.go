@@ -104,6 +104,8 @@ type Reader interface {
 
 	// CountLive returns how many executions of all accounts are live.
 	CountLive(ctx context.Context) (int, error)
+	// CountAttempts returns how many attempts nobody holds and how many somebody does.
+	CountAttempts(ctx context.Context) (ready, held int, err error)
 
 	// Events of an execution after a position, in order, at most size.
 	Events(ctx context.Context, executionID string, after int64, size int) ([]execution.Event, error)

@@ -196,6 +196,13 @@ func (t *Tx) CountLive(ctx context.Context) (int, error) {
 	return n, err
 }
 
+// CountAttempts implements store.Reader.
+func (t *Tx) CountAttempts(ctx context.Context) (ready, held int, err error) {
+	err = t.one(ctx, "attempts", `SELECT coalesce(sum(CASE WHEN runner = '' THEN 1 ELSE 0 END), 0),
+		coalesce(sum(CASE WHEN runner <> '' THEN 1 ELSE 0 END), 0) FROM leases`, nil, &ready, &held)
+	return ready, held, err
+}
+
 // LiveScope implements store.Reader.
 func (t *Tx) LiveScope(ctx context.Context, key execution.ScopeKey) (store.LiveScope, error) {
 	scope := store.LiveScope{State: &execution.PipelineState{}}
