@@ -103,6 +103,9 @@ type server struct {
 	http   string
 	// inherited are files that it is started with.
 	inherited []*os.File
+	// flags are given beside those that every server has; token is the file of a token.
+	flags []string
+	token string
 
 	process *exec.Cmd
 	output  *bytes.Buffer
@@ -116,6 +119,7 @@ func newServer(t *testing.T) *server {
 		t: t, binary: filepath.Join(dir, "headraced"), dir: filepath.Join(dir, "data"), repo: filepath.Join(dir, "repo"),
 		record: filepath.Join(dir, "record"), grpc: freePort(t), http: freePort(t),
 	}
+	s.token = filepath.Join(s.dir, "admin.token")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", s.binary, "../cmd/headraced")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
@@ -148,8 +152,9 @@ func (s *server) start() {
 	s.t.Helper()
 	s.output = &bytes.Buffer{}
 	// Not the test's context: the server is ended by kill and stop.
-	s.process = exec.CommandContext(context.Background(), s.binary, "--data-dir", s.dir, "--grpc-listen", s.grpc,
-		"--http-listen", s.http, "--isolation", "none", "--shutdown-grace", "0s")
+	s.process = exec.CommandContext(context.Background(), s.binary, append([]string{
+		"--data-dir", s.dir, "--grpc-listen", s.grpc, "--http-listen", s.http, "--isolation", "none", "--shutdown-grace", "0s",
+	}, s.flags...)...)
 	s.process.Stdout, s.process.Stderr = s.output, s.output
 	s.process.ExtraFiles = s.inherited
 	require.NoError(s.t, s.process.Start())
@@ -161,7 +166,7 @@ func (s *server) start() {
 		}
 	})
 	require.Eventually(s.t, func() bool {
-		token, err := os.ReadFile(filepath.Join(s.dir, "admin.token"))
+		token, err := os.ReadFile(s.token)
 		if err != nil {
 			return false
 		}

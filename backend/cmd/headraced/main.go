@@ -53,7 +53,32 @@ func command() *cobra.Command {
 		}
 		return run(cmd.Context(), cfg)
 	}
+	root.AddCommand(migrate())
 	return root
+}
+
+func migrate() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the schema of the PostgreSQL of database-url up to date",
+		Long: "migrate brings the schema of the PostgreSQL of --database-url up to date, which no start does by itself:\n" +
+			"run it once before servers of a newer version start. Two at once wait for each other.",
+		Args: cobra.NoArgs,
+	}
+	loader := config.NewLoader(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := loader.Load(os.Getenv)
+		if err != nil {
+			return err
+		}
+		told, err := server.Migrate(cmd.Context(), cfg)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), told)
+		return err
+	}
+	return cmd
 }
 
 // run serves until SIGTERM or SIGINT. The second of them ends it at once.

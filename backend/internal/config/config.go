@@ -9,6 +9,7 @@ import (
 	"net"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -18,6 +19,12 @@ import (
 type Config struct {
 	// DataDir holds the database, artifacts, logs and the first token.
 	DataDir string
+	// DatabaseURL is the PostgreSQL that several servers share; empty for the embedded
+	// database. It may hold a password.
+	DatabaseURL string
+	// SharedDir holds artifacts and logs, the same for all servers on one database;
+	// empty for DataDir.
+	SharedDir string
 	// GRPCListen and HTTPListen are host:port; port 0 takes a free one.
 	GRPCListen string
 	HTTPListen string
@@ -68,6 +75,11 @@ const minLease = time.Second
 func (c *Config) register(flags *pflag.FlagSet) {
 	flags.StringVar(&c.DataDir, "data-dir", c.DataDir,
 		"directory of the database, artifacts, logs and the first token; made where it is missing")
+	flags.StringVar(&c.DatabaseURL, "database-url", c.DatabaseURL,
+		"PostgreSQL that several servers share, as postgres://user@host/name; the database in data-dir when not set. "+
+			"With a password in it better given by the environment")
+	flags.StringVar(&c.SharedDir, "shared-dir", c.SharedDir,
+		"directory of artifacts and logs, the same for all servers on one database; data-dir when not set")
 	flags.StringVar(&c.GRPCListen, "grpc-listen", c.GRPCListen,
 		"address that Terraform and the command line connect to; port 0 takes a free one")
 	flags.StringVar(&c.HTTPListen, "http-listen", c.HTTPListen,
@@ -107,6 +119,10 @@ func (c *Config) Validate() error {
 	}
 	if c.DataDir == "" {
 		refuse("data-dir", "name a directory")
+	}
+	if c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://") {
+		// What was given stays out of the text: it may hold a password.
+		refuse("database-url", "it does not begin with postgres://; use postgres://user@host:5432/name")
 	}
 	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
 		refuse("tls-cert-file", "certificate and tls-key-file belong together; set both or none")

@@ -83,6 +83,10 @@ func bootstrap(
 			Bindings: []store.Binding{{Account: auth.Every, Role: string(auth.Admin)}},
 		})
 	})
+	if first && errors.Is(err, store.ErrAlreadyExists) {
+		// Another server made its first start at the same time and has the token.
+		return os.Remove(path)
+	}
 	if err != nil {
 		return fmt.Errorf("store the admin token: %w", err)
 	}

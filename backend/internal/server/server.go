@@ -23,7 +23,6 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/config"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/embedded"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/metrics"
@@ -31,7 +30,6 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlite"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
@@ -44,8 +42,6 @@ const (
 	turnWorkers = 64
 	// turnRetry is how long a turn rests that could not be carried out.
 	turnRetry = time.Second
-	// localRunner names the built-in runner, the same after every start.
-	localRunner = "local"
 )
 
 // ActionType is an action type with who carries it out: Attempt or Turn, by its
@@ -104,14 +100,16 @@ func (s *Server) open(ctx context.Context, options Options) error {
 		return err
 	}
 	s.onClose(dir.unlock)
-	if err := s.openStore(ctx, dir); err != nil {
+	clock := func() time.Time { return time.Now().UTC() }
+	data, err := s.openData(ctx, dir, clock)
+	if err != nil {
 		return err
 	}
+	s.store = data.store
 	// Before anything is made that a start with a taken port would leave behind.
 	if err := s.listen(ctx); err != nil {
 		return err
 	}
-	clock := func() time.Time { return time.Now().UTC() }
 	newID := func() string { return uuid.Must(uuid.NewV7()).String() }
 	if err := bootstrap(ctx, s.store, dir.join(tokenFile), clock, newID, s.log); err != nil {
 		return err
@@ -120,11 +118,11 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	artifacts, err := artifact.Open(dir.join(artifactsDir))
+	artifacts, err := artifact.Open(filepath.Join(data.shared, artifactsDir))
 	if err != nil {
 		return err
 	}
-	logStore, err := logs.Open(dir.join(logsDir), 0)
+	logStore, err := logs.Open(filepath.Join(data.shared, logsDir), 0)
 	if err != nil {
 		return err
 	}
@@ -136,7 +134,8 @@ func (s *Server) open(ctx context.Context, options Options) error {
 		Store: s.store, Catalog: catalog, Registry: registry, Logs: logStore, Clock: clock, NewID: newID,
 		Lease: s.config.Lease, Log: s.log.Named("executions"),
 		Observe: func(change *execution.Change) { counters.Committed(change) },
-		Queue:   embedded.New(embedded.Config{Workers: turnWorkers, Clock: clock, Retry: turnRetry, Log: s.log.Named("dispatch")}),
+		Queue:   data.queue,
+		Shared:  data.several,
 	})
 	counters = metrics.New(options.Version, s.counts)
 	if err := s.executions.Recover(ctx); err != nil {
@@ -164,7 +163,7 @@ func (s *Server) open(ctx context.Context, options Options) error {
 		ApprovalRules: service.NewApprovalRules(service.ApprovalRulesConfig{Store: s.store, Clock: clock}),
 		Executions:    s.executions,
 		Accounts:      accounts,
-		Info:          rpc.Info{Version: options.Version, Capabilities: capabilities(), Store: "sqlite", Isolation: isolation.Name()},
+		Info:          rpc.Info{Version: options.Version, Capabilities: capabilities(), Store: data.name, Isolation: isolation.Name()},
 		Log:           s.log.Named("rpc"),
 		Observe:       counters.Called,
 		Clock:         clock,
@@ -174,7 +173,7 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	if s.config.RunnerSlots == 0 {
 		return nil
 	}
-	hidden := []string{dir.path}
+	hidden := []string{dir.path, data.shared}
 	for _, file := range []string{s.config.TLSKeyFile, s.config.File} {
 		if file != "" {
 			hidden = append(hidden, file)
@@ -182,7 +181,7 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	}
 	// Last, since only Run lets its work directory go again.
 	s.runner, err = runner.New(runner.Config{
-		ID: localRunner, Slots: s.config.RunnerSlots, Jobs: s.executions, Registry: registry,
+		ID: data.runner, Slots: s.config.RunnerSlots, Jobs: s.executions, Registry: registry,
 		WorkDir: dir.join("work"), Artifacts: artifacts, Logs: logStore,
 		Lease: s.config.Lease, Grace: s.config.ShutdownGrace,
 		Isolation: isolation, Hidden: hidden, Log: s.log.Named("runner"), Now: clock,
@@ -196,28 +195,6 @@ func (s *Server) counts() (metrics.Counts, error) {
 	defer cancel()
 	c, err := s.executions.Counts(ctx)
 	return metrics.Counts(c), err
-}
-
-func (s *Server) openStore(ctx context.Context, dir *dataDir) error {
-	path := dir.join(databaseFile)
-	if err := dir.lostDatabase(); err != nil {
-		return err
-	}
-	// Made here, since SQLite would let others read it.
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return fmt.Errorf("open the database: %w", err)
-	}
-	if err := file.Close(); err != nil {
-		return fmt.Errorf("open the database: %w", err)
-	}
-	opened, err := sqlite.Open(ctx, sqlite.Config{Path: path})
-	if err != nil {
-		return err
-	}
-	s.store = opened
-	s.onClose(opened.Close)
-	return nil
 }
 
 func (s *Server) listen(ctx context.Context) error {

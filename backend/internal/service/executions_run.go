@@ -17,9 +17,9 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 )
 
-// turnTimeout bounds a turn: it is short by contract, and one that hangs must
+// TurnTimeout bounds a turn: it is short by contract, and one that hangs must
 // not keep a worker for ever.
-const turnTimeout = time.Minute
+const TurnTimeout = time.Minute
 
 // recoverRetry is how long it takes to the next attempt to record what an earlier
 // process lost, where there was no room.
@@ -33,6 +33,11 @@ var _ runner.Jobs = (*Executions)(nil)
 // On a full disk it leaves the rest to Run: then most of all people must see what
 // is.
 func (x *Executions) Recover(ctx context.Context) error {
+	if x.Shared {
+		// The queue has the turns, and silence tells which attempts are lost.
+		x.recovered.Store(true)
+		return nil
+	}
 	var leases []*execution.Lease
 	var turns []*execution.Turn
 	err := x.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
@@ -271,7 +276,7 @@ func (x *Executions) take(stopping context.Context, turn *execution.Turn) (in en
 			in = finish(action.Failed(action.SystemUnavailable, "the executor of the action crashed; the server's log has more"))
 		}
 	}()
-	ctx, cancel := context.WithTimeout(stopping, turnTimeout)
+	ctx, cancel := context.WithTimeout(stopping, TurnTimeout)
 	defer cancel()
 	outcome := executor.Take(ctx, *turn.Work)
 	switch {

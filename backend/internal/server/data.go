@@ -1,0 +1,134 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/config"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/embedded"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/river"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlite"
+)
+
+const (
+	// localRunner names the built-in runner. Where no other process uses the store it
+	// is the same after every start.
+	localRunner = "local"
+	// replicaDead is how long a server may be silent before others carry on with the
+	// turns that it carried.
+	replicaDead = 5 * time.Second
+)
+
+// data is where a server keeps what outlives it, and who carries its turns.
+type data struct {
+	store store.Store
+	queue dispatch.Queue
+	// name says which engine it is.
+	name string
+	// several is set where other servers may work on the same store.
+	several bool
+	// runner names the built-in runner.
+	runner string
+	// shared is the directory of artifacts and logs.
+	shared string
+}
+
+func (s *Server) openData(ctx context.Context, dir *dataDir, clock func() time.Time) (*data, error) {
+	d := &data{shared: dir.path}
+	if s.config.SharedDir != "" {
+		shared, err := filepath.Abs(s.config.SharedDir)
+		if err == nil {
+			if err = os.MkdirAll(shared, 0o700); err == nil {
+				shared, err = filepath.EvalSymlinks(shared)
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("shared-dir: %w", err)
+		}
+		d.shared = shared
+	}
+	if s.config.DatabaseURL == "" {
+		return d, s.openEmbedded(ctx, dir, clock, d)
+	}
+	return d, s.openReplica(ctx, clock, d)
+}
+
+func (s *Server) openEmbedded(ctx context.Context, dir *dataDir, clock func() time.Time, d *data) error {
+	path := dir.join(databaseFile)
+	if err := dir.lostDatabase(); err != nil {
+		return err
+	}
+	// Made here, since SQLite would let others read it.
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	opened, err := sqlite.Open(ctx, sqlite.Config{Path: path})
+	if err != nil {
+		return err
+	}
+	s.onClose(opened.Close)
+	d.store, d.name, d.runner = opened, "sqlite", localRunner
+	d.queue = embedded.New(embedded.Config{Workers: turnWorkers, Clock: clock, Retry: turnRetry, Log: s.log.Named("dispatch")})
+	return nil
+}
+
+func (s *Server) openReplica(ctx context.Context, clock func() time.Time, d *data) error {
+	queue, err := river.Open(ctx, river.Config{
+		URL: s.config.DatabaseURL, Workers: turnWorkers, Clock: clock, Retry: turnRetry,
+		Longest: service.TurnTimeout, Dead: replicaDead, Log: s.log.Named("dispatch"),
+	})
+	if err != nil {
+		return err
+	}
+	s.onClose(queue.Close)
+	opened, err := postgres.Open(ctx, postgres.Config{URL: s.config.DatabaseURL, Jobs: queue, Log: s.log.Named("store")})
+	if err != nil {
+		return err
+	}
+	s.onClose(opened.Close)
+	if err := errors.Join(opened.Ready(ctx), queue.Ready(ctx)); err != nil {
+		return err
+	}
+	queue.Use(opened)
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("name the runner: %w", err)
+	}
+	// Another one after every start: what an earlier process held is not its.
+	d.runner = localRunner + "-" + host + "-" + uuid.NewString()[:8]
+	d.store, d.queue, d.name, d.several = opened, queue, "postgres", true
+	return nil
+}
+
+// Migrate brings the schema of a PostgreSQL up to date and says what it did.
+func Migrate(ctx context.Context, cfg config.Config) (string, error) {
+	if cfg.DatabaseURL == "" {
+		return "", errors.New("database-url: name the PostgreSQL to migrate; the embedded database is migrated by every start")
+	}
+	from, to, err := postgres.Migrate(ctx, postgres.Config{URL: cfg.DatabaseURL})
+	if err != nil {
+		return "", err
+	}
+	steps, err := river.Migrate(ctx, cfg.DatabaseURL)
+	if err != nil {
+		return "", err
+	}
+	if from == to && steps == 0 {
+		return fmt.Sprintf("the schema is version %d already", to), nil
+	}
+	return fmt.Sprintf("migrated the schema from version %d to %d, and the work queue's by %d steps", from, to, steps), nil
+}
