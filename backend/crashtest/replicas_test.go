@@ -201,7 +201,10 @@ func TestReplicasInChaos(t *testing.T) {
 	}()
 	blown := make(map[string]int)
 	for range blows {
-		blown[r.blow(random)]++
+		begun := time.Now()
+		what := r.blow(random)
+		t.Logf("%s to %s: %s", begun.UTC().Format("15:04:05.000"), time.Now().UTC().Format("15:04:05.000"), what)
+		blown[what]++
 		<-time.After(time.Duration(random.IntN(1000)) * time.Millisecond)
 	}
 	<-done
@@ -254,6 +257,9 @@ func (r *replicas) stagesWereHeldByOne(pipeline string, executions []*headracev1
 		begins, ends := 0, 0
 		for _, ev := range r.events(e.GetName()) {
 			events[ev.GetPosition()], last = ev, max(last, ev.GetPosition())
+			if ev.GetState() == "LOST" {
+				r.t.Logf("%s#%d %s %s/%s attempt %d: %s", pipeline, e.GetNumber(), ev.GetEventTime().AsTime().Format("15:04:05.000"), ev.GetStage(), ev.GetAction(), ev.GetAttempt(), ev.GetMessage())
+			}
 			if ev.GetSubject() == headracev1.EventSubject_EVENT_SUBJECT_STAGE_EXECUTION {
 				if ev.GetState() == "STARTED" {
 					begins++

@@ -22,6 +22,8 @@ type pool struct {
 	coming map[*execution.Lease]*arrival
 	// news counts the reasons to look for an attempt in the store.
 	news int
+	// runners are those that ever asked for an attempt here.
+	runners map[string]struct{}
 }
 
 // arrival is the fate of an attempt that is coming.
@@ -44,14 +46,32 @@ type waiter struct {
 }
 
 func newPool() *pool {
-	return &pool{held: make(map[string]*holding), coming: make(map[*execution.Lease]*arrival)}
+	return &pool{held: make(map[string]*holding), coming: make(map[*execution.Lease]*arrival), runners: make(map[string]struct{})}
 }
 
 // seen returns what wait wants: it is asked before a runner looks.
-func (p *pool) seen() int {
+func (p *pool) seen(runner string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.runners[runner] = struct{}{}
 	return p.news
+}
+
+// idle returns the runners that hold nothing here. They do not renew, and may hold
+// something in the store that they never learned of.
+func (p *pool) idle() (runners []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	busy := make(map[string]bool)
+	for _, h := range p.held {
+		busy[h.lease.Runner] = true
+	}
+	for runner := range p.runners {
+		if !busy[runner] {
+			runners = append(runners, runner)
+		}
+	}
+	return runners
 }
 
 // wait returns a place to wait in, or nil where there was a reason to look since.

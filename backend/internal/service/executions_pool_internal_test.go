@@ -65,7 +65,7 @@ func TestCancelledRunnerPassesTheWakeUpOn(t *testing.T) {
 	// Which of the two a runner hears first is up to chance.
 	for range 20 {
 		l := newPoolLab(t)
-		next := l.pool.wait("r2", l.pool.seen())
+		next := l.pool.wait("r2", l.pool.seen("r2"))
 		// Held, so that both come at once.
 		l.pool.mu.Lock()
 		l.cancel()

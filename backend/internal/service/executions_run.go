@@ -157,6 +157,10 @@ func (x *Executions) watchLeases(ctx context.Context) error {
 		}
 		over := x.pool.expired(x.Clock())
 		if x.Shared {
+			for _, runner := range x.pool.idle() {
+				// Its own log line says what failed.
+				_ = x.Renew(ctx, runner)
+			}
 			over = append(over, others.look(x.heldElsewhere(ctx), x.Clock())...)
 		}
 		for _, lease := range over {
@@ -296,7 +300,7 @@ func (x *Executions) Acquire(ctx context.Context, runnerID string) (runner.Assig
 			x.pool.look()
 			return runner.Assignment{}, err
 		}
-		seen := x.pool.seen()
+		seen := x.pool.seen(runnerID)
 		h, err := x.takeReady(ctx, runnerID)
 		if err == nil && h == nil {
 			h, err = x.await(ctx, x.pool.wait(runnerID, seen))

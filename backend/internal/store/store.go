@@ -52,7 +52,8 @@ type Notice struct {
 	Executions []string
 	// Ready is set where there are attempts that nobody holds.
 	Ready bool
-	// Ended are the action execution ids of attempts that are over.
+	// Ended are the action execution ids of attempts that are over and not tried again
+	// in the same commit.
 	Ended []string
 	// Missed is set where more may have happened than was told.
 	Missed bool

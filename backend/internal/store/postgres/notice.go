@@ -40,7 +40,13 @@ func noticeOf(changes []*execution.Change) string {
 			}
 		}
 		n.Ready = n.Ready || slices.ContainsFunc(change.Leases, func(l *execution.Lease) bool { return l.Runner == "" })
-		n.Ended = append(n.Ended, change.DoneAttempts...)
+		for _, id := range change.DoneAttempts {
+			// One that is tried again has the same id: who held it before finds that out
+			// with the next renewal, and who holds it now must not be told of its end.
+			if !slices.ContainsFunc(change.Leases, func(l *execution.Lease) bool { return l.Attempt.ActionExecutionID == id }) {
+				n.Ended = append(n.Ended, id)
+			}
+		}
 	}
 	if len(n.Executions)+len(n.Ended) == 0 && !n.Ready {
 		return ""
