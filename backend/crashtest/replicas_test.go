@@ -36,7 +36,7 @@ const (
 func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m, &cluster)) }
 
 // cluster is the PostgreSQL of the replicas; it syncs what it commits.
-var cluster = postgrestest.Cluster{Durable: true} //nolint:gochecknoglobals // TestMain stops it.
+var cluster = postgrestest.Cluster{Durable: true}
 
 // replicas are several headraced on one PostgreSQL and one shared directory.
 type replicas struct {
@@ -173,7 +173,7 @@ func TestReplicasInChaos(t *testing.T) {
 
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // Chaos needs no secrets.
+	random := rand.New(rand.NewPCG(seed, 0))
 	var runs sync.WaitGroup
 	var mu sync.Mutex
 	ended := make(map[string][]*headracev1.Execution)

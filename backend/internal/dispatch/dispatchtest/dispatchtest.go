@@ -181,14 +181,14 @@ func testNoTurnBeforeItIsDue(s *suite) {
 }
 
 // inTime does what must be committed before a time, with more of it as long as the
-// machine was too slow, and returns the time.
-func (s *suite) inTime(do func(wait time.Duration)) (wait time.Duration) {
+// machine was too slow.
+func (s *suite) inTime(do func(wait time.Duration)) {
 	s.Helper()
-	for wait = 250 * time.Millisecond; ; wait *= 2 {
+	for wait := 250 * time.Millisecond; ; wait *= 2 {
 		due := time.Now().Add(wait)
 		do(wait)
 		if time.Now().Before(due) {
-			return wait
+			return
 		}
 		s.pending()
 		s.mu.Lock()

@@ -163,11 +163,12 @@ func (q *Queue) Remove(...string) {}
 func (q *Queue) Run(ctx context.Context, handler dispatch.Handler) error {
 	q.handler, q.ending = handler, ctx.Done()
 	err := q.client.Start(ctx)
-	if ctx.Err() != nil && err != nil {
-		return nil
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("start the work queue: %w", err)
 	}
 	if err != nil {
-		return fmt.Errorf("start the work queue: %w", err)
+		// It was told to end before it began.
+		return nil //nolint:nilerr // The end of the context is no failure.
 	}
 	q.watch(ctx)
 	<-q.client.Stopped()

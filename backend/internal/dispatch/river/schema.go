@@ -11,7 +11,7 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 )
 
-// ErrSchemaBehind: headraced migrate was not run since this program is newer.
+// ErrSchemaBehind says that headraced migrate was not run since this program is newer.
 var ErrSchemaBehind = errors.New("the schema of the work queue is behind")
 
 // Migrate brings River's own tables up to date and returns how many steps that took.

@@ -71,7 +71,7 @@ func (c *conn) Query(ctx context.Context, query string, args ...any) (sqlstore.R
 	if err := c.settle(results); err != nil {
 		return nil, c.end(results, err)
 	}
-	found, err := results.Query() //nolint:rowserrcheck // Closed and checked by who asked.
+	found, err := results.Query()
 	if err != nil {
 		return nil, c.end(results, c.fail(c.of, classify(err)))
 	}

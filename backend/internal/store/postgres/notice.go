@@ -64,7 +64,7 @@ func (s *Store) Listen(ctx context.Context, fn func(store.Notice)) error {
 	for ctx.Err() == nil {
 		err := s.listen(ctx, fn)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // The end of the context is no failure.
 		}
 		s.log.Warn("does not hear of other replicas, will listen again", "in", relisten, "error", err)
 		select {

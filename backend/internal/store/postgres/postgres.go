@@ -86,7 +86,7 @@ func connect(ctx context.Context, url string, size int) (*pgxpool.Pool, error) {
 		// The error of the parser redacts the password.
 		return nil, fmt.Errorf("database-url: %w", err)
 	}
-	config.MaxConns = int32(size) //nolint:gosec // A handful.
+	config.MaxConns = int32(size)
 	for name, value := range map[string]string{
 		"application_name": "headraced", "lock_timeout": "10s", "idle_in_transaction_session_timeout": "10s", "statement_timeout": "30s",
 	} {

@@ -22,7 +22,7 @@ import (
 )
 
 // cluster is shared by the tests of this package; each has a database of its own.
-var cluster postgrestest.Cluster //nolint:gochecknoglobals // TestMain stops it.
+var cluster postgrestest.Cluster
 
 func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m, &cluster)) }
 

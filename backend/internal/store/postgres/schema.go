@@ -18,7 +18,7 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// ErrSchemaBehind: headraced migrate was not run since this program is newer.
+// ErrSchemaBehind says that headraced migrate was not run since this program is newer.
 var ErrSchemaBehind = errors.New("the schema of the database is behind")
 
 // Migrate brings the schema up to date and returns the versions before and after. Two
