@@ -6,11 +6,19 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres/postgrestest"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlite"
 )
+
+// cluster is the PostgreSQL of the scenarios.
+var cluster postgrestest.Cluster
+
+func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m, &cluster)) }
 
 // opener opens the store of one scenario, again after it was closed.
 type opener func(t *testing.T) store.Store
@@ -18,6 +26,22 @@ type opener func(t *testing.T) store.Store
 // engines are the engines of the store that every scenario runs on. Each returns what
 // makes an empty store.
 var engines = map[string]func(t *testing.T) (fresh func(t *testing.T) opener){
+	"postgres": func(t *testing.T) func(t *testing.T) opener {
+		t.Helper()
+		migrated := cluster.Database(t)
+		_, _, err := postgres.Migrate(t.Context(), postgres.Config{URL: migrated})
+		require.NoError(t, err)
+		return func(t *testing.T) opener {
+			t.Helper()
+			config := postgres.Config{URL: cluster.Copy(t, migrated), Readers: 1, Log: hclog.NewNullLogger()}
+			return func(t *testing.T) store.Store {
+				t.Helper()
+				s, err := postgres.Open(context.Background(), config)
+				require.NoError(t, err)
+				return s
+			}
+		}
+	},
 	"sqlite": func(t *testing.T) func(t *testing.T) opener {
 		t.Helper()
 		open := func(t *testing.T, path string) store.Store {

@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -55,6 +56,22 @@ func Main(m *testing.M, c *Cluster) int {
 // the test is skipped, or fails where RequiredEnv is set.
 func (c *Cluster) Database(tb testing.TB) string {
 	tb.Helper()
+	return c.make(tb, "template1")
+}
+
+// Copy makes a database that is like another one, which nobody is connected to, and
+// returns its URL.
+func (c *Cluster) Copy(tb testing.TB, of string) string {
+	tb.Helper()
+	from, err := url.Parse(of)
+	if err != nil {
+		tb.Fatalf("copy a database: %v", err)
+	}
+	return c.make(tb, strings.TrimPrefix(from.Path, "/"))
+}
+
+func (c *Cluster) make(tb testing.TB, template string) string {
+	tb.Helper()
 	bin, err := binaries()
 	if err != nil {
 		if os.Getenv(RequiredEnv) != "" {
@@ -77,7 +94,7 @@ func (c *Cluster) Database(tb testing.TB) string {
 		tb.Fatalf("connect to PostgreSQL: %v\n%s", err, c.log)
 	}
 	defer func() { _ = admin.Close(context.WithoutCancel(tb.Context())) }()
-	if _, err := admin.Exec(tb.Context(), "CREATE DATABASE "+name); err != nil {
+	if _, err := admin.Exec(tb.Context(), "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
 		tb.Fatalf("create a database: %v", err)
 	}
 	return c.url(name)
