@@ -160,17 +160,17 @@ resource "headrace_approval_rule" "release" {
   newer_execution = "supersede"
 }
 
-# A text stops releases and says why; null lets them go on.
+# A text stops releases and says why; without one they go on.
 variable "freeze" {
   type    = string
-  default = null
+  default = ""
 }
 
 resource "headrace_stage_transition" "release" {
   pipeline        = headrace_pipeline.web.name
   stage           = "Release"
-  enabled         = var.freeze == null
-  disabled_reason = var.freeze
+  enabled         = var.freeze == ""
+  disabled_reason = var.freeze == "" ? null : var.freeze
 
   # A pipeline that is replaced comes with its transitions enabled.
   lifecycle {

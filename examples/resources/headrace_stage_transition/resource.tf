@@ -1,4 +1,4 @@
-# A text here stops releases; null lets them go on.
+# A text here stops releases and says why; "" lets them go on.
 variable "freeze" {
   type    = string
   default = "Change freeze until the inventory is done"
@@ -43,8 +43,8 @@ resource "headrace_pipeline" "web" {
 resource "headrace_stage_transition" "release" {
   pipeline        = headrace_pipeline.web.name
   stage           = "Release"
-  enabled         = var.freeze == null
-  disabled_reason = var.freeze
+  enabled         = var.freeze == ""
+  disabled_reason = var.freeze == "" ? null : var.freeze
 
   # A pipeline that is replaced comes with its transitions enabled.
   lifecycle {

@@ -53,7 +53,8 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				Required:      true,
 				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()},
 				MarkdownDescription: "Name of the stage that the transition leads into, one of the newest version. A composed pipeline has to " +
-					"be published first. A change replaces the resource, which does to the transition that it leaves what `on_destroy` says.",
+					"be published first. A change replaces the resource, which does to the transition that it leaves what `on_destroy` says; " +
+					"executions of older versions go on waiting there.",
 			},
 			"enabled": schema.BoolAttribute{
 				Optional:            true,
