@@ -3,6 +3,7 @@ package stagetransition_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/config"
@@ -19,8 +20,9 @@ import (
 // new name of the stage. Only where on_destroy says so the execution is let in.
 func TestFreezeOutlivesItsResource(t *testing.T) {
 	t.Parallel()
+	repository := silent(t)
 	for onDestroy, enters := range map[string]bool{"": false, "keep": false, "enable": true} {
-		variables := config.Variables{}
+		variables := config.Variables{"repository": config.StringVariable(repository)}
 		if onDestroy != "" {
 			variables["on_destroy"] = config.StringVariable(onDestroy)
 		}
@@ -100,14 +102,19 @@ func entered(ctx context.Context, backend *acctest.Backend, name string, want bo
 	return nil
 }
 
-// abandon ends an execution, if it has not ended yet.
+// abandon ends an execution.
 func abandon(t *testing.T, backend *acctest.Backend, name string) {
 	t.Helper()
-	found, err := backend.API.Executions.GetExecution(t.Context(), &headracev1.GetExecutionRequest{Name: name})
+	_, err := backend.API.Executions.StopExecution(t.Context(), &headracev1.StopExecutionRequest{Name: name, Abandon: true})
 	require.NoError(t, err)
-	if found.GetExecution().GetEndTime() != nil {
-		return
-	}
-	_, err = backend.API.Executions.StopExecution(t.Context(), &headracev1.StopExecutionRequest{Name: name, Abandon: true})
+}
+
+// silent is the address of a repository whose server never answers, so that what
+// fetches it stays in its stage until it is abandoned.
+func silent(t *testing.T) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	return "http://" + listener.Addr().String() + "/web.git"
 }

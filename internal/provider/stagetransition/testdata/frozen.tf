@@ -3,6 +3,11 @@ variable "stage" {
   default = "Source"
 }
 
+variable "repository" {
+  type    = string
+  default = "https://example.invalid/web.git"
+}
+
 variable "on_destroy" {
   type    = string
   default = null
@@ -23,7 +28,7 @@ resource "headrace_pipeline" "web" {
       output_artifacts = ["source"]
 
       configuration = {
-        RepositoryUrl = "https://example.invalid/web.git"
+        RepositoryUrl = var.repository
       }
     }
   }
