@@ -18,6 +18,12 @@ type outcome struct {
 	refusedWith *Error
 	// own is the attempt that the reporting runner carries on with.
 	own *execution.Lease
+	// shared is set where that is one of all that wait, of which there was a reason to
+	// look for seen and more are left. It is in taken too where the commit did not make
+	// it.
+	shared, more bool
+	seen         int
+	taken        *execution.Lease
 	// carry leaves the first turn that is due to whoever commits; it is in turn
 	// then, and not in the queue.
 	carry bool
@@ -122,6 +128,11 @@ func (x *Executions) decide(ctx context.Context, tx store.Tx, key execution.Scop
 	x.assign(change, runner, out)
 	if err := tx.Apply(ctx, change); err != nil {
 		return err
+	}
+	if out.shared {
+		if err := x.takeInTurn(ctx, tx, change, runner, out); err != nil {
+			return err
+		}
 	}
 	x.scopes.put(scope)
 	out.changes = append(out.changes, change)
@@ -273,13 +284,18 @@ func engineRefusal(err error) error {
 }
 
 // assign gives new attempts to the runner that reports and to runners that
-// wait, in the same commit that makes them: a crash finds the holder's name.
+// wait, in the same commit that makes them: a crash finds the holder's name. Where
+// others wait the runner that reports does not carry on with its own as a matter of
+// course: out.shared says that it is to take one in turn.
 func (x *Executions) assign(change *execution.Change, runner string, out *outcome) {
 	until := x.Clock().Add(x.Lease)
+	if runner != "" && len(change.Leases) > 0 {
+		out.shared, out.seen = x.pool.othersWait()
+	}
 	for _, lease := range change.Leases {
 		x.pool.expect(lease)
 		out.expected = append(out.expected, lease)
-		if runner != "" && out.own == nil {
+		if runner != "" && out.own == nil && !out.shared {
 			out.own, lease.Runner, lease.Until = lease, runner, until
 			continue
 		}
@@ -294,9 +310,42 @@ func (x *Executions) assign(change *execution.Change, runner string, out *outcom
 	}
 }
 
+// takeInTurn lets the runner that reports take from all attempts that nobody holds,
+// those of the change among them, in the commit of the change. Where its pipeline is
+// the next it carries on with what the change made ready.
+func (x *Executions) takeInTurn(ctx context.Context, tx store.Tx, change *execution.Change, runner string, out *outcome) error {
+	take := store.Take{Runner: runner, Until: x.Clock().Add(x.Lease)}
+	for _, lease := range change.Leases {
+		if lease.Runner == "" {
+			take.Prefer = lease.Attempt.ActionExecutionID
+			break
+		}
+	}
+	taken, more, err := tx.TakeLease(ctx, take)
+	out.more = more
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, lease := range change.Leases {
+		if lease.Attempt.ActionExecutionID == taken.Attempt.ActionExecutionID {
+			out.own, lease.Runner, lease.Until = lease, taken.Runner, taken.Until
+			return nil
+		}
+	}
+	x.pool.expect(taken)
+	out.own, out.taken, out.expected = taken, taken, append(out.expected, taken)
+	return nil
+}
+
 // committed wakes whoever the commit concerns.
 func (x *Executions) committed(out *outcome) {
 	x.write(out.notes)
+	if out.shared && !out.more {
+		x.pool.looked(out.seen)
+	}
 	for _, change := range out.changes {
 		x.pool.done(change.DoneAttempts, change.Leases)
 		for _, lease := range change.Leases {
@@ -314,6 +363,9 @@ func (x *Executions) committed(out *outcome) {
 		if x.Observe != nil {
 			x.Observe(change)
 		}
+	}
+	if out.taken != nil {
+		x.pool.taken(out.taken)
 	}
 }
 

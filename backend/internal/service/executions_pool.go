@@ -20,8 +20,9 @@ type pool struct {
 	// it is told how that ended; over ones ended meanwhile. Commits may be told
 	// in another order than they were made.
 	coming map[*execution.Lease]*arrival
-	// news counts the reasons to look for an attempt in the store.
-	news int
+	// news counts the reasons to look for an attempt in the store; dry is how many there
+	// were when a look left none there.
+	news, dry int
 	// runners are those that ever asked for an attempt here.
 	runners map[string]struct{}
 }
@@ -46,7 +47,7 @@ type waiter struct {
 }
 
 func newPool() *pool {
-	return &pool{held: make(map[string]*holding), coming: make(map[*execution.Lease]*arrival), runners: make(map[string]struct{})}
+	return &pool{held: make(map[string]*holding), coming: make(map[*execution.Lease]*arrival), runners: make(map[string]struct{}), dry: -1}
 }
 
 // seen returns what wait wants: it is asked before a runner looks.
@@ -55,6 +56,23 @@ func (p *pool) seen(runner string) int {
 	defer p.mu.Unlock()
 	p.runners[runner] = struct{}{}
 	return p.news
+}
+
+// othersWait tells whether the store may have attempts that nobody holds. It is never
+// wrong for long where it says no: each such attempt is a reason to look. Seen is for
+// looked.
+func (p *pool) othersWait() (may bool, seen int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.news != p.dry, p.news
+}
+
+// looked notes that a look left nothing in the store, of all there was a reason to look
+// for before it.
+func (p *pool) looked(seen int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dry = max(p.dry, seen)
 }
 
 // idle returns the runners that hold nothing here. They do not renew, and may hold

@@ -301,7 +301,7 @@ func (x *Executions) Acquire(ctx context.Context, runnerID string) (runner.Assig
 			return runner.Assignment{}, err
 		}
 		seen := x.pool.seen(runnerID)
-		h, err := x.takeReady(ctx, runnerID)
+		h, err := x.takeReady(ctx, runnerID, seen)
 		if err == nil && h == nil {
 			h, err = x.await(ctx, x.pool.wait(runnerID, seen))
 		}
@@ -332,13 +332,15 @@ func (x *Executions) await(ctx context.Context, w *waiter) (*holding, error) {
 	}
 }
 
-// takeReady takes the first attempt that nobody holds; nil where there is none.
-func (x *Executions) takeReady(ctx context.Context, runnerID string) (*holding, error) {
-	until := x.Clock().Add(x.Lease)
+// takeReady takes an attempt that nobody holds; nil where there is none. Seen is what
+// there was a reason to look for.
+func (x *Executions) takeReady(ctx context.Context, runnerID string, seen int) (*holding, error) {
+	take := store.Take{Runner: runnerID, Until: x.Clock().Add(x.Lease)}
 	var lease *execution.Lease
+	var more bool
 	err := x.Store.Update(ctx, func(ctx context.Context, tx store.Tx) (err error) {
 		x.pool.forget(lease)
-		lease, err = tx.TakeLease(ctx, runnerID, until)
+		lease, more, err = tx.TakeLease(ctx, take)
 		if errors.Is(err, store.ErrNotFound) {
 			// No reason for those that share the commit to be done again.
 			return nil
@@ -351,6 +353,9 @@ func (x *Executions) takeReady(ctx context.Context, runnerID string) (*holding, 
 	if err != nil {
 		x.pool.forget(lease)
 		return nil, err
+	}
+	if !more {
+		x.pool.looked(seen)
 	}
 	if lease == nil {
 		return nil, nil

@@ -159,9 +159,12 @@ type Tx interface {
 	// PARALLEL scope an error.
 	Apply(ctx context.Context, change *execution.Change) error
 
-	// TakeLease gives the first attempt that nobody holds to a runner. Two that take at
-	// the same time do not wait for each other. ErrNotFound where there is none.
-	TakeLease(ctx context.Context, runner string, until time.Time) (*execution.Lease, error)
+	// TakeLease gives an attempt that nobody holds to a runner: of the account with the
+	// fewest held ones, and where several have as few of that whose turn it is; of that
+	// account's pipelines by the same rule; and of that pipeline's the oldest. Two that
+	// take at the same time do not wait for each other. More tells whether others are
+	// left. ErrNotFound where there is none.
+	TakeLease(ctx context.Context, take Take) (lease *execution.Lease, more bool, err error)
 	// RenewLeases extends all leases of a runner and returns them.
 	RenewLeases(ctx context.Context, runner string, until time.Time) ([]*execution.Lease, error)
 	// LetLeaseGo makes an attempt that a runner holds one that nobody does; else
@@ -172,6 +175,16 @@ type Tx interface {
 	// when another did so first. It is remembered for 24 hours, by the times that
 	// are given here, and may be forgotten then.
 	SaveRequest(ctx context.Context, account, method, requestID, resource string, at time.Time) error
+}
+
+// Take is how a runner asks for an attempt.
+type Take struct {
+	// Runner will hold it until Until, unless it renews.
+	Runner string
+	Until  time.Time
+	// Prefer is the action execution whose attempt goes before older ones of its
+	// pipeline, where it is that pipeline's turn; empty for none.
+	Prefer string
 }
 
 // ExecutionFilter selects executions.

@@ -219,9 +219,9 @@ func (t *Tx) applyWork(ctx context.Context, c *execution.Change) error {
 		if err != nil {
 			return err
 		}
-		if err := t.later(ctx, "attempt "+l.Attempt.ID(), `INSERT INTO leases (action_execution_id, number, `+leaseColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			l.Attempt.ActionExecutionID, l.Attempt.Number, l.Attempt.ExecutionID, l.Scope.PipelineID, l.Scope.ExecutionID != "",
+		if err := t.later(ctx, "attempt "+l.Attempt.ID(), `INSERT INTO leases (action_execution_id, number, account, `+leaseColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			l.Attempt.ActionExecutionID, l.Attempt.Number, l.Attempt.Account, l.Attempt.ExecutionID, l.Scope.PipelineID, l.Scope.ExecutionID != "",
 			attempt, l.Runner, micros(l.Until), micros(l.QueuedAt)); err != nil {
 			return err
 		}

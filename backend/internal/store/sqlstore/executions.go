@@ -273,12 +273,14 @@ func scopeKey(pipelineID, executionID string, parallel bool) execution.ScopeKey 
 
 const leaseColumns = `execution_id, pipeline_id, parallel, attempt, runner, until, queued_at`
 
-func scanLease(rows Rows) (*execution.Lease, error) {
+// scanLease reads leaseColumns, and what follows them.
+func scanLease(rows Rows, further ...any) (*execution.Lease, error) {
 	var l execution.Lease
 	var executionID, pipelineID, attempt string
 	var parallel bool
 	var until, queued int64
-	if err := rows.Scan(&executionID, &pipelineID, &parallel, &attempt, &l.Runner, &until, &queued); err != nil {
+	columns := append([]any{&executionID, &pipelineID, &parallel, &attempt, &l.Runner, &until, &queued}, further...)
+	if err := rows.Scan(columns...); err != nil {
 		return nil, err
 	}
 	l.Scope = scopeKey(pipelineID, executionID, parallel)
@@ -286,28 +288,23 @@ func scanLease(rows Rows) (*execution.Lease, error) {
 	return &l, decode(attempt, &l.Attempt)
 }
 
+func leaseOnly(rows Rows) (*execution.Lease, error) { return scanLease(rows) }
+
 // Leases implements store.Reader.
 func (t *Tx) Leases(ctx context.Context) ([]*execution.Lease, error) {
-	return list(ctx, t, scanLease, `SELECT `+leaseColumns+` FROM leases ORDER BY queued_at, action_execution_id`)
+	return list(ctx, t, leaseOnly, `SELECT `+leaseColumns+` FROM leases ORDER BY queued_at, action_execution_id`)
 }
 
 // Lease implements store.Reader.
 func (t *Tx) Lease(ctx context.Context, actionExecutionID string) (*execution.Lease, error) {
-	found, err := list(ctx, t, scanLease, `SELECT `+leaseColumns+` FROM leases WHERE action_execution_id = $1`, actionExecutionID)
+	found, err := list(ctx, t, leaseOnly, `SELECT `+leaseColumns+` FROM leases WHERE action_execution_id = $1`, actionExecutionID)
 	return first(found, "attempt "+actionExecutionID, err)
-}
-
-// TakeLease implements store.Tx.
-func (t *Tx) TakeLease(ctx context.Context, runner string, until time.Time) (*execution.Lease, error) {
-	found, err := list(ctx, t, scanLease, `UPDATE leases SET runner = $1, until = $2 WHERE action_execution_id = (
-		SELECT action_execution_id FROM leases WHERE runner = '' ORDER BY queued_at, action_execution_id LIMIT 1`+t.conn.SkipLocked()+`
-	) AND runner = '' RETURNING `+leaseColumns, runner, micros(until))
-	return first(found, "an attempt that nobody holds", err)
 }
 
 // RenewLeases implements store.Tx.
 func (t *Tx) RenewLeases(ctx context.Context, runner string, until time.Time) ([]*execution.Lease, error) {
-	return list(ctx, t, scanLease, `UPDATE leases SET until = $2 WHERE runner = $1 RETURNING `+leaseColumns, runner, micros(until))
+	// The second condition is that of the index of those that are held.
+	return list(ctx, t, leaseOnly, `UPDATE leases SET until = $2 WHERE runner = $1 AND runner <> '' RETURNING `+leaseColumns, runner, micros(until))
 }
 
 // LetLeaseGo implements store.Tx.

@@ -10,7 +10,10 @@ import (
 
 // CreateAccount implements store.Tx.
 func (t *Tx) CreateAccount(ctx context.Context, a store.Account) error {
-	return t.exec(ctx, "account "+a.Name, `INSERT INTO accounts (name, created_at) VALUES ($1, $2)`, a.Name, micros(a.CreatedAt))
+	if err := t.exec(ctx, "account "+a.Name, `INSERT INTO accounts (name, created_at) VALUES ($1, $2)`, a.Name, micros(a.CreatedAt)); err != nil {
+		return err
+	}
+	return t.later(ctx, "share of account "+a.Name, `INSERT INTO shares (account, last) VALUES ($1, '') ON CONFLICT DO NOTHING`, a.Name)
 }
 
 // Account implements store.Reader.

@@ -328,9 +328,11 @@ func testLeases(s *suite) {
 		queue = append(queue, l.Attempt.ActionExecutionID)
 	}
 	require.Equal(t, []string{"y", "z", "x"}, queue, "by place in the queue")
+	more := false
 	take := func(runner string) (id string, err error) {
-		err = s.try(func(ctx context.Context, tx store.Tx) error {
-			lease, err := tx.TakeLease(ctx, runner, day())
+		err = s.try(func(ctx context.Context, tx store.Tx) (err error) {
+			var lease *execution.Lease
+			lease, more, err = tx.TakeLease(ctx, store.Take{Runner: runner, Until: day()})
 			if err == nil {
 				id = lease.Attempt.ActionExecutionID
 				require.Equal(t, []any{runner, day()}, []any{lease.Runner, lease.Until})
@@ -343,6 +345,7 @@ func testLeases(s *suite) {
 		id, err := take("r of " + want)
 		require.NoError(t, err)
 		require.Equal(t, want, id, "by place in the queue")
+		require.Equal(t, want != "x", more, "others are left")
 	}
 	_, err := take("r4")
 	require.ErrorIs(t, err, store.ErrNotFound)
@@ -387,7 +390,7 @@ func testLeasesAreTakenOnce(s *suite) {
 	s.apply(change)
 	for _, err := range inParallel(n, func(i int) error {
 		return s.try(func(ctx context.Context, tx store.Tx) error {
-			_, err := tx.TakeLease(ctx, fmt.Sprintf("r%02d", i), day())
+			_, _, err := tx.TakeLease(ctx, store.Take{Runner: fmt.Sprintf("r%02d", i), Until: day()})
 			return err
 		})
 	}) {
