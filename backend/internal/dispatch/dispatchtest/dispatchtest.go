@@ -43,6 +43,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Bed) {
 		"ChainIsCarried":                testChainIsCarried,
 		"RolledBackTurnDoesNotRun":      testRolledBackTurnDoesNotRun,
 		"WorkersBoundWhatRuns":          testWorkersBoundWhatRuns,
+		"TurnsRunByAge":                 testTurnsRunByAge,
 		"EndWaitsAndTheNextCarriesOn":   testEndWaitsAndTheNextCarriesOn,
 		"PendingTurnsOutliveTheQueue":   testPendingTurnsOutliveTheQueue,
 		"TurnsOfEveryKindComeAsTheyAre": testTurnsOfEveryKindComeAsTheyAre,
@@ -275,6 +276,27 @@ func testWorkersBoundWhatRuns(s *suite) {
 	close(gate)
 	s.pending()
 	require.Len(s, s.all(), 11)
+}
+
+// No kind of turn goes before another: who has waited longest is next.
+func testTurnsRunByAge(s *suite) {
+	gate := make(chan struct{})
+	s.serve(1, func(ctx context.Context, turn *execution.Turn) (*execution.Turn, error) {
+		<-gate
+		return s.finish(ctx, turn)
+	})
+	want := []string{"first"}
+	s.add(in(0, "first"))
+	s.eventually("first")
+	for i, kind := range slices.Repeat([]execution.TurnKind{execution.TurnAction, execution.TurnExpire, execution.TurnRecheck}, 5) {
+		turn := in(0, fmt.Sprint(i))
+		turn.Kind = kind
+		s.add(turn)
+		want = append(want, turn.ID)
+	}
+	close(gate)
+	s.pending()
+	require.Equal(s, want, s.all())
 }
 
 func testEndWaitsAndTheNextCarriesOn(s *suite) {
