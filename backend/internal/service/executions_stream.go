@@ -99,8 +99,10 @@ func pause[T any](ctx context.Context, stopping <-chan struct{}, token <-chan T)
 	}
 }
 
-// logChunk is how much of a log is sent at once.
-const logChunk = 64 << 10
+// logChunk is how much of a log is sent at once: with its offset it fits into a buffer
+// of 32 KiB. The next larger one that messages are sent from has 1 MiB, which a client
+// that does not read would make the server keep, twice for each of its tails.
+const logChunk = 31 << 10
 
 // TailLog emits the log of an action execution, or of a rule execution, from an
 // offset, which counts from the end where it is negative. With follow it goes on
