@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
@@ -59,7 +60,8 @@ func toStatus(ctx context.Context, err error) (s *status.Status, id string) {
 	return internal(id), id
 }
 
-// refused returns the status of a refusal, with its fields and its reason.
+// refused returns the status of a refusal, with its fields, its reason and when to try
+// again.
 func refused(e *service.Error) *status.Status {
 	s := status.New(code(e.Kind), e.Message)
 	var details []protoadapt.MessageV1
@@ -74,6 +76,9 @@ func refused(e *service.Error) *status.Status {
 			})
 		}
 		details = append(details, bad)
+	}
+	if e.RetryAfter > 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(e.RetryAfter)})
 	}
 	detailed, err := s.WithDetails(details...)
 	if err != nil {

@@ -4,6 +4,7 @@ package service
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
@@ -34,6 +35,9 @@ type Error struct {
 	Message string
 	// Violations name the fields that are wrong, for KindInvalid.
 	Violations []pipeline.Violation
+	// RetryAfter is when another try may succeed, for KindExhausted; 0 where there is
+	// nothing to say about that.
+	RetryAfter time.Duration
 }
 
 // Error returns the message.

@@ -29,6 +29,9 @@ import (
 // of them at a time.
 const MaxLive = 50
 
+// roomRetry is how soon there may be room for one more: executions take minutes.
+const roomRetry = 30 * time.Second
+
 // ExecutionsConfig is what Executions needs.
 type ExecutionsConfig struct {
 	Store    store.Store
@@ -199,8 +202,10 @@ func hasRoom(ctx context.Context, r store.Reader, p *store.Pipeline, mode pipeli
 	if err != nil || len(live) < MaxLive {
 		return err
 	}
-	return refuse(KindExhausted, pipeline.ReasonLimitExceeded,
+	full := refuse(KindExhausted, pipeline.ReasonLimitExceeded,
 		"pipeline %q has %d executions in progress, the most that %s mode allows: wait for one to end or stop one", p.Name, len(live), mode)
+	full.RetryAfter = roomRetry
+	return full
 }
 
 // Get returns an execution with its stages and actions.
