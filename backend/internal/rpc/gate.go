@@ -42,6 +42,13 @@ type gate struct {
 	strangers map[string]chan struct{}
 	// strangerTimeout ends such calls, but for those that watch.
 	strangerTimeout time.Duration
+	// streaming are the methods that go on; callTimeout ends calls of all others, also
+	// ones whose message never comes.
+	streaming   map[string]bool
+	callTimeout time.Duration
+	// streams counts those of each caller; stall ends one that nobody reads.
+	streams streamsOf
+	stall   time.Duration
 }
 
 const (
@@ -52,6 +59,8 @@ const (
 	maxStrangers = 16
 	// strangerTimeout is far more than an answer that asks no store takes.
 	strangerTimeout = 10 * time.Second
+	// callTimeout is far more than the clients' own deadline.
+	callTimeout = 2 * time.Minute
 	// knockTimeout bounds the look at a token before a message is read.
 	knockTimeout = 5 * time.Second
 	// maxText bounds what is said and logged of one error, in bytes.
@@ -104,6 +113,12 @@ func (g *gate) knock(ctx context.Context, info *tap.Info) (context.Context, erro
 	if err != nil {
 		return ctx, c.end(ctx, nil, err)
 	}
+	if g.streaming[info.FullMethodName] {
+		return ctx, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.callTimeout)
+	// The end of the call ends its parent.
+	context.AfterFunc(ctx, cancel)
 	return ctx, nil
 }
 
@@ -152,6 +167,11 @@ func (g *gate) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 		return err
 	}
 	if c.secret != "" {
+		leave, err := g.streams.enter(c.principal)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		watching, stopWatching := context.WithCancel(ctx)
 		watched := make(chan struct{})
 		go func() {
@@ -201,7 +221,7 @@ func (s *gatedStream) SendMsg(m any) error {
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
-	return s.ServerStream.SendMsg(m)
+	return s.send(m)
 }
 
 // RecvMsg receives a message that keeps the rules of the contract.

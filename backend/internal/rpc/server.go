@@ -88,7 +88,7 @@ func New(cfg Config) *Server {
 	g := &gate{
 		accounts: cfg.Accounts, log: cfg.Log, observe: cfg.Observe, clock: cfg.Clock, draining: draining,
 		validator: sync.OnceValues(newValidator), recheck: recheckEvery,
-		strangers: newStrangers(), strangerTimeout: strangerTimeout,
+		strangers: newStrangers(), strangerTimeout: strangerTimeout, callTimeout: callTimeout, stall: stallTimeout,
 	}
 	options := []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(g.unary),
@@ -115,7 +115,21 @@ func New(cfg Config) *Server {
 	headracev1.RegisterServerServiceServer(s.grpc, &about{info: cfg.Info})
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
+	g.streaming = streaming(s.grpc)
 	return s
+}
+
+// streaming returns the methods of a server that are streams.
+func streaming(s *grpc.Server) map[string]bool {
+	found := make(map[string]bool)
+	for name, service := range s.GetServiceInfo() {
+		for _, method := range service.Methods {
+			if method.IsClientStream || method.IsServerStream {
+				found["/"+name+"/"+method.Name] = true
+			}
+		}
+	}
+	return found
 }
 
 // Serve takes connections until Shutdown, also one that came before. It owns the

@@ -12,9 +12,11 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -61,8 +63,8 @@ func newStreamGate(t *testing.T) *streamGate {
 	draining, drain := context.WithCancel(t.Context())
 	g.drain = drain
 	g.gate = &gate{
-		accounts: service.NewAccounts(service.AccountsConfig{Store: opened, Clock: clock}),
-		log:      hclog.NewNullLogger(), clock: clock, draining: draining, recheck: time.Millisecond,
+		accounts: service.NewAccounts(service.AccountsConfig{Store: opened, Clock: clock}), stall: time.Minute,
+		log: hclog.NewNullLogger(), clock: clock, draining: draining, recheck: time.Millisecond,
 		observe: func(string, codes.Code, time.Duration) {}, validator: newValidator,
 	}
 	g.ctx = metadata.NewIncomingContext(t.Context(), metadata.Pairs("authorization", "Bearer "+secret))
@@ -252,6 +254,103 @@ func TestStrangersCannotKeepTheirPlace(t *testing.T) {
 	}
 	require.NoError(t, ctx.Err())
 	require.Eventually(t, func() bool { return len(s.gate.strangers[method]) == 0 }, 10*time.Second, time.Millisecond)
+}
+
+// A call of somebody with a token whose message never comes.
+func TestCallsWithoutTheirMessageEnd(t *testing.T) {
+	t.Parallel()
+	known := newStreamGate(t)
+	_, conn := dialStranger(t, func(g *gate) { g.accounts, g.callTimeout = known.accounts, 10*time.Millisecond })
+	header, _ := metadata.FromIncomingContext(known.ctx)
+	ctx, cancel := context.WithTimeout(metadata.NewOutgoingContext(t.Context(), header), 30*time.Second)
+	defer cancel()
+	for range 2 * maxStreams {
+		err := silent(ctx, t, conn, headracev1.ServerService_WhoAmI_FullMethodName).RecvMsg(&headracev1.WhoAmIResponse{})
+		require.Error(t, err)
+		require.NotEqual(t, codes.Unauthenticated, status.Code(err))
+	}
+	require.NoError(t, ctx.Err())
+}
+
+func TestStreamsMayGoOnForLong(t *testing.T) {
+	t.Parallel()
+	s, _ := dialStranger(t, func(*gate) {})
+	require.Equal(t, map[string]bool{
+		headracev1.ExecutionService_WatchExecution_FullMethodName:        true,
+		headracev1.ExecutionService_TailLog_FullMethodName:               true,
+		grpc_health_v1.Health_Watch_FullMethodName:                       true,
+		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      true,
+		"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": true,
+	}, s.gate.streaming)
+}
+
+// endless is a server whose logs never end.
+type endless struct {
+	headracev1.UnimplementedExecutionServiceServer
+	ended chan error
+}
+
+func (e *endless) TailLog(_ *headracev1.TailLogRequest, stream grpc.ServerStreamingServer[headracev1.TailLogResponse]) error {
+	for {
+		if err := stream.Send(&headracev1.TailLogResponse{Data: make([]byte, 64<<10)}); err != nil {
+			e.ended <- err
+			return err
+		}
+	}
+}
+
+// A client that is there, and takes nothing: its stream ends, and says why once it
+// reads again.
+func TestStreamsThatNobodyReadsEnd(t *testing.T) {
+	t.Parallel()
+	known := newStreamGate(t)
+	known.stall = 200 * time.Millisecond
+	server := grpc.NewServer(grpc.StreamInterceptor(known.stream))
+	logs := &endless{ended: make(chan error, 1)}
+	headracev1.RegisterExecutionServiceServer(server, logs)
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, conn.Close())
+		server.Stop()
+		require.NoError(t, <-done)
+	})
+	header, _ := metadata.FromIncomingContext(known.ctx)
+	ctx := metadata.NewOutgoingContext(t.Context(), header)
+	tail, err := headracev1.NewExecutionServiceClient(conn).TailLog(ctx, &headracev1.TailLogRequest{Name: "x", ActionExecutionId: "x"})
+	require.NoError(t, err)
+	require.Error(t, <-logs.ended)
+	for err == nil {
+		_, err = tail.Recv()
+	}
+	require.Equal(t, codes.ResourceExhausted, status.Code(err))
+	require.ErrorContains(t, err, "read nothing for 200ms")
+}
+
+func TestOneCallerHasSoManyStreams(t *testing.T) {
+	t.Parallel()
+	var streams streamsOf
+	var leave func()
+	for range maxStreamsEach {
+		var err error
+		leave, err = streams.enter("ann")
+		require.NoError(t, err)
+	}
+	_, err := streams.enter("ann")
+	s, _ := toStatus(t.Context(), err)
+	require.Equal(t, codes.ResourceExhausted, s.Code())
+	info, ok := s.Details()[1].(*errdetails.RetryInfo)
+	require.True(t, ok)
+	require.Equal(t, streamsRetry, info.GetRetryDelay().AsDuration())
+	_, err = streams.enter("bob")
+	require.NoError(t, err, "others do not notice")
+	leave()
+	_, err = streams.enter("ann")
+	require.NoError(t, err)
 }
 
 func TestListenerHasRoomForSoMany(t *testing.T) {
