@@ -45,10 +45,19 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("headraced at %s does not know this call; it may be older than this program: %s", e.Endpoint, message)
 	case codes.Internal, codes.Unknown, codes.DataLoss:
 		return fmt.Sprintf("headraced at %s failed: %s; its log says more", e.Endpoint, message)
+	case codes.ResourceExhausted:
+		if strings.Contains(message, tooLarge) {
+			return fmt.Sprintf("a message is larger than headraced at %s takes, which is %d MiB for a request and %d MiB for an answer: %s",
+				e.Endpoint, maxRequestSize>>20, maxAnswerSize>>20, message)
+		}
+		return message
 	default:
 		return withViolations(message, e.violations())
 	}
 }
+
+// tooLarge is in gRPC's own words for a message over a limit, of either side.
+const tooLarge = "larger than max"
 
 // withViolations adds those violations that the message does not quote already.
 func withViolations(message string, violations []Violation) string {

@@ -7,7 +7,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
@@ -138,4 +141,26 @@ func TestHugeDefinitionsAreRefusedEarly(t *testing.T) {
 	p.Definition.Stages[1].Actions[0].Commands = make([]string, 1000)
 	_, err = c.Pipelines.CreatePipeline(t.Context(), &v1.CreatePipelineRequest{Pipeline: p, ValidateOnly: true})
 	require.Equal(t, []string{"pipeline.definition.stages[1].actions[0].commands"}, fields(err))
+}
+
+// Whoever sends too much hears the limit: from the client, and from the server where
+// another client sends it.
+func TestMessagesOverTheLimitAreRefused(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	huge := inline("default", "web")
+	huge.Definition.Stages[1].Actions[0].Commands = []string{strings.Repeat("x", 5<<20)}
+	_, err := b.Admin().Pipelines.CreatePipeline(t.Context(), &v1.CreatePipelineRequest{Pipeline: huge})
+	require.Equal(t, codes.ResourceExhausted, status.Code(err))
+	require.ErrorContains(t, err, "4 MiB for a request")
+
+	conn, err := grpc.NewClient(b.Endpoint, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close()) })
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+b.AdminToken)
+	_, err = v1.NewPipelineServiceClient(conn).CreatePipeline(ctx, &v1.CreatePipelineRequest{Pipeline: huge})
+	require.Equal(t, codes.ResourceExhausted, status.Code(err))
+	require.ErrorContains(t, err, "4194304", "the server says how much it takes")
+	_, err = b.Admin().Pipelines.ListPipelines(t.Context(), &v1.ListPipelinesRequest{Parent: "accounts/default"})
+	require.NoError(t, err)
 }
