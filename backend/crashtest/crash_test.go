@@ -1,5 +1,5 @@
 // Package crashtest kills the real headraced with SIGKILL at many points of a
-// run and looks at what is left.
+// run and looks at what is left, and sets clients on it that misbehave.
 package crashtest
 
 import (
