@@ -18,18 +18,23 @@ func (q *Queue) watch(ctx context.Context) {
 	ticker := time.NewTicker(max(q.config.Dead/4, time.Millisecond))
 	defer ticker.Stop()
 	for {
-		if err := q.beat(ctx); err != nil && ctx.Err() == nil {
-			q.config.Log.Warn("cannot tell other replicas that this one lives, will try again", "error", err)
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
+		q.look(ctx)
 	}
 }
 
-// beat is one look. Times are the database's: replicas need not agree about theirs.
+// look is a beat that may fail.
+func (q *Queue) look(ctx context.Context) {
+	if err := q.beat(ctx); err != nil && ctx.Err() == nil {
+		q.config.Log.Warn("cannot tell other replicas that this one lives, will try again", "error", err)
+	}
+}
+
+// beat says it and takes over once. Times are the database's: replicas need not agree about theirs.
 func (q *Queue) beat(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, q.config.Dead)
 	defer cancel()

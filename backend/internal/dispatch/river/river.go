@@ -162,6 +162,9 @@ func (q *Queue) Remove(...string) {}
 // Run implements dispatch.Queue.
 func (q *Queue) Run(ctx context.Context, handler dispatch.Handler) error {
 	q.handler, q.ending = handler, ctx.Done()
+	// Before it takes anything: the work of one that was never heard of is missed by
+	// nobody when it dies.
+	q.look(ctx)
 	err := q.client.Start(ctx)
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("start the work queue: %w", err)
