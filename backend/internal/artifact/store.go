@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 )
@@ -36,21 +37,41 @@ type Store struct {
 
 var _ action.Artifacts = (*Store)(nil)
 
-// Open makes the directory where there is none, and removes what a killed
-// process left half written. Only one process may have it open.
-func Open(dir string) (*Store, error) {
+// Open makes the directory where there is none, and removes what a killed process
+// left half written and last touched before a time: now where no other process has
+// the directory open, else one before which nothing that is still being written was
+// begun.
+func Open(dir string, before time.Time) (*Store, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open artifact store: %w", err)
 	}
 	temp := filepath.Join(dir, temporary)
-	if err := os.RemoveAll(temp); err != nil {
-		return nil, fmt.Errorf("open artifact store: remove unfinished artifacts: %w", err)
-	}
 	if err := os.MkdirAll(temp, 0o700); err != nil {
 		return nil, fmt.Errorf("open artifact store: %w", err)
 	}
+	if err := removeUnfinished(temp, before); err != nil {
+		return nil, fmt.Errorf("open artifact store: remove unfinished artifacts: %w", err)
+	}
 	return &Store{dir: dir}, nil
+}
+
+func removeUnfinished(temp string, before time.Time) error {
+	files, err := os.ReadDir(temp)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		info, err := file.Info()
+		if err == nil && info.ModTime().Before(before) {
+			err = os.Remove(filepath.Join(temp, file.Name()))
+		}
+		// Another process may have finished it, or removed it as well.
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // Store keeps the files below dir, a path in root, that match one of the globs.

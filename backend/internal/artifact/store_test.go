@@ -25,7 +25,7 @@ import (
 func open(tb testing.TB) (*artifact.Store, string) {
 	tb.Helper()
 	dir := filepath.Join(tb.TempDir(), "artifacts")
-	store, err := artifact.Open(dir)
+	store, err := artifact.Open(dir, time.Now())
 	require.NoError(tb, err)
 	return store, dir
 }
@@ -299,11 +299,20 @@ func TestFetchNeverLeavesItsDirectory(t *testing.T) {
 	require.Error(t, store.Fetch(t.Context(), action.Artifact{Name: "A", Digest: "../../../etc/passwd"}, root(t, t.TempDir()), "."))
 }
 
+// What another process writes at this moment is none of the business of one that
+// starts.
 func TestOpenRemovesUnfinishedArtifacts(t *testing.T) {
 	t.Parallel()
 	_, dir := open(t)
-	write(t, dir, "tmp/put-123", "half", 0o600)
-	_, err := artifact.Open(dir)
+	now := time.Now()
+	for name, age := range map[string]time.Duration{"put-dead": 2 * time.Hour, "put-live": time.Minute} {
+		write(t, dir, "tmp/"+name, "half", 0o600)
+		require.NoError(t, os.Chtimes(filepath.Join(dir, "tmp", name), time.Time{}, now.Add(-age)))
+	}
+	_, err := artifact.Open(dir, now.Add(-time.Hour))
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"put-live": "-rw------- half"}, list(t, filepath.Join(dir, "tmp")))
+	_, err = artifact.Open(dir, now)
 	require.NoError(t, err)
 	require.Empty(t, list(t, filepath.Join(dir, "tmp")))
 }

@@ -40,6 +40,8 @@ const (
 	// turnWorkers is how many turns run at once: they mostly wait for the store,
 	// where those that arrive together share a commit.
 	turnWorkers = 64
+	// longestWrite is how long another server may take to write an artifact.
+	longestWrite = 24 * time.Hour
 	// turnRetry is how long a turn rests that could not be carried out.
 	turnRetry = time.Second
 )
@@ -118,7 +120,11 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	artifacts, err := artifact.Open(filepath.Join(data.shared, artifactsDir))
+	unfinished := clock()
+	if data.several {
+		unfinished = unfinished.Add(-longestWrite)
+	}
+	artifacts, err := artifact.Open(filepath.Join(data.shared, artifactsDir), unfinished)
 	if err != nil {
 		return err
 	}
