@@ -1,5 +1,7 @@
 // Package crashtest kills the real headraced with SIGKILL at many points of a
-// run and looks at what is left, and sets clients on it that misbehave.
+// run and looks at what is left, lets one or several of them run many executions while
+// they are killed, paused and cut off from their database, and sets clients on it that
+// misbehave.
 package crashtest
 
 import (
@@ -8,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -107,6 +110,9 @@ type server struct {
 	flags []string
 	token string
 
+	// log, where there is one, gets what the processes write, one after the other;
+	// output has what the newest wrote.
+	log     io.Writer
 	process *exec.Cmd
 	output  *bytes.Buffer
 	client  *client.Client
@@ -150,21 +156,7 @@ func freePort(t *testing.T) string {
 // start starts headraced and waits until it answers.
 func (s *server) start() {
 	s.t.Helper()
-	s.output = &bytes.Buffer{}
-	// Not the test's context: the server is ended by kill and stop.
-	s.process = exec.CommandContext(context.Background(), s.binary, append([]string{
-		"--data-dir", s.dir, "--grpc-listen", s.grpc, "--http-listen", s.http, "--isolation", "none", "--shutdown-grace", "0s",
-	}, s.flags...)...)
-	s.process.Stdout, s.process.Stderr = s.output, s.output
-	s.process.ExtraFiles = s.inherited
-	require.NoError(s.t, s.process.Start())
-	process := s.process
-	s.t.Cleanup(func() {
-		if process.ProcessState == nil {
-			_ = process.Process.Kill()
-			_ = process.Wait()
-		}
-	})
+	s.launch()
 	require.Eventually(s.t, func() bool {
 		token, err := os.ReadFile(s.token)
 		if err != nil {
@@ -180,6 +172,30 @@ func (s *server) start() {
 		_, err = s.client.Server.WhoAmI(ctx, &headracev1.WhoAmIRequest{})
 		return err == nil
 	}, patience, 10*time.Millisecond, "the server does not answer")
+}
+
+// launch starts headraced and does not wait.
+func (s *server) launch() {
+	s.t.Helper()
+	s.output = &bytes.Buffer{}
+	// Not the test's context: the server is ended by kill and stop.
+	s.process = exec.CommandContext(context.Background(), s.binary, append([]string{
+		"--data-dir", s.dir, "--grpc-listen", s.grpc, "--http-listen", s.http, "--isolation", "none", "--shutdown-grace", "0s",
+	}, s.flags...)...)
+	var output io.Writer = s.output
+	if s.log != nil {
+		output = io.MultiWriter(s.output, s.log)
+	}
+	s.process.Stdout, s.process.Stderr = output, output
+	s.process.ExtraFiles = s.inherited
+	require.NoError(s.t, s.process.Start())
+	process := s.process
+	s.t.Cleanup(func() {
+		if process.ProcessState == nil {
+			_ = process.Process.Kill()
+			_ = process.Wait()
+		}
+	})
 }
 
 func (s *server) kill() {

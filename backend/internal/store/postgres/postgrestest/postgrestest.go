@@ -215,6 +215,14 @@ func (c *Cluster) Start() error {
 // Kill ends the server as a crash does; Start starts it again on the same data.
 func (c *Cluster) Kill() error { return c.stop(syscall.SIGQUIT) }
 
+// Restart ends the server in order, which tells its clients, and starts it again.
+func (c *Cluster) Restart() error {
+	if err := c.stop(syscall.SIGINT); err != nil {
+		return err
+	}
+	return c.Start()
+}
+
 // Stop ends the server and removes its data.
 func (c *Cluster) Stop() error {
 	if c.server == nil {
