@@ -134,7 +134,7 @@ func (x *Executions) begin(ctx context.Context, repeat startRequest, start func(
 		if repeat.id == "" {
 			return nil
 		}
-		return tx.SaveRequest(ctx, repeat.account, repeat.method, repeat.id, id, x.Clock())
+		return saveRequest(ctx, tx, repeat.account, repeat.method, repeat.id, id, x.Clock())
 	})
 	if err := errors.Join(err, out.refused()); err != nil {
 		return nil, err

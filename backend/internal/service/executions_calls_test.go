@@ -20,6 +20,23 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
+// The same request at two servers at once: who comes second learns it when it
+// commits, and answers with what the first one started.
+func TestTwinOfARequestAtAnotherServer(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.pipeline("web", stages(pipeline.Queued, []string{"a"}))
+	first, err := l.Start(t.Context(), admin, "default", "web", service.StartInput{RequestID: "r1"})
+	require.NoError(t, err)
+	l.store.breakNext("Request")
+	second, err := l.Start(t.Context(), admin, "default", "web", service.StartInput{RequestID: "r1"})
+	require.NoError(t, err)
+	require.Equal(t, first.ID, second.ID)
+	all, err := l.List(t.Context(), admin, "default", "", nil, "", 0)
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+}
+
 func TestStartOncePerRequestID(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

@@ -290,6 +290,14 @@ func (b brokenTx) Execution(ctx context.Context, id string) (*execution.Executio
 	return b.Tx.Execution(ctx, id)
 }
 
+// Request does not find what another server's transaction is about to commit.
+func (b brokenTx) Request(ctx context.Context, account, method, requestID string) (string, error) {
+	if b.call == "Request" {
+		return "", store.ErrNotFound
+	}
+	return b.Tx.Request(ctx, account, method, requestID)
+}
+
 func (b brokenTx) NextNumber(ctx context.Context, pipelineID string) (int64, error) {
 	if err := b.fails("NextNumber"); err != nil {
 		return 0, err

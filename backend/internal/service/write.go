@@ -67,9 +67,14 @@ func (q request) save(ctx context.Context, tx store.Tx, at time.Time) error {
 	if q.id == "" {
 		return nil
 	}
-	err := tx.SaveRequest(ctx, q.account, q.method, q.id, q.resource, at)
+	return saveRequest(ctx, tx, q.account, q.method, q.id, q.resource, at)
+}
+
+// saveRequest remembers what a write with a request id made. Where its twin came
+// first, at another server, the write is stale: the next try finds what the twin made.
+func saveRequest(ctx context.Context, tx store.Tx, account, method, id, resource string, at time.Time) error {
+	err := tx.SaveRequest(ctx, account, method, id, resource, at)
 	if errors.Is(err, store.ErrAlreadyExists) {
-		// The twin came first: the next try finds what it made.
 		return store.ErrStale
 	}
 	return err
