@@ -38,7 +38,7 @@ func (s *cachedScope) owner(in engine.Input) (account, name string) {
 // taken out for a decision and put back after its writes succeeded, so that a
 // failed decision never leaves half a change in memory; one whose transaction then
 // fails to commit is forgotten, and until then the store does not confirm its
-// revision. Scopes without live executions are not kept, which bounds the cache by live work.
+// revision, which nobody else's decision has. Scopes without live executions are not kept, which bounds the cache by live work.
 type scopeCache struct {
 	mu     sync.Mutex
 	scopes map[execution.ScopeKey]*cachedScope

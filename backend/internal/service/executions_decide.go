@@ -2,6 +2,8 @@ package service
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
@@ -103,6 +105,7 @@ func (x *Executions) undo(out *outcome) {
 func (x *Executions) decide(ctx context.Context, tx store.Tx, key execution.ScopeKey, runner string, in engine.Input, out *outcome) error {
 	out.scopes = append(out.scopes, key)
 	scope, err := x.claim(ctx, tx, key, in)
+	claimed := err == nil
 	if _, isStart := in.(engine.Start); errors.Is(err, store.ErrNotFound) && !isStart {
 		// The pipeline was deleted, or the PARALLEL execution has ended: what the
 		// input is about is not live, and the engine says what that means for it.
@@ -122,7 +125,9 @@ func (x *Executions) decide(ctx context.Context, tx store.Tx, key execution.Scop
 		return failed
 	}
 	if err != nil {
-		x.scopes.put(scope)
+		if claimed {
+			x.scopes.put(scope)
+		}
 		return refusal(out, engineRefusal(err))
 	}
 	x.assign(change, runner, out)
@@ -134,7 +139,9 @@ func (x *Executions) decide(ctx context.Context, tx store.Tx, key execution.Scop
 			return err
 		}
 	}
-	x.scopes.put(scope)
+	if claimed {
+		x.scopes.put(scope)
+	}
 	out.changes = append(out.changes, change)
 	out.notes = append(out.notes, notes(change, scope.Live)...)
 	return nil
@@ -157,19 +164,30 @@ func (x *Executions) claim(ctx context.Context, tx store.Tx, key execution.Scope
 		}
 		fallthrough
 	default:
-		err := tx.ClaimScope(ctx, key, scope.revision)
+		next := newRevision()
+		err := tx.ClaimScope(ctx, key, scope.revision, next)
 		if errors.Is(err, store.ErrStale) {
 			if scope, err = x.load(ctx, tx, key); err != nil {
 				return nil, err
 			}
-			err = tx.ClaimScope(ctx, key, scope.revision)
+			err = tx.ClaimScope(ctx, key, scope.revision, next)
 		}
 		if err != nil {
 			return nil, err
 		}
-		scope.revision++
+		scope.revision = next
 	}
 	return scope, nil
+}
+
+// newRevision returns a revision that no other decision ever has. What a commit that
+// failed left in memory is there until its caller learns of it: were revisions counted,
+// another server's decision could have the same one, and confirm it.
+func newRevision() int64 {
+	var random [8]byte
+	// crypto/rand never fails: it ends the program instead.
+	_, _ = rand.Read(random[:])
+	return int64(binary.NativeEndian.Uint64(random[:]) >> 1)
 }
 
 // lend gives the engine what it may read and use up while it decides. Its functions

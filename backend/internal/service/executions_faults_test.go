@@ -7,9 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/embedded"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
@@ -49,6 +52,36 @@ func TestFailedCommitLeavesNoTrace(t *testing.T) {
 		require.Nil(t, l.report("r1", *b, action.Result{}))
 		require.Equal(t, pipeline.Succeeded, l.get(e.ID).Status)
 	}
+}
+
+// Between a commit that fails and its caller, who forgets what it left in memory,
+// another server decides on the same pipeline: what is decided here next must not be
+// built upon the one that failed.
+func TestFailedCommitIsNotConfirmedByAnother(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	def := stages(pipeline.Queued, []string{"a", "b"})
+	def.Stages[0].Actions[1].RunOrder = 1
+	l.pipeline("web", def)
+	e := l.start("web")
+	a, b := l.acquire("r1"), l.acquire("r2")
+	other := service.NewExecutions(service.ExecutionsConfig{
+		Store: l.store.Store, Catalog: pipeline.BuiltinCatalog().With(noop), Registry: action.NewRegistry(), Logs: l.logs, Clock: l.now,
+		NewID: uuid.NewString, Lease: l.lease, Log: hclog.NewNullLogger(),
+		Queue: embedded.New(embedded.Config{Workers: 1, Clock: l.now, Retry: time.Millisecond, Log: hclog.NewNullLogger()}),
+	})
+	l.store.after = func() {
+		l.store.after = nil
+		_, err := other.Start(t.Context(), admin, "default", "web", service.StartInput{})
+		require.NoError(t, err)
+		require.Nil(t, l.report("r2", b, action.Result{}))
+	}
+	l.store.failing.Store(1)
+	_, err := l.Report(t.Context(), "r1", a.Attempt, action.Result{})
+	require.ErrorIs(t, err, errDisk)
+	require.Equal(t, pipeline.InProgress, l.get(e.ID).Stages[0].Status, "a did not end")
+	require.NotNil(t, l.report("r1", a, action.Result{}), "the next execution enters")
+	require.Equal(t, pipeline.Succeeded, l.get(e.ID).Status)
 }
 
 // A server that was killed while the disk was full starts, shows what is, and takes

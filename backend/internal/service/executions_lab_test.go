@@ -250,6 +250,9 @@ type moodyStore struct {
 	failing atomic.Int64
 	// before runs in the transaction that fails, ahead of its function.
 	before func(context.Context, store.Tx) error
+	// after runs once the transaction that fails is rolled back, before its caller
+	// learns of it.
+	after func()
 	// breaking is taken by the next update: the call of its transaction that fails.
 	breaking atomic.Pointer[string]
 	// holding is taken by the next update, which waits after its commit.
@@ -335,7 +338,7 @@ func (m *moodyStore) Update(ctx context.Context, fn func(context.Context, store.
 		return err
 	}
 	if m.failing.Load() > 0 && m.failing.Add(-1) >= 0 {
-		return m.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		err := m.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
 			if m.before != nil {
 				if err := m.before(ctx, tx); err != nil {
 					return err
@@ -346,6 +349,10 @@ func (m *moodyStore) Update(ctx context.Context, fn func(context.Context, store.
 			}
 			return errDisk
 		})
+		if m.after != nil {
+			m.after()
+		}
+		return err
 	}
 	if call := m.breaking.Swap(nil); call != nil {
 		return m.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error { return fn(ctx, brokenTx{tx, *call}) })

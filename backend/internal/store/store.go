@@ -150,9 +150,10 @@ type Tx interface {
 	UpdateApprovalRule(ctx context.Context, rule ApprovalRule) error
 	DeleteApprovalRule(ctx context.Context, account, name string) error
 
-	// ClaimScope adds one to the revision of a scope where it still is revision
-	// and keeps others out until the transaction ends; else ErrStale.
-	ClaimScope(ctx context.Context, key execution.ScopeKey, revision int64) error
+	// ClaimScope gives a scope the revision next where it still has this one, and
+	// keeps others out until the transaction ends; else ErrStale. Who keeps what it
+	// decided beside the revision takes one that nobody else takes.
+	ClaimScope(ctx context.Context, key execution.ScopeKey, revision, next int64) error
 	// Apply writes all of a change. The scope of a PARALLEL execution goes with its
 	// end and comes back at revision 0 where it is resumed: ErrStale where it is live
 	// already. A state of a pipeline that is gone is ErrNotFound, and one of a

@@ -121,7 +121,7 @@ func TestReplicasClaimOneScope(t *testing.T) {
 		return tx.CreatePipeline(ctx, store.Pipeline{ID: "p", Account: "a", Name: "web"})
 	}))
 	claim := func(s store.Store, revision int64) error {
-		return s.Update(context.Background(), func(ctx context.Context, tx store.Tx) error { return tx.ClaimScope(ctx, key, revision) })
+		return s.Update(context.Background(), func(ctx context.Context, tx store.Tx) error { return tx.ClaimScope(ctx, key, revision, revision+1) })
 	}
 	require.NoError(t, claim(one, 0))
 	require.ErrorIs(t, claim(two, 0), store.ErrStale)

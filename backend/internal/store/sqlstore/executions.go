@@ -241,10 +241,10 @@ func (t *Tx) createScope(ctx context.Context, key execution.ScopeKey) error {
 }
 
 // ClaimScope implements store.Tx.
-func (t *Tx) ClaimScope(ctx context.Context, key execution.ScopeKey, revision int64) error {
+func (t *Tx) ClaimScope(ctx context.Context, key execution.ScopeKey, revision, next int64) error {
 	return t.changedLater(ctx, store.ErrStale, "scope of pipeline "+key.PipelineID,
-		`UPDATE scopes SET revision = revision + 1 WHERE pipeline_id = $1 AND execution_id = $2 AND revision = $3`,
-		key.PipelineID, key.ExecutionID, revision)
+		`UPDATE scopes SET revision = $4 WHERE pipeline_id = $1 AND execution_id = $2 AND revision = $3`,
+		key.PipelineID, key.ExecutionID, revision, next)
 }
 
 const eventColumns = `execution_id, at, subject, state, stage, action, action_execution_id, attempt, execution_attempt,

@@ -286,7 +286,7 @@ func testClaimScopeIsCompareAndSet(s *suite) {
 			})
 		}
 		claim := func(revision int64) error {
-			return s.try(func(ctx context.Context, tx store.Tx) error { return tx.ClaimScope(ctx, key, revision) })
+			return s.try(func(ctx context.Context, tx store.Tx) error { return tx.ClaimScope(ctx, key, revision, revision+1) })
 		}
 		first := revision()
 		require.NoError(t, claim(first))
@@ -296,7 +296,7 @@ func testClaimScopeIsCompareAndSet(s *suite) {
 		require.NoError(t, claim(first+1))
 	}
 	require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error {
-		return tx.ClaimScope(ctx, execution.ScopeKey{PipelineID: "unknown"}, 0)
+		return tx.ClaimScope(ctx, execution.ScopeKey{PipelineID: "unknown"}, 0, 1)
 	}), store.ErrStale)
 	// The scope of a PARALLEL execution goes with it; that of the others stays.
 	ended := *parallel.Started[0]
@@ -305,7 +305,7 @@ func testClaimScopeIsCompareAndSet(s *suite) {
 	for key, left := range map[execution.ScopeKey]bool{{PipelineID: "p", ExecutionID: "e2"}: false, {PipelineID: "p"}: true} {
 		claimed := false
 		for revision := range int64(10) {
-			err := s.try(func(ctx context.Context, tx store.Tx) error { return tx.ClaimScope(ctx, key, revision) })
+			err := s.try(func(ctx context.Context, tx store.Tx) error { return tx.ClaimScope(ctx, key, revision, revision+1) })
 			claimed = claimed || err == nil
 		}
 		require.Equal(t, left, claimed, "%v", key)

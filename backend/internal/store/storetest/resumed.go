@@ -44,7 +44,7 @@ func testStateOfAPipeline(s *suite) {
 		if _, err := tx.NextNumber(ctx, "p"); err != nil {
 			return err
 		}
-		return tx.ClaimScope(ctx, execution.ScopeKey{PipelineID: "p"}, 0)
+		return tx.ClaimScope(ctx, execution.ScopeKey{PipelineID: "p"}, 0, 1)
 	})
 	scope := get(s, scopeOf(execution.ScopeKey{PipelineID: "p"}))
 	require.Empty(t, scope.Live)
@@ -131,7 +131,9 @@ func testResumedExecutionIsLiveAgain(s *suite) {
 		scope := get(s, scopeOf(key))
 		require.Equal(t, []*execution.Execution{e}, scope.Live)
 		require.Zero(t, scope.Revision, "nobody claimed it yet")
-		s.update(func(ctx context.Context, tx store.Tx) error { return tx.ClaimScope(ctx, key, scope.Revision) })
+		s.update(func(ctx context.Context, tx store.Tx) error {
+			return tx.ClaimScope(ctx, key, scope.Revision, scope.Revision+1)
+		})
 		require.Equal(t, scope.Revision+1, get(s, scopeOf(key)).Revision)
 	}
 }

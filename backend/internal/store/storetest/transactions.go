@@ -241,7 +241,7 @@ func testConcurrentClaimsOfOneScope(s *suite) {
 			if err != nil {
 				return err
 			}
-			err = s.try(func(ctx context.Context, tx store.Tx) error { return tx.ClaimScope(ctx, key, seen) })
+			err = s.try(func(ctx context.Context, tx store.Tx) error { return tx.ClaimScope(ctx, key, seen, seen+1) })
 			switch {
 			case err == nil:
 				won.Add(1)
@@ -311,7 +311,7 @@ func testRestartKeepsEverything(s *suite) {
 	s.update(func(ctx context.Context, tx store.Tx) error {
 		return errors.Join(
 			tx.CreateToken(ctx, token), tx.CreateApprovalRule(ctx, rule), tx.CreatePipelineVersion(ctx, version),
-			tx.SaveRequest(ctx, "a", "Start", "1", "e1", day()), tx.ClaimScope(ctx, execution.ScopeKey{PipelineID: "p"}, 0),
+			tx.SaveRequest(ctx, "a", "Start", "1", "e1", day()), tx.ClaimScope(ctx, execution.ScopeKey{PipelineID: "p"}, 0, 1),
 		)
 	})
 	_ = s.try(func(ctx context.Context, tx store.Tx) error {
