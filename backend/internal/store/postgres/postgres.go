@@ -47,6 +47,13 @@ const (
 	// patience bounds what is sent at once, so that a database that stopped answering
 	// is an error and not a server that stands still.
 	patience = 30 * time.Second
+	// lockTimeout is how long a lock is waited for, as PostgreSQL takes it. One that
+	// stands still in the middle of a transaction loses its connection as soon.
+	lockTimeout = "10s"
+	// sharedLockTimeout is that of updates that share a transaction, which holds locks
+	// while it waits for another: two of them may wait for each other, which PostgreSQL
+	// would find after a second, in which neither server writes anything.
+	sharedLockTimeout = "250ms"
 	// maxTries bounds how often an update is done again that got in the way of another
 	// replica's.
 	maxTries = 20
@@ -66,11 +73,11 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if readers <= 0 {
 		readers = 8
 	}
-	writing, err := connect(ctx, config.URL, 1)
+	writing, err := connect(ctx, config.URL, 1, sharedLockTimeout)
 	if err != nil {
 		return nil, err
 	}
-	reading, err := connect(ctx, config.URL, readers)
+	reading, err := connect(ctx, config.URL, readers, lockTimeout)
 	if err != nil {
 		writing.Close()
 		return nil, err
@@ -80,7 +87,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 
 // connect opens a pool. A replica that stops in the middle of a transaction must not
 // keep its locks, and what was committed must be durable whatever the role's default.
-func connect(ctx context.Context, url string, size int) (*pgxpool.Pool, error) {
+func connect(ctx context.Context, url string, size int, lockWait string) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		// The error of the parser redacts the password.
@@ -88,7 +95,7 @@ func connect(ctx context.Context, url string, size int) (*pgxpool.Pool, error) {
 	}
 	config.MaxConns = int32(size)
 	for name, value := range map[string]string{
-		"application_name": "headraced", "lock_timeout": "10s", "idle_in_transaction_session_timeout": "10s", "statement_timeout": "30s",
+		"application_name": "headraced", "lock_timeout": lockWait, "idle_in_transaction_session_timeout": lockTimeout, "statement_timeout": "30s",
 	} {
 		if _, set := config.ConnConfig.RuntimeParams[name]; !set {
 			config.ConnConfig.RuntimeParams[name] = value
@@ -110,14 +117,19 @@ func connect(ctx context.Context, url string, size int) (*pgxpool.Pool, error) {
 }
 
 // Update implements store.Store. What got in the way of another replica is done
-// again here; a scope that another replica decided upon is store.ErrStale.
+// again here, alone; a scope that another replica decided upon is store.ErrStale.
 func (s *Store) Update(ctx context.Context, fn func(context.Context, store.Tx) error) error {
-	for try := 1; ; try++ {
-		err := s.writer.Update(ctx, fn)
-		if !errors.Is(err, errConflict) || try == maxTries || ctx.Err() != nil {
-			return err
+	err := s.writer.Update(ctx, fn)
+	for try := 1; errors.Is(err, errConflict); try++ {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case try == maxTries:
+			return fmt.Errorf("%w (%w)", store.ErrUnavailable, err)
 		}
+		err = s.writer.UpdateAlone(ctx, fn)
 	}
+	return err
 }
 
 // View implements store.Store.

@@ -24,7 +24,7 @@ var ErrSchemaBehind = errors.New("the schema of the database is behind")
 // Migrate brings the schema up to date and returns the versions before and after. Two
 // at once wait for each other. A schema newer than this program is refused.
 func Migrate(ctx context.Context, config Config) (from, to int64, err error) {
-	pool, err := connect(ctx, config.URL, 2)
+	pool, err := connect(ctx, config.URL, 2, lockTimeout)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -32,8 +32,12 @@ type transaction struct {
 
 var _ sqlstore.Transaction = (*transaction)(nil)
 
+// aloneWaits lets a transaction wait for a lock as long as one that stands still may
+// hold it.
+const aloneWaits = `SELECT set_config('lock_timeout', '` + lockTimeout + `', true)`
+
 // Begin implements sqlstore.Transaction. It sends nothing.
-func (t *transaction) Begin(ctx context.Context) error {
+func (t *transaction) Begin(ctx context.Context, alone bool) error {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	held, err := t.pool.Acquire(limited)
@@ -43,6 +47,9 @@ func (t *transaction) Begin(ctx context.Context) error {
 	t.held = held
 	t.conn = conn{pg: held.Conn(), begin: "BEGIN", pending: t.pending[:0], of: -1}
 	t.changes = t.changes[:0]
+	if alone {
+		return t.Later(ctx, sqlstore.Statement{What: "patience", Query: aloneWaits})
+	}
 	return nil
 }
 

@@ -94,7 +94,7 @@ func (c *conn) Query(ctx context.Context, query string, args ...any) (sqlstore.R
 }
 
 // Begin implements sqlstore.Transaction.
-func (c *conn) Begin(ctx context.Context) error {
+func (c *conn) Begin(ctx context.Context, _ bool) error {
 	if err := c.check(); err != nil {
 		return err
 	}

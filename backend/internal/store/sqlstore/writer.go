@@ -21,7 +21,8 @@ const maxBatch = 256
 // rollback.
 type Transaction interface {
 	Conn
-	Begin(ctx context.Context) error
+	// Begin begins it, for one update alone or for all that come.
+	Begin(ctx context.Context, alone bool) error
 	// Of says whose the statements are that follow: the place of an update.
 	Of(update int)
 	// Failed returns the place of the update whose statement failed, with the error,
@@ -38,6 +39,8 @@ type Writer struct {
 	tx      Transaction
 	updates chan *update
 	done    chan struct{}
+	// lone is taken already, to be run alone after the batch.
+	lone *update
 	// failing is set while the last transaction could not be committed.
 	failing atomic.Bool
 
@@ -48,6 +51,7 @@ type Writer struct {
 // update is one waiting call of Update.
 type update struct {
 	fn     func(context.Context, store.Tx) error
+	alone  bool
 	result chan error
 }
 
@@ -63,7 +67,17 @@ func NewWriter(tx Transaction) *Writer {
 
 // Update is store.Store's.
 func (w *Writer) Update(ctx context.Context, fn func(context.Context, store.Tx) error) error {
-	u := &update{fn: fn, result: make(chan error, 1)}
+	return w.update(ctx, &update{fn: fn})
+}
+
+// UpdateAlone is Update in a transaction that is shared with nobody, which holds no
+// lock of others while it waits for its own.
+func (w *Writer) UpdateAlone(ctx context.Context, fn func(context.Context, store.Tx) error) error {
+	return w.update(ctx, &update{fn: fn, alone: true})
+}
+
+func (w *Writer) update(ctx context.Context, u *update) error {
+	u.result = make(chan error, 1)
 	w.mu.RLock()
 	if w.closed {
 		w.mu.RUnlock()
@@ -126,14 +140,26 @@ func (w *Writer) run() {
 	defer close(w.done)
 	for first := range w.updates {
 		w.commit([]*update{first})
+		for w.lone != nil {
+			u := w.lone
+			w.lone = nil
+			w.commit([]*update{u})
+		}
 	}
 }
 
-// next returns an update that waits, or nil.
+// next returns an update that waits and shares its transaction, or nil.
 func (w *Writer) next() *update {
+	if w.lone != nil {
+		return nil
+	}
 	select {
 	case u := <-w.updates:
 		// Of a closed channel it is nil too.
+		if u != nil && u.alone {
+			w.lone = u
+			return nil
+		}
 		return u
 	default:
 		return nil
@@ -170,7 +196,8 @@ func (w *Writer) commit(batch []*update) {
 // its error, after a rollback; or -1, with the error of the transaction itself where
 // it could not begin or commit.
 func (w *Writer) transact(ctx context.Context, batch []*update) ([]*update, int, error) {
-	if err := w.tx.Begin(ctx); err != nil {
+	alone := batch[0].alone
+	if err := w.tx.Begin(ctx, alone); err != nil {
 		return batch, -1, err
 	}
 	tx := New(w.tx)
@@ -183,7 +210,7 @@ func (w *Writer) transact(ctx context.Context, batch []*update) ([]*update, int,
 			w.tx.Rollback(ctx)
 			return batch, i, err
 		}
-		if i == len(batch)-1 && len(batch) < maxBatch {
+		if !alone && i == len(batch)-1 && len(batch) < maxBatch {
 			if u := w.next(); u != nil {
 				batch = append(batch, u)
 			}
