@@ -198,6 +198,17 @@ func (s *Store) fetch(ctx context.Context, artifact action.Artifact, root *os.Ro
 	return unpack(ctx, bufio.NewReaderSize(file, bufferSize), tree)
 }
 
+// Remove deletes the artifact of a digest. It is no error if there is none.
+func (s *Store) Remove(_ context.Context, digest string) error {
+	if !isDigest(digest) {
+		return fmt.Errorf("remove artifact: %q is not a SHA-256 digest", digest)
+	}
+	if err := os.Remove(s.path(digest)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove artifact: %w", err)
+	}
+	return nil
+}
+
 func (s *Store) path(digest string) string {
 	return filepath.Join(s.dir, digest[:2], digest[2:])
 }

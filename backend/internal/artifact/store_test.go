@@ -301,6 +301,20 @@ func TestFetchNeverLeavesItsDirectory(t *testing.T) {
 
 // What another process writes at this moment is none of the business of one that
 // starts.
+
+func TestRemove(t *testing.T) {
+	t.Parallel()
+	store, _ := open(t)
+	dir := t.TempDir()
+	write(t, dir, "a", "first", 0o644)
+	stored, err := store.Store(t.Context(), "A", root(t, dir), ".", nil)
+	require.NoError(t, err)
+	require.NoError(t, store.Remove(t.Context(), stored.Digest))
+	require.NoError(t, store.Remove(t.Context(), stored.Digest))
+	require.ErrorContains(t, store.Fetch(t.Context(), stored, root(t, t.TempDir()), "."), "the store holds no artifact")
+	require.ErrorContains(t, store.Remove(t.Context(), "../"+stored.Digest), "not a SHA-256 digest")
+}
+
 func TestOpenRemovesUnfinishedArtifacts(t *testing.T) {
 	t.Parallel()
 	_, dir := open(t)
