@@ -5,23 +5,35 @@ package blob
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 	"time"
 
 	gocloud "gocloud.dev/blob"
-	"gocloud.dev/blob/fileblob"
 	_ "gocloud.dev/blob/s3blob" // For s3:// URLs.
 	"gocloud.dev/gcerrors"
 )
 
-// ErrNotFound says that there is no object of that name.
-var ErrNotFound = errors.New("there is no such object")
+var (
+	// ErrNotFound says that there is no object of that name.
+	ErrNotFound = errors.New("there is no such object")
+	// ErrExists says that there is an object of that name already.
+	ErrExists = errors.New("there is such an object already")
+	// ErrDamaged says that what is stored is not what was put.
+	ErrDamaged = errors.New("it is not what was put")
+)
+
+// fileScheme is that of URLs of directories.
+const fileScheme = "file"
 
 // Object is what a listing tells of an object.
 type Object struct {
@@ -31,130 +43,270 @@ type Object struct {
 	ModTime time.Time
 }
 
+// Sealer encrypts objects on their way into a bucket, bound to their names there.
+type Sealer interface {
+	// Seal returns what encrypts to a writer; the object ends with its Close.
+	Seal(name string, to io.Writer) (io.WriteCloser, error)
+	// Unseal returns what was sealed, and objects that never were as they are.
+	// Where what is stored is not what was sealed under the name, reading ends with
+	// ErrDamaged.
+	Unseal(ctx context.Context, name string, from io.Reader) (io.Reader, error)
+}
+
+// Bucket is where the parts of a storage are.
+type Bucket struct {
+	// bucket is nil for one that is a directory, whose files are in dir.
+	bucket *gocloud.Bucket
+	dir    string
+}
+
 // Store is a part of a bucket. Names are words of [0-9A-Za-z._-] with slashes
 // between. All methods may be called concurrently, and by several processes.
 type Store struct {
+	// bucket is nil for one that is a directory; dir is where the files of this part are.
 	bucket *gocloud.Bucket
-	// dir is where the files are of a bucket that is a directory, empty for others.
-	dir string
+	dir    string
+	// prefix is what the names of this part begin with in the bucket.
+	prefix string
+	// sealer is nil where objects are stored as they are.
+	sealer Sealer
+	// whole is set where the bucket is open for this part alone.
+	whole *Bucket
 }
 
-// Open opens what is below a name in the bucket of a URL: file:///a/directory, which
-// is made where it is missing, or s3://bucket?region=…&endpoint=…&prefix=…, with the
-// credentials of AWS's usual places. The bucket is not asked before it is used.
-func Open(ctx context.Context, bucket, under string) (*Store, error) {
+// OpenBucket opens the bucket of a URL: file:///a/directory, which is made where it is
+// missing, or s3://bucket?region=…&endpoint=…&prefix=…, with the credentials of AWS's
+// usual places. A bucket elsewhere is not asked before it is used.
+func OpenBucket(ctx context.Context, bucket string) (*Bucket, error) {
+	if _, err := Shown(bucket); err != nil {
+		return nil, err
+	}
 	dir, isDir, err := Directory(bucket)
 	if err != nil {
 		return nil, err
 	}
-	if isDir {
-		return openDir(filepath.Join(dir, under))
+	if !isDir {
+		opened, err := gocloud.OpenBucket(ctx, bucket)
+		if err != nil {
+			return nil, openFailed(bucket, err)
+		}
+		return &Bucket{bucket: opened}, nil
 	}
-	opened, err := gocloud.OpenBucket(ctx, bucket)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open the directory: %w", err)
+	}
+	return &Bucket{dir: dir}, nil
+}
+
+// Part returns what is below a name in the bucket, with which it is closed.
+func (b *Bucket) Part(name string) (*Store, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	s := &Store{bucket: b.bucket, prefix: name + "/"}
+	if b.dir == "" {
+		return s, nil
+	}
+	s.dir = filepath.Join(b.dir, name)
+	return s, s.prepareDir()
+}
+
+// Existing is Part for one that must be there already, where that shows before there
+// is an object: ErrNotFound in a directory that has no directory of that name.
+func (b *Bucket) Existing(name string) (*Store, error) {
+	if b.dir != "" {
+		if _, err := os.Stat(filepath.Join(b.dir, name)); errors.Is(err, fs.ErrNotExist) {
+			return nil, ErrNotFound
+		}
+	}
+	return b.Part(name)
+}
+
+// Close lets go of the bucket.
+func (b *Bucket) Close() error {
+	if b.bucket == nil {
+		return nil
+	}
+	return b.bucket.Close()
+}
+
+// Open opens one part of the bucket of a URL, which its Close closes.
+func Open(ctx context.Context, bucket, under string) (*Store, error) {
+	whole, err := OpenBucket(ctx, bucket)
 	if err != nil {
-		return nil, fmt.Errorf("open the bucket: %w", err)
+		return nil, err
 	}
-	return &Store{bucket: gocloud.PrefixedBucket(opened, under+"/")}, nil
+	s, err := whole.Part(under)
+	if err != nil {
+		return nil, errors.Join(err, whole.Close())
+	}
+	s.whole = whole
+	return s, nil
+}
+
+// Sealed returns a part of the same objects that are encrypted from now on.
+func (s *Store) Sealed(by Sealer) *Store {
+	sealed := *s
+	sealed.sealer, sealed.whole = by, nil
+	return &sealed
 }
 
 // Directory returns the directory of a file URL, and whether it is one.
 func Directory(bucket string) (string, bool, error) {
 	parsed, err := url.Parse(bucket)
 	if err != nil {
-		return "", false, fmt.Errorf("%q is not a URL", bucket)
+		return "", false, errNoURL
 	}
-	if parsed.Scheme != fileblob.Scheme {
+	if parsed.Scheme != fileScheme {
 		return "", false, nil
 	}
 	if parsed.Host != "" || !filepath.IsAbs(parsed.Path) || parsed.RawQuery != "" {
-		return "", false, fmt.Errorf("%q names no directory of this machine; use file:///path/of/it", bucket)
+		return "", false, fmt.Errorf("%s names no directory of this machine; use file:///path/of/it", shown(parsed))
 	}
 	return filepath.Clean(parsed.Path), true, nil
 }
 
-func openDir(dir string) (*Store, error) {
-	bucket, err := fileblob.OpenBucket(dir, &fileblob.Options{
-		CreateDir: true, DirFileMode: 0o700, Metadata: fileblob.MetadataDontWrite,
-		// A rename makes an object visible, and does not cross file systems.
-		NoTempDir: true,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open the directory: %w", err)
+// DirectoryURL returns the URL of a directory, given as an absolute path.
+func DirectoryURL(path string) string {
+	return (&url.URL{Scheme: fileScheme, Path: path}).String()
+}
+
+// errNoURL keeps what was given out of the text: it may hold a secret.
+var errNoURL = errors.New("it is not a URL; use file:///path/of/a/directory or s3://bucket?region=name")
+
+// Shown returns a bucket's URL without what may be secret, for people. It refuses URLs
+// that hold credentials, and what is none.
+func Shown(bucket string) (string, error) {
+	parsed, err := url.Parse(bucket)
+	if err != nil || parsed.Scheme == "" {
+		return "", errNoURL
 	}
-	return &Store{bucket: bucket, dir: dir}, nil
+	if parsed.User != nil {
+		return "", fmt.Errorf("%s holds credentials; give them by the environment, for S3 as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", shown(parsed))
+	}
+	return shown(parsed), nil
+}
+
+func shown(bucket *url.URL) string {
+	return (&url.URL{Scheme: bucket.Scheme, Host: bucket.Host, Path: bucket.Path}).String()
+}
+
+// openFailed tells why a bucket does not open, which no secret is in: the text of an
+// error of gocloud may have the URL with its parameters.
+func openFailed(bucket string, err error) error {
+	parsed, parseErr := url.Parse(bucket)
+	if parseErr != nil {
+		return errNoURL
+	}
+	text := err.Error()
+	for _, whole := range []string{bucket, parsed.String()} {
+		text = strings.ReplaceAll(text, whole, shown(parsed))
+	}
+	return fmt.Errorf("open %s: %s", shown(parsed), text)
 }
 
 // Put keeps all that the reader gives under a name, in place of what was there. The
 // object is seen whole or not at all, and survives a crash of the machine once Put
 // returned nil.
 func (s *Store) Put(ctx context.Context, name string, from io.Reader) error {
+	if err := s.put(ctx, name, from, false); err != nil {
+		return fmt.Errorf("put %s: %w", name, err)
+	}
+	return nil
+}
+
+// PutNew is Put for a name that nothing has yet: ErrExists where something has it.
+func (s *Store) PutNew(ctx context.Context, name string, from io.Reader) error {
+	if err := s.put(ctx, name, from, true); err != nil {
+		return fmt.Errorf("put %s: %w", name, err)
+	}
+	return nil
+}
+
+func (s *Store) put(ctx context.Context, name string, from io.Reader, onlyNew bool) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	if s.dir != "" {
+		return s.putFile(ctx, name, from, onlyNew)
+	}
 	// A writer whose context has ended leaves nothing.
 	ctx, abandon := context.WithCancel(ctx)
 	defer abandon()
-	var file *os.File
-	writer, err := s.bucket.NewWriter(ctx, name, &gocloud.WriterOptions{
-		ContentType: "application/octet-stream",
-		BeforeWrite: func(as func(any) bool) error {
-			as(&file)
-			return nil
-		},
-	})
-	if err != nil {
-		return fmt.Errorf("put %s: %w", name, err)
-	}
-	_, err = writer.ReadFrom(from)
-	if err == nil && file != nil {
-		err = file.Sync()
-	}
-	if err != nil {
-		abandon()
-		_ = writer.Close()
-		return fmt.Errorf("put %s: %w", name, err)
-	}
-	if err := writer.Close(); err != nil {
-		return fmt.Errorf("put %s: %w", name, err)
-	}
-	return s.syncParents(name)
-}
-
-// syncParents makes the name of a new file last: that of its directory too.
-func (s *Store) syncParents(name string) error {
-	if s.dir == "" {
-		return nil
-	}
-	for dir := filepath.Dir(filepath.Join(s.dir, name)); ; dir = filepath.Dir(dir) {
-		if err := syncDir(dir); err != nil {
-			return fmt.Errorf("put %s: %w", name, err)
-		}
-		if dir == s.dir || len(dir) < len(s.dir) {
-			return nil
-		}
-	}
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
+	writer, err := s.bucket.NewWriter(ctx, s.prefix+name, &gocloud.WriterOptions{ContentType: "application/octet-stream", IfNotExist: onlyNew})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = dir.Close() }()
-	return dir.Sync()
+	if err := s.fill(ctx, writer, name, from); err != nil {
+		abandon()
+		_ = writer.Close()
+		return err
+	}
+	err = writer.Close()
+	if code := gcerrors.Code(err); onlyNew && (code == gcerrors.FailedPrecondition || code == gcerrors.AlreadyExists) {
+		return ErrExists
+	}
+	return err
 }
 
-// Open reads an object from its begin.
+// fill writes what is stored of an object.
+func (s *Store) fill(ctx context.Context, to io.Writer, name string, from io.Reader) error {
+	from = contextReader{ctx, from}
+	if s.sealer == nil {
+		_, err := io.Copy(to, from)
+		return err
+	}
+	sealed, err := s.sealer.Seal(s.prefix+name, to)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(sealed, from); err != nil {
+		return err
+	}
+	return sealed.Close()
+}
+
+// Open reads an object from its begin. What it returns is an io.Seeker too where
+// reading it again costs as little as the first time, and gives the same.
 func (s *Store) Open(ctx context.Context, name string) (io.ReadCloser, error) {
-	reader, err := s.bucket.NewReader(ctx, name, nil)
+	opened, err := s.open(ctx, name)
 	if err != nil {
 		return nil, s.failed("open", name, err)
 	}
-	return reader, nil
+	if s.sealer == nil {
+		return opened, nil
+	}
+	plain, err := s.sealer.Unseal(ctx, s.prefix+name, opened)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", name, errors.Join(err, opened.Close()))
+	}
+	return unsealed{plain, opened}, nil
+}
+
+// unsealed reads an object that was sealed.
+type unsealed struct {
+	io.Reader
+	io.Closer
+}
+
+func (s *Store) open(ctx context.Context, name string) (io.ReadCloser, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	if s.dir != "" {
+		return os.Open(filepath.Join(s.dir, name))
+	}
+	return s.bucket.NewReader(ctx, s.prefix+name, nil)
 }
 
 // List gives the objects whose names begin with a prefix, in the order of their
 // names. It ends after the first error.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
+	if s.dir != "" {
+		return func(yield func(Object, error) bool) { s.listDir(ctx, "", prefix, yield) }
+	}
 	return func(yield func(Object, error) bool) {
-		listed := s.bucket.List(&gocloud.ListOptions{Prefix: prefix})
+		listed := s.bucket.List(&gocloud.ListOptions{Prefix: s.prefix + prefix})
 		for {
 			object, err := listed.Next(ctx)
 			if errors.Is(err, io.EOF) {
@@ -164,7 +316,8 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[Object, error
 				yield(Object{}, fmt.Errorf("list %s: %w", prefix, err))
 				return
 			}
-			if !yield(Object{Name: object.Key, Size: object.Size, ModTime: object.ModTime}, nil) {
+			name := strings.TrimPrefix(object.Key, s.prefix)
+			if !yield(Object{Name: name, Size: object.Size, ModTime: object.ModTime}, nil) {
 				return
 			}
 		}
@@ -173,18 +326,89 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[Object, error
 
 // Delete takes an object away. It is no error if there is none.
 func (s *Store) Delete(ctx context.Context, name string) error {
-	if err := s.bucket.Delete(ctx, name); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+	if err := checkName(name); err != nil {
+		return s.failed("delete", name, err)
+	}
+	if s.dir != "" {
+		if err := remove(filepath.Join(s.dir, name)); err != nil {
+			return s.failed("delete", name, err)
+		}
+		return nil
+	}
+	if err := s.bucket.Delete(ctx, s.prefix+name); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
 		return s.failed("delete", name, err)
 	}
 	return nil
 }
 
-// Close lets go of the bucket.
-func (s *Store) Close() error { return s.bucket.Close() }
+// Check tells whether objects can be written, read and deleted, by doing so.
+func (s *Store) Check(ctx context.Context) error {
+	name, text := "probe-"+rand.Text(), rand.Text()
+	if err := s.Put(ctx, name, strings.NewReader(text)); err != nil {
+		return err
+	}
+	opened, err := s.Open(ctx, name)
+	if err != nil {
+		return err
+	}
+	got, err := io.ReadAll(opened)
+	if err := errors.Join(err, opened.Close(), s.Delete(ctx, name)); err != nil {
+		return err
+	}
+	if string(got) != text {
+		return fmt.Errorf("%s reads other than it was written", name)
+	}
+	return nil
+}
+
+// Reachable tells whether the store answers, without writing.
+func (s *Store) Reachable(ctx context.Context) error {
+	if s.dir != "" {
+		// A directory of the same name is there also where what was mounted is not.
+		_, err := os.Stat(filepath.Join(s.dir, Temporary))
+		return err
+	}
+	_, _, err := s.bucket.ListPage(ctx, gocloud.FirstPageToken, 1, &gocloud.ListOptions{Prefix: s.prefix})
+	return err
+}
+
+// Close lets go of the bucket where it is open for this part alone.
+func (s *Store) Close() error {
+	if s.whole == nil {
+		return nil
+	}
+	return s.whole.Close()
+}
 
 func (s *Store) failed(what, name string, err error) error {
-	if gcerrors.Code(err) == gcerrors.NotFound {
+	if gcerrors.Code(err) == gcerrors.NotFound || errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s %s: %w", what, name, ErrNotFound)
 	}
 	return fmt.Errorf("%s %s: %w", what, name, err)
+}
+
+func checkName(name string) error {
+	odd := strings.ContainsFunc(name, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune("._-/", r)
+	})
+	if odd || path.Clean(name) != name || !filepath.IsLocal(name) || name == "." {
+		return fmt.Errorf("%q is no name of an object", name)
+	}
+	if first, _, _ := strings.Cut(name, "/"); first == Temporary {
+		return fmt.Errorf("%q is where objects are that have no name yet", name)
+	}
+	return nil
+}
+
+// contextReader ends reading when its context ends.
+type contextReader struct {
+	ctx  context.Context
+	from io.Reader
+}
+
+func (r contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.from.Read(p)
 }

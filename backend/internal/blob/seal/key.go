@@ -1,0 +1,98 @@
+package seal
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gocloud.dev/secrets"
+	_ "gocloud.dev/secrets/awskms" // For awskms:// URLs.
+	"gocloud.dev/secrets/localsecrets"
+)
+
+// errNoKeyURL keeps what was given out of the text: it may be a key.
+var errNoKeyURL = errors.New("it names no key; use file:///path/of/a/key/file or awskms://key?region=name")
+
+// CheckKeyURL tells whether a text can name a key, without looking.
+func CheckKeyURL(text string) error {
+	_, _, err := parseKeyURL(text)
+	return err
+}
+
+// KeyFile returns the path of a key that is a file, empty for others.
+func KeyFile(text string) string {
+	path, _, err := parseKeyURL(text)
+	if err != nil {
+		return ""
+	}
+	return path
+}
+
+func parseKeyURL(text string) (path string, kms bool, err error) {
+	parsed, err := url.Parse(text)
+	if err != nil {
+		return "", false, errNoKeyURL
+	}
+	switch parsed.Scheme {
+	case "file":
+		if parsed.Host != "" || parsed.RawQuery != "" || !filepath.IsAbs(parsed.Path) {
+			return "", false, errNoKeyURL
+		}
+		return filepath.Clean(parsed.Path), false, nil
+	case "awskms":
+		return "", true, nil
+	}
+	return "", false, errNoKeyURL
+}
+
+// NewKeyFile makes a file with a new key, which only its owner may read. It replaces
+// none.
+func NewKeyFile(path string) (err error) {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	key := make([]byte, keySize)
+	// It never fails.
+	_, _ = rand.Read(key)
+	if _, err := file.WriteString(base64.URLEncoding.EncodeToString(key) + "\n"); err != nil {
+		return err
+	}
+	return file.Sync()
+}
+
+// OpenKey opens the key of a URL: file:///path of a file that NewKeyFile made, or
+// awskms://…?region=… of AWS KMS, which is not asked before it is used.
+func OpenKey(ctx context.Context, text string) (*secrets.Keeper, error) {
+	path, kms, err := parseKeyURL(text)
+	if err != nil {
+		return nil, err
+	}
+	if kms {
+		return secrets.OpenKeeper(ctx, text)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return nil, fmt.Errorf("others may read the key file %s (mode %04o); close it with: chmod 600 %s", path, mode, path)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	key, err := localsecrets.Base64Key(strings.TrimSpace(string(content)))
+	if err != nil {
+		// Its words may hold what was read.
+		return nil, fmt.Errorf("%s is no key file; make one with: headraced storage-key new FILE", path)
+	}
+	return localsecrets.NewKeeper(key), nil
+}

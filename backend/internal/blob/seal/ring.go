@@ -1,0 +1,190 @@
+package seal
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	"gocloud.dev/secrets"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
+)
+
+// Part is the part of a bucket where the wrapped data keys are.
+const Part = "keys"
+
+// Ring is the data keys in a bucket. Every change of them is a new object, named by
+// the next number, which only one can make; the older ones then go.
+type Ring struct {
+	objects *blob.Store
+	wrap    *secrets.Keeper
+}
+
+// NewRing returns the ring that a part of a bucket holds, which is itself not sealed,
+// and whose keys are wrapped by a key.
+func NewRing(objects *blob.Store, wrap *secrets.Keeper) *Ring {
+	return &Ring{objects: objects, wrap: wrap}
+}
+
+// Exists tells whether a part of a bucket holds data keys, so that it has sealed
+// objects.
+func Exists(ctx context.Context, objects *blob.Store) (bool, error) {
+	name, err := newestName(ctx, objects)
+	return name != "", err
+}
+
+// Open unwraps the data keys, and makes the first where there is none. Several that
+// open at once agree on one.
+func (r *Ring) Open(ctx context.Context) (*Keys, error) {
+	current, err := r.newest(ctx)
+	if errors.Is(err, blob.ErrNotFound) {
+		current, err = r.first(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Keys{ring: r, current: current}, nil
+}
+
+func (r *Ring) first(ctx context.Context) (*generation, error) {
+	handle, err := withNewKey(nil)
+	if err != nil {
+		return nil, fmt.Errorf("make a data key: %w", err)
+	}
+	if err := r.write(ctx, 1, handle, r.wrap); err != nil && !errors.Is(err, blob.ErrExists) {
+		return nil, err
+	}
+	// Also what was just written: where two wrote, one is there.
+	return r.newest(ctx)
+}
+
+// Rotate adds a data key, with which objects are sealed from then on. Servers use it
+// from their next start.
+func (r *Ring) Rotate(ctx context.Context) error {
+	current, err := r.newest(ctx)
+	if err != nil {
+		return err
+	}
+	handle, err := withNewKey(current.handle)
+	if err != nil {
+		return fmt.Errorf("make a data key: %w", err)
+	}
+	return r.replace(ctx, current, handle, r.wrap)
+}
+
+// Rewrap wraps the data keys by another key, which they then need.
+func (r *Ring) Rewrap(ctx context.Context, by *secrets.Keeper) error {
+	current, err := r.newest(ctx)
+	if err != nil {
+		return err
+	}
+	return r.replace(ctx, current, current.handle, by)
+}
+
+// replace writes the next generation, and removes the others when it can be read.
+func (r *Ring) replace(ctx context.Context, current *generation, handle *keyset.Handle, by *secrets.Keeper) error {
+	err := r.write(ctx, current.number+1, handle, by)
+	if errors.Is(err, blob.ErrExists) {
+		return errors.New("the data keys were changed by somebody else just now; try again")
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := NewRing(r.objects, by).newest(ctx); err != nil {
+		return err
+	}
+	for object, err := range r.objects.List(ctx, "") {
+		if err != nil {
+			return err
+		}
+		if number, ok := parseName(object.Name); ok && number <= current.number {
+			if err := r.objects.Delete(ctx, object.Name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *Ring) write(ctx context.Context, number int, handle *keyset.Handle, by *secrets.Keeper) error {
+	var wrapped bytes.Buffer
+	if err := handle.WriteWithContext(ctx, keyset.NewBinaryWriter(&wrapped), wrapping{by}, nil); err != nil {
+		return fmt.Errorf("wrap the data keys: %w", err)
+	}
+	return r.objects.PutNew(ctx, objectName(number), &wrapped)
+}
+
+// newest reads the newest generation; blob.ErrNotFound where there is none.
+func (r *Ring) newest(ctx context.Context) (*generation, error) {
+	for {
+		name, err := newestName(ctx, r.objects)
+		if err != nil {
+			return nil, err
+		}
+		if name == "" {
+			return nil, fmt.Errorf("there are no data keys: %w", blob.ErrNotFound)
+		}
+		opened, err := r.objects.Open(ctx, name)
+		if errors.Is(err, blob.ErrNotFound) {
+			// A newer one took its place meanwhile.
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		wrapped, err := io.ReadAll(opened)
+		if err := errors.Join(err, opened.Close()); err != nil {
+			return nil, err
+		}
+		return r.unwrap(ctx, name, wrapped)
+	}
+}
+
+func (r *Ring) unwrap(ctx context.Context, name string, wrapped []byte) (*generation, error) {
+	handle, err := keyset.ReadWithContext(ctx, keyset.NewBinaryReader(bytes.NewReader(wrapped)), wrapping{r.wrap}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("the data keys in %s/%s cannot be unwrapped: this is another key than they were wrapped with, "+
+			"or it cannot be used just now; give the right one as storage-key: %w", Part, name, err)
+	}
+	number, _ := parseName(name)
+	return newGeneration(number, handle)
+}
+
+func newestName(ctx context.Context, objects *blob.Store) (string, error) {
+	newest := ""
+	for object, err := range objects.List(ctx, "") {
+		if err != nil {
+			return "", err
+		}
+		if _, ok := parseName(object.Name); ok {
+			newest = max(newest, object.Name)
+		}
+	}
+	return newest, nil
+}
+
+// objectName and parseName keep the order of numbers in names.
+func objectName(number int) string { return fmt.Sprintf("%010d", number) }
+
+func parseName(name string) (int, bool) {
+	number, err := strconv.Atoi(name)
+	return number, err == nil && name == objectName(number)
+}
+
+// wrapping is a key of gocloud.dev as tink asks for one.
+type wrapping struct{ keeper *secrets.Keeper }
+
+// EncryptWithContext implements tink.AEADWithContext. Keepers know no associated
+// data, and none is given.
+func (w wrapping) EncryptWithContext(ctx context.Context, plain, _ []byte) ([]byte, error) {
+	return w.keeper.Encrypt(ctx, plain)
+}
+
+// DecryptWithContext implements tink.AEADWithContext.
+func (w wrapping) DecryptWithContext(ctx context.Context, wrapped, _ []byte) ([]byte, error) {
+	return w.keeper.Decrypt(ctx, wrapped)
+}

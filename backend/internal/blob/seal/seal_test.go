@@ -1,0 +1,217 @@
+package seal_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob/seal"
+)
+
+// keyURL makes a key file.
+func keyURL(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "storage.key")
+	require.NoError(t, seal.NewKeyFile(path))
+	return blob.DirectoryURL(path)
+}
+
+func ring(t *testing.T, dir, key string) *seal.Ring {
+	t.Helper()
+	objects, err := blob.Open(t.Context(), blob.DirectoryURL(dir), seal.Part)
+	require.NoError(t, err)
+	wrap, err := seal.OpenKey(t.Context(), key)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, errors.Join(objects.Close(), wrap.Close())) })
+	return seal.NewRing(objects, wrap)
+}
+
+func open(t *testing.T, dir, key string) *seal.Keys {
+	t.Helper()
+	keys, err := ring(t, dir, key).Open(t.Context())
+	require.NoError(t, err)
+	return keys
+}
+
+func sealed(t *testing.T, keys *seal.Keys, name, text string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w, err := keys.Seal(name, &out)
+	require.NoError(t, err)
+	_, err = io.Copy(w, strings.NewReader(text))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return out.Bytes()
+}
+
+func unseal(ctx context.Context, keys *seal.Keys, name string, from io.Reader) (string, error) {
+	plain, err := keys.Unseal(ctx, name, from)
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(plain)
+	return string(text), err
+}
+
+// long is longer than several segments.
+var long = strings.Repeat("0123456789abcdef", 20_000)
+
+func TestSealing(t *testing.T) {
+	t.Parallel()
+	dir, key := t.TempDir(), keyURL(t)
+	keys := open(t, dir, key)
+	for _, text := range []string{"", "short", long} {
+		object := sealed(t, keys, "logs/a", text)
+		require.NotContains(t, string(object), "short")
+		require.NotContains(t, string(object), "0123456789abcdef")
+		// Also by who opens the keys later.
+		got, err := unseal(t.Context(), open(t, dir, key), "logs/a", bytes.NewReader(object))
+		require.NoError(t, err)
+		require.Equal(t, text, got)
+	}
+}
+
+func TestWhatIsNotAsSealedIsDamaged(t *testing.T) {
+	t.Parallel()
+	keys := open(t, t.TempDir(), keyURL(t))
+	object := sealed(t, keys, "logs/a", long)
+	flipped := bytes.Clone(object)
+	flipped[len(object)/2] ^= 1
+	for what, test := range map[string]struct {
+		name   string
+		object []byte
+	}{
+		"another name":     {"logs/b", object},
+		"half of it":       {"logs/a", object[:len(object)/2]},
+		"whole segments":   {"logs/a", object[:19+2*64<<10]},
+		"no last byte":     {"logs/a", object[:len(object)-1]},
+		"a byte more":      {"logs/a", append(bytes.Clone(object), 0)},
+		"a bit":            {"logs/a", flipped},
+		"its header alone": {"logs/a", object[:21]},
+		"no segment":       {"logs/a", object[:19+40]},
+		"other keys":       {"logs/a", sealed(t, open(t, t.TempDir(), keyURL(t)), "logs/a", long)},
+	} {
+		_, err := unseal(t.Context(), keys, test.name, bytes.NewReader(test.object))
+		require.ErrorIs(t, err, blob.ErrDamaged, what)
+	}
+	// A reader that fails is no damage.
+	broken := errors.New("broken")
+	_, err := unseal(t.Context(), keys, "logs/a", io.MultiReader(bytes.NewReader(object[:len(object)/2]), iotest.ErrReader(broken)))
+	require.ErrorIs(t, err, broken)
+	require.NotErrorIs(t, err, blob.ErrDamaged)
+}
+
+// What was stored before encryption was turned on is read as it is.
+func TestPlainObjects(t *testing.T) {
+	t.Parallel()
+	keys := open(t, t.TempDir(), keyURL(t))
+	for _, text := range []string{"", "a", "\x00", long, string(make([]byte, 1024))} {
+		got, err := unseal(t.Context(), keys, "logs/a", strings.NewReader(text))
+		require.NoError(t, err)
+		require.Equal(t, text, got)
+	}
+}
+
+func TestServersThatStartAtOnceAgree(t *testing.T) {
+	t.Parallel()
+	dir, key := t.TempDir(), keyURL(t)
+	all, failed := make([]*seal.Keys, 8), make([]error, 8)
+	rings := make([]*seal.Ring, len(all))
+	for i := range rings {
+		rings[i] = ring(t, dir, key)
+	}
+	var group sync.WaitGroup
+	for i := range all {
+		group.Go(func() {
+			all[i], failed[i] = rings[i].Open(t.Context())
+		})
+	}
+	group.Wait()
+	require.NoError(t, errors.Join(failed...))
+	for _, keys := range all {
+		got, err := unseal(t.Context(), keys, "a", bytes.NewReader(sealed(t, all[0], "a", "text")))
+		require.NoError(t, err)
+		require.Equal(t, "text", got)
+	}
+}
+
+func TestAnotherKeyIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	open(t, dir, keyURL(t))
+	_, err := ring(t, dir, keyURL(t)).Open(t.Context())
+	require.ErrorContains(t, err, "another key than they were wrapped with")
+	require.ErrorContains(t, err, "keys/0000000001")
+}
+
+func TestRotate(t *testing.T) {
+	t.Parallel()
+	dir, key := t.TempDir(), keyURL(t)
+	running := open(t, dir, key)
+	old := sealed(t, running, "a", "old")
+	require.NoError(t, ring(t, dir, key).Rotate(t.Context()))
+	started := open(t, dir, key)
+	newer := sealed(t, started, "a", "new")
+	require.NotEqual(t, old[:19], newer[:19], "sealed by the same data key")
+	for _, keys := range []*seal.Keys{running, started} {
+		for text, object := range map[string][]byte{"old": old, "new": newer} {
+			got, err := unseal(t.Context(), keys, "a", bytes.NewReader(object))
+			require.NoError(t, err)
+			require.Equal(t, text, got)
+		}
+	}
+}
+
+func TestRewrap(t *testing.T) {
+	t.Parallel()
+	dir, key, other := t.TempDir(), keyURL(t), keyURL(t)
+	running := open(t, dir, key)
+	old := sealed(t, running, "a", "old")
+	wrap, err := seal.OpenKey(t.Context(), other)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, wrap.Close()) }()
+	require.NoError(t, ring(t, dir, key).Rewrap(t.Context(), wrap))
+
+	_, err = ring(t, dir, key).Open(t.Context())
+	require.ErrorContains(t, err, "another key")
+	started := open(t, dir, other)
+	for _, object := range [][]byte{old, sealed(t, started, "a", "old")} {
+		for _, keys := range []*seal.Keys{running, started} {
+			got, err := unseal(t.Context(), keys, "a", bytes.NewReader(object))
+			require.NoError(t, err)
+			require.Equal(t, "old", got)
+		}
+	}
+}
+
+func TestKeyFiles(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "storage.key")
+	require.NoError(t, seal.NewKeyFile(path))
+	require.ErrorIs(t, seal.NewKeyFile(path), os.ErrExist)
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+
+	require.NoError(t, os.Chmod(path, 0o640))
+	_, err = seal.OpenKey(t.Context(), blob.DirectoryURL(path))
+	require.ErrorContains(t, err, "chmod 600 "+path)
+
+	odd := filepath.Join(t.TempDir(), "odd.key")
+	require.NoError(t, os.WriteFile(odd, []byte("geheim"), 0o600))
+	for _, url := range []string{blob.DirectoryURL(odd), "base64key://geheim", "geheim", "://geheim"} {
+		_, err = seal.OpenKey(t.Context(), url)
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "geheim")
+	}
+}
