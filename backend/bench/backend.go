@@ -85,7 +85,7 @@ func start(ctx context.Context, dir string) (*backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	artifacts, err := artifact.Open(filepath.Join(dir, "artifacts"), time.Now())
+	artifacts, err := artifact.Open(filepath.Join(dir, "artifacts"))
 	if err != nil {
 		return nil, err
 	}

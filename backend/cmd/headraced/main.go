@@ -53,7 +53,7 @@ func command() *cobra.Command {
 		}
 		return run(cmd.Context(), cfg)
 	}
-	root.AddCommand(migrate())
+	root.AddCommand(migrate(), storageKey())
 	return root
 }
 
@@ -65,19 +65,7 @@ func migrate() *cobra.Command {
 			"run it once before servers of a newer version start. Two at once wait for each other.",
 		Args: cobra.NoArgs,
 	}
-	loader := config.NewLoader(cmd.Flags())
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := loader.Load(os.Getenv)
-		if err != nil {
-			return err
-		}
-		told, err := server.Migrate(cmd.Context(), cfg)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(cmd.OutOrStdout(), told)
-		return err
-	}
+	withConfig(cmd, server.Migrate)
 	return cmd
 }
 

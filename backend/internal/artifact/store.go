@@ -1,5 +1,5 @@
-// Package artifact keeps trees of files, content addressed and immutable, in a
-// directory. It must never hand out a byte of a tree whose checksum is wrong,
+// Package artifact keeps trees of files, content addressed and immutable, as
+// objects. It must never hand out a byte of a tree whose checksum is wrong,
 // follow a symlink, or know what an artifact is for.
 package artifact
 
@@ -11,67 +11,30 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 )
 
-const (
-	// temporary is the directory of artifacts that are being written. It is in
-	// the store so that a rename publishes them.
-	temporary  = "tmp"
-	bufferSize = 256 << 10
-)
+const bufferSize = 256 << 10
 
-// Store is a directory of artifacts, <first two digits>/<rest of the digest>.
+// Store keeps artifacts as objects named <first two digits>/<rest of the digest>.
 // The stored form is a plain tar whose entries are in a fixed order and hold no
 // times and owners, so that equal trees have equal digests. It is not
 // compressed: that would make it several times slower than the disk.
-// All methods may be called concurrently.
+// All methods may be called concurrently, and by several processes.
 type Store struct {
-	dir string
+	objects *blob.Store
+	spool   string
 }
 
 var _ action.Artifacts = (*Store)(nil)
 
-// Open makes the directory where there is none, and removes what a killed process
-// left half written and last touched before a time: now where no other process has
-// the directory open, else one before which nothing that is still being written was
-// begun.
-func Open(dir string, before time.Time) (*Store, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, fmt.Errorf("open artifact store: %w", err)
-	}
-	temp := filepath.Join(dir, temporary)
-	if err := os.MkdirAll(temp, 0o700); err != nil {
-		return nil, fmt.Errorf("open artifact store: %w", err)
-	}
-	if err := removeUnfinished(temp, before); err != nil {
-		return nil, fmt.Errorf("open artifact store: remove unfinished artifacts: %w", err)
-	}
-	return &Store{dir: dir}, nil
-}
-
-func removeUnfinished(temp string, before time.Time) error {
-	files, err := os.ReadDir(temp)
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		info, err := file.Info()
-		if err == nil && info.ModTime().Before(before) {
-			err = os.Remove(filepath.Join(temp, file.Name()))
-		}
-		// Another process may have finished it, or removed it as well.
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
+// New returns the store of artifacts on a store of objects. The spool is a directory
+// of this machine, where artifacts pass through that are not in a plain directory.
+func New(objects *blob.Store, spool string) *Store {
+	return &Store{objects: objects, spool: spool}
 }
 
 // Store keeps the files below dir, a path in root, that match one of the globs.
@@ -105,17 +68,13 @@ func (s *Store) store(ctx context.Context, name string, root *os.Root, dir strin
 		return action.Artifact{}, err
 	}
 
-	file, err := os.CreateTemp(filepath.Join(s.dir, temporary), "put-")
+	draft, err := s.objects.Draft(s.spool)
 	if err != nil {
 		return action.Artifact{}, err
 	}
-	defer func() {
-		_ = file.Close()
-		// After the rename there is nothing of that name.
-		_ = os.Remove(file.Name())
-	}()
+	defer func() { _ = draft.Close() }()
 	hash := sha256.New()
-	size := &counter{writer: io.MultiWriter(file, hash)}
+	size := &counter{writer: io.MultiWriter(draft, hash)}
 	buffered := bufio.NewWriterSize(size, bufferSize)
 	if err := pack(ctx, buffered, tree, entries); err != nil {
 		return action.Artifact{}, err
@@ -124,36 +83,12 @@ func (s *Store) store(ctx context.Context, name string, root *os.Root, dir strin
 		return action.Artifact{}, err
 	}
 	artifact := action.Artifact{Name: name, Digest: hex.EncodeToString(hash.Sum(nil)), Size: size.n}
-	if err := s.publish(file, artifact.Digest); err != nil {
+	// An artifact of the same digest is replaced: that is the same content, unless the
+	// old one is damaged.
+	if err := draft.Put(ctx, object(artifact.Digest)); err != nil {
 		return action.Artifact{}, err
 	}
 	return artifact, nil
-}
-
-// publish gives the file its name. It replaces an artifact of the same digest:
-// that is the same content, unless the old one is damaged.
-func (s *Store) publish(file *os.File, digest string) error {
-	if err := file.Chmod(0o400); err != nil {
-		return err
-	}
-	if err := file.Sync(); err != nil {
-		return err
-	}
-	path := s.path(digest)
-	parent := filepath.Dir(path)
-	err := os.Mkdir(parent, 0o700)
-	switch {
-	case err == nil:
-		if err := syncDir(s.dir); err != nil {
-			return err
-		}
-	case !errors.Is(err, fs.ErrExist):
-		return err
-	}
-	if err := os.Rename(file.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(parent)
 }
 
 // Fetch lays the artifact's tree out below dir, a path in root, which must exist
@@ -170,61 +105,73 @@ func (s *Store) fetch(ctx context.Context, artifact action.Artifact, root *os.Ro
 	if !isDigest(artifact.Digest) {
 		return fmt.Errorf("%q is not a SHA-256 digest", artifact.Digest)
 	}
-	file, err := os.Open(s.path(artifact.Digest))
-	if errors.Is(err, fs.ErrNotExist) {
+	stored, err := s.objects.Open(ctx, object(artifact.Digest))
+	if errors.Is(err, blob.ErrNotFound) {
 		return fmt.Errorf("the store holds no artifact sha256:%s; run the action that makes it again", artifact.Digest)
 	}
 	if err != nil {
 		return err
 	}
-	defer func() { _ = file.Close() }()
-
-	hash := sha256.New()
-	size, err := io.CopyBuffer(hash, contextReader{ctx, file}, make([]byte, bufferSize))
+	defer func() { _ = stored.Close() }()
+	verified, err := s.verify(ctx, artifact.Digest, stored)
 	if err != nil {
 		return err
 	}
-	if digest := hex.EncodeToString(hash.Sum(nil)); digest != artifact.Digest {
-		return fmt.Errorf("the stored artifact sha256:%s is damaged: its %d bytes have the digest %s; run the action that makes it again", artifact.Digest, size, digest)
-	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
+	defer func() { _ = verified.Close() }()
 	tree, err := root.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tree.Close() }()
-	return unpack(ctx, bufio.NewReaderSize(file, bufferSize), tree)
+	return unpack(ctx, bufio.NewReaderSize(verified, bufferSize), tree)
+}
+
+// verify returns the bytes of an artifact from their begin, none of which is used
+// before all of them were seen.
+func (s *Store) verify(ctx context.Context, digest string, stored io.ReadCloser) (io.ReadCloser, error) {
+	hash := sha256.New()
+	var into io.Writer = hash
+	again, ok := stored.(io.ReadSeekCloser)
+	if !ok {
+		spooled, err := blob.Spool(s.spool)
+		if err != nil {
+			return nil, err
+		}
+		again, into = spooled, io.MultiWriter(hash, spooled)
+	}
+	size, err := io.CopyBuffer(into, contextReader{ctx, stored}, make([]byte, bufferSize))
+	if errors.Is(err, blob.ErrDamaged) {
+		err = fmt.Errorf("the stored artifact sha256:%s is damaged: %w; run the action that makes it again", digest, err)
+	}
+	if found := hex.EncodeToString(hash.Sum(nil)); err == nil && found != digest {
+		err = fmt.Errorf("the stored artifact sha256:%s is damaged: its %d bytes have the digest %s; run the action that makes it again", digest, size, found)
+	}
+	if err == nil {
+		_, err = again.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, errors.Join(err, again.Close())
+	}
+	return again, nil
 }
 
 // Remove deletes the artifact of a digest. It is no error if there is none.
-func (s *Store) Remove(_ context.Context, digest string) error {
+func (s *Store) Remove(ctx context.Context, digest string) error {
 	if !isDigest(digest) {
 		return fmt.Errorf("remove artifact: %q is not a SHA-256 digest", digest)
 	}
-	if err := os.Remove(s.path(digest)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := s.objects.Delete(ctx, object(digest)); err != nil {
 		return fmt.Errorf("remove artifact: %w", err)
 	}
 	return nil
 }
 
-func (s *Store) path(digest string) string {
-	return filepath.Join(s.dir, digest[:2], digest[2:])
-}
+// object returns the name of the artifact of a digest.
+func object(digest string) string { return digest[:2] + "/" + digest[2:] }
 
 func isDigest(text string) bool {
 	raw, err := hex.DecodeString(text)
 	return err == nil && len(raw) == sha256.Size && hex.EncodeToString(raw) == text
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = dir.Close() }()
-	return dir.Sync()
 }
 
 type counter struct {

@@ -20,14 +20,22 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 )
 
 func open(tb testing.TB) (*artifact.Store, string) {
 	tb.Helper()
-	dir := filepath.Join(tb.TempDir(), "artifacts")
-	store, err := artifact.Open(dir, time.Now())
+	dir := tb.TempDir()
+	return on(tb, blob.DirectoryURL(dir)), filepath.Join(dir, "artifacts")
+}
+
+// on opens the artifacts in the bucket of a URL.
+func on(tb testing.TB, url string) *artifact.Store {
+	tb.Helper()
+	objects, err := blob.Open(tb.Context(), url, "artifacts")
 	require.NoError(tb, err)
-	return store, dir
+	tb.Cleanup(func() { require.NoError(tb, objects.Close()) })
+	return artifact.New(objects, tb.TempDir())
 }
 
 func write(tb testing.TB, dir, name, text string, mode fs.FileMode) {
@@ -299,9 +307,6 @@ func TestFetchNeverLeavesItsDirectory(t *testing.T) {
 	require.Error(t, store.Fetch(t.Context(), action.Artifact{Name: "A", Digest: "../../../etc/passwd"}, root(t, t.TempDir()), "."))
 }
 
-// What another process writes at this moment is none of the business of one that
-// starts.
-
 func TestRemove(t *testing.T) {
 	t.Parallel()
 	store, _ := open(t)
@@ -318,16 +323,8 @@ func TestRemove(t *testing.T) {
 func TestOpenRemovesUnfinishedArtifacts(t *testing.T) {
 	t.Parallel()
 	_, dir := open(t)
-	now := time.Now()
-	for name, age := range map[string]time.Duration{"put-dead": 2 * time.Hour, "put-live": time.Minute} {
-		write(t, dir, "tmp/"+name, "half", 0o600)
-		require.NoError(t, os.Chtimes(filepath.Join(dir, "tmp", name), time.Time{}, now.Add(-age)))
-	}
-	_, err := artifact.Open(dir, now.Add(-time.Hour))
-	require.NoError(t, err)
-	require.Equal(t, map[string]string{"put-live": "-rw------- half"}, list(t, filepath.Join(dir, "tmp")))
-	_, err = artifact.Open(dir, now)
-	require.NoError(t, err)
+	write(t, dir, "tmp/put-123", "half", 0o600)
+	on(t, blob.DirectoryURL(filepath.Dir(dir)))
 	require.Empty(t, list(t, filepath.Join(dir, "tmp")))
 }
 

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob/seal"
 )
 
 // Config is everything that can be set about a server.
@@ -22,9 +25,12 @@ type Config struct {
 	// DatabaseURL is the PostgreSQL that several servers share; empty for the embedded
 	// database. It may hold a password.
 	DatabaseURL string
-	// SharedDir holds artifacts and logs, the same for all servers on one database;
-	// empty for DataDir.
-	SharedDir string
+	// StorageURL is the bucket of artifacts and logs, the same for all servers on one
+	// database; empty for DataDir.
+	StorageURL string
+	// StorageKey is the URL of the key that the storage is encrypted with; empty where
+	// it is not.
+	StorageKey string
 	// GRPCListen and HTTPListen are host:port; port 0 takes a free one.
 	GRPCListen string
 	HTTPListen string
@@ -78,8 +84,12 @@ func (c *Config) register(flags *pflag.FlagSet) {
 	flags.StringVar(&c.DatabaseURL, "database-url", c.DatabaseURL,
 		"PostgreSQL that several servers share, as postgres://user@host/name; the database in data-dir when not set. "+
 			"With a password in it better given by the environment")
-	flags.StringVar(&c.SharedDir, "shared-dir", c.SharedDir,
-		"directory of artifacts and logs, the same for all servers on one database; data-dir when not set")
+	flags.StringVar(&c.StorageURL, "storage-url", c.StorageURL,
+		"bucket of artifacts and logs, the same for all servers on one database: file:///a/directory or "+
+			"s3://name?region=…; data-dir when not set")
+	flags.StringVar(&c.StorageKey, "storage-key", c.StorageKey,
+		"key that artifacts and logs are encrypted with: file:///path of a file that headraced storage-key new made, "+
+			"or awskms://key?region=…; not encrypted when not set")
 	flags.StringVar(&c.GRPCListen, "grpc-listen", c.GRPCListen,
 		"address that Terraform and the command line connect to; port 0 takes a free one")
 	flags.StringVar(&c.HTTPListen, "http-listen", c.HTTPListen,
@@ -123,6 +133,18 @@ func (c *Config) Validate() error {
 	if c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://") {
 		// What was given stays out of the text: it may hold a password.
 		refuse("database-url", "it does not begin with postgres://; use postgres://user@host:5432/name")
+	}
+	if c.StorageURL != "" {
+		if _, err := blob.Shown(c.StorageURL); err != nil {
+			refuse("storage-url", "%s", err)
+		} else if _, _, err := blob.Directory(c.StorageURL); err != nil {
+			refuse("storage-url", "%s", err)
+		}
+	}
+	if c.StorageKey != "" {
+		if err := seal.CheckKeyURL(c.StorageKey); err != nil {
+			refuse("storage-key", "%s", err)
+		}
 	}
 	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
 		refuse("tls-cert-file", "certificate and tls-key-file belong together; set both or none")

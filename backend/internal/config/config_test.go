@@ -67,7 +67,7 @@ func TestFileCanBeNamedByTheEnvironment(t *testing.T) {
 func TestEverySettingHasFlagVariableKeyAndDescription(t *testing.T) {
 	t.Parallel()
 	samples := map[string]string{
-		"data-dir": "elsewhere", "database-url": "postgres://db/headrace", "shared-dir": "shared", "grpc-listen": "127.0.0.1:1", "http-listen": "127.0.0.1:2",
+		"data-dir": "elsewhere", "database-url": "postgres://db/headrace", "storage-url": "s3://headrace?region=eu-central-1", "storage-key": "file:///etc/storage.key", "grpc-listen": "127.0.0.1:1", "http-listen": "127.0.0.1:2",
 		"tls-cert-file": "cert.pem", "tls-key-file": "key.pem", "tls-client-ca-file": "ca.pem",
 		"allow-insecure-listen": "true", "log-level": "warn", "log-format": "json", "runner-slots": "7",
 		"lease": "1m0s", "shutdown-grace": "1s", "isolation": "none",
@@ -106,7 +106,7 @@ func TestEverySettingHasFlagVariableKeyAndDescription(t *testing.T) {
 	fromFile.File = ""
 	require.Equal(t, fromFlags, fromFile)
 	require.Equal(t, config.Config{
-		DataDir: "elsewhere", DatabaseURL: "postgres://db/headrace", SharedDir: "shared", GRPCListen: "127.0.0.1:1", HTTPListen: "127.0.0.1:2",
+		DataDir: "elsewhere", DatabaseURL: "postgres://db/headrace", StorageURL: "s3://headrace?region=eu-central-1", StorageKey: "file:///etc/storage.key", GRPCListen: "127.0.0.1:1", HTTPListen: "127.0.0.1:2",
 		TLSCertFile: "cert.pem", TLSKeyFile: "key.pem", TLSClientCAFile: "ca.pem", AllowInsecureListen: true,
 		LogLevel: "warn", LogFormat: "json", RunnerSlots: 7, Lease: time.Minute, ShutdownGrace: time.Second, Isolation: "none",
 	}, fromFlags)
@@ -133,6 +133,10 @@ func TestMistakesAreNamedWhereTheyAre(t *testing.T) {
 			args: []string{"--log-level=loud", "--isolation=jail", "--lease=1ms", "--runner-slots=-1", "--data-dir=", "--shutdown-grace=-1s"},
 			want: []string{"log-level", "isolation", "lease", "runner-slots", "data-dir", "shutdown-grace"},
 		},
+		"a directory, no URL":    {args: []string{"--storage-url=/mnt/headrace"}, want: []string{"storage-url", "file:///"}},
+		"a relative directory":   {args: []string{"--storage-url=file://mnt"}, want: []string{"storage-url", "file:///"}},
+		"credentials in a URL":   {args: []string{"--storage-url=s3://ann:geheim@bucket"}, want: []string{"storage-url", "AWS_ACCESS_KEY_ID"}},
+		"a key itself":           {args: []string{"--storage-key=base64key://geheim"}, want: []string{"storage-key", "file:///"}},
 		"another database":       {args: []string{"--database-url=mysql://ann:geheim@db/x"}, want: []string{"database-url", "postgres://"}},
 		"half of TLS":            {args: []string{"--tls-cert-file=x"}, want: []string{"tls-key-file"}},
 		"client CA, no TLS":      {args: []string{"--tls-client-ca-file=x"}, want: []string{"client certificates need TLS"}},
@@ -151,6 +155,7 @@ func TestMistakesAreNamedWhereTheyAre(t *testing.T) {
 			for _, want := range test.want {
 				require.ErrorContains(t, err, want)
 			}
+			require.NotContains(t, err.Error(), "geheim")
 		})
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,24 +38,10 @@ type data struct {
 	several bool
 	// runner names the built-in runner.
 	runner string
-	// shared is the directory of artifacts and logs.
-	shared string
 }
 
 func (s *Server) openData(ctx context.Context, dir *dataDir, clock func() time.Time) (*data, error) {
-	d := &data{shared: dir.path}
-	if s.config.SharedDir != "" {
-		shared, err := filepath.Abs(s.config.SharedDir)
-		if err == nil {
-			if err = os.MkdirAll(shared, 0o700); err == nil {
-				shared, err = filepath.EvalSymlinks(shared)
-			}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("shared-dir: %w", err)
-		}
-		d.shared = shared
-	}
+	d := &data{}
 	if s.config.DatabaseURL == "" {
 		return d, s.openEmbedded(ctx, dir, clock, d)
 	}

@@ -6,11 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 )
 
 const (
@@ -20,6 +23,7 @@ const (
 	databaseFile = "headrace.db"
 	artifactsDir = "artifacts"
 	logsDir      = "logs"
+	spoolDir     = "spool"
 )
 
 // dataDir is a data directory that this process alone uses.
@@ -117,7 +121,20 @@ func (d *dataDir) lostDatabase() error {
 // hasLogs tells whether there were executions.
 func (d *dataDir) hasLogs() bool {
 	entries, err := os.ReadDir(d.join(logsDir))
-	return err == nil && len(entries) > 0
+	return err == nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != blob.Temporary })
+}
+
+// newSpool makes an empty directory for artifacts on their way. What a killed process
+// left in it goes.
+func (d *dataDir) newSpool() (string, error) {
+	spool := d.join(spoolDir)
+	if err := os.RemoveAll(spool); err != nil {
+		return "", fmt.Errorf("data-dir: %w", err)
+	}
+	if err := os.Mkdir(spool, 0o700); err != nil {
+		return "", fmt.Errorf("data-dir: %w", err)
+	}
+	return spool, nil
 }
 
 // unlock lets others have the directory. The file stays: were it removed, two

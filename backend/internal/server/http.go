@@ -27,6 +27,11 @@ func (s *Server) newHTTP(metrics http.Handler, conf *tls.Config) *http.Server {
 			answer(w, http.StatusServiceUnavailable, "the store is not ready; the log says why")
 			return
 		}
+		if err := s.storage.Err(r.Context()); err != nil {
+			s.log.Error("The storage of artifacts and logs is not ready", "error", err)
+			answer(w, http.StatusServiceUnavailable, "the storage of artifacts and logs is not ready; the log says why")
+			return
+		}
 		if !s.executions.Recovered() {
 			answer(w, http.StatusServiceUnavailable, "what an earlier process left is not taken over yet; the log says why")
 			return

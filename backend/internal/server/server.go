@@ -3,6 +3,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob/seal"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/config"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
@@ -40,8 +42,6 @@ const (
 	// turnWorkers is how many turns run at once: they mostly wait for the store,
 	// where those that arrive together share a commit.
 	turnWorkers = 64
-	// longestWrite is how long another server may take to write an artifact.
-	longestWrite = 24 * time.Hour
 	// turnRetry is how long a turn rests that could not be carried out.
 	turnRetry = time.Second
 )
@@ -69,6 +69,7 @@ type Server struct {
 	log        hclog.Logger
 	store      store.Store
 	executions *service.Executions
+	storage    *reach
 	// runner is nil where the configuration gives it no slots.
 	runner  *runner.Runner
 	rpc     *rpc.Server
@@ -120,15 +121,16 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	unfinished := clock()
-	if data.several {
-		unfinished = unfinished.Add(-longestWrite)
-	}
-	artifacts, err := artifact.Open(filepath.Join(data.shared, artifactsDir), unfinished)
+	storage, err := s.openStorage(ctx, clock)
 	if err != nil {
 		return err
 	}
-	logStore, err := logs.Open(filepath.Join(data.shared, logsDir), 0)
+	s.storage = storage.reach
+	spool, err := dir.newSpool()
+	if err != nil {
+		return err
+	}
+	logStore, err := logs.Open(filepath.Join(cmp.Or(storage.dir, dir.path), logsDir), 0)
 	if err != nil {
 		return err
 	}
@@ -179,8 +181,8 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	if s.config.RunnerSlots == 0 {
 		return nil
 	}
-	hidden := []string{dir.path, data.shared}
-	for _, file := range []string{s.config.TLSKeyFile, s.config.File} {
+	hidden := []string{dir.path}
+	for _, file := range []string{s.config.TLSKeyFile, s.config.File, storage.dir, seal.KeyFile(s.config.StorageKey)} {
 		if file != "" {
 			hidden = append(hidden, file)
 		}
@@ -188,7 +190,7 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	// Last, since only Run lets its work directory go again.
 	s.runner, err = runner.New(runner.Config{
 		ID: data.runner, Slots: s.config.RunnerSlots, Jobs: s.executions, Registry: registry,
-		WorkDir: dir.join("work"), Artifacts: artifacts, Logs: logStore,
+		WorkDir: dir.join("work"), Artifacts: artifact.New(storage.artifacts, spool), Logs: logStore,
 		Lease: s.config.Lease, Grace: s.config.ShutdownGrace,
 		Isolation: isolation, Hidden: hidden, Log: s.log.Named("runner"), Now: clock,
 	})

@@ -114,7 +114,7 @@ type Bench struct {
 func Start(tb testing.TB, executor action.AttemptExecutor, change func(*runner.Config)) *Bench {
 	tb.Helper()
 	dir := tb.TempDir()
-	artifacts, err := artifact.Open(filepath.Join(dir, "artifacts"), time.Now())
+	artifacts, err := artifact.Open(filepath.Join(dir, "artifacts"))
 	require.NoError(tb, err)
 	logStore, err := logs.Open(filepath.Join(dir, "logs"), 0)
 	require.NoError(tb, err)

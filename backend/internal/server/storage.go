@@ -1,0 +1,209 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob/seal"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/config"
+)
+
+const (
+	// storagePatience is how long the storage may take to answer a question about
+	// itself.
+	storagePatience = 10 * time.Second
+	// storageTrust is how long an answer of the storage holds for /readyz.
+	storageTrust = 5 * time.Second
+)
+
+// storage is where artifacts and logs are kept.
+type storage struct {
+	artifacts, logs *blob.Store
+	// dir is its directory, without symlinks, empty where it is none.
+	dir       string
+	encrypted bool
+	reach     *reach
+}
+
+// storageURL returns the bucket of a configuration: the data directory where it names
+// none.
+func storageURL(cfg config.Config) (string, error) {
+	if cfg.StorageURL != "" {
+		return cfg.StorageURL, nil
+	}
+	path, err := filepath.Abs(cfg.DataDir)
+	if err != nil {
+		return "", fmt.Errorf("data-dir: %w", err)
+	}
+	return blob.DirectoryURL(path), nil
+}
+
+// openStorage opens the storage and tries it, so that no server starts that could
+// not keep what its actions make.
+func (s *Server) openStorage(ctx context.Context, clock func() time.Time) (*storage, error) {
+	address, err := storageURL(s.config)
+	if err != nil {
+		return nil, err
+	}
+	st, err := s.openBucket(ctx, address, clock)
+	if err != nil {
+		return nil, fmt.Errorf("storage-url: %w", err)
+	}
+	shown, err := blob.Shown(address)
+	if err != nil {
+		return nil, fmt.Errorf("storage-url: %w", err)
+	}
+	limited, cancel := context.WithTimeout(ctx, storagePatience)
+	defer cancel()
+	if err := st.artifacts.Check(limited); err != nil {
+		return nil, fmt.Errorf("storage-url: %s cannot be written to, read and cleaned up: %w", shown, err)
+	}
+	s.log.Info("Artifacts and logs", "storage", shown, "encrypted", st.encrypted)
+	if s.config.DatabaseURL != "" && s.config.StorageURL == "" {
+		s.log.Warn("Artifacts and logs are in this server's own data directory, where other servers on the database do not find them; " +
+			"set storage-url where there are others")
+	}
+	return st, nil
+}
+
+func (s *Server) openBucket(ctx context.Context, address string, clock func() time.Time) (*storage, error) {
+	bucket, err := blob.OpenBucket(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	s.onClose(bucket.Close)
+	st := &storage{}
+	if dir, isDir, err := blob.Directory(address); err != nil {
+		return nil, err
+	} else if isDir {
+		if st.dir, err = filepath.EvalSymlinks(dir); err != nil {
+			return nil, err
+		}
+	}
+	artifacts, artifactsErr := bucket.Part(artifactsDir)
+	logs, logsErr := bucket.Part(logsDir)
+	if err := errors.Join(artifactsErr, logsErr); err != nil {
+		return nil, err
+	}
+	keys, err := s.openKeys(ctx, bucket)
+	if err != nil {
+		return nil, err
+	}
+	st.artifacts, st.logs = artifacts, logs
+	if keys != nil {
+		st.artifacts, st.logs, st.encrypted = artifacts.Sealed(keys), logs.Sealed(keys), true
+	}
+	st.reach = &reach{ask: artifacts.Reachable, clock: clock}
+	return st, nil
+}
+
+// openKeys returns nil where the storage is not encrypted.
+func (s *Server) openKeys(ctx context.Context, bucket *blob.Bucket) (*seal.Keys, error) {
+	ctx, cancel := context.WithTimeout(ctx, storagePatience)
+	defer cancel()
+	if s.config.StorageKey == "" {
+		return nil, refuseSealed(ctx, bucket)
+	}
+	ring, closeRing, err := openRing(ctx, bucket, s.config.StorageKey)
+	if err != nil {
+		return nil, err
+	}
+	s.onClose(closeRing)
+	return ring.Open(ctx)
+}
+
+// refuseSealed returns an error where the storage has data keys and the configuration
+// no key: new objects would be readable to all, and the old ones to nobody.
+func refuseSealed(ctx context.Context, bucket *blob.Bucket) error {
+	objects, err := bucket.Existing(seal.Part)
+	if errors.Is(err, blob.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	sealed, err := seal.Exists(ctx, objects)
+	if err != nil {
+		return err
+	}
+	if sealed {
+		return errors.New("it is encrypted, since it has data keys in " + seal.Part + "/; set storage-key to the key that they are wrapped with")
+	}
+	return nil
+}
+
+func openRing(ctx context.Context, bucket *blob.Bucket, key string) (*seal.Ring, func() error, error) {
+	wrap, err := seal.OpenKey(ctx, key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("storage-key: %w", err)
+	}
+	objects, err := bucket.Part(seal.Part)
+	if err != nil {
+		return nil, nil, errors.Join(err, wrap.Close())
+	}
+	return seal.NewRing(objects, wrap), wrap.Close, nil
+}
+
+// RotateStorageKey adds a data key to an encrypted storage.
+func RotateStorageKey(ctx context.Context, cfg config.Config) error {
+	return withRing(ctx, cfg, func(ring *seal.Ring) error { return ring.Rotate(ctx) })
+}
+
+// RewrapStorageKey wraps the data keys of an encrypted storage by another key.
+func RewrapStorageKey(ctx context.Context, cfg config.Config, to string) (err error) {
+	wrap, err := seal.OpenKey(ctx, to)
+	if err != nil {
+		return fmt.Errorf("to: %w", err)
+	}
+	defer func() { err = errors.Join(err, wrap.Close()) }()
+	return withRing(ctx, cfg, func(ring *seal.Ring) error { return ring.Rewrap(ctx, wrap) })
+}
+
+func withRing(ctx context.Context, cfg config.Config, do func(*seal.Ring) error) (err error) {
+	if cfg.StorageKey == "" {
+		return errors.New("storage-key: name the key that the data keys are wrapped with")
+	}
+	address, err := storageURL(cfg)
+	if err != nil {
+		return err
+	}
+	bucket, err := blob.OpenBucket(ctx, address)
+	if err != nil {
+		return fmt.Errorf("storage-url: %w", err)
+	}
+	defer func() { err = errors.Join(err, bucket.Close()) }()
+	ring, closeRing, err := openRing(ctx, bucket, cfg.StorageKey)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(ring), closeRing())
+}
+
+// reach tells whether the storage answers. Whoever asks often gets the last answer.
+type reach struct {
+	ask   func(context.Context) error
+	clock func() time.Time
+	mu    sync.Mutex
+	asked time.Time
+	err   error
+}
+
+// Err returns nil while the storage answers. The answer may be some seconds old.
+func (r *reach) Err(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if age := r.clock().Sub(r.asked); !r.asked.IsZero() && age >= 0 && age < storageTrust {
+		return r.err
+	}
+	// For others who wait too, so not by the context of who happens to ask.
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), storagePatience)
+	defer cancel()
+	r.err = r.ask(limited)
+	r.asked = r.clock()
+	return r.err
+}
