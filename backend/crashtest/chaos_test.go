@@ -20,13 +20,20 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob/s3test"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres/postgrestest"
 )
 
 // executionsEnv makes the chaos long: it is the number of executions on each store.
 const executionsEnv = "HEADRACE_CHAOS_EXECUTIONS"
 
-func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m, &cluster)) }
+func TestMain(m *testing.M) {
+	if err := s3test.Setenv(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(postgrestest.Main(m, &cluster))
+}
 
 // cluster is the PostgreSQL of the replicas; it syncs what it commits.
 var cluster = postgrestest.Cluster{Durable: true}

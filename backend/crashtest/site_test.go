@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 )
 
 const (
@@ -61,11 +62,18 @@ func newProcess(t *testing.T) *site {
 // newReplicas starts several headraced on one PostgreSQL and one shared directory.
 func newReplicas(t *testing.T, n int) *site {
 	t.Helper()
-	url := cluster.Database(t)
 	first := newServer(t)
+	return replicate(t, first, n, "--storage-url", blob.DirectoryURL(first.dir+"-shared"))
+}
+
+// replicate starts several headraced like a server that never starts itself, on one
+// PostgreSQL and the storage that the flags name.
+func replicate(t *testing.T, first *server, n int, storage ...string) *site {
+	t.Helper()
+	url := cluster.Database(t)
 	out, err := exec.CommandContext(t.Context(), first.binary, "migrate", "--database-url", url).CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	shared, token := first.dir+"-shared", filepath.Join(first.dir+"0", "admin.token")
+	token := filepath.Join(first.dir+"0", "admin.token")
 	r := newSite(t, first, url)
 	r.servers = nil
 	for i := range n {
@@ -73,7 +81,7 @@ func newReplicas(t *testing.T, n int) *site {
 		s.dir += strconv.Itoa(i)
 		s.grpc, s.http = freePort(t), freePort(t)
 		s.token = token
-		s.flags = []string{"--database-url", url, "--shared-dir", shared, "--lease", lease}
+		s.flags = append([]string{"--database-url", url, "--lease", lease}, storage...)
 		s.log = logFile(t, i)
 		r.servers = append(r.servers, &s)
 		s.start()
