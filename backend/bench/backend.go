@@ -14,6 +14,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action/command"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/embedded"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
@@ -81,10 +82,11 @@ func start(ctx context.Context, dir string) (*backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	logStore, err := logs.Open(filepath.Join(dir, "logs"), 1<<20)
+	bucket, err := blob.Open(ctx, "file://"+dir, "logs")
 	if err != nil {
 		return nil, err
 	}
+	logStore := logs.New(bucket.Unsynced(), logs.Config{Limit: 1 << 20})
 	artifacts, err := artifact.Open(filepath.Join(dir, "artifacts"))
 	if err != nil {
 		return nil, err

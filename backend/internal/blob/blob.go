@@ -72,6 +72,8 @@ type Store struct {
 	sealer Sealer
 	// whole is set where the bucket is open for this part alone.
 	whole *Bucket
+	// unsynced is set where Put does not wait for the disk.
+	unsynced bool
 }
 
 // OpenBucket opens the bucket of a URL: file:///a/directory, which is made where it is
@@ -150,6 +152,18 @@ func (s *Store) Sealed(by Sealer) *Store {
 	sealed.sealer, sealed.whole = by, nil
 	return &sealed
 }
+
+// Unsynced returns the same store with a Put that does not wait for the disk: a crash
+// of the machine may take the last seconds of it.
+func (s *Store) Unsynced() *Store {
+	other := *s
+	other.unsynced, other.whole = true, nil
+	return &other
+}
+
+// Remote tells whether the objects are elsewhere, behind a network, and not in a
+// directory.
+func (s *Store) Remote() bool { return s.dir == "" }
 
 // Directory returns the directory of a file URL, and whether it is one.
 func Directory(bucket string) (string, bool, error) {
@@ -303,7 +317,8 @@ func (s *Store) open(ctx context.Context, name string) (io.ReadCloser, error) {
 // names. It ends after the first error.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
 	if s.dir != "" {
-		return func(yield func(Object, error) bool) { s.listDir(ctx, "", prefix, yield) }
+		below := prefix[:strings.LastIndexByte(prefix, '/')+1]
+		return func(yield func(Object, error) bool) { s.listDir(ctx, below, prefix, yield) }
 	}
 	return func(yield func(Object, error) bool) {
 		listed := s.bucket.List(&gocloud.ListOptions{Prefix: s.prefix + prefix})
@@ -337,6 +352,29 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 	}
 	if err := s.bucket.Delete(ctx, s.prefix+name); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
 		return s.failed("delete", name, err)
+	}
+	return nil
+}
+
+// DeleteUnder takes all objects away whose names begin with a word and a slash. It
+// is no error if there are none.
+func (s *Store) DeleteUnder(ctx context.Context, word string) error {
+	if err := checkName(word); err != nil {
+		return s.failed("delete", word, err)
+	}
+	if s.dir != "" {
+		if err := os.RemoveAll(filepath.Join(s.dir, word)); err != nil {
+			return s.failed("delete", word, err)
+		}
+		return nil
+	}
+	for object, err := range s.List(ctx, word+"/") {
+		if err == nil {
+			err = s.Delete(ctx, object.Name)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

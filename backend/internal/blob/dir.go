@@ -96,12 +96,14 @@ func (s *Store) publish(file *os.File, name string, onlyNew bool) error {
 	if err := file.Chmod(0o400); err != nil {
 		return err
 	}
-	if err := file.Sync(); err != nil {
-		return err
+	if !s.unsynced {
+		if err := file.Sync(); err != nil {
+			return err
+		}
 	}
 	path := filepath.Join(s.dir, name)
 	parent := filepath.Dir(path)
-	if err := makeDir(parent); err != nil {
+	if err := s.makeDir(parent); err != nil {
 		return err
 	}
 	rename := os.Rename
@@ -112,7 +114,7 @@ func (s *Store) publish(file *os.File, name string, onlyNew bool) error {
 	if errors.Is(err, fs.ErrExist) {
 		return ErrExists
 	}
-	if err != nil {
+	if err != nil || s.unsynced {
 		return err
 	}
 	return syncDir(parent)
@@ -165,11 +167,12 @@ func (s *Store) listDir(ctx context.Context, dir, prefix string, yield func(Obje
 	return true
 }
 
-// makeDir makes a directory and those above it, so that they outlive a crash.
-func makeDir(path string) error {
+// makeDir makes a directory and those above it, so that they outlive a crash where
+// objects do.
+func (s *Store) makeDir(path string) error {
 	err := os.Mkdir(path, 0o700)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := makeDir(filepath.Dir(path)); err != nil {
+		if err := s.makeDir(filepath.Dir(path)); err != nil {
 			return err
 		}
 		err = os.Mkdir(path, 0o700)
@@ -177,7 +180,7 @@ func makeDir(path string) error {
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
-	if err != nil {
+	if err != nil || s.unsynced {
 		return err
 	}
 	return syncDir(filepath.Dir(path))

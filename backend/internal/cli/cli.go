@@ -206,7 +206,7 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVar(&a.flags.Insecure, "insecure", false, "allow plaintext beyond this machine")
 	flags.StringVarP(&a.output, "output", "o", "text", "text or json")
 	root.AddCommand(
-		a.pipelineCommand(), a.runCommand(), a.rollbackCommand(), a.transitionCommand(), a.executionCommand(), a.logsCommand(),
+		a.pipelineCommand(), a.runCommand(), a.rollbackCommand(), a.transitionCommand(), a.executionCommand(), a.logsCommand(), a.searchCommand(),
 		a.decideCommand(true), a.decideCommand(false), a.explainCommand(),
 		a.serverInfoCommand(), a.whoamiCommand(), a.accountCommand(), a.tokenCommand(), a.approvalRuleCommand(), a.apiCommand(),
 	)

@@ -18,7 +18,7 @@ import (
 )
 
 func (a *app) logsCommand() *cobra.Command {
-	var follow bool
+	var part logPart
 	command := &cobra.Command{
 		Use:   "logs EXECUTION [ACTION|RULE]",
 		Short: "Print the log of an action or a rule, or of all in turn",
@@ -28,31 +28,60 @@ turn with a header each.
 ACTION is Stage/Action, or the action's name where only one stage has it. RULE is
 Stage/condition/Rule, as in Deploy/before-entry/Smoke, or what of it is enough. Of
 an action that was retried, and of a rule that was checked again, it is the newest.
-With -f the command goes on until it, or the whole execution, ended.
+With -f the command goes on until it, or the whole execution, ended. --tail begins
+that many lines before the end, --from at a byte, from the end where it is negative.
+To look for something in logs, see: headrace search --help
 
 A terminal gets the text and its colors, without what would move the cursor or
 command the terminal otherwise. A file or pipe gets every byte as it was written.
 As JSON each piece of a log is one object a line, with its data in base64.`,
 		Example: `  headrace logs web Compile -f
+  headrace logs web Compile --tail 50
+  headrace logs web Compile --from 1048576
   headrace logs web#3 Deploy/before-entry/Smoke`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
+			if err := part.check(len(args)); err != nil {
+				return err
+			}
 			e, err := a.execution(ctx, c, args[0])
 			if err != nil {
 				return err
 			}
 			if len(args) == 1 {
-				return a.allLogs(ctx, c, e, follow)
+				return a.allLogs(ctx, c, e, part)
 			}
 			found, err := findLog(e, args[1])
 			if err != nil {
 				return err
 			}
-			return a.tail(ctx, c, e.GetName(), found.id, follow)
+			return a.tail(ctx, c, e.GetName(), found.id, part)
 		}),
 	}
-	command.Flags().BoolVarP(&follow, "follow", "f", false, "go on until it ended")
+	flags := command.Flags()
+	flags.BoolVarP(&part.follow, "follow", "f", false, "go on until it ended")
+	flags.Int32Var(&part.lines, "tail", 0, "begin that many lines before the end, up to 100000")
+	flags.Int64Var(&part.from, "from", 0, "begin at that byte of the log of ACTION or RULE; negative from the end")
 	return command
+}
+
+// logPart is the part of a log that is wanted.
+type logPart struct {
+	follow bool
+	lines  int32
+	from   int64
+}
+
+func (p logPart) check(args int) error {
+	switch {
+	case p.lines < 0 || p.lines > 100_000:
+		return usagef("--tail is %d: use 1 to 100000 lines", p.lines)
+	case p.lines > 0 && p.from != 0:
+		return usagef("--tail and --from both say where to begin: use one of them")
+	case p.from != 0 && args == 1:
+		return usagef("--from is a place in one log: name the action or rule")
+	}
+	return nil
 }
 
 // logOf is what may have a log: an action or a rule.
@@ -136,11 +165,11 @@ func findLog(e *headracev1.Execution, word string) (logOf, error) {
 
 // allLogs prints the log of each action and rule, in the order in which they come.
 // Following, it comes back to look for those that started meanwhile.
-func (a *app) allLogs(ctx context.Context, c *client.Client, e *headracev1.Execution, follow bool) error {
+func (a *app) allLogs(ctx context.Context, c *client.Client, e *headracev1.Execution, part logPart) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var updates <-chan update
-	if follow && !terminal(e.GetStatus()) {
+	if part.follow && !terminal(e.GetStatus()) {
 		updates = watch(ctx, c, e.GetName(), a.Backoff, a.Now)
 	}
 	printed := map[string]bool{}
@@ -157,11 +186,11 @@ func (a *app) allLogs(ctx context.Context, c *client.Client, e *headracev1.Execu
 				}
 				a.out.linef("==> %s", header)
 			}
-			if err := a.tail(ctx, c, e.GetName(), log.id, follow); err != nil {
+			if err := a.tail(ctx, c, e.GetName(), log.id, part); err != nil {
 				return err
 			}
 		}
-		if !follow || terminal(e.GetStatus()) {
+		if !part.follow || terminal(e.GetStatus()) {
 			return nil
 		}
 		select {
@@ -188,8 +217,10 @@ func (a *app) allLogs(ctx context.Context, c *client.Client, e *headracev1.Execu
 
 // tail prints the log of an action or rule execution. A lost server is asked again from
 // where its log broke off.
-func (a *app) tail(ctx context.Context, c *client.Client, name, actionID string, follow bool) error {
-	request := &headracev1.TailLogRequest{Name: name, ActionExecutionId: actionID, Follow: follow}
+func (a *app) tail(ctx context.Context, c *client.Client, name, actionID string, part logPart) error {
+	request := &headracev1.TailLogRequest{
+		Name: name, ActionExecutionId: actionID, Offset: part.from, TailLines: part.lines, Follow: part.follow,
+	}
 	show := a.showLog()
 	defer func() { a.out.write(show(nil)) }()
 	for try := 1; ; try++ {
@@ -198,7 +229,7 @@ func (a *app) tail(ctx context.Context, c *client.Client, name, actionID string,
 		if err == nil || status.Code(err) != codes.Unavailable || ctx.Err() != nil {
 			return err
 		}
-		if request.GetOffset() > before {
+		if request.GetOffset() != before {
 			try = 1
 		}
 		if try > maxTries {
@@ -246,7 +277,7 @@ func (a *app) tailOnce(
 		if err != nil {
 			return err
 		}
-		request.Offset = piece.GetOffset() + int64(len(piece.GetData()))
+		request.Offset, request.TailLines = piece.GetOffset()+int64(len(piece.GetData())), 0
 		if a.json() {
 			if err := a.out.object(piece); err != nil {
 				return err

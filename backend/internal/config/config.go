@@ -44,6 +44,8 @@ type Config struct {
 	// LogLevel is trace, debug, info, warn or error; LogFormat text or json.
 	LogLevel  string
 	LogFormat string
+	// LogLimit is how many MiB the log of an action takes.
+	LogLimit int
 	// RunnerSlots is how many attempts the built-in runner runs at once; 0 leaves
 	// all work to other runners.
 	RunnerSlots int
@@ -66,6 +68,7 @@ func Default() Config {
 		HTTPListen:    "127.0.0.1:7481",
 		LogLevel:      "info",
 		LogFormat:     "text",
+		LogLimit:      64,
 		RunnerSlots:   max(4, 2*runtime.NumCPU()),
 		Lease:         30 * time.Second,
 		ShutdownGrace: 30 * time.Second,
@@ -106,6 +109,8 @@ func (c *Config) register(flags *pflag.FlagSet) {
 		"least level that is logged: "+list(logLevels()))
 	flags.StringVar(&c.LogFormat, "log-format", c.LogFormat,
 		"form of the log on standard error: "+list(logFormats()))
+	flags.IntVar(&c.LogLimit, "log-limit", c.LogLimit,
+		"MiB that the log of an action takes; the rest is dropped, and the log says so")
 	flags.IntVar(&c.RunnerSlots, "runner-slots", c.RunnerSlots,
 		"actions that the built-in runner runs at once (twice the CPUs, at least 4, when not set); 0 turns it off")
 	flags.DurationVar(&c.Lease, "lease", c.Lease,
@@ -167,6 +172,9 @@ func (c *Config) Validate() error {
 	word("log-level", c.LogLevel, logLevels())
 	word("log-format", c.LogFormat, logFormats())
 	word("isolation", c.Isolation, isolations())
+	if c.LogLimit < 1 || c.LogLimit > 16384 {
+		refuse("log-limit", "%d is out of range; use 1 to 16384 MiB", c.LogLimit)
+	}
 	if c.RunnerSlots < 0 || c.RunnerSlots > 10000 {
 		refuse("runner-slots", "%d is out of range; use 0 to 10000", c.RunnerSlots)
 	}

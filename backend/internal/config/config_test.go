@@ -69,7 +69,7 @@ func TestEverySettingHasFlagVariableKeyAndDescription(t *testing.T) {
 	samples := map[string]string{
 		"data-dir": "elsewhere", "database-url": "postgres://db/headrace", "storage-url": "s3://headrace?region=eu-central-1", "storage-key": "file:///etc/storage.key", "grpc-listen": "127.0.0.1:1", "http-listen": "127.0.0.1:2",
 		"tls-cert-file": "cert.pem", "tls-key-file": "key.pem", "tls-client-ca-file": "ca.pem",
-		"allow-insecure-listen": "true", "log-level": "warn", "log-format": "json", "runner-slots": "7",
+		"allow-insecure-listen": "true", "log-level": "warn", "log-format": "json", "log-limit": "1024", "runner-slots": "7",
 		"lease": "1m0s", "shutdown-grace": "1s", "isolation": "none",
 	}
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
@@ -108,7 +108,7 @@ func TestEverySettingHasFlagVariableKeyAndDescription(t *testing.T) {
 	require.Equal(t, config.Config{
 		DataDir: "elsewhere", DatabaseURL: "postgres://db/headrace", StorageURL: "s3://headrace?region=eu-central-1", StorageKey: "file:///etc/storage.key", GRPCListen: "127.0.0.1:1", HTTPListen: "127.0.0.1:2",
 		TLSCertFile: "cert.pem", TLSKeyFile: "key.pem", TLSClientCAFile: "ca.pem", AllowInsecureListen: true,
-		LogLevel: "warn", LogFormat: "json", RunnerSlots: 7, Lease: time.Minute, ShutdownGrace: time.Second, Isolation: "none",
+		LogLevel: "warn", LogFormat: "json", LogLimit: 1024, RunnerSlots: 7, Lease: time.Minute, ShutdownGrace: time.Second, Isolation: "none",
 	}, fromFlags)
 }
 
@@ -130,8 +130,8 @@ func TestMistakesAreNamedWhereTheyAre(t *testing.T) {
 			want: []string{`HEADRACE_RUNNER_SLOTS: "many" is no value for runner-slots`},
 		},
 		"several at once": {
-			args: []string{"--log-level=loud", "--isolation=jail", "--lease=1ms", "--runner-slots=-1", "--data-dir=", "--shutdown-grace=-1s"},
-			want: []string{"log-level", "isolation", "lease", "runner-slots", "data-dir", "shutdown-grace"},
+			args: []string{"--log-level=loud", "--isolation=jail", "--lease=1ms", "--runner-slots=-1", "--log-limit=0", "--data-dir=", "--shutdown-grace=-1s"},
+			want: []string{"log-level", "isolation", "lease", "runner-slots", "log-limit", "data-dir", "shutdown-grace"},
 		},
 		"a directory, no URL":    {args: []string{"--storage-url=/mnt/headrace"}, want: []string{"storage-url", "file:///"}},
 		"a relative directory":   {args: []string{"--storage-url=file://mnt"}, want: []string{"storage-url", "file:///"}},

@@ -1,233 +1,233 @@
-// Package logs keeps what actions print and lets readers follow it. It must never
-// slow an action down because nobody reads, nor lose the order of what one action
+// Package logs keeps what actions print, in chunks that are objects of a bucket,
+// and lets readers follow it. It must never slow an action down because nobody
+// reads, nor fail one because the bucket does, nor lose the order of what one action
 // printed.
 package logs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
+	"iter"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 )
 
-// DefaultLimit is the size in bytes that a log may reach where Open is given
-// none.
+// DefaultLimit is the size in bytes that a log may reach where the configuration
+// gives none.
 const DefaultLimit = 64 << 20
 
-// maxIdle is how many executions nobody writes or reads stay open: the next
-// action of a chain comes at once.
-const maxIdle = 64
+const (
+	// writersMemory is what all writers together hold in memory. Where they are
+	// many, each begins a new chunk earlier, but none before leastChunk.
+	writersMemory = 64 << 20
+	leastChunk    = 16 << 10
+	// pollEvery is how often a reader looks for what another process wrote.
+	pollEvery = 500 * time.Millisecond
+	// callTimeout bounds one call of the bucket for a writer.
+	callTimeout = 10 * time.Second
+	// maxFailures is how often in a row a writer waits for a bucket that fails,
+	// retryPause how long it waits in between. It then drops what comes until the
+	// bucket takes something again.
+	maxFailures = 3
+	retryPause  = time.Second
+)
 
-// Store is a directory of logs, one file for each execution, in which the pieces
-// of its actions' logs follow each other (see execution). One for each action
-// would cost more than a short action takes: making a file is a journaled write.
-// All methods may be called concurrently, in one process.
+// Bucket is what logs need of a *blob.Store.
+type Bucket interface {
+	Put(ctx context.Context, name string, from io.Reader) error
+	Open(ctx context.Context, name string) (io.ReadCloser, error)
+	List(ctx context.Context, prefix string) iter.Seq2[blob.Object, error]
+	DeleteUnder(ctx context.Context, word string) error
+}
+
+// Config is how a Store keeps logs.
+type Config struct {
+	// Limit is the number of bytes after which the log of an action takes no more; 0
+	// means DefaultLimit.
+	Limit int64
+	// Remote says that a call of the bucket is a trip over a network: what was written
+	// is put there within a second instead of a tenth.
+	Remote bool
+}
+
+// Store keeps logs in a bucket, that of each action execution as a row of chunks:
+// objects <execution>/<action execution>.<attempt>.<place in the log>. All methods
+// may be called concurrently, and by several processes on one bucket.
 //
-// Readers see a write at once; it reaches the file a moment later and is not
-// synced to disk, so a killed process may lose the last milliseconds of a log,
-// and a crash of the machine the last seconds.
+// Readers in the same process see a write at once, others a moment later. A process
+// that is killed loses that moment. How much a crash of the machine loses is up to
+// the bucket.
 type Store struct {
-	dir   string
-	limit int64
-	// flushes are the goroutines that write to files.
-	flushes sync.WaitGroup
+	bucket Bucket
+	config Config
+	// writers counts those that hold a chunk.
+	writers atomic.Int64
 
-	mu         sync.Mutex
-	executions map[string]*execution
-	// idle are the executions in the map without users, the oldest first.
-	idle []*execution
+	mu   sync.Mutex
+	logs map[logID]*log
 }
 
-// Open makes the directory where there is none. The limit is the number of bytes
-// after which the log of an action takes no more; 0 means DefaultLimit.
-func Open(dir string, limit int64) (*Store, error) {
-	if limit <= 0 {
-		limit = DefaultLimit
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("open log store: %w", err)
-	}
-	return &Store{dir: dir, limit: limit, executions: make(map[string]*execution)}, nil
+// log is what writers and readers of one log share in this process.
+type log struct {
+	id logID
+	// users are its writers and readers, under the store's mu.
+	users int
+
+	mu sync.Mutex
+	// writer is nil while nobody writes in this process.
+	writer *writer
+	// changed is closed, and replaced, at the next change.
+	changed chan struct{}
+	// removed says that nothing of it is kept any more.
+	removed bool
 }
 
-// Close waits until all that was written is in the files. Writers and readers
-// must be closed before.
-func (s *Store) Close() error {
-	s.flushes.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var errs []error
-	for _, e := range s.idle {
-		errs = append(errs, s.evict(e))
+// announce wakes who waits. The caller holds mu.
+func (l *log) announce() {
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// New returns the logs in a bucket.
+func New(bucket Bucket, config Config) *Store {
+	if config.Limit <= 0 {
+		config.Limit = DefaultLimit
 	}
-	s.idle = nil
-	return errors.Join(errs...)
+	return &Store{bucket: bucket, config: config, logs: make(map[logID]*log)}
 }
 
 // Writer returns what appends to the log of the attempt's action execution. An
 // action that writes nothing leaves nothing. Attempts after the first begin with
 // a line that says so. Beyond the limit bytes are counted and dropped without an
-// error, and Close adds a line that tells how many. It is not safe for concurrent
-// use, and a log has one writer at a time.
+// error, and Close adds a line that tells how many; so it is with those that the
+// bucket did not take, which are an error of Write too. Close puts what is left
+// before it returns. It is not safe for concurrent use.
 func (s *Store) Writer(attempt *action.Attempt) io.WriteCloser {
-	return &writer{store: s, execution: attempt.ExecutionID, action: attempt.ActionExecutionID, attempt: attempt.Number}
+	return &writer{
+		store: s, execution: attempt.ExecutionID, action: attempt.ActionExecutionID, attempt: attempt.Number,
+		putting: make(chan struct{}, 1),
+	}
 }
 
 // Open returns a reader of the log of an action execution. A log that nobody
 // wrote to yet is empty, not an error.
-func (s *Store) Open(executionID, actionExecutionID string) (*Reader, error) {
-	e, log, err := s.use(executionID, actionExecutionID)
+func (s *Store) Open(ctx context.Context, executionID, actionExecutionID string) (*Reader, error) {
+	l, err := s.use(executionID, actionExecutionID)
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{execution: e, log: log}, nil
-}
-
-// Reader reads one log, also while it is written. It is safe for concurrent use.
-type Reader struct {
-	execution *execution
-	log       *actionLog
-}
-
-// ReadAt implements io.ReaderAt. It returns io.EOF at the end of what was written
-// so far.
-func (r *Reader) ReadAt(p []byte, offset int64) (int, error) {
-	return r.execution.readAt(r.log, p, offset)
-}
-
-// Size returns how many bytes the log holds by now.
-func (r *Reader) Size() int64 {
-	r.execution.mu.Lock()
-	defer r.execution.mu.Unlock()
-	return r.log.size()
-}
-
-// Wait returns nil when the log holds data past the offset, or when a writer
-// closes it after the call; it returns the context's error when the context ends
-// first. A log that nobody writes to may still get a writer: end the context when
-// the action ended, then read what is left.
-func (r *Reader) Wait(ctx context.Context, offset int64) error {
-	r.execution.mu.Lock()
-	changed, size := r.log.changed, r.log.size()
-	r.execution.mu.Unlock()
-	if size > offset {
-		return nil
+	r := &Reader{store: s, log: l}
+	if _, err := r.look(ctx); err != nil {
+		s.release(l)
+		return nil, err
 	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-changed:
-		return nil
-	}
+	return r, nil
 }
 
-// Close lets go of the log. It is called once.
-func (r *Reader) Close() error {
-	return r.execution.store.release(r.execution)
-}
-
-// Remove deletes the logs of an execution: at once, or when the last who writes or
-// reads them lets go. It is no error if there are none.
-func (s *Store) Remove(executionID string) error {
-	path, err := s.path(executionID)
-	if err != nil {
-		return err
+// Remove deletes the logs of an execution. Who still writes one in this process goes
+// on and leaves nothing. It is no error if there are none.
+func (s *Store) Remove(ctx context.Context, executionID string) error {
+	if !isName(executionID) {
+		return fmt.Errorf("log: %q is not the id of an execution", executionID)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if e := s.executions[executionID]; e != nil {
-		if e.users > 0 {
-			e.removed = true
-			return nil
-		}
-		s.idle = slices.DeleteFunc(s.idle, func(other *execution) bool { return other == e })
-		if err := s.evict(e); err != nil {
-			return fmt.Errorf("remove logs: %w", err)
-		}
+	for _, w := range s.forget(executionID) {
+		w.settle()
 	}
-	return remove(path)
-}
-
-func remove(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove logs: %w", err)
+	if err := s.bucket.DeleteUnder(ctx, executionID); err != nil {
+		return fmt.Errorf("remove logs of execution %s: %w", executionID, err)
 	}
 	return nil
 }
 
-func (s *Store) path(executionID string) (string, error) {
-	if !isName(executionID) {
-		return "", fmt.Errorf("log: %q is not the id of an execution", executionID)
-	}
-	return filepath.Join(s.dir, executionID+".log"), nil
-}
-
-// isName tells whether an id is a plain file name and one word.
-func isName(id string) bool {
-	return id != "" && id[0] != '.' && !strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r == '/' || r == '\\' || r == 0x7f })
-}
-
-// use returns the log of an action, whose execution has one more user.
-func (s *Store) use(executionID, actionExecutionID string) (*execution, *actionLog, error) {
-	path, err := s.path(executionID)
-	if err != nil {
-		return nil, nil, err
-	}
-	if !isName(actionExecutionID) {
-		return nil, nil, fmt.Errorf("log: %q is not the id of an action execution", actionExecutionID)
-	}
-	s.mu.Lock()
-	e := s.executions[executionID]
-	if e == nil {
-		e = &execution{store: s, id: executionID, path: path, logs: make(map[string]*actionLog)}
-		s.executions[executionID] = e
-	} else if e.users == 0 {
-		s.idle = slices.DeleteFunc(s.idle, func(other *execution) bool { return other == e })
-	}
-	e.users++
-	s.mu.Unlock()
-
-	// Not under the store's lock: it reads the file.
-	log, err := e.open(actionExecutionID)
-	if err != nil {
-		return nil, nil, errors.Join(err, s.release(e))
-	}
-	return e, log, nil
-}
-
-func (s *Store) release(e *execution) error {
+// forget marks the logs of an execution that are in use as removed and returns their
+// writers.
+func (s *Store) forget(executionID string) (writers []*writer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e.users--
-	if e.users > 0 {
-		return nil
+	for id, l := range s.logs {
+		if id.execution != executionID {
+			continue
+		}
+		l.mu.Lock()
+		l.removed = true
+		if l.writer != nil {
+			writers = append(writers, l.writer)
+		}
+		l.mu.Unlock()
 	}
-	if e.removed {
-		return errors.Join(s.evict(e), remove(e.path))
-	}
-	s.idle = append(s.idle, e)
-	if len(s.idle) <= maxIdle {
-		return nil
-	}
-	oldest := s.idle[0]
-	s.idle = slices.Delete(s.idle, 0, 1)
-	return s.evict(oldest)
+	return writers
 }
 
-// evict forgets an execution without users. The caller holds mu and takes it out
-// of idle.
-func (s *Store) evict(e *execution) error {
-	delete(s.executions, e.id)
-	if e.file == nil {
-		return nil
+// use returns a log, which has one more user.
+func (s *Store) use(executionID, actionExecutionID string) (*log, error) {
+	id, err := newLogID(executionID, actionExecutionID)
+	if err != nil {
+		return nil, err
 	}
-	return e.file.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.logs[id]
+	if l == nil {
+		l = &log{id: id, changed: make(chan struct{})}
+		s.logs[id] = l
+	}
+	l.users++
+	return l, nil
+}
+
+func (s *Store) release(l *log) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.users--; l.users == 0 {
+		delete(s.logs, l.id)
+	}
+}
+
+// list returns the chunks of a log that are in the bucket, with their ends but that
+// of the last one.
+func (s *Store) list(ctx context.Context, id logID) ([]chunk, error) {
+	var found []chunk
+	for object, err := range s.bucket.List(ctx, id.prefix()) {
+		if err != nil {
+			return nil, fmt.Errorf("read log: %w", err)
+		}
+		if c, ok := parseChunk(id, object.Name); ok {
+			c.size, c.modTime = object.Size, object.ModTime
+			found = append(found, c)
+		}
+	}
+	return inLog(found), nil
+}
+
+// get returns what the object of a chunk holds.
+func (s *Store) get(ctx context.Context, id logID, c chunk) (data []byte, err error) {
+	from, err := s.bucket.Open(ctx, c.name(id))
+	if err != nil {
+		return nil, fmt.Errorf("read log: %w", err)
+	}
+	defer func() { _ = from.Close() }()
+	if data, err = io.ReadAll(from); err != nil {
+		return nil, fmt.Errorf("read log: %w", err)
+	}
+	return data, nil
+}
+
+// chunkSize is how large a chunk may grow now.
+func (s *Store) chunkSize() int {
+	return int(min(max(writersMemory/max(s.writers.Load(), 1), leastChunk), ChunkSize))
+}
+
+// delay is how long what was written may wait to be put, with a chunk of that size.
+// All of a growing chunk is written each time, so a large one waits longer: that
+// bounds what a slow and endless log costs to some MiB a second.
+func (s *Store) delay(size int) time.Duration {
+	if s.config.Remote {
+		return time.Second
+	}
+	return 100*time.Millisecond + time.Duration(size)*900*time.Millisecond/ChunkSize
 }

@@ -1,24 +1,57 @@
 package logs
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 )
 
-// writer appends to one log in the name of one attempt.
+// writer appends to one log in the name of one attempt. It holds the newest chunk in
+// memory and puts it, under the same name, as it grows: a moment after a write, when
+// it is full, and when the writer closes.
 type writer struct {
 	store             *Store
 	execution, action string
 	attempt           int
 
-	// file and log are set by the first write.
-	file *execution
-	log  *actionLog
-	// size is that of the log, which has one writer at a time.
-	size int64
+	// log is set by the first write.
+	log *log
 	// endsLine tells whether the last byte written ended a line.
 	endsLine bool
-	dropped  int64
+	// dropped counts the bytes beyond the limit, lost those since the bucket failed.
+	dropped, lost int64
+
+	// putting has a token while somebody puts, and guards what follows. It is no mutex
+	// so that tests of time see who waits for it.
+	putting  chan struct{}
+	closed   bool
+	failures int
+	failure  error
+
+	// The log's mu guards what follows. Chunks are full, and never changed, only added.
+	chunks []chunk
+	start  int64
+	buffer []byte
+	// most is how large the chunk may grow, stored how much of it was put.
+	most, stored int
+	// flushing is the next put, nil where there is nothing to put.
+	flushing *time.Timer
+}
+
+// size is that of the log. The caller holds the log's mu.
+func (w *writer) size() int64 { return w.start + int64(len(w.buffer)) }
+
+// read copies what is in memory of a place in the log.
+func (w *writer) read(p []byte, offset int64) int {
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	if offset < w.start || offset >= w.size() {
+		return 0
+	}
+	return copy(p, w.buffer[offset-w.start:])
 }
 
 // Write implements io.Writer.
@@ -28,13 +61,13 @@ func (w *writer) Write(p []byte) (int, error) {
 	}
 	if w.log == nil {
 		if err := w.open(); err != nil {
+			w.lost += int64(len(p))
 			return 0, err
 		}
 	}
-	keep := p
-	if room := max(0, w.store.limit-w.size); int64(len(keep)) > room {
-		keep = keep[:room]
-	}
+	// Only this goroutine adds to the log.
+	room := max(0, w.store.config.Limit-w.size())
+	keep := p[:min(int64(len(p)), room)]
 	w.dropped += int64(len(p) - len(keep))
 	if err := w.append(keep); err != nil {
 		return 0, err
@@ -42,49 +75,227 @@ func (w *writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// append takes bytes over.
 func (w *writer) append(p []byte) error {
-	if len(p) == 0 {
-		return nil
-	}
-	w.size += int64(len(p))
-	w.endsLine = p[len(p)-1] == '\n'
-	return w.file.append(w.log, p)
-}
-
-func (w *writer) open() error {
-	file, log, err := w.store.use(w.execution, w.action)
-	if err != nil {
-		return err
-	}
-	w.file, w.log = file, log
-	file.mu.Lock()
-	w.size = log.size()
-	file.mu.Unlock()
-	if w.attempt > 1 {
-		// Past the limit too: it is a line an attempt.
-		return w.append(fmt.Appendf(nil, "--- attempt %d ---\n", w.attempt))
+	for len(p) > 0 {
+		if len(w.buffer) >= w.most {
+			if err := w.seal(); err != nil {
+				w.lost += int64(len(p))
+				return err
+			}
+			if w.lost > 0 {
+				p = slices.Concat(w.lossNotice(), p)
+			}
+		}
+		p = p[w.fill(p):]
 	}
 	return nil
 }
 
-// Close ends the log for this attempt.
-func (w *writer) Close() error {
-	if w.log == nil {
+// fill adds to the chunk what it has room for.
+func (w *writer) fill(p []byte) int {
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	n := min(len(p), w.most-len(w.buffer))
+	w.buffer = append(w.buffer, p[:n]...)
+	w.endsLine = p[n-1] == '\n'
+	if w.flushing == nil {
+		w.flushing = time.AfterFunc(w.store.delay(len(w.buffer)), w.flush)
+	}
+	w.log.announce()
+	return n
+}
+
+// seal puts the chunk, which is full, and begins the next one. It waits some time for
+// a bucket that fails, but only once until it takes something again.
+func (w *writer) seal() error {
+	w.putting <- struct{}{}
+	defer func() { <-w.putting }()
+	if err := w.putPatiently(); err != nil {
+		return err
+	}
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	end := w.size()
+	w.chunks = append(w.chunks, chunk{attempt: w.attempt, start: w.start, end: end})
+	// A new one, since a put that was given up may still read the old one.
+	w.start, w.stored, w.most = end, 0, w.store.chunkSize()
+	w.buffer = make([]byte, 0, w.most)
+	return nil
+}
+
+// putPatiently tries until the bucket failed too often. The caller holds putting.
+func (w *writer) putPatiently() error {
+	for {
+		if w.failures >= maxFailures {
+			return w.failure
+		}
+		if err := w.put(); err == nil {
+			return nil
+		}
+		if w.failures < maxFailures {
+			time.Sleep(retryPause)
+		}
+	}
+}
+
+// put puts the chunk as it is now. The caller holds putting.
+func (w *writer) put() error {
+	w.log.mu.Lock()
+	data := w.buffer[:len(w.buffer):len(w.buffer)]
+	nothing := w.log.removed || len(data) == w.stored
+	if nothing {
+		w.stored = len(data)
+	}
+	w.log.mu.Unlock()
+	if nothing {
+		w.failures = 0
 		return nil
 	}
-	var err error
-	if w.dropped > 0 {
-		newline := ""
-		if !w.endsLine {
-			newline = "\n"
-		}
-		err = w.append(fmt.Appendf(nil, "%s--- the log reached its limit of %d bytes; %d more bytes were dropped ---\n", newline, w.store.limit, w.dropped))
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	name := chunk{attempt: w.attempt, start: w.start}.name(w.log.id)
+	if err := w.store.bucket.Put(ctx, name, bytes.NewReader(data)); err != nil {
+		w.failures++
+		w.failure = fmt.Errorf("write log: %w", err)
+		return w.failure
 	}
-	w.file.mu.Lock()
-	err = errors.Join(err, w.file.err)
+	w.failures = 0
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	w.stored = len(data)
+	return nil
+}
+
+// flush puts what came in the last moment, and comes back while there is more.
+func (w *writer) flush() {
+	w.putting <- struct{}{}
+	defer func() { <-w.putting }()
+	if w.closed {
+		return
+	}
+	// The error shows when the chunk is full, or when the writer closes.
+	err := w.put()
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	switch {
+	case err != nil:
+		w.flushing = time.AfterFunc(retryPause, w.flush)
+	case len(w.buffer) > w.stored:
+		w.flushing = time.AfterFunc(w.store.delay(len(w.buffer)), w.flush)
+	default:
+		w.flushing = nil
+	}
+}
+
+// settle returns when no put is under way that began before.
+func (w *writer) settle() {
+	w.putting <- struct{}{}
+	defer func() { <-w.putting }()
+}
+
+// open finds where the log ends. The first attempt does not look: nothing can be
+// there, and a short action should not pay for it.
+func (w *writer) open() error {
+	l, err := w.store.use(w.execution, w.action)
+	if err != nil {
+		return err
+	}
+	chunks, err := w.before(l)
+	if err != nil {
+		w.store.release(l)
+		return err
+	}
+	w.store.writers.Add(1)
+	l.mu.Lock()
+	w.log = l
+	w.chunks, w.most = chunks, w.store.chunkSize()
+	if len(chunks) > 0 {
+		w.start = chunks[len(chunks)-1].end
+	}
+	l.writer = w
+	l.announce()
+	l.mu.Unlock()
+	if w.attempt == 1 {
+		return nil
+	}
+	// Past the limit too: it is a line an attempt.
+	err = w.append(fmt.Appendf(nil, "--- attempt %d ---\n", w.attempt))
+	if w.lost > 0 {
+		err = errors.Join(err, w.append(w.lossNotice()))
+	}
+	return err
+}
+
+// before returns the chunks of the attempts before. A bucket that fails too often is
+// not asked again.
+func (w *writer) before(l *log) ([]chunk, error) {
+	if w.attempt == 1 {
+		return nil, nil
+	}
+	if w.failures >= maxFailures {
+		return nil, w.failure
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	r := &Reader{store: w.store, log: &log{id: l.id, changed: make(chan struct{})}}
+	if _, err := r.look(ctx); err != nil {
+		w.failures++
+		w.failure = err
+		return nil, err
+	}
+	w.failures = 0
+	return r.chunks, nil
+}
+
+// lossNotice says how many bytes were lost, and forgets it.
+func (w *writer) lossNotice() []byte {
+	text := w.line("--- %d bytes of the log are missing here: the server could not store them ---\n", w.lost)
+	w.lost = 0
+	return text
+}
+
+// line returns a line of our own, on a line of its own.
+func (w *writer) line(format string, args ...any) []byte {
+	text := fmt.Appendf(nil, format, args...)
+	if !w.endsLine {
+		return append([]byte{'\n'}, text...)
+	}
+	return text
+}
+
+// Close ends the log for this attempt. All of it is in the bucket then, unless it
+// returns an error.
+func (w *writer) Close() error {
+	if w.log == nil || w.closed {
+		return nil
+	}
+	// A bucket that failed gets one more try.
+	w.putting <- struct{}{}
+	w.failures = min(w.failures, maxFailures-1)
+	<-w.putting
+	var err error
+	if w.lost > 0 {
+		err = w.append(w.lossNotice())
+	}
+	if w.dropped > 0 {
+		err = errors.Join(err, w.append(w.line("--- the log reached its limit of %d bytes; %d more bytes were dropped ---\n", w.store.config.Limit, w.dropped)))
+	}
+	w.putting <- struct{}{}
+	err = errors.Join(err, w.putPatiently())
+	w.closed = true
+	<-w.putting
+
+	w.log.mu.Lock()
+	if w.flushing != nil {
+		w.flushing.Stop()
+	}
+	if w.log.writer == w {
+		w.log.writer = nil
+	}
 	w.log.announce()
-	w.file.mu.Unlock()
-	err = errors.Join(err, w.store.release(w.file))
-	w.file, w.log = nil, nil
+	w.log.mu.Unlock()
+	w.store.writers.Add(-1)
+	w.store.release(w.log)
 	return err
 }

@@ -105,6 +105,7 @@ func accesses() map[string]access {
 		"ExplainExecution": {roles: readers, request: &v1.ExplainExecutionRequest{Name: execution}},
 		"WatchExecution":   {roles: readers, request: &v1.WatchExecutionRequest{Name: execution}},
 		"TailLog":          {roles: readers, request: &v1.TailLogRequest{Name: execution, ActionExecutionId: "x"}},
+		"SearchLogs":       {roles: readers, request: &v1.SearchLogsRequest{Parent: pipelineName, Pattern: "x"}},
 
 		// Accounts are made by admins of all accounts, who are not in this table.
 		"CreateAccount": {request: &v1.CreateAccountRequest{Account: &v1.Account{Name: "accounts/new"}}},

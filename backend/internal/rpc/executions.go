@@ -9,6 +9,7 @@ import (
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline/pipelinepb"
@@ -236,10 +237,78 @@ func (s *executions) TailLog(
 	if err != nil {
 		return err
 	}
-	return s.use.TailLog(ctx, caller(ctx), name.Account, name.ID, req.GetActionExecutionId(), req.GetOffset(), req.GetFollow(),
+	tail := service.LogTail{Offset: req.GetOffset(), Lines: int(req.GetTailLines()), Follow: req.GetFollow()}
+	return s.use.TailLog(ctx, caller(ctx), name.Account, name.ID, req.GetActionExecutionId(), tail,
 		func(offset int64, data []byte) error {
 			return stream.Send(&headracev1.TailLogResponse{Offset: offset, Data: data})
 		})
+}
+
+// SearchLogs implements ExecutionService.
+func (s *executions) SearchLogs(
+	req *headracev1.SearchLogsRequest, stream grpc.ServerStreamingServer[headracev1.SearchLogsResponse],
+) error {
+	ctx := stream.Context()
+	account, search, err := s.logSearch(ctx, req)
+	if err != nil {
+		return err
+	}
+	done, err := s.use.SearchLogs(ctx, caller(ctx), account, search, func(place service.LogPlace, match logs.Match) error {
+		return stream.Send(&headracev1.SearchLogsResponse{Result: &headracev1.SearchLogsResponse_Match{Match: logMatchToProto(place, match)}})
+	})
+	if err != nil {
+		return err
+	}
+	return stream.Send(&headracev1.SearchLogsResponse{Result: &headracev1.SearchLogsResponse_Summary{Summary: &headracev1.LogSearchSummary{
+		SearchedBytes: done.Bytes, SearchedLogs: done.Logs, MatchCount: done.Matches, Incomplete: done.Incomplete,
+	}}})
+}
+
+// Sizes of a search where the request names none.
+const (
+	defaultSearchExecutions = 10
+	defaultSearchMatches    = 1000
+)
+
+// logSearch reads a request. Whose parent it is comes first, so that a stranger
+// hears of nothing else.
+func (s *executions) logSearch(ctx context.Context, req *headracev1.SearchLogsRequest) (account string, search service.LogSearch, err error) {
+	search = service.LogSearch{
+		ActionExecutionID: req.GetActionExecutionId(), Around: int(req.GetContextLines()),
+		Executions: pageSize(req.GetMaxExecutions(), defaultSearchExecutions), Matches: pageSize(req.GetMaxMatches(), defaultSearchMatches),
+	}
+	if of, err := pipeline.ParsePipelineName(req.GetParent()); err == nil {
+		account, search.Pipeline = of.Account, of.Pipeline
+		if err := service.Authorize(caller(ctx), auth.Read, account); err != nil {
+			return "", search, err
+		}
+		if search.ActionExecutionID != "" {
+			return "", search, wrong("an action execution belongs to one execution; name that in parent", "action_execution_id")
+		}
+	} else {
+		name, err := named(pipeline.ParseExecutionName, req.GetParent(), "parent")
+		if err != nil {
+			return "", search, wrong("it is neither accounts/{account}/pipelines/{pipeline} nor the name of an execution below that", "parent")
+		}
+		found, err := s.find(ctx, auth.Read, req.GetParent())
+		if err != nil {
+			return "", search, err
+		}
+		account, search.ExecutionID = name.Account, found.ID
+	}
+	if search.Pattern, err = logs.NewPattern(req.GetPattern(), req.GetRegularExpression(), req.GetIgnoreCase()); err != nil {
+		return "", search, wrong(err.Error(), "pattern")
+	}
+	return account, search, nil
+}
+
+func logMatchToProto(place service.LogPlace, match logs.Match) *headracev1.LogMatch {
+	return &headracev1.LogMatch{
+		Execution: nameOf(place.Execution).String(), ExecutionNumber: place.Execution.Number,
+		Stage: place.Stage, Action: place.Action, Condition: pipelinepb.ConditionKindToProto(place.Condition), Rule: place.Rule,
+		ActionExecutionId: place.ActionExecutionID, LineNumber: match.Line, Offset: match.Offset,
+		Line: match.Text, LineTruncated: match.Cut, LinesBefore: match.Before, LinesAfter: match.After,
+	}
 }
 
 // get returns the execution of that name. An id under the name of another

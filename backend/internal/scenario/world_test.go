@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/embedded"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
@@ -75,7 +75,7 @@ type attempt struct {
 
 func newWorld(t *testing.T, open opener) *world {
 	t.Helper()
-	w := &world{t: t, open: open, logDir: filepath.Join(t.TempDir(), "logs"), groups: make(map[string][]string), watched: make(map[string]int64), explained: make(map[string]string)}
+	w := &world{t: t, open: open, logDir: t.TempDir(), groups: make(map[string][]string), watched: make(map[string]int64), explained: make(map[string]string)}
 	w.clock.Store(time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC).UnixNano())
 	w.boot()
 	require.NoError(t, w.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
@@ -95,8 +95,9 @@ func (w *world) boot() {
 	ctx, cancel := context.WithCancel(context.Background())
 	log := hclog.NewNullLogger()
 	w.store = w.open(w.t)
-	kept, err := logs.Open(w.logDir, 1<<20)
+	bucket, err := blob.Open(ctx, "file://"+w.logDir, "logs")
 	require.NoError(w.t, err)
+	kept := logs.New(bucket.Unsynced(), logs.Config{})
 	w.queue = &queue{
 		Queue: embedded.New(embedded.Config{Workers: 1, Clock: w.now, Retry: time.Millisecond, Log: log}),
 		clock: w.now, nudged: make(chan struct{}),

@@ -3,7 +3,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -130,11 +129,7 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	logStore, err := logs.Open(filepath.Join(cmp.Or(storage.dir, dir.path), logsDir), 0)
-	if err != nil {
-		return err
-	}
-	s.onClose(logStore.Close)
+	logStore := logs.New(storage.logs.Unsynced(), logs.Config{Limit: int64(s.config.LogLimit) << 20, Remote: storage.logs.Remote()})
 
 	catalog, registry := actionTypes(options.ActionTypes)
 	var counters *metrics.Metrics

@@ -68,11 +68,17 @@ type Executions struct {
 	// stopping ends streams when the server stops.
 	stopping     chan struct{}
 	stoppingOnce sync.Once
+	// searches holds a token for each search of logs that may begin.
+	searches chan struct{}
 }
 
 // NewExecutions returns the use cases of executions. Run must run for anything
 // to happen.
 func NewExecutions(config ExecutionsConfig) *Executions {
+	searches := make(chan struct{}, searchesAtOnce)
+	for range searchesAtOnce {
+		searches <- struct{}{}
+	}
 	return &Executions{
 		ExecutionsConfig: config,
 		scopes:           newScopeCache(),
@@ -80,6 +86,7 @@ func NewExecutions(config ExecutionsConfig) *Executions {
 		pool:             newPool(),
 		watchers:         newWatchers(),
 		stopping:         make(chan struct{}),
+		searches:         searches,
 	}
 }
 
@@ -392,7 +399,7 @@ func (x *Executions) DeletePipeline(ctx context.Context, who auth.Identity, p st
 	x.scopes.drop(p.ID)
 	for _, id := range ids {
 		x.watchers.notify(id)
-		if err := x.Logs.Remove(id); err != nil {
+		if err := x.Logs.Remove(ctx, id); err != nil {
 			x.Log.Warn("logs of a deleted pipeline are left behind", "pipeline", p.Name, "execution", id, "error", err)
 		}
 	}

@@ -241,7 +241,7 @@ func TestCallsAreAuthorized(t *testing.T) {
 			return l.Watch(t.Context(), who, "default", id, 0, func(execution.Event) error { return errDisk })
 		},
 		"tail": func(who auth.Identity, id string) error {
-			return l.TailLog(t.Context(), who, "default", id, e.Stages[0].Actions[0].ID, 0, false, func(int64, []byte) error { return nil })
+			return l.TailLog(t.Context(), who, "default", id, e.Stages[0].Actions[0].ID, service.LogTail{}, func(int64, []byte) error { return nil })
 		},
 	}
 	may := map[auth.Role][]string{
@@ -276,7 +276,7 @@ func TestCallsAreAuthorized(t *testing.T) {
 	_, err = l.Explain(t.Context(), stranger, "other", e.ID)
 	requireRefused(t, err, service.KindNotFound, pipeline.ReasonNotFound)
 	requireRefused(t, l.Watch(t.Context(), stranger, "other", e.ID, 0, nil), service.KindNotFound, pipeline.ReasonNotFound)
-	requireRefused(t, l.TailLog(t.Context(), stranger, "other", e.ID, e.Stages[0].Actions[0].ID, 0, false, nil), service.KindNotFound, pipeline.ReasonNotFound)
+	requireRefused(t, l.TailLog(t.Context(), stranger, "other", e.ID, e.Stages[0].Actions[0].ID, service.LogTail{}, nil), service.KindNotFound, pipeline.ReasonNotFound)
 	require.Equal(t, pipeline.InProgress, l.get(e.ID).Status)
 }
 
@@ -509,7 +509,7 @@ func TestStreamsEndWithTheServerAndTheCaller(t *testing.T) {
 		ended <- l.Watch(context.Background(), admin, "default", e.ID, 0, func(execution.Event) error { return nil })
 	}()
 	go func() {
-		ended <- l.TailLog(context.Background(), admin, "default", e.ID, e.Stages[0].Actions[0].ID, 0, true, func(int64, []byte) error { return nil })
+		ended <- l.TailLog(context.Background(), admin, "default", e.ID, e.Stages[0].Actions[0].ID, service.LogTail{Follow: true}, func(int64, []byte) error { return nil })
 	}()
 	l.EndStreams()
 	require.ErrorIs(t, <-ended, service.ErrStopping)
@@ -528,7 +528,7 @@ func TestTailLogFollowsToTheEnd(t *testing.T) {
 	read := func() string { mu.Lock(); defer mu.Unlock(); return text }
 	done := make(chan error, 1)
 	go func() {
-		done <- l.TailLog(context.Background(), admin, "default", e.ID, id, 0, true, func(offset int64, data []byte) error {
+		done <- l.TailLog(context.Background(), admin, "default", e.ID, id, service.LogTail{Follow: true}, func(offset int64, data []byte) error {
 			mu.Lock()
 			defer mu.Unlock()
 			if int(offset) != len(text) {
@@ -554,14 +554,14 @@ func TestTailLogFollowsToTheEnd(t *testing.T) {
 
 	tail := func(offset int64, follow bool) string {
 		out := ""
-		require.NoError(t, l.TailLog(t.Context(), admin, "default", e.ID, id, offset, follow, func(_ int64, data []byte) error { out += string(data); return nil }))
+		require.NoError(t, l.TailLog(t.Context(), admin, "default", e.ID, id, service.LogTail{Offset: offset, Follow: follow}, func(_ int64, data []byte) error { out += string(data); return nil }))
 		return out
 	}
 	require.Equal(t, "one\ntwo\nlast\n", tail(0, false))
 	require.Equal(t, "last\n", tail(-5, true))
 	require.Equal(t, "one\ntwo\nlast\n", tail(-500, true))
 	require.Empty(t, tail(500, true))
-	err = l.TailLog(t.Context(), admin, "default", e.ID, "unknown", 0, true, nil)
+	err = l.TailLog(t.Context(), admin, "default", e.ID, "unknown", service.LogTail{Follow: true}, nil)
 	requireRefused(t, err, service.KindNotFound, pipeline.ReasonNotFound)
 }
 
@@ -582,7 +582,7 @@ func TestTailLogReadsWhatCameJustBeforeTheEnd(t *testing.T) {
 	var text string
 	go func() {
 		ctx := context.WithValue(context.Background(), tailKey{}, true)
-		done <- l.TailLog(ctx, admin, "default", e.ID, e.Stages[0].Actions[0].ID, 0, true, func(_ int64, data []byte) error {
+		done <- l.TailLog(ctx, admin, "default", e.ID, e.Stages[0].Actions[0].ID, service.LogTail{Follow: true}, func(_ int64, data []byte) error {
 			text += string(data)
 			if text != "one\n" {
 				return nil

@@ -16,6 +16,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/embedded"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
@@ -72,8 +73,9 @@ func (l *lab) boot() {
 	require.NoError(l.t, err)
 	l.store = &moodyStore{Store: inner}
 	l.store.failing.Store(l.full)
-	l.logs, err = logs.Open(filepath.Join(l.dir, "logs"), 1<<20)
+	bucket, err := blob.Open(ctx, "file://"+l.dir, "logs")
 	require.NoError(l.t, err)
+	l.logs = logs.New(bucket.Unsynced(), logs.Config{})
 	registry := action.NewRegistry()
 	registry.AddTurn(noop.ID, l)
 	log := hclog.NewNullLogger()

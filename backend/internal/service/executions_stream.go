@@ -104,10 +104,18 @@ func pause[T any](ctx context.Context, stopping <-chan struct{}, token <-chan T)
 // that does not read would make the server keep, twice for each of its tails.
 const logChunk = 31 << 10
 
-// TailLog emits the log of an action execution, or of a rule execution, from an
-// offset, which counts from the end where it is negative. With follow it goes on
-// until that ended.
-func (x *Executions) TailLog(ctx context.Context, who auth.Identity, account, executionID, actionExecutionID string, offset int64, follow bool, emit func(offset int64, data []byte) error) (err error) {
+// LogTail says which part of a log is wanted.
+type LogTail struct {
+	// Offset is the first byte; it counts from the end where it is negative.
+	Offset int64
+	// Lines, where it is not 0, is how many lines before the end it begins instead.
+	Lines int
+	// Follow goes on until the action or rule ended.
+	Follow bool
+}
+
+// TailLog emits the log of an action execution, or of a rule execution.
+func (x *Executions) TailLog(ctx context.Context, who auth.Identity, account, executionID, actionExecutionID string, tail LogTail, emit func(offset int64, data []byte) error) error {
 	if err := authorize(who, auth.Read, account); err != nil {
 		return err
 	}
@@ -115,19 +123,25 @@ func (x *Executions) TailLog(ctx context.Context, who auth.Identity, account, ex
 	if err != nil {
 		return err
 	}
-	log, err := x.Logs.Open(executionID, actionExecutionID)
+	log, err := x.Logs.Open(ctx, executionID, actionExecutionID)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	if offset < 0 {
+	defer log.Close()
+	offset := tail.Offset
+	switch {
+	case tail.Lines > 0:
+		if offset, err = log.LastLines(ctx, tail.Lines); err != nil {
+			return err
+		}
+	case offset < 0:
 		offset = max(log.Size()+offset, 0)
 	}
 	changed, stop := x.watchers.watch(executionID)
 	defer stop()
 	buffer := make([]byte, logChunk)
 	for {
-		n, err := log.ReadAt(buffer, offset)
+		n, err := log.Read(ctx, buffer, offset)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
@@ -138,7 +152,7 @@ func (x *Executions) TailLog(ctx context.Context, who auth.Identity, account, ex
 			offset += int64(n)
 			continue
 		}
-		if ended || !follow {
+		if ended || !tail.Follow {
 			return nil
 		}
 		if err := x.awaitLog(ctx, changed, log, offset); err != nil {

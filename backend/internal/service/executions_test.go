@@ -13,6 +13,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/embedded"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
@@ -44,8 +45,9 @@ func start(tb testing.TB) *harness {
 	ctx, cancel := context.WithCancel(context.Background())
 	s, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(tb.TempDir(), "headrace.db")})
 	require.NoError(tb, err)
-	l, err := logs.Open(tb.TempDir(), 1<<20)
+	bucket, err := blob.Open(ctx, "file://"+tb.TempDir(), "logs")
 	require.NoError(tb, err)
+	l := logs.New(bucket.Unsynced(), logs.Config{})
 	registry := action.NewRegistry()
 	registry.AddTurn(noop.ID, noopExecutor{})
 	log := hclog.NewNullLogger()

@@ -3714,7 +3714,10 @@ type TailLogRequest struct {
 	// Start at this byte; negative counts from the end.
 	Offset int64 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
 	// Go on until the action ended.
-	Follow        bool `protobuf:"varint,4,opt,name=follow,proto3" json:"follow,omitempty"`
+	Follow bool `protobuf:"varint,4,opt,name=follow,proto3" json:"follow,omitempty"`
+	// Start that many lines before the end, in place of offset; of very long lines
+	// at 16 MiB before the end.
+	TailLines     int32 `protobuf:"varint,5,opt,name=tail_lines,json=tailLines,proto3" json:"tail_lines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3777,6 +3780,13 @@ func (x *TailLogRequest) GetFollow() bool {
 	return false
 }
 
+func (x *TailLogRequest) GetTailLines() int32 {
+	if x != nil {
+		return x.TailLines
+	}
+	return 0
+}
+
 type TailLogResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Place of data in the log, in bytes.
@@ -3828,6 +3838,415 @@ func (x *TailLogResponse) GetData() []byte {
 		return x.Data
 	}
 	return nil
+}
+
+type SearchLogsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// accounts/{account}/pipelines/{pipeline} for its newest executions, or
+	// accounts/{account}/pipelines/{pipeline}/executions/{uuid}.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Of one execution: only the log of this action execution or rule execution.
+	ActionExecutionId string `protobuf:"bytes,2,opt,name=action_execution_id,json=actionExecutionId,proto3" json:"action_execution_id,omitempty"`
+	// What a line must hold. No pattern matches over the end of a line.
+	Pattern string `protobuf:"bytes,3,opt,name=pattern,proto3" json:"pattern,omitempty"`
+	// The pattern is a regular expression, in RE2's syntax, instead of plain text.
+	RegularExpression bool `protobuf:"varint,4,opt,name=regular_expression,json=regularExpression,proto3" json:"regular_expression,omitempty"`
+	IgnoreCase        bool `protobuf:"varint,5,opt,name=ignore_case,json=ignoreCase,proto3" json:"ignore_case,omitempty"`
+	// Lines before and after each match.
+	ContextLines int32 `protobuf:"varint,6,opt,name=context_lines,json=contextLines,proto3" json:"context_lines,omitempty"`
+	// Of a pipeline: how many executions to search, newest first, 1 to 100; 10 when 0.
+	MaxExecutions int32 `protobuf:"varint,7,opt,name=max_executions,json=maxExecutions,proto3" json:"max_executions,omitempty"`
+	// 1 to 10000; 1000 when 0.
+	MaxMatches    int32 `protobuf:"varint,8,opt,name=max_matches,json=maxMatches,proto3" json:"max_matches,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchLogsRequest) Reset() {
+	*x = SearchLogsRequest{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchLogsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchLogsRequest) ProtoMessage() {}
+
+func (x *SearchLogsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchLogsRequest.ProtoReflect.Descriptor instead.
+func (*SearchLogsRequest) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *SearchLogsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *SearchLogsRequest) GetActionExecutionId() string {
+	if x != nil {
+		return x.ActionExecutionId
+	}
+	return ""
+}
+
+func (x *SearchLogsRequest) GetPattern() string {
+	if x != nil {
+		return x.Pattern
+	}
+	return ""
+}
+
+func (x *SearchLogsRequest) GetRegularExpression() bool {
+	if x != nil {
+		return x.RegularExpression
+	}
+	return false
+}
+
+func (x *SearchLogsRequest) GetIgnoreCase() bool {
+	if x != nil {
+		return x.IgnoreCase
+	}
+	return false
+}
+
+func (x *SearchLogsRequest) GetContextLines() int32 {
+	if x != nil {
+		return x.ContextLines
+	}
+	return 0
+}
+
+func (x *SearchLogsRequest) GetMaxExecutions() int32 {
+	if x != nil {
+		return x.MaxExecutions
+	}
+	return 0
+}
+
+func (x *SearchLogsRequest) GetMaxMatches() int32 {
+	if x != nil {
+		return x.MaxMatches
+	}
+	return 0
+}
+
+type SearchLogsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Result:
+	//
+	//	*SearchLogsResponse_Match
+	//	*SearchLogsResponse_Summary
+	Result        isSearchLogsResponse_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchLogsResponse) Reset() {
+	*x = SearchLogsResponse{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchLogsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchLogsResponse) ProtoMessage() {}
+
+func (x *SearchLogsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchLogsResponse.ProtoReflect.Descriptor instead.
+func (*SearchLogsResponse) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *SearchLogsResponse) GetResult() isSearchLogsResponse_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *SearchLogsResponse) GetMatch() *LogMatch {
+	if x != nil {
+		if x, ok := x.Result.(*SearchLogsResponse_Match); ok {
+			return x.Match
+		}
+	}
+	return nil
+}
+
+func (x *SearchLogsResponse) GetSummary() *LogSearchSummary {
+	if x != nil {
+		if x, ok := x.Result.(*SearchLogsResponse_Summary); ok {
+			return x.Summary
+		}
+	}
+	return nil
+}
+
+type isSearchLogsResponse_Result interface {
+	isSearchLogsResponse_Result()
+}
+
+type SearchLogsResponse_Match struct {
+	Match *LogMatch `protobuf:"bytes,1,opt,name=match,proto3,oneof"`
+}
+
+type SearchLogsResponse_Summary struct {
+	// The last message.
+	Summary *LogSearchSummary `protobuf:"bytes,2,opt,name=summary,proto3,oneof"`
+}
+
+func (*SearchLogsResponse_Match) isSearchLogsResponse_Result() {}
+
+func (*SearchLogsResponse_Summary) isSearchLogsResponse_Result() {}
+
+// LogMatch is a line that matched.
+type LogMatch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name and number of the execution.
+	Execution       string `protobuf:"bytes,1,opt,name=execution,proto3" json:"execution,omitempty"`
+	ExecutionNumber int64  `protobuf:"varint,2,opt,name=execution_number,json=executionNumber,proto3" json:"execution_number,omitempty"`
+	Stage           string `protobuf:"bytes,3,opt,name=stage,proto3" json:"stage,omitempty"`
+	// Either an action, or a rule of a condition.
+	Action            string        `protobuf:"bytes,4,opt,name=action,proto3" json:"action,omitempty"`
+	Condition         ConditionKind `protobuf:"varint,5,opt,name=condition,proto3,enum=headrace.v1.ConditionKind" json:"condition,omitempty"`
+	Rule              string        `protobuf:"bytes,6,opt,name=rule,proto3" json:"rule,omitempty"`
+	ActionExecutionId string        `protobuf:"bytes,7,opt,name=action_execution_id,json=actionExecutionId,proto3" json:"action_execution_id,omitempty"`
+	// From 1.
+	LineNumber int64 `protobuf:"varint,8,opt,name=line_number,json=lineNumber,proto3" json:"line_number,omitempty"`
+	// Place of the line in the log, in bytes: TailLog goes on from there.
+	Offset int64 `protobuf:"varint,9,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Without the end of the line. Of a line longer than 4 KiB only what is around
+	// the match.
+	Line          []byte `protobuf:"bytes,10,opt,name=line,proto3" json:"line,omitempty"`
+	LineTruncated bool   `protobuf:"varint,11,opt,name=line_truncated,json=lineTruncated,proto3" json:"line_truncated,omitempty"`
+	// The context that other matches do not hold already, oldest first.
+	LinesBefore   [][]byte `protobuf:"bytes,12,rep,name=lines_before,json=linesBefore,proto3" json:"lines_before,omitempty"`
+	LinesAfter    [][]byte `protobuf:"bytes,13,rep,name=lines_after,json=linesAfter,proto3" json:"lines_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogMatch) Reset() {
+	*x = LogMatch{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogMatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogMatch) ProtoMessage() {}
+
+func (x *LogMatch) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogMatch.ProtoReflect.Descriptor instead.
+func (*LogMatch) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *LogMatch) GetExecution() string {
+	if x != nil {
+		return x.Execution
+	}
+	return ""
+}
+
+func (x *LogMatch) GetExecutionNumber() int64 {
+	if x != nil {
+		return x.ExecutionNumber
+	}
+	return 0
+}
+
+func (x *LogMatch) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *LogMatch) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *LogMatch) GetCondition() ConditionKind {
+	if x != nil {
+		return x.Condition
+	}
+	return ConditionKind_CONDITION_KIND_UNSPECIFIED
+}
+
+func (x *LogMatch) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *LogMatch) GetActionExecutionId() string {
+	if x != nil {
+		return x.ActionExecutionId
+	}
+	return ""
+}
+
+func (x *LogMatch) GetLineNumber() int64 {
+	if x != nil {
+		return x.LineNumber
+	}
+	return 0
+}
+
+func (x *LogMatch) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *LogMatch) GetLine() []byte {
+	if x != nil {
+		return x.Line
+	}
+	return nil
+}
+
+func (x *LogMatch) GetLineTruncated() bool {
+	if x != nil {
+		return x.LineTruncated
+	}
+	return false
+}
+
+func (x *LogMatch) GetLinesBefore() [][]byte {
+	if x != nil {
+		return x.LinesBefore
+	}
+	return nil
+}
+
+func (x *LogMatch) GetLinesAfter() [][]byte {
+	if x != nil {
+		return x.LinesAfter
+	}
+	return nil
+}
+
+// LogSearchSummary says what was searched.
+type LogSearchSummary struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SearchedBytes int64                  `protobuf:"varint,1,opt,name=searched_bytes,json=searchedBytes,proto3" json:"searched_bytes,omitempty"`
+	SearchedLogs  int64                  `protobuf:"varint,2,opt,name=searched_logs,json=searchedLogs,proto3" json:"searched_logs,omitempty"`
+	MatchCount    int64                  `protobuf:"varint,3,opt,name=match_count,json=matchCount,proto3" json:"match_count,omitempty"`
+	// Why the search ended before the end of the logs; empty where it did not.
+	Incomplete    string `protobuf:"bytes,4,opt,name=incomplete,proto3" json:"incomplete,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogSearchSummary) Reset() {
+	*x = LogSearchSummary{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogSearchSummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogSearchSummary) ProtoMessage() {}
+
+func (x *LogSearchSummary) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogSearchSummary.ProtoReflect.Descriptor instead.
+func (*LogSearchSummary) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *LogSearchSummary) GetSearchedBytes() int64 {
+	if x != nil {
+		return x.SearchedBytes
+	}
+	return 0
+}
+
+func (x *LogSearchSummary) GetSearchedLogs() int64 {
+	if x != nil {
+		return x.SearchedLogs
+	}
+	return 0
+}
+
+func (x *LogSearchSummary) GetMatchCount() int64 {
+	if x != nil {
+		return x.MatchCount
+	}
+	return 0
+}
+
+func (x *LogSearchSummary) GetIncomplete() string {
+	if x != nil {
+		return x.Incomplete
+	}
+	return ""
 }
 
 var File_headrace_v1_execution_proto protoreflect.FileDescriptor
@@ -4145,16 +4564,62 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12.\n" +
 	"\x0eafter_position\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\rafterPosition\"B\n" +
 	"\x16WatchExecutionResponse\x12(\n" +
-	"\x05event\x18\x01 \x01(\v2\x12.headrace.v1.EventR\x05event\"\x9b\x01\n" +
+	"\x05event\x18\x01 \x01(\v2\x12.headrace.v1.EventR\x05event\"\xc7\x01\n" +
 	"\x0eTailLogRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x129\n" +
 	"\x13action_execution_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x11actionExecutionId\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12\x16\n" +
-	"\x06follow\x18\x04 \x01(\bR\x06follow\"=\n" +
+	"\x06follow\x18\x04 \x01(\bR\x06follow\x12*\n" +
+	"\n" +
+	"tail_lines\x18\x05 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xa0\x8d\x06(\x00R\ttailLines\"=\n" +
 	"\x0fTailLogResponse\x12\x16\n" +
 	"\x06offset\x18\x01 \x01(\x03R\x06offset\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data*\x8d\x03\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\xf5\x02\n" +
+	"\x11SearchLogsRequest\x12\"\n" +
+	"\x06parent\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06parent\x127\n" +
+	"\x13action_execution_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x11actionExecutionId\x12$\n" +
+	"\apattern\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\apattern\x12-\n" +
+	"\x12regular_expression\x18\x04 \x01(\bR\x11regularExpression\x12\x1f\n" +
+	"\vignore_case\x18\x05 \x01(\bR\n" +
+	"ignoreCase\x12.\n" +
+	"\rcontext_lines\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\n" +
+	"(\x00R\fcontextLines\x120\n" +
+	"\x0emax_executions\x18\a \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\rmaxExecutions\x12+\n" +
+	"\vmax_matches\x18\b \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\x90N(\x00R\n" +
+	"maxMatches\"\x88\x01\n" +
+	"\x12SearchLogsResponse\x12-\n" +
+	"\x05match\x18\x01 \x01(\v2\x15.headrace.v1.LogMatchH\x00R\x05match\x129\n" +
+	"\asummary\x18\x02 \x01(\v2\x1d.headrace.v1.LogSearchSummaryH\x00R\asummaryB\b\n" +
+	"\x06result\"\xb7\x03\n" +
+	"\bLogMatch\x12\x1c\n" +
+	"\texecution\x18\x01 \x01(\tR\texecution\x12)\n" +
+	"\x10execution_number\x18\x02 \x01(\x03R\x0fexecutionNumber\x12\x14\n" +
+	"\x05stage\x18\x03 \x01(\tR\x05stage\x12\x16\n" +
+	"\x06action\x18\x04 \x01(\tR\x06action\x128\n" +
+	"\tcondition\x18\x05 \x01(\x0e2\x1a.headrace.v1.ConditionKindR\tcondition\x12\x12\n" +
+	"\x04rule\x18\x06 \x01(\tR\x04rule\x12.\n" +
+	"\x13action_execution_id\x18\a \x01(\tR\x11actionExecutionId\x12\x1f\n" +
+	"\vline_number\x18\b \x01(\x03R\n" +
+	"lineNumber\x12\x16\n" +
+	"\x06offset\x18\t \x01(\x03R\x06offset\x12\x12\n" +
+	"\x04line\x18\n" +
+	" \x01(\fR\x04line\x12%\n" +
+	"\x0eline_truncated\x18\v \x01(\bR\rlineTruncated\x12!\n" +
+	"\flines_before\x18\f \x03(\fR\vlinesBefore\x12\x1f\n" +
+	"\vlines_after\x18\r \x03(\fR\n" +
+	"linesAfter\"\x9f\x01\n" +
+	"\x10LogSearchSummary\x12%\n" +
+	"\x0esearched_bytes\x18\x01 \x01(\x03R\rsearchedBytes\x12#\n" +
+	"\rsearched_logs\x18\x02 \x01(\x03R\fsearchedLogs\x12\x1f\n" +
+	"\vmatch_count\x18\x03 \x01(\x03R\n" +
+	"matchCount\x12\x1e\n" +
+	"\n" +
+	"incomplete\x18\x04 \x01(\tR\n" +
+	"incomplete*\x8d\x03\n" +
 	"\x0fExecutionStatus\x12 \n" +
 	"\x1cEXECUTION_STATUS_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cEXECUTION_STATUS_IN_PROGRESS\x10\x01\x12\x1e\n" +
@@ -4201,7 +4666,7 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x16WAIT_KIND_RULE_RUNNING\x10\t\x12\x1a\n" +
 	"\x16WAIT_KIND_ACTION_LIMIT\x10\n" +
 	"\x12\x18\n" +
-	"\x14WAIT_KIND_CANCELLING\x10\v2\xe1\a\n" +
+	"\x14WAIT_KIND_CANCELLING\x10\v2\xb2\b\n" +
 	"\x10ExecutionService\x12Y\n" +
 	"\x0eStartExecution\x12\".headrace.v1.StartExecutionRequest\x1a#.headrace.v1.StartExecutionResponse\x12S\n" +
 	"\fGetExecution\x12 .headrace.v1.GetExecutionRequest\x1a!.headrace.v1.GetExecutionResponse\x12Y\n" +
@@ -4214,7 +4679,9 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x0eDecideApproval\x12\".headrace.v1.DecideApprovalRequest\x1a#.headrace.v1.DecideApprovalResponse\x12_\n" +
 	"\x10ExplainExecution\x12$.headrace.v1.ExplainExecutionRequest\x1a%.headrace.v1.ExplainExecutionResponse\x12[\n" +
 	"\x0eWatchExecution\x12\".headrace.v1.WatchExecutionRequest\x1a#.headrace.v1.WatchExecutionResponse0\x01\x12F\n" +
-	"\aTailLog\x12\x1b.headrace.v1.TailLogRequest\x1a\x1c.headrace.v1.TailLogResponse0\x01BTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
+	"\aTailLog\x12\x1b.headrace.v1.TailLogRequest\x1a\x1c.headrace.v1.TailLogResponse0\x01\x12O\n" +
+	"\n" +
+	"SearchLogs\x12\x1e.headrace.v1.SearchLogsRequest\x1a\x1f.headrace.v1.SearchLogsResponse0\x01BTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
 
 var (
 	file_headrace_v1_execution_proto_rawDescOnce sync.Once
@@ -4229,7 +4696,7 @@ func file_headrace_v1_execution_proto_rawDescGZIP() []byte {
 }
 
 var file_headrace_v1_execution_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_headrace_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_headrace_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_headrace_v1_execution_proto_goTypes = []any{
 	(ExecutionStatus)(0),              // 0: headrace.v1.ExecutionStatus
 	(ExecutionType)(0),                // 1: headrace.v1.ExecutionType
@@ -4281,128 +4748,137 @@ var file_headrace_v1_execution_proto_goTypes = []any{
 	(*WatchExecutionResponse)(nil),    // 47: headrace.v1.WatchExecutionResponse
 	(*TailLogRequest)(nil),            // 48: headrace.v1.TailLogRequest
 	(*TailLogResponse)(nil),           // 49: headrace.v1.TailLogResponse
-	nil,                               // 50: headrace.v1.Execution.VariablesEntry
-	nil,                               // 51: headrace.v1.RuleExecution.ResolvedConfigurationEntry
-	nil,                               // 52: headrace.v1.ActionExecution.OutputVariablesEntry
-	nil,                               // 53: headrace.v1.ActionExecution.ResolvedConfigurationEntry
-	nil,                               // 54: headrace.v1.StartExecutionRequest.VariablesEntry
-	(ExecutionMode)(0),                // 55: headrace.v1.ExecutionMode
-	(*timestamppb.Timestamp)(nil),     // 56: google.protobuf.Timestamp
-	(*StageTransition)(nil),           // 57: headrace.v1.StageTransition
+	(*SearchLogsRequest)(nil),         // 50: headrace.v1.SearchLogsRequest
+	(*SearchLogsResponse)(nil),        // 51: headrace.v1.SearchLogsResponse
+	(*LogMatch)(nil),                  // 52: headrace.v1.LogMatch
+	(*LogSearchSummary)(nil),          // 53: headrace.v1.LogSearchSummary
+	nil,                               // 54: headrace.v1.Execution.VariablesEntry
+	nil,                               // 55: headrace.v1.RuleExecution.ResolvedConfigurationEntry
+	nil,                               // 56: headrace.v1.ActionExecution.OutputVariablesEntry
+	nil,                               // 57: headrace.v1.ActionExecution.ResolvedConfigurationEntry
+	nil,                               // 58: headrace.v1.StartExecutionRequest.VariablesEntry
+	(ExecutionMode)(0),                // 59: headrace.v1.ExecutionMode
+	(*timestamppb.Timestamp)(nil),     // 60: google.protobuf.Timestamp
+	(*StageTransition)(nil),           // 61: headrace.v1.StageTransition
 }
 var file_headrace_v1_execution_proto_depIdxs = []int32{
-	55, // 0: headrace.v1.Execution.execution_mode:type_name -> headrace.v1.ExecutionMode
-	0,  // 1: headrace.v1.Execution.status:type_name -> headrace.v1.ExecutionStatus
-	10, // 2: headrace.v1.Execution.trigger:type_name -> headrace.v1.ExecutionTrigger
-	50, // 3: headrace.v1.Execution.variables:type_name -> headrace.v1.Execution.VariablesEntry
-	12, // 4: headrace.v1.Execution.source_revisions:type_name -> headrace.v1.SourceRevision
-	13, // 5: headrace.v1.Execution.stages:type_name -> headrace.v1.StageExecution
-	56, // 6: headrace.v1.Execution.start_time:type_name -> google.protobuf.Timestamp
-	56, // 7: headrace.v1.Execution.end_time:type_name -> google.protobuf.Timestamp
-	56, // 8: headrace.v1.Execution.update_time:type_name -> google.protobuf.Timestamp
-	11, // 9: headrace.v1.Execution.stop:type_name -> headrace.v1.StopRequest
-	1,  // 10: headrace.v1.Execution.execution_type:type_name -> headrace.v1.ExecutionType
-	7,  // 11: headrace.v1.Execution.rollback:type_name -> headrace.v1.RollbackMetadata
-	9,  // 12: headrace.v1.Execution.source_revision_overrides:type_name -> headrace.v1.SourceRevisionOverride
-	8,  // 13: headrace.v1.Execution.cancel:type_name -> headrace.v1.CancelRequest
-	56, // 14: headrace.v1.CancelRequest.request_time:type_name -> google.protobuf.Timestamp
-	56, // 15: headrace.v1.StopRequest.request_time:type_name -> google.protobuf.Timestamp
-	0,  // 16: headrace.v1.StageExecution.status:type_name -> headrace.v1.ExecutionStatus
-	56, // 17: headrace.v1.StageExecution.start_time:type_name -> google.protobuf.Timestamp
-	56, // 18: headrace.v1.StageExecution.end_time:type_name -> google.protobuf.Timestamp
-	18, // 19: headrace.v1.StageExecution.actions:type_name -> headrace.v1.ActionExecution
-	21, // 20: headrace.v1.StageExecution.entry_approval:type_name -> headrace.v1.Approval
-	15, // 21: headrace.v1.StageExecution.conditions:type_name -> headrace.v1.ConditionExecution
-	14, // 22: headrace.v1.StageExecution.retry:type_name -> headrace.v1.RetryStageMetadata
-	56, // 23: headrace.v1.RetryStageMetadata.latest_time:type_name -> google.protobuf.Timestamp
-	2,  // 24: headrace.v1.ConditionExecution.kind:type_name -> headrace.v1.ConditionKind
-	0,  // 25: headrace.v1.ConditionExecution.status:type_name -> headrace.v1.ExecutionStatus
-	56, // 26: headrace.v1.ConditionExecution.start_time:type_name -> google.protobuf.Timestamp
-	56, // 27: headrace.v1.ConditionExecution.end_time:type_name -> google.protobuf.Timestamp
-	16, // 28: headrace.v1.ConditionExecution.rules:type_name -> headrace.v1.RuleExecution
-	17, // 29: headrace.v1.ConditionExecution.override:type_name -> headrace.v1.ConditionOverride
-	0,  // 30: headrace.v1.RuleExecution.status:type_name -> headrace.v1.ExecutionStatus
-	19, // 31: headrace.v1.RuleExecution.error:type_name -> headrace.v1.ErrorDetails
-	51, // 32: headrace.v1.RuleExecution.resolved_configuration:type_name -> headrace.v1.RuleExecution.ResolvedConfigurationEntry
-	56, // 33: headrace.v1.RuleExecution.start_time:type_name -> google.protobuf.Timestamp
-	56, // 34: headrace.v1.RuleExecution.end_time:type_name -> google.protobuf.Timestamp
-	56, // 35: headrace.v1.RuleExecution.open_time:type_name -> google.protobuf.Timestamp
-	56, // 36: headrace.v1.ConditionOverride.override_time:type_name -> google.protobuf.Timestamp
-	0,  // 37: headrace.v1.ActionExecution.status:type_name -> headrace.v1.ExecutionStatus
-	56, // 38: headrace.v1.ActionExecution.start_time:type_name -> google.protobuf.Timestamp
-	56, // 39: headrace.v1.ActionExecution.end_time:type_name -> google.protobuf.Timestamp
-	19, // 40: headrace.v1.ActionExecution.error:type_name -> headrace.v1.ErrorDetails
-	52, // 41: headrace.v1.ActionExecution.output_variables:type_name -> headrace.v1.ActionExecution.OutputVariablesEntry
-	53, // 42: headrace.v1.ActionExecution.resolved_configuration:type_name -> headrace.v1.ActionExecution.ResolvedConfigurationEntry
-	20, // 43: headrace.v1.ActionExecution.input_artifacts:type_name -> headrace.v1.Artifact
-	20, // 44: headrace.v1.ActionExecution.output_artifacts:type_name -> headrace.v1.Artifact
-	21, // 45: headrace.v1.ActionExecution.approval:type_name -> headrace.v1.Approval
-	22, // 46: headrace.v1.Approval.requirements:type_name -> headrace.v1.ApprovalRequirement
-	23, // 47: headrace.v1.Approval.decisions:type_name -> headrace.v1.ApprovalDecision
-	56, // 48: headrace.v1.Approval.expire_time:type_name -> google.protobuf.Timestamp
-	56, // 49: headrace.v1.ApprovalDecision.decide_time:type_name -> google.protobuf.Timestamp
-	20, // 50: headrace.v1.ApprovalDecision.artifacts:type_name -> headrace.v1.Artifact
-	56, // 51: headrace.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	4,  // 52: headrace.v1.Event.subject:type_name -> headrace.v1.EventSubject
-	10, // 53: headrace.v1.Event.trigger:type_name -> headrace.v1.ExecutionTrigger
-	2,  // 54: headrace.v1.Event.condition:type_name -> headrace.v1.ConditionKind
-	25, // 55: headrace.v1.Event.action_type:type_name -> headrace.v1.ActionTypeId
-	20, // 56: headrace.v1.Event.input_artifacts:type_name -> headrace.v1.Artifact
-	20, // 57: headrace.v1.Event.output_artifacts:type_name -> headrace.v1.Artifact
-	26, // 58: headrace.v1.Event.execution_result:type_name -> headrace.v1.ActionExecutionResult
-	56, // 59: headrace.v1.Event.start_time:type_name -> google.protobuf.Timestamp
-	56, // 60: headrace.v1.Event.stage_last_retry_attempt_time:type_name -> google.protobuf.Timestamp
-	5,  // 61: headrace.v1.WaitReason.kind:type_name -> headrace.v1.WaitKind
-	56, // 62: headrace.v1.WaitReason.since:type_name -> google.protobuf.Timestamp
-	56, // 63: headrace.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
-	21, // 64: headrace.v1.WaitReason.approval:type_name -> headrace.v1.Approval
-	57, // 65: headrace.v1.WaitReason.transition:type_name -> headrace.v1.StageTransition
-	2,  // 66: headrace.v1.WaitReason.condition:type_name -> headrace.v1.ConditionKind
-	27, // 67: headrace.v1.WaitReason.causes:type_name -> headrace.v1.WaitReason
-	54, // 68: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
-	9,  // 69: headrace.v1.StartExecutionRequest.source_revisions:type_name -> headrace.v1.SourceRevisionOverride
-	6,  // 70: headrace.v1.StartExecutionResponse.execution:type_name -> headrace.v1.Execution
-	6,  // 71: headrace.v1.GetExecutionResponse.execution:type_name -> headrace.v1.Execution
-	0,  // 72: headrace.v1.ListExecutionsRequest.statuses:type_name -> headrace.v1.ExecutionStatus
-	6,  // 73: headrace.v1.ListExecutionsResponse.executions:type_name -> headrace.v1.Execution
-	6,  // 74: headrace.v1.StopExecutionResponse.execution:type_name -> headrace.v1.Execution
-	3,  // 75: headrace.v1.RetryStageRequest.mode:type_name -> headrace.v1.RetryMode
-	6,  // 76: headrace.v1.RetryStageResponse.execution:type_name -> headrace.v1.Execution
-	6,  // 77: headrace.v1.RollbackStageResponse.execution:type_name -> headrace.v1.Execution
-	2,  // 78: headrace.v1.OverrideConditionRequest.condition:type_name -> headrace.v1.ConditionKind
-	6,  // 79: headrace.v1.OverrideConditionResponse.execution:type_name -> headrace.v1.Execution
-	6,  // 80: headrace.v1.DecideApprovalResponse.execution:type_name -> headrace.v1.Execution
-	21, // 81: headrace.v1.DecideApprovalResponse.approval:type_name -> headrace.v1.Approval
-	0,  // 82: headrace.v1.ExplainExecutionResponse.status:type_name -> headrace.v1.ExecutionStatus
-	27, // 83: headrace.v1.ExplainExecutionResponse.reasons:type_name -> headrace.v1.WaitReason
-	24, // 84: headrace.v1.WatchExecutionResponse.event:type_name -> headrace.v1.Event
-	28, // 85: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
-	30, // 86: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
-	32, // 87: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
-	34, // 88: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
-	36, // 89: headrace.v1.ExecutionService.RetryStage:input_type -> headrace.v1.RetryStageRequest
-	38, // 90: headrace.v1.ExecutionService.RollbackStage:input_type -> headrace.v1.RollbackStageRequest
-	40, // 91: headrace.v1.ExecutionService.OverrideCondition:input_type -> headrace.v1.OverrideConditionRequest
-	42, // 92: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
-	44, // 93: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
-	46, // 94: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
-	48, // 95: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
-	29, // 96: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
-	31, // 97: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
-	33, // 98: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
-	35, // 99: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
-	37, // 100: headrace.v1.ExecutionService.RetryStage:output_type -> headrace.v1.RetryStageResponse
-	39, // 101: headrace.v1.ExecutionService.RollbackStage:output_type -> headrace.v1.RollbackStageResponse
-	41, // 102: headrace.v1.ExecutionService.OverrideCondition:output_type -> headrace.v1.OverrideConditionResponse
-	43, // 103: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
-	45, // 104: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
-	47, // 105: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
-	49, // 106: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
-	96, // [96:107] is the sub-list for method output_type
-	85, // [85:96] is the sub-list for method input_type
-	85, // [85:85] is the sub-list for extension type_name
-	85, // [85:85] is the sub-list for extension extendee
-	0,  // [0:85] is the sub-list for field type_name
+	59,  // 0: headrace.v1.Execution.execution_mode:type_name -> headrace.v1.ExecutionMode
+	0,   // 1: headrace.v1.Execution.status:type_name -> headrace.v1.ExecutionStatus
+	10,  // 2: headrace.v1.Execution.trigger:type_name -> headrace.v1.ExecutionTrigger
+	54,  // 3: headrace.v1.Execution.variables:type_name -> headrace.v1.Execution.VariablesEntry
+	12,  // 4: headrace.v1.Execution.source_revisions:type_name -> headrace.v1.SourceRevision
+	13,  // 5: headrace.v1.Execution.stages:type_name -> headrace.v1.StageExecution
+	60,  // 6: headrace.v1.Execution.start_time:type_name -> google.protobuf.Timestamp
+	60,  // 7: headrace.v1.Execution.end_time:type_name -> google.protobuf.Timestamp
+	60,  // 8: headrace.v1.Execution.update_time:type_name -> google.protobuf.Timestamp
+	11,  // 9: headrace.v1.Execution.stop:type_name -> headrace.v1.StopRequest
+	1,   // 10: headrace.v1.Execution.execution_type:type_name -> headrace.v1.ExecutionType
+	7,   // 11: headrace.v1.Execution.rollback:type_name -> headrace.v1.RollbackMetadata
+	9,   // 12: headrace.v1.Execution.source_revision_overrides:type_name -> headrace.v1.SourceRevisionOverride
+	8,   // 13: headrace.v1.Execution.cancel:type_name -> headrace.v1.CancelRequest
+	60,  // 14: headrace.v1.CancelRequest.request_time:type_name -> google.protobuf.Timestamp
+	60,  // 15: headrace.v1.StopRequest.request_time:type_name -> google.protobuf.Timestamp
+	0,   // 16: headrace.v1.StageExecution.status:type_name -> headrace.v1.ExecutionStatus
+	60,  // 17: headrace.v1.StageExecution.start_time:type_name -> google.protobuf.Timestamp
+	60,  // 18: headrace.v1.StageExecution.end_time:type_name -> google.protobuf.Timestamp
+	18,  // 19: headrace.v1.StageExecution.actions:type_name -> headrace.v1.ActionExecution
+	21,  // 20: headrace.v1.StageExecution.entry_approval:type_name -> headrace.v1.Approval
+	15,  // 21: headrace.v1.StageExecution.conditions:type_name -> headrace.v1.ConditionExecution
+	14,  // 22: headrace.v1.StageExecution.retry:type_name -> headrace.v1.RetryStageMetadata
+	60,  // 23: headrace.v1.RetryStageMetadata.latest_time:type_name -> google.protobuf.Timestamp
+	2,   // 24: headrace.v1.ConditionExecution.kind:type_name -> headrace.v1.ConditionKind
+	0,   // 25: headrace.v1.ConditionExecution.status:type_name -> headrace.v1.ExecutionStatus
+	60,  // 26: headrace.v1.ConditionExecution.start_time:type_name -> google.protobuf.Timestamp
+	60,  // 27: headrace.v1.ConditionExecution.end_time:type_name -> google.protobuf.Timestamp
+	16,  // 28: headrace.v1.ConditionExecution.rules:type_name -> headrace.v1.RuleExecution
+	17,  // 29: headrace.v1.ConditionExecution.override:type_name -> headrace.v1.ConditionOverride
+	0,   // 30: headrace.v1.RuleExecution.status:type_name -> headrace.v1.ExecutionStatus
+	19,  // 31: headrace.v1.RuleExecution.error:type_name -> headrace.v1.ErrorDetails
+	55,  // 32: headrace.v1.RuleExecution.resolved_configuration:type_name -> headrace.v1.RuleExecution.ResolvedConfigurationEntry
+	60,  // 33: headrace.v1.RuleExecution.start_time:type_name -> google.protobuf.Timestamp
+	60,  // 34: headrace.v1.RuleExecution.end_time:type_name -> google.protobuf.Timestamp
+	60,  // 35: headrace.v1.RuleExecution.open_time:type_name -> google.protobuf.Timestamp
+	60,  // 36: headrace.v1.ConditionOverride.override_time:type_name -> google.protobuf.Timestamp
+	0,   // 37: headrace.v1.ActionExecution.status:type_name -> headrace.v1.ExecutionStatus
+	60,  // 38: headrace.v1.ActionExecution.start_time:type_name -> google.protobuf.Timestamp
+	60,  // 39: headrace.v1.ActionExecution.end_time:type_name -> google.protobuf.Timestamp
+	19,  // 40: headrace.v1.ActionExecution.error:type_name -> headrace.v1.ErrorDetails
+	56,  // 41: headrace.v1.ActionExecution.output_variables:type_name -> headrace.v1.ActionExecution.OutputVariablesEntry
+	57,  // 42: headrace.v1.ActionExecution.resolved_configuration:type_name -> headrace.v1.ActionExecution.ResolvedConfigurationEntry
+	20,  // 43: headrace.v1.ActionExecution.input_artifacts:type_name -> headrace.v1.Artifact
+	20,  // 44: headrace.v1.ActionExecution.output_artifacts:type_name -> headrace.v1.Artifact
+	21,  // 45: headrace.v1.ActionExecution.approval:type_name -> headrace.v1.Approval
+	22,  // 46: headrace.v1.Approval.requirements:type_name -> headrace.v1.ApprovalRequirement
+	23,  // 47: headrace.v1.Approval.decisions:type_name -> headrace.v1.ApprovalDecision
+	60,  // 48: headrace.v1.Approval.expire_time:type_name -> google.protobuf.Timestamp
+	60,  // 49: headrace.v1.ApprovalDecision.decide_time:type_name -> google.protobuf.Timestamp
+	20,  // 50: headrace.v1.ApprovalDecision.artifacts:type_name -> headrace.v1.Artifact
+	60,  // 51: headrace.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	4,   // 52: headrace.v1.Event.subject:type_name -> headrace.v1.EventSubject
+	10,  // 53: headrace.v1.Event.trigger:type_name -> headrace.v1.ExecutionTrigger
+	2,   // 54: headrace.v1.Event.condition:type_name -> headrace.v1.ConditionKind
+	25,  // 55: headrace.v1.Event.action_type:type_name -> headrace.v1.ActionTypeId
+	20,  // 56: headrace.v1.Event.input_artifacts:type_name -> headrace.v1.Artifact
+	20,  // 57: headrace.v1.Event.output_artifacts:type_name -> headrace.v1.Artifact
+	26,  // 58: headrace.v1.Event.execution_result:type_name -> headrace.v1.ActionExecutionResult
+	60,  // 59: headrace.v1.Event.start_time:type_name -> google.protobuf.Timestamp
+	60,  // 60: headrace.v1.Event.stage_last_retry_attempt_time:type_name -> google.protobuf.Timestamp
+	5,   // 61: headrace.v1.WaitReason.kind:type_name -> headrace.v1.WaitKind
+	60,  // 62: headrace.v1.WaitReason.since:type_name -> google.protobuf.Timestamp
+	60,  // 63: headrace.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
+	21,  // 64: headrace.v1.WaitReason.approval:type_name -> headrace.v1.Approval
+	61,  // 65: headrace.v1.WaitReason.transition:type_name -> headrace.v1.StageTransition
+	2,   // 66: headrace.v1.WaitReason.condition:type_name -> headrace.v1.ConditionKind
+	27,  // 67: headrace.v1.WaitReason.causes:type_name -> headrace.v1.WaitReason
+	58,  // 68: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
+	9,   // 69: headrace.v1.StartExecutionRequest.source_revisions:type_name -> headrace.v1.SourceRevisionOverride
+	6,   // 70: headrace.v1.StartExecutionResponse.execution:type_name -> headrace.v1.Execution
+	6,   // 71: headrace.v1.GetExecutionResponse.execution:type_name -> headrace.v1.Execution
+	0,   // 72: headrace.v1.ListExecutionsRequest.statuses:type_name -> headrace.v1.ExecutionStatus
+	6,   // 73: headrace.v1.ListExecutionsResponse.executions:type_name -> headrace.v1.Execution
+	6,   // 74: headrace.v1.StopExecutionResponse.execution:type_name -> headrace.v1.Execution
+	3,   // 75: headrace.v1.RetryStageRequest.mode:type_name -> headrace.v1.RetryMode
+	6,   // 76: headrace.v1.RetryStageResponse.execution:type_name -> headrace.v1.Execution
+	6,   // 77: headrace.v1.RollbackStageResponse.execution:type_name -> headrace.v1.Execution
+	2,   // 78: headrace.v1.OverrideConditionRequest.condition:type_name -> headrace.v1.ConditionKind
+	6,   // 79: headrace.v1.OverrideConditionResponse.execution:type_name -> headrace.v1.Execution
+	6,   // 80: headrace.v1.DecideApprovalResponse.execution:type_name -> headrace.v1.Execution
+	21,  // 81: headrace.v1.DecideApprovalResponse.approval:type_name -> headrace.v1.Approval
+	0,   // 82: headrace.v1.ExplainExecutionResponse.status:type_name -> headrace.v1.ExecutionStatus
+	27,  // 83: headrace.v1.ExplainExecutionResponse.reasons:type_name -> headrace.v1.WaitReason
+	24,  // 84: headrace.v1.WatchExecutionResponse.event:type_name -> headrace.v1.Event
+	52,  // 85: headrace.v1.SearchLogsResponse.match:type_name -> headrace.v1.LogMatch
+	53,  // 86: headrace.v1.SearchLogsResponse.summary:type_name -> headrace.v1.LogSearchSummary
+	2,   // 87: headrace.v1.LogMatch.condition:type_name -> headrace.v1.ConditionKind
+	28,  // 88: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
+	30,  // 89: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
+	32,  // 90: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
+	34,  // 91: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
+	36,  // 92: headrace.v1.ExecutionService.RetryStage:input_type -> headrace.v1.RetryStageRequest
+	38,  // 93: headrace.v1.ExecutionService.RollbackStage:input_type -> headrace.v1.RollbackStageRequest
+	40,  // 94: headrace.v1.ExecutionService.OverrideCondition:input_type -> headrace.v1.OverrideConditionRequest
+	42,  // 95: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
+	44,  // 96: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
+	46,  // 97: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
+	48,  // 98: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
+	50,  // 99: headrace.v1.ExecutionService.SearchLogs:input_type -> headrace.v1.SearchLogsRequest
+	29,  // 100: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
+	31,  // 101: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
+	33,  // 102: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
+	35,  // 103: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
+	37,  // 104: headrace.v1.ExecutionService.RetryStage:output_type -> headrace.v1.RetryStageResponse
+	39,  // 105: headrace.v1.ExecutionService.RollbackStage:output_type -> headrace.v1.RollbackStageResponse
+	41,  // 106: headrace.v1.ExecutionService.OverrideCondition:output_type -> headrace.v1.OverrideConditionResponse
+	43,  // 107: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
+	45,  // 108: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
+	47,  // 109: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
+	49,  // 110: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
+	51,  // 111: headrace.v1.ExecutionService.SearchLogs:output_type -> headrace.v1.SearchLogsResponse
+	100, // [100:112] is the sub-list for method output_type
+	88,  // [88:100] is the sub-list for method input_type
+	88,  // [88:88] is the sub-list for extension type_name
+	88,  // [88:88] is the sub-list for extension extendee
+	0,   // [0:88] is the sub-list for field type_name
 }
 
 func init() { file_headrace_v1_execution_proto_init() }
@@ -4411,13 +4887,17 @@ func file_headrace_v1_execution_proto_init() {
 		return
 	}
 	file_headrace_v1_pipeline_proto_init()
+	file_headrace_v1_execution_proto_msgTypes[45].OneofWrappers = []any{
+		(*SearchLogsResponse_Match)(nil),
+		(*SearchLogsResponse_Summary)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headrace_v1_execution_proto_rawDesc), len(file_headrace_v1_execution_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   49,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

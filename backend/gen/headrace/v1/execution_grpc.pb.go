@@ -30,6 +30,7 @@ const (
 	ExecutionService_ExplainExecution_FullMethodName  = "/headrace.v1.ExecutionService/ExplainExecution"
 	ExecutionService_WatchExecution_FullMethodName    = "/headrace.v1.ExecutionService/WatchExecution"
 	ExecutionService_TailLog_FullMethodName           = "/headrace.v1.ExecutionService/TailLog"
+	ExecutionService_SearchLogs_FullMethodName        = "/headrace.v1.ExecutionService/SearchLogs"
 )
 
 // ExecutionServiceClient is the client API for ExecutionService service.
@@ -65,6 +66,9 @@ type ExecutionServiceClient interface {
 	WatchExecution(ctx context.Context, in *WatchExecutionRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchExecutionResponse], error)
 	// TailLog streams the log of one action execution.
 	TailLog(ctx context.Context, in *TailLogRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TailLogResponse], error)
+	// SearchLogs streams the lines of logs that match, in their order, and ends with
+	// a summary.
+	SearchLogs(ctx context.Context, in *SearchLogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SearchLogsResponse], error)
 }
 
 type executionServiceClient struct {
@@ -203,6 +207,25 @@ func (c *executionServiceClient) TailLog(ctx context.Context, in *TailLogRequest
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ExecutionService_TailLogClient = grpc.ServerStreamingClient[TailLogResponse]
 
+func (c *executionServiceClient) SearchLogs(ctx context.Context, in *SearchLogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SearchLogsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ExecutionService_ServiceDesc.Streams[2], ExecutionService_SearchLogs_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[SearchLogsRequest, SearchLogsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ExecutionService_SearchLogsClient = grpc.ServerStreamingClient[SearchLogsResponse]
+
 // ExecutionServiceServer is the server API for ExecutionService service.
 // All implementations must embed UnimplementedExecutionServiceServer
 // for forward compatibility.
@@ -236,6 +259,9 @@ type ExecutionServiceServer interface {
 	WatchExecution(*WatchExecutionRequest, grpc.ServerStreamingServer[WatchExecutionResponse]) error
 	// TailLog streams the log of one action execution.
 	TailLog(*TailLogRequest, grpc.ServerStreamingServer[TailLogResponse]) error
+	// SearchLogs streams the lines of logs that match, in their order, and ends with
+	// a summary.
+	SearchLogs(*SearchLogsRequest, grpc.ServerStreamingServer[SearchLogsResponse]) error
 	mustEmbedUnimplementedExecutionServiceServer()
 }
 
@@ -278,6 +304,9 @@ func (UnimplementedExecutionServiceServer) WatchExecution(*WatchExecutionRequest
 }
 func (UnimplementedExecutionServiceServer) TailLog(*TailLogRequest, grpc.ServerStreamingServer[TailLogResponse]) error {
 	return status.Error(codes.Unimplemented, "method TailLog not implemented")
+}
+func (UnimplementedExecutionServiceServer) SearchLogs(*SearchLogsRequest, grpc.ServerStreamingServer[SearchLogsResponse]) error {
+	return status.Error(codes.Unimplemented, "method SearchLogs not implemented")
 }
 func (UnimplementedExecutionServiceServer) mustEmbedUnimplementedExecutionServiceServer() {}
 func (UnimplementedExecutionServiceServer) testEmbeddedByValue()                          {}
@@ -484,6 +513,17 @@ func _ExecutionService_TailLog_Handler(srv interface{}, stream grpc.ServerStream
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ExecutionService_TailLogServer = grpc.ServerStreamingServer[TailLogResponse]
 
+func _ExecutionService_SearchLogs_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(SearchLogsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ExecutionServiceServer).SearchLogs(m, &grpc.GenericServerStream[SearchLogsRequest, SearchLogsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ExecutionService_SearchLogsServer = grpc.ServerStreamingServer[SearchLogsResponse]
+
 // ExecutionService_ServiceDesc is the grpc.ServiceDesc for ExecutionService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -537,6 +577,11 @@ var ExecutionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "TailLog",
 			Handler:       _ExecutionService_TailLog_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "SearchLogs",
+			Handler:       _ExecutionService_SearchLogs_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
 )
@@ -116,8 +117,9 @@ func Start(tb testing.TB, executor action.AttemptExecutor, change func(*runner.C
 	dir := tb.TempDir()
 	artifacts, err := artifact.Open(filepath.Join(dir, "artifacts"))
 	require.NoError(tb, err)
-	logStore, err := logs.Open(filepath.Join(dir, "logs"), 0)
+	bucket, err := blob.Open(context.Background(), "file://"+dir, "logs")
 	require.NoError(tb, err)
+	logStore := logs.New(bucket.Unsynced(), logs.Config{})
 	bench := &Bench{Jobs: NewJobs(), Artifacts: artifacts, Logs: logStore, WorkDir: filepath.Join(dir, "work")}
 	registry := action.NewRegistry()
 	probe := Attempt("")
@@ -143,7 +145,7 @@ func Start(tb testing.TB, executor action.AttemptExecutor, change func(*runner.C
 		case <-time.After(time.Minute):
 			require.FailNow(tb, "the runner does not stop within a minute")
 		}
-		require.NoError(tb, logStore.Close())
+		require.NoError(tb, bucket.Close())
 	})
 	tb.Cleanup(bench.Stop)
 	return bench
@@ -190,10 +192,18 @@ func (b *Bench) Wait(tb testing.TB) Report {
 // Log returns what the attempt's action logged so far.
 func (b *Bench) Log(tb testing.TB, attempt action.Attempt) string {
 	tb.Helper()
-	log, err := b.Logs.Open(attempt.ExecutionID, attempt.ActionExecutionID)
+	ctx := context.Background()
+	log, err := b.Logs.Open(ctx, attempt.ExecutionID, attempt.ActionExecutionID)
 	require.NoError(tb, err)
-	defer func() { require.NoError(tb, log.Close()) }()
-	text, err := io.ReadAll(io.NewSectionReader(log, 0, log.Size()))
-	require.NoError(tb, err)
-	return string(text)
+	defer log.Close()
+	var text []byte
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := log.Read(ctx, buffer, int64(len(text)))
+		text = append(text, buffer[:n]...)
+		if errors.Is(err, io.EOF) {
+			return string(text)
+		}
+		require.NoError(tb, err)
+	}
 }

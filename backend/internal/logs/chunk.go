@@ -1,0 +1,97 @@
+package logs
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ChunkSize is how many bytes of a log are one object at most: what is read to get
+// at any byte, and what a writer holds in memory.
+const ChunkSize = 1 << 20
+
+// logID names a log.
+type logID struct{ execution, action string }
+
+func newLogID(executionID, actionExecutionID string) (logID, error) {
+	if !isName(executionID) {
+		return logID{}, fmt.Errorf("log: %q is not the id of an execution", executionID)
+	}
+	if !isName(actionExecutionID) {
+		return logID{}, fmt.Errorf("log: %q is not the id of an action execution", actionExecutionID)
+	}
+	return logID{executionID, actionExecutionID}, nil
+}
+
+// isName tells whether an id is a word of which the names of objects are made.
+func isName(id string) bool {
+	return id != "" && id[0] != '.' && !strings.ContainsFunc(id, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '-' && r != '_' && r != '.'
+	})
+}
+
+// prefix is how the names of the chunks of the log begin.
+func (l logID) prefix() string { return l.execution + "/" + l.action + "." }
+
+// chunk is a part of a log, kept as one object. The order of names is that of the
+// log: attempts in turn, and of each what follows each other.
+type chunk struct {
+	attempt int
+	// start is the place in the log of its first byte; end is where the next chunk
+	// starts. What an object holds beyond its end does not count.
+	start, end int64
+	// size and modTime are the object's; a change of them shows that it grew.
+	size    int64
+	modTime time.Time
+}
+
+// Widths of the numbers in names.
+const (
+	attemptDigits = 6
+	startDigits   = 16
+)
+
+func (c chunk) name(log logID) string {
+	return fmt.Sprintf("%s%0*d.%0*x", log.prefix(), attemptDigits, c.attempt, startDigits, c.start)
+}
+
+// is tells whether both are the same object in the same state.
+func (c chunk) is(other chunk) bool {
+	return c.attempt == other.attempt && c.start == other.start && c.size == other.size && c.modTime.Equal(other.modTime)
+}
+
+// parseChunk reads the name of an object. Others than chunks of the log give false.
+func parseChunk(log logID, name string) (chunk, bool) {
+	attempt, start, found := strings.Cut(strings.TrimPrefix(name, log.prefix()), ".")
+	if !found || len(attempt) != attemptDigits || len(start) != startDigits {
+		return chunk{}, false
+	}
+	number, err := strconv.ParseUint(attempt, 10, 31)
+	if err != nil {
+		return chunk{}, false
+	}
+	at, err := strconv.ParseInt(start, 16, 64)
+	return chunk{attempt: int(number), start: at, end: math.MaxInt64}, err == nil && at >= 0
+}
+
+// inLog returns the chunks that count, with their ends but that of the last one. They
+// come in the order of their names. An attempt writes behind what was there when it
+// began; what an earlier one, that is dead and does not know it, puts there later
+// does not count.
+func inLog(all []chunk) []chunk {
+	var kept []chunk
+	end := int64(math.MaxInt64)
+	for _, c := range slices.Backward(all) {
+		if c.start >= end {
+			continue
+		}
+		c.end = end
+		end = c.start
+		kept = append(kept, c)
+	}
+	slices.Reverse(kept)
+	return kept
+}

@@ -1,0 +1,184 @@
+package logs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
+)
+
+// Reader reads one log, also while it is written, here or in another process. It
+// holds one chunk in memory. It is safe for concurrent use.
+type Reader struct {
+	store *Store
+	log   *log
+
+	mu sync.Mutex
+	// writer is this process's as it was at the last look, nil where there was none.
+	writer *writer
+	chunks []chunk
+	size   int64
+	// cached is the chunk that was read last, with what its object held.
+	cached chunk
+	data   []byte
+}
+
+// Size returns how many bytes the log held at the last look: when it was opened, and
+// when Read or Wait came to its end.
+func (r *Reader) Size() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.size
+}
+
+// Read reads from a place in the log, at most to the end of a chunk. It returns io.EOF
+// and no bytes at the end of what was written so far.
+func (r *Reader) Read(ctx context.Context, p []byte, offset int64) (int, error) {
+	if offset < 0 {
+		return 0, errors.New("read log: negative offset")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if offset >= r.size {
+		if _, err := r.look(ctx); err != nil {
+			return 0, err
+		}
+		if offset >= r.size {
+			return 0, io.EOF
+		}
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if r.writer != nil {
+		if n := r.writer.read(p, offset); n > 0 {
+			return n, nil
+		}
+	}
+	i := sort.Search(len(r.chunks), func(i int) bool { return r.chunks[i].end > offset })
+	if i == len(r.chunks) {
+		return 0, io.EOF
+	}
+	c := r.chunks[i]
+	err := r.load(ctx, c)
+	if errors.Is(err, blob.ErrNotFound) {
+		// The execution was removed meanwhile.
+		return 0, io.EOF
+	}
+	if err != nil {
+		return 0, err
+	}
+	data := r.data[:min(int64(len(r.data)), c.end-c.start)]
+	if at := offset - c.start; at < int64(len(data)) {
+		return copy(p, data[at:]), nil
+	}
+	return copy(p, missing(c.end - c.start - int64(len(data)))[offset-c.start-int64(len(data)):]), nil
+}
+
+// missing returns what stands for bytes that a crash of the machine took from the
+// bucket, so that all others keep their places.
+func missing(length int64) []byte {
+	text := fmt.Appendf(nil, "\n--- %d bytes of the log were lost ---\n", length)
+	if int64(len(text)) > length {
+		return make([]byte, length)
+	}
+	return append(bytes.Repeat([]byte{0}, int(length)-len(text)), text...)
+}
+
+// load makes a chunk the cached one.
+func (r *Reader) load(ctx context.Context, c chunk) error {
+	if r.data != nil && r.cached.attempt == c.attempt && r.cached.start == c.start && int64(len(r.data)) >= c.end-c.start {
+		return nil
+	}
+	data, err := r.store.get(ctx, r.log.id, c)
+	if err != nil {
+		return err
+	}
+	r.cached, r.data = c, data
+	return nil
+}
+
+// look finds how far the log goes by now, and returns what is closed at the next
+// change in this process. The caller holds mu, or alone has the reader.
+func (r *Reader) look(ctx context.Context) (changed <-chan struct{}, err error) {
+	r.log.mu.Lock()
+	changed, r.writer = r.log.changed, r.log.writer
+	if r.writer != nil {
+		r.chunks, r.size = r.writer.chunks, r.writer.size()
+	}
+	r.log.mu.Unlock()
+	if r.writer != nil {
+		return changed, nil
+	}
+	chunks, err := r.store.list(ctx, r.log.id)
+	if err != nil {
+		return nil, err
+	}
+	if len(chunks) == 0 {
+		r.chunks, r.size = nil, 0
+		return changed, nil
+	}
+	last := &chunks[len(chunks)-1]
+	if r.data == nil || !r.cached.is(*last) {
+		data, err := r.store.get(ctx, r.log.id, *last)
+		if errors.Is(err, blob.ErrNotFound) {
+			// The execution was removed meanwhile.
+			r.chunks, r.size = nil, 0
+			return changed, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		r.cached, r.data = *last, data
+	}
+	last.end = last.start + int64(len(r.data))
+	r.chunks, r.size = chunks, last.end
+	return changed, nil
+}
+
+// Wait returns nil when the log holds data past the offset, or when something else
+// about it changes in this process; it returns the context's error when the context
+// ends first. A log that nobody writes to may still get a writer: end the context
+// when the action ended, then read what is left.
+func (r *Reader) Wait(ctx context.Context, offset int64) error {
+	for {
+		r.mu.Lock()
+		changed, err := r.look(ctx)
+		more, here := r.size > offset, r.writer != nil
+		r.mu.Unlock()
+		if err != nil || more {
+			return err
+		}
+		if again, err := await(ctx, changed, here); !again || err != nil {
+			return err
+		}
+	}
+}
+
+// await waits for a change in this process, and where the writer is not in it, for
+// the time to look again.
+func await(ctx context.Context, changed <-chan struct{}, here bool) (again bool, err error) {
+	var poll <-chan time.Time
+	if !here {
+		timer := time.NewTimer(pollEvery)
+		defer timer.Stop()
+		poll = timer.C
+	}
+	select {
+	case <-ctx.Done():
+		return false, ctx.Err()
+	case <-changed:
+		return false, nil
+	case <-poll:
+		return true, nil
+	}
+}
+
+// Close lets go of the log. It is called once.
+func (r *Reader) Close() { r.store.release(r.log) }

@@ -1,0 +1,252 @@
+package logs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"regexp/syntax"
+)
+
+const (
+	// maxPiece is how much of a line is looked at at once: a longer one is searched
+	// piece by piece, and no match goes over the end of a piece.
+	maxPiece = 16 << 10
+	// MaxLine is how many bytes of a line a match holds at most.
+	MaxLine = 4 << 10
+	// maxProgram bounds the compiled expression: the time that it may take for a byte.
+	maxProgram = 2000
+)
+
+// Pattern is what a line must hold. The zero value matches nothing.
+type Pattern struct {
+	text       []byte
+	expression *regexp.Regexp
+}
+
+// NewPattern returns a pattern of plain text, or of a regular expression in RE2's
+// syntax. Its errors are for the caller of the search.
+func NewPattern(pattern string, expression, ignoreCase bool) (Pattern, error) {
+	if !expression && !ignoreCase {
+		return Pattern{text: []byte(pattern)}, nil
+	}
+	if !expression {
+		pattern = regexp.QuoteMeta(pattern)
+	}
+	if ignoreCase {
+		pattern = "(?i:" + pattern + ")"
+	}
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return Pattern{}, err
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return Pattern{}, err
+	}
+	if len(program.Inst) > maxProgram {
+		return Pattern{}, errors.New("the regular expression is too large: repeat less, or search for a part of it")
+	}
+	compiled, err := regexp.Compile(pattern)
+	return Pattern{expression: compiled}, err
+}
+
+// find returns where the pattern is in a piece, nil where it is not.
+func (p Pattern) find(piece []byte) []int {
+	if p.expression != nil {
+		return p.expression.FindIndex(piece)
+	}
+	if i := bytes.Index(piece, p.text); i >= 0 {
+		return []int{i, i + len(p.text)}
+	}
+	return nil
+}
+
+// Match is a line that matched.
+type Match struct {
+	// Line counts from 1, Offset is the place of the line in the log.
+	Line, Offset int64
+	// Text is without the end of the line. It is cut to MaxLine bytes around the match.
+	Text []byte
+	Cut  bool
+	// Before and After are the lines around it that no match before it held.
+	Before, After [][]byte
+}
+
+// Search gives the lines of the log that match, each with that many lines around it,
+// and returns how many bytes it looked at. It ends at the end of what was written
+// so far, with the error of emit, or with the context.
+func (r *Reader) Search(ctx context.Context, pattern Pattern, around int, emit func(Match) error) (searched int64, err error) {
+	s := &search{pattern: pattern, around: around, emit: emit}
+	buffer := make([]byte, 256<<10)
+	for {
+		if err := ctx.Err(); err != nil {
+			return searched, err
+		}
+		n, err := r.Read(ctx, buffer, searched)
+		if errors.Is(err, io.EOF) {
+			return searched, s.end()
+		}
+		if err != nil {
+			return searched, err
+		}
+		searched += int64(n)
+		if err := s.take(buffer[:n]); err != nil {
+			return searched, err
+		}
+	}
+}
+
+// search is the state of a search: the line that it is in, and the lines before it.
+type search struct {
+	pattern Pattern
+	around  int
+	emit    func(Match) error
+
+	// line and offset are those of the line that piece is of. Piece is what is not
+	// searched yet of it; begin is how the line begins, for what is around others.
+	line, offset, length int64
+	piece, begin         []byte
+	found                *Match
+	before               [][]byte
+	// waiting is a match that still takes lines after it.
+	waiting *Match
+}
+
+// take searches what comes next in the log.
+func (s *search) take(data []byte) error {
+	for len(data) > 0 {
+		end := bytes.IndexByte(data, '\n')
+		part := data
+		if end >= 0 {
+			part = data[:end]
+		}
+		s.add(part)
+		if end < 0 {
+			return nil
+		}
+		data = data[end+1:]
+		if err := s.endLine(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add takes a part of a line.
+func (s *search) add(part []byte) {
+	s.length += int64(len(part))
+	if room := MaxLine - len(s.begin); room > 0 && s.around > 0 {
+		s.begin = append(s.begin, part[:min(room, len(part))]...)
+	}
+	for len(part) > 0 {
+		n := min(maxPiece-len(s.piece), len(part))
+		s.piece = append(s.piece, part[:n]...)
+		part = part[n:]
+		if len(s.piece) == maxPiece {
+			s.look()
+		}
+	}
+}
+
+// look searches the piece.
+func (s *search) look() {
+	if s.found == nil {
+		if at := s.pattern.find(s.piece); at != nil {
+			from := max(0, min(at[0]-MaxLine/4, len(s.piece)-MaxLine))
+			text := s.piece[from:min(from+MaxLine, len(s.piece))]
+			s.found = &Match{Line: s.line + 1, Offset: s.offset, Text: bytes.Clone(text)}
+		}
+	}
+	s.piece = s.piece[:0]
+}
+
+// endLine ends a line.
+func (s *search) endLine() error {
+	if len(s.piece) > 0 || s.length == 0 {
+		s.look()
+	}
+	var err error
+	switch {
+	case s.found != nil:
+		err = s.giveWaiting()
+		s.found.Cut = int64(len(s.found.Text)) < s.length
+		s.found.Before, s.before = s.before, nil
+		s.waiting = s.found
+	case s.waiting != nil && len(s.waiting.After) < s.around:
+		s.waiting.After = append(s.waiting.After, bytes.Clone(s.begin))
+	case s.around > 0:
+		if len(s.before) == s.around {
+			s.before = append(s.before[:0:0], s.before[1:]...)
+		}
+		s.before = append(s.before, bytes.Clone(s.begin))
+	}
+	if s.waiting != nil && len(s.waiting.After) == s.around {
+		err = errors.Join(err, s.giveWaiting())
+	}
+	s.line++
+	s.offset += s.length + 1
+	s.length, s.begin, s.found = 0, s.begin[:0], nil
+	return err
+}
+
+func (s *search) giveWaiting() error {
+	if s.waiting == nil {
+		return nil
+	}
+	match := *s.waiting
+	s.waiting = nil
+	return s.emit(match)
+}
+
+// end ends the log, also in the middle of a line.
+func (s *search) end() error {
+	if s.length > 0 {
+		if err := s.endLine(); err != nil {
+			return err
+		}
+	}
+	return s.giveWaiting()
+}
+
+// lastLines is how much of the end of a log LastLines looks at.
+const lastLines = 16 << 20
+
+// LastLines returns where the last lines of the log begin, that many of them; where
+// they are longer than 16 MiB, a place that far before the end.
+func (r *Reader) LastLines(ctx context.Context, lines int) (int64, error) {
+	size := r.Size()
+	first := max(0, size-lastLines)
+	buffer := make([]byte, 64<<10)
+	for end := size; end > first; {
+		start := max(first, end-int64(len(buffer)))
+		piece := buffer[:end-start]
+		if err := r.readFull(ctx, piece, start); err != nil {
+			return 0, fmt.Errorf("read the end of the log: %w", err)
+		}
+		for i := len(piece) - 1; i >= 0; i-- {
+			// The end of the last line begins no other.
+			if piece[i] != '\n' || start+int64(i) == size-1 {
+				continue
+			}
+			if lines--; lines == 0 {
+				return start + int64(i) + 1, nil
+			}
+		}
+		end = start
+	}
+	return first, nil
+}
+
+func (r *Reader) readFull(ctx context.Context, p []byte, offset int64) error {
+	for len(p) > 0 {
+		n, err := r.Read(ctx, p, offset)
+		if err != nil {
+			return err
+		}
+		p, offset = p[n:], offset+int64(n)
+	}
+	return nil
+}
