@@ -12,8 +12,10 @@ import (
 
 const (
 	// maxPiece is how much of a line is looked at at once: a longer one is searched
-	// piece by piece, and no match goes over the end of a piece.
+	// piece by piece. Each begins with the end of the one before, which is more than
+	// most matches are long.
 	maxPiece = 16 << 10
+	overlap  = 1 << 10
 	// MaxLine is how many bytes of a line a match holds at most.
 	MaxLine = 4 << 10
 	// maxProgram bounds the compiled expression: the time that it may take for a byte.
@@ -147,6 +149,7 @@ func (s *search) add(part []byte) {
 		part = part[n:]
 		if len(s.piece) == maxPiece {
 			s.look()
+			s.piece = append(s.piece[:0], s.piece[maxPiece-overlap:]...)
 		}
 	}
 }
@@ -160,14 +163,11 @@ func (s *search) look() {
 			s.found = &Match{Line: s.line + 1, Offset: s.offset, Text: bytes.Clone(text)}
 		}
 	}
-	s.piece = s.piece[:0]
 }
 
 // endLine ends a line.
 func (s *search) endLine() error {
-	if len(s.piece) > 0 || s.length == 0 {
-		s.look()
-	}
+	s.look()
 	var err error
 	switch {
 	case s.found != nil:
@@ -188,7 +188,7 @@ func (s *search) endLine() error {
 	}
 	s.line++
 	s.offset += s.length + 1
-	s.length, s.begin, s.found = 0, s.begin[:0], nil
+	s.length, s.piece, s.begin, s.found = 0, s.piece[:0], s.begin[:0], nil
 	return err
 }
 
