@@ -5,10 +5,12 @@
 package logs
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -204,17 +206,27 @@ func (s *Store) list(ctx context.Context, id logID) ([]chunk, error) {
 	return inLog(found), nil
 }
 
-// get returns what the object of a chunk holds.
-func (s *Store) get(ctx context.Context, id logID, c chunk) (data []byte, err error) {
+// get returns what the object of a chunk holds, in the memory that it is given where
+// that is enough.
+func (s *Store) get(ctx context.Context, id logID, c chunk, into []byte) ([]byte, error) {
 	from, err := s.bucket.Open(ctx, c.name(id))
 	if err != nil {
 		return nil, fmt.Errorf("read log: %w", err)
 	}
 	defer func() { _ = from.Close() }()
-	if data, err = io.ReadAll(from); err != nil {
+	size := c.size
+	if c.end != math.MaxInt64 {
+		size = c.end - c.start
+	}
+	// A little more, so that it need not grow to see the end.
+	if least := int(min(size, ChunkSize)) + bytes.MinRead; cap(into) < least {
+		into = make([]byte, 0, least)
+	}
+	read := bytes.NewBuffer(into[:0])
+	if _, err := read.ReadFrom(from); err != nil {
 		return nil, fmt.Errorf("read log: %w", err)
 	}
-	return data, nil
+	return read.Bytes(), nil
 }
 
 // chunkSize is how large a chunk may grow now.

@@ -96,12 +96,19 @@ func (r *Reader) load(ctx context.Context, c chunk) error {
 	if r.data != nil && r.cached.attempt == c.attempt && r.cached.start == c.start && int64(len(r.data)) >= c.end-c.start {
 		return nil
 	}
-	data, err := r.store.get(ctx, r.log.id, c)
+	data, err := r.store.get(ctx, r.log.id, c, r.take())
 	if err != nil {
 		return err
 	}
 	r.cached, r.data = c, data
 	return nil
+}
+
+// take empties the cache and returns its memory.
+func (r *Reader) take() []byte {
+	memory := r.data
+	r.data = nil
+	return memory
 }
 
 // look finds how far the log goes by now, and returns what is closed at the next
@@ -126,7 +133,7 @@ func (r *Reader) look(ctx context.Context) (changed <-chan struct{}, err error) 
 	}
 	last := &chunks[len(chunks)-1]
 	if r.data == nil || !r.cached.is(*last) {
-		data, err := r.store.get(ctx, r.log.id, *last)
+		data, err := r.store.get(ctx, r.log.id, *last, r.take())
 		if errors.Is(err, blob.ErrNotFound) {
 			// The execution was removed meanwhile.
 			r.chunks, r.size = nil, 0

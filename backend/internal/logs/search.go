@@ -125,7 +125,13 @@ func (s *search) take(data []byte) error {
 		if end >= 0 {
 			part = data[:end]
 		}
-		s.add(part)
+		if end >= 0 && s.length == 0 && len(part) <= maxPiece {
+			// Most lines are searched where they are.
+			s.note(part)
+			s.look(part)
+		} else {
+			s.add(part)
+		}
 		if end < 0 {
 			return nil
 		}
@@ -137,29 +143,34 @@ func (s *search) take(data []byte) error {
 	return nil
 }
 
-// add takes a part of a line.
-func (s *search) add(part []byte) {
+// note counts a part of a line and keeps the line's begin.
+func (s *search) note(part []byte) {
 	s.length += int64(len(part))
 	if room := MaxLine - len(s.begin); room > 0 && s.around > 0 {
 		s.begin = append(s.begin, part[:min(room, len(part))]...)
 	}
+}
+
+// add takes a part of a line that may be long.
+func (s *search) add(part []byte) {
+	s.note(part)
 	for len(part) > 0 {
 		n := min(maxPiece-len(s.piece), len(part))
 		s.piece = append(s.piece, part[:n]...)
 		part = part[n:]
 		if len(s.piece) == maxPiece {
-			s.look()
+			s.look(s.piece)
 			s.piece = append(s.piece[:0], s.piece[maxPiece-overlap:]...)
 		}
 	}
 }
 
-// look searches the piece.
-func (s *search) look() {
+// look searches a piece of a line.
+func (s *search) look(piece []byte) {
 	if s.found == nil {
-		if at := s.pattern.find(s.piece); at != nil {
-			from := max(0, min(at[0]-MaxLine/4, len(s.piece)-MaxLine))
-			text := s.piece[from:min(from+MaxLine, len(s.piece))]
+		if at := s.pattern.find(piece); at != nil {
+			from := max(0, min(at[0]-MaxLine/4, len(piece)-MaxLine))
+			text := piece[from:min(from+MaxLine, len(piece))]
 			s.found = &Match{Line: s.line + 1, Offset: s.offset, Text: bytes.Clone(text)}
 		}
 	}
@@ -167,7 +178,9 @@ func (s *search) look() {
 
 // endLine ends a line.
 func (s *search) endLine() error {
-	s.look()
+	if len(s.piece) > 0 {
+		s.look(s.piece)
+	}
 	var err error
 	switch {
 	case s.found != nil:
