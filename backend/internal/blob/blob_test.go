@@ -52,3 +52,23 @@ func TestOpenRefuses(t *testing.T) {
 		require.NotContains(t, err.Error(), "geheim")
 	}
 }
+
+// A file that a killed process left half written, or that another writes just now, is
+// no object, and goes with what it is under.
+func TestUnfinishedFilesAreNoObjects(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	store := open(t, "file://"+dir).Unsynced()
+	for _, name := range []string{"a/1", "a/b/2", "ab/1", "a-b/1"} {
+		require.NoError(t, store.Put(t.Context(), name, strings.NewReader("one")))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "part", "a", "1.18c3.tmp"), []byte("ha"), 0o600))
+	require.Equal(t, []string{"a-b/1", "a/1", "a/b/2", "ab/1"}, names(t, store, ""))
+	require.Equal(t, []string{"a/1", "a/b/2"}, names(t, store, "a/"))
+	require.Empty(t, names(t, store, "nothing/"))
+
+	require.NoError(t, store.DeleteUnder(t.Context(), "a"))
+	require.NoError(t, store.DeleteUnder(t.Context(), "a"))
+	require.Equal(t, []string{"a-b/1", "ab/1"}, names(t, store, ""))
+	require.NoDirExists(t, filepath.Join(dir, "part", "a"))
+}
