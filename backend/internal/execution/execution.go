@@ -39,6 +39,9 @@ type Execution struct {
 	StartedAt time.Time
 	UpdatedAt time.Time
 	EndedAt   time.Time
+	// OutputsRemovedAt is when retention removed the logs of the execution and let go
+	// of its artifacts. It is not run again then.
+	OutputsRemovedAt time.Time
 	// Stages are those reached so far, in order; only the last can be live. A
 	// rollback has the stage that it rolls back, and no other.
 	Stages []*Stage

@@ -21,6 +21,9 @@ var (
 	ErrFull = errors.New("the disk is full")
 	// ErrUnavailable: the database does not answer. A write may have been made or not.
 	ErrUnavailable = errors.New("the database does not answer")
+	// ErrRemoving: the artifact is on its way out, or went lately. Whoever just stored it
+	// has to look whether it is there.
+	ErrRemoving = errors.New("the artifact is being removed")
 	// ErrStale: the record changed since it was read; read again and redo.
 	ErrStale = errors.New("changed meanwhile")
 )
@@ -121,6 +124,23 @@ type Reader interface {
 	// CarriedTurn returns the pending turn that has the carrier.
 	CarriedTurn(ctx context.Context, carrier int64) (*execution.Turn, error)
 
+	// Outputs returns the executions of a pipeline whose logs and artifacts retention has
+	// not removed, after a number, in the order of their numbers, without stages.
+	Outputs(ctx context.Context, pipelineID string, after int64, size int) ([]*execution.Execution, error)
+	// Successes returns the number of the newest execution of a pipeline, and its state.
+	Successes(ctx context.Context, pipelineID string) (newest int64, state *execution.PipelineState, err error)
+	// ArtifactUses returns what executions have made or got, each artifact of an
+	// execution once.
+	ArtifactUses(ctx context.Context, executionIDs []string) ([]ArtifactUse, error)
+	// CountUses returns how many executions use each of the artifacts; those that none
+	// uses are missing.
+	CountUses(ctx context.Context, digests []string) (map[string]int, error)
+	// ArtifactRemovals returns those of the artifacts that are on their way out, or went
+	// lately.
+	ArtifactRemovals(ctx context.Context, digests []string) (map[string]ArtifactRemoval, error)
+	// LogRemovals returns at most size executions whose logs are to be removed.
+	LogRemovals(ctx context.Context, size int) ([]string, error)
+
 	// Request returns the resource that a write with that request id made, or
 	// ErrNotFound.
 	Request(ctx context.Context, account, method, requestID string) (string, error)
@@ -139,7 +159,8 @@ type Tx interface {
 	// UpdatePipeline writes the record where its revision is still p.Revision,
 	// and adds one to the revision; else ErrStale.
 	UpdatePipeline(ctx context.Context, p Pipeline) error
-	// DeletePipeline removes it with versions, executions, events and work.
+	// DeletePipeline removes it with versions, executions, events and work. The logs of its
+	// executions are to be removed then, and it uses no artifact any more.
 	DeletePipeline(ctx context.Context, id string) error
 	CreatePipelineVersion(ctx context.Context, v PipelineVersion) error
 	// NextNumber returns the next execution number of a pipeline.
@@ -156,8 +177,9 @@ type Tx interface {
 	ClaimScope(ctx context.Context, key execution.ScopeKey, revision, next int64) error
 	// Apply writes all of a change. The scope of a PARALLEL execution goes with its
 	// end and comes back at revision 0 where it is resumed: ErrStale where it is live
-	// already. A state of a pipeline that is gone is ErrNotFound, and one of a
-	// PARALLEL scope an error.
+	// already, or its outputs were removed. A state of a pipeline that is gone is
+	// ErrNotFound, and one of a PARALLEL scope an error. An output of an action that
+	// somebody claimed to remove is ErrRemoving.
 	Apply(ctx context.Context, change *execution.Change) error
 
 	// TakeLease gives an attempt that nobody holds to a runner: of the account with the
@@ -171,6 +193,27 @@ type Tx interface {
 	// LetLeaseGo makes an attempt that a runner holds one that nobody does; else
 	// ErrStale.
 	LetLeaseGo(ctx context.Context, actionExecutionID string, number int, runner string) error
+
+	// RemoveOutputs makes ended executions that ended by a time use no artifact any more,
+	// and their logs ones that are to be removed. It returns those of which that is so
+	// since now: others were removed before, or live again.
+	RemoveOutputs(ctx context.Context, executionIDs []string, ended, at time.Time) ([]string, error)
+	// LogsRemoved says that the logs of executions are gone.
+	LogsRemoved(ctx context.Context, executionIDs []string) error
+	// MarkArtifacts notes since when nobody uses artifacts, where nobody does and it is
+	// not noted yet.
+	MarkArtifacts(ctx context.Context, digests []string, at time.Time) error
+	// ClaimArtifact lets the caller remove an artifact that nobody uses, whose removal
+	// still is as it was seen; else ErrStale. Nobody begins to use it then.
+	ClaimArtifact(ctx context.Context, digest string, seen ArtifactRemoval, at time.Time) error
+	// ArtifactRemoved says that an artifact is gone which was claimed at that time; else
+	// ErrStale.
+	ArtifactRemoved(ctx context.Context, digest string, claimed, at time.Time) error
+	// KeepArtifact lets an artifact be used again that is marked (claimed is zero then),
+	// or was claimed at that time; else ErrStale.
+	KeepArtifact(ctx context.Context, digest string, claimed time.Time) error
+	// ForgetRemovals forgets marks and removals from before a time.
+	ForgetRemovals(ctx context.Context, before time.Time) error
 
 	// SaveRequest remembers what a write with a request id made; ErrAlreadyExists
 	// when another did so first. It is remembered for 24 hours, by the times that
@@ -210,6 +253,23 @@ type LiveScope struct {
 	State *execution.PipelineState
 	// Revision is what ClaimScope wants.
 	Revision int64
+}
+
+// ArtifactUse is an artifact that an execution has made or got.
+type ArtifactUse struct {
+	ExecutionID, Digest string
+	// Size is in bytes, as it is stored.
+	Size int64
+}
+
+// ArtifactRemoval says how far the removal of an artifact is.
+type ArtifactRemoval struct {
+	// MarkedAt is since when nobody is known to use it.
+	MarkedAt time.Time
+	// ClaimedAt is when somebody began to remove it, zero while nobody did.
+	ClaimedAt time.Time
+	// RemovedAt is when it was gone, zero while it is not known to be.
+	RemovedAt time.Time
 }
 
 // Account is a tenant.

@@ -31,10 +31,15 @@ func (t *Tx) applyExecutions(ctx context.Context, c *execution.Change) error {
 			return err
 		}
 		if err := t.later(ctx, "execution "+e.ID, `INSERT INTO executions (`+executionColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 			e.ID, e.Account, e.PipelineID, e.Pipeline, e.Number, e.Version, string(e.Mode), string(e.Status), details,
-			micros(e.StartedAt), micros(e.UpdatedAt), micros(e.EndedAt)); err != nil {
+			micros(e.StartedAt), micros(e.UpdatedAt), micros(e.EndedAt), micros(e.OutputsRemovedAt)); err != nil {
 			return err
+		}
+		if e.Rollback != nil {
+			if err := t.useArtifacts(ctx, e.ID, e.Rollback.Artifacts); err != nil {
+				return err
+			}
 		}
 		if key := e.Scope(); key.ExecutionID != "" && !e.Status.Terminal() {
 			if err := t.createScope(ctx, key); err != nil {
@@ -60,6 +65,11 @@ func (t *Tx) applyExecutions(ctx context.Context, c *execution.Change) error {
 		}
 	}
 	for _, e := range c.Resumed {
+		// Retention may have decided about it since it was read.
+		if err := t.changedLater(ctx, store.ErrStale, "outputs of execution "+e.ID,
+			`UPDATE executions SET outputs_removed_at = 0 WHERE id = $1 AND outputs_removed_at = 0`, e.ID); err != nil {
+			return err
+		}
 		// The scope went when the execution ended. It is there where somebody else
 		// brought the execution back meanwhile.
 		if key := e.Scope(); key.ExecutionID != "" && !e.Status.Terminal() {
@@ -145,6 +155,9 @@ func (t *Tx) applyActions(ctx context.Context, c *execution.Change) error {
 			a.Attempt, string(a.Status), a.Retried, micros(a.StartedAt), micros(a.EndedAt), details); err != nil {
 			return err
 		}
+		if err := t.useArtifacts(ctx, a.ExecutionID, a.Details.Outputs); err != nil {
+			return err
+		}
 	}
 	for _, a := range c.Actions {
 		details, err := document(&a.Details)
@@ -155,6 +168,9 @@ func (t *Tx) applyActions(ctx context.Context, c *execution.Change) error {
 			`UPDATE action_executions SET attempt = $3, status = $4, ended_at = $5, details = $6, retried = $7
 			WHERE execution_id = $1 AND id = $2`,
 			a.ExecutionID, a.ID, a.Attempt, string(a.Status), micros(a.EndedAt), details, a.Retried); err != nil {
+			return err
+		}
+		if err := t.useArtifacts(ctx, a.ExecutionID, a.Details.Outputs); err != nil {
 			return err
 		}
 	}

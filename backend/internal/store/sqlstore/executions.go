@@ -29,14 +29,15 @@ type executionDetails struct {
 	Cancel    *execution.Cancel          `json:"cancel,omitempty"`
 }
 
-const executionColumns = `id, account, pipeline_id, pipeline, number, version, mode, status, details, started_at, updated_at, ended_at`
+const executionColumns = `id, account, pipeline_id, pipeline, number, version, mode, status, details, started_at, updated_at, ended_at,
+	outputs_removed_at`
 
 func scanExecution(rows Rows) (*execution.Execution, error) {
 	e := &execution.Execution{}
 	var details string
-	var started, updated, ended int64
+	var started, updated, ended, removed int64
 	if err := rows.Scan(&e.ID, &e.Account, &e.PipelineID, &e.Pipeline, &e.Number, &e.Version, &e.Mode, &e.Status,
-		&details, &started, &updated, &ended); err != nil {
+		&details, &started, &updated, &ended, &removed); err != nil {
 		return nil, err
 	}
 	d := executionDetails{Type: pipeline.TypeStandard, Attempt: 1}
@@ -46,6 +47,7 @@ func scanExecution(rows Rows) (*execution.Execution, error) {
 	e.Type, e.Attempt, e.Summary, e.Trigger, e.Variables = d.Type, d.Attempt, d.Summary, d.Trigger, d.Variables
 	e.Overrides, e.Revisions, e.Rollback, e.Stop, e.Cancel = d.Overrides, d.Revisions, d.Rollback, d.Stop, d.Cancel
 	e.StartedAt, e.UpdatedAt, e.EndedAt = fromMicros(started), fromMicros(updated), fromMicros(ended)
+	e.OutputsRemovedAt = fromMicros(removed)
 	return e, nil
 }
 

@@ -148,6 +148,9 @@ func (t *Tx) DeletePipeline(ctx context.Context, id string) error {
 			return err
 		}
 	}
+	if err := t.removePipelineOutputs(ctx, id); err != nil {
+		return err
+	}
 	return t.changed(ctx, store.ErrNotFound, "pipeline "+id, `DELETE FROM pipelines WHERE id = $1`, id)
 }
 

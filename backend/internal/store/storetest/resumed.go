@@ -94,7 +94,7 @@ func testResumedExecutionIsLiveAgain(s *suite) {
 		s.pipeline(name)
 		c := run("e-"+name, 1)
 		e := c.Started[0]
-		e.PipelineID, e.Mode = name, mode
+		e.PipelineID, e.Mode, e.OutputsRemovedAt = name, mode, time.Time{}
 		s.apply(c)
 		key := e.Scope()
 		stage := e.Stages[1]
