@@ -37,6 +37,7 @@ type Client struct {
 	ApprovalRules headracev1.ApprovalRuleServiceClient
 	Executions    headracev1.ExecutionServiceClient
 	Accounts      headracev1.AccountServiceClient
+	Retention     headracev1.RetentionServiceClient
 	Server        headracev1.ServerServiceClient
 
 	conn *grpc.ClientConn
@@ -88,6 +89,7 @@ func Dial(cfg Config, userAgent string) (*Client, error) {
 		ApprovalRules: headracev1.NewApprovalRuleServiceClient(conn),
 		Executions:    headracev1.NewExecutionServiceClient(conn),
 		Accounts:      headracev1.NewAccountServiceClient(conn),
+		Retention:     headracev1.NewRetentionServiceClient(conn),
 		Server:        headracev1.NewServerServiceClient(conn),
 		conn:          conn,
 	}, nil

@@ -56,4 +56,6 @@ const (
 	ReasonNoTransitions Reason = "NO_TRANSITIONS"
 	// ReasonLimitExceeded: a limit of the server is reached.
 	ReasonLimitExceeded Reason = "LIMIT_EXCEEDED"
+	// ReasonOutputsRemoved: retention removed the logs and artifacts of the execution.
+	ReasonOutputsRemoved Reason = "OUTPUTS_REMOVED"
 )

@@ -6,6 +6,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"runtime"
 	"slices"
@@ -55,6 +56,13 @@ type Config struct {
 	ShutdownGrace time.Duration
 	// Isolation is auto, none or bubblewrap.
 	Isolation string
+	// RetentionAge keeps the logs and artifacts of executions for so long after their
+	// end; 0 does not ask for an age. RetentionCount keeps those of the newest executions
+	// of each pipeline; 0 does not count. With neither everything is kept.
+	RetentionAge   Days
+	RetentionCount int
+	// RetentionKeepLastSuccessful keeps what each stage has succeeded with last.
+	RetentionKeepLastSuccessful bool
 	// File is the file that settings come from, empty where there is none. It is
 	// not a setting itself.
 	File string
@@ -73,6 +81,8 @@ func Default() Config {
 		Lease:         30 * time.Second,
 		ShutdownGrace: 30 * time.Second,
 		Isolation:     "auto",
+
+		RetentionKeepLastSuccessful: true,
 	}
 }
 
@@ -119,6 +129,13 @@ func (c *Config) register(flags *pflag.FlagSet) {
 		"time that running actions get to finish after SIGTERM")
 	flags.StringVar(&c.Isolation, "isolation", c.Isolation,
 		"how commands are kept from this machine: "+list(isolations())+"; auto takes the best there is")
+	flags.Var(&c.RetentionAge, "retention-age",
+		"keep the logs and artifacts of an execution for so long after its end, as 90d or 36h; 0s does not ask for the age. "+
+			"With retention-count what either keeps is kept; with neither everything is")
+	flags.IntVar(&c.RetentionCount, "retention-count", c.RetentionCount,
+		"keep the logs and artifacts of as many of the newest executions of each pipeline; 0 does not count them")
+	flags.BoolVar(&c.RetentionKeepLastSuccessful, "retention-keep-last-successful", c.RetentionKeepLastSuccessful,
+		"keep also those of the last execution that succeeded in each stage, so that it can be rolled back to")
 }
 
 // Validate returns everything that is wrong with the configuration at once.
@@ -183,6 +200,12 @@ func (c *Config) Validate() error {
 	}
 	if c.ShutdownGrace < 0 {
 		refuse("shutdown-grace", "%s is negative; use 0s to end actions at once", c.ShutdownGrace)
+	}
+	if c.RetentionAge < 0 {
+		refuse("retention-age", "%s is negative; use 0s not to ask for the age", &c.RetentionAge)
+	}
+	if c.RetentionCount < 0 || c.RetentionCount > math.MaxInt32 {
+		refuse("retention-count", "%d is out of range; use 0 not to count", c.RetentionCount)
 	}
 	return errors.Join(errs...)
 }

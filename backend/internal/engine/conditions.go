@@ -399,6 +399,9 @@ func (d *decision) override(in Override) error {
 	if d.definition(e).Stage(in.Stage) == nil {
 		return fmt.Errorf("%w: version %d has no stage %q", ErrStageNotFound, e.Version, in.Stage)
 	}
+	if err := stillWhole(e); err != nil {
+		return fmt.Errorf("%w; start a new execution", err)
+	}
 	stage := e.Current()
 	if stage.Name != in.Stage || len(stage.Conditions) == 0 {
 		return fmt.Errorf("%w: no condition of stage %s keeps execution %d", ErrNotOverridable, in.Stage, e.Number)

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
@@ -18,6 +19,7 @@ var (
 	ErrOutdated         = errors.New("the execution cannot be rolled back to")
 	ErrNotOverridable   = errors.New("the condition cannot be overridden")
 	ErrNoTransitions    = errors.New("the pipeline has no transitions")
+	ErrOutputsRemoved   = errors.New("its artifacts and logs were removed by retention")
 )
 
 // MaxRetries bounds how often people retry one stage of an execution: every retry
@@ -31,6 +33,14 @@ func (d *decision) liveOr(given *execution.Execution) (e *execution.Execution, l
 		return e, true
 	}
 	return given, false
+}
+
+// stillWhole refuses to work with what retention removed.
+func stillWhole(e *execution.Execution) error {
+	if e.OutputsRemovedAt.IsZero() {
+		return nil
+	}
+	return fmt.Errorf("execution %d cannot be used any more: %w on %s", e.Number, ErrOutputsRemoved, e.OutputsRemovedAt.Format(time.DateOnly))
 }
 
 // stillLatest refuses to work again on a stage that another execution has been in
@@ -95,6 +105,9 @@ func (d *decision) retryable(e *execution.Execution, stage *execution.Stage, liv
 		case a.Status != pipeline.Succeeded:
 			failed++
 		}
+	}
+	if err := stillWhole(e); err != nil {
+		return fmt.Errorf("%w; start a new execution", err)
 	}
 	switch {
 	case !stage.Entered():

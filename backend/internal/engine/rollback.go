@@ -37,6 +37,9 @@ func (d *decision) rollBack(in Rollback) error {
 	case holder != nil:
 		return unable("execution %d is in stage %s; wait for it, or stop it", holder.Number, in.Stage)
 	}
+	if err := stillWhole(target); err != nil {
+		return fmt.Errorf("%w; choose a later one", err)
+	}
 	id, number := d.scope.NewRollback()
 	d.startRollback(id, number, target, position, execution.Trigger{Type: execution.TriggerManualRollback, Principal: in.Principal})
 	return nil
@@ -61,6 +64,9 @@ func (d *decision) automaticTarget(e *execution.Execution, stage *execution.Stag
 	}
 	if target = d.scope.Load(last.ExecutionID); target == nil {
 		return nil, fmt.Sprintf("; execution %d, which it would be rolled back to, is gone", last.Number)
+	}
+	if err := stillWhole(target); err != nil {
+		return nil, "; it is not rolled back: " + err.Error()
 	}
 	return target, ""
 }

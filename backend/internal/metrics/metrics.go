@@ -24,6 +24,8 @@ type Metrics struct {
 	finished  *prometheus.CounterVec
 	decisions prometheus.Counter
 	verdicts  *prometheus.CounterVec
+	trees     prometheus.Counter
+	bytes     prometheus.Counter
 }
 
 // Counts are what is going on, by all servers on one database.
@@ -57,13 +59,19 @@ func New(version string, count func() (Counts, error)) *Metrics {
 		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "headrace_approval_decisions_total", Help: "What people decided on approvals, by verdict.",
 		}, []string{"verdict"}),
+		trees: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "headrace_retention_artifacts_removed_total", Help: "Stored artifacts that retention removed.",
+		}),
+		bytes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "headrace_retention_bytes_removed_total", Help: "Bytes of stored artifacts that retention removed.",
+		}),
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "headrace_build_info", Help: "Always 1; the version is in the label.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	info.Set(1)
 	m.registry.MustRegister(
-		m.calls, m.durations, m.started, m.finished, m.decisions, m.verdicts, info,
+		m.calls, m.durations, m.started, m.finished, m.decisions, m.verdicts, m.trees, m.bytes, info,
 		gauges{
 			count:   count,
 			live:    prometheus.NewDesc("headrace_executions_live", "Executions that have not ended.", nil, nil),
@@ -109,6 +117,12 @@ func (m *Metrics) Handler() http.Handler {
 func (m *Metrics) Called(method string, code codes.Code, took time.Duration) {
 	m.calls.WithLabelValues(method, code.String()).Inc()
 	m.durations.WithLabelValues(method).Observe(took.Seconds())
+}
+
+// Removed counts artifacts that retention removed.
+func (m *Metrics) Removed(trees int, bytes int64) {
+	m.trees.Add(float64(trees))
+	m.bytes.Add(float64(bytes))
 }
 
 // Committed counts a change that is in the store. It reads the events alone:

@@ -107,8 +107,9 @@ func accesses() map[string]access {
 		"TailLog":          {roles: readers, request: &v1.TailLogRequest{Name: execution, ActionExecutionId: "x"}},
 		"SearchLogs":       {roles: readers, request: &v1.SearchLogsRequest{Parent: pipelineName, Pattern: "x"}},
 
-		// Accounts are made by admins of all accounts, who are not in this table.
-		"CreateAccount": {request: &v1.CreateAccountRequest{Account: &v1.Account{Name: "accounts/new"}}},
+		// These are for admins of all accounts, who are not in this table.
+		"ApplyRetention": {request: &v1.ApplyRetentionRequest{ValidateOnly: true}},
+		"CreateAccount":  {request: &v1.CreateAccountRequest{Account: &v1.Account{Name: "accounts/new"}}},
 		// What a stranger gets from these is their own and nothing of the account.
 		"ListAccounts": {roles: allRoles(), stranger: true, request: &v1.ListAccountsRequest{}},
 		"ListTokens":   {roles: admins, stranger: true, request: &v1.ListTokensRequest{}},

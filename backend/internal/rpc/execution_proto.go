@@ -24,7 +24,8 @@ func executionToProto(e *execution.Execution) *headracev1.Execution {
 		}),
 		Stages:    each(e.Stages, stageExecutionToProto),
 		StartTime: timestamp(e.StartedAt), EndTime: timestamp(e.EndedAt), UpdateTime: timestamp(e.UpdatedAt),
-		ExecutionType: pipelinepb.TypeToProto(e.Type), Attempt: int32(e.Attempt),
+		OutputsRemoveTime: timestamp(e.OutputsRemovedAt),
+		ExecutionType:     pipelinepb.TypeToProto(e.Type), Attempt: int32(e.Attempt),
 		SourceRevisionOverrides: each(e.Overrides, func(o pipeline.Override) *headracev1.SourceRevisionOverride {
 			return &headracev1.SourceRevisionOverride{Action: o.Action, RevisionType: o.Type, RevisionValue: o.Value}
 		}),

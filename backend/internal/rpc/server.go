@@ -64,6 +64,7 @@ type Config struct {
 	ApprovalRules *service.ApprovalRules
 	Executions    *service.Executions
 	Accounts      *service.Accounts
+	Retention     *service.Retention
 	Info          Info
 	Log           hclog.Logger
 	// Observe is told of every call that ended.
@@ -112,6 +113,7 @@ func New(cfg Config) *Server {
 	headracev1.RegisterApprovalRuleServiceServer(s.grpc, &approvalRules{use: cfg.ApprovalRules})
 	headracev1.RegisterExecutionServiceServer(s.grpc, &executions{use: cfg.Executions})
 	headracev1.RegisterAccountServiceServer(s.grpc, &accounts{use: cfg.Accounts})
+	headracev1.RegisterRetentionServiceServer(s.grpc, &retentions{use: cfg.Retention})
 	headracev1.RegisterServerServiceServer(s.grpc, &about{info: cfg.Info})
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)

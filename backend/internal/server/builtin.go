@@ -40,7 +40,7 @@ func builtin(category pipeline.Category, provider string) pipeline.TypeID {
 func capabilities() []string {
 	return []string{
 		"approval_rules", "composed_pipelines", "condition_override", "conditions", "execution_explain", "execution_stop",
-		"inline_pipelines", "log_tail", "manual_approvals", "on_update", "pipeline_state", "source_overrides",
+		"inline_pipelines", "log_tail", "manual_approvals", "on_update", "pipeline_state", "retention", "source_overrides",
 		"stage_retry", "stage_rollback", "stage_transitions", "tokens", "validate_only",
 	}
 }

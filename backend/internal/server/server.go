@@ -27,6 +27,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/metrics"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/retention"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/rpc"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
@@ -43,6 +44,8 @@ const (
 	turnWorkers = 64
 	// turnRetry is how long a turn rests that could not be carried out.
 	turnRetry = time.Second
+	// retentionEvery is how often retention looks for what goes.
+	retentionEvery = time.Hour
 )
 
 // ActionType is an action type with who carries it out: Attempt or Turn, by its
@@ -69,6 +72,7 @@ type Server struct {
 	store      store.Store
 	executions *service.Executions
 	storage    *reach
+	retention  *service.Retention
 	// runner is nil where the configuration gives it no slots.
 	runner  *runner.Runner
 	rpc     *rpc.Server
@@ -129,6 +133,7 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
+	artifacts := artifact.New(storage.artifacts, spool)
 	logStore := logs.New(storage.logs.Unsynced(), logs.Config{Limit: int64(s.config.LogLimit) << 20, Remote: storage.logs.Remote()})
 
 	catalog, registry := actionTypes(options.ActionTypes)
@@ -136,9 +141,18 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	s.executions = service.NewExecutions(service.ExecutionsConfig{
 		Store: s.store, Catalog: catalog, Registry: registry, Logs: logStore, Clock: clock, NewID: newID,
 		Lease: s.config.Lease, Log: s.log.Named("executions"),
-		Observe: func(change *execution.Change) { counters.Committed(change) },
-		Queue:   data.queue,
-		Shared:  data.several,
+		Observe:   func(change *execution.Change) { counters.Committed(change) },
+		Queue:     data.queue,
+		Shared:    data.several,
+		Artifacts: artifacts,
+	})
+	s.retention = service.NewRetention(service.RetentionConfig{
+		Store: s.store, Artifacts: artifacts, Logs: logStore, Clock: clock, Every: retentionEvery, Log: s.log.Named("retention"),
+		Policy: retention.Policy{
+			Age: time.Duration(s.config.RetentionAge), Count: s.config.RetentionCount,
+			KeepLastSuccessful: s.config.RetentionKeepLastSuccessful,
+		},
+		Observe: func(trees int, bytes int64) { counters.Removed(trees, bytes) },
 	})
 	counters = metrics.New(options.Version, s.counts)
 	if err := s.executions.Recover(ctx); err != nil {
@@ -166,6 +180,7 @@ func (s *Server) open(ctx context.Context, options Options) error {
 		ApprovalRules: service.NewApprovalRules(service.ApprovalRulesConfig{Store: s.store, Clock: clock}),
 		Executions:    s.executions,
 		Accounts:      accounts,
+		Retention:     s.retention,
 		Info:          rpc.Info{Version: options.Version, Capabilities: capabilities(), Store: data.name, Isolation: isolation.Name()},
 		Log:           s.log.Named("rpc"),
 		Observe:       counters.Called,
@@ -185,7 +200,7 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	// Last, since only Run lets its work directory go again.
 	s.runner, err = runner.New(runner.Config{
 		ID: data.runner, Slots: s.config.RunnerSlots, Jobs: s.executions, Registry: registry,
-		WorkDir: dir.join("work"), Artifacts: artifact.New(storage.artifacts, spool), Logs: logStore,
+		WorkDir: dir.join("work"), Artifacts: artifacts, Logs: logStore,
 		Lease: s.config.Lease, Grace: s.config.ShutdownGrace,
 		Isolation: isolation, Hidden: hidden, Log: s.log.Named("runner"), Now: clock,
 	})
@@ -228,6 +243,7 @@ func (s *Server) Run(ctx context.Context) error {
 	deciding, endDecisions := context.WithCancel(context.WithoutCancel(ctx))
 	defer endDecisions()
 	group.Go(func() error { return s.executions.Run(deciding) })
+	group.Go(func() error { return s.retention.Run(stopping) })
 	drained := make(chan struct{})
 	group.Go(func() error {
 		defer close(drained)

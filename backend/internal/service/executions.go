@@ -39,7 +39,9 @@ type ExecutionsConfig struct {
 	Catalog  *pipeline.Catalog
 	Registry *action.Registry
 	Logs     *logs.Store
-	Clock    func() time.Time
+	// Artifacts is asked for those that were on their way out when they were stored.
+	Artifacts Trees
+	Clock     func() time.Time
 	// NewID returns ids that ascend with time, since pages are ordered by them.
 	NewID func() string
 	// Lease is how long a runner may be silent before its attempts are lost.

@@ -293,6 +293,7 @@ func engineRefusal(err error) error {
 		{engine.ErrOutdated, KindPrecondition, pipeline.ReasonExecutionOutdated},
 		{engine.ErrNotOverridable, KindPrecondition, pipeline.ReasonConditionNotOverridable},
 		{engine.ErrNoTransitions, KindPrecondition, pipeline.ReasonNoTransitions},
+		{engine.ErrOutputsRemoved, KindPrecondition, pipeline.ReasonOutputsRemoved},
 	} {
 		if errors.Is(err, known.is) {
 			return refuse(known.kind, known.reason, "%s", err)

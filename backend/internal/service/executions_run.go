@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
@@ -236,10 +237,55 @@ func (x *Executions) carryOut(ctx context.Context, key execution.ScopeKey, runne
 		out.carry = carry
 		return x.decide(ctx, tx, key, runnerID, in, out)
 	})
+	if finish, ok := in.(engine.Finish); ok && errors.Is(err, store.ErrRemoving) {
+		if finish.Result, err = x.confirm(ctx, finish.Result); err != nil {
+			return nil, err
+		}
+		return x.carryOut(ctx, key, runnerID, finish, carry)
+	}
 	if err := errors.Join(err, out.refused()); err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// confirm looks whether artifacts are there that retention was about to remove while
+// they were stored, or had removed not long before, and lets them be used again. Where
+// one went the result is a failure; while it may still go, that is an error.
+func (x *Executions) confirm(ctx context.Context, result action.Result) (action.Result, error) {
+	digests := make([]string, len(result.Artifacts))
+	for i := range result.Artifacts {
+		digests[i] = result.Artifacts[i].Digest
+	}
+	var removals map[string]store.ArtifactRemoval
+	if err := x.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+		removals, err = r.ArtifactRemovals(ctx, digests)
+		return err
+	}); err != nil {
+		return result, err
+	}
+	for digest, removal := range removals {
+		if removal.ClaimedAt.IsZero() {
+			continue
+		}
+		if removal.RemovedAt.IsZero() && x.Clock().Sub(removal.ClaimedAt) < claimOver {
+			return result, fmt.Errorf("artifact sha256:%s: %w", digest, store.ErrRemoving)
+		}
+		_, err := x.Artifacts.Tree(ctx, digest)
+		if errors.Is(err, artifact.ErrNotStored) {
+			return action.Failed(action.SystemUnavailable,
+				"artifact sha256:%s was removed by retention while the action stored it; run the action again", digest), nil
+		}
+		if err != nil {
+			return result, err
+		}
+		if err := x.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+			return tx.KeepArtifact(ctx, digest, removal.ClaimedAt)
+		}); err != nil {
+			return result, err
+		}
+	}
+	return result, nil
 }
 
 // turn runs one turn to the commit of its outcome.

@@ -193,8 +193,12 @@ func (x *Executions) awaitLog(ctx context.Context, changed <-chan struct{}, log 
 
 func (x *Executions) actionEnded(ctx context.Context, account, executionID, actionExecutionID string) (ended bool, err error) {
 	err = x.Store.View(ctx, func(ctx context.Context, r store.Reader) error {
-		if _, err := find(ctx, r.ExecutionHead, account, executionID); err != nil {
+		e, err := find(ctx, r.ExecutionHead, account, executionID)
+		if err != nil {
 			return err
+		}
+		if !e.OutputsRemovedAt.IsZero() {
+			return removedByRetention(e)
 		}
 		status, err := r.ActionStatus(ctx, executionID, actionExecutionID)
 		if errors.Is(err, store.ErrNotFound) {

@@ -436,9 +436,12 @@ type Execution struct {
 	// The revisions that were asked for at the start.
 	SourceRevisionOverrides []*SourceRevisionOverride `protobuf:"bytes,19,rep,name=source_revision_overrides,json=sourceRevisionOverrides,proto3" json:"source_revision_overrides,omitempty"`
 	// Present once a newer version cancels it: its running actions finish first.
-	Cancel        *CancelRequest `protobuf:"bytes,20,opt,name=cancel,proto3" json:"cancel,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Cancel *CancelRequest `protobuf:"bytes,20,opt,name=cancel,proto3" json:"cancel,omitempty"`
+	// When retention removed its logs and let go of its artifacts; absent while they are
+	// there. It can be neither retried nor rolled back to then.
+	OutputsRemoveTime *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=outputs_remove_time,json=outputsRemoveTime,proto3" json:"outputs_remove_time,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Execution) Reset() {
@@ -607,6 +610,13 @@ func (x *Execution) GetSourceRevisionOverrides() []*SourceRevisionOverride {
 func (x *Execution) GetCancel() *CancelRequest {
 	if x != nil {
 		return x.Cancel
+	}
+	return nil
+}
+
+func (x *Execution) GetOutputsRemoveTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OutputsRemoveTime
 	}
 	return nil
 }
@@ -4253,7 +4263,7 @@ var File_headrace_v1_execution_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\n" +
-	"\x1bheadrace/v1/execution.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadrace/v1/pipeline.proto\"\xd5\b\n" +
+	"\x1bheadrace/v1/execution.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadrace/v1/pipeline.proto\"\xa1\t\n" +
 	"\tExecution\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x16\n" +
@@ -4277,7 +4287,8 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\aattempt\x18\x11 \x01(\x05R\aattempt\x129\n" +
 	"\brollback\x18\x12 \x01(\v2\x1d.headrace.v1.RollbackMetadataR\brollback\x12_\n" +
 	"\x19source_revision_overrides\x18\x13 \x03(\v2#.headrace.v1.SourceRevisionOverrideR\x17sourceRevisionOverrides\x122\n" +
-	"\x06cancel\x18\x14 \x01(\v2\x1a.headrace.v1.CancelRequestR\x06cancel\x1a<\n" +
+	"\x06cancel\x18\x14 \x01(\v2\x1a.headrace.v1.CancelRequestR\x06cancel\x12J\n" +
+	"\x13outputs_remove_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\x11outputsRemoveTime\x1a<\n" +
 	"\x0eVariablesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"b\n" +
@@ -4776,109 +4787,110 @@ var file_headrace_v1_execution_proto_depIdxs = []int32{
 	7,   // 11: headrace.v1.Execution.rollback:type_name -> headrace.v1.RollbackMetadata
 	9,   // 12: headrace.v1.Execution.source_revision_overrides:type_name -> headrace.v1.SourceRevisionOverride
 	8,   // 13: headrace.v1.Execution.cancel:type_name -> headrace.v1.CancelRequest
-	60,  // 14: headrace.v1.CancelRequest.request_time:type_name -> google.protobuf.Timestamp
-	60,  // 15: headrace.v1.StopRequest.request_time:type_name -> google.protobuf.Timestamp
-	0,   // 16: headrace.v1.StageExecution.status:type_name -> headrace.v1.ExecutionStatus
-	60,  // 17: headrace.v1.StageExecution.start_time:type_name -> google.protobuf.Timestamp
-	60,  // 18: headrace.v1.StageExecution.end_time:type_name -> google.protobuf.Timestamp
-	18,  // 19: headrace.v1.StageExecution.actions:type_name -> headrace.v1.ActionExecution
-	21,  // 20: headrace.v1.StageExecution.entry_approval:type_name -> headrace.v1.Approval
-	15,  // 21: headrace.v1.StageExecution.conditions:type_name -> headrace.v1.ConditionExecution
-	14,  // 22: headrace.v1.StageExecution.retry:type_name -> headrace.v1.RetryStageMetadata
-	60,  // 23: headrace.v1.RetryStageMetadata.latest_time:type_name -> google.protobuf.Timestamp
-	2,   // 24: headrace.v1.ConditionExecution.kind:type_name -> headrace.v1.ConditionKind
-	0,   // 25: headrace.v1.ConditionExecution.status:type_name -> headrace.v1.ExecutionStatus
-	60,  // 26: headrace.v1.ConditionExecution.start_time:type_name -> google.protobuf.Timestamp
-	60,  // 27: headrace.v1.ConditionExecution.end_time:type_name -> google.protobuf.Timestamp
-	16,  // 28: headrace.v1.ConditionExecution.rules:type_name -> headrace.v1.RuleExecution
-	17,  // 29: headrace.v1.ConditionExecution.override:type_name -> headrace.v1.ConditionOverride
-	0,   // 30: headrace.v1.RuleExecution.status:type_name -> headrace.v1.ExecutionStatus
-	19,  // 31: headrace.v1.RuleExecution.error:type_name -> headrace.v1.ErrorDetails
-	55,  // 32: headrace.v1.RuleExecution.resolved_configuration:type_name -> headrace.v1.RuleExecution.ResolvedConfigurationEntry
-	60,  // 33: headrace.v1.RuleExecution.start_time:type_name -> google.protobuf.Timestamp
-	60,  // 34: headrace.v1.RuleExecution.end_time:type_name -> google.protobuf.Timestamp
-	60,  // 35: headrace.v1.RuleExecution.open_time:type_name -> google.protobuf.Timestamp
-	60,  // 36: headrace.v1.ConditionOverride.override_time:type_name -> google.protobuf.Timestamp
-	0,   // 37: headrace.v1.ActionExecution.status:type_name -> headrace.v1.ExecutionStatus
-	60,  // 38: headrace.v1.ActionExecution.start_time:type_name -> google.protobuf.Timestamp
-	60,  // 39: headrace.v1.ActionExecution.end_time:type_name -> google.protobuf.Timestamp
-	19,  // 40: headrace.v1.ActionExecution.error:type_name -> headrace.v1.ErrorDetails
-	56,  // 41: headrace.v1.ActionExecution.output_variables:type_name -> headrace.v1.ActionExecution.OutputVariablesEntry
-	57,  // 42: headrace.v1.ActionExecution.resolved_configuration:type_name -> headrace.v1.ActionExecution.ResolvedConfigurationEntry
-	20,  // 43: headrace.v1.ActionExecution.input_artifacts:type_name -> headrace.v1.Artifact
-	20,  // 44: headrace.v1.ActionExecution.output_artifacts:type_name -> headrace.v1.Artifact
-	21,  // 45: headrace.v1.ActionExecution.approval:type_name -> headrace.v1.Approval
-	22,  // 46: headrace.v1.Approval.requirements:type_name -> headrace.v1.ApprovalRequirement
-	23,  // 47: headrace.v1.Approval.decisions:type_name -> headrace.v1.ApprovalDecision
-	60,  // 48: headrace.v1.Approval.expire_time:type_name -> google.protobuf.Timestamp
-	60,  // 49: headrace.v1.ApprovalDecision.decide_time:type_name -> google.protobuf.Timestamp
-	20,  // 50: headrace.v1.ApprovalDecision.artifacts:type_name -> headrace.v1.Artifact
-	60,  // 51: headrace.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	4,   // 52: headrace.v1.Event.subject:type_name -> headrace.v1.EventSubject
-	10,  // 53: headrace.v1.Event.trigger:type_name -> headrace.v1.ExecutionTrigger
-	2,   // 54: headrace.v1.Event.condition:type_name -> headrace.v1.ConditionKind
-	25,  // 55: headrace.v1.Event.action_type:type_name -> headrace.v1.ActionTypeId
-	20,  // 56: headrace.v1.Event.input_artifacts:type_name -> headrace.v1.Artifact
-	20,  // 57: headrace.v1.Event.output_artifacts:type_name -> headrace.v1.Artifact
-	26,  // 58: headrace.v1.Event.execution_result:type_name -> headrace.v1.ActionExecutionResult
-	60,  // 59: headrace.v1.Event.start_time:type_name -> google.protobuf.Timestamp
-	60,  // 60: headrace.v1.Event.stage_last_retry_attempt_time:type_name -> google.protobuf.Timestamp
-	5,   // 61: headrace.v1.WaitReason.kind:type_name -> headrace.v1.WaitKind
-	60,  // 62: headrace.v1.WaitReason.since:type_name -> google.protobuf.Timestamp
-	60,  // 63: headrace.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
-	21,  // 64: headrace.v1.WaitReason.approval:type_name -> headrace.v1.Approval
-	61,  // 65: headrace.v1.WaitReason.transition:type_name -> headrace.v1.StageTransition
-	2,   // 66: headrace.v1.WaitReason.condition:type_name -> headrace.v1.ConditionKind
-	27,  // 67: headrace.v1.WaitReason.causes:type_name -> headrace.v1.WaitReason
-	58,  // 68: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
-	9,   // 69: headrace.v1.StartExecutionRequest.source_revisions:type_name -> headrace.v1.SourceRevisionOverride
-	6,   // 70: headrace.v1.StartExecutionResponse.execution:type_name -> headrace.v1.Execution
-	6,   // 71: headrace.v1.GetExecutionResponse.execution:type_name -> headrace.v1.Execution
-	0,   // 72: headrace.v1.ListExecutionsRequest.statuses:type_name -> headrace.v1.ExecutionStatus
-	6,   // 73: headrace.v1.ListExecutionsResponse.executions:type_name -> headrace.v1.Execution
-	6,   // 74: headrace.v1.StopExecutionResponse.execution:type_name -> headrace.v1.Execution
-	3,   // 75: headrace.v1.RetryStageRequest.mode:type_name -> headrace.v1.RetryMode
-	6,   // 76: headrace.v1.RetryStageResponse.execution:type_name -> headrace.v1.Execution
-	6,   // 77: headrace.v1.RollbackStageResponse.execution:type_name -> headrace.v1.Execution
-	2,   // 78: headrace.v1.OverrideConditionRequest.condition:type_name -> headrace.v1.ConditionKind
-	6,   // 79: headrace.v1.OverrideConditionResponse.execution:type_name -> headrace.v1.Execution
-	6,   // 80: headrace.v1.DecideApprovalResponse.execution:type_name -> headrace.v1.Execution
-	21,  // 81: headrace.v1.DecideApprovalResponse.approval:type_name -> headrace.v1.Approval
-	0,   // 82: headrace.v1.ExplainExecutionResponse.status:type_name -> headrace.v1.ExecutionStatus
-	27,  // 83: headrace.v1.ExplainExecutionResponse.reasons:type_name -> headrace.v1.WaitReason
-	24,  // 84: headrace.v1.WatchExecutionResponse.event:type_name -> headrace.v1.Event
-	52,  // 85: headrace.v1.SearchLogsResponse.match:type_name -> headrace.v1.LogMatch
-	53,  // 86: headrace.v1.SearchLogsResponse.summary:type_name -> headrace.v1.LogSearchSummary
-	2,   // 87: headrace.v1.LogMatch.condition:type_name -> headrace.v1.ConditionKind
-	28,  // 88: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
-	30,  // 89: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
-	32,  // 90: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
-	34,  // 91: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
-	36,  // 92: headrace.v1.ExecutionService.RetryStage:input_type -> headrace.v1.RetryStageRequest
-	38,  // 93: headrace.v1.ExecutionService.RollbackStage:input_type -> headrace.v1.RollbackStageRequest
-	40,  // 94: headrace.v1.ExecutionService.OverrideCondition:input_type -> headrace.v1.OverrideConditionRequest
-	42,  // 95: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
-	44,  // 96: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
-	46,  // 97: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
-	48,  // 98: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
-	50,  // 99: headrace.v1.ExecutionService.SearchLogs:input_type -> headrace.v1.SearchLogsRequest
-	29,  // 100: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
-	31,  // 101: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
-	33,  // 102: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
-	35,  // 103: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
-	37,  // 104: headrace.v1.ExecutionService.RetryStage:output_type -> headrace.v1.RetryStageResponse
-	39,  // 105: headrace.v1.ExecutionService.RollbackStage:output_type -> headrace.v1.RollbackStageResponse
-	41,  // 106: headrace.v1.ExecutionService.OverrideCondition:output_type -> headrace.v1.OverrideConditionResponse
-	43,  // 107: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
-	45,  // 108: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
-	47,  // 109: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
-	49,  // 110: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
-	51,  // 111: headrace.v1.ExecutionService.SearchLogs:output_type -> headrace.v1.SearchLogsResponse
-	100, // [100:112] is the sub-list for method output_type
-	88,  // [88:100] is the sub-list for method input_type
-	88,  // [88:88] is the sub-list for extension type_name
-	88,  // [88:88] is the sub-list for extension extendee
-	0,   // [0:88] is the sub-list for field type_name
+	60,  // 14: headrace.v1.Execution.outputs_remove_time:type_name -> google.protobuf.Timestamp
+	60,  // 15: headrace.v1.CancelRequest.request_time:type_name -> google.protobuf.Timestamp
+	60,  // 16: headrace.v1.StopRequest.request_time:type_name -> google.protobuf.Timestamp
+	0,   // 17: headrace.v1.StageExecution.status:type_name -> headrace.v1.ExecutionStatus
+	60,  // 18: headrace.v1.StageExecution.start_time:type_name -> google.protobuf.Timestamp
+	60,  // 19: headrace.v1.StageExecution.end_time:type_name -> google.protobuf.Timestamp
+	18,  // 20: headrace.v1.StageExecution.actions:type_name -> headrace.v1.ActionExecution
+	21,  // 21: headrace.v1.StageExecution.entry_approval:type_name -> headrace.v1.Approval
+	15,  // 22: headrace.v1.StageExecution.conditions:type_name -> headrace.v1.ConditionExecution
+	14,  // 23: headrace.v1.StageExecution.retry:type_name -> headrace.v1.RetryStageMetadata
+	60,  // 24: headrace.v1.RetryStageMetadata.latest_time:type_name -> google.protobuf.Timestamp
+	2,   // 25: headrace.v1.ConditionExecution.kind:type_name -> headrace.v1.ConditionKind
+	0,   // 26: headrace.v1.ConditionExecution.status:type_name -> headrace.v1.ExecutionStatus
+	60,  // 27: headrace.v1.ConditionExecution.start_time:type_name -> google.protobuf.Timestamp
+	60,  // 28: headrace.v1.ConditionExecution.end_time:type_name -> google.protobuf.Timestamp
+	16,  // 29: headrace.v1.ConditionExecution.rules:type_name -> headrace.v1.RuleExecution
+	17,  // 30: headrace.v1.ConditionExecution.override:type_name -> headrace.v1.ConditionOverride
+	0,   // 31: headrace.v1.RuleExecution.status:type_name -> headrace.v1.ExecutionStatus
+	19,  // 32: headrace.v1.RuleExecution.error:type_name -> headrace.v1.ErrorDetails
+	55,  // 33: headrace.v1.RuleExecution.resolved_configuration:type_name -> headrace.v1.RuleExecution.ResolvedConfigurationEntry
+	60,  // 34: headrace.v1.RuleExecution.start_time:type_name -> google.protobuf.Timestamp
+	60,  // 35: headrace.v1.RuleExecution.end_time:type_name -> google.protobuf.Timestamp
+	60,  // 36: headrace.v1.RuleExecution.open_time:type_name -> google.protobuf.Timestamp
+	60,  // 37: headrace.v1.ConditionOverride.override_time:type_name -> google.protobuf.Timestamp
+	0,   // 38: headrace.v1.ActionExecution.status:type_name -> headrace.v1.ExecutionStatus
+	60,  // 39: headrace.v1.ActionExecution.start_time:type_name -> google.protobuf.Timestamp
+	60,  // 40: headrace.v1.ActionExecution.end_time:type_name -> google.protobuf.Timestamp
+	19,  // 41: headrace.v1.ActionExecution.error:type_name -> headrace.v1.ErrorDetails
+	56,  // 42: headrace.v1.ActionExecution.output_variables:type_name -> headrace.v1.ActionExecution.OutputVariablesEntry
+	57,  // 43: headrace.v1.ActionExecution.resolved_configuration:type_name -> headrace.v1.ActionExecution.ResolvedConfigurationEntry
+	20,  // 44: headrace.v1.ActionExecution.input_artifacts:type_name -> headrace.v1.Artifact
+	20,  // 45: headrace.v1.ActionExecution.output_artifacts:type_name -> headrace.v1.Artifact
+	21,  // 46: headrace.v1.ActionExecution.approval:type_name -> headrace.v1.Approval
+	22,  // 47: headrace.v1.Approval.requirements:type_name -> headrace.v1.ApprovalRequirement
+	23,  // 48: headrace.v1.Approval.decisions:type_name -> headrace.v1.ApprovalDecision
+	60,  // 49: headrace.v1.Approval.expire_time:type_name -> google.protobuf.Timestamp
+	60,  // 50: headrace.v1.ApprovalDecision.decide_time:type_name -> google.protobuf.Timestamp
+	20,  // 51: headrace.v1.ApprovalDecision.artifacts:type_name -> headrace.v1.Artifact
+	60,  // 52: headrace.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	4,   // 53: headrace.v1.Event.subject:type_name -> headrace.v1.EventSubject
+	10,  // 54: headrace.v1.Event.trigger:type_name -> headrace.v1.ExecutionTrigger
+	2,   // 55: headrace.v1.Event.condition:type_name -> headrace.v1.ConditionKind
+	25,  // 56: headrace.v1.Event.action_type:type_name -> headrace.v1.ActionTypeId
+	20,  // 57: headrace.v1.Event.input_artifacts:type_name -> headrace.v1.Artifact
+	20,  // 58: headrace.v1.Event.output_artifacts:type_name -> headrace.v1.Artifact
+	26,  // 59: headrace.v1.Event.execution_result:type_name -> headrace.v1.ActionExecutionResult
+	60,  // 60: headrace.v1.Event.start_time:type_name -> google.protobuf.Timestamp
+	60,  // 61: headrace.v1.Event.stage_last_retry_attempt_time:type_name -> google.protobuf.Timestamp
+	5,   // 62: headrace.v1.WaitReason.kind:type_name -> headrace.v1.WaitKind
+	60,  // 63: headrace.v1.WaitReason.since:type_name -> google.protobuf.Timestamp
+	60,  // 64: headrace.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
+	21,  // 65: headrace.v1.WaitReason.approval:type_name -> headrace.v1.Approval
+	61,  // 66: headrace.v1.WaitReason.transition:type_name -> headrace.v1.StageTransition
+	2,   // 67: headrace.v1.WaitReason.condition:type_name -> headrace.v1.ConditionKind
+	27,  // 68: headrace.v1.WaitReason.causes:type_name -> headrace.v1.WaitReason
+	58,  // 69: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
+	9,   // 70: headrace.v1.StartExecutionRequest.source_revisions:type_name -> headrace.v1.SourceRevisionOverride
+	6,   // 71: headrace.v1.StartExecutionResponse.execution:type_name -> headrace.v1.Execution
+	6,   // 72: headrace.v1.GetExecutionResponse.execution:type_name -> headrace.v1.Execution
+	0,   // 73: headrace.v1.ListExecutionsRequest.statuses:type_name -> headrace.v1.ExecutionStatus
+	6,   // 74: headrace.v1.ListExecutionsResponse.executions:type_name -> headrace.v1.Execution
+	6,   // 75: headrace.v1.StopExecutionResponse.execution:type_name -> headrace.v1.Execution
+	3,   // 76: headrace.v1.RetryStageRequest.mode:type_name -> headrace.v1.RetryMode
+	6,   // 77: headrace.v1.RetryStageResponse.execution:type_name -> headrace.v1.Execution
+	6,   // 78: headrace.v1.RollbackStageResponse.execution:type_name -> headrace.v1.Execution
+	2,   // 79: headrace.v1.OverrideConditionRequest.condition:type_name -> headrace.v1.ConditionKind
+	6,   // 80: headrace.v1.OverrideConditionResponse.execution:type_name -> headrace.v1.Execution
+	6,   // 81: headrace.v1.DecideApprovalResponse.execution:type_name -> headrace.v1.Execution
+	21,  // 82: headrace.v1.DecideApprovalResponse.approval:type_name -> headrace.v1.Approval
+	0,   // 83: headrace.v1.ExplainExecutionResponse.status:type_name -> headrace.v1.ExecutionStatus
+	27,  // 84: headrace.v1.ExplainExecutionResponse.reasons:type_name -> headrace.v1.WaitReason
+	24,  // 85: headrace.v1.WatchExecutionResponse.event:type_name -> headrace.v1.Event
+	52,  // 86: headrace.v1.SearchLogsResponse.match:type_name -> headrace.v1.LogMatch
+	53,  // 87: headrace.v1.SearchLogsResponse.summary:type_name -> headrace.v1.LogSearchSummary
+	2,   // 88: headrace.v1.LogMatch.condition:type_name -> headrace.v1.ConditionKind
+	28,  // 89: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
+	30,  // 90: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
+	32,  // 91: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
+	34,  // 92: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
+	36,  // 93: headrace.v1.ExecutionService.RetryStage:input_type -> headrace.v1.RetryStageRequest
+	38,  // 94: headrace.v1.ExecutionService.RollbackStage:input_type -> headrace.v1.RollbackStageRequest
+	40,  // 95: headrace.v1.ExecutionService.OverrideCondition:input_type -> headrace.v1.OverrideConditionRequest
+	42,  // 96: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
+	44,  // 97: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
+	46,  // 98: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
+	48,  // 99: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
+	50,  // 100: headrace.v1.ExecutionService.SearchLogs:input_type -> headrace.v1.SearchLogsRequest
+	29,  // 101: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
+	31,  // 102: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
+	33,  // 103: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
+	35,  // 104: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
+	37,  // 105: headrace.v1.ExecutionService.RetryStage:output_type -> headrace.v1.RetryStageResponse
+	39,  // 106: headrace.v1.ExecutionService.RollbackStage:output_type -> headrace.v1.RollbackStageResponse
+	41,  // 107: headrace.v1.ExecutionService.OverrideCondition:output_type -> headrace.v1.OverrideConditionResponse
+	43,  // 108: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
+	45,  // 109: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
+	47,  // 110: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
+	49,  // 111: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
+	51,  // 112: headrace.v1.ExecutionService.SearchLogs:output_type -> headrace.v1.SearchLogsResponse
+	101, // [101:113] is the sub-list for method output_type
+	89,  // [89:101] is the sub-list for method input_type
+	89,  // [89:89] is the sub-list for extension type_name
+	89,  // [89:89] is the sub-list for extension extendee
+	0,   // [0:89] is the sub-list for field type_name
 }
 
 func init() { file_headrace_v1_execution_proto_init() }

@@ -79,7 +79,9 @@ func testOutputsAreRemovedOnce(s *suite) {
 	s.apply(made("p", "e4", 4, pipeline.Succeeded, ended.Add(time.Hour), "shared"))
 	require.Equal(t, []string{"e1", "e2", "e3", "e4"}, s.outputs("p"))
 	require.Equal(t, []store.ArtifactUse{{ExecutionID: "e3", Digest: "shared", Size: 10}},
-		get(s, func(ctx context.Context, r store.Reader) ([]store.ArtifactUse, error) { return r.ArtifactUses(ctx, []string{"e3"}) }))
+		get(s, func(ctx context.Context, r store.Reader) ([]store.ArtifactUse, error) {
+			return r.ArtifactUses(ctx, []string{"e3"})
+		}))
 
 	at := day().Add(30 * 24 * time.Hour)
 	require.Empty(t, s.removeOutputs(ended, at))
@@ -112,7 +114,9 @@ func testArtifactGoesWhenNobodyUsesIt(s *suite) {
 	s.apply(made("p", "e1", 1, pipeline.Succeeded, day(), "only p", "both"))
 	s.apply(made("q", "e2", 1, pipeline.Succeeded, day(), "both"))
 	mark := func(at time.Time) {
-		s.update(func(ctx context.Context, tx store.Tx) error { return tx.MarkArtifacts(ctx, []string{"only p", "both"}, at) })
+		s.update(func(ctx context.Context, tx store.Tx) error {
+			return tx.MarkArtifacts(ctx, []string{"only p", "both"}, at)
+		})
 	}
 	mark(day())
 	_, marked := s.removal("only p")
@@ -132,7 +136,9 @@ func testArtifactGoesWhenNobodyUsesIt(s *suite) {
 	// A new use of what is marked is none of a problem, and keeps it from being claimed.
 	s.apply(made("q", "e3", 2, pipeline.Succeeded, day(), "only p"))
 	claim := func() error {
-		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.ClaimArtifact(ctx, "only p", seen, day().Add(time.Hour)) })
+		return s.try(func(ctx context.Context, tx store.Tx) error {
+			return tx.ClaimArtifact(ctx, "only p", seen, day().Add(time.Hour))
+		})
 	}
 	require.ErrorIs(t, claim(), store.ErrStale)
 	s.removeOutputs(day(), day(), "e3")

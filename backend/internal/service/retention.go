@@ -1,0 +1,513 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/retention"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// How long trees rest on their way out (ADR 17).
+const (
+	// treeRest is how long nobody must have used a tree before it is removed: longer
+	// than any transaction that may have read the execution which used it.
+	treeRest = time.Hour
+	// treeYouth keeps what was stored lately, whose attempt may not have reported yet.
+	// Removals are remembered as long, for those who report later.
+	treeYouth = 24 * time.Hour
+	// claimTime bounds the removal of one tree. claimOver is when a claim is one of a
+	// process that is dead.
+	claimTime = time.Minute
+	claimOver = 10 * time.Minute
+)
+
+const (
+	// outputsAtOnce bounds the executions of one transaction, treesAtOnce the trees
+	// that are looked up in one.
+	outputsAtOnce = 200
+	treesAtOnce   = 500
+	// ListedRemovals bounds the executions that a RetentionResult lists.
+	ListedRemovals = 1000
+)
+
+// Trees is what retention needs of the artifact store.
+type Trees interface {
+	// Trees gives all trees, in any order, and ends after the first error.
+	Trees(ctx context.Context) iter.Seq2[artifact.Tree, error]
+	// Tree returns artifact.ErrNotStored where there is none.
+	Tree(ctx context.Context, digest string) (artifact.Tree, error)
+	// Remove is no error where there is none.
+	Remove(ctx context.Context, digest string) error
+}
+
+// LogRemover is what retention needs of the log store.
+type LogRemover interface {
+	// Remove deletes the logs of an execution. It is no error if there are none.
+	Remove(executionID string) error
+}
+
+// RetentionConfig is what Retention needs.
+type RetentionConfig struct {
+	Store     store.Store
+	Artifacts Trees
+	Logs      LogRemover
+	Policy    retention.Policy
+	// Every is how often the policy is applied.
+	Every time.Duration
+	Clock func() time.Time
+	// Observe is told of removed trees, for metrics; may be nil.
+	Observe func(trees int, bytes int64)
+	Log     hclog.Logger
+}
+
+// Retention removes what the policy does not keep. Any number of servers may do so at
+// once on one store, and be killed at any point: what was begun is found again.
+type Retention struct {
+	RetentionConfig
+}
+
+// NewRetention returns the use case. Run applies the policy by itself.
+func NewRetention(config RetentionConfig) *Retention {
+	return &Retention{RetentionConfig: config}
+}
+
+// RetentionResult says what retention removed, or would remove.
+type RetentionResult struct {
+	// Executions whose outputs go, at most ListedRemovals of ExecutionCount.
+	Executions     []retention.Removal
+	ExecutionCount int
+	// Unused are the trees that no execution uses, or would use. They go once they have
+	// rested. Removed are those that went.
+	Unused, Removed TreeCount
+}
+
+// TreeCount counts trees and their bytes.
+type TreeCount struct {
+	Trees int
+	Bytes int64
+}
+
+func (c *TreeCount) add(size int64) {
+	c.Trees++
+	c.Bytes += size
+}
+
+// Run applies the policy until the context ends. A policy that keeps everything
+// removes no trees either: that nobody uses one may be a mistake in how servers are set
+// up, so somebody has to ask for it.
+func (r *Retention) Run(ctx context.Context) error {
+	ticker := time.NewTicker(r.Every)
+	defer ticker.Stop()
+	for {
+		if err := r.turn(ctx); err != nil && ctx.Err() == nil {
+			r.Log.Warn("Retention could not do all, will try again", "in", r.Every, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+func (r *Retention) turn(ctx context.Context) error {
+	if r.Policy.Off() {
+		// Those of deleted pipelines.
+		return r.removeLogs(ctx)
+	}
+	result, err := r.apply(ctx, false)
+	if result.ExecutionCount > 0 || result.Removed.Trees > 0 {
+		r.Log.Info("Retention", "executions", result.ExecutionCount, "trees", result.Removed.Trees, "bytes", result.Removed.Bytes)
+	}
+	return err
+}
+
+// Apply removes what the policy does not keep and trees that nobody uses. A dry run
+// says what that is and removes nothing. It takes an admin of all accounts.
+func (r *Retention) Apply(ctx context.Context, who auth.Identity, dryRun bool) (RetentionResult, error) {
+	if err := authorize(who, auth.Administer, auth.Every); err != nil {
+		return RetentionResult{}, err
+	}
+	return r.apply(ctx, dryRun)
+}
+
+func (r *Retention) apply(ctx context.Context, dryRun bool) (RetentionResult, error) {
+	pass := &retentionPass{Retention: r, dryRun: dryRun, now: r.Clock(), leaving: make(map[string]int)}
+	if err := pass.executions(ctx); err != nil {
+		return pass.result, fmt.Errorf("remove outputs of executions: %w", err)
+	}
+	if !dryRun {
+		if err := r.removeLogs(ctx); err != nil {
+			return pass.result, fmt.Errorf("remove logs: %w", err)
+		}
+	}
+	if err := pass.trees(ctx); err != nil {
+		return pass.result, fmt.Errorf("remove artifacts: %w", err)
+	}
+	return pass.result, nil
+}
+
+// removeLogs removes the logs of those executions of which it is decided.
+func (r *Retention) removeLogs(ctx context.Context) error {
+	for {
+		var ids []string
+		err := r.Store.View(ctx, func(ctx context.Context, read store.Reader) (err error) {
+			ids, err = read.LogRemovals(ctx, outputsAtOnce)
+			return err
+		})
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		for _, id := range ids {
+			if err := r.Logs.Remove(id); err != nil {
+				return err
+			}
+		}
+		if err := r.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error { return tx.LogsRemoved(ctx, ids) }); err != nil {
+			return err
+		}
+	}
+}
+
+// retentionPass is one application of the policy.
+type retentionPass struct {
+	*Retention
+	dryRun bool
+	now    time.Time
+	// leaving counts, in a dry run, the uses of trees that would end.
+	leaving map[string]int
+	result  RetentionResult
+}
+
+func (p *retentionPass) executions(ctx context.Context) error {
+	if p.Policy.Off() {
+		return nil
+	}
+	return p.eachPipeline(ctx, func(pipelineID string) error {
+		for after, done := int64(0), false; !done; {
+			var err error
+			if after, done, err = p.outputs(ctx, pipelineID, after); errors.Is(err, store.ErrNotFound) {
+				// Deleted meanwhile.
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (p *retentionPass) eachPipeline(ctx context.Context, do func(pipelineID string) error) error {
+	var accounts []store.Account
+	if err := p.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+		accounts, err = r.Accounts(ctx, store.Page{})
+		return err
+	}); err != nil {
+		return err
+	}
+	for _, account := range accounts {
+		for page := (store.Page{Size: 100}); ; {
+			var found []store.Pipeline
+			if err := p.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+				found, err = r.Pipelines(ctx, account.Name, page)
+				return err
+			}); err != nil {
+				return err
+			}
+			for i := range found {
+				if err := do(found[i].ID); err != nil {
+					return err
+				}
+			}
+			if len(found) < page.Size {
+				break
+			}
+			page.After = found[len(found)-1].Name
+		}
+	}
+	return nil
+}
+
+// outputs decides about the executions of a pipeline after a number, as many as one
+// transaction takes, and returns the number to go on after.
+func (p *retentionPass) outputs(ctx context.Context, pipelineID string, after int64) (next int64, done bool, err error) {
+	var removals []retention.Removal
+	var uses []store.ArtifactUse
+	err = p.Store.View(ctx, func(ctx context.Context, r store.Reader) error {
+		of, err := successes(ctx, r, pipelineID)
+		if err != nil {
+			return err
+		}
+		found, err := r.Outputs(ctx, pipelineID, after, outputsAtOnce)
+		if err != nil {
+			return err
+		}
+		removals, done = retention.Plan(p.Policy, p.now, of, found)
+		if len(found) < outputsAtOnce {
+			done = true
+		} else {
+			next = found[len(found)-1].Number
+		}
+		if p.dryRun {
+			uses, err = r.ArtifactUses(ctx, idsOf(removals))
+		}
+		return err
+	})
+	if err != nil || len(removals) == 0 {
+		return next, done, err
+	}
+	if p.dryRun {
+		for _, use := range uses {
+			p.leaving[use.Digest]++
+		}
+	} else if removals, err = p.removeOutputs(ctx, removals); err != nil {
+		return next, done, err
+	}
+	p.result.ExecutionCount += len(removals)
+	room := ListedRemovals - len(p.result.Executions)
+	p.result.Executions = append(p.result.Executions, removals[:min(room, len(removals))]...)
+	return next, done, nil
+}
+
+// successes reads what a plan has to know of a pipeline.
+func successes(ctx context.Context, r store.Reader, pipelineID string) (retention.Pipeline, error) {
+	newest, state, err := r.Successes(ctx, pipelineID)
+	if err != nil {
+		return retention.Pipeline{}, err
+	}
+	of := retention.Pipeline{Newest: newest, Successful: make(map[string]bool)}
+	for _, stage := range state.Stages {
+		if stage.Succeeded != nil {
+			of.Successful[stage.Succeeded.ExecutionID] = true
+		}
+	}
+	// The executions of a PARALLEL pipeline pass no doors.
+	last, err := r.Executions(ctx, store.ExecutionFilter{PipelineID: pipelineID, Statuses: []pipeline.Status{pipeline.Succeeded}, Size: 1})
+	for _, e := range last {
+		of.Successful[e.ID] = true
+	}
+	return of, err
+}
+
+// removeOutputs removes what was planned, but for what somebody retried meanwhile.
+func (p *retentionPass) removeOutputs(ctx context.Context, planned []retention.Removal) ([]retention.Removal, error) {
+	ended := time.Time{}
+	for _, removal := range planned {
+		if removal.Execution.EndedAt.After(ended) {
+			ended = removal.Execution.EndedAt
+		}
+	}
+	went := make(map[string]bool)
+	err := p.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		clear(went)
+		ids, err := tx.RemoveOutputs(ctx, idsOf(planned), ended, p.now)
+		for _, id := range ids {
+			went[id] = true
+		}
+		return err
+	})
+	var removed []retention.Removal
+	for _, removal := range planned {
+		if went[removal.Execution.ID] {
+			removed = append(removed, removal)
+		}
+	}
+	return removed, err
+}
+
+func idsOf(removals []retention.Removal) []string {
+	ids := make([]string, len(removals))
+	for i := range removals {
+		ids[i] = removals[i].Execution.ID
+	}
+	return ids
+}
+
+// trees looks at all that the artifact store holds.
+func (p *retentionPass) trees(ctx context.Context) error {
+	some := make([]artifact.Tree, 0, treesAtOnce)
+	for tree, err := range p.Artifacts.Trees(ctx) {
+		if err != nil {
+			return err
+		}
+		if some = append(some, tree); len(some) < treesAtOnce {
+			continue
+		}
+		if err := p.sweep(ctx, some); err != nil {
+			return err
+		}
+		some = some[:0]
+	}
+	if err := p.sweep(ctx, some); err != nil || p.dryRun {
+		return err
+	}
+	return p.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		return tx.ForgetRemovals(ctx, p.now.Add(-treeYouth))
+	})
+}
+
+// sweep takes trees one step further on their way out, or back from it.
+func (p *retentionPass) sweep(ctx context.Context, trees []artifact.Tree) error {
+	digests := make([]string, len(trees))
+	for i := range trees {
+		digests[i] = trees[i].Digest
+	}
+	var uses map[string]int
+	var removals map[string]store.ArtifactRemoval
+	if err := p.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+		if uses, err = r.CountUses(ctx, digests); err != nil {
+			return err
+		}
+		removals, err = r.ArtifactRemovals(ctx, digests)
+		return err
+	}); err != nil {
+		return err
+	}
+	var mark, keep []string
+	var remove []artifact.Tree
+	for _, tree := range trees {
+		removal := removals[tree.Digest]
+		leaving := p.leaving[tree.Digest]
+		step := nextStep(tree, uses[tree.Digest]-leaving, removal, p.now)
+		if step == treeMarked || step == treeRests || step == treeRemoved || leaving > 0 && leaving == uses[tree.Digest] {
+			p.result.Unused.add(tree.Size)
+		}
+		switch step {
+		case treeMarked:
+			mark = append(mark, tree.Digest)
+		case treeKept:
+			keep = append(keep, tree.Digest)
+		case treeRemoved:
+			remove = append(remove, tree)
+		case treeStays, treeRests:
+		}
+	}
+	if p.dryRun {
+		return nil
+	}
+	if err := p.note(ctx, mark, keep); err != nil {
+		return err
+	}
+	for _, tree := range remove {
+		if err := p.removeTree(ctx, tree, removals[tree.Digest]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// treeStep is what a pass does with a tree.
+type treeStep int
+
+const (
+	// treeStays: it is used, or was stored lately.
+	treeStays treeStep = iota
+	// treeKept: it is marked, and used again.
+	treeKept
+	// treeMarked: nobody uses it, which is not noted yet.
+	treeMarked
+	// treeRests: that is noted, and not for long enough.
+	treeRests
+	treeRemoved
+)
+
+// nextStep decides about a tree.
+func nextStep(tree artifact.Tree, uses int, removal store.ArtifactRemoval, now time.Time) treeStep {
+	marked := !removal.MarkedAt.IsZero()
+	switch {
+	case uses > 0 && marked && removal.ClaimedAt.IsZero():
+		return treeKept
+	case uses > 0 || now.Sub(tree.StoredAt) < treeYouth:
+		return treeStays
+	case !marked:
+		return treeMarked
+	case !removal.RemovedAt.IsZero():
+		// Stored once more since. Its removal is forgotten before it is marked again.
+		return treeRests
+	case removal.ClaimedAt.IsZero() && now.Sub(removal.MarkedAt) < treeRest:
+		return treeRests
+	case !removal.ClaimedAt.IsZero() && now.Sub(removal.ClaimedAt) < claimOver:
+		return treeRests
+	default:
+		return treeRemoved
+	}
+}
+
+func (p *retentionPass) note(ctx context.Context, mark, keep []string) error {
+	if len(mark)+len(keep) == 0 {
+		return nil
+	}
+	err := p.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		for _, digest := range keep {
+			if err := tx.KeepArtifact(ctx, digest, time.Time{}); err != nil {
+				return err
+			}
+		}
+		return tx.MarkArtifacts(ctx, mark, p.now)
+	})
+	if errors.Is(err, store.ErrStale) {
+		// Another server was faster; what is left is the next pass's.
+		return nil
+	}
+	return err
+}
+
+// removeTree removes a tree that nobody uses. Once it is claimed nobody begins to use
+// it without looking whether it is there (Executions.confirm).
+func (p *retentionPass) removeTree(ctx context.Context, tree artifact.Tree, seen store.ArtifactRemoval) error {
+	// Not that of the pass: it says for how long others wait.
+	claimed := p.Clock()
+	limited, cancel := context.WithTimeout(ctx, claimTime)
+	defer cancel()
+	err := p.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		return tx.ClaimArtifact(ctx, tree.Digest, seen, claimed)
+	})
+	if errors.Is(err, store.ErrStale) {
+		// Somebody uses it, or another server was faster.
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	// An attempt may have stored it since it was listed.
+	now, err := p.Artifacts.Tree(limited, tree.Digest)
+	if err == nil && claimed.Sub(now.StoredAt) < treeYouth {
+		return p.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+			return tx.KeepArtifact(ctx, tree.Digest, claimed)
+		})
+	}
+	if err != nil && !errors.Is(err, artifact.ErrNotStored) {
+		return err
+	}
+	if err := p.Artifacts.Remove(limited, tree.Digest); err != nil {
+		return err
+	}
+	err = p.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		return tx.ArtifactRemoved(ctx, tree.Digest, claimed, p.Clock())
+	})
+	if err != nil && !errors.Is(err, store.ErrStale) {
+		return err
+	}
+	p.result.Removed.add(tree.Size)
+	if p.Observe != nil {
+		p.Observe(1, tree.Size)
+	}
+	return nil
+}
+
+// removedByRetention refuses what needs the outputs of an execution that are gone.
+func removedByRetention(e *execution.Execution) error {
+	return refuse(KindPrecondition, pipeline.ReasonOutputsRemoved,
+		"the logs and artifacts of execution %d of %s were removed by retention on %s", e.Number, e.Pipeline,
+		e.OutputsRemovedAt.Format(time.DateOnly))
+}
