@@ -208,7 +208,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.pipelineCommand(), a.runCommand(), a.rollbackCommand(), a.transitionCommand(), a.executionCommand(), a.logsCommand(), a.searchCommand(),
 		a.decideCommand(true), a.decideCommand(false), a.explainCommand(),
-		a.serverInfoCommand(), a.whoamiCommand(), a.accountCommand(), a.tokenCommand(), a.approvalRuleCommand(), a.apiCommand(),
+		a.serverInfoCommand(), a.whoamiCommand(), a.accountCommand(), a.tokenCommand(), a.retentionCommand(), a.approvalRuleCommand(), a.apiCommand(),
 	)
 	return root
 }

@@ -213,6 +213,7 @@ func (a *app) showExecution(e *headracev1.Execution) {
 		"Rollback to", rollbackText(e), "Attempt", attempt,
 		"Status", statusText(e.GetStatus()), "Summary", e.GetStatusSummary(), "Started", started,
 		"Ended", timeText(e.GetEndTime()), "Took", elapsed(e.GetStartTime(), e.GetEndTime(), a.Now()),
+		"Logs and artifacts", removedText(e),
 		"Variables", pairsText(e.GetVariables()), "Asked for", overridesText(e), "Revision", revisionsText(e),
 	)
 	if cancel := e.GetCancel(); cancel != nil {

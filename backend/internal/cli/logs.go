@@ -48,6 +48,9 @@ As JSON each piece of a log is one object a line, with its data in base64.`,
 			if err != nil {
 				return err
 			}
+			if err := checkLogs(e); err != nil {
+				return err
+			}
 			if len(args) == 1 {
 				return a.allLogs(ctx, c, e, part)
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/embedded"
@@ -38,6 +39,8 @@ type lab struct {
 	lease time.Duration
 	store *moodyStore
 	logs  *logs.Store
+	// artifacts are stored by the test.
+	artifacts *artifact.Store
 	// full lets the first updates of the next boot fail for want of space.
 	full int64
 	// take answers turns; nil lets them succeed.
@@ -76,11 +79,14 @@ func (l *lab) boot() {
 	bucket, err := blob.Open(ctx, "file://"+l.dir, "logs")
 	require.NoError(l.t, err)
 	l.logs = logs.New(bucket.Unsynced(), logs.Config{})
+	objects, err := blob.Open(ctx, "file://"+l.dir, "artifacts")
+	require.NoError(l.t, err)
+	l.artifacts = artifact.New(objects, l.dir)
 	registry := action.NewRegistry()
 	registry.AddTurn(noop.ID, l)
 	log := hclog.NewNullLogger()
 	l.Executions = service.NewExecutions(service.ExecutionsConfig{
-		Store: l.store, Catalog: pipeline.BuiltinCatalog().With(noop), Registry: registry, Logs: l.logs, Clock: l.now,
+		Store: l.store, Catalog: pipeline.BuiltinCatalog().With(noop), Registry: registry, Logs: l.logs, Clock: l.now, Artifacts: l.artifacts,
 		NewID: func() string { return fmt.Sprintf("id%08d", l.ids.Add(1)) }, Lease: l.lease, Log: log,
 		Queue: embedded.New(embedded.Config{Workers: 8, Clock: l.now, Retry: time.Millisecond, Log: log}),
 	})
