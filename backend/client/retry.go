@@ -14,11 +14,12 @@ import (
 )
 
 // retried returns the methods that may be sent again when a server went away:
-// those that only read, those whose request_id makes the second one return
-// the answer of the first, and ApplyRetention, whose second one goes on. Streams are not among them: whoever reads one knows
+// those that only read, and those whose request_id makes the second one return
+// the answer of the first. Streams are not among them: whoever reads one knows
 // how far it came and goes on from there. Nor are RetryStage and OverrideCondition,
 // whose second one is refused where the first was done, or would retry what failed
-// anew, and SetStageTransition, which may undo what somebody else set in between.
+// anew, and SetStageTransition, which may undo what somebody else set in between,
+// nor ApplyRetention, which may take long and goes on where it is called again.
 func retried() []string {
 	return []string{
 		headracev1.AccountService_ListAccounts_FullMethodName,
@@ -41,7 +42,6 @@ func retried() []string {
 		headracev1.PipelineService_GetStage_FullMethodName,
 		headracev1.PipelineService_ListPipelineVersions_FullMethodName,
 		headracev1.PipelineService_ListPipelines_FullMethodName,
-		headracev1.RetentionService_ApplyRetention_FullMethodName,
 		headracev1.ServerService_GetServerInfo_FullMethodName,
 		headracev1.ServerService_WhoAmI_FullMethodName,
 	}

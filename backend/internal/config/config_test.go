@@ -71,6 +71,7 @@ func TestEverySettingHasFlagVariableKeyAndDescription(t *testing.T) {
 		"tls-cert-file": "cert.pem", "tls-key-file": "key.pem", "tls-client-ca-file": "ca.pem",
 		"allow-insecure-listen": "true", "log-level": "warn", "log-format": "json", "log-limit": "1024", "runner-slots": "7",
 		"lease": "1m0s", "shutdown-grace": "1s", "isolation": "none",
+		"retention-age": "90d", "retention-count": "50", "retention-keep-last-successful": "false",
 	}
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
 	help := config.NewLoader(flags).Help()
@@ -109,6 +110,7 @@ func TestEverySettingHasFlagVariableKeyAndDescription(t *testing.T) {
 		DataDir: "elsewhere", DatabaseURL: "postgres://db/headrace", StorageURL: "s3://headrace?region=eu-central-1", StorageKey: "file:///etc/storage.key", GRPCListen: "127.0.0.1:1", HTTPListen: "127.0.0.1:2",
 		TLSCertFile: "cert.pem", TLSKeyFile: "key.pem", TLSClientCAFile: "ca.pem", AllowInsecureListen: true,
 		LogLevel: "warn", LogFormat: "json", LogLimit: 1024, RunnerSlots: 7, Lease: time.Minute, ShutdownGrace: time.Second, Isolation: "none",
+		RetentionAge: config.Days(90 * 24 * time.Hour), RetentionCount: 50,
 	}, fromFlags)
 }
 
@@ -137,6 +139,8 @@ func TestMistakesAreNamedWhereTheyAre(t *testing.T) {
 		"a relative directory":   {args: []string{"--storage-url=file://mnt"}, want: []string{"storage-url", "file:///"}},
 		"credentials in a URL":   {args: []string{"--storage-url=s3://ann:geheim@bucket"}, want: []string{"storage-url", "AWS_ACCESS_KEY_ID"}},
 		"a key itself":           {args: []string{"--storage-key=base64key://geheim"}, want: []string{"storage-key", "file:///"}},
+		"retention":              {args: []string{"--retention-age=-1h", "--retention-count=-1"}, want: []string{"retention-age", "retention-count"}},
+		"years of days":          {file: "retention_age = \"999999999999d\"\n", want: []string{"headraced.hcl:1", "number of days"}},
 		"another database":       {args: []string{"--database-url=mysql://ann:geheim@db/x"}, want: []string{"database-url", "postgres://"}},
 		"half of TLS":            {args: []string{"--tls-cert-file=x"}, want: []string{"tls-key-file"}},
 		"client CA, no TLS":      {args: []string{"--tls-client-ca-file=x"}, want: []string{"client certificates need TLS"}},
@@ -172,5 +176,21 @@ func TestListeningBeyondThisMachineTakesTLSOrPlainWords(t *testing.T) {
 			_, _, err := load(t, args, nil, "")
 			require.NoError(t, err)
 		})
+	}
+}
+
+func TestDays(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]struct {
+		length time.Duration
+		text   string
+	}{"90d": {90 * 24 * time.Hour, "90d"}, "36h": {36 * time.Hour, "36h0m0s"}, "48h": {48 * time.Hour, "2d"}, "0s": {0, "0s"}} {
+		var days config.Days
+		require.NoError(t, days.Set(text))
+		require.Equal(t, want.length, time.Duration(days))
+		require.Equal(t, want.text, days.String())
+	}
+	for _, text := range []string{"", "d", "-1d", "1.5d", "soon"} {
+		require.Error(t, new(config.Days).Set(text), text)
 	}
 }

@@ -75,7 +75,9 @@ func onEveryStore(t *testing.T, policy retention.Policy, test func(*keeper)) {
 				Store: k.store, Artifacts: k.trees, Logs: k.logs, Policy: policy, Every: time.Hour,
 				Clock: func() time.Time { return k.now }, Log: hclog.NewNullLogger(),
 			})
-			k.update(func(ctx context.Context, tx store.Tx) error { return tx.CreateAccount(ctx, store.Account{Name: "default"}) })
+			k.update(func(ctx context.Context, tx store.Tx) error {
+				return tx.CreateAccount(ctx, store.Account{Name: "default"})
+			})
 			test(k)
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres"
@@ -257,4 +259,46 @@ func execute(t *testing.T, config postgres.Config, query string) {
 	require.NoError(t, err)
 	_, err = c.Exec(t.Context(), query)
 	require.NoError(t, errors.Join(err, c.Close(t.Context())))
+}
+
+// Retention must not take what was stored before it for what nobody uses.
+func TestMigrationNotesWhoUsesWhat(t *testing.T) {
+	t.Parallel()
+	config := migrated(t)
+	s := open(t, config)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	out := func(digest string, size int64) action.Artifact {
+		return action.Artifact{Name: "x", Digest: digest, Size: size}
+	}
+	require.NoError(t, s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		if err := errors.Join(tx.CreateAccount(ctx, store.Account{Name: "a"}), tx.CreatePipeline(ctx, store.Pipeline{ID: "p", Account: "a", Name: "p"})); err != nil {
+			return err
+		}
+		return tx.Apply(ctx, &execution.Change{
+			Started: []*execution.Execution{
+				{ID: "e1", Account: "a", PipelineID: "p", Number: 1, Summary: "a text with \x00 in it"},
+				{ID: "e2", Account: "a", PipelineID: "p", Number: 2, Rollback: &execution.Rollback{Artifacts: []action.Artifact{out("d1", 10)}}},
+			},
+			NewStages: []execution.StageOf{{ExecutionID: "e1", Stage: &execution.Stage{}}},
+			NewActions: []execution.ActionOf{
+				{ExecutionID: "e1", Action: &execution.Action{ID: "a1", Details: execution.ActionDetails{Outputs: []action.Artifact{out("d1", 10), out("d1", 10), out("d2", 20)}}}},
+				{ExecutionID: "e1", Action: &execution.Action{ID: "a2", Details: execution.ActionDetails{Summary: "a text with \x00 in it, and \\u0000"}}},
+			},
+		})
+	}))
+	execute(t, config, `DELETE FROM artifact_uses`)
+	file, err := os.ReadFile("migrations/00006_retention.sql")
+	require.NoError(t, err)
+	_, statement, found := strings.Cut(string(file), "which a text may hold.\n")
+	require.True(t, found)
+	statement, _, found = strings.Cut(statement, ";")
+	require.True(t, found)
+	execute(t, config, statement)
+	require.NoError(t, s.View(t.Context(), func(ctx context.Context, r store.Reader) error {
+		uses, err := r.ArtifactUses(ctx, []string{"e1", "e2"})
+		require.ElementsMatch(t, []store.ArtifactUse{
+			{ExecutionID: "e1", Digest: "d1", Size: 10}, {ExecutionID: "e1", Digest: "d2", Size: 20}, {ExecutionID: "e2", Digest: "d1", Size: 10},
+		}, uses)
+		return err
+	}))
 }

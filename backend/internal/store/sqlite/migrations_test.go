@@ -113,6 +113,12 @@ func TestVersion1IsUpgraded(t *testing.T) {
 		return err
 	})
 	view(t, s, func(ctx context.Context, r store.Reader) error {
+		uses, err := r.ArtifactUses(ctx, []string{"e1", "e2", "e3", "e4", "e5", "e6", "e7"})
+		require.Equal(t, []store.ArtifactUse{{ExecutionID: "e1", Digest: "d1", Size: 10}, {ExecutionID: "e1", Digest: "d2", Size: 20}}, uses,
+			"retention must not take them for what nobody uses")
+		return err
+	})
+	view(t, s, func(ctx context.Context, r store.Reader) error {
 		leases, err := r.Leases(ctx)
 		require.Len(t, leases, 2)
 		return err

@@ -23,14 +23,14 @@ CREATE TABLE log_removals (
     execution_id TEXT COLLATE "C" PRIMARY KEY
 );
 
--- json and not jsonb, which refuses what a text may hold.
+-- PostgreSQL refuses to read documents with a NUL, which a text may hold.
 INSERT INTO artifact_uses (execution_id, digest, size)
 SELECT execution_id, digest, max(size) FROM (
     SELECT a.execution_id, o ->> 'digest' AS digest, (o ->> 'size')::BIGINT AS size
-    FROM action_executions AS a, json_array_elements(coalesce(a.details::json -> 'outputs', '[]'::json)) AS o
+    FROM action_executions AS a, json_array_elements(coalesce(replace(a.details, '\u0000', '\ufffd')::json -> 'outputs', '[]'::json)) AS o
     UNION ALL
     SELECT e.id, o ->> 'digest', (o ->> 'size')::BIGINT
-    FROM executions AS e, json_array_elements(coalesce(e.details::json -> 'rollback' -> 'artifacts', '[]'::json)) AS o
+    FROM executions AS e, json_array_elements(coalesce(replace(e.details, '\u0000', '\ufffd')::json -> 'rollback' -> 'artifacts', '[]'::json)) AS o
 ) AS uses GROUP BY execution_id, digest;
 
 -- +goose Down

@@ -38,7 +38,7 @@ INSERT INTO stage_executions (execution_id, position, name, status, arrival, arr
     ('e7', 0, 'Source', 'InProgress', 0, 1772369400000000, 1772369400000000, 0, '');
 
 INSERT INTO action_executions (execution_id, id, stage_position, name, category, provider, work, run_order, namespace, attempt, status, started_at, ended_at, details) VALUES
-    ('e1', 'x01', 0, 'fetch', 'Build', 'Commands', 2, 1, '', 1, 'Succeeded', 1772366460000000, 1772366520000000, '{}'),
+    ('e1', 'x01', 0, 'fetch', 'Build', 'Commands', 2, 1, '', 1, 'Succeeded', 1772366460000000, 1772366520000000, '{"outputs":[{"name":"source","digest":"d1","size":10},{"name":"copy","digest":"d1","size":10},{"name":"docs","digest":"d2","size":20}]}'),
     ('e1', 'x02', 1, 'ship', 'Build', 'Commands', 2, 1, '', 1, 'Succeeded', 1772367600000000, 1772367780000000, '{}'),
     ('e2', 'x03', 0, 'fetch', 'Build', 'Commands', 2, 1, '', 1, 'Succeeded', 1772367840000000, 1772367900000000, '{}'),
     ('e3', 'x04', 0, 'lint', 'Build', 'Commands', 2, 1, '', 1, 'Failed', 1772368260000000, 1772368440000000, '{"failure":{"code":"JobFailed","message":"exit code 1"}}'),
