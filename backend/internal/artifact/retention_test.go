@@ -39,9 +39,14 @@ func TestTreesAreListedAndRemoved(t *testing.T) {
 		return all
 	}
 	require.Equal(t, digests, listed())
-	for range store.Trees(t.Context()) {
-		break // Who has seen enough may go.
+	seen := 0
+	for _, err := range store.Trees(t.Context()) {
+		require.NoError(t, err)
+		if seen++; seen == 1 {
+			break // Who has seen enough may go.
+		}
 	}
+	require.Equal(t, 1, seen)
 
 	// That it is wanted again shows in its time, though it is there already.
 	old := time.Now().Add(-72 * time.Hour)
