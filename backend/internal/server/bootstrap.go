@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/durable"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 )
 
@@ -68,7 +68,10 @@ func bootstrap(
 	}
 	// The file comes first: with a token in the database alone nobody could get in.
 	secret = auth.NewSecret()
-	if err := writeSecret(path, secret); err != nil {
+	err = durable.Replace(path, func(temporary string) error {
+		return os.WriteFile(temporary, []byte(secret+"\n"), 0o600) //nolint:gosec // It is the file that was made beside the token's.
+	})
+	if err != nil {
 		return fmt.Errorf("write the admin token: %w", err)
 	}
 	now := clock()
@@ -112,29 +115,4 @@ func protect(path string, log hclog.Logger) error {
 		return fmt.Errorf("protect the admin token: %w", err)
 	}
 	return nil
-}
-
-// writeSecret replaces a file, so that at no time there is half of it or a
-// moment when others can read it, and it outlives a crash of the machine.
-func writeSecret(path, secret string) error {
-	// Made with mode 0600.
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-")
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteString(secret + "\n")
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -1,0 +1,85 @@
+// Package durable makes files that are there whole or not at all, also after a crash
+// of the machine. It must never know what is in them.
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Create makes a file that must not be there yet: else fs.ErrExist, and what is there
+// stays. It has what write put into an empty file beside it that only its owner may
+// read; where write fails there is no file.
+func Create(path string, write func(temporary string) error) error {
+	// Before the work, which may be long. What is made meanwhile is found below.
+	if _, err := os.Lstat(path); err == nil {
+		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+	}
+	return put(path, write, name)
+}
+
+// Replace is Create for a file that may be there already.
+func Replace(path string, write func(temporary string) error) error {
+	return put(path, write, os.Rename)
+}
+
+func put(path string, write func(temporary string) error, publish func(from, to string) error) error {
+	dir := filepath.Dir(path)
+	// Made with mode 0600.
+	file, err := os.CreateTemp(dir, filepath.Base(path)+".new-")
+	if err != nil {
+		return err
+	}
+	temporary := file.Name()
+	err = write(temporary)
+	if err == nil {
+		// A sync is of a file, not of who wrote it.
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = publish(temporary, path)
+	}
+	if err != nil {
+		return errors.Join(err, remove(temporary))
+	}
+	return syncDir(dir)
+}
+
+// name gives a file a name that nobody has.
+func name(temporary, path string) error {
+	err := os.Link(temporary, path)
+	if err == nil {
+		return remove(temporary)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+	}
+	// A file system without links. Between the two steps somebody else may take the
+	// name, who then is the one that is replaced.
+	if _, err := os.Lstat(path); err == nil {
+		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+	}
+	return os.Rename(temporary, path)
+}
+
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+		return fmt.Errorf("sync %s: %w", path, err)
+	}
+	return nil
+}
