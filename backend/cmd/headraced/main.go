@@ -42,10 +42,7 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 	}
 	loader := config.NewLoader(root.Flags())
-	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
-		// Nobody is left to tell where the help itself cannot be written.
-		_, _ = fmt.Fprint(cmd.OutOrStdout(), cmd.Long, "\n\nSettings:\n", loader.Help())
-	})
+	helps(root, loader)
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := loader.Load(os.Getenv)
 		if err != nil {
@@ -53,27 +50,81 @@ func command() *cobra.Command {
 		}
 		return run(cmd.Context(), cfg)
 	}
-	root.AddCommand(migrate(), storageKey())
+	root.AddCommand(migrate(), migrateStore(), storageKey())
 	return root
 }
 
 func migrate() *cobra.Command {
-	cmd := &cobra.Command{
+	return operation(&cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the schema of the PostgreSQL of database-url up to date",
 		Long: "migrate brings the schema of the PostgreSQL of --database-url up to date, which no start does by itself:\n" +
 			"run it once before servers of a newer version start. Two at once wait for each other.",
-		Args: cobra.NoArgs,
+	}, server.Migrate)
+}
+
+func migrateStore() *cobra.Command {
+	return operation(&cobra.Command{
+		Use:   "migrate-store",
+		Short: "Move everything from the database in data-dir to an empty PostgreSQL",
+		Long: "migrate-store moves everything from the database in --data-dir, whose server is stopped, to the PostgreSQL of\n" +
+			"--database-url, on which nothing but migrate was run: in one transaction, and compared before it is committed.\n" +
+			"What waits goes on there. The data directory stays as it is.",
+	}, server.MigrateStore)
+}
+
+// operation makes a command that does one thing with the settings of a server and says
+// what it did.
+func operation(cmd *cobra.Command, do func(context.Context, config.Config) (string, error)) *cobra.Command {
+	cmd.Args = cobra.NoArgs
+	loader := config.NewLoader(cmd.Flags())
+	helps(cmd, loader)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := loader.Load(os.Getenv)
+		if err != nil {
+			return err
+		}
+		ctx, stop := stoppable(cmd.Context())
+		defer stop()
+		told, err := do(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), told)
+		return err
 	}
-	withConfig(cmd, server.Migrate)
 	return cmd
+}
+
+// helps lets a command's help tell its settings.
+func helps(cmd *cobra.Command, loader *config.Loader) {
+	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
+		var commands string
+		for _, sub := range cmd.Commands() {
+			if sub.IsAvailableCommand() {
+				commands += "  " + sub.Use + "\n      " + sub.Short + "\n"
+			}
+		}
+		if commands != "" {
+			commands = "\n\nCommands:\n" + commands[:len(commands)-1]
+		}
+		// Nobody is left to tell where the help itself cannot be written.
+		_, _ = fmt.Fprint(cmd.OutOrStdout(), cmd.Long, commands, "\n\nSettings:\n", loader.Help())
+	})
+}
+
+// stoppable returns a context that ends with SIGTERM or SIGINT. The second of them ends
+// the program at once.
+func stoppable(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // run serves until SIGTERM or SIGINT. The second of them ends it at once.
 func run(ctx context.Context, cfg config.Config) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := stoppable(ctx)
 	defer stop()
-	context.AfterFunc(ctx, stop)
 	log := hclog.New(&hclog.LoggerOptions{
 		Name: "headraced", Level: hclog.LevelFromString(cfg.LogLevel), JSONFormat: cfg.LogFormat == "json", Output: os.Stderr,
 	})

@@ -32,12 +32,23 @@ func TestHelpAndVersion(t *testing.T) {
 	require.Equal(t, "headraced version dev\n", text)
 }
 
+func TestOperationsTellWhatTheyTake(t *testing.T) {
+	t.Parallel()
+	help, err := execute(t.Context(), "-h")
+	require.NoError(t, err)
+	for _, name := range []string{"migrate", "migrate-store"} {
+		require.Contains(t, help, "\n  "+name+"\n")
+	}
+}
+
 func TestMistakesAreErrors(t *testing.T) {
 	t.Parallel()
 	_, err := execute(t.Context(), "--grpc-listen=0.0.0.0:1")
 	require.ErrorContains(t, err, "allow-insecure-listen")
 	_, err = execute(t.Context(), "serve")
 	require.Error(t, err)
+	_, err = execute(t.Context(), "migrate-store", "--data-dir", t.TempDir(), "--database-url", "mysql://x")
+	require.ErrorContains(t, err, "postgres://")
 	_, err = execute(t.Context(), "--lisen=x")
 	require.ErrorContains(t, err, "--lisen")
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -37,46 +36,27 @@ func newStorageKey() *cobra.Command {
 }
 
 func rotateStorageKey() *cobra.Command {
-	cmd := &cobra.Command{
+	return operation(&cobra.Command{
 		Use:   "rotate",
 		Short: "Add a data key, which servers encrypt with from their next start",
-		Args:  cobra.NoArgs,
-	}
-	withConfig(cmd, func(ctx context.Context, cfg config.Config) (string, error) {
+		Long:  "rotate adds a data key, which servers encrypt with from their next start; they go on reading what is there.",
+	}, func(ctx context.Context, cfg config.Config) (string, error) {
 		return "added a data key; servers encrypt with it from their next start, and go on reading what is there",
 			server.RotateStorageKey(ctx, cfg)
 	})
-	return cmd
 }
 
 func rewrapStorageKey() *cobra.Command {
-	cmd := &cobra.Command{
+	var to string
+	cmd := operation(&cobra.Command{
 		Use:   "rewrap --to KEY",
 		Short: "Wrap the data keys by another key, which storage-key then has to name",
-		Args:  cobra.NoArgs,
-	}
-	to := cmd.Flags().String("to", "", "the other key, in the form of storage-key")
-	withConfig(cmd, func(ctx context.Context, cfg config.Config) (string, error) {
+		Long: "rewrap wraps the data keys, which --storage-key opens, by another key. Servers need it as their storage-key\n" +
+			"from their next start.",
+	}, func(ctx context.Context, cfg config.Config) (string, error) {
 		return "wrapped the data keys by the other key; set storage-key to it before the next start of a server",
-			server.RewrapStorageKey(ctx, cfg, *to)
+			server.RewrapStorageKey(ctx, cfg, to)
 	})
+	cmd.Flags().StringVar(&to, "to", "", "the other key, in the form of storage-key")
 	return cmd
-}
-
-// withConfig makes a command that reads the settings of a server, does something once
-// and says what it did.
-func withConfig(cmd *cobra.Command, do func(context.Context, config.Config) (string, error)) {
-	loader := config.NewLoader(cmd.Flags())
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := loader.Load(os.Getenv)
-		if err != nil {
-			return err
-		}
-		told, err := do(cmd.Context(), cfg)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(cmd.OutOrStdout(), told)
-		return err
-	}
 }

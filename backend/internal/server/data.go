@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/config"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch"
@@ -72,10 +73,7 @@ func (s *Server) openEmbedded(ctx context.Context, dir *dataDir, clock func() ti
 }
 
 func (s *Server) openReplica(ctx context.Context, clock func() time.Time, d *data) error {
-	queue, err := river.Open(ctx, river.Config{
-		URL: s.config.DatabaseURL, Workers: turnWorkers, Clock: clock, Retry: turnRetry,
-		Longest: service.TurnTimeout, Dead: replicaDead, Log: s.log.Named("dispatch"),
-	})
+	queue, err := openQueue(ctx, s.config.DatabaseURL, clock, s.log)
 	if err != nil {
 		return err
 	}
@@ -97,6 +95,13 @@ func (s *Server) openReplica(ctx context.Context, clock func() time.Time, d *dat
 	d.runner = localRunner + "-" + host + "-" + uuid.NewString()[:8]
 	d.store, d.queue, d.name, d.several = opened, queue, "postgres", true
 	return nil
+}
+
+func openQueue(ctx context.Context, url string, clock func() time.Time, log hclog.Logger) (*river.Queue, error) {
+	return river.Open(ctx, river.Config{
+		URL: url, Workers: turnWorkers, Clock: clock, Retry: turnRetry,
+		Longest: service.TurnTimeout, Dead: replicaDead, Log: log.Named("dispatch"),
+	})
 }
 
 // Migrate brings the schema of a PostgreSQL up to date and says what it did.

@@ -36,14 +36,12 @@ type dataDir struct {
 // openDataDir makes the directory where it is missing and takes the lock, which
 // the kernel gives back when the process ends in whatever way.
 func openDataDir(name string, log hclog.Logger) (*dataDir, error) {
-	path, err := filepath.Abs(name)
-	if err == nil {
-		if err = os.MkdirAll(path, 0o700); err == nil {
-			path, err = filepath.EvalSymlinks(path)
-		}
-	}
-	if err != nil {
+	if err := os.MkdirAll(name, 0o700); err != nil {
 		return nil, fmt.Errorf("data-dir: %w", err)
+	}
+	path, err := resolve(name)
+	if err != nil {
+		return nil, err
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -53,6 +51,37 @@ func openDataDir(name string, log hclog.Logger) (*dataDir, error) {
 		// It may be somebody's directory for other things too, so it stays as it is.
 		log.Warn("The data directory is open to other users of this machine; close it with: chmod 700 "+path, "mode", mode)
 	}
+	return lockDataDir(path)
+}
+
+// embeddedDir returns a data directory that has a database, made by a server before.
+// It takes no lock.
+func embeddedDir(name string) (path string, err error) {
+	if path, err = resolve(name); err != nil {
+		return "", err
+	}
+	info, err := os.Stat(filepath.Join(path, databaseFile))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		return "", fmt.Errorf("data-dir %s has no %s: name the directory of a server that was started before", path, databaseFile)
+	}
+	return path, err
+}
+
+// resolve returns the path of a data directory that is there, absolute and without
+// symlinks.
+func resolve(name string) (string, error) {
+	path, err := filepath.Abs(name)
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		return "", fmt.Errorf("data-dir: %w", err)
+	}
+	return path, nil
+}
+
+// lockDataDir takes the lock of a resolved path.
+func lockDataDir(path string) (*dataDir, error) {
 	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("data-dir: %w", err)

@@ -201,6 +201,12 @@ func (q *Queue) Commit(ctx context.Context, tx pgx.Tx, changes []*execution.Chan
 	return err
 }
 
+// Length implements postgres.Queue.
+func (q *Queue) Length(ctx context.Context, tx pgx.Tx) (jobs int64, err error) {
+	err = tx.QueryRow(ctx, `SELECT count(*) FROM river_job`).Scan(&jobs)
+	return jobs, err
+}
+
 // job returns the job of a turn, scheduled where it is due later.
 func (q *Queue) job(args Args) river.InsertManyParams {
 	params := river.InsertManyParams{Args: args, InsertOpts: &river.InsertOpts{}}

@@ -1,12 +1,13 @@
 // Package postgres is the store of several replicas on one PostgreSQL. It must never
-// hold SQL of its own beyond transactions, its schema and notices; statements are
-// sqlstore's.
+// hold SQL of its own beyond transactions, its schema, what is loaded by that, and
+// notices; statements are sqlstore's.
 package postgres
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -73,11 +74,11 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if readers <= 0 {
 		readers = 8
 	}
-	writing, err := connect(ctx, config.URL, 1, sharedLockTimeout)
+	writing, err := connect(ctx, config.URL, 1, map[string]string{"lock_timeout": sharedLockTimeout})
 	if err != nil {
 		return nil, err
 	}
-	reading, err := connect(ctx, config.URL, readers, lockTimeout)
+	reading, err := connect(ctx, config.URL, readers, nil)
 	if err != nil {
 		writing.Close()
 		return nil, err
@@ -87,16 +88,20 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 
 // connect opens a pool. A replica that stops in the middle of a transaction must not
 // keep its locks, and what was committed must be durable whatever the role's default.
-func connect(ctx context.Context, url string, size int, lockWait string) (*pgxpool.Pool, error) {
+//
+// What url itself sets stays so; parameters win over the defaults.
+func connect(ctx context.Context, url string, size int, parameters map[string]string) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		// The error of the parser redacts the password.
 		return nil, fmt.Errorf("database-url: %w", err)
 	}
 	config.MaxConns = int32(size)
-	for name, value := range map[string]string{
-		"application_name": "headraced", "lock_timeout": lockWait, "idle_in_transaction_session_timeout": lockTimeout, "statement_timeout": "30s",
-	} {
+	defaults := map[string]string{
+		"application_name": "headraced", "lock_timeout": lockTimeout, "idle_in_transaction_session_timeout": lockTimeout, "statement_timeout": "30s",
+	}
+	maps.Copy(defaults, parameters)
+	for name, value := range defaults {
 		if _, set := config.ConnConfig.RuntimeParams[name]; !set {
 			config.ConnConfig.RuntimeParams[name] = value
 		}
@@ -157,7 +162,7 @@ func (s *Store) View(ctx context.Context, fn func(context.Context, store.Reader)
 
 // Ready implements store.Store.
 func (s *Store) Ready(ctx context.Context) error {
-	if err := s.checkSchema(ctx); err != nil {
+	if err := checkSchema(ctx, s.reading); err != nil {
 		return err
 	}
 	return s.writer.Ready(ctx)

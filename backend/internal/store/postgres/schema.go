@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -24,7 +25,7 @@ var ErrSchemaBehind = errors.New("the schema of the database is behind")
 // Migrate brings the schema up to date and returns the versions before and after. Two
 // at once wait for each other. A schema newer than this program is refused.
 func Migrate(ctx context.Context, config Config) (from, to int64, err error) {
-	pool, err := connect(ctx, config.URL, 2, lockTimeout)
+	pool, err := connect(ctx, config.URL, 2, nil)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -73,14 +74,19 @@ func known() (version int64, err error) {
 	return goose.NumericComponent(names[len(names)-1])
 }
 
+// querier is a pool or a transaction.
+type querier interface {
+	QueryRow(ctx context.Context, query string, args ...any) pgx.Row
+}
+
 // checkSchema returns nil where the schema is this program's.
-func (s *Store) checkSchema(ctx context.Context) error {
+func checkSchema(ctx context.Context, db querier) error {
 	known, err := known()
 	if err != nil {
 		return err
 	}
 	var current int64
-	err = s.reading.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&current)
+	err = db.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&current)
 	if undefined(err) {
 		current, err = 0, nil
 	}

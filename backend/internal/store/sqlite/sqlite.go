@@ -1,6 +1,7 @@
 // Package sqlite is the embedded store: one file, one process, one writer that
 // commits concurrent transactions together. It must never hold SQL of its own
-// beyond opening the file and its schema; statements are sqlstore's.
+// beyond opening and reading the file and its schema; statements are
+// sqlstore's.
 package sqlite
 
 import (
@@ -62,7 +63,7 @@ func openWith(ctx context.Context, config Config, further ...string) (*Store, er
 	pragmas := url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{
 		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "busy_timeout(10000)", "cache_size(-16000)", "temp_store(MEMORY)",
 	}, further...)}
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: config.Path}).EscapedPath()+"?"+pragmas.Encode())
+	db, err := sql.Open("sqlite", dsn(config.Path, pragmas))
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", config.Path, err)
 	}
@@ -75,6 +76,11 @@ func openWith(ctx context.Context, config Config, further ...string) (*Store, er
 		return nil, errors.Join(fmt.Errorf("open %s: %w", config.Path, err), db.Close())
 	}
 	return s, nil
+}
+
+// dsn names a file for the driver, whatever its name means in a URI.
+func dsn(path string, parameters url.Values) string {
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + parameters.Encode()
 }
 
 func (s *Store) open(ctx context.Context, readers int) error {
@@ -119,7 +125,7 @@ func migrate(ctx context.Context, db *sql.DB) error {
 		return fmt.Errorf("read schema version: %w", err)
 	}
 	if current > target {
-		return fmt.Errorf("its schema is version %d and this headraced knows %d: start a newer headraced", current, target)
+		return newer(current, target)
 	}
 	if current == target {
 		return nil
@@ -128,6 +134,10 @@ func migrate(ctx context.Context, db *sql.DB) error {
 		return fmt.Errorf("migrate schema from version %d to %d: %w", current, target, err)
 	}
 	return nil
+}
+
+func newer(version, known int64) error {
+	return fmt.Errorf("its schema is version %d and this headraced knows %d: start a newer headraced", version, known)
 }
 
 // Update implements store.Store.
