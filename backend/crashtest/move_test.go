@@ -351,6 +351,7 @@ func TestMoveToPostgreSQL(t *testing.T) {
 	t.Log(s.does(move...))
 	s.refuses("the database is not empty", move...)
 	require.Equal(t, source1, s.digest(), "the source is as it was")
+	s.refuses("database-url is set", "backup", "--data-dir", s.dir, "--database-url", url, "--to", goes+".backup")
 	shared := s.dir + "-shared"
 	for _, name := range []string{"artifacts", "logs"} {
 		require.NoError(t, os.CopyFS(filepath.Join(shared, name), os.DirFS(filepath.Join(s.dir, name))))

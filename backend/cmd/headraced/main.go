@@ -50,7 +50,7 @@ func command() *cobra.Command {
 		}
 		return run(cmd.Context(), cfg)
 	}
-	root.AddCommand(migrate(), migrateStore(), storageKey())
+	root.AddCommand(migrate(), migrateStore(), backup(), restore(), storageKey())
 	return root
 }
 
@@ -71,6 +71,36 @@ func migrateStore() *cobra.Command {
 			"--database-url, on which nothing but migrate was run: in one transaction, and compared before it is committed.\n" +
 			"What waits goes on there. The data directory stays as it is.",
 	}, server.MigrateStore)
+}
+
+func backup() *cobra.Command {
+	var to string
+	cmd := operation(&cobra.Command{
+		Use:   "backup --to FILE",
+		Short: "Copy the database in data-dir to a file, also while the server runs",
+		Long: "backup copies the database in --data-dir as it is at one moment to a new file, also while the server runs, which\n" +
+			"waits for nothing. The file is there once it is whole, checked and on the disk. It has no artifacts and no logs.",
+	}, func(ctx context.Context, cfg config.Config) (string, error) { return server.Backup(ctx, cfg, to) })
+	return withFile(cmd, &to, "to", "file to make; one that is there is not overwritten")
+}
+
+func restore() *cobra.Command {
+	var from string
+	cmd := operation(&cobra.Command{
+		Use:   "restore --from FILE",
+		Short: "Make the database in data-dir from a file of backup",
+		Long: "restore makes the database in --data-dir, which has none, from a file that backup wrote, and checks it before.\n" +
+			"Attempts that ran at the moment of the backup are lost at the next start, as after a crash.",
+	}, func(ctx context.Context, cfg config.Config) (string, error) { return server.Restore(ctx, cfg, from) })
+	return withFile(cmd, &from, "from", "file that backup wrote")
+}
+
+// withFile adds the flag of a file that must be named.
+func withFile(cmd *cobra.Command, file *string, flag, usage string) *cobra.Command {
+	cmd.Flags().StringVar(file, flag, "", usage)
+	// The flag is there.
+	_ = cmd.MarkFlagRequired(flag)
+	return cmd
 }
 
 // operation makes a command that does one thing with the settings of a server and says

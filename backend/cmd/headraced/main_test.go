@@ -36,9 +36,14 @@ func TestOperationsTellWhatTheyTake(t *testing.T) {
 	t.Parallel()
 	help, err := execute(t.Context(), "-h")
 	require.NoError(t, err)
-	for _, name := range []string{"migrate", "migrate-store"} {
+	for _, name := range []string{"migrate", "migrate-store", "backup --to FILE", "restore --from FILE"} {
 		require.Contains(t, help, "\n  "+name+"\n")
 	}
+	help, err = execute(t.Context(), "backup", "-h")
+	require.NoError(t, err)
+	require.Contains(t, help, "also while the server runs")
+	require.Contains(t, help, "--to\n      file to make")
+	require.Contains(t, help, "--data-dir")
 }
 
 func TestMistakesAreErrors(t *testing.T) {
@@ -47,6 +52,10 @@ func TestMistakesAreErrors(t *testing.T) {
 	require.ErrorContains(t, err, "allow-insecure-listen")
 	_, err = execute(t.Context(), "serve")
 	require.Error(t, err)
+	_, err = execute(t.Context(), "backup", "--data-dir", t.TempDir())
+	require.ErrorContains(t, err, `"to" not set`)
+	_, err = execute(t.Context(), "restore", "--data-dir", t.TempDir())
+	require.ErrorContains(t, err, `"from" not set`)
 	_, err = execute(t.Context(), "migrate-store", "--data-dir", t.TempDir(), "--database-url", "mysql://x")
 	require.ErrorContains(t, err, "postgres://")
 	_, err = execute(t.Context(), "--lisen=x")

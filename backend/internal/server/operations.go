@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -51,4 +52,54 @@ func MigrateStore(ctx context.Context, cfg config.Config) (told string, err erro
 	return fmt.Sprintf(`%sMoved all of %s. It is as it was: start no server on it without database-url, which would do
 everything a second time. Now copy %s and %s of it to shared-dir, and start servers with database-url.`,
 		report, path, artifactsDir, logsDir), nil
+}
+
+// Backup copies the database of the data directory, whose server may run, to a new
+// file.
+func Backup(ctx context.Context, cfg config.Config, to string) (string, error) {
+	if err := onEmbedded("back up", cfg); err != nil {
+		return "", err
+	}
+	path, err := embeddedDir(cfg.DataDir)
+	if err != nil {
+		return "", err
+	}
+	d := dataDir{path: path}
+	err = sqlite.Backup(ctx, d.join(databaseFile), to)
+	if errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("%s is there already: name a new file", to)
+	}
+	if err != nil {
+		return "", fmt.Errorf("back up the database: %w", err)
+	}
+	return fmt.Sprintf("wrote %s, which is whole; now copy %s and then %s, if they are to be kept", to, artifactsDir, logsDir), nil
+}
+
+// Restore makes the database of the data directory, which has none, from a file that
+// Backup wrote.
+func Restore(ctx context.Context, cfg config.Config, from string) (told string, err error) {
+	if err := onEmbedded("restore", cfg); err != nil {
+		return "", err
+	}
+	dir, err := openDataDir(cfg.DataDir, hclog.NewNullLogger())
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, dir.unlock()) }()
+	err = sqlite.Restore(ctx, from, dir.join(databaseFile))
+	if errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("data-dir %s has a %s: choose another directory, or move what it has away", dir.path, databaseFile)
+	}
+	if err != nil {
+		return "", fmt.Errorf("restore the database: %w", err)
+	}
+	return fmt.Sprintf("restored %s; put %s and %s that were copied after it beside it, and start the server", dir.join(databaseFile), artifactsDir, logsDir), nil
+}
+
+// onEmbedded returns an error where the configuration is of servers on PostgreSQL.
+func onEmbedded(what string, cfg config.Config) error {
+	if cfg.DatabaseURL != "" {
+		return fmt.Errorf("database-url is set: %s the PostgreSQL by its own means (pg_dump, or copies of its log), or unset it for the database in data-dir", what)
+	}
+	return nil
 }

@@ -28,3 +28,6 @@ func MigrateTo(ctx context.Context, db *sql.DB, version int64) error {
 	}
 	return err
 }
+
+// Path returns the file.
+func (s *Store) Path() string { return s.path }

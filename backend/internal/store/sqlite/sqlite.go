@@ -1,6 +1,6 @@
 // Package sqlite is the embedded store: one file, one process, one writer that
 // commits concurrent transactions together. It must never hold SQL of its own
-// beyond opening and reading the file and its schema; statements are
+// beyond opening, checking and copying the file and its schema; statements are
 // sqlstore's.
 package sqlite
 
