@@ -47,7 +47,7 @@ func MigrateStore(ctx context.Context, cfg config.Config) (told string, err erro
 		})
 	})
 	if err != nil {
-		return "", fmt.Errorf("nothing was moved: %w", err)
+		return "", fmt.Errorf("move the database: %w", err)
 	}
 	return fmt.Sprintf(`%sMoved all of %s. It is as it was: start no server on it without database-url, which would do
 everything a second time. Now copy %s and %s of it to shared-dir, and start servers with database-url.`,

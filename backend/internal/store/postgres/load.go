@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlstore"
@@ -32,8 +33,8 @@ type Loading struct {
 var _ transfer.Target = (*Loading)(nil)
 
 // Load calls fn with a transaction that nobody else writes beside, and commits it
-// where fn returns no error. Neither a schema that is not this program's nor a work queue that
-// has jobs is loaded.
+// where fn returns no error. Neither a schema that is not this program's nor a work
+// queue that has jobs is loaded.
 func Load(ctx context.Context, url string, queue Queue, fn func(context.Context, *Loading) error) error {
 	// Rows may be many, and are read from elsewhere in between.
 	pool, err := connect(ctx, url, 1, map[string]string{"statement_timeout": "0", "idle_in_transaction_session_timeout": "10min"})
@@ -41,6 +42,7 @@ func Load(ctx context.Context, url string, queue Queue, fn func(context.Context,
 		return err
 	}
 	defer pool.Close()
+	written := false
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		if err := checkSchema(ctx, tx); err != nil {
 			return err
@@ -49,12 +51,20 @@ func Load(ctx context.Context, url string, queue Queue, fn func(context.Context,
 		if err := l.prepare(ctx); err != nil {
 			return err
 		}
-		return fn(ctx, l)
+		err := fn(ctx, l)
+		written = err == nil
+		return err
 	})
-	if errors.Is(classify(err), errConflict) {
-		return fmt.Errorf("somebody else works on the database: stop the servers that use it (%w)", err)
+	var answer *pgconn.PgError
+	switch {
+	case err == nil:
+		return nil
+	case written && !errors.As(err, &answer):
+		return fmt.Errorf("the answer to the commit was lost, so that all was moved or nothing: do it again, which refuses a database that has all (%w)", err)
+	case errors.Is(classify(err), errConflict):
+		return fmt.Errorf("nothing was moved: somebody else works on the database: stop the servers that use it (%w)", err)
 	}
-	return err
+	return fmt.Errorf("nothing was moved: %w", err)
 }
 
 // prepare locks what is there before anybody looks into it.
