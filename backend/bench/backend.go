@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,27 +20,30 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/embedded"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlite"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
-// backend is a whole backend without its network: store, engine, queue, runner.
+// backend is a whole backend without its network, or several on one store: store,
+// engine, queue and runner.
 type backend struct {
-	executions *service.Executions
-	store      store.Store
-	stop       func() error
+	replicas []*service.Executions
+	store    store.Store
+	stop     func() error
 
+	next   atomic.Uint64
 	mu     sync.Mutex
 	starts map[string][]time.Time // by execution, when its actions began
 }
 
-const account = "bench"
+const (
+	account      = "bench"
+	databaseFile = "headrace.db"
+)
 
 func bencher() auth.Identity {
 	return auth.Identity{Principal: "bench", Bindings: []auth.Binding{{Account: account, Role: auth.Admin}}}
@@ -75,53 +82,84 @@ func (t timed) Execute(ctx context.Context, attempt action.Attempt, workspace ac
 	return t.AttemptExecutor.Execute(ctx, attempt, workspace)
 }
 
-func start(ctx context.Context, dir string) (*backend, error) {
+// start starts the backends of a place on a fresh store below a directory.
+func start(ctx context.Context, dir string, at place) (*backend, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	open, err := at.fresh(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
 	b := &backend{starts: make(map[string][]time.Time)}
+	running, cancel := context.WithCancel(ctx)
+	group, running := errgroup.WithContext(running)
+	var stores []store.Store
+	b.stop = func() error {
+		cancel()
+		err := group.Wait()
+		for _, s := range stores {
+			err = errors.Join(err, s.Close())
+		}
+		return err
+	}
+	for i := range at.replicas {
+		opened, err := b.replica(ctx, running, group, filepath.Join(dir, strconv.Itoa(i)), open, at.replicas > 1 || at.name != "sqlite")
+		if err != nil {
+			return nil, errors.Join(err, b.stop())
+		}
+		stores = append(stores, opened)
+	}
+	b.store = stores[0]
+	return b, b.store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		return tx.CreateAccount(ctx, store.Account{Name: account, CreatedAt: time.Now()})
+	})
+}
+
+// replica starts one backend, which the group's context ends.
+func (b *backend) replica(ctx, running context.Context, group *errgroup.Group, dir string, open opener, shared bool) (store.Store, error) {
 	log := hclog.New(&hclog.LoggerOptions{Level: hclog.Error})
-	db, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(dir, "headrace.db")})
+	db, queue, err := open(ctx, log)
 	if err != nil {
 		return nil, err
 	}
 	bucket, err := blob.Open(ctx, "file://"+dir, "logs")
 	if err != nil {
-		return nil, err
+		return db, err
 	}
 	logStore := logs.New(bucket.Unsynced(), logs.Config{Limit: 1 << 20})
 	artifacts, err := artifact.Open(filepath.Join(dir, "artifacts"))
 	if err != nil {
-		return nil, err
+		return db, err
 	}
 	registry := action.NewRegistry()
 	registry.AddTurn(noop().ID, b)
 	trueType, _ := pipeline.BuiltinCatalog().Lookup(trueAction("").TypeID())
 	registry.AddAttempt(trueType.ID, timed{command.New(), b.began})
-	b.store = db
-	b.executions = service.NewExecutions(service.ExecutionsConfig{
+	executions := service.NewExecutions(service.ExecutionsConfig{
 		Store: db, Catalog: pipeline.BuiltinCatalog().With(noop()), Registry: registry, Logs: logStore, Clock: time.Now,
 		NewID: func() string { return uuid.Must(uuid.NewV7()).String() }, Lease: 30 * time.Second, Log: log,
-		Queue: embedded.New(embedded.Config{Workers: 64, Clock: time.Now, Retry: time.Second, Log: log}),
+		Queue: queue, Shared: shared,
 	})
+	if err := executions.Recover(ctx); err != nil {
+		return db, err
+	}
 	work, err := runner.New(runner.Config{
-		ID: "bench", Slots: 4, Jobs: b.executions, Registry: registry, WorkDir: filepath.Join(dir, "work"),
+		ID: "bench " + dir, Slots: 4, Jobs: executions, Registry: registry, WorkDir: filepath.Join(dir, "work"),
 		Artifacts: artifacts, Logs: logStore, Lease: 30 * time.Second, Log: log,
 	})
 	if err != nil {
-		return nil, err
+		return db, err
 	}
-	running, cancel := context.WithCancel(ctx)
-	group, running := errgroup.WithContext(running)
-	group.Go(func() error { return b.executions.Run(running) })
+	b.replicas = append(b.replicas, executions)
+	group.Go(func() error { return executions.Run(running) })
 	group.Go(func() error { return work.Run(running) })
-	b.stop = func() error {
-		cancel()
-		if err := group.Wait(); err != nil {
-			return err
-		}
-		return db.Close()
-	}
-	return b, db.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-		return tx.CreateAccount(ctx, store.Account{Name: account, CreatedAt: time.Now()})
-	})
+	return db, nil
+}
+
+// executions are the replicas in turn.
+func (b *backend) executions() *service.Executions {
+	return b.replicas[b.next.Add(1)%uint64(len(b.replicas))]
 }
 
 func (b *backend) define(ctx context.Context, name string, def pipeline.Definition) error {
@@ -137,14 +175,15 @@ func (b *backend) define(ctx context.Context, name string, def pipeline.Definiti
 // execute runs a pipeline to its end and returns the intervals between the
 // beginnings of its actions.
 func (b *backend) execute(ctx context.Context, name string) ([]time.Duration, error) {
-	e, err := b.executions.Start(ctx, bencher(), account, name, service.StartInput{})
+	executions := b.executions()
+	e, err := executions.Start(ctx, bencher(), account, name, service.StartInput{})
 	if err != nil {
 		return nil, err
 	}
-	if err := b.executions.Watch(ctx, bencher(), account, e.ID, 0, func(execution.Event) error { return nil }); err != nil {
+	if err := executions.Watch(ctx, bencher(), account, e.ID, 0, func(execution.Event) error { return nil }); err != nil {
 		return nil, err
 	}
-	if e, err = b.executions.Get(ctx, bencher(), account, e.ID); err != nil {
+	if e, err = executions.Get(ctx, bencher(), account, e.ID); err != nil {
 		return nil, err
 	}
 	if e.Status != pipeline.Succeeded {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -12,12 +11,9 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
-// with runs f on a fresh backend that has a pipeline of one kind of actions.
-func with(ctx context.Context, dir string, kind func(string) pipeline.Action, f func(*backend) error) (err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	b, err := start(ctx, dir)
+// with runs f on fresh backends that have a pipeline of one kind of actions.
+func with(ctx context.Context, dir string, at place, kind func(string) pipeline.Action, f func(*backend) error) (err error) {
+	b, err := start(ctx, dir, at)
 	if err != nil {
 		return err
 	}
@@ -30,31 +26,32 @@ func with(ctx context.Context, dir string, kind func(string) pipeline.Action, f 
 
 func trueOne(name string) pipeline.Action { return *trueAction(name) }
 
-// hop returns the median interval between the beginnings of actions of one
-// execution after the other.
-func hop(ctx context.Context, dir string, kind func(string) pipeline.Action, executions int) (time.Duration, error) {
-	var hops []time.Duration
-	err := with(ctx, dir, kind, func(b *backend) error {
-		for range executions {
-			took, err := b.execute(ctx, "chain")
-			if err != nil {
-				return err
-			}
-			hops = append(hops, took...)
+// hops returns the intervals between the beginnings of actions of one execution after
+// the other.
+func (b *backend) hops(ctx context.Context, executions int) (hops []time.Duration, err error) {
+	for range executions {
+		took, err := b.execute(ctx, "chain")
+		if err != nil {
+			return nil, err
 		}
-		return nil
-	})
-	if err != nil {
-		return 0, err
+		hops = append(hops, took...)
 	}
-	return middle(hops), nil
+	return hops, nil
+}
+
+func hops(ctx context.Context, dir string, at place, kind func(string) pipeline.Action, executions int) (hops []time.Duration, err error) {
+	err = with(ctx, dir, at, kind, func(b *backend) error {
+		hops, err = b.hops(ctx, executions)
+		return err
+	})
+	return hops, err
 }
 
 // throughput returns actions a second of 50 executions at once.
-func throughput(ctx context.Context, dir string, kind func(string) pipeline.Action, rounds int) (float64, error) {
+func throughput(ctx context.Context, dir string, at place, kind func(string) pipeline.Action, rounds int) (float64, error) {
 	const atOnce, actions = 50, 100
 	rate := 0.0
-	err := with(ctx, dir, kind, func(b *backend) error {
+	err := with(ctx, dir, at, kind, func(b *backend) error {
 		begun := time.Now()
 		for range rounds {
 			group, ctx := errgroup.WithContext(ctx)
@@ -74,26 +71,52 @@ func throughput(ctx context.Context, dir string, kind func(string) pipeline.Acti
 	return rate, err
 }
 
-func hopNoop(ctx context.Context, dir string, l limits) (figure, error) {
-	took, err := hop(ctx, filepath.Join(dir, "hop-noop"), noopAction, 20)
-	return newFigure("hop_noop_sqlite_p50", milliseconds(took), "ms", milliseconds(l.commit),
-		"one durable commit", "ratio <= 1.5"), err
-}
+// goals are the design's for one place; empty where it has none.
+type goals struct{ hopNoop, hopTrue, rateNoop, rateTrue string }
 
-func hopTrue(ctx context.Context, dir string, l limits) (figure, error) {
-	took, err := hop(ctx, filepath.Join(dir, "hop-true"), trueOne, 10)
-	return newFigure("hop_true_sqlite_p50", milliseconds(took), "ms", milliseconds(l.commit+l.fork),
-		"fork+exec of true and one durable commit", "ratio <= 1.5"), err
-}
-
-func throughputNoop(ctx context.Context, dir string, l limits) (figure, error) {
-	rate, err := throughput(ctx, filepath.Join(dir, "rate-noop"), noopAction, 10)
-	return newFigure("throughput_noop_sqlite", rate, "actions/s", l.rows,
-		"hops of four inserts, 50 to a commit", "value >= 10000"), err
-}
-
-func throughputTrue(ctx context.Context, dir string, l limits) (figure, error) {
-	rate, err := throughput(ctx, filepath.Join(dir, "rate-true"), trueOne, 2)
-	return newFigure("throughput_true_sqlite", rate, "actions/s", l.forks,
-		"two loops of fork+exec of true", "ratio >= 0.6"), err
+// measureRuns measures hops and throughput on a place.
+func (r *run) measureRuns(ctx context.Context, at place, c commits, f forks, want goals) error {
+	const oneFork = "fork+exec of true and one durable commit"
+	for _, hop := range []struct {
+		name    string
+		kind    func(string) pipeline.Action
+		limit   time.Duration
+		limitIs string
+		goal    string
+	}{
+		{"hop_noop_", noopAction, c.one, "one durable commit", want.hopNoop},
+		{"hop_true_", trueOne, c.one + f.one, oneFork, want.hopTrue},
+	} {
+		name := hop.name + at.name
+		if at.replicas > 1 || !r.wants(name) {
+			continue
+		}
+		took, err := hops(ctx, filepath.Join(r.dir, name), at, hop.kind, 10)
+		if err != nil {
+			return err
+		}
+		r.latency(name, took, hop.limit, hop.limitIs, hop.goal)
+	}
+	for _, t := range []struct {
+		name    string
+		kind    func(string) pipeline.Action
+		rounds  int
+		limit   float64
+		limitIs string
+		goal    string
+	}{
+		{"throughput_noop_", noopAction, 10, c.rows, "hops of four inserts, 50 to a commit", want.rateNoop},
+		{"throughput_true_", trueOne, 2, f.rate, "two loops of fork+exec of true", want.rateTrue},
+	} {
+		name := t.name + at.name
+		if !r.wants(name) {
+			continue
+		}
+		rate, err := throughput(ctx, filepath.Join(r.dir, name), at, t.kind, t.rounds)
+		if err != nil {
+			return err
+		}
+		r.value(name, rate, "actions/s", t.limit, t.limitIs, t.goal)
+	}
+	return nil
 }

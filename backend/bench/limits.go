@@ -9,53 +9,120 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 	_ "modernc.org/sqlite" // the driver under measurement
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres/postgrestest"
 )
 
-// limits are what the machine takes without Headrace.
-type limits struct {
-	// commit is the median of a durable SQLite commit of one row.
-	commit time.Duration
-	// fork is the median of a fork and exec of true.
-	fork time.Duration
-	// forks is how many a second two loops reach.
-	forks float64
-	// rows is how many hops of four statements a second share commits of 50.
+// commits are what a database takes without Headrace.
+type commits struct {
+	// one is the median of a durable commit of one hop, in one message where the
+	// database is another process.
+	one time.Duration
+	// rows is how many hops of four inserts a second share commits of 50.
 	rows float64
 }
 
-const samples = 2000
+// forks are what processes take without Headrace.
+type forks struct {
+	// one is the median of a fork and exec of true.
+	one time.Duration
+	// rate is how many a second two loops reach.
+	rate float64
+}
 
-func measureLimits(ctx context.Context, dir string) (limits, error) {
-	var l limits
+const (
+	samples      = 2000
+	rowText      = "a row of about the size of one that a hop writes, with a few words in it"
+	perHop       = 4
+	hopsAtOnce   = 50
+	batchCommits = 200
+)
+
+func sqliteCommits(ctx context.Context, dir string) (c commits, err error) {
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "limit.db")+
 		"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate")
 	if err != nil {
-		return l, err
+		return c, err
 	}
 	defer func() { _ = db.Close() }()
 	db.SetMaxOpenConns(1)
 	if _, err := db.ExecContext(ctx, `CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)`); err != nil {
-		return l, err
+		return c, err
 	}
 	insert, err := db.PrepareContext(ctx, `INSERT INTO t (v) VALUES ($1)`)
 	if err != nil {
-		return l, err
+		return c, err
 	}
 	defer func() { _ = insert.Close() }()
-	if l.commit, err = median(samples, func() error {
-		_, err := insert.ExecContext(ctx, "a row of about the size of one that a hop writes, with a few words in it")
+	if c.one, err = median(samples, func() error {
+		_, err := insert.ExecContext(ctx, rowText)
 		return err
 	}); err != nil {
-		return l, err
+		return c, err
 	}
-	if l.rows, err = sharedCommits(ctx, db, insert); err != nil {
-		return l, err
+	c.rows, err = rate(func() error {
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		statement := tx.StmtContext(ctx, insert) //nolint:sqlclosecheck // The transaction closes it.
+		for range hopsAtOnce * perHop {
+			if _, err := statement.ExecContext(ctx, rowText); err != nil {
+				return err
+			}
+		}
+		return tx.Commit()
+	})
+	return c, err
+}
+
+func postgresCommits(ctx context.Context, cluster *postgrestest.Cluster) (c commits, err error) {
+	url, err := cluster.Create(ctx)
+	if err != nil {
+		return c, err
 	}
+	db, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return c, err
+	}
+	defer func() { _ = db.Close(context.WithoutCancel(ctx)) }()
+	if _, err := db.Exec(ctx, `CREATE TABLE t (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v TEXT)`); err != nil {
+		return c, err
+	}
+	commit := func(rows int) error {
+		batch := &pgx.Batch{}
+		batch.Queue("BEGIN")
+		for range rows {
+			batch.Queue(`INSERT INTO t (v) VALUES ($1)`, rowText)
+		}
+		batch.Queue("COMMIT")
+		return db.SendBatch(ctx, batch).Close()
+	}
+	if c.one, err = median(samples, func() error { return commit(perHop) }); err != nil {
+		return c, err
+	}
+	c.rows, err = rate(func() error { return commit(hopsAtOnce * perHop) })
+	return c, err
+}
+
+// rate returns hops a second of a function that commits hopsAtOnce of them.
+func rate(commit func() error) (float64, error) {
+	begun := time.Now()
+	for range batchCommits {
+		if err := commit(); err != nil {
+			return 0, err
+		}
+	}
+	return batchCommits * hopsAtOnce / time.Since(begun).Seconds(), nil
+}
+
+func processForks(ctx context.Context) (f forks, err error) {
 	fork := func() error { return exec.CommandContext(ctx, "true").Run() }
-	if l.fork, err = median(samples/2, fork); err != nil {
-		return l, fmt.Errorf("run true: %w", err)
+	if f.one, err = median(samples/2, fork); err != nil {
+		return f, fmt.Errorf("run true: %w", err)
 	}
 	begun := time.Now()
 	var group errgroup.Group
@@ -70,32 +137,10 @@ func measureLimits(ctx context.Context, dir string) (limits, error) {
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return l, err
+		return f, err
 	}
-	l.forks = samples / time.Since(begun).Seconds()
-	return l, nil
-}
-
-// sharedCommits returns hops a second: four statements each, 50 to a commit.
-func sharedCommits(ctx context.Context, db *sql.DB, insert *sql.Stmt) (float64, error) {
-	const commits, hops, statements = 200, 50, 4
-	begun := time.Now()
-	for range commits {
-		tx, err := db.BeginTx(ctx, nil)
-		if err != nil {
-			return 0, err
-		}
-		statement := tx.StmtContext(ctx, insert) //nolint:sqlclosecheck // The transaction closes it.
-		for range hops * statements {
-			if _, err := statement.ExecContext(ctx, "a row"); err != nil {
-				return 0, err
-			}
-		}
-		if err := tx.Commit(); err != nil {
-			return 0, err
-		}
-	}
-	return commits * hops / time.Since(begun).Seconds(), nil
+	f.rate = samples / time.Since(begun).Seconds()
+	return f, nil
 }
 
 // median runs f n times and returns the median duration.
@@ -108,12 +153,13 @@ func median(n int, f func() error) (time.Duration, error) {
 		}
 		took[i] = time.Since(begun)
 	}
-	return middle(took), nil
+	return at(took, 50), nil
 }
 
-func middle(took []time.Duration) time.Duration {
+// at returns a percentile, and sorts.
+func at(took []time.Duration, percent int) time.Duration {
 	slices.Sort(took)
-	return took[len(took)/2]
+	return took[min(len(took)-1, len(took)*percent/100)]
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

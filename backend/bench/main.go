@@ -1,23 +1,31 @@
 // Command bench prints how fast Headrace is on this machine, each figure beside
-// the limit that the same run measured: a durable commit, a fork and exec. It
+// the limit that the same run measured: a durable commit, a fork and exec, a copy. It
 // fails only where a figure cannot be taken, never because a machine is slow.
 package main
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
+	"runtime/pprof"
 	"text/tabwriter"
+	"time"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres/postgrestest"
 )
 
 // figure is one row of the table and of the JSON file.
 type figure struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
-	Unit  string  `json:"unit"`
+	// P99 is of latencies, whose Value is the median.
+	P99  float64 `json:"p99,omitempty"`
+	Unit string  `json:"unit"`
 	// Limit is what the machine itself takes, measured in the same run.
 	Limit float64 `json:"limit"`
 	// Ratio is Value/Limit.
@@ -26,17 +34,27 @@ type figure struct {
 	limitIs, goal string
 }
 
-func newFigure(name string, value float64, unit string, limit float64, limitIs, goal string) figure {
-	return figure{Name: name, Value: value, Unit: unit, Limit: limit, Ratio: value / limit, limitIs: limitIs, goal: goal}
+// run is one run of the bench.
+type run struct {
+	headraced string
+	dir       string
+	history   int
+	only      *regexp.Regexp
+	cluster   *postgrestest.Cluster
+	out       *tabwriter.Writer
+	figures   []figure
 }
 
 func main() {
 	headraced := flag.String("headraced", "bin/headraced", "the server whose start and memory are measured")
 	jsonFile := flag.String("json", "", "also write the figures to this file")
 	dir := flag.String("dir", "", "measure on this directory's disk (default: the temporary directory)")
+	only := flag.String("only", ".*", "measure the figures whose names this expression matches, for instance .*_sqlite, growth or server")
+	history := flag.Int("history", 1_000_000, "past action executions of the largest history")
+	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, *headraced, *jsonFile, *dir)
+	err := profiled(*profile, func() error { return bench(ctx, *headraced, *jsonFile, *dir, *only, *history) })
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -44,52 +62,118 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, headraced, jsonFile, parent string) (err error) {
+func profiled(path string, fn func() error) error {
+	if path == "" {
+		return fn()
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	err = fn()
+	pprof.StopCPUProfile()
+	return errors.Join(err, file.Close())
+}
+
+func bench(ctx context.Context, headraced, jsonFile, parent, only string, history int) (err error) {
+	names, err := regexp.Compile("^(?:" + only + ")$")
+	if err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp(parent, "headrace-bench-")
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if e := os.RemoveAll(dir); err == nil {
-			err = e
-		}
-	}()
-	figures, err := measure(ctx, dir, headraced)
-	if err != nil {
+	r := &run{
+		headraced: headraced, dir: dir, history: history, only: names, cluster: &postgrestest.Cluster{Durable: true},
+		out: tabwriter.NewWriter(os.Stdout, 32, 0, 2, ' ', 0),
+	}
+	defer func() { err = errors.Join(err, r.cluster.Stop(), os.RemoveAll(dir)) }()
+	fmt.Fprintln(r.out, "figure\tvalue\tp99\tunit\tlimit\tratio\tgoal\tthe limit is")
+	if err := r.measure(ctx); err != nil || jsonFile == "" {
 		return err
 	}
-	if err := show(figures); err != nil || jsonFile == "" {
-		return err
-	}
-	data, err := json.MarshalIndent(figures, "", "  ")
+	data, err := json.MarshalIndent(r.figures, "", "  ")
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(jsonFile, append(data, '\n'), 0o600)
 }
 
-func show(figures []figure) error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "figure\tvalue\tunit\tlimit\tratio\tgoal\tthe limit is")
-	for _, f := range figures {
-		fmt.Fprintf(w, "%s\t%.3f\t%s\t%.3f\t%.2f\t%s\t%s\n", f.Name, f.Value, f.Unit, f.Limit, f.Ratio, f.goal, f.limitIs)
+// wants tells whether a figure, or a group of them, was asked for.
+func (r *run) wants(name string) bool { return r.only.MatchString(name) }
+
+func (r *run) measure(ctx context.Context) error {
+	f, err := processForks(ctx)
+	if err != nil {
+		return err
 	}
-	return w.Flush()
+	if err := r.measureSQLite(ctx, f); err != nil {
+		return err
+	}
+	for _, replicas := range []int{1, 2} {
+		if err := r.measurePostgres(ctx, f, replicas); err != nil {
+			return err
+		}
+	}
+	if r.wants("growth") {
+		if err := r.measureGrowth(ctx); err != nil {
+			return err
+		}
+	}
+	if r.wants("server") {
+		return r.measureServer(ctx)
+	}
+	return nil
 }
 
-func measure(ctx context.Context, dir, headraced string) ([]figure, error) {
-	bounds, err := measureLimits(ctx, dir)
+func (r *run) measureSQLite(ctx context.Context, f forks) error {
+	c, err := sqliteCommits(ctx, r.dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var figures []figure
-	for _, m := range []func(context.Context, string, limits) (figure, error){hopNoop, hopTrue, throughputNoop, throughputTrue} {
-		f, err := m(ctx, dir, bounds)
-		if err != nil {
-			return nil, err
-		}
-		figures = append(figures, f)
+	return r.measureRuns(ctx, onSQLite(), c, f, goals{
+		hopNoop: "ratio <= 1.5", hopTrue: "ratio <= 1.5", rateNoop: "value >= 10000", rateTrue: "ratio >= 0.6",
+	})
+}
+
+func (r *run) measurePostgres(ctx context.Context, f forks, replicas int) error {
+	c, err := postgresCommits(ctx, r.cluster)
+	if err != nil {
+		return err
 	}
-	server, err := measureServer(ctx, dir, headraced)
-	return append(figures, server...), err
+	want := goals{hopNoop: "ratio <= 2"}
+	if replicas == 1 {
+		want.rateNoop = "value >= 6000"
+	}
+	return r.measureRuns(ctx, onPostgres(r.cluster, replicas), c, f, want)
+}
+
+// latency prints the median of a latency, with the 99th percentile beside it.
+func (r *run) latency(name string, took []time.Duration, limit time.Duration, limitIs, goal string) {
+	f := newFigure(name, milliseconds(at(took, 50)), "ms", milliseconds(limit), limitIs, goal)
+	f.P99 = milliseconds(at(took, 99))
+	r.print(f)
+}
+
+func (r *run) value(name string, value float64, unit string, limit float64, limitIs, goal string) {
+	r.print(newFigure(name, value, unit, limit, limitIs, goal))
+}
+
+func newFigure(name string, value float64, unit string, limit float64, limitIs, goal string) figure {
+	return figure{Name: name, Value: value, Unit: unit, Limit: limit, Ratio: value / limit, limitIs: limitIs, goal: goal}
+}
+
+// print prints a row as soon as it is there.
+func (r *run) print(f figure) {
+	r.figures = append(r.figures, f)
+	p99 := ""
+	if f.P99 != 0 {
+		p99 = fmt.Sprintf("%.3f", f.P99)
+	}
+	fmt.Fprintf(r.out, "%s\t%.3f\t%s\t%s\t%.3f\t%.2f\t%s\t%s\n", f.Name, f.Value, p99, f.Unit, f.Limit, f.Ratio, f.goal, f.limitIs)
+	_ = r.out.Flush()
 }

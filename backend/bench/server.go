@@ -17,29 +17,32 @@ import (
 
 // measureServer starts headraced on a data directory that it has used before,
 // and returns how long it takes to be ready and what it holds in memory then.
-func measureServer(ctx context.Context, dir, headraced string) ([]figure, error) {
-	version, err := median(5, func() error { return exec.CommandContext(ctx, headraced, "--version").Run() })
+func (r *run) measureServer(ctx context.Context) error {
+	data := filepath.Join(r.dir, "server")
+	if _, _, err := startServer(ctx, r.headraced, data); err != nil {
+		return err
+	}
+	return r.measureStart(ctx, "server", data, "value < 100", "value < 60")
+}
+
+// measureStart starts headraced five times on a data directory.
+func (r *run) measureStart(ctx context.Context, name, data, ready, memory string) error {
+	version, err := median(5, func() error { return exec.CommandContext(ctx, r.headraced, "--version").Run() })
 	if err != nil {
-		return nil, fmt.Errorf("run %s: %w", headraced, err)
+		return fmt.Errorf("run %s: %w", r.headraced, err)
 	}
-	data := filepath.Join(dir, "server")
-	if _, _, err := startServer(ctx, headraced, data); err != nil {
-		return nil, err
-	}
-	var ready []time.Duration
+	var took []time.Duration
 	var rss float64
 	for range 5 {
-		took, memory, err := startServer(ctx, headraced, data)
+		t, m, err := startServer(ctx, r.headraced, data)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		ready, rss = append(ready, took), max(rss, memory)
+		took, rss = append(took, t), max(rss, m)
 	}
-	return []figure{
-		newFigure("server_ready", milliseconds(middle(ready)), "ms", milliseconds(version),
-			"headraced --version", "value < 100"),
-		newFigure("server_idle_rss", rss, "MiB", idleGoal, "the goal itself", "value < 60"),
-	}, nil
+	r.latency(name+"_ready", took, version, "headraced --version", ready)
+	r.value(name+"_rss", rss, "MiB", idleGoal, "the goal of an idle server", memory)
+	return nil
 }
 
 // idleGoal stands in for a limit of memory, which a machine does not have.

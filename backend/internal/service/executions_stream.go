@@ -21,8 +21,9 @@ var ErrStopping = errors.New("the server is stopping")
 const eventsAtOnce = 100
 
 // watchEvery is the least time between two reads of a watch: an execution of
-// short actions changes thousands of times a second, and nobody sees that.
-const watchEvery = 5 * time.Millisecond
+// short actions changes thousands of times a second, nobody sees that, and each read
+// takes from what writes.
+const watchEvery = 50 * time.Millisecond
 
 // Watch emits the events of an execution after a position, in order, and returns
 // after its last one.

@@ -1,5 +1,5 @@
-// Package postgrestest starts a throwaway PostgreSQL for the tests of one package. It
-// must never be used outside of tests.
+// Package postgrestest starts a throwaway PostgreSQL for the tests of one package, or
+// for a bench. It must never be used by a program that people run.
 package postgrestest
 
 import (
@@ -72,32 +72,45 @@ func (c *Cluster) Copy(tb testing.TB, of string) string {
 
 func (c *Cluster) make(tb testing.TB, template string) string {
 	tb.Helper()
-	bin, err := binaries()
-	if err != nil {
+	if _, err := binaries(); err != nil {
 		if os.Getenv(RequiredEnv) != "" {
 			tb.Fatalf("%s is set and there is no PostgreSQL: %v", RequiredEnv, err)
 		}
 		tb.Skipf("there is no PostgreSQL: %v", err)
 	}
+	url, err := c.create(tb.Context(), template)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return url
+}
+
+// Create makes an empty database and returns its URL, for what is no test.
+func (c *Cluster) Create(ctx context.Context) (string, error) { return c.create(ctx, "template1") }
+
+func (c *Cluster) create(ctx context.Context, template string) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.server == nil {
-		c.bin = bin
-		if err := c.start(tb.Context()); err != nil {
-			tb.Fatalf("start PostgreSQL: %v", err)
+		var err error
+		if c.bin, err = binaries(); err != nil {
+			return "", err
+		}
+		if err := c.start(ctx); err != nil {
+			return "", fmt.Errorf("start PostgreSQL: %w", err)
 		}
 	}
 	c.databases++
 	name := "test" + strconv.Itoa(c.databases)
-	admin, err := pgx.Connect(tb.Context(), c.url("postgres"))
+	admin, err := pgx.Connect(ctx, c.url("postgres"))
 	if err != nil {
-		tb.Fatalf("connect to PostgreSQL: %v\n%s", err, c.log)
+		return "", fmt.Errorf("connect to PostgreSQL: %w\n%s", err, c.log)
 	}
-	defer func() { _ = admin.Close(context.WithoutCancel(tb.Context())) }()
-	if _, err := admin.Exec(tb.Context(), "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
-		tb.Fatalf("create a database: %v", err)
+	defer func() { _ = admin.Close(context.WithoutCancel(ctx)) }()
+	if _, err := admin.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
+		return "", fmt.Errorf("create a database: %w", err)
 	}
-	return c.url(name)
+	return c.url(name), nil
 }
 
 func (c *Cluster) url(database string) string {
