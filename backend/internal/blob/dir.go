@@ -143,7 +143,8 @@ func (s *Store) listDir(ctx context.Context, dir, prefix string, yield func(Obje
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(nameOf(a), nameOf(b)) })
 	for _, entry := range entries {
 		name := nameOf(entry)
-		if name == Temporary+"/" || !strings.HasPrefix(name, prefix) && !(entry.IsDir() && strings.HasPrefix(prefix, name)) {
+		leads := entry.IsDir() && strings.HasPrefix(prefix, name)
+		if name == Temporary+"/" || !strings.HasPrefix(name, prefix) && !leads {
 			continue
 		}
 		if entry.IsDir() {
