@@ -123,15 +123,16 @@ func (b *backend) replica(ctx, running context.Context, group *errgroup.Group, d
 	if err != nil {
 		return nil, err
 	}
-	bucket, err := blob.Open(ctx, "file://"+dir, "logs")
+	url := blob.DirectoryURL(dir)
+	bucket, err := blob.Open(ctx, url, "logs")
+	if err != nil {
+		return db, err
+	}
+	trees, err := blob.Open(ctx, url, "artifacts")
 	if err != nil {
 		return db, err
 	}
 	logStore := logs.New(bucket.Unsynced(), logs.Config{Limit: 1 << 20})
-	artifacts, err := artifact.Open(filepath.Join(dir, "artifacts"))
-	if err != nil {
-		return db, err
-	}
 	registry := action.NewRegistry()
 	registry.AddTurn(noop().ID, b)
 	trueType, _ := pipeline.BuiltinCatalog().Lookup(trueAction("").TypeID())
@@ -146,7 +147,7 @@ func (b *backend) replica(ctx, running context.Context, group *errgroup.Group, d
 	}
 	work, err := runner.New(runner.Config{
 		ID: "bench " + dir, Slots: 4, Jobs: executions, Registry: registry, WorkDir: filepath.Join(dir, "work"),
-		Artifacts: artifacts, Logs: logStore, Lease: 30 * time.Second, Log: log,
+		Artifacts: artifact.New(trees, dir), Logs: logStore, Lease: 30 * time.Second, Log: log,
 	})
 	if err != nil {
 		return db, err

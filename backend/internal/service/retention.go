@@ -53,7 +53,7 @@ type Trees interface {
 // LogRemover is what retention needs of the log store.
 type LogRemover interface {
 	// Remove deletes the logs of an execution. It is no error if there are none.
-	Remove(executionID string) error
+	Remove(ctx context.Context, executionID string) error
 }
 
 // RetentionConfig is what Retention needs.
@@ -169,7 +169,7 @@ func (r *Retention) removeLogs(ctx context.Context) error {
 			return err
 		}
 		for _, id := range ids {
-			if err := r.Logs.Remove(id); err != nil {
+			if err := r.Logs.Remove(ctx, id); err != nil {
 				return err
 			}
 		}

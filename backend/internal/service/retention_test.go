@@ -15,6 +15,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/retention"
@@ -66,11 +67,12 @@ func onEveryStore(t *testing.T, policy retention.Policy, test func(*keeper)) {
 			k.store, err = open(t)
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, k.store.Close()) })
-			k.trees, err = artifact.Open(filepath.Join(k.dir, "artifacts"))
+			trees, err := blob.Open(t.Context(), blob.DirectoryURL(k.dir), "artifacts")
 			require.NoError(t, err)
-			k.logs, err = logs.Open(filepath.Join(k.dir, "logs"), 0)
+			k.trees = artifact.New(trees, k.dir)
+			outputs, err := blob.Open(t.Context(), blob.DirectoryURL(k.dir), "logs")
 			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, k.logs.Close()) })
+			k.logs = logs.New(outputs, logs.Config{})
 			k.Retention = service.NewRetention(service.RetentionConfig{
 				Store: k.store, Artifacts: k.trees, Logs: k.logs, Policy: policy, Every: time.Hour,
 				Clock: func() time.Time { return k.now }, Log: hclog.NewNullLogger(),
@@ -150,9 +152,9 @@ func (k *keeper) apply(dryRun bool) service.RetentionResult {
 
 func (k *keeper) hasLog(id string) bool {
 	k.t.Helper()
-	reader, err := k.logs.Open(id, id+"-a")
+	reader, err := k.logs.Open(k.t.Context(), id, id+"-a")
 	require.NoError(k.t, err)
-	defer func() { require.NoError(k.t, reader.Close()) }()
+	defer reader.Close()
 	return reader.Size() > 0
 }
 
@@ -334,12 +336,12 @@ type stubborn struct {
 	failed bool
 }
 
-func (s *stubborn) Remove(id string) error {
+func (s *stubborn) Remove(ctx context.Context, id string) error {
 	if !s.failed {
 		s.failed = true
 		return errCutOff
 	}
-	return s.Store.Remove(id)
+	return s.Store.Remove(ctx, id)
 }
 
 func TestRetentionIsCutOffBeforeTheLogs(t *testing.T) {
@@ -455,7 +457,7 @@ func TestRemovedExecutionsAreNotUsed(t *testing.T) {
 	require.ErrorContains(t, err, "removed by retention on 2026-03-01")
 	_, err = l.Retry(t.Context(), admin, "default", failing.ID, service.RetryInput{})
 	requireRefused(t, err, service.KindPrecondition, pipeline.ReasonOutputsRemoved)
-	err = l.TailLog(t.Context(), admin, "default", failing.ID, a.Attempt.ActionExecutionID, 0, false, func(int64, []byte) error { return nil })
+	err = l.TailLog(t.Context(), admin, "default", failing.ID, a.Attempt.ActionExecutionID, service.LogTail{}, func(int64, []byte) error { return nil })
 	requireRefused(t, err, service.KindPrecondition, pipeline.ReasonOutputsRemoved)
 	require.ErrorContains(t, err, "removed by retention on 2026-03-01")
 }

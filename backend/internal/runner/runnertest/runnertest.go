@@ -115,8 +115,9 @@ type Bench struct {
 func Start(tb testing.TB, executor action.AttemptExecutor, change func(*runner.Config)) *Bench {
 	tb.Helper()
 	dir := tb.TempDir()
-	artifacts, err := artifact.Open(filepath.Join(dir, "artifacts"))
+	trees, err := blob.Open(context.Background(), blob.DirectoryURL(dir), "artifacts")
 	require.NoError(tb, err)
+	artifacts := artifact.New(trees, dir)
 	bucket, err := blob.Open(context.Background(), "file://"+dir, "logs")
 	require.NoError(tb, err)
 	logStore := logs.New(bucket.Unsynced(), logs.Config{})
