@@ -278,6 +278,7 @@ func TestStreamsMayGoOnForLong(t *testing.T) {
 	require.Equal(t, map[string]bool{
 		headracev1.ExecutionService_WatchExecution_FullMethodName:        true,
 		headracev1.ExecutionService_TailLog_FullMethodName:               true,
+		headracev1.ExecutionService_SearchLogs_FullMethodName:            true,
 		grpc_health_v1.Health_Watch_FullMethodName:                       true,
 		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      true,
 		"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": true,
