@@ -3,6 +3,7 @@ package logs_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -80,6 +81,7 @@ func BenchmarkGigabyte(b *testing.B) {
 	store := logs.New(bucket(b, "file://"+dir), logs.Config{})
 	buffer := make([]byte, 64<<10)
 	at := func(b *testing.B, place func(size, i int64) int64) {
+		b.Helper()
 		for i := int64(0); b.Loop(); i++ {
 			log, err := store.Open(b.Context(), "e1", "a1")
 			require.NoError(b, err)
@@ -98,7 +100,7 @@ func BenchmarkGigabyte(b *testing.B) {
 			require.NoError(b, err)
 			for offset := int64(0); ; {
 				n, err := log.Read(b.Context(), buffer, offset)
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					break
 				}
 				require.NoError(b, err)

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 )
@@ -28,6 +30,8 @@ const (
 	// many, each begins a new chunk earlier, but none before leastChunk.
 	writersMemory = 64 << 20
 	leastChunk    = 16 << 10
+	// chunksRead is how many chunks readers keep in memory, all together.
+	chunksRead = 16
 	// pollEvery is how often a reader looks for what another process wrote.
 	pollEvery = 500 * time.Millisecond
 	// callTimeout bounds one call of the bucket for a writer.
@@ -69,6 +73,8 @@ type Store struct {
 	config Config
 	// writers counts those that hold a chunk.
 	writers atomic.Int64
+	// read has the chunks that were read last, by the names of their objects.
+	read *lru.Cache[string, object]
 
 	mu   sync.Mutex
 	logs map[logID]*log
@@ -100,7 +106,9 @@ func New(bucket Bucket, config Config) *Store {
 	if config.Limit <= 0 {
 		config.Limit = DefaultLimit
 	}
-	return &Store{bucket: bucket, config: config, logs: make(map[logID]*log)}
+	// Its only error is a size that is none.
+	read, _ := lru.New[string, object](chunksRead)
+	return &Store{bucket: bucket, config: config, read: read, logs: make(map[logID]*log)}
 }
 
 // Writer returns what appends to the log of the attempt's action execution. An
@@ -206,12 +214,25 @@ func (s *Store) list(ctx context.Context, id logID) ([]chunk, error) {
 	return inLog(found), nil
 }
 
-// get returns what the object of a chunk holds, in the memory that it is given where
-// that is enough.
-func (s *Store) get(ctx context.Context, id logID, c chunk, into []byte) ([]byte, error) {
-	from, err := s.bucket.Open(ctx, c.name(id))
+// get returns what the object of a chunk holds. Readers share those that were read
+// last: one that stands still, since nobody takes what it reads, holds nothing.
+func (s *Store) get(ctx context.Context, id logID, c chunk) ([]byte, error) {
+	name := c.name(id)
+	if kept, ok := s.read.Get(name); ok && kept.holds(c) {
+		return kept.data, nil
+	}
+	data, err := s.fetch(ctx, name, c)
 	if err != nil {
 		return nil, fmt.Errorf("read log: %w", err)
+	}
+	s.read.Add(name, object{c, data})
+	return data, nil
+}
+
+func (s *Store) fetch(ctx context.Context, name string, c chunk) ([]byte, error) {
+	from, err := s.bucket.Open(ctx, name)
+	if err != nil {
+		return nil, err
 	}
 	defer func() { _ = from.Close() }()
 	size := c.size
@@ -219,14 +240,21 @@ func (s *Store) get(ctx context.Context, id logID, c chunk, into []byte) ([]byte
 		size = c.end - c.start
 	}
 	// A little more, so that it need not grow to see the end.
-	if least := int(min(size, ChunkSize)) + bytes.MinRead; cap(into) < least {
-		into = make([]byte, 0, least)
-	}
-	read := bytes.NewBuffer(into[:0])
-	if _, err := read.ReadFrom(from); err != nil {
-		return nil, fmt.Errorf("read log: %w", err)
-	}
-	return read.Bytes(), nil
+	read := bytes.NewBuffer(make([]byte, 0, int(min(size, ChunkSize))+bytes.MinRead))
+	_, err = read.ReadFrom(from)
+	return read.Bytes(), err
+}
+
+// object is what was read of a chunk.
+type object struct {
+	chunk
+
+	data []byte
+}
+
+// holds tells whether it is all of a chunk as somebody knows it.
+func (o object) holds(c chunk) bool {
+	return o.is(c) || c.end != math.MaxInt64 && int64(len(o.data)) >= c.end-c.start
 }
 
 // chunkSize is how large a chunk may grow now.

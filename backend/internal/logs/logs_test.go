@@ -388,7 +388,7 @@ func TestFailingBucket(t *testing.T) {
 			require.Less(t, time.Since(began), time.Minute)
 
 			switched.Store(false)
-			time.Sleep(20 * time.Second) // The fake clock's: the writer looks again.
+			time.Sleep(20 * time.Second) //nolint:forbidigo // The fake clock's: the writer looks again.
 			write(t, w, "after\n")
 			require.NoError(t, w.Close())
 			got := read(t, logs.New(opened, logs.Config{}))

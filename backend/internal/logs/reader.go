@@ -13,8 +13,8 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 )
 
-// Reader reads one log, also while it is written, here or in another process. It
-// holds one chunk in memory. It is safe for concurrent use.
+// Reader reads one log, also while it is written, here or in another process. It is
+// safe for concurrent use.
 type Reader struct {
 	store *Store
 	log   *log
@@ -24,9 +24,6 @@ type Reader struct {
 	writer *writer
 	chunks []chunk
 	size   int64
-	// cached is the chunk that was read last, with what its object held.
-	cached chunk
-	data   []byte
 }
 
 // Size returns how many bytes the log held at the last look: when it was opened, and
@@ -66,7 +63,7 @@ func (r *Reader) Read(ctx context.Context, p []byte, offset int64) (int, error) 
 		return 0, io.EOF
 	}
 	c := r.chunks[i]
-	err := r.load(ctx, c)
+	data, err := r.store.get(ctx, r.log.id, c)
 	if errors.Is(err, blob.ErrNotFound) {
 		// The execution was removed meanwhile.
 		return 0, io.EOF
@@ -74,7 +71,7 @@ func (r *Reader) Read(ctx context.Context, p []byte, offset int64) (int, error) 
 	if err != nil {
 		return 0, err
 	}
-	data := r.data[:min(int64(len(r.data)), c.end-c.start)]
+	data = data[:min(int64(len(data)), c.end-c.start)]
 	if at := offset - c.start; at < int64(len(data)) {
 		return copy(p, data[at:]), nil
 	}
@@ -89,26 +86,6 @@ func missing(length int64) []byte {
 		return make([]byte, length)
 	}
 	return append(bytes.Repeat([]byte{0}, int(length)-len(text)), text...)
-}
-
-// load makes a chunk the cached one.
-func (r *Reader) load(ctx context.Context, c chunk) error {
-	if r.data != nil && r.cached.attempt == c.attempt && r.cached.start == c.start && int64(len(r.data)) >= c.end-c.start {
-		return nil
-	}
-	data, err := r.store.get(ctx, r.log.id, c, r.take())
-	if err != nil {
-		return err
-	}
-	r.cached, r.data = c, data
-	return nil
-}
-
-// take empties the cache and returns its memory.
-func (r *Reader) take() []byte {
-	memory := r.data
-	r.data = nil
-	return memory
 }
 
 // look finds how far the log goes by now, and returns what is closed at the next
@@ -132,19 +109,16 @@ func (r *Reader) look(ctx context.Context) (changed <-chan struct{}, err error) 
 		return changed, nil
 	}
 	last := &chunks[len(chunks)-1]
-	if r.data == nil || !r.cached.is(*last) {
-		data, err := r.store.get(ctx, r.log.id, *last, r.take())
-		if errors.Is(err, blob.ErrNotFound) {
-			// The execution was removed meanwhile.
-			r.chunks, r.size = nil, 0
-			return changed, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		r.cached, r.data = *last, data
+	data, err := r.store.get(ctx, r.log.id, *last)
+	if errors.Is(err, blob.ErrNotFound) {
+		// The execution was removed meanwhile.
+		r.chunks, r.size = nil, 0
+		return changed, nil
 	}
-	last.end = last.start + int64(len(r.data))
+	if err != nil {
+		return nil, err
+	}
+	last.end = last.start + int64(len(data))
 	r.chunks, r.size = chunks, last.end
 	return changed, nil
 }

@@ -134,7 +134,7 @@ func (w *writer) putPatiently() error {
 			return nil
 		}
 		if w.failures < maxFailures {
-			time.Sleep(retryPause)
+			<-time.After(retryPause)
 		}
 	}
 }
