@@ -26,10 +26,11 @@ type outcome struct {
 	shared, more bool
 	seen         int
 	taken        *execution.Lease
-	// carry leaves the first turn that is due to whoever commits; it is in turn
-	// then, and not in the queue.
-	carry bool
-	turn  *execution.Turn
+	// carried is the turn that is decided upon, nil for none. Whoever carries it
+	// carries on with the first that the commit made ready, which is in turn then,
+	// and not in the queue.
+	carried *execution.Turn
+	turn    *execution.Turn
 	// expected are the attempts that the commit makes, reserved the waiting
 	// runners that were given one of them in it.
 	expected []*execution.Lease
@@ -131,6 +132,7 @@ func (x *Executions) decide(ctx context.Context, tx store.Tx, key execution.Scop
 		return refusal(out, engineRefusal(err))
 	}
 	x.assign(change, runner, out)
+	x.carryOn(change, out)
 	if err := tx.Apply(ctx, change); err != nil {
 		return err
 	}
@@ -388,18 +390,27 @@ func (x *Executions) committed(out *outcome) {
 	}
 }
 
-// queueTurns queues the turns that a commit made, but for the one to carry on with.
-func (x *Executions) queueTurns(out *outcome, turns []*execution.Turn) {
-	if out.carry && out.turn == nil {
-		now := x.Clock()
-		for i, turn := range turns {
-			if turn.Kind == execution.TurnAction && !turn.DueAt.After(now) {
-				out.turn = turn
-				x.Queue.Add(turns[:i]...)
-				turns = turns[i+1:]
-				break
-			}
+// carryOn leaves the first turn of a change that is due to what carries the turn that
+// led to it, in the same commit: a crash finds it there.
+func (x *Executions) carryOn(change *execution.Change, out *outcome) {
+	if out.carried == nil {
+		return
+	}
+	change.Carrier = out.carried.Carrier
+	now := x.Clock()
+	for _, turn := range change.Turns {
+		if turn.Kind == execution.TurnAction && !turn.DueAt.After(now) {
+			turn.Carrier, out.turn = change.Carrier, turn
+			return
 		}
 	}
-	x.Queue.Add(turns...)
+}
+
+// queueTurns queues the turns that a commit made, but for the one to carry on with.
+func (x *Executions) queueTurns(out *outcome, turns []*execution.Turn) {
+	for _, turn := range turns {
+		if turn != out.turn {
+			x.Queue.Add(turn)
+		}
+	}
 }

@@ -226,22 +226,22 @@ func (x *Executions) lose(ctx context.Context, lease *execution.Lease, reason st
 	a := lease.Attempt
 	_, err := x.carryOut(ctx, lease.Scope, "", engine.Lost{
 		ExecutionID: a.ExecutionID, ActionExecutionID: a.ActionExecutionID, Attempt: a.Number, Reason: reason,
-	}, false)
+	}, nil)
 	return err
 }
 
-// carryOut commits an input of the machinery. With carry the first turn that its
-// commit made ready is left to the caller.
-func (x *Executions) carryOut(ctx context.Context, key execution.ScopeKey, runnerID string, in engine.Input, carry bool) (*outcome, error) {
+// carryOut commits an input of the machinery. Where a turn led to it, the first turn
+// that its commit made ready is left to the caller.
+func (x *Executions) carryOut(ctx context.Context, key execution.ScopeKey, runnerID string, in engine.Input, carried *execution.Turn) (*outcome, error) {
 	out, err := x.update(ctx, func(ctx context.Context, tx store.Tx, out *outcome) error {
-		out.carry = carry
+		out.carried = carried
 		return x.decide(ctx, tx, key, runnerID, in, out)
 	})
 	if finish, ok := in.(engine.Finish); ok && errors.Is(err, store.ErrRemoving) {
 		if finish.Result, err = x.confirm(ctx, finish.Result); err != nil {
 			return nil, err
 		}
-		return x.carryOut(ctx, key, runnerID, finish, carry)
+		return x.carryOut(ctx, key, runnerID, finish, carried)
 	}
 	if err := errors.Join(err, out.refused()); err != nil {
 		return nil, err
@@ -303,7 +303,7 @@ func (x *Executions) turn(ctx context.Context, turn *execution.Turn) (*execution
 		}
 	}
 	// What was done must be recorded, also when the server stops meanwhile.
-	out, err := x.carryOut(context.WithoutCancel(ctx), turn.Scope, "", in, true)
+	out, err := x.carryOut(context.WithoutCancel(ctx), turn.Scope, "", in, turn)
 	if err != nil {
 		return nil, err
 	}
@@ -466,7 +466,7 @@ func (x *Executions) Report(ctx context.Context, runnerID string, attempt action
 	}
 	out, err := x.carryOut(ctx, h.lease.Scope, runnerID, engine.Finish{
 		ExecutionID: attempt.ExecutionID, ActionExecutionID: attempt.ActionExecutionID, Attempt: attempt.Number, Result: result,
-	}, false)
+	}, nil)
 	if err != nil || out.own == nil {
 		return nil, err
 	}

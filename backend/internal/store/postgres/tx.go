@@ -94,9 +94,10 @@ func (t *transaction) Commit(ctx context.Context) error {
 	return nil
 }
 
-// queue lets the work queue write its part, where it has one.
+// queue lets the work queue write its part, where it has one: a chain that goes on has
+// none, and stays one message.
 func (t *transaction) queue(ctx context.Context) error {
-	if t.jobs == nil || !hasTurns(t.changes) {
+	if t.jobs == nil || !hasJobs(t.changes) {
 		return nil
 	}
 	results := t.send(ctx, nil)
@@ -111,9 +112,17 @@ func (t *transaction) queue(ctx context.Context) error {
 	return nil
 }
 
-func hasTurns(changes []*execution.Change) bool {
+// hasJobs tells whether changes made turns that are queued, or ended what carried them.
+func hasJobs(changes []*execution.Change) bool {
 	for _, change := range changes {
-		if len(change.Turns) > 0 || change.Carrier != 0 {
+		ended := change.Carrier != 0
+		for _, turn := range change.Turns {
+			if turn.Carrier == 0 {
+				return true
+			}
+			ended = false
+		}
+		if ended {
 			return true
 		}
 	}

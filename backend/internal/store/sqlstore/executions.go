@@ -146,7 +146,8 @@ func (t *Tx) loadStages(ctx context.Context, e *execution.Execution) error {
 		// A rollback has one stage, wherever that is in the definition.
 		i := slices.IndexFunc(e.Stages, func(s *execution.Stage) bool { return s.Position == a.Stage })
 		if i < 0 {
-			return fmt.Errorf("execution %s: action %s is of stage %d, which is missing", e.ID, a.ID, a.Stage)
+			// Where another process commits between two reads of a transaction.
+			return fmt.Errorf("execution %s: action %s is of stage %d, which is missing: %w", e.ID, a.ID, a.Stage, store.ErrStale)
 		}
 		e.Stages[i].Actions = append(e.Stages[i].Actions, a.Action)
 	}
