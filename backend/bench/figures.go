@@ -105,7 +105,7 @@ func (r *run) measureRuns(ctx context.Context, at place, c commits, f forks, wan
 		limitIs string
 		goal    string
 	}{
-		{"throughput_noop_", noopAction, 10, c.rows, "hops of four inserts, 50 to a commit", want.rateNoop},
+		{"throughput_noop_", noopAction, 4, c.rows, "hops of four inserts, 50 to a commit", want.rateNoop},
 		{"throughput_true_", trueOne, 2, f.rate, "two loops of fork+exec of true", want.rateTrue},
 	} {
 		name := t.name + at.name
