@@ -22,6 +22,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 )
 
 const (
@@ -357,7 +358,7 @@ func TestMoveToPostgreSQL(t *testing.T) {
 		require.NoError(t, os.CopyFS(filepath.Join(shared, name), os.DirFS(filepath.Join(s.dir, name))))
 	}
 
-	s.flags = []string{"--database-url", url, "--shared-dir", shared, "--lease", "4s"}
+	s.flags = []string{"--database-url", url, "--storage-url", blob.DirectoryURL(shared), "--lease", "4s"}
 	s.start()
 	for what, told := range s.answers(pipelines, executions) {
 		require.JSONEq(t, before[what], told, what)

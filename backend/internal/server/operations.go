@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob/seal"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/config"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlite"
@@ -50,8 +51,9 @@ func MigrateStore(ctx context.Context, cfg config.Config) (told string, err erro
 		return "", fmt.Errorf("move the database: %w", err)
 	}
 	return fmt.Sprintf(`%sMoved all of %s. It is as it was: start no server on it without database-url, which would do
-everything a second time. Now copy %s and %s of it to shared-dir, and start servers with database-url.`,
-		report, path, artifactsDir, logsDir), nil
+everything a second time. Now copy %s, %s and, where it is encrypted, %s of it to the directory or bucket of storage-url, and start servers
+with database-url and storage-url.`,
+		report, path, artifactsDir, logsDir, seal.Part), nil
 }
 
 // Backup copies the database of the data directory, whose server may run, to a new
