@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"regexp"
 	"runtime/pprof"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -111,45 +112,34 @@ func (r *run) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.measureSQLite(ctx, f); err != nil {
-		return err
-	}
-	for _, replicas := range []int{1, 2} {
-		if err := r.measurePostgres(ctx, f, replicas); err != nil {
-			return err
+	onDisk := sync.OnceValues(func() (commits, error) { return sqliteCommits(ctx, r.dir) })
+	inPostgres := sync.OnceValues(func() (commits, error) { return postgresCommits(ctx, r.cluster) })
+	for _, part := range []struct {
+		at    place
+		limit func() (commits, error)
+		want  goals
+	}{
+		{onSQLite(), onDisk, goals{hopNoop: "ratio <= 1.5", hopTrue: "ratio <= 1.5", rateNoop: "value >= 10000", rateTrue: "ratio >= 0.6"}},
+		{onPostgres(r.cluster, 1), inPostgres, goals{hopNoop: "ratio <= 2", rateNoop: "value >= 6000"}},
+		{onPostgres(r.cluster, 2), inPostgres, goals{}},
+	} {
+		if err := r.measureRuns(ctx, part.at, part.limit, f, part.want); err != nil {
+			return fmt.Errorf("%s: %w", part.at.name, err)
 		}
 	}
 	if r.wants("growth") {
-		if err := r.measureGrowth(ctx); err != nil {
+		c, err := onDisk()
+		if err != nil {
 			return err
+		}
+		if err := r.measureGrowth(ctx, c); err != nil {
+			return fmt.Errorf("growth: %w", err)
 		}
 	}
 	if r.wants("server") {
 		return r.measureServer(ctx)
 	}
 	return nil
-}
-
-func (r *run) measureSQLite(ctx context.Context, f forks) error {
-	c, err := sqliteCommits(ctx, r.dir)
-	if err != nil {
-		return err
-	}
-	return r.measureRuns(ctx, onSQLite(), c, f, goals{
-		hopNoop: "ratio <= 1.5", hopTrue: "ratio <= 1.5", rateNoop: "value >= 10000", rateTrue: "ratio >= 0.6",
-	})
-}
-
-func (r *run) measurePostgres(ctx context.Context, f forks, replicas int) error {
-	c, err := postgresCommits(ctx, r.cluster)
-	if err != nil {
-		return err
-	}
-	want := goals{hopNoop: "ratio <= 2"}
-	if replicas == 1 {
-		want.rateNoop = "value >= 6000"
-	}
-	return r.measureRuns(ctx, onPostgres(r.cluster, replicas), c, f, want)
 }
 
 // latency prints the median of a latency, with the 99th percentile beside it.
