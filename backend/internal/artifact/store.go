@@ -139,7 +139,7 @@ func (s *Store) verify(ctx context.Context, digest string, stored io.ReadCloser)
 		}
 		again, into = spooled, io.MultiWriter(hash, spooled)
 	}
-	size, err := io.CopyBuffer(into, contextReader{ctx, stored}, make([]byte, bufferSize))
+	size, err := io.CopyBuffer(into, blob.UntilDone(ctx, stored), make([]byte, bufferSize))
 	if errors.Is(err, blob.ErrDamaged) {
 		err = fmt.Errorf("the stored artifact sha256:%s is damaged: %w; run the action that makes it again", digest, err)
 	}
@@ -183,17 +183,4 @@ func (c *counter) Write(p []byte) (int, error) {
 	n, err := c.writer.Write(p)
 	c.n += int64(n)
 	return n, err
-}
-
-// contextReader ends reading when its context ends.
-type contextReader struct {
-	ctx    context.Context
-	reader io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.reader.Read(p)
 }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 )
 
 // cursor opens the parents of files, and keeps the last one open: files come
@@ -108,7 +109,7 @@ func packFile(ctx context.Context, writer *tar.Writer, parent *os.Root, base, na
 	if err != nil {
 		return err
 	}
-	n, err := io.CopyBuffer(writer, contextReader{ctx, io.LimitReader(file, info.Size())}, buffer)
+	n, err := io.CopyBuffer(writer, blob.UntilDone(ctx, io.LimitReader(file, info.Size())), buffer)
 	if err != nil {
 		return err
 	}
@@ -201,7 +202,7 @@ func unpackFile(ctx context.Context, reader io.Reader, parent *os.Root, base str
 	if err != nil {
 		return err
 	}
-	_, err = io.CopyBuffer(onlyWriter{file}, contextReader{ctx, reader}, buffer)
+	_, err = io.CopyBuffer(onlyWriter{file}, blob.UntilDone(ctx, reader), buffer)
 	if err == nil {
 		err = file.Chmod(mode)
 	}

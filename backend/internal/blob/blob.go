@@ -21,6 +21,8 @@ import (
 	gocloud "gocloud.dev/blob"
 	_ "gocloud.dev/blob/s3blob" // For s3:// URLs.
 	"gocloud.dev/gcerrors"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/durable"
 )
 
 var (
@@ -265,7 +267,7 @@ func (s *Store) put(ctx context.Context, name string, from io.Reader, onlyNew bo
 
 // fill writes what is stored of an object.
 func (s *Store) fill(ctx context.Context, to io.Writer, name string, from io.Reader) error {
-	from = contextReader{ctx, from}
+	from = UntilDone(ctx, from)
 	if s.sealer == nil {
 		_, err := io.Copy(to, from)
 		return err
@@ -345,7 +347,7 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 		return s.failed("delete", name, err)
 	}
 	if s.dir != "" {
-		if err := remove(filepath.Join(s.dir, name)); err != nil {
+		if err := durable.Remove(filepath.Join(s.dir, name)); err != nil {
 			return s.failed("delete", name, err)
 		}
 		return nil
@@ -438,7 +440,9 @@ func checkName(name string) error {
 	return nil
 }
 
-// contextReader ends reading when its context ends.
+// UntilDone returns what reads until the context ends.
+func UntilDone(ctx context.Context, from io.Reader) io.Reader { return contextReader{ctx, from} }
+
 type contextReader struct {
 	ctx  context.Context
 	from io.Reader

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/durable"
 )
 
 // Temporary is the name of the directory of files that are being written, in each part
@@ -50,7 +52,7 @@ func removeLeft(path string) error {
 	if syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
 		return nil
 	}
-	return remove(path)
+	return durable.Remove(path)
 }
 
 // newDraft makes a file that is no object yet, mode 0600.
@@ -87,7 +89,7 @@ func (s *Store) putFile(ctx context.Context, name string, from io.Reader, onlyNe
 	if err == nil {
 		err = s.publish(file, name, onlyNew)
 	}
-	return errors.Join(err, remove(file.Name()), file.Close())
+	return errors.Join(err, durable.Remove(file.Name()), file.Close())
 }
 
 // publish gives a file the name of an object.
@@ -117,7 +119,7 @@ func (s *Store) publish(file *os.File, name string, onlyNew bool) error {
 	if err != nil || s.unsynced {
 		return err
 	}
-	return syncDir(parent)
+	return durable.SyncDir(parent)
 }
 
 // listDir lists what is below a directory of the part, empty for all of it or with a
@@ -184,22 +186,5 @@ func (s *Store) makeDir(path string) error {
 	if err != nil || s.unsynced {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = dir.Close() }()
-	return dir.Sync()
-}
-
-// remove deletes a file that may be gone.
-func remove(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return durable.SyncDir(filepath.Dir(path))
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/durable"
 )
 
 // Draft is an object that gets its name when all of it is written, such as that of
@@ -62,7 +64,7 @@ func (d *Draft) Close() error {
 		return d.file.Close()
 	}
 	// After the rename there is nothing of that name.
-	return errors.Join(remove(d.file.Name()), d.file.Close())
+	return errors.Join(durable.Remove(d.file.Name()), d.file.Close())
 }
 
 // Spool makes a file without a name in a directory: for what is read twice, and

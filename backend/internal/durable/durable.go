@@ -43,16 +43,16 @@ func put(path string, write func(temporary string) error, publish func(from, to 
 		err = publish(temporary, path)
 	}
 	if err != nil {
-		return errors.Join(err, remove(temporary))
+		return errors.Join(err, Remove(temporary))
 	}
-	return syncDir(dir)
+	return SyncDir(dir)
 }
 
 // name gives a file a name that nobody has.
 func name(temporary, path string) error {
 	err := os.Link(temporary, path)
 	if err == nil {
-		return remove(temporary)
+		return Remove(temporary)
 	}
 	if errors.Is(err, fs.ErrExist) {
 		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
@@ -65,15 +65,16 @@ func name(temporary, path string) error {
 	return os.Rename(temporary, path)
 }
 
-func remove(path string) error {
+// Remove deletes a file that may be gone.
+func Remove(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
-// syncDir makes the names in a directory durable.
-func syncDir(path string) error {
+// SyncDir makes the names in a directory durable.
+func SyncDir(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {
 		return err
