@@ -12,14 +12,16 @@ import (
 )
 
 // watch says that this process lives, and takes over from those that do not any more,
-// until the context ends. River would do the latter too, once a job ran for longer
-// than any may; this is for seconds.
+// until the last job that runs here has ended: a process that stops in order is not dead
+// before. River would take over too, once a job ran for longer than any may; this is for
+// seconds.
 func (q *Queue) watch(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx)
 	ticker := time.NewTicker(max(q.config.Dead/4, time.Millisecond))
 	defer ticker.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-q.client.Stopped():
 			return
 		case <-ticker.C:
 		}

@@ -113,7 +113,6 @@ func Open(ctx context.Context, config Config) (*Queue, error) {
 		CompletedJobRetentionPeriod: kept,
 		FetchCooldown:               fetchCooldown,
 		FetchPollInterval:           fetchPoll,
-		JobTimeout:                  -1, // A turn bounds itself.
 		Logger:                      bridge(config.Log),
 		MaxAttempts:                 maxAttempts,
 		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: config.Workers}},
@@ -174,7 +173,6 @@ func (q *Queue) Run(ctx context.Context, handler dispatch.Handler) error {
 		return nil //nolint:nilerr // The end of the context is no failure.
 	}
 	q.watch(ctx)
-	<-q.client.Stopped()
 	return q.leave(context.WithoutCancel(ctx))
 }
 
@@ -216,13 +214,19 @@ func (q *Queue) job(args Args) river.InsertManyParams {
 	return params
 }
 
-// complete completes the job that carried a turn, where this process runs it.
+// complete completes the job that carried a turn, where this process runs it and no
+// other turn names it: a decision without effect ends what led to it, which may be a turn
+// that was decided already and not what the job carries now.
 func (q *Queue) complete(ctx context.Context, tx pgx.Tx, id int64) error {
 	q.mu.Lock()
 	c := q.carrying[id]
 	q.mu.Unlock()
 	if c == nil {
 		return nil
+	}
+	var carries bool
+	if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM turns WHERE carrier = $1)`, id).Scan(&carries); err != nil || carries {
+		return err
 	}
 	deadline, _ := ctx.Deadline()
 	limited, cancel := context.WithDeadline(context.WithoutCancel(c.ctx), deadline)

@@ -124,6 +124,55 @@ func TestWorkOfTheDeadGoesOn(t *testing.T) {
 	require.Empty(t, ran)
 }
 
+// A job that runs nowhere, of which no process is missed: River itself finds it.
+func TestLostJobIsRescued(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	q := closed(t, b.open(t, 1, time.Minute))
+	require.NoError(t, b.commit(&execution.Change{Turns: []*execution.Turn{b.turn("a")}}))
+	require.EqualValues(t, 1, b.execute(t, `UPDATE river_job SET state = 'running', attempt = 1, attempted_at = now() - interval '1 day', attempted_by = '{nobody}'`))
+	ctx, cancel := context.WithCancel(context.Background())
+	ran, done := make(chan string, 1), make(chan error, 1)
+	go func() {
+		done <- q.Run(ctx, func(_ context.Context, turn *execution.Turn) (*execution.Turn, error) {
+			ran <- turn.ID
+			return nil, b.commit(&execution.Change{DoneTurns: []string{turn.ID}, Carrier: turn.Carrier})
+		})
+	}()
+	require.Equal(t, "a", <-ran)
+	cancel()
+	require.NoError(t, <-done)
+}
+
+// A decision that came too late, about a turn that was decided already: what that made
+// ready is still carried.
+func TestCarriedTurnIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	q := closed(t, b.open(t, 1, time.Minute))
+	ctx, cancel := context.WithCancel(context.Background())
+	ran, done := make(chan string, 2), make(chan error, 1)
+	go func() {
+		done <- q.Run(ctx, func(_ context.Context, turn *execution.Turn) (*execution.Turn, error) {
+			ran <- turn.ID
+			if turn.ID == "b" {
+				return nil, b.commit(&execution.Change{DoneTurns: []string{"b"}, Carrier: turn.Carrier})
+			}
+			next := b.turn("b")
+			next.Carrier = turn.Carrier
+			return nil, errors.Join(
+				b.commit(&execution.Change{Turns: []*execution.Turn{next}, DoneTurns: []string{"a"}, Carrier: turn.Carrier}),
+				b.commit(&execution.Change{Carrier: turn.Carrier}),
+			)
+		})
+	}()
+	require.NoError(t, b.commit(&execution.Change{Turns: []*execution.Turn{b.turn("a")}}))
+	require.Equal(t, "a", <-ran)
+	require.Equal(t, "b", <-ran)
+	cancel()
+	require.NoError(t, <-done)
+}
+
 func TestSchemaIsMigratedByHand(t *testing.T) {
 	t.Parallel()
 	b := &bed{url: cluster.Database(t), jobs: &jobs{}}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/riverqueue/river"
 
@@ -17,6 +18,13 @@ type worker struct {
 
 	queue *Queue
 }
+
+// errStays is of a turn that is there still after it was carried out.
+var errStays = errors.New("it is not done yet")
+
+// Timeout implements river.Worker. It is longer than a turn, which bounds itself, and
+// chains: only what has one is rescued by River, where nobody else finds that it is lost.
+func (w *worker) Timeout(*river.Job[Args]) time.Duration { return w.queue.config.Longest + maxChain }
 
 // Work implements river.Worker. It carries a turn, and those that it is handed to
 // carry on with.
@@ -39,6 +47,13 @@ func (w *worker) Work(ctx context.Context, job *river.Job[Args]) error {
 	for turn != nil {
 		turn.Carrier = job.ID
 		next, err := q.handler(ctx, turn)
+		if err == nil && next == nil {
+			// A decision that came too late may have left one that the job carries.
+			next, err = q.find(context.WithoutCancel(ctx), job)
+		}
+		if err == nil && next != nil && next.ID == turn.ID && next.DueAt.Equal(turn.DueAt) {
+			err = errStays
+		}
 		if err != nil {
 			q.config.Log.Error("turn failed, it will run again", "turn", turn.ID, "kind", turn.Kind, "in", q.config.Retry, "error", err)
 			return river.JobSnooze(q.config.Retry)
