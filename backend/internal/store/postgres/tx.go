@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlstore"
 )
 
@@ -87,7 +88,13 @@ func (t *transaction) Commit(ctx context.Context) error {
 		batch.Queue("COMMIT")
 	})
 	// The end of the batch reads the rest, the commit's result too.
-	if err := t.end(results, t.settle(results)); err != nil {
+	err := t.end(results, t.settle(results))
+	if errors.Is(err, store.ErrUnavailable) {
+		// The commit is on its way: nobody knows whether all is committed, so that none
+		// of them may be done again.
+		t.failed = &failure{of: -1, err: err}
+	}
+	if err != nil {
 		return err
 	}
 	t.release()
