@@ -364,8 +364,11 @@ func (x *Executions) takeInTurn(ctx context.Context, tx store.Tx, change *execut
 // committed wakes whoever the commit concerns.
 func (x *Executions) committed(out *outcome) {
 	x.write(out.notes)
-	if out.shared && !out.more {
+	switch {
+	case out.shared && !out.more:
 		x.pool.looked(out.seen)
+	case out.shared:
+		x.pool.look()
 	}
 	for _, change := range out.changes {
 		x.pool.done(change.DoneAttempts, change.Leases)

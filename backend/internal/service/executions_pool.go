@@ -223,7 +223,11 @@ func (p *pool) taken(lease *execution.Lease) *holding {
 func (p *pool) holdingOf(lease *execution.Lease) *holding {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.held[lease.Attempt.ActionExecutionID]
+	// It may be over by now, and tried again by another runner.
+	if h := p.held[lease.Attempt.ActionExecutionID]; h != nil && h.lease == lease {
+		return h
+	}
+	return nil
 }
 
 // done forgets the attempts of a change that are over and revokes them where

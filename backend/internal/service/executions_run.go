@@ -158,6 +158,8 @@ func (x *Executions) watchLeases(ctx context.Context) error {
 		}
 		over := x.pool.expired(x.Clock())
 		if x.Shared {
+			// What another process had taken, and gives back by its end, nobody tells.
+			x.pool.look()
 			for _, runner := range x.pool.idle() {
 				// Its own log line says what failed.
 				_ = x.Renew(ctx, runner)
@@ -407,7 +409,8 @@ func (x *Executions) takeReady(ctx context.Context, runnerID string, seen int) (
 		return nil, nil
 	}
 	h := x.pool.taken(lease)
-	if h == nil {
+	if h == nil || more {
+		// One reason to look wakes one runner, who wakes the next.
 		x.pool.look()
 	}
 	return h, nil
