@@ -7,6 +7,7 @@ package logs
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -242,6 +243,11 @@ func (s *Store) fetch(ctx context.Context, name string, c chunk) ([]byte, error)
 	// A little more, so that it need not grow to see the end.
 	read := bytes.NewBuffer(make([]byte, 0, int(min(size, ChunkSize))+bytes.MinRead))
 	_, err = read.ReadFrom(from)
+	if errors.Is(err, blob.ErrDamaged) {
+		// What is whole of it, as of one that is not encrypted: a crash of the machine
+		// cuts the end off.
+		err = nil
+	}
 	return read.Bytes(), err
 }
 

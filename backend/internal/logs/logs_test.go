@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -453,4 +454,32 @@ func writeForEver(t *testing.T, dir string) {
 	for i := 0; t.Context().Err() == nil; i++ {
 		write(t, w, fmt.Sprintf("line %d\n", i))
 	}
+}
+
+// cut is a bucket of encrypted objects whose ends a crash of the machine took.
+type cut struct{ logs.Bucket }
+
+func (c cut) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	opened, err := c.Bucket.Open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(io.LimitReader(opened, 6), iotest.ErrReader(blob.ErrDamaged)), opened}, nil
+}
+
+func TestWhatIsWholeOfADamagedLogIsRead(t *testing.T) {
+	t.Parallel()
+	opened := bucket(t, "mem://")
+	w := logs.New(opened, logs.Config{}).Writer(attempt(1))
+	write(t, w, "first\nsecond\n")
+	require.NoError(t, w.Close())
+	damaged := logs.New(cut{opened}, logs.Config{})
+	require.Equal(t, "first\n", read(t, damaged))
+	w = damaged.Writer(attempt(2))
+	write(t, w, "again\n")
+	require.NoError(t, w.Close())
+	require.Equal(t, "first\n--- attempt 2 ---\nagain\n", read(t, logs.New(opened, logs.Config{})))
 }
