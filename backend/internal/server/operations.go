@@ -74,7 +74,8 @@ func Backup(ctx context.Context, cfg config.Config, to string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("back up the database: %w", err)
 	}
-	return fmt.Sprintf("wrote %s, which is whole; now copy %s and then %s, if they are to be kept", to, artifactsDir, logsDir), nil
+	return fmt.Sprintf("wrote %s, which is whole; now copy %s, then %s, if they are to be kept, and last, where they are encrypted, %s",
+		to, artifactsDir, logsDir, seal.Part), nil
 }
 
 // Restore makes the database of the data directory, which has none, from a file that
@@ -95,7 +96,8 @@ func Restore(ctx context.Context, cfg config.Config, from string) (told string, 
 	if err != nil {
 		return "", fmt.Errorf("restore the database: %w", err)
 	}
-	return fmt.Sprintf("restored %s; put %s and %s that were copied after it beside it, and start the server", dir.join(databaseFile), artifactsDir, logsDir), nil
+	return fmt.Sprintf("restored %s; put %s, %s and, where they are encrypted, %s that were copied after it beside it, and start the server",
+		dir.join(databaseFile), artifactsDir, logsDir, seal.Part), nil
 }
 
 // onEmbedded returns an error where the configuration is of servers on PostgreSQL.

@@ -90,7 +90,7 @@ func (s *Server) openBucket(ctx context.Context, address string, clock func() ti
 	if err := errors.Join(artifactsErr, logsErr); err != nil {
 		return nil, err
 	}
-	keys, err := s.openKeys(ctx, bucket)
+	keys, err := s.openKeys(ctx, bucket, artifacts, logs)
 	if err != nil {
 		return nil, err
 	}
@@ -102,8 +102,9 @@ func (s *Server) openBucket(ctx context.Context, address string, clock func() ti
 	return st, nil
 }
 
-// openKeys returns nil where the storage is not encrypted.
-func (s *Server) openKeys(ctx context.Context, bucket *blob.Bucket) (*seal.Keys, error) {
+// openKeys returns nil where the storage is not encrypted. The parts are those that may
+// have encrypted objects.
+func (s *Server) openKeys(ctx context.Context, bucket *blob.Bucket, parts ...*blob.Store) (*seal.Keys, error) {
 	ctx, cancel := context.WithTimeout(ctx, storagePatience)
 	defer cancel()
 	if s.config.StorageKey == "" {
@@ -114,7 +115,7 @@ func (s *Server) openKeys(ctx context.Context, bucket *blob.Bucket) (*seal.Keys,
 		return nil, err
 	}
 	s.onClose(closeRing)
-	return ring.Open(ctx)
+	return ring.Open(ctx, parts...)
 }
 
 // refuseSealed returns an error where the storage has data keys and the configuration

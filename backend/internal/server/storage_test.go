@@ -12,6 +12,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob/seal"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/config"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/server"
 )
@@ -42,6 +43,21 @@ func TestStorageThatCannotBeUsedStartsNoServer(t *testing.T) {
 		require.ErrorContains(t, err, says)
 		require.NotContains(t, err.Error(), "=geheim")
 	}
+}
+
+func TestStorageThatLostItsKeysStartsNoServer(t *testing.T) {
+	t.Parallel()
+	cfg := storageConfig(t)
+	key := filepath.Join(t.TempDir(), "storage.key")
+	require.NoError(t, seal.NewKeyFile(key))
+	cfg.StorageKey = blob.DirectoryURL(key)
+	storage := t.TempDir()
+	cfg.StorageURL = blob.DirectoryURL(storage)
+	object := filepath.Join(storage, "artifacts", "ab", "cd")
+	require.NoError(t, os.MkdirAll(filepath.Dir(object), 0o700))
+	require.NoError(t, os.WriteFile(object, []byte("\x00headrace-sealed\x01and what follows"), 0o600))
+	_, err := server.New(t.Context(), cfg, server.Options{Log: hclog.NewNullLogger()})
+	require.ErrorContains(t, err, "put keys/ back")
 }
 
 func TestReadyWhileTheStorageAnswers(t *testing.T) {

@@ -38,16 +38,38 @@ func Exists(ctx context.Context, objects *blob.Store) (bool, error) {
 }
 
 // Open unwraps the data keys, and makes the first where there is none. Several that
-// open at once agree on one.
-func (r *Ring) Open(ctx context.Context) (*Keys, error) {
+// open at once agree on one. It refuses to make it where one of the first objects of
+// the parts, which are given as they are stored, is sealed: the keys were lost, and
+// what a new one seals would be lost when they are put back.
+func (r *Ring) Open(ctx context.Context, parts ...*blob.Store) (*Keys, error) {
 	current, err := r.newest(ctx)
 	if errors.Is(err, blob.ErrNotFound) {
-		current, err = r.first(ctx)
+		current, err = r.firstUnlessLost(ctx, parts)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &Keys{ring: r, current: current}, nil
+}
+
+func (r *Ring) firstUnlessLost(ctx context.Context, parts []*blob.Store) (*generation, error) {
+	for _, part := range parts {
+		name, err := sealedIn(ctx, part)
+		if err != nil {
+			return nil, err
+		}
+		if name == "" {
+			continue
+		}
+		// Somebody who starts just now may have made the first, and sealed with it.
+		current, err := r.newest(ctx)
+		if errors.Is(err, blob.ErrNotFound) {
+			return nil, fmt.Errorf("objects are encrypted, such as %s, but the data keys that they were encrypted with are not in %s/: "+
+				"put %s/ back from the backup; where there is none, remove the encrypted objects, which nobody can read", name, Part, Part)
+		}
+		return current, err
+	}
+	return r.first(ctx)
 }
 
 func (r *Ring) first(ctx context.Context) (*generation, error) {

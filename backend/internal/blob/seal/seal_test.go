@@ -145,6 +145,37 @@ func TestServersThatStartAtOnceAgree(t *testing.T) {
 	}
 }
 
+// What is made in place of lost keys would seal what is lost when they are put back.
+func TestLostKeysAreNotReplaced(t *testing.T) {
+	t.Parallel()
+	dir, key := t.TempDir(), keyURL(t)
+	plain, err := blob.Open(t.Context(), blob.DirectoryURL(dir), "artifacts")
+	require.NoError(t, err)
+	for _, name := range []string{"a", "b/c"} {
+		require.NoError(t, plain.Put(t.Context(), name, strings.NewReader(name)))
+	}
+	logs, err := blob.Open(t.Context(), blob.DirectoryURL(dir), "logs")
+	require.NoError(t, err)
+	keys, err := ring(t, dir, key).Open(t.Context(), plain, logs)
+	require.NoError(t, err, "encryption is turned on where plain objects are")
+	require.NoError(t, logs.Sealed(keys).Put(t.Context(), "d/e", strings.NewReader("text")))
+
+	lost, back := filepath.Join(dir, seal.Part), filepath.Join(dir, "copy")
+	require.NoError(t, os.Rename(lost, back))
+	_, err = ring(t, dir, key).Open(t.Context(), plain, logs)
+	require.ErrorContains(t, err, "d/e")
+	require.ErrorContains(t, err, "put keys/ back")
+	require.NoError(t, os.RemoveAll(lost))
+	require.NoError(t, os.Rename(back, lost))
+	_, err = ring(t, dir, key).Open(t.Context(), plain, logs)
+	require.NoError(t, err)
+
+	require.NoError(t, os.RemoveAll(lost))
+	require.NoError(t, logs.Delete(t.Context(), "d/e"))
+	_, err = ring(t, dir, key).Open(t.Context(), plain, logs)
+	require.NoError(t, err, "nothing is encrypted any more")
+}
+
 func TestAnotherKeyIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
