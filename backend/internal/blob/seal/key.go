@@ -14,6 +14,8 @@ import (
 	"gocloud.dev/secrets"
 	_ "gocloud.dev/secrets/awskms" // For awskms:// URLs.
 	"gocloud.dev/secrets/localsecrets"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/durable"
 )
 
 // errNoKeyURL keeps what was given out of the text: it may be a key.
@@ -51,21 +53,15 @@ func parseKeyURL(text string) (path string, kms bool, err error) {
 	return "", false, errNoKeyURL
 }
 
-// NewKeyFile makes a file with a new key, which only its owner may read. It replaces
-// none.
-func NewKeyFile(path string) (err error) {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	key := make([]byte, keySize)
-	// It never fails.
-	_, _ = rand.Read(key)
-	if _, err := file.WriteString(base64.URLEncoding.EncodeToString(key) + "\n"); err != nil {
-		return err
-	}
-	return file.Sync()
+// NewKeyFile makes a file with a new key, which only its owner may read, and which is
+// there whole or not at all. It replaces none.
+func NewKeyFile(path string) error {
+	return durable.Create(path, func(temporary string) error {
+		key := make([]byte, keySize)
+		// It never fails.
+		_, _ = rand.Read(key)
+		return os.WriteFile(temporary, []byte(base64.URLEncoding.EncodeToString(key)+"\n"), 0o600)
+	})
 }
 
 // OpenKey opens the key of a URL: file:///path of a file that NewKeyFile made, or
