@@ -17,7 +17,8 @@ type Policy struct {
 	// Count keeps the newest executions of each pipeline, as many; 0 does not count.
 	Count int
 	// KeepLastSuccessful keeps what each stage of a pipeline has succeeded with last, so
-	// that it can be rolled back to, and the last execution that succeeded as a whole.
+	// that it can be rolled back to, the last execution that succeeded as a whole, and
+	// what rollbacks that succeeded since then went back to.
 	KeepLastSuccessful bool
 }
 

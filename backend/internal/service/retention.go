@@ -36,6 +36,8 @@ const (
 	// that are looked up in one.
 	outputsAtOnce = 200
 	treesAtOnce   = 500
+	// successesAtOnce is small: rollbacks in a row are few.
+	successesAtOnce = 10
 	// ListedRemovals bounds the executions that a RetentionResult lists.
 	ListedRemovals = 1000
 )
@@ -291,12 +293,34 @@ func successes(ctx context.Context, r store.Reader, pipelineID string) (retentio
 			of.Successful[stage.Succeeded.ExecutionID] = true
 		}
 	}
-	// The executions of a PARALLEL pipeline pass no doors.
-	last, err := r.Executions(ctx, store.ExecutionFilter{PipelineID: pipelineID, Statuses: []pipeline.Status{pipeline.Succeeded}, Size: 1})
-	for _, e := range last {
-		of.Successful[e.ID] = true
+	return of, wholeSuccesses(ctx, r, pipelineID, of.Successful)
+}
+
+// wholeSuccesses adds the newest execution that succeeded as a whole, since those of a
+// PARALLEL pipeline pass no doors, and the newest of them that is no rollback. What the
+// rollbacks since then went back to is in their stages now.
+func wholeSuccesses(ctx context.Context, r store.Reader, pipelineID string, keep map[string]bool) error {
+	filter := store.ExecutionFilter{PipelineID: pipelineID, Statuses: []pipeline.Status{pipeline.Succeeded}, Size: successesAtOnce}
+	for {
+		found, err := r.Executions(ctx, filter)
+		if err != nil {
+			return err
+		}
+		for i, e := range found {
+			standard := e.Type != pipeline.TypeRollback
+			if standard || i == 0 && filter.Before == "" {
+				keep[e.ID] = true
+			}
+			if standard {
+				return nil
+			}
+			keep[e.Rollback.TargetID] = true
+		}
+		if len(found) < filter.Size {
+			return nil
+		}
+		filter.Before = found[len(found)-1].ID
 	}
-	return of, err
 }
 
 // removeOutputs removes what was planned, but for what somebody retried meanwhile.

@@ -252,6 +252,51 @@ func TestRetentionKeepsTheLastSuccesses(t *testing.T) {
 	})
 }
 
+// What a stage was rolled back to is what it has, so it can be rolled back to again.
+func TestRetentionKeepsWhatWasRolledBackTo(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	def := stages("", []string{"a"}, []string{"b"})
+	def.Stages[0].Actions[0].OutputArtifacts = []pipeline.OutputArtifact{{Name: "out"}}
+	l.pipeline("web", def)
+	var ids, digests []string
+	for _, content := range []string{"one", "two"} {
+		out := putTree(t, l.artifacts, l.dir, content, l.now())
+		out.Name = "out"
+		e := l.start("web")
+		b := l.report("r1", l.acquire("r1"), action.Result{Artifacts: []action.Artifact{out}})
+		l.report("r1", *b, action.Result{})
+		require.Equal(t, pipeline.Succeeded, l.get(e.ID).Status)
+		ids, digests = append(ids, e.ID), append(digests, out.Digest)
+	}
+	back := func() {
+		e, err := l.Rollback(t.Context(), admin, "default", "web", service.RollbackInput{Stage: "S1", TargetID: ids[0]})
+		require.NoError(t, err)
+		l.report("r1", l.acquire("r1"), action.Result{})
+		require.Equal(t, pipeline.Succeeded, l.get(e.ID).Status)
+	}
+	back()
+	failing := l.start("web")
+	l.report("r1", l.acquire("r1"), action.Failed(action.JobFailed, "no"))
+	require.Equal(t, pipeline.Failed, l.get(failing.ID).Status)
+
+	keep := service.NewRetention(service.RetentionConfig{
+		Store: l.store, Artifacts: l.artifacts, Logs: l.logs, Policy: retention.Policy{Count: 1, KeepLastSuccessful: true},
+		Every: time.Hour, Clock: l.now, Log: hclog.NewNullLogger(),
+	})
+	for range 3 {
+		l.later(twoDays)
+		_, err := keep.Apply(t.Context(), admin, false)
+		require.NoError(t, err)
+	}
+	for i, digest := range digests {
+		require.Zero(t, l.get(ids[i]).OutputsRemovedAt)
+		_, err := l.artifacts.Tree(t.Context(), digest)
+		require.NoError(t, err)
+	}
+	back()
+}
+
 func TestRetentionOfManyExecutions(t *testing.T) {
 	t.Parallel()
 	onEveryStore(t, retention.Policy{Count: 3}, func(k *keeper) {
