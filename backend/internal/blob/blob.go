@@ -347,7 +347,11 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 		return s.failed("delete", name, err)
 	}
 	if s.dir != "" {
-		if err := durable.Remove(filepath.Join(s.dir, name)); err != nil {
+		err := ctx.Err()
+		if err == nil {
+			err = durable.Remove(filepath.Join(s.dir, name))
+		}
+		if err != nil {
 			return s.failed("delete", name, err)
 		}
 		return nil
@@ -365,7 +369,11 @@ func (s *Store) DeleteUnder(ctx context.Context, word string) error {
 		return s.failed("delete", word, err)
 	}
 	if s.dir != "" {
-		if err := os.RemoveAll(filepath.Join(s.dir, word)); err != nil {
+		err := ctx.Err()
+		if err == nil {
+			err = os.RemoveAll(filepath.Join(s.dir, word))
+		}
+		if err != nil {
 			return s.failed("delete", word, err)
 		}
 		return nil

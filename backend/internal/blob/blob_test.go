@@ -1,6 +1,7 @@
 package blob_test
 
 import (
+	"context"
 	"io"
 	"path/filepath"
 	"strings"
@@ -66,6 +67,11 @@ func TestDeleteUnder(t *testing.T) {
 	require.Equal(t, []string{"a/1", "a/b/2"}, names(t, store, "a/"))
 	require.Empty(t, names(t, store, "nothing/"))
 
+	ended, end := context.WithCancel(t.Context())
+	end()
+	require.ErrorIs(t, store.DeleteUnder(ended, "a"), context.Canceled)
+	require.ErrorIs(t, store.Delete(ended, "a/1"), context.Canceled)
+	require.Equal(t, []string{"a/1", "a/b/2"}, names(t, store, "a/"))
 	require.NoError(t, store.DeleteUnder(t.Context(), "a"))
 	require.NoError(t, store.DeleteUnder(t.Context(), "a"))
 	require.Equal(t, []string{"a-b/1", "ab/1"}, names(t, store, ""))
