@@ -235,20 +235,24 @@ func (x *Executions) lose(ctx context.Context, lease *execution.Lease, reason st
 // carryOut commits an input of the machinery. Where a turn led to it, the first turn
 // that its commit made ready is left to the caller.
 func (x *Executions) carryOut(ctx context.Context, key execution.ScopeKey, runnerID string, in engine.Input, carried *execution.Turn) (*outcome, error) {
-	out, err := x.update(ctx, func(ctx context.Context, tx store.Tx, out *outcome) error {
-		out.carried = carried
-		return x.decide(ctx, tx, key, runnerID, in, out)
-	})
-	if finish, ok := in.(engine.Finish); ok && errors.Is(err, store.ErrRemoving) {
-		if finish.Result, err = x.confirm(ctx, finish.Result); err != nil {
+	for try := 1; ; try++ {
+		out, err := x.update(ctx, func(ctx context.Context, tx store.Tx, out *outcome) error {
+			out.carried = carried
+			return x.decide(ctx, tx, key, runnerID, in, out)
+		})
+		// What is being removed may be none of the result's, or be claimed again.
+		if finish, ok := in.(engine.Finish); ok && errors.Is(err, store.ErrRemoving) && try < maxTries {
+			if finish.Result, err = x.confirm(ctx, finish.Result); err != nil {
+				return nil, err
+			}
+			in = finish
+			continue
+		}
+		if err := errors.Join(err, out.refused()); err != nil {
 			return nil, err
 		}
-		return x.carryOut(ctx, key, runnerID, finish, carried)
+		return out, nil
 	}
-	if err := errors.Join(err, out.refused()); err != nil {
-		return nil, err
-	}
-	return out, nil
 }
 
 // confirm looks whether artifacts are there that retention was about to remove while

@@ -484,6 +484,24 @@ func TestReportOfWhatIsBeingRemoved(t *testing.T) {
 	}
 }
 
+// What is being removed is nothing that the result names, so nothing lets it be used.
+func TestReportThatKeepsMeetingARemovalEnds(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.lease = time.Hour
+	l.restart()
+	l.pipeline("web", stages("", []string{"a"}))
+	e := l.start("web")
+	a := l.acquire("r1")
+	l.store.before = func(context.Context, store.Tx) error { return store.ErrRemoving }
+	l.store.failing.Store(1000)
+	_, err := l.Report(t.Context(), "r1", a.Attempt, action.Result{})
+	require.ErrorIs(t, err, store.ErrRemoving, "the runner reports again")
+	l.store.failing.Store(0)
+	l.report("r1", a, action.Result{})
+	require.Equal(t, pipeline.Succeeded, l.get(e.ID).Status)
+}
+
 func TestRemovedExecutionsAreNotUsed(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
