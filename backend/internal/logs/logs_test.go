@@ -349,6 +349,8 @@ var errBucket = errors.New("the bucket is away")
 type faulty struct {
 	*blob.Store
 	fails, hangs atomic.Bool
+	// took is sent to at each put that somebody waits for.
+	took chan struct{}
 }
 
 func (f *faulty) Put(ctx context.Context, name string, from io.Reader) error {
@@ -359,7 +361,12 @@ func (f *faulty) Put(ctx context.Context, name string, from io.Reader) error {
 	if f.fails.Load() {
 		return errBucket
 	}
-	return f.Store.Put(ctx, name, from)
+	err := f.Store.Put(ctx, name, from)
+	select {
+	case f.took <- struct{}{}:
+	default:
+	}
+	return err
 }
 
 // A bucket that fails holds an action up for some seconds, once, whatever it prints,
@@ -370,7 +377,7 @@ func TestFailingBucket(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			opened, err := blob.Open(t.Context(), "mem://", "logs")
 			require.NoError(t, err)
-			f := &faulty{Store: opened}
+			f := &faulty{Store: opened, took: make(chan struct{})}
 			switched := &f.fails
 			if hangs {
 				switched = &f.hangs
@@ -389,7 +396,7 @@ func TestFailingBucket(t *testing.T) {
 			require.Less(t, time.Since(began), time.Minute)
 
 			switched.Store(false)
-			time.Sleep(20 * time.Second) //nolint:forbidigo // The fake clock's: the writer looks again.
+			<-f.took // The writer looks again by itself.
 			write(t, w, "after\n")
 			require.NoError(t, w.Close())
 			got := read(t, logs.New(opened, logs.Config{}))
