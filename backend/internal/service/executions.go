@@ -61,6 +61,7 @@ type Executions struct {
 	ExecutionsConfig
 	scopes      *scopeCache
 	definitions *definitionCache
+	rules       *ruleCache
 	pool        *pool
 	watchers    *watchers
 	// lost are attempts of an earlier process whose loss is not recorded yet. They
@@ -85,6 +86,7 @@ func NewExecutions(config ExecutionsConfig) *Executions {
 		ExecutionsConfig: config,
 		scopes:           newScopeCache(),
 		definitions:      newDefinitionCache(),
+		rules:            newRuleCache(),
 		pool:             newPool(),
 		watchers:         newWatchers(),
 		stopping:         make(chan struct{}),
@@ -527,12 +529,12 @@ func (x *Executions) definition(ctx context.Context, r store.Reader, pipelineID 
 	return &v.Definition, nil
 }
 
-// requirements returns the engine's view of the approval rules. They are read in
-// the decision's own transaction, at most once. The engine cannot fail on a read,
-// so the error is left in failed.
-func requirements(ctx context.Context, r store.Reader, account, pipelineName string, failed *error) func(stage, actionName string) []execution.Requirement {
+// requirements returns the engine's view of the approval rules, which are those of the
+// decision's own transaction. The engine cannot fail on a read, so the error is left in
+// failed.
+func (x *Executions) requirements(ctx context.Context, tx store.Tx, account, pipelineName string, out *outcome, failed *error) func(stage, actionName string) []execution.Requirement {
 	read := sync.OnceValue(func() []store.ApprovalRule {
-		rules, err := r.ApprovalRules(ctx, account, store.Page{})
+		rules, err := x.approvalRules(ctx, tx, account, out)
 		if err != nil {
 			*failed = err
 		}
@@ -541,4 +543,23 @@ func requirements(ctx context.Context, r store.Reader, account, pipelineName str
 	return func(stage, actionName string) []execution.Requirement {
 		return approval.Requirements(read(), pipelineName, stage, actionName)
 	}
+}
+
+// approvalRules returns the rules of an account. Those from memory are confirmed in the
+// transaction: where they changed it fails, at once or at its commit, and is done again.
+func (x *Executions) approvalRules(ctx context.Context, tx store.Tx, account string, out *outcome) ([]store.ApprovalRule, error) {
+	if known, ok := x.rules.get(account); ok {
+		return known.rules, tx.ConfirmRules(ctx, account, known.revision)
+	}
+	// In this order: rules that are newer than their revision are not confirmed later.
+	revision, err := tx.RulesRevision(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := tx.ApprovalRules(ctx, account, store.Page{})
+	if err != nil {
+		return nil, err
+	}
+	out.rules = append(out.rules, accountRules{account: account, revision: revision, rules: rules})
+	return rules, nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
@@ -122,4 +123,46 @@ func (c *definitionCache) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	clear(c.versions)
+}
+
+// maxRuleAccounts bounds the accounts whose approval rules are kept in memory.
+const maxRuleAccounts = 1024
+
+// ruleCache keeps the approval rules of accounts as committed decisions have read them.
+// Another process may change them, so that they are confirmed before they are used.
+type ruleCache struct {
+	mu       sync.Mutex
+	accounts map[string]accountRules
+}
+
+type accountRules struct {
+	account  string
+	revision int64
+	rules    []store.ApprovalRule
+}
+
+func newRuleCache() *ruleCache {
+	return &ruleCache{accounts: make(map[string]accountRules)}
+}
+
+func (c *ruleCache) get(account string) (accountRules, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known, ok := c.accounts[account]
+	return known, ok
+}
+
+func (c *ruleCache) put(read accountRules) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.accounts) >= maxRuleAccounts {
+		clear(c.accounts)
+	}
+	c.accounts[read.account] = read
+}
+
+func (c *ruleCache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.accounts)
 }

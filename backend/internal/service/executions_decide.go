@@ -38,6 +38,8 @@ type outcome struct {
 	notes    []note
 	// scopes are those that were decided upon.
 	scopes []execution.ScopeKey
+	// rules are what was read of approval rules.
+	rules []accountRules
 }
 
 // accepted tells whether nothing was refused.
@@ -90,8 +92,8 @@ func (x *Executions) transact(ctx context.Context, fn func(context.Context, stor
 }
 
 // undo forgets what a transaction that was rolled back left in memory: promises
-// to runners, scopes as it would have made them, and versions that it may have
-// read though they never came to be.
+// to runners, scopes as it would have made them, versions that it may have read though
+// they never came to be, and approval rules that may have been the reason.
 func (x *Executions) undo(out *outcome) {
 	if out == nil {
 		return
@@ -99,6 +101,7 @@ func (x *Executions) undo(out *outcome) {
 	x.pool.release(out)
 	x.scopes.forget(out.scopes)
 	x.definitions.clear()
+	x.rules.clear()
 }
 
 // decide takes one input through the engine inside a transaction. Runner is who
@@ -119,7 +122,7 @@ func (x *Executions) decide(ctx context.Context, tx store.Tx, key execution.Scop
 		return err
 	}
 	var failed error
-	x.lend(ctx, tx, scope, in, &failed)
+	x.lend(ctx, tx, scope, in, out, &failed)
 	change, err := engine.Decide(&scope.Scope, in, x.Clock())
 	scope.Requirements, scope.Load, scope.NewRollback = nil, nil, nil
 	if failed != nil {
@@ -194,9 +197,9 @@ func newRevision() int64 {
 
 // lend gives the engine what it may read and use up while it decides. Its functions
 // cannot fail, so what went wrong is left in failed.
-func (x *Executions) lend(ctx context.Context, tx store.Tx, scope *cachedScope, in engine.Input, failed *error) {
+func (x *Executions) lend(ctx context.Context, tx store.Tx, scope *cachedScope, in engine.Input, out *outcome, failed *error) {
 	account, name := scope.owner(in)
-	scope.Requirements = requirements(ctx, tx, account, name, failed)
+	scope.Requirements = x.requirements(ctx, tx, account, name, out, failed)
 	scope.Load = func(id string) *execution.Execution {
 		e, err := tx.Execution(ctx, id)
 		if err != nil {
@@ -363,6 +366,9 @@ func (x *Executions) takeInTurn(ctx context.Context, tx store.Tx, change *execut
 
 // committed wakes whoever the commit concerns.
 func (x *Executions) committed(out *outcome) {
+	for _, read := range out.rules {
+		x.rules.put(read)
+	}
 	x.write(out.notes)
 	switch {
 	case out.shared && !out.more:

@@ -134,6 +134,29 @@ func TestFailedCommitLeavesNoDefinition(t *testing.T) {
 	require.Equal(t, "new", e.Stages[0].Actions[0].Name)
 }
 
+// Rules are kept in memory, and another process changes them.
+func TestRulesAreThoseOfTheDecision(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.pipeline("web", stages(pipeline.Parallel, []string{"?sign"}))
+	guard := func() string { return l.start("web").Stages[0].Actions[0].Details.Approval.Requirements[0].Rule }
+	require.Empty(t, guard())
+	rule := store.ApprovalRule{
+		Account: "default", Name: "ops", Pipelines: []string{"web"}, Revision: 1,
+		Requirement: execution.Requirement{MinimumCount: 1, Groups: []string{"ops"}},
+	}
+	require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		return tx.CreateApprovalRule(ctx, rule)
+	}))
+	require.Equal(t, "ops", guard())
+	require.Equal(t, "ops", guard())
+	rule.Pipelines = []string{"other"}
+	require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		return tx.UpdateApprovalRule(ctx, rule)
+	}))
+	require.Empty(t, guard())
+}
+
 // What cannot be read while a decision is taken fails it: an approval must not open
 // without its rules, and a stage that is to be rolled back must not just fail.
 func TestDecisionFailsWithWhatItReads(t *testing.T) {

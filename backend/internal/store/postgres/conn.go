@@ -44,6 +44,9 @@ type failure struct {
 // statements behind it are on their way already: it divides by zero.
 const affected = `WITH affected AS (%s RETURNING 1) SELECT 1 / count(*) FROM affected`
 
+// found is affected for a query that must find a row.
+const found = `SELECT 1 / count(*) FROM (%s) AS found`
+
 // Exec implements sqlstore.Conn.
 func (c *conn) Exec(ctx context.Context, statement sqlstore.Statement) error {
 	if err := c.Later(ctx, statement); err != nil {
@@ -71,11 +74,11 @@ func (c *conn) Query(ctx context.Context, query string, args ...any) (sqlstore.R
 	if err := c.settle(results); err != nil {
 		return nil, c.end(results, err)
 	}
-	found, err := results.Query()
+	answer, err := results.Query()
 	if err != nil {
 		return nil, c.end(results, c.fail(c.of, classify(err)))
 	}
-	return &rows{Rows: found, conn: c, results: results}, nil
+	return &rows{Rows: answer, conn: c, results: results}, nil
 }
 
 // send sends what waits, and what follows it; end must follow. The context of one
@@ -87,7 +90,10 @@ func (c *conn) send(ctx context.Context, further func(*pgx.Batch)) pgx.BatchResu
 	}
 	for _, p := range c.pending {
 		query := p.Query
-		if p.Missing != nil {
+		switch {
+		case p.Confirms:
+			query = fmt.Sprintf(found, query)
+		case p.Missing != nil:
 			query = fmt.Sprintf(affected, query)
 		}
 		batch.Queue(query, p.Args...)

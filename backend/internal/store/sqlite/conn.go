@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
@@ -53,14 +54,28 @@ func (c *conn) statement(ctx context.Context, query string) (*sql.Stmt, error) {
 
 // Exec implements sqlstore.Conn.
 func (c *conn) Exec(ctx context.Context, statement sqlstore.Statement) error {
-	affected, err := c.exec(ctx, statement.Query, statement.Args...)
-	if err == nil && affected == 0 {
+	found, err := c.effect(ctx, statement)
+	if err == nil && !found {
 		err = statement.Missing
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", statement.What, err)
 	}
 	return nil
+}
+
+// effect tells whether a statement affected a row, or found the one that it confirms.
+func (c *conn) effect(ctx context.Context, statement sqlstore.Statement) (bool, error) {
+	if !statement.Confirms {
+		affected, err := c.exec(ctx, statement.Query, statement.Args...)
+		return affected > 0, err
+	}
+	rows, err := c.Query(ctx, statement.Query, statement.Args...)
+	if err != nil {
+		return false, err
+	}
+	found := rows.Next()
+	return found, errors.Join(rows.Err(), rows.Close())
 }
 
 // Later implements sqlstore.Conn: nothing is gained by waiting.

@@ -140,16 +140,27 @@ func (t *Tx) UpdatePipeline(ctx context.Context, p store.Pipeline) error {
 		p.ID, p.Revision, p.Explicit, definition, draft, p.Version, p.Digest, micros(p.UpdatedAt))
 }
 
+const ofPipeline = `execution_id IN (SELECT id FROM executions WHERE pipeline_id = $1)`
+
 // DeletePipeline implements store.Tx.
 func (t *Tx) DeletePipeline(ctx context.Context, id string) error {
-	// Pending work has no reference to follow: it would slow every hop down.
-	for _, query := range []string{`DELETE FROM leases WHERE pipeline_id = $1`, `DELETE FROM turns WHERE pipeline_id = $1`} {
-		if err := t.exec(ctx, "work of pipeline "+id, query, id); err != nil {
-			return err
-		}
+	// The scopes first: who decides has claimed one and is waited for, and nobody does
+	// after that.
+	if err := t.exec(ctx, "scopes of pipeline "+id, `DELETE FROM scopes WHERE pipeline_id = $1`, id); err != nil {
+		return err
 	}
 	if err := t.removePipelineOutputs(ctx, id); err != nil {
 		return err
+	}
+	// What a hop writes has no reference to follow: it would slow every hop down.
+	for _, query := range []string{
+		`DELETE FROM leases WHERE pipeline_id = $1`, `DELETE FROM turns WHERE pipeline_id = $1`,
+		`DELETE FROM events WHERE ` + ofPipeline, `DELETE FROM action_executions WHERE ` + ofPipeline,
+		`DELETE FROM stage_executions WHERE ` + ofPipeline,
+	} {
+		if err := t.exec(ctx, "work of pipeline "+id, query, id); err != nil {
+			return err
+		}
 	}
 	return t.changed(ctx, store.ErrNotFound, "pipeline "+id, `DELETE FROM pipelines WHERE id = $1`, id)
 }
@@ -238,8 +249,32 @@ func (t *Tx) CreateApprovalRule(ctx context.Context, r store.ApprovalRule) error
 	if err != nil {
 		return err
 	}
-	return t.exec(ctx, "approval rule "+r.Name, `INSERT INTO approval_rules (`+ruleColumns+`) VALUES ($1, $2, $3, $4, $5, $6)`,
-		r.Account, r.Name, rule, r.Revision, micros(r.CreatedAt), micros(r.UpdatedAt))
+	if err := t.exec(ctx, "approval rule "+r.Name, `INSERT INTO approval_rules (`+ruleColumns+`) VALUES ($1, $2, $3, $4, $5, $6)`,
+		r.Account, r.Name, rule, r.Revision, micros(r.CreatedAt), micros(r.UpdatedAt)); err != nil {
+		return err
+	}
+	return t.rulesChanged(ctx, r.Account)
+}
+
+func (t *Tx) rulesChanged(ctx context.Context, account string) error {
+	return t.changedLater(ctx, store.ErrNotFound, "account "+account,
+		`UPDATE accounts SET rules_revision = rules_revision + 1 WHERE name = $1`, account)
+}
+
+// RulesRevision implements store.Reader.
+func (t *Tx) RulesRevision(ctx context.Context, account string) (int64, error) {
+	var revision int64
+	err := t.one(ctx, "account "+account, `SELECT rules_revision FROM accounts WHERE name = $1`, []any{account}, &revision)
+	return revision, err
+}
+
+// ConfirmRules implements store.Tx.
+func (t *Tx) ConfirmRules(ctx context.Context, account string, revision int64) error {
+	return t.conn.Later(ctx, Statement{
+		What:  "approval rules of account " + account,
+		Query: `SELECT name FROM accounts WHERE name = $1 AND rules_revision = $2`, Args: []any{account, revision},
+		Missing: store.ErrStale, Confirms: true,
+	})
 }
 
 // UpdateApprovalRule implements store.Tx.
@@ -248,16 +283,22 @@ func (t *Tx) UpdateApprovalRule(ctx context.Context, r store.ApprovalRule) error
 	if err != nil {
 		return err
 	}
-	return t.changed(ctx, store.ErrStale, "approval rule "+r.Name,
+	if err := t.changed(ctx, store.ErrStale, "approval rule "+r.Name,
 		`UPDATE approval_rules SET rule = $4, updated_at = $5, revision = revision + 1
 		WHERE account = $1 AND name = $2 AND revision = $3`,
-		r.Account, r.Name, r.Revision, rule, micros(r.UpdatedAt))
+		r.Account, r.Name, r.Revision, rule, micros(r.UpdatedAt)); err != nil {
+		return err
+	}
+	return t.rulesChanged(ctx, r.Account)
 }
 
 // DeleteApprovalRule implements store.Tx.
 func (t *Tx) DeleteApprovalRule(ctx context.Context, account, name string) error {
-	return t.changed(ctx, store.ErrNotFound, "approval rule "+name,
-		`DELETE FROM approval_rules WHERE account = $1 AND name = $2`, account, name)
+	if err := t.changed(ctx, store.ErrNotFound, "approval rule "+name,
+		`DELETE FROM approval_rules WHERE account = $1 AND name = $2`, account, name); err != nil {
+		return err
+	}
+	return t.rulesChanged(ctx, account)
 }
 
 // ApprovalRule implements store.Reader.

@@ -33,7 +33,7 @@ type Conn interface {
 	SkipLocked() string
 }
 
-// Statement is one that writes.
+// Statement is one without an answer: it writes, or confirms.
 type Statement struct {
 	// What it is about, for errors.
 	What  string
@@ -41,6 +41,9 @@ type Statement struct {
 	Args  []any
 	// Missing is its error where it affects no row; nil where that is none.
 	Missing error
+	// Confirms is set for a query, which changes nothing: Missing is its error where it
+	// finds no row.
+	Confirms bool
 }
 
 // Rows are the rows of a query.

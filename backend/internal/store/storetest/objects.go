@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -201,6 +203,21 @@ func testPipelineVersions(s *suite) {
 	require.Len(t, list(0, 0), 12)
 }
 
+func (s *suite) rulesRevision(account string) int64 {
+	s.t.Helper()
+	return get(s, func(ctx context.Context, r store.Reader) (int64, error) { return r.RulesRevision(ctx, account) })
+}
+
+// confirmRules confirms them beside a write, which fails with what is not confirmed.
+func (s *suite) confirmRules(account string, revision int64) error {
+	name := fmt.Sprintf("beside %d others", len(s.accounts()))
+	err := s.try(func(ctx context.Context, tx store.Tx) error {
+		return errors.Join(tx.ConfirmRules(ctx, account, revision), tx.CreateAccount(ctx, store.Account{Name: name}))
+	})
+	require.Equal(s.t, err == nil, slices.Contains(s.accounts(), name), "the write beside it")
+	return err
+}
+
 func testApprovalRules(s *suite) {
 	t := s.t
 	rule := filled[store.ApprovalRule]()
@@ -218,6 +235,7 @@ func testApprovalRules(s *suite) {
 	require.NoError(t, create(rule))
 	require.ErrorIs(t, create(rule), store.ErrAlreadyExists)
 	require.Equal(t, rule, get(s, byName(rule.Account, rule.Name)))
+	revision := s.rulesRevision(rule.Account)
 	missing(s, byName("other", rule.Name))
 	missing(s, byName(rule.Account, strings.ToUpper(rule.Name)))
 
@@ -229,10 +247,16 @@ func testApprovalRules(s *suite) {
 	require.ErrorIs(t, s.try(set), store.ErrStale)
 	changed.Revision++
 	require.Equal(t, changed, get(s, byName(rule.Account, rule.Name)))
+	require.ErrorIs(t, s.confirmRules(rule.Account, revision), store.ErrStale, "a rule changed")
+	revision = s.rulesRevision(rule.Account)
 
 	for _, name := range []string{"c", "a", "b"} {
+		revision := s.rulesRevision("other")
 		require.NoError(t, create(store.ApprovalRule{Account: "other", Name: name}))
+		require.ErrorIs(t, s.confirmRules("other", revision), store.ErrStale, "there is a new rule")
 	}
+	require.NoError(t, s.confirmRules(rule.Account, revision), "these are another account's")
+	require.ErrorIs(t, s.confirmRules("nobody", 0), store.ErrStale)
 	list := func(page store.Page) (names []string) {
 		for _, r := range get(s, func(ctx context.Context, r store.Reader) ([]store.ApprovalRule, error) {
 			return r.ApprovalRules(ctx, "other", page)
@@ -247,6 +271,7 @@ func testApprovalRules(s *suite) {
 		return tx.DeleteApprovalRule(ctx, rule.Account, rule.Name)
 	}
 	s.update(remove)
+	require.ErrorIs(t, s.confirmRules(rule.Account, revision), store.ErrStale, "a rule is gone")
 	missing(s, byName(rule.Account, rule.Name))
 	require.ErrorIs(t, s.try(remove), store.ErrNotFound)
 }

@@ -259,7 +259,7 @@ func (b *bed) empty() {
 func TestOnlyTheEmptyTakesAnything(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ query, want string }{
-		"an account":      {`INSERT INTO accounts VALUES ('other', 1)`, "rows in accounts"},
+		"an account":      {`INSERT INTO accounts (name, created_at) VALUES ('other', 1)`, "rows in accounts"},
 		"a request":       {`INSERT INTO requests VALUES ('a', 'b', 'c', 'd', 1)`, "rows in requests"},
 		"a job":           {`INSERT INTO river_job (kind, args, max_attempts) VALUES ('turn', '{}', 1)`, "1 jobs"},
 		"a newer schema":  {`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`, "start a newer headraced"},
@@ -288,7 +288,7 @@ func TestSourceOfAnotherVersionIsRefused(t *testing.T) {
 		"another table":     {`CREATE TABLE forgotten (id TEXT)`, "only the source has table forgotten"},
 		"another column":    {`ALTER TABLE accounts ADD COLUMN forgotten TEXT`, "only the source has accounts.forgotten"},
 		"a column is gone":  {`ALTER TABLE executions DROP COLUMN details`, "only the target has executions.details"},
-		"a value of no use": {`INSERT INTO accounts VALUES ('a', 'yesterday')`, "accounts.created_at"},
+		"a value of no use": {`INSERT INTO accounts (name, created_at) VALUES ('a', 'yesterday')`, "accounts.created_at"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
