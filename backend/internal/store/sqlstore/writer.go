@@ -34,35 +34,41 @@ type Transaction interface {
 	Rollback(ctx context.Context)
 }
 
-// Writer commits updates that arrive together in one transaction.
+// Writer commits updates that arrive together in one transaction. It has no goroutine:
+// whoever finds nobody at work leads, and runs what others bring meanwhile, so that an
+// update that comes alone waits for no other goroutine to wake.
 type Writer struct {
-	tx      Transaction
-	updates chan *update
-	done    chan struct{}
-	// lone is taken already, to be run alone after the batch.
-	lone *update
+	tx Transaction
 	// failing is set while the last transaction could not be committed.
 	failing atomic.Bool
 
-	mu     sync.RWMutex // guards closed against a send on updates
-	closed bool
+	mu      sync.Mutex
+	leading bool
+	waiting []*update
+	closed  bool
+	// over is closed once the writer is and nobody leads.
+	over chan struct{}
 }
 
 // update is one waiting call of Update.
 type update struct {
 	fn     func(context.Context, store.Tx) error
 	alone  bool
-	result chan error
+	answer chan answer
+}
+
+// answer ends the wait of an update: with its result, or with the lead.
+type answer struct {
+	err  error
+	lead bool
 }
 
 // ErrClosed is what a closed store answers.
 var ErrClosed = errors.New("the store is closed")
 
-// NewWriter starts a writer, which Close stops. The transaction is its alone.
+// NewWriter returns a writer, which Close ends. The transaction is its alone.
 func NewWriter(tx Transaction) *Writer {
-	w := &Writer{tx: tx, updates: make(chan *update, maxBatch), done: make(chan struct{})}
-	go w.run()
-	return w
+	return &Writer{tx: tx, over: make(chan struct{})}
 }
 
 // Update is store.Store's.
@@ -77,21 +83,75 @@ func (w *Writer) UpdateAlone(ctx context.Context, fn func(context.Context, store
 }
 
 func (w *Writer) update(ctx context.Context, u *update) error {
-	u.result = make(chan error, 1)
-	w.mu.RLock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	u.answer = make(chan answer, 1)
+	leads, err := w.join(u)
+	if err != nil {
+		return err
+	}
+	// Once it has joined it is waited for: the caller must know whether it was committed.
+	if !leads {
+		if a := <-u.answer; !a.lead {
+			return a.err
+		}
+	}
+	func() {
+		defer w.pass()
+		w.commit([]*update{u})
+	}()
+	return (<-u.answer).err
+}
+
+// join queues an update, unless nobody is at work: then it leads.
+func (w *Writer) join(u *update) (leads bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.closed:
+		return false, ErrClosed
+	case w.leading:
+		w.waiting = append(w.waiting, u)
+		return false, nil
+	}
+	w.leading = true
+	return true, nil
+}
+
+// pass gives the lead to the first that waits.
+func (w *Writer) pass() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if u := w.take(); u != nil {
+		u.answer <- answer{lead: true}
+		return
+	}
+	w.leading = false
 	if w.closed {
-		w.mu.RUnlock()
-		return ErrClosed
+		close(w.over)
 	}
-	select {
-	case w.updates <- u:
-		w.mu.RUnlock()
-	case <-ctx.Done():
-		w.mu.RUnlock()
-		return ctx.Err()
+}
+
+// take takes the first that waits; nil where nobody does. The lock is the caller's.
+func (w *Writer) take() *update {
+	if len(w.waiting) == 0 {
+		return nil
 	}
-	// Once queued it is waited for: the caller must know whether it was committed.
-	return <-u.result
+	u := w.waiting[0]
+	w.waiting[0] = nil
+	w.waiting = w.waiting[1:]
+	return u
+}
+
+// next returns an update that waits and shares its transaction, or nil.
+func (w *Writer) next() *update {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.waiting) > 0 && w.waiting[0].alone {
+		return nil
+	}
+	return w.take()
 }
 
 // Close waits for the updates that were taken in.
@@ -99,10 +159,12 @@ func (w *Writer) Close() {
 	w.mu.Lock()
 	if !w.closed {
 		w.closed = true
-		close(w.updates)
+		if !w.leading {
+			close(w.over)
+		}
 	}
 	w.mu.Unlock()
-	<-w.done
+	<-w.over
 }
 
 // Ready returns nil where the last write succeeded or another does now.
@@ -135,37 +197,6 @@ func probe(ctx context.Context, tx store.Tx) error {
 	return own.exec(ctx, "probe", `UPDATE probe SET writes = writes + 1, noise = $1`, hex.EncodeToString(noise))
 }
 
-// run ends when updates is closed and drained.
-func (w *Writer) run() {
-	defer close(w.done)
-	for first := range w.updates {
-		w.commit([]*update{first})
-		for w.lone != nil {
-			u := w.lone
-			w.lone = nil
-			w.commit([]*update{u})
-		}
-	}
-}
-
-// next returns an update that waits and shares its transaction, or nil.
-func (w *Writer) next() *update {
-	if w.lone != nil {
-		return nil
-	}
-	select {
-	case u := <-w.updates:
-		// Of a closed channel it is nil too.
-		if u != nil && u.alone {
-			w.lone = u
-			return nil
-		}
-		return u
-	default:
-		return nil
-	}
-}
-
 // commit runs a batch in one transaction, with all that arrive until it commits.
 // Where one fails, its error is answered and the others run again without it.
 func (w *Writer) commit(batch []*update) {
@@ -179,14 +210,14 @@ func (w *Writer) commit(batch []*update) {
 		if failed < 0 {
 			w.failing.Store(err != nil)
 			for _, u := range batch {
-				u.result <- err
+				u.answer <- answer{err: err}
 			}
 			return
 		}
 		if errors.Is(err, store.ErrFull) {
 			w.failing.Store(true)
 		}
-		batch[failed].result <- err
+		batch[failed].answer <- answer{err: err}
 		batch = append(batch[:failed:failed], batch[failed+1:]...)
 	}
 }

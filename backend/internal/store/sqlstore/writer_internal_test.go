@@ -56,7 +56,11 @@ func TestUpdateAloneSharesWithNobody(t *testing.T) {
 				return nil
 			})
 		}()
-		require.Eventually(t, func() bool { return len(w.updates) == waiting }, time.Minute, time.Millisecond)
+		require.Eventually(t, func() bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return len(w.waiting) == waiting
+		}, time.Minute, time.Millisecond)
 	}
 	queue("first", false, 0)
 	<-begun
