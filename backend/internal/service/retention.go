@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -148,18 +149,20 @@ func (r *Retention) apply(ctx context.Context, dryRun bool) (RetentionResult, er
 	if err := pass.executions(ctx); err != nil {
 		return pass.result, fmt.Errorf("remove outputs of executions: %w", err)
 	}
+	var logs error
 	if !dryRun {
 		if err := r.removeLogs(ctx); err != nil {
-			return pass.result, fmt.Errorf("remove logs: %w", err)
+			logs = fmt.Errorf("remove logs: %w", err)
 		}
 	}
 	if err := pass.trees(ctx); err != nil {
-		return pass.result, fmt.Errorf("remove artifacts: %w", err)
+		return pass.result, errors.Join(logs, fmt.Errorf("remove artifacts: %w", err))
 	}
-	return pass.result, nil
+	return pass.result, logs
 }
 
-// removeLogs removes the logs of those executions of which it is decided.
+// removeLogs removes the logs of those executions of which it is decided. Those that
+// cannot be removed keep none of the others: the next pass tries again.
 func (r *Retention) removeLogs(ctx context.Context) error {
 	for {
 		var ids []string
@@ -170,13 +173,17 @@ func (r *Retention) removeLogs(ctx context.Context) error {
 		if err != nil || len(ids) == 0 {
 			return err
 		}
-		for _, id := range ids {
-			if err := r.Logs.Remove(ctx, id); err != nil {
-				return err
-			}
+		var failed error
+		removed := slices.DeleteFunc(ids, func(id string) bool {
+			err := r.Logs.Remove(ctx, id)
+			failed = errors.Join(failed, err)
+			return err != nil
+		})
+		if err := r.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error { return tx.LogsRemoved(ctx, removed) }); err != nil {
+			return errors.Join(failed, err)
 		}
-		if err := r.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error { return tx.LogsRemoved(ctx, ids) }); err != nil {
-			return err
+		if failed != nil {
+			return failed
 		}
 	}
 }

@@ -375,30 +375,38 @@ func TestRetentionIsCutOff(t *testing.T) {
 	}
 }
 
-// stubborn removes no log at first.
+// stubborn does not remove the log of one execution.
 type stubborn struct {
 	*logs.Store
-	failed bool
+	keeps string
 }
 
 func (s *stubborn) Remove(ctx context.Context, id string) error {
-	if !s.failed {
-		s.failed = true
+	if id == s.keeps {
 		return errCutOff
 	}
 	return s.Store.Remove(ctx, id)
 }
 
-func TestRetentionIsCutOffBeforeTheLogs(t *testing.T) {
+// A log that cannot be removed is tried again by the next pass, and keeps nothing else.
+func TestRetentionGoesOnBehindALog(t *testing.T) {
 	t.Parallel()
 	onEveryStore(t, retention.Policy{Count: 1}, func(k *keeper) {
 		k.pipeline("p")
+		tree := k.put("tree", twoDays)
 		k.ran("p", "e1", pipeline.Failed)
-		k.ran("p", "e2", pipeline.Failed)
-		k.Logs = &stubborn{Store: k.logs}
-		_, err := k.Apply(k.t.Context(), admin, false)
-		require.ErrorIs(k.t, err, errCutOff)
+		k.ran("p", "e2", pipeline.Failed, tree)
+		k.ran("p", "e3", pipeline.Failed)
+		k.Logs = &stubborn{Store: k.logs, keeps: "e1"}
+		for range 2 {
+			_, err := k.Apply(k.t.Context(), admin, false)
+			require.ErrorIs(k.t, err, errCutOff)
+			k.now = k.now.Add(2 * time.Hour)
+		}
 		require.True(k.t, k.hasLog("e1"))
+		require.False(k.t, k.hasLog("e2"))
+		require.Empty(k.t, k.has(tree))
+		k.Logs = k.logs
 		require.Empty(k.t, k.apply(false).Executions, "it is decided already")
 		require.False(k.t, k.hasLog("e1"))
 	})
