@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
@@ -21,6 +24,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres/postgrestest"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/storetest"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
 // cluster is shared by the tests of this package; each has a database of its own.
@@ -299,6 +303,132 @@ func TestMigrationNotesWhoUsesWhat(t *testing.T) {
 		require.ElementsMatch(t, []store.ArtifactUse{
 			{ExecutionID: "e1", Digest: "d1", Size: 10}, {ExecutionID: "e1", Digest: "d2", Size: 20}, {ExecutionID: "e2", Digest: "d1", Size: 10},
 		}, uses)
+		return err
+	}))
+}
+
+// deafen stands between a store and its database. Once told to, it loses the next answer
+// of the database but for its beginning, and the connection.
+type deafen struct {
+	listener net.Listener
+	database *pgx.ConnConfig
+	lose     atomic.Bool
+	streams  sync.WaitGroup
+}
+
+// between returns one, and the configuration that goes through it.
+func between(t *testing.T, config postgres.Config) (*deafen, postgres.Config) {
+	t.Helper()
+	database, err := pgx.ParseConfig(config.URL)
+	require.NoError(t, err)
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	d := &deafen{listener: listener, database: database}
+	d.streams.Go(d.serve)
+	t.Cleanup(func() {
+		require.NoError(t, listener.Close())
+		d.streams.Wait()
+	})
+	config.URL = fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", database.User, listener.Addr(), database.Database)
+	return d, config
+}
+
+// beginning is longer than the answer to BEGIN, in bytes: what is missing first then is
+// the answer to a statement of an update.
+const beginning = 40
+
+func (d *deafen) serve() {
+	for {
+		client, err := d.listener.Accept()
+		if err != nil {
+			return
+		}
+		network, address := pgconn.NetworkAddress(d.database.Host, d.database.Port)
+		server, err := (&net.Dialer{}).DialContext(context.Background(), network, address)
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		d.streams.Go(func() {
+			_, _ = io.Copy(server, client)
+			_ = server.Close()
+		})
+		d.streams.Go(func() {
+			defer func() { _ = client.Close() }()
+			buffer := make([]byte, 64<<10)
+			for {
+				n, err := server.Read(buffer)
+				if err != nil {
+					return
+				}
+				// PostgreSQL answers a message when all of it is done.
+				if d.lose.CompareAndSwap(true, false) {
+					_, _ = client.Write(buffer[:min(n, beginning)])
+					return
+				}
+				if _, err := client.Write(buffer[:n]); err != nil {
+					return
+				}
+			}
+		})
+	}
+}
+
+// Where the answer to a commit is lost, nobody knows whether it was one: whoever shared
+// it learns that, and nothing is done again.
+func TestLostAnswerIsNotDoneAgain(t *testing.T) {
+	t.Parallel()
+	d, config := between(t, migrated(t))
+	s := open(t, config)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	require.NoError(t, account(s, "a"))
+	require.NoError(t, s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		return tx.CreatePipeline(ctx, store.Pipeline{ID: "p", Account: "a", Name: "web"})
+	}))
+
+	const others = 20
+	var calling sync.WaitGroup
+	calling.Add(others)
+	ran := make([]atomic.Int32, others+2)
+	failed := make([]error, others+1)
+	begin := func(i int, wait func()) error {
+		return s.Update(context.Background(), func(ctx context.Context, tx store.Tx) error {
+			ran[i].Add(1)
+			wait()
+			// Its statements go with the commit.
+			return tx.Apply(ctx, &execution.Change{Started: []*execution.Execution{{
+				ID: fmt.Sprintf("e%02d", i), Account: "a", PipelineID: "p", Pipeline: "web", Number: int64(i + 1), Mode: pipeline.Queued,
+				Status: pipeline.Succeeded,
+			}}})
+		})
+	}
+	require.NoError(t, begin(others+1, func() {}), "the first of its kind prepares its statements, in a message before")
+	var updates errgroup.Group
+	updates.Go(func() error {
+		failed[others] = begin(others, func() {
+			calling.Wait()
+			d.lose.Store(true)
+		})
+		return nil
+	})
+	for i := range others {
+		updates.Go(func() error {
+			calling.Done()
+			failed[i] = begin(i, func() {})
+			return nil
+		})
+	}
+	require.NoError(t, updates.Wait())
+	require.ErrorIs(t, failed[others], store.ErrUnavailable)
+	for i, err := range failed {
+		require.EqualValues(t, 1, ran[i].Load(), "update %d", i)
+		if err != nil {
+			require.ErrorIs(t, err, store.ErrUnavailable)
+		}
+	}
+	require.NoError(t, s.View(t.Context(), func(ctx context.Context, r store.Reader) error {
+		all, err := r.Executions(ctx, store.ExecutionFilter{PipelineID: "p", Size: 100})
+		require.Len(t, all, others+2, "all were committed")
 		return err
 	}))
 }
