@@ -19,7 +19,8 @@ import (
 	"time"
 
 	gocloud "gocloud.dev/blob"
-	_ "gocloud.dev/blob/s3blob" // For s3:// URLs.
+	_ "gocloud.dev/blob/azureblob" // For azblob:// URLs.
+	_ "gocloud.dev/blob/s3blob"    // For s3:// URLs.
 	"gocloud.dev/gcerrors"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/durable"
@@ -79,8 +80,8 @@ type Store struct {
 }
 
 // OpenBucket opens the bucket of a URL: file:///a/directory, which is made where it is
-// missing, or s3://bucket?region=…&endpoint=…&prefix=…, with the credentials of AWS's
-// usual places. A bucket elsewhere is not asked before it is used.
+// missing, s3://bucket?region=…&endpoint=…&prefix=… or azblob://container?prefix=…, with
+// the credentials of AWS's or Azure's usual places. A bucket elsewhere is not asked before it is used.
 func OpenBucket(ctx context.Context, bucket string) (*Bucket, error) {
 	if _, err := Shown(bucket); err != nil {
 		return nil, err
@@ -188,7 +189,7 @@ func DirectoryURL(path string) string {
 }
 
 // errNoURL keeps what was given out of the text: it may hold a secret.
-var errNoURL = errors.New("it is not a URL; use file:///path/of/a/directory or s3://bucket?region=name")
+var errNoURL = errors.New("it is not a URL; use file:///path/of/a/directory, s3://bucket?region=name or azblob://container")
 
 // Shown returns a bucket's URL without what may be secret, for people. It refuses URLs
 // that hold credentials, and what is none.
@@ -198,7 +199,7 @@ func Shown(bucket string) (string, error) {
 		return "", errNoURL
 	}
 	if parsed.User != nil {
-		return "", fmt.Errorf("%s holds credentials; give them by the environment, for S3 as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", shown(parsed))
+		return "", fmt.Errorf("%s holds credentials; give them by the environment, for S3 as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for Azure as AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY", shown(parsed))
 	}
 	return shown(parsed), nil
 }
@@ -246,22 +247,38 @@ func (s *Store) put(ctx context.Context, name string, from io.Reader, onlyNew bo
 	if s.dir != "" {
 		return s.putFile(ctx, name, from, onlyNew)
 	}
-	// A writer whose context has ended leaves nothing.
-	ctx, abandon := context.WithCancel(ctx)
-	defer abandon()
-	writer, err := s.bucket.NewWriter(ctx, s.prefix+name, &gocloud.WriterOptions{ContentType: "application/octet-stream", IfNotExist: onlyNew})
-	if err != nil {
-		return err
-	}
-	if err := s.fill(ctx, writer, name, from); err != nil {
-		abandon()
-		_ = writer.Close()
-		return err
-	}
-	err = writer.Close()
+	stored := s.stored(ctx, name, from)
+	defer stored.Close()
+	// An upload that fails leaves nothing. A writer of gocloud.dev would do, but for
+	// Azure's, which panics when its upload failed.
+	err := s.bucket.Upload(ctx, s.prefix+name, stored, &gocloud.WriterOptions{ContentType: "application/octet-stream", IfNotExist: onlyNew})
 	if code := gcerrors.Code(err); onlyNew && (code == gcerrors.FailedPrecondition || code == gcerrors.AlreadyExists) {
 		return ErrExists
 	}
+	return err
+}
+
+// stored returns what fill writes.
+func (s *Store) stored(ctx context.Context, name string, from io.Reader) *filling {
+	reader, writer := io.Pipe()
+	f := &filling{PipeReader: reader, done: make(chan struct{})}
+	go func() {
+		defer close(f.done)
+		writer.CloseWithError(s.fill(ctx, writer, name, from))
+	}()
+	return f
+}
+
+// filling is read while it is filled. Close ends that.
+type filling struct {
+	*io.PipeReader
+	done chan struct{}
+}
+
+// Close implements io.Closer.
+func (f *filling) Close() error {
+	err := f.PipeReader.Close()
+	<-f.done
 	return err
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob/azuretest"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob/s3test"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob/seal"
 )
@@ -24,7 +25,7 @@ import (
 const putEnv = "HEADRACE_TEST_PUT"
 
 func TestMain(m *testing.M) {
-	if err := s3test.Setenv(); err != nil {
+	if err := errors.Join(s3test.Setenv(), azuretest.Setenv()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -58,11 +59,14 @@ func (e *endless) Read(p []byte) (int, error) {
 // stores runs a test on every kind of store, given as what opens it.
 func stores(t *testing.T, test func(t *testing.T, url string, open func(t *testing.T) *blob.Store)) {
 	t.Helper()
-	server := s3test.Start(t)
-	for where, url := range map[string]string{"directory": blob.DirectoryURL(t.TempDir()), "S3": server.Bucket()} {
+	buckets := map[string]string{"directory": blob.DirectoryURL(t.TempDir()), "S3": s3test.Start(t).Bucket()}
+	if azure := azuretest.Start(t); azure != nil {
+		buckets["Azure"] = azure.Bucket()
+	}
+	for where, url := range buckets {
 		plain := func(t *testing.T) *blob.Store { t.Helper(); return open(t, url) }
 		encrypted := func(t *testing.T) *blob.Store { t.Helper(); return open(t, url).Sealed(keys(t, url)) }
-		// One after the other, since the server ends with this test.
+		// One after the other, since the servers end with this test.
 		t.Run(where, func(t *testing.T) { test(t, url, plain) })
 		t.Run(where+", encrypted", func(t *testing.T) { test(t, url, encrypted) })
 	}

@@ -99,7 +99,7 @@ func (c *Config) register(flags *pflag.FlagSet) {
 			"With a password in it better given by the environment")
 	flags.StringVar(&c.StorageURL, "storage-url", c.StorageURL,
 		"bucket of artifacts and logs, the same for all servers on one database: file:///a/directory or "+
-			"s3://name?region=…; data-dir when not set")
+			"s3://name?region=… or azblob://name; data-dir when not set")
 	flags.StringVar(&c.StorageKey, "storage-key", c.StorageKey,
 		"key that artifacts and logs are encrypted with: file:///path of a file that headraced storage-key new made, "+
 			"or awskms://key?region=…; not encrypted when not set")

@@ -7,28 +7,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob/servertest"
 )
 
 const (
 	accessKey = "headrace"
 	secretKey = "headrace-secret"
 	region    = "us-east-1"
-	// patience is how long the server may take to answer at first.
-	patience = 2 * time.Minute
 )
 
 // Setenv gives this process, and those that it starts, the credentials of all servers
@@ -53,9 +50,7 @@ type Server struct {
 	address string
 	buckets int
 
-	process *exec.Cmd
-	exited  chan struct{}
-	log     *bytes.Buffer
+	process *servertest.Process
 }
 
 // Start builds the server, which takes minutes for the first time on a machine, and
@@ -66,7 +61,7 @@ func Start(tb testing.TB) *Server {
 	if err != nil {
 		tb.Fatalf("build an S3 server: %v", err)
 	}
-	s := &Server{tb: tb, program: program, dir: tb.TempDir(), address: freeAddress(tb)}
+	s := &Server{tb: tb, program: program, dir: tb.TempDir(), address: servertest.FreeAddress(tb)}
 	for _, name := range []string{"objects", "attributes"} {
 		if err := os.Mkdir(filepath.Join(s.dir, name), 0o700); err != nil {
 			tb.Fatal(err)
@@ -96,63 +91,20 @@ func build(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(program)), nil
 }
 
-func freeAddress(tb testing.TB) string {
-	tb.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
-}
-
 // Resume starts the server again after Stop, at the same address.
 func (s *Server) Resume() {
 	s.tb.Helper()
-	s.log = &bytes.Buffer{}
-	// Beyond the test's context, since its end would kill before the cleanup.
-	s.process = exec.CommandContext(context.WithoutCancel(s.tb.Context()), s.program, "--access", accessKey, "--secret", secretKey, "--region", region,
+	s.process = servertest.Start(s.tb, s.address, s.program, "--access", accessKey, "--secret", secretKey, "--region", region,
 		"--port", s.address, "posix", "--sidecar", filepath.Join(s.dir, "attributes"), filepath.Join(s.dir, "objects"))
-	s.process.Stdout, s.process.Stderr = s.log, s.log
-	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := s.process.Start(); err != nil {
-		s.tb.Fatal(err)
-	}
-	process, exited := s.process, make(chan struct{})
-	s.exited = exited
-	go func() {
-		defer close(exited)
-		_ = process.Wait()
-	}()
-	limited, cancel := context.WithTimeout(s.tb.Context(), patience)
-	defer cancel()
-	for {
-		connection, err := (&net.Dialer{}).DialContext(limited, "tcp", s.address)
-		if err == nil {
-			_ = connection.Close()
-			return
-		}
-		select {
-		case <-s.exited:
-			s.tb.Fatalf("the S3 server ended: %s", s.log)
-		case <-limited.Done():
-			s.tb.Fatalf("the S3 server does not answer: %v", err)
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
 }
 
 // Stop kills the server.
 func (s *Server) Stop() {
 	s.tb.Helper()
-	if s.process == nil {
-		return
+	if s.process != nil {
+		s.process.Stop()
+		s.process = nil
 	}
-	if err := syscall.Kill(-s.process.Process.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-		s.tb.Errorf("stop the S3 server: %v", err)
-	}
-	<-s.exited
-	s.process = nil
 }
 
 // Bucket makes a bucket and returns its URL.
@@ -165,7 +117,7 @@ func (s *Server) Bucket() string {
 		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
 	})
 	if _, err := client.CreateBucket(s.tb.Context(), &s3.CreateBucketInput{Bucket: aws.String(name)}); err != nil {
-		s.tb.Fatalf("make a bucket: %v\n%s", err, s.log)
+		s.tb.Fatalf("make a bucket: %v\n%s", err, s.process.Log)
 	}
 	query := url.Values{"endpoint": {"http://" + s.address}, "region": {region}, "use_path_style": {"true"}}
 	return "s3://" + name + "?" + query.Encode()
