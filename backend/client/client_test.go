@@ -238,6 +238,22 @@ func TestStreamErrorsAreDescribed(t *testing.T) {
 	require.Equal(t, io.EOF, err)
 }
 
+// The server is there: who reads this must look at its database, not at the endpoint.
+func TestDatabaseOfTheServerDownIsDescribed(t *testing.T) {
+	t.Parallel()
+	down, err := status.New(codes.Unavailable, "the server's database does not answer").WithDetails(
+		&errdetails.ErrorInfo{Reason: string(pipeline.ReasonStoreUnavailable), Domain: pipeline.ErrorDomain})
+	require.NoError(t, err)
+	server := &scripted{fail: []error{down.Err()}}
+	c := dial(t, client.Config{Endpoint: server.serve(t)})
+	stream, err := c.Executions.WatchExecution(t.Context(), &headracev1.WatchExecutionRequest{})
+	require.NoError(t, err)
+	_, err = stream.Recv()
+	require.NoError(t, err)
+	_, err = stream.Recv()
+	require.EqualError(t, err, "headraced at "+c.Endpoint+": the server's database does not answer")
+}
+
 func TestServerDownIsDescribed(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -30,6 +30,9 @@ func (e *Error) Error() string {
 	message := e.status.Message()
 	switch e.status.Code() {
 	case codes.Unavailable:
+		if Reason(e) == pipeline.ReasonStoreUnavailable {
+			return fmt.Sprintf("headraced at %s: %s", e.Endpoint, message)
+		}
 		return fmt.Sprintf("cannot reach headraced at %s: %s; is it running, and is the endpoint right?",
 			e.Endpoint, unavailable(message))
 	case codes.DeadlineExceeded:

@@ -58,4 +58,7 @@ const (
 	ReasonLimitExceeded Reason = "LIMIT_EXCEEDED"
 	// ReasonOutputsRemoved: retention removed the logs and artifacts of the execution.
 	ReasonOutputsRemoved Reason = "OUTPUTS_REMOVED"
+	// ReasonStoreUnavailable is of calls that the server cannot answer since its database
+	// does not. Of a write it is not known whether it was stored.
+	ReasonStoreUnavailable Reason = "STORE_UNAVAILABLE"
 )

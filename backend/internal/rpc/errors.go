@@ -54,8 +54,13 @@ func toStatus(ctx context.Context, err error) (s *status.Status, id string) {
 			"the server's disk is full and nothing was stored: free some space there and try again (error_id "+id+")"), id
 	}
 	if errors.Is(err, store.ErrUnavailable) {
-		return status.New(codes.Unavailable,
-			"the server's database does not answer, and whether a write was stored is not known: look, and try again (error_id "+id+")"), id
+		s := status.New(codes.Unavailable, "the server's database does not answer: try again; of a write it is not known whether "+
+			"it was stored, so look first (error_id "+id+")")
+		// Tells that it was the server who said so.
+		if detailed, err := s.WithDetails(&errdetails.ErrorInfo{Reason: string(pipeline.ReasonStoreUnavailable), Domain: pipeline.ErrorDomain}); err == nil {
+			s = detailed
+		}
+		return s, id
 	}
 	return internal(id), id
 }
