@@ -1,6 +1,8 @@
 package crashtest
 
 import (
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,4 +66,73 @@ func TestArtifactsOfAnotherServer(t *testing.T) {
 		require.Error(t, err)
 		require.Contains(t, string(out), says)
 	}
+}
+
+// While the bucket is away nothing is begun and nothing fails: what was done waits for it,
+// with its log, and so does the rest of the queue.
+func TestNothingFailsWhileTheBucketIsAway(t *testing.T) {
+	t.Parallel()
+	bucket := s3test.Start(t)
+	s := newServer(t)
+	s.flags = []string{"--storage-url", bucket.Bucket()}
+	told := logFile(t, 0)
+	s.log = told
+	s.start()
+	file, wait := s.gate()
+	build := shell("Build", "echo begun", wait, "echo made > made", "echo ended")
+	build.Actions[0].OutputArtifacts = []*headracev1.OutputArtifact{{Name: "made"}}
+	deploy := shell("Deploy", "cat made")
+	deploy.Actions[0].InputArtifacts = []string{"made"}
+	s.defineMode("web", headracev1.ExecutionMode_EXECUTION_MODE_QUEUED, s.source(), build, deploy)
+	names := []string{s.run("web"), s.run("web"), s.run("web")}
+	s.reaches(names[0], "Build")
+	began := func() bool { return strings.Contains(s.tail(names[0], "Build"), "begun\n") }
+	require.Eventually(t, began, patience, 50*time.Millisecond)
+
+	bucket.Stop()
+	explained := func() string {
+		answer, err := s.client.Executions.ExplainExecution(t.Context(), &headracev1.ExplainExecutionRequest{Name: names[0]})
+		require.NoError(t, err)
+		return answer.String()
+	}
+	require.Eventually(t, func() bool { return strings.Contains(explained(), "the storage of artifacts and logs does not answer") },
+		patience, 100*time.Millisecond, "explain does not say what it waits for")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	require.Eventually(t, func() bool {
+		text, err := os.ReadFile(told.Name())
+		require.NoError(t, err)
+		return strings.Contains(string(text), "Waits for the storage")
+	}, patience, 100*time.Millisecond)
+	bucket.Resume()
+
+	for _, name := range names {
+		require.Equal(t, headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED, s.ends(name), "%v\n%s", s.get(name), s.output)
+	}
+	require.True(t, strings.HasSuffix(s.tail(names[0], "Build"), "ended\n"), "the end of the log")
+	require.Equal(t, "ran 4 commands", s.get(names[0]).GetStages()[1].GetActions()[0].GetSummary())
+	s.stop()
+}
+
+// tail is the log of the first action of a stage so far.
+func (s *server) tail(execution, stage string) string {
+	s.t.Helper()
+	for _, reached := range s.get(execution).GetStages() {
+		if reached.GetStage() != stage {
+			continue
+		}
+		stream, err := s.client.Executions.TailLog(s.t.Context(), &headracev1.TailLogRequest{
+			Name: execution, ActionExecutionId: reached.GetActions()[0].GetId(),
+		})
+		require.NoError(s.t, err)
+		var text strings.Builder
+		for {
+			chunk, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				return text.String()
+			}
+			require.NoError(s.t, err)
+			text.Write(chunk.GetData())
+		}
+	}
+	return ""
 }

@@ -15,7 +15,7 @@ import (
 
 // execute runs one attempt in a work directory of its own. The result counts
 // only if the lease is still held afterwards.
-func (r *Runner) execute(lease context.Context, processes *processes, attempt *action.Attempt) action.Result {
+func (r *Runner) execute(lease context.Context, processes *processes, attempt *action.Attempt) (result action.Result) {
 	executor, ok := r.Registry.Attempt(attempt.Action.TypeID())
 	if !ok {
 		a := &attempt.Action
@@ -36,14 +36,20 @@ func (r *Runner) execute(lease context.Context, processes *processes, attempt *a
 		defer cancel()
 	}
 	log := &attemptLog{to: r.Logs.Writer(attempt), server: r.Log, attempt: attempt}
-	defer log.close()
+	defer func() {
+		// The rest of the log waits for the storage too, though not beside its timeout.
+		r.awaitStorage(lease, r.Storage.Err(lease), attempt.ID())
+		if err := log.close(); err != nil {
+			result = withoutLog(result)
+		}
+	}()
 	path := filepath.Join(r.WorkDir, dir.name)
 	processes.begin(attempt.ID(), path)
-	result := r.callExecutor(ctx, executor, attempt, action.Workspace{
+	result = r.callExecutor(ctx, executor, attempt, action.Workspace{
 		Dir:       path,
 		Root:      dir.root,
 		Log:       log,
-		Artifacts: r.Artifacts,
+		Artifacts: patient{Artifacts: r.Artifacts, runner: r, attempt: attempt.ID()},
 		Run:       processes.run,
 	})
 	if errors.Is(context.Cause(ctx), errTimeout) {
@@ -92,10 +98,29 @@ func (l *attemptLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (l *attemptLog) close() {
-	if err := l.to.Close(); err != nil {
+// close returns an error where the end of the log is not stored.
+func (l *attemptLog) close() error {
+	err := l.to.Close()
+	if err != nil {
 		l.fail(err)
 	}
+	return err
+}
+
+// withoutLog says in a result that the end of the log is missing, since the log cannot.
+func withoutLog(result action.Result) action.Result {
+	const missing = "the end of its log could not be stored"
+	switch {
+	case result.Failure != nil:
+		failure := *result.Failure
+		failure.Message += "; " + missing
+		result.Failure = &failure
+	case result.Summary != "":
+		result.Summary += "; " + missing
+	default:
+		result.Summary = missing
+	}
+	return result
 }
 
 func (l *attemptLog) fail(err error) {

@@ -36,6 +36,9 @@ type Config struct {
 	WorkDir   string
 	Artifacts action.Artifacts
 	Logs      Logs
+	// Storage is where both are. While it is away nothing is begun, and what runs waits
+	// for it at its end; nil means that it is always there.
+	Storage Storage
 	// Lease is how long a lease lasts without being renewed.
 	Lease time.Duration
 	// Grace is how long running attempts may go on after Run's context ended; 0
@@ -101,6 +104,9 @@ func New(config Config) (*Runner, error) {
 	}
 	if config.Now == nil {
 		config.Now = time.Now
+	}
+	if config.Storage == nil {
+		config.Storage = there{}
 	}
 	dir, err := filepath.Abs(config.WorkDir)
 	if err == nil {
@@ -199,6 +205,7 @@ func (r *Runner) slot(ctx, work context.Context, number int) {
 // acquire returns nil when the context ended.
 func (r *Runner) acquire(ctx context.Context) *Assignment {
 	for backoff := minBackoff; ctx.Err() == nil; backoff = min(2*backoff, maxBackoff) {
+		r.awaitStorage(ctx, r.Storage.Err(ctx), "taking work")
 		assignment, err := r.Jobs.Acquire(ctx, r.ID)
 		if err == nil {
 			return &assignment
@@ -228,6 +235,7 @@ func (r *Runner) carryOut(work context.Context, processes *processes, assignment
 		}
 	}()
 
+	r.awaitStorage(lease, r.Storage.Err(lease), attempt.ID())
 	result := r.execute(lease, processes, attempt)
 	for backoff := minBackoff; lease.Err() == nil; backoff = min(2*backoff, maxBackoff) {
 		next, err := r.Jobs.Report(lease, r.ID, *attempt, result)

@@ -145,6 +145,7 @@ func (s *Server) open(ctx context.Context, options Options) error {
 		Queue:     data.queue,
 		Shared:    data.several,
 		Artifacts: artifacts,
+		Storage:   s.storage.Err,
 	})
 	s.retention = service.NewRetention(service.RetentionConfig{
 		Store: s.store, Artifacts: artifacts, Logs: logStore, Clock: clock, Every: retentionEvery, Log: s.log.Named("retention"),
@@ -200,7 +201,7 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	// Last, since only Run lets its work directory go again.
 	s.runner, err = runner.New(runner.Config{
 		ID: data.runner, Slots: s.config.RunnerSlots, Jobs: s.executions, Registry: registry,
-		WorkDir: dir.join("work"), Artifacts: artifacts, Logs: logStore,
+		WorkDir: dir.join("work"), Artifacts: artifacts, Logs: logStore, Storage: s.storage,
 		Lease: s.config.Lease, Grace: s.config.ShutdownGrace,
 		Isolation: isolation, Hidden: hidden, Log: s.log.Named("runner"), Now: clock,
 	})

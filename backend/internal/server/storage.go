@@ -201,7 +201,18 @@ func (r *reach) Err(ctx context.Context) error {
 	if age := r.clock().Sub(r.asked); !r.asked.IsZero() && age >= 0 && age < storageTrust {
 		return r.err
 	}
-	// For others who wait too, so not by the context of who happens to ask.
+	return r.askNow(ctx)
+}
+
+// Ask is Err of this moment.
+func (r *reach) Ask(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.askNow(ctx)
+}
+
+// askNow asks, for others who wait too: so not by the context of who happens to ask.
+func (r *reach) askNow(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), storagePatience)
 	defer cancel()
 	r.err = r.ask(limited)

@@ -41,7 +41,10 @@ type ExecutionsConfig struct {
 	Logs     *logs.Store
 	// Artifacts is asked for those that were on their way out when they were stored.
 	Artifacts Trees
-	Clock     func() time.Time
+	// Storage returns nil while artifacts and logs can be kept, for explanations; nil
+	// means always.
+	Storage func(context.Context) error
+	Clock   func() time.Time
 	// NewID returns ids that ascend with time, since pages are ordered by them.
 	NewID func() string
 	// Lease is how long a runner may be silent before its attempts are lost.
@@ -472,7 +475,22 @@ func (x *Executions) Explain(ctx context.Context, who auth.Identity, account, ex
 	if err := x.Store.Ready(ctx); err != nil {
 		doubt(found.Reasons, err)
 	}
+	if x.Storage != nil && x.Storage(ctx) != nil {
+		away(found.Reasons)
+	}
 	return found, nil
+}
+
+// away adds to what runs, or waits to, that the storage is what it waits for.
+func away(reasons []engine.Reason) {
+	for i := range reasons {
+		switch r := &reasons[i]; r.Kind {
+		case engine.WaitAction, engine.WaitRunner, engine.WaitRule:
+			r.Message += "; the storage of artifacts and logs does not answer, and nothing begins or ends without it: the server's log says why"
+		default:
+		}
+		away(reasons[i].Causes)
+	}
 }
 
 // doubt adds to what runs that its end could not be stored.

@@ -1,0 +1,135 @@
+package runner_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/runner/runnertest"
+)
+
+// tide is a storage in a directory, which goes away under another name.
+type tide struct {
+	dir   string
+	asked atomic.Int32
+}
+
+func (s *tide) Err(context.Context) error {
+	_, err := os.Stat(s.dir)
+	return err
+}
+
+func (s *tide) Ask(ctx context.Context) error {
+	s.asked.Add(1)
+	return s.Err(ctx)
+}
+
+func (s *tide) out() error  { return os.Rename(s.dir, s.dir+"-away") }
+func (s *tide) back() error { return os.Rename(s.dir+"-away", s.dir) }
+
+// by is a runner on a storage.
+func by(t *testing.T, run executor) (*tide, *runnertest.Bench) {
+	t.Helper()
+	storage := &tide{}
+	return storage, runnertest.Start(t, run, func(c *runner.Config) {
+		storage.dir = filepath.Join(filepath.Dir(c.WorkDir), "artifacts")
+		c.Storage = storage
+	})
+}
+
+// asked waits until the runner asked whether the storage is back.
+func (s *tide) isAsked(t *testing.T) {
+	t.Helper()
+	before := s.asked.Load()
+	require.Eventually(t, func() bool { return s.asked.Load() > before+1 }, time.Minute, time.Millisecond)
+}
+
+func TestNothingBeginsWhileTheStorageIsAway(t *testing.T) {
+	t.Parallel()
+	var ran atomic.Int32
+	storage, bench := by(t, func(context.Context, action.Attempt, action.Workspace) action.Result {
+		ran.Add(1)
+		return action.Result{}
+	})
+	bench.Jobs.Give(runnertest.Attempt("a"))
+	require.Nil(t, bench.Wait(t).Result.Failure)
+	require.NoError(t, storage.out())
+	// One slot waits for work already, and would take this.
+	bench.Jobs.Give(runnertest.Attempt("b"))
+	storage.isAsked(t)
+	require.EqualValues(t, 1, ran.Load())
+	require.NoError(t, storage.back())
+	require.Nil(t, bench.Wait(t).Result.Failure)
+	require.EqualValues(t, 2, ran.Load())
+}
+
+func TestWhatWasDoneWaitsForTheStorage(t *testing.T) {
+	t.Parallel()
+	var storage *tide
+	away := make(chan error, 1)
+	run := func(ctx context.Context, _ action.Attempt, workspace action.Workspace) action.Result {
+		err := workspace.Root.WriteFile(filepath.Join(action.FilesDir, "made"), []byte("made"), 0o600)
+		away <- errors.Join(err, storage.out())
+		artifact, err := workspace.Artifacts.Store(ctx, "made", workspace.Root, action.FilesDir, nil)
+		if err != nil {
+			return action.Failed(action.SystemUnavailable, "%v", err)
+		}
+		return action.Result{Artifacts: []action.Artifact{artifact}}
+	}
+	var bench *runnertest.Bench
+	storage, bench = by(t, run)
+	bench.Jobs.Give(runnertest.Attempt("a"))
+	require.NoError(t, <-away)
+	storage.isAsked(t)
+	require.NoError(t, storage.back())
+	result := bench.Wait(t).Result
+	require.Nil(t, result.Failure)
+	_, err := bench.Artifacts.Tree(t.Context(), result.Artifacts[0].Digest)
+	require.NoError(t, err)
+}
+
+// A stop does not wait for a storage.
+func TestStopWhileTheStorageIsAway(t *testing.T) {
+	t.Parallel()
+	storage, bench := by(t, func(context.Context, action.Attempt, action.Workspace) action.Result { return action.Result{} })
+	require.NoError(t, storage.out())
+	bench.Jobs.Give(runnertest.Attempt("a"))
+	storage.isAsked(t)
+	bench.Stop()
+	require.Empty(t, bench.Jobs.Reports)
+}
+
+// endless are logs whose ends cannot be stored.
+type endless struct{}
+
+func (endless) Writer(*action.Attempt) io.WriteCloser { return endless{} }
+func (endless) Write(p []byte) (int, error)           { return len(p), nil }
+func (endless) Close() error                          { return errors.New("the bucket is away") }
+
+func TestEndOfALogThatIsMissingIsTold(t *testing.T) {
+	t.Parallel()
+	for given, told := range map[string]action.Result{
+		"":     {Summary: "the end of its log could not be stored"},
+		"done": {Summary: "done; the end of its log could not be stored"},
+	} {
+		bench := runnertest.Start(t, executor(func(context.Context, action.Attempt, action.Workspace) action.Result {
+			return action.Result{Summary: given}
+		}), func(c *runner.Config) { c.Logs = endless{} })
+		bench.Jobs.Give(runnertest.Attempt("a"))
+		require.Equal(t, told, bench.Wait(t).Result)
+	}
+	bench := runnertest.Start(t, executor(func(context.Context, action.Attempt, action.Workspace) action.Result {
+		return action.Failed(action.JobFailed, "exit code 1")
+	}), func(c *runner.Config) { c.Logs = endless{} })
+	bench.Jobs.Give(runnertest.Attempt("a"))
+	require.Equal(t, "exit code 1; the end of its log could not be stored", bench.Wait(t).Result.Failure.Message)
+}
