@@ -274,7 +274,9 @@ func (s *Server) Run(ctx context.Context) error {
 		return s.http.Close()
 	})
 	s.ready.Store(true)
-	s.log.Info("Ready", "grpc", s.GRPCAddr(), "http", s.HTTPAddr(), "data_dir", s.config.DataDir, "tls", s.config.TLSCertFile != "")
+	// The runner is what explain and events name.
+	s.log.Info("Ready", "grpc", s.GRPCAddr(), "http", s.HTTPAddr(), "data_dir", s.config.DataDir, "tls", s.config.TLSCertFile != "",
+		"runner", s.runner.ID)
 	group.Go(func() error {
 		s.rpc.Warm()
 		return nil
