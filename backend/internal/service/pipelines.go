@@ -356,7 +356,12 @@ func nextVersion(ctx context.Context, tx Publication, who auth.Identity, p *stor
 	}
 	p.Version++
 	p.Digest = pipeline.Digest(def)
-	if err := tx.CreatePipelineVersion(ctx, versionOf(p, def, who, now)); err != nil {
+	err := tx.CreatePipelineVersion(ctx, versionOf(p, def, who, now))
+	if errors.Is(err, store.ErrAlreadyExists) {
+		// Another server was first: p is not the newest any more.
+		return store.ErrStale
+	}
+	if err != nil {
 		return err
 	}
 	if def.OnUpdate != pipeline.OnUpdateCancel {

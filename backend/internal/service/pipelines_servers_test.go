@@ -1,0 +1,74 @@
+package service_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/hashicorp/go-hclog"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/embedded"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// definitionsOf are the use cases of definitions of a server on a database.
+func definitionsOf(t *testing.T, config postgres.Config) *service.Pipelines {
+	t.Helper()
+	opened, err := postgres.Open(context.Background(), config)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, opened.Close()) })
+	catalog, newID := pipeline.BuiltinCatalog().With(noop), func() string { return uuid.Must(uuid.NewV7()).String() }
+	runs := service.NewExecutions(service.ExecutionsConfig{
+		Store: opened, Catalog: catalog, Registry: action.NewRegistry(), Clock: time.Now, NewID: newID, Lease: time.Minute,
+		Log: hclog.NewNullLogger(), Queue: embedded.New(embedded.Config{Workers: 1, Clock: time.Now, Log: hclog.NewNullLogger()}),
+	})
+	return service.NewPipelines(service.PipelinesConfig{Store: opened, Catalog: catalog, Runs: runs, Clock: time.Now, NewID: newID})
+}
+
+// Writes of one pipeline by two servers at once publish one version after the other.
+func TestVersionsOfTwoServers(t *testing.T) {
+	t.Parallel()
+	config := postgres.Config{URL: cluster.Database(t), Log: hclog.NewNullLogger()}
+	_, _, err := postgres.Migrate(t.Context(), config)
+	require.NoError(t, err)
+	servers := []*service.Pipelines{definitionsOf(t, config), definitionsOf(t, config)}
+	require.NoError(t, servers[0].Store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		return tx.CreateAccount(ctx, store.Account{Name: "default"})
+	}))
+	input := func(name string) service.PipelineInput {
+		return service.PipelineInput{Account: "default", Name: "web", Definition: pipeline.Definition{Stages: []pipeline.Stage{
+			{Name: "Source", Actions: []pipeline.Action{{
+				Name: "Fetch", Category: pipeline.CategorySource, Owner: pipeline.Owner, Provider: "Git", Version: "1",
+				Configuration:   map[string]string{"RepositoryUrl": "https://example.com/web.git", "Branch": "main"},
+				OutputArtifacts: []pipeline.OutputArtifact{{Name: "source"}},
+			}}},
+			{Name: name, Actions: []pipeline.Action{{
+				Name: "Wait", Category: noop.ID.Category, Owner: noop.ID.Owner, Provider: noop.ID.Provider, Version: noop.ID.Version,
+			}}},
+		}}}
+	}
+	_, err = servers[0].Create(t.Context(), admin, input("Begin"))
+	require.NoError(t, err)
+	const writes = 6
+	var group errgroup.Group
+	for i := range writes {
+		group.Go(func() error {
+			_, err := servers[i%2].Update(t.Context(), admin, input(fmt.Sprintf("Stage%d", i)))
+			return err
+		})
+	}
+	require.NoError(t, group.Wait())
+	require.NoError(t, servers[0].Store.View(t.Context(), func(ctx context.Context, r store.Reader) error {
+		p, err := r.Pipeline(ctx, "default", "web")
+		require.EqualValues(t, 1+writes, p.Version)
+		return err
+	}))
+}
