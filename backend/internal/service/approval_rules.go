@@ -30,8 +30,12 @@ func NewApprovalRules(cfg ApprovalRulesConfig) *ApprovalRules {
 	return &ApprovalRules{ApprovalRulesConfig: cfg}
 }
 
-// ApprovalRuleEtag returns what a write of the rule has to match.
-func ApprovalRuleEtag(rule *store.ApprovalRule) string { return strconv.FormatInt(rule.Revision, 10) }
+// ApprovalRuleEtag returns what a write of the rule has to match. The revision counts from
+// 1 again for a rule of the same name, and after a restore; the time of the last change
+// does not.
+func ApprovalRuleEtag(rule *store.ApprovalRule) string {
+	return strconv.FormatInt(rule.Revision, 10) + "-" + strconv.FormatInt(rule.UpdatedAt.UnixMicro(), 36)
+}
 
 // Create stores a rule. It holds for waits that begin from now on.
 func (s *ApprovalRules) Create(ctx context.Context, who auth.Identity, rule store.ApprovalRule, requestID string) (store.ApprovalRule, error) {
