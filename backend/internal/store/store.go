@@ -88,9 +88,6 @@ type Reader interface {
 	PipelineVersions(ctx context.Context, pipelineID string, before int64, size int) ([]PipelineVersion, error)
 
 	ApprovalRule(ctx context.Context, account, name string) (ApprovalRule, error)
-	// RulesRevision returns what ConfirmRules wants of somebody who then reads the rules
-	// of an account.
-	RulesRevision(ctx context.Context, account string) (int64, error)
 	// ApprovalRules are ordered by name; size 0 returns all.
 	ApprovalRules(ctx context.Context, account string, page Page) ([]ApprovalRule, error)
 
@@ -173,8 +170,11 @@ type Tx interface {
 	// UpdateApprovalRule is like UpdatePipeline.
 	UpdateApprovalRule(ctx context.Context, rule ApprovalRule) error
 	DeleteApprovalRule(ctx context.Context, account, name string) error
+	// RulesRevision returns what ConfirmRules wants of somebody who then reads the rules
+	// of an account. Nobody changes them until the transaction ends.
+	RulesRevision(ctx context.Context, account string) (int64, error)
 	// ConfirmRules is ErrStale where an account's approval rules changed since they had
-	// that revision.
+	// that revision. Nobody changes them until the transaction ends.
 	ConfirmRules(ctx context.Context, account string, revision int64) error
 
 	// ClaimScope gives a scope the revision next where it still has this one, and

@@ -81,6 +81,20 @@ func (c *conn) Query(ctx context.Context, query string, args ...any) (sqlstore.R
 	return &rows{Rows: answer, conn: c, results: results}, nil
 }
 
+const (
+	holdOne   = `SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))`
+	holdAlone = `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`
+)
+
+// Hold implements sqlstore.Conn. Statements that follow see what was committed before.
+func (c *conn) Hold(ctx context.Context, name string, change bool) error {
+	query := holdOne
+	if change {
+		query = holdAlone
+	}
+	return c.Later(ctx, sqlstore.Statement{What: name, Query: query, Args: []any{name}})
+}
+
 // send sends what waits, and what follows it; end must follow. The context of one
 // caller stays out of it: a statement that is cut off costs the connection.
 func (c *conn) send(ctx context.Context, further func(*pgx.Batch)) pgx.BatchResults {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/jackc/pgx/v5"
@@ -431,4 +432,60 @@ func TestLostAnswerIsNotDoneAgain(t *testing.T) {
 		require.Len(t, all, others+2, "all were committed")
 		return err
 	}))
+}
+
+// What confirmed the rules comes before a change of them, and what confirms them after it
+// is stale: no decision is committed behind a rule that it did not see.
+func TestRulesHoldFromTheirCommit(t *testing.T) {
+	t.Parallel()
+	config := migrated(t)
+	one, two := open(t, config), open(t, config)
+	t.Cleanup(func() { require.NoError(t, errors.Join(one.Close(), two.Close())) })
+	require.NoError(t, account(one, "a"))
+	require.NoError(t, one.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		return tx.CreatePipeline(ctx, store.Pipeline{ID: "p", Account: "a", Name: "web"})
+	}))
+	// during calls fn while a transaction on the first server is open that did something.
+	during := func(something func(context.Context, store.Tx) error, fn func()) error {
+		return one.Update(context.Background(), func(ctx context.Context, tx store.Tx) error {
+			if err := something(ctx, tx); err != nil {
+				return err
+			}
+			// It is sent with what is to be answered now.
+			if _, err := tx.NextNumber(ctx, "p"); err != nil {
+				return err
+			}
+			fn()
+			return nil
+		})
+	}
+	second := make(chan error, 1)
+	begin := func(something func(context.Context, store.Tx) error) {
+		go func() { second <- two.Update(context.Background(), something) }()
+		require.Eventually(t, func() bool {
+			return count(t, config, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`) == 1
+		}, time.Minute, time.Millisecond)
+	}
+	confirm := func(ctx context.Context, tx store.Tx) error { return tx.ConfirmRules(ctx, "a", 0) }
+	change := func(ctx context.Context, tx store.Tx) error {
+		return tx.CreateApprovalRule(ctx, store.ApprovalRule{Account: "a", Name: "ops", Revision: 1})
+	}
+	require.NoError(t, during(confirm, func() { begin(change) }))
+	require.NoError(t, <-second)
+	require.ErrorIs(t, one.Update(t.Context(), confirm), store.ErrStale)
+
+	remove := func(ctx context.Context, tx store.Tx) error { return tx.DeleteApprovalRule(ctx, "a", "ops") }
+	before := func(ctx context.Context, tx store.Tx) error { return tx.ConfirmRules(ctx, "a", 1) }
+	require.NoError(t, during(remove, func() { begin(before) }))
+	require.ErrorIs(t, <-second, store.ErrStale)
+}
+
+func count(t *testing.T, config postgres.Config, query string) (n int) {
+	t.Helper()
+	c, err := pgx.Connect(t.Context(), config.URL)
+	require.NoError(t, err)
+	require.NoError(t, c.QueryRow(t.Context(), query).Scan(&n))
+	require.NoError(t, c.Close(t.Context()))
+	return n
 }

@@ -134,6 +134,9 @@ func (c *conn) Commit(ctx context.Context) error {
 // were the transaction still open, the next BEGIN would say so.
 func (c *conn) Rollback(ctx context.Context) { _, _ = c.exec(ctx, "ROLLBACK") }
 
+// Hold implements sqlstore.Conn: there is one writer.
+func (c *conn) Hold(context.Context, string, bool) error { return nil }
+
 // Applied implements sqlstore.Conn: the rows are all.
 func (c *conn) Applied(*execution.Change) {}
 

@@ -256,13 +256,24 @@ func (t *Tx) CreateApprovalRule(ctx context.Context, r store.ApprovalRule) error
 	return t.rulesChanged(ctx, r.Account)
 }
 
+// rulesOf is the name that the rules of an account are held by.
+func rulesOf(account string) string { return "approval rules of account " + account }
+
+// rulesChanged waits for those who have confirmed the rules as they were: what they
+// decided comes first then.
 func (t *Tx) rulesChanged(ctx context.Context, account string) error {
+	if err := t.conn.Hold(ctx, rulesOf(account), true); err != nil {
+		return err
+	}
 	return t.changedLater(ctx, store.ErrNotFound, "account "+account,
 		`UPDATE accounts SET rules_revision = rules_revision + 1 WHERE name = $1`, account)
 }
 
-// RulesRevision implements store.Reader.
+// RulesRevision implements store.Tx.
 func (t *Tx) RulesRevision(ctx context.Context, account string) (int64, error) {
+	if err := t.conn.Hold(ctx, rulesOf(account), false); err != nil {
+		return 0, err
+	}
 	var revision int64
 	err := t.one(ctx, "account "+account, `SELECT rules_revision FROM accounts WHERE name = $1`, []any{account}, &revision)
 	return revision, err
@@ -270,8 +281,11 @@ func (t *Tx) RulesRevision(ctx context.Context, account string) (int64, error) {
 
 // ConfirmRules implements store.Tx.
 func (t *Tx) ConfirmRules(ctx context.Context, account string, revision int64) error {
+	if err := t.conn.Hold(ctx, rulesOf(account), false); err != nil {
+		return err
+	}
 	return t.conn.Later(ctx, Statement{
-		What:  "approval rules of account " + account,
+		What:  rulesOf(account),
 		Query: `SELECT name FROM accounts WHERE name = $1 AND rules_revision = $2`, Args: []any{account, revision},
 		Missing: store.ErrStale, Confirms: true,
 	})

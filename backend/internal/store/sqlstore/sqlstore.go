@@ -25,6 +25,9 @@ type Conn interface {
 	// that of a statement before it, and may come as late as from the commit.
 	Later(ctx context.Context, statement Statement) error
 	Query(ctx context.Context, query string, args ...any) (Rows, error)
+	// Hold keeps those out who change what has a name, until the transaction ends; one
+	// that changes it itself keeps out everybody who holds it.
+	Hold(ctx context.Context, name string, change bool) error
 	// Applied tells the engine of a change in its transaction, for what it does with
 	// the commit beside the rows.
 	Applied(change *execution.Change)

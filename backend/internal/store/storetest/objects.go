@@ -205,7 +205,12 @@ func testPipelineVersions(s *suite) {
 
 func (s *suite) rulesRevision(account string) int64 {
 	s.t.Helper()
-	return get(s, func(ctx context.Context, r store.Reader) (int64, error) { return r.RulesRevision(ctx, account) })
+	var revision int64
+	s.update(func(ctx context.Context, tx store.Tx) (err error) {
+		revision, err = tx.RulesRevision(ctx, account)
+		return err
+	})
+	return revision
 }
 
 // confirmRules confirms them beside a write, which fails with what is not confirmed.
