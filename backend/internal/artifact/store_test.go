@@ -323,7 +323,7 @@ func TestRemove(t *testing.T) {
 func TestOpenRemovesUnfinishedArtifacts(t *testing.T) {
 	t.Parallel()
 	_, dir := open(t)
-	write(t, dir, "tmp/put-123", "half", 0o600)
+	write(t, dir, "tmp/put-ABCDEFGHIJKLMNOPQRSTUVWXYZ", "half", 0o600)
 	on(t, blob.DirectoryURL(filepath.Dir(dir)))
 	require.Empty(t, list(t, filepath.Join(dir, "tmp")))
 }

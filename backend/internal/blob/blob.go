@@ -22,8 +22,6 @@ import (
 	_ "gocloud.dev/blob/azureblob" // For azblob:// URLs.
 	_ "gocloud.dev/blob/s3blob"    // For s3:// URLs.
 	"gocloud.dev/gcerrors"
-
-	"github.com/headrace/terraform-provider-headrace/backend/internal/durable"
 )
 
 var (
@@ -66,7 +64,7 @@ type Bucket struct {
 // Store is a part of a bucket. Names are words of [0-9A-Za-z._-] with slashes
 // between. All methods may be called concurrently, and by several processes.
 type Store struct {
-	// bucket is nil for one that is a directory; dir is where the files of this part are.
+	// bucket is nil for one that is a directory, whose files are in dir.
 	bucket *gocloud.Bucket
 	dir    string
 	// prefix is what the names of this part begin with in the bucket.
@@ -108,11 +106,10 @@ func (b *Bucket) Part(name string) (*Store, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	s := &Store{bucket: b.bucket, prefix: name + "/"}
+	s := &Store{bucket: b.bucket, dir: b.dir, prefix: name + "/"}
 	if b.dir == "" {
 		return s, nil
 	}
-	s.dir = filepath.Join(b.dir, name)
 	return s, s.prepareDir()
 }
 
@@ -120,7 +117,7 @@ func (b *Bucket) Part(name string) (*Store, error) {
 // is an object: ErrNotFound in a directory that has no directory of that name.
 func (b *Bucket) Existing(name string) (*Store, error) {
 	if b.dir != "" {
-		if _, err := os.Stat(filepath.Join(b.dir, name)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(filepath.Join(b.dir, name)); errors.Is(err, fs.ErrNotExist) {
 			return nil, ErrNotFound
 		}
 	}
@@ -327,7 +324,16 @@ func (s *Store) open(ctx context.Context, name string) (io.ReadCloser, error) {
 		return nil, err
 	}
 	if s.dir != "" {
-		return os.Open(filepath.Join(s.dir, name))
+		var file *os.File
+		err := s.within(name, func(root *os.Root, path string) (err error) {
+			file, err = openRegular(root, path)
+			return err
+		})
+		// Not a file that is nil as a reader that is not.
+		if err != nil {
+			return nil, err
+		}
+		return file, nil
 	}
 	return s.bucket.NewReader(ctx, s.prefix+name, nil)
 }
@@ -366,7 +372,7 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 	if s.dir != "" {
 		err := ctx.Err()
 		if err == nil {
-			err = durable.Remove(filepath.Join(s.dir, name))
+			err = s.within(name, remove)
 		}
 		if err != nil {
 			return s.failed("delete", name, err)
@@ -388,7 +394,7 @@ func (s *Store) DeleteUnder(ctx context.Context, word string) error {
 	if s.dir != "" {
 		err := ctx.Err()
 		if err == nil {
-			err = os.RemoveAll(filepath.Join(s.dir, word))
+			err = s.within(word, (*os.Root).RemoveAll)
 		}
 		if err != nil {
 			return s.failed("delete", word, err)
@@ -430,8 +436,10 @@ func (s *Store) Check(ctx context.Context) error {
 func (s *Store) Reachable(ctx context.Context) error {
 	if s.dir != "" {
 		// A directory of the same name is there also where what was mounted is not.
-		_, err := os.Stat(filepath.Join(s.dir, Temporary))
-		return err
+		return s.within(Temporary, func(root *os.Root, path string) error {
+			_, err := root.Stat(path)
+			return err
+		})
 	}
 	_, _, err := s.bucket.ListPage(ctx, gocloud.FirstPageToken, 1, &gocloud.ListOptions{Prefix: s.prefix})
 	return err

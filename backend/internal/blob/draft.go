@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-
-	"github.com/headrace/terraform-provider-headrace/backend/internal/durable"
 )
 
 // Draft is an object that gets its name when all of it is written, such as that of
@@ -15,8 +13,8 @@ import (
 type Draft struct {
 	store *Store
 	file  *os.File
-	// object is set where the file itself becomes the object.
-	object bool
+	// object is the file where it becomes the object itself, else nil.
+	object *draftFile
 }
 
 // Draft begins an object without a name. In a plain directory what is written becomes
@@ -24,11 +22,11 @@ type Draft struct {
 // this machine.
 func (s *Store) Draft(spool string) (*Draft, error) {
 	if s.dir != "" && s.sealer == nil {
-		file, err := s.newDraft()
+		object, err := s.newDraft()
 		if err != nil {
 			return nil, fmt.Errorf("begin an object: %w", err)
 		}
-		return &Draft{store: s, file: file, object: true}, nil
+		return &Draft{store: s, file: object.File, object: object}, nil
 	}
 	file, err := Spool(spool)
 	if err != nil {
@@ -42,7 +40,7 @@ func (d *Draft) Write(p []byte) (int, error) { return d.file.Write(p) }
 
 // Put keeps what was written under a name, as Store's Put does. It is called once.
 func (d *Draft) Put(ctx context.Context, name string) error {
-	if !d.object {
+	if d.object == nil {
 		if _, err := d.file.Seek(0, io.SeekStart); err != nil {
 			return fmt.Errorf("put %s: %w", name, err)
 		}
@@ -50,7 +48,7 @@ func (d *Draft) Put(ctx context.Context, name string) error {
 	}
 	err := checkName(name)
 	if err == nil {
-		err = d.store.publish(d.file, name, false)
+		err = d.store.publish(d.object, name, false)
 	}
 	if err != nil {
 		return fmt.Errorf("put %s: %w", name, err)
@@ -60,11 +58,10 @@ func (d *Draft) Put(ctx context.Context, name string) error {
 
 // Close lets go of the draft, which leaves nothing where it was not put.
 func (d *Draft) Close() error {
-	if !d.object {
+	if d.object == nil {
 		return d.file.Close()
 	}
-	// After the rename there is nothing of that name.
-	return errors.Join(durable.Remove(d.file.Name()), d.file.Close())
+	return d.object.Close()
 }
 
 // Spool makes a file without a name in a directory: for what is read twice, and

@@ -74,8 +74,13 @@ func Remove(path string) error {
 }
 
 // SyncDir makes the names in a directory durable.
-func SyncDir(path string) error {
-	dir, err := os.Open(path)
+func SyncDir(path string) error { return syncDir(path, os.Open) }
+
+// SyncDirIn is SyncDir for a directory below another, out of which no link leads.
+func SyncDirIn(root *os.Root, path string) error { return syncDir(path, root.Open) }
+
+func syncDir(path string, open func(string) (*os.File, error)) error {
+	dir, err := open(path)
 	if err != nil {
 		return err
 	}
