@@ -113,7 +113,7 @@ func (s *Store) fetch(ctx context.Context, artifact action.Artifact, root *os.Ro
 		return err
 	}
 	defer func() { _ = stored.Close() }()
-	verified, err := s.verify(ctx, artifact.Digest, stored)
+	verified, err := s.verify(ctx, artifact, stored)
 	if err != nil {
 		return err
 	}
@@ -123,36 +123,70 @@ func (s *Store) fetch(ctx context.Context, artifact action.Artifact, root *os.Ro
 		return err
 	}
 	defer func() { _ = tree.Close() }()
-	return unpack(ctx, bufio.NewReaderSize(verified, bufferSize), tree)
+	return unpack(ctx, verified, tree)
 }
 
 // verify returns the bytes of an artifact from their begin, none of which is used
-// before all of them were seen.
-func (s *Store) verify(ctx context.Context, digest string, stored io.ReadCloser) (io.ReadCloser, error) {
-	hash := sha256.New()
-	var into io.Writer = hash
-	again, ok := stored.(io.ReadSeekCloser)
+// before all of them were seen. Where they are read twice, somebody else may write to
+// them in between: what differs then is not given.
+func (s *Store) verify(ctx context.Context, artifact action.Artifact, stored io.ReadCloser) (io.ReadCloser, error) {
+	twice, ok := stored.(io.ReadSeekCloser)
+	keep := func([]byte) error { return nil }
 	if !ok {
 		spooled, err := blob.Spool(s.spool)
 		if err != nil {
 			return nil, err
 		}
-		again, into = spooled, io.MultiWriter(hash, spooled)
+		twice = spooled
+		keep = func(part []byte) error { _, err := spooled.Write(part); return err }
 	}
-	size, err := io.CopyBuffer(into, blob.UntilDone(ctx, stored), make([]byte, bufferSize))
-	if errors.Is(err, blob.ErrDamaged) {
-		err = fmt.Errorf("the stored artifact sha256:%s is damaged: %w; run the action that makes it again", digest, err)
-	}
-	if found := hex.EncodeToString(hash.Sum(nil)); err == nil && found != digest {
-		err = fmt.Errorf("the stored artifact sha256:%s is damaged: its %d bytes have the digest %s; run the action that makes it again", digest, size, found)
+	seen, err := newSeen()
+	buffer := make([]byte, bufferSize)
+	if err == nil {
+		err = see(ctx, artifact, stored, buffer, func(part []byte) error { seen.add(part); return keep(part) })
 	}
 	if err == nil {
-		_, err = again.Seek(0, io.SeekStart)
+		_, err = twice.Seek(0, io.SeekStart)
 	}
 	if err != nil {
-		return nil, errors.Join(err, again.Close())
+		return nil, errors.Join(err, twice.Close())
 	}
-	return again, nil
+	return &again{Closer: twice, from: twice, seen: seen, buffer: buffer}, nil
+}
+
+// see reads an artifact part by part, all but the last as long as the buffer, and
+// returns an error where it is damaged.
+func see(ctx context.Context, artifact action.Artifact, stored io.Reader, buffer []byte, part func([]byte) error) error {
+	damaged := func(format string, args ...any) error {
+		return fmt.Errorf("the stored artifact sha256:%s is damaged: %w; run the action that makes it again", artifact.Digest, fmt.Errorf(format, args...))
+	}
+	hash := sha256.New()
+	from := blob.UntilDone(ctx, stored)
+	for size := int64(0); ; {
+		n, err := fill(buffer, from)
+		size += int64(n)
+		if errors.Is(err, blob.ErrDamaged) {
+			return damaged("%w", err)
+		}
+		last := errors.Is(err, io.EOF)
+		if err != nil && !last {
+			return err
+		}
+		if n > 0 {
+			// A hash never fails.
+			_, _ = hash.Write(buffer[:n])
+			if err := part(buffer[:n]); err != nil {
+				return err
+			}
+		}
+		if !last {
+			continue
+		}
+		if found := hex.EncodeToString(hash.Sum(nil)); found != artifact.Digest {
+			return damaged("its %d bytes have the digest %s", size, found)
+		}
+		return nil
+	}
 }
 
 // Remove deletes the artifact of a digest. It is no error if there is none.
