@@ -155,16 +155,19 @@ func (s *Store) verify(ctx context.Context, artifact action.Artifact, stored io.
 }
 
 // see reads an artifact part by part, all but the last as long as the buffer, and
-// returns an error where it is damaged.
+// returns an error where it is damaged. It reads no more than there should be.
 func see(ctx context.Context, artifact action.Artifact, stored io.Reader, buffer []byte, part func([]byte) error) error {
 	damaged := func(format string, args ...any) error {
 		return fmt.Errorf("the stored artifact sha256:%s is damaged: %w; run the action that makes it again", artifact.Digest, fmt.Errorf(format, args...))
 	}
 	hash := sha256.New()
-	from := blob.UntilDone(ctx, stored)
+	from := blob.UntilDone(ctx, io.LimitReader(stored, artifact.Size+1))
 	for size := int64(0); ; {
 		n, err := fill(buffer, from)
 		size += int64(n)
+		if size > artifact.Size {
+			return damaged("it is longer than its %d bytes", artifact.Size)
+		}
 		if errors.Is(err, blob.ErrDamaged) {
 			return damaged("%w", err)
 		}

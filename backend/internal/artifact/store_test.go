@@ -300,7 +300,7 @@ func TestFetchNeverLeavesItsDirectory(t *testing.T) {
 			digest := hex.EncodeToString(sum[:])
 			require.NoError(t, os.MkdirAll(filepath.Join(storeDir, digest[:2]), 0o700))
 			require.NoError(t, os.WriteFile(filepath.Join(storeDir, digest[:2], digest[2:]), raw.Bytes(), 0o400))
-			require.Error(t, store.Fetch(t.Context(), action.Artifact{Name: "A", Digest: digest}, root(t, t.TempDir()), "."))
+			require.Error(t, store.Fetch(t.Context(), action.Artifact{Name: "A", Digest: digest, Size: int64(raw.Len())}, root(t, t.TempDir()), "."))
 			require.Empty(t, list(t, outside))
 		})
 	}

@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 )
 
 // asked is a context that does something when it is asked for its end, as it is before
@@ -65,4 +68,25 @@ func TestArtifactThatChangesWhileItIsRead(t *testing.T) {
 		said[strings.Fields(why)[0]] = true
 	}
 	require.True(t, said["changed"], "no change hit the second reading")
+}
+
+// What is longer than it was costs neither the disk nor the time to read it.
+func TestArtifactThatIsTooLong(t *testing.T) {
+	t.Parallel()
+	dir, bucket, spool := t.TempDir(), t.TempDir(), t.TempDir()
+	write(t, dir, "file", "text", 0o644)
+	url := blob.DirectoryURL(bucket)
+	store := sealed(t, url, spool)
+	stored, err := store.Store(t.Context(), "A", root(t, dir), ".", nil)
+	require.NoError(t, err)
+	path := filepath.Join(bucket, "artifacts", stored.Digest[:2], stored.Digest[2:])
+	// More than the disk has, in the place of a sealed object: all of it reads as plain.
+	require.NoError(t, os.Chmod(path, 0o600))
+	require.NoError(t, os.Truncate(path, 0))
+	require.NoError(t, os.Truncate(path, 1<<40))
+	for _, store := range []*artifact.Store{store, on(t, url)} {
+		into := t.TempDir()
+		require.ErrorContains(t, store.Fetch(t.Context(), stored, root(t, into), "."), "is damaged: it is longer than its")
+		require.Empty(t, list(t, into))
+	}
 }
