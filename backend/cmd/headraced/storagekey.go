@@ -52,7 +52,8 @@ func rewrapStorageKey() *cobra.Command {
 		Use:   "rewrap --to KEY",
 		Short: "Wrap the data keys by another key, which storage-key then has to name",
 		Long: "rewrap wraps the data keys, which --storage-key opens, by another key. Servers need it as their storage-key\n" +
-			"from their next start.",
+			"from their next start. Whoever has the old key and a copy of keys/ from before still has the data keys, and\n" +
+			"what they encrypt: that ends for what is new with storage-key rotate, and stays for what is there.",
 	}, func(ctx context.Context, cfg config.Config) (string, error) {
 		return "wrapped the data keys by the other key; set storage-key to it before the next start of a server",
 			server.RewrapStorageKey(ctx, cfg, to)

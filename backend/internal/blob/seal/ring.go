@@ -3,6 +3,7 @@ package seal
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -134,7 +135,7 @@ func (r *Ring) replace(ctx context.Context, current *generation, handle *keyset.
 
 func (r *Ring) write(ctx context.Context, number int, handle *keyset.Handle, by *secrets.Keeper) error {
 	var wrapped bytes.Buffer
-	if err := handle.WriteWithContext(ctx, keyset.NewBinaryWriter(&wrapped), wrapping{by}, nil); err != nil {
+	if err := handle.WriteWithContext(ctx, keyset.NewBinaryWriter(&wrapped), &wrapping{keeper: by, number: number}, nil); err != nil {
 		return fmt.Errorf("wrap the data keys: %w", err)
 	}
 	return r.objects.PutNew(ctx, objectName(number), &wrapped)
@@ -167,12 +168,16 @@ func (r *Ring) newest(ctx context.Context) (*generation, error) {
 }
 
 func (r *Ring) unwrap(ctx context.Context, name string, wrapped []byte) (*generation, error) {
-	handle, err := keyset.ReadWithContext(ctx, keyset.NewBinaryReader(bytes.NewReader(wrapped)), wrapping{r.wrap}, nil)
+	number, _ := parseName(name)
+	by := &wrapping{keeper: r.wrap, number: number}
+	handle, err := keyset.ReadWithContext(ctx, keyset.NewBinaryReader(bytes.NewReader(wrapped)), by, nil)
+	if by.refused != nil {
+		return nil, fmt.Errorf("%s/%s: %w", Part, name, by.refused)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the data keys in %s/%s cannot be unwrapped: this is another key than they were wrapped with, "+
 			"or it cannot be used just now; give the right one as storage-key: %w", Part, name, err)
 	}
-	number, _ := parseName(name)
 	return newGeneration(number, handle)
 }
 
@@ -197,16 +202,44 @@ func parseName(name string) (int, bool) {
 	return number, err == nil && name == objectName(number)
 }
 
-// wrapping is a key of gocloud.dev as tink asks for one.
-type wrapping struct{ keeper *secrets.Keeper }
+// numbered begins what is wrapped; the number of the generation follows, in eight bytes,
+// so that an older generation cannot be put in the place of a newer one.
+const numbered = "headrace-keys\x01"
 
-// EncryptWithContext implements tink.AEADWithContext. Keepers know no associated
-// data, and none is given.
-func (w wrapping) EncryptWithContext(ctx context.Context, plain, _ []byte) ([]byte, error) {
-	return w.keeper.Encrypt(ctx, plain)
+// wrapping is a key of gocloud.dev as tink asks for one, for a generation.
+type wrapping struct {
+	keeper *secrets.Keeper
+	number int
+	// refused is why what was unwrapped is not of the generation: tink loses it.
+	refused error
+}
+
+func (w *wrapping) header() []byte {
+	return binary.BigEndian.AppendUint64([]byte(numbered), uint64(w.number))
+}
+
+// EncryptWithContext implements tink.AEADWithContext. Keepers know no associated data,
+// and none is given: the number is within what they encrypt.
+func (w *wrapping) EncryptWithContext(ctx context.Context, plain, _ []byte) ([]byte, error) {
+	return w.keeper.Encrypt(ctx, append(w.header(), plain...))
 }
 
 // DecryptWithContext implements tink.AEADWithContext.
-func (w wrapping) DecryptWithContext(ctx context.Context, wrapped, _ []byte) ([]byte, error) {
-	return w.keeper.Decrypt(ctx, wrapped)
+func (w *wrapping) DecryptWithContext(ctx context.Context, wrapped, _ []byte) ([]byte, error) {
+	plain, err := w.keeper.Decrypt(ctx, wrapped)
+	if err != nil {
+		return nil, err
+	}
+	header := w.header()
+	if keys, ok := bytes.CutPrefix(plain, header); ok {
+		return keys, nil
+	}
+	if len(plain) >= len(header) && bytes.HasPrefix(plain, []byte(numbered)) {
+		w.refused = fmt.Errorf("it holds the data keys that were written as %s/%s: somebody put it in this place; remove it",
+			Part, objectName(int(binary.BigEndian.Uint64(plain[len(numbered):]))))
+	} else {
+		w.refused = errors.New("an unreleased headraced wrapped these data keys without their number: " +
+			"begin with an empty storage, or go on with that headraced")
+	}
+	return nil, w.refused
 }

@@ -98,6 +98,11 @@ func (k *Keys) key(ctx context.Context, id uint32) (*subtle.AESGCMHKDF, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Generations only add keys.
+	if newest.keys[k.current.primary] == nil {
+		return nil, fmt.Errorf("the data keys in %s/%s lack one that this server encrypts with: somebody put older ones there; "+
+			"put %s/%s back from the backup", Part, objectName(newest.number), Part, objectName(k.current.number))
+	}
 	k.current = newest
 	if key := newest.keys[id]; key != nil {
 		return key, nil

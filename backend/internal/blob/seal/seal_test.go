@@ -13,6 +13,9 @@ import (
 	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/streamingaead"
+	"gocloud.dev/secrets"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob/seal"
@@ -223,6 +226,72 @@ func TestRewrap(t *testing.T) {
 			require.Equal(t, "old", got)
 		}
 	}
+}
+
+// Who may write to the bucket and kept older data keys does not get them used again.
+func TestOlderKeysInTheirPlaceAreRefused(t *testing.T) {
+	t.Parallel()
+	dir, key := t.TempDir(), keyURL(t)
+	first := open(t, dir, key)
+	old := sealed(t, first, "a", "old")
+	at := func(number string) string { return filepath.Join(dir, seal.Part, number) }
+	kept, err := os.ReadFile(at("0000000001"))
+	require.NoError(t, err)
+	require.NoError(t, ring(t, dir, key).Rotate(t.Context()))
+	running := open(t, dir, key)
+	newer := sealed(t, running, "a", "new")
+
+	require.NoError(t, os.WriteFile(at("0000000009"), kept, 0o400))
+	_, err = ring(t, dir, key).Open(t.Context())
+	require.ErrorContains(t, err, "keys/0000000009: it holds the data keys that were written as keys/0000000001")
+	require.ErrorContains(t, ring(t, dir, key).Rotate(t.Context()), "keys/0000000009")
+	require.FileExists(t, at("0000000002"), "the newest are still there")
+	require.NoError(t, os.Remove(at("0000000009")))
+	got, err := unseal(t.Context(), open(t, dir, key), "a", bytes.NewReader(newer))
+	require.NoError(t, err)
+	require.Equal(t, "new", got)
+
+	// In their own place, with the newest gone: a server that runs does not take them.
+	require.NoError(t, os.Rename(at("0000000002"), filepath.Join(dir, "copy")))
+	require.NoError(t, os.WriteFile(at("0000000001"), kept, 0o400))
+	other := sealed(t, open(t, t.TempDir(), keyURL(t)), "a", "other")
+	_, err = unseal(t.Context(), running, "a", bytes.NewReader(other))
+	require.ErrorContains(t, err, "put keys/0000000002 back")
+	require.NotErrorIs(t, err, blob.ErrDamaged)
+	require.Equal(t, newer[:19], sealed(t, running, "a", "new")[:19], "sealed by the same data key")
+	for text, object := range map[string][]byte{"old": old, "new": newer} {
+		got, err := unseal(t.Context(), running, "a", bytes.NewReader(object))
+		require.NoError(t, err)
+		require.Equal(t, text, got)
+	}
+}
+
+// unnumbered wraps as headraced did before data keys had their number in them.
+type unnumbered struct{ *secrets.Keeper }
+
+func (u unnumbered) EncryptWithContext(ctx context.Context, plain, _ []byte) ([]byte, error) {
+	return u.Encrypt(ctx, plain)
+}
+
+func (u unnumbered) DecryptWithContext(ctx context.Context, wrapped, _ []byte) ([]byte, error) {
+	return u.Decrypt(ctx, wrapped)
+}
+
+func TestKeysWithoutTheirNumberAreRefused(t *testing.T) {
+	t.Parallel()
+	dir, key := t.TempDir(), keyURL(t)
+	wrap, err := seal.OpenKey(t.Context(), key)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, wrap.Close()) }()
+	handle, err := keyset.NewHandle(streamingaead.AES256GCMHKDF1MBKeyTemplate())
+	require.NoError(t, err)
+	var wrapped bytes.Buffer
+	require.NoError(t, handle.WriteWithContext(t.Context(), keyset.NewBinaryWriter(&wrapped), unnumbered{wrap}, nil))
+	r := ring(t, dir, key)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, seal.Part, "0000000001"), wrapped.Bytes(), 0o400))
+	_, err = r.Open(t.Context())
+	require.ErrorContains(t, err, "keys/0000000001: an unreleased headraced wrapped these data keys")
+	require.ErrorContains(t, err, "begin with an empty storage")
 }
 
 func TestKeyFiles(t *testing.T) {
