@@ -8,7 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 )
+
+// unfinished is between the name of a file and a number while it is being made.
+const unfinished = ".new-"
 
 // Create makes a file that must not be there yet: else fs.ErrExist, and what is there
 // stays. It has what write put into an empty file beside it that only its owner may
@@ -29,7 +34,7 @@ func Replace(path string, write func(temporary string) error) error {
 func put(path string, write func(temporary string) error, publish func(from, to string) error) error {
 	dir := filepath.Dir(path)
 	// Made with mode 0600.
-	file, err := os.CreateTemp(dir, filepath.Base(path)+".new-")
+	file, err := os.CreateTemp(dir, filepath.Base(path)+unfinished)
 	if err != nil {
 		return err
 	}
@@ -46,6 +51,25 @@ func put(path string, write func(temporary string) error, publish func(from, to 
 		return errors.Join(err, Remove(temporary))
 	}
 	return SyncDir(dir)
+}
+
+// RemoveUnfinished removes what killed processes left of a file that they made. Nobody
+// may be making it.
+func RemoveUnfinished(path string) error {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		number, ok := strings.CutPrefix(entry.Name(), filepath.Base(path)+unfinished)
+		if _, err := strconv.ParseUint(number, 10, 64); !ok || err != nil || !entry.Type().IsRegular() {
+			continue
+		}
+		if err := Remove(filepath.Join(filepath.Dir(path), entry.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // name gives a file a name that nobody has.

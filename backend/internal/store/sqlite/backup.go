@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/durable"
 )
@@ -46,13 +47,16 @@ func Backup(ctx context.Context, path, to string) error {
 
 // Restore puts what Backup made at path, where no database may be, and from which no
 // server may start meanwhile. What is not whole, or of a newer headraced, is refused
-// and leaves nothing behind.
+// and leaves nothing behind; what was killed before goes.
 func Restore(ctx context.Context, from, path string) error {
+	if err := durable.RemoveUnfinished(path); err != nil {
+		return err
+	}
 	return durable.Create(path, func(temporary string) error {
 		if err := nothingBeside(path); err != nil {
 			return err
 		}
-		if err := copyFile(from, temporary); err != nil {
+		if err := copyDatabase(ctx, from, temporary); err != nil {
 			return err
 		}
 		// The copy is checked, so that the way to it is too.
@@ -74,19 +78,32 @@ func nothingBeside(path string) error {
 	return nil
 }
 
-func copyFile(from, to string) error {
-	source, err := os.Open(from)
+// copyDatabase copies what is a database in one file by its header, and nothing else.
+func copyDatabase(ctx context.Context, from, to string) error {
+	// Not to wait for a writer, should it be a named pipe.
+	source, err := os.OpenFile(from, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = source.Close() }()
+	size, err := checkHeader(source)
+	if err != nil {
+		return fmt.Errorf("%s cannot be used: %w", from, err)
+	}
 	target, err := os.OpenFile(to, os.O_WRONLY|os.O_TRUNC, 0)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(target, source)
+	for ; size > 0 && err == nil; size -= copiedAtOnce {
+		if err = ctx.Err(); err == nil {
+			_, err = io.CopyN(target, source, min(size, copiedAtOnce))
+		}
+	}
 	return errors.Join(err, target.Close())
 }
+
+// copiedAtOnce is how much is copied before somebody who gave up is heard.
+const copiedAtOnce = 16 << 20
 
 // Where the header of a database says how large its pages are, how it is written and
 // how many pages there are; inWAL says that its newest commits may be in a file beside
@@ -103,7 +120,12 @@ const (
 // check returns nil where a file is a whole database of headraced in one file, and not
 // of a newer one.
 func check(ctx context.Context, path string) error {
-	if err := checkHeader(path); err != nil {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	_, err = checkHeader(file)
+	if err := errors.Join(err, file.Close()); err != nil {
 		return err
 	}
 	// Nothing is written beside it either.
@@ -119,37 +141,39 @@ func check(ctx context.Context, path string) error {
 		if version > newest {
 			return newer(version, newest)
 		}
+		if err := checkSchema(ctx, c, version); err != nil {
+			return err
+		}
 		return checkPages(ctx, c)
 	})
 }
 
-func checkHeader(path string) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = file.Close() }()
-	header := make([]byte, headerSize)
-	switch n, err := io.ReadFull(file, header); {
-	case n == 0 && errors.Is(err, io.EOF):
-		return errors.New("it is empty")
-	case errors.Is(err, io.ErrUnexpectedEOF) || err == nil && !strings.HasPrefix(string(header), magic):
-		return errNotOurs
-	case err != nil:
-		return err
-	}
-	if header[journalByte] == inWAL {
-		return errors.New("it is the file of a server and not one that headraced backup made: its newest commits may be in the -wal file beside it")
-	}
+// checkHeader returns the size of a database that is in one file.
+func checkHeader(file *os.File) (size int64, err error) {
 	info, err := file.Stat()
 	if err != nil {
-		return err
+		return 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return 0, errNoFile
+	}
+	header := make([]byte, headerSize)
+	switch n, err := file.ReadAt(header, 0); {
+	case n == 0 && errors.Is(err, io.EOF):
+		return 0, errors.New("it is empty")
+	case errors.Is(err, io.EOF) || err == nil && !strings.HasPrefix(string(header), magic):
+		return 0, errNotOurs
+	case err != nil:
+		return 0, err
+	}
+	if header[journalByte] == inWAL {
+		return 0, errors.New("it is the file of a server and not one that headraced backup made: its newest commits may be in the -wal file beside it")
 	}
 	// SQLite takes zeros for what a last page lacks.
 	if want := headerBytes(header); info.Size() != want {
-		return fmt.Errorf("it is damaged or not all there: it has %d of %d bytes", info.Size(), want)
+		return 0, fmt.Errorf("it is damaged or not all there: it has %d of %d bytes", info.Size(), want)
 	}
-	return nil
+	return info.Size(), nil
 }
 
 // headerBytes returns how many bytes a database has by its header.

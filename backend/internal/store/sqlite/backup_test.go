@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -129,6 +130,10 @@ func backup(t *testing.T) string {
 	return to
 }
 
+// endlessVersions puts a view that never ends in the place of the table of versions.
+const endlessVersions = `DROP TABLE goose_db_version; CREATE VIEW goose_db_version AS
+	WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS version_id, 1 AS is_applied FROM n`
+
 func TestRestoreRefusesWhatIsNoWholeBackup(t *testing.T) {
 	t.Parallel()
 	statement := func(query string) func(*testing.T, string) {
@@ -175,6 +180,26 @@ func TestRestoreRefusesWhatIsNoWholeBackup(t *testing.T) {
 			statement(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`), "start a newer headraced",
 		},
 		"the file of a server": {statement(`PRAGMA journal_mode = WAL`), "not one that headraced backup made"},
+		"with a trigger": {
+			statement(`CREATE TRIGGER door AFTER INSERT ON accounts BEGIN INSERT INTO tokens (id, hash) VALUES ('door', 'x'); END`),
+			"it has the trigger door, which headraced did not make",
+		},
+		"with a view in a table's place": {
+			statement(`DROP TABLE leases; CREATE VIEW leases AS SELECT 1`), "it has the view leases, which headraced did not make",
+		},
+		"with a view of versions": {statement(endlessVersions), "no database of headraced"},
+		"with a column more":      {statement(`ALTER TABLE tokens ADD COLUMN more TEXT`), "the table tokens in it is not as headraced made it"},
+		"without a table":         {statement(`DROP TABLE leases`), "it lacks the index leases_held, which headraced made"},
+		"a named pipe": {func(t *testing.T, path string) {
+			t.Helper()
+			require.NoError(t, os.Remove(path))
+			require.NoError(t, syscall.Mkfifo(path, 0o600))
+		}, "it is no regular file"},
+		"a device": {func(t *testing.T, path string) {
+			t.Helper()
+			require.NoError(t, os.Remove(path))
+			require.NoError(t, os.Symlink("/dev/zero", path))
+		}, "it is no regular file"},
 		"gone": {func(t *testing.T, path string) {
 			t.Helper()
 			require.NoError(t, os.Remove(path))
@@ -190,6 +215,42 @@ func TestRestoreRefusesWhatIsNoWholeBackup(t *testing.T) {
 			require.Empty(t, files(t, filepath.Dir(path)))
 		})
 	}
+}
+
+// One that is interrupted leaves nothing, and one that was killed leaves nothing to whoever
+// tries again.
+func TestRestoreThatIsInterrupted(t *testing.T) {
+	t.Parallel()
+	from := backup(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	path := filepath.Join(t.TempDir(), "headrace.db")
+	require.ErrorIs(t, sqlite.Restore(ctx, from, path), context.Canceled)
+	require.Empty(t, files(t, filepath.Dir(path)))
+
+	for _, left := range []string{".new-123456789", ".new-", ".new-notes"} {
+		require.NoError(t, os.WriteFile(path+left, nil, 0o600))
+	}
+	require.NoError(t, sqlite.Restore(t.Context(), from, path))
+	require.Equal(t, []string{"headrace.db", "headrace.db.new-", "headrace.db.new-notes"}, files(t, filepath.Dir(path)))
+}
+
+// A move to another store neither waits at a pipe nor asks a view that never ends.
+func TestReadRefusesWhatIsNoDatabase(t *testing.T) {
+	t.Parallel()
+	read := func(path string) error {
+		return sqlite.Read(t.Context(), path, func(context.Context, *sqlite.Snapshot) error { return nil })
+	}
+	from := backup(t)
+	require.NoError(t, read(from))
+	onFile(t, from, func(db *sql.DB) {
+		_, err := db.Exec(endlessVersions)
+		require.NoError(t, err)
+	})
+	require.ErrorContains(t, read(from), "no database of headraced")
+	pipe := filepath.Join(t.TempDir(), "headrace.db")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	require.ErrorContains(t, read(pipe), "it is no regular file")
 }
 
 func TestRestoreTakesNoPlaceOfAnotherDatabase(t *testing.T) {

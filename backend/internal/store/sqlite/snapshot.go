@@ -43,8 +43,12 @@ func Read(ctx context.Context, path string, fn func(context.Context, *Snapshot) 
 
 // reading opens a file that is there for reading alone.
 func reading(ctx context.Context, path string, options url.Values, fn func(context.Context, *sql.Conn) error) (err error) {
-	if _, err := os.Stat(path); err != nil {
+	info, err := os.Stat(path)
+	if err != nil {
 		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: %w", path, errNoFile)
 	}
 	parameters := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}}
 	for name, values := range options {
@@ -94,6 +98,15 @@ func known() (int64, error) {
 
 // schemaVersion returns the version of a database that is headraced's.
 func schemaVersion(ctx context.Context, c *sql.Conn) (version int64, err error) {
+	// Nothing is asked of a view, which may take for ever to answer.
+	var table bool
+	err = c.QueryRowContext(ctx, `SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = $1`, versions).Scan(&table)
+	if err != nil {
+		return 0, notOurs(err)
+	}
+	if !table {
+		return 0, errNotOurs
+	}
 	err = c.QueryRowContext(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&version)
 	if err != nil {
 		return 0, notOurs(err)
@@ -104,7 +117,10 @@ func schemaVersion(ctx context.Context, c *sql.Conn) (version int64, err error) 
 	return version, nil
 }
 
-var errNotOurs = errors.New("it is no database of headraced")
+var (
+	errNotOurs = errors.New("it is no database of headraced")
+	errNoFile  = errors.New("it is no regular file")
+)
 
 // notOurs says of an error that it is none of the disk's.
 func notOurs(err error) error {
