@@ -13,6 +13,11 @@ import (
 // at any byte, and what a writer holds in memory.
 const ChunkSize = 1 << 20
 
+// farthest is beyond every log, of which the server's configuration allows 16 GiB: an
+// object whose name says that it begins there is none of its chunks. What is missing
+// before a chunk is read like what is there, and nobody should wait for more of it.
+const farthest = 32 << 30
+
 // logID names a log.
 type logID struct{ execution, action string }
 
@@ -74,7 +79,7 @@ func parseChunk(log logID, name string) (chunk, bool) {
 		return chunk{}, false
 	}
 	at, err := strconv.ParseInt(start, 16, 64)
-	return chunk{attempt: int(number), start: at, end: math.MaxInt64}, err == nil && at >= 0
+	return chunk{attempt: int(number), start: at, end: math.MaxInt64}, err == nil && at >= 0 && at < farthest
 }
 
 // inLog returns the chunks that count, with their ends but that of the last one. They

@@ -324,25 +324,6 @@ func TestRemoveWhileWritten(t *testing.T) {
 	require.Empty(t, files(t, dir))
 }
 
-// A crash of the machine may take chunks that were not on the disk yet: all others
-// keep their places.
-func TestMissingChunk(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	store := inDir(t, dir)
-	w := store.Writer(attempt(1))
-	text := strings.Repeat("0123456789abcde\n", 3*logs.ChunkSize/16)
-	write(t, w, text)
-	require.NoError(t, w.Close())
-	require.Len(t, files(t, dir), 3)
-	require.NoError(t, os.Truncate(filepath.Join(dir, "logs", "e1", files(t, dir)[1]), 16))
-	got := read(t, store)
-	require.Len(t, got, len(text))
-	require.Equal(t, text[:logs.ChunkSize+16], got[:logs.ChunkSize+16])
-	require.Equal(t, text[2*logs.ChunkSize:], got[2*logs.ChunkSize:])
-	require.Contains(t, got, fmt.Sprintf("\n--- %d bytes of the log were lost ---\n0123", logs.ChunkSize-16))
-}
-
 var errBucket = errors.New("the bucket is away")
 
 // faulty is a bucket that fails, or does not answer, while it is told to.

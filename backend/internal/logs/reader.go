@@ -1,7 +1,6 @@
 package logs
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -72,20 +71,29 @@ func (r *Reader) Read(ctx context.Context, p []byte, offset int64) (int, error) 
 		return 0, err
 	}
 	data = data[:min(int64(len(data)), c.end-c.start)]
-	if at := offset - c.start; at < int64(len(data)) {
+	at, length := offset-c.start, c.end-c.start-int64(len(data))
+	if at < int64(len(data)) {
 		return copy(p, data[at:]), nil
 	}
-	return copy(p, missing(c.end - c.start - int64(len(data)))[offset-c.start-int64(len(data)):]), nil
+	return readMissing(p, length, at-int64(len(data))), nil
 }
 
-// missing returns what stands for bytes that a crash of the machine took from the
-// bucket, so that all others keep their places.
-func missing(length int64) []byte {
+// readMissing reads what stands for bytes that a crash of the machine took from the
+// bucket, so that all others keep their places: that many, from a place among them. It
+// holds none of them, since they may be more than there is memory.
+func readMissing(p []byte, length, at int64) int {
+	p = p[:min(int64(len(p)), length-at)]
+	clear(p)
 	text := fmt.Appendf(nil, "\n--- %d bytes of the log were lost ---\n", length)
-	if int64(len(text)) > length {
-		return make([]byte, length)
+	begin := length - int64(len(text))
+	switch {
+	case begin < 0 || begin >= at+int64(len(p)):
+	case begin >= at:
+		copy(p[begin-at:], text)
+	default:
+		copy(p, text[at-begin:])
 	}
-	return append(bytes.Repeat([]byte{0}, int(length)-len(text)), text...)
+	return len(p)
 }
 
 // look finds how far the log goes by now, and returns what is closed at the next
