@@ -2,10 +2,13 @@ package logs_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -68,4 +71,51 @@ func TestFarChunk(t *testing.T) {
 		require.NoError(t, w.Close())
 		require.Equal(t, begin+"--- attempt 2 ---\ngoes on\n", read(t, store))
 	}
+}
+
+// What is in the place of a chunk and larger than one is read as far as a chunk goes.
+func TestOversizedChunk(t *testing.T) {
+	t.Parallel()
+	b := &counted{Store: bucket(t, "mem://")}
+	store := logs.New(b, logs.Config{})
+	w := store.Writer(attempt(1))
+	write(t, w, strings.Repeat("first\n", 2*logs.ChunkSize/6))
+	require.NoError(t, w.Close())
+	large := strings.Repeat("large\n", 4*logs.ChunkSize/6)
+	require.NoError(t, b.Put(t.Context(), fmt.Sprintf("e1/a1.000001.%016x", logs.ChunkSize), strings.NewReader(large)))
+	got := read(t, store)
+	require.LessOrEqual(t, b.most.Load(), int64(logs.ChunkSize)+1)
+	require.Len(t, got, 2*logs.ChunkSize)
+	require.Equal(t, large[:logs.ChunkSize], got[logs.ChunkSize:])
+
+	// Where the log goes on behind it, what was lost is named.
+	require.NoError(t, b.Put(t.Context(), fmt.Sprintf("e1/a1.000001.%016x", 3*logs.ChunkSize), strings.NewReader("last\n")))
+	got = read(t, logs.New(b, logs.Config{}))
+	require.Len(t, got, 3*logs.ChunkSize+5)
+	require.Contains(t, got, fmt.Sprintf("\n--- %d bytes of the log were lost ---\nlast\n", logs.ChunkSize))
+}
+
+// counted is a bucket that knows the most bytes that were read of one of its objects.
+type counted struct {
+	*blob.Store
+	most atomic.Int64
+}
+
+func (c *counted) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	opened, err := c.Store.Open(ctx, name)
+	return &countedReader{ReadCloser: opened, of: c}, err
+}
+
+type countedReader struct {
+	io.ReadCloser
+	of *counted
+	n  int64
+}
+
+func (r *countedReader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if r.n += int64(n); r.n > r.of.most.Load() {
+		r.of.most.Store(r.n)
+	}
+	return n, err
 }

@@ -230,6 +230,8 @@ func (s *Store) get(ctx context.Context, id logID, c chunk) ([]byte, error) {
 	return data, nil
 }
 
+// fetch reads the object of a chunk, as far as a chunk goes: no writer put what is
+// beyond, and all that is read is held in memory.
 func (s *Store) fetch(ctx context.Context, name string, c chunk) ([]byte, error) {
 	from, err := s.bucket.Open(ctx, name)
 	if err != nil {
@@ -242,7 +244,7 @@ func (s *Store) fetch(ctx context.Context, name string, c chunk) ([]byte, error)
 	}
 	// A little more, so that it need not grow to see the end.
 	read := bytes.NewBuffer(make([]byte, 0, int(min(size, ChunkSize))+bytes.MinRead))
-	_, err = read.ReadFrom(from)
+	_, err = read.ReadFrom(io.LimitReader(from, ChunkSize))
 	if errors.Is(err, blob.ErrDamaged) {
 		// What is whole of it, as of one that is not encrypted: a crash of the machine
 		// cuts the end off.
