@@ -37,6 +37,9 @@ const Every = "*"
 
 // Identity is an authenticated caller.
 type Identity struct {
+	// Token is the id of the token that the caller came with. Nobody else can choose it,
+	// as an admin of any account can choose the principal of a token.
+	Token     string
 	Principal string
 	Groups    []string
 	Bindings  []Binding

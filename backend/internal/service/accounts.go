@@ -54,7 +54,7 @@ func (a *Accounts) Authenticate(ctx context.Context, secret string) (auth.Identi
 	if err != nil {
 		return auth.Identity{}, fmt.Errorf("look up a token: %w", err)
 	}
-	who := auth.Identity{Principal: token.Principal, Groups: token.Groups}
+	who := auth.Identity{Token: token.ID, Principal: token.Principal, Groups: token.Groups}
 	for _, b := range token.Bindings {
 		who.Bindings = append(who.Bindings, auth.Binding{Account: b.Account, Role: auth.Role(b.Role)})
 	}

@@ -74,17 +74,13 @@ type Executions struct {
 	// stopping ends streams when the server stops.
 	stopping     chan struct{}
 	stoppingOnce sync.Once
-	// searches holds a token for each search of logs that may begin.
-	searches chan struct{}
+	searches     *searches
+	searchTime   time.Duration
 }
 
 // NewExecutions returns the use cases of executions. Run must run for anything
 // to happen.
 func NewExecutions(config ExecutionsConfig) *Executions {
-	searches := make(chan struct{}, searchesAtOnce)
-	for range searchesAtOnce {
-		searches <- struct{}{}
-	}
 	return &Executions{
 		ExecutionsConfig: config,
 		scopes:           newScopeCache(),
@@ -93,7 +89,8 @@ func NewExecutions(config ExecutionsConfig) *Executions {
 		pool:             newPool(),
 		watchers:         newWatchers(),
 		stopping:         make(chan struct{}),
-		searches:         searches,
+		searches:         newSearches(),
+		searchTime:       searchTime,
 	}
 }
 

@@ -13,9 +13,8 @@ import (
 
 // Bounds of a search of logs.
 const (
-	// searchTime is how long a search goes on, searchesAtOnce how many do.
-	searchTime     = time.Minute
-	searchesAtOnce = 2
+	// searchTime is how long a search goes on, and sends what it finds.
+	searchTime = time.Minute
 	// searchBytes is how much the matches of a search hold together.
 	searchBytes = 16 << 20
 )
@@ -70,13 +69,17 @@ func (x *Executions) SearchLogs(ctx context.Context, who auth.Identity, account 
 	if err != nil {
 		return LogSearched{}, err
 	}
-	if err := pause(ctx, x.stopping, x.searches); err != nil {
+	end, err := x.searches.begin(ctx, x.stopping, account, who.Token)
+	if err != nil {
 		return LogSearched{}, err
 	}
-	defer func() { x.searches <- struct{}{} }()
+	defer end()
 	s := &logSearch{LogSearch: in, emit: emit}
-	limited, cancel := context.WithTimeout(ctx, searchTime)
+	limited, cancel := context.WithTimeout(ctx, x.searchTime)
 	defer cancel()
+	// A client that does not take what it is sent holds up no more than its own stream.
+	stop := context.AfterFunc(limited, end)
+	defer stop()
 	for _, id := range executions {
 		err = x.searchExecution(limited, account, id, s)
 		if err != nil {
@@ -84,6 +87,8 @@ func (x *Executions) SearchLogs(ctx context.Context, who auth.Identity, account 
 		}
 	}
 	switch {
+	case s.unsent != nil:
+		err = s.unsent
 	case errors.Is(err, errSearchEnds):
 		err = nil
 	case limited.Err() != nil && ctx.Err() == nil:
@@ -111,6 +116,8 @@ type logSearch struct {
 	emit  func(LogPlace, logs.Match) error
 	done  LogSearched
 	bytes int
+	// unsent is the error of emit, after which nothing can be sent.
+	unsent error
 }
 
 func (x *Executions) searchExecution(ctx context.Context, account, id string, s *logSearch) error {
@@ -145,7 +152,12 @@ func (x *Executions) searchLog(ctx context.Context, place LogPlace, s *logSearch
 		return err
 	}
 	defer log.Close()
-	searched, err := log.Search(ctx, s.Pattern, s.Around, func(match logs.Match) error { return s.take(place, match) })
+	searched, err := log.Search(ctx, s.Pattern, s.Around, func(match logs.Match) error {
+		if err := s.take(place, match); err != nil {
+			return err
+		}
+		return ctx.Err()
+	})
 	s.done.Bytes += searched
 	s.done.Logs++
 	return err
@@ -166,7 +178,8 @@ func (s *logSearch) take(place LogPlace, match logs.Match) error {
 		return errSearchEnds
 	}
 	s.done.Matches++
-	return s.emit(place, match)
+	s.unsent = s.emit(place, match)
+	return s.unsent
 }
 
 // logPlaces returns what of an execution may have a log, in the order of the stages.
