@@ -167,7 +167,7 @@ func (g *gate) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 		return err
 	}
 	if c.secret != "" {
-		leave, err := g.streams.enter(c.principal)
+		leave, err := g.streams.enter(caller(ctx).Token)
 		if err != nil {
 			return err
 		}

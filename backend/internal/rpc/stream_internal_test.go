@@ -354,6 +354,27 @@ func TestOneCallerHasSoManyStreams(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// An admin of another account can give a token the name of somebody else.
+func TestStreamsOfATokenAreNotThoseOfItsName(t *testing.T) {
+	t.Parallel()
+	g := newStreamGate(t)
+	secret := auth.NewSecret()
+	require.NoError(t, g.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		return tx.CreateToken(ctx, store.Token{ID: "t2", Hash: auth.Hash(secret), Principal: "ann"})
+	}))
+	open := func(ctx context.Context) error {
+		info := &grpc.StreamServerInfo{FullMethod: headracev1.ExecutionService_WatchExecution_FullMethodName}
+		return g.stream(nil, &fakeStream{ctx: ctx}, info, func(any, grpc.ServerStream) error { return nil })
+	}
+	for range maxStreamsEach {
+		_, err := g.streams.enter("t2")
+		require.NoError(t, err)
+	}
+	other := metadata.NewIncomingContext(t.Context(), metadata.Pairs("authorization", "Bearer "+secret))
+	require.Equal(t, codes.ResourceExhausted, status.Code(open(other)))
+	require.NoError(t, open(g.ctx))
+}
+
 func TestListenerHasRoomForSoMany(t *testing.T) {
 	t.Parallel()
 	inner, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -21,28 +21,29 @@ const (
 	streamsRetry = 10 * time.Second
 )
 
-// streamsOf counts the open streams of each caller. Its zero value has none.
+// streamsOf counts the open streams of each caller, by the id of the token: the name in
+// it is what an admin of any account chose. Its zero value has none.
 type streamsOf struct {
 	mu   sync.Mutex
 	open map[string]int
 }
 
 // enter counts one more stream of a caller, until leave is called; or refuses it.
-func (s *streamsOf) enter(principal string) (leave func(), err error) {
+func (s *streamsOf) enter(token string) (leave func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open == nil {
 		s.open = make(map[string]int)
 	}
-	if s.open[principal] >= maxStreamsEach {
-		return nil, exhausted(streamsRetry, "as many watches and log tails are open under this name as one caller may have (500): end some first")
+	if s.open[token] >= maxStreamsEach {
+		return nil, exhausted(streamsRetry, "as many watches and log tails are open with this token as one caller may have (500): end some first")
 	}
-	s.open[principal]++
+	s.open[token]++
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.open[principal]--; s.open[principal] == 0 {
-			delete(s.open, principal)
+		if s.open[token]--; s.open[token] == 0 {
+			delete(s.open, token)
 		}
 	}, nil
 }
