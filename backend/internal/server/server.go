@@ -192,7 +192,7 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	if s.config.RunnerSlots == 0 {
 		return nil
 	}
-	hidden := []string{dir.path}
+	hidden := append([]string{dir.path}, credentialFiles(s.config.DatabaseURL, os.Getenv)...)
 	for _, file := range []string{s.config.TLSKeyFile, s.config.File, storage.dir, seal.KeyFile(s.config.StorageKey)} {
 		if file != "" {
 			hidden = append(hidden, file)
