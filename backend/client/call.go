@@ -24,10 +24,8 @@ var ErrBadCall = errors.New("the call cannot be made")
 // services.
 func methods() map[string]protoreflect.MethodDescriptor {
 	all := make(map[string]protoreflect.MethodDescriptor)
-	for _, file := range []protoreflect.FileDescriptor{
-		headracev1.File_headrace_v1_account_proto, headracev1.File_headrace_v1_approval_proto,
-		headracev1.File_headrace_v1_execution_proto, headracev1.File_headrace_v1_pipeline_proto,
-	} {
+	contract := headracev1.File_headrace_v1_pipeline_proto.Package()
+	protoregistry.GlobalFiles.RangeFilesByPackage(contract, func(file protoreflect.FileDescriptor) bool {
 		for i := range file.Services().Len() {
 			service := file.Services().Get(i)
 			for j := range service.Methods().Len() {
@@ -35,7 +33,8 @@ func methods() map[string]protoreflect.MethodDescriptor {
 				all[string(method.Name())] = method
 			}
 		}
-	}
+		return true
+	})
 	return all
 }
 

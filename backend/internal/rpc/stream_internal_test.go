@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
@@ -283,6 +284,22 @@ func TestStreamsMayGoOnForLong(t *testing.T) {
 		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      true,
 		"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": true,
 	}, s.gate.streaming)
+}
+
+// What the server serves, headrace api can call.
+func TestClientKnowsEveryMethod(t *testing.T) {
+	t.Parallel()
+	s, _ := dialStranger(t, func(*gate) {})
+	var served []string
+	for name, service := range s.grpc.GetServiceInfo() {
+		if strings.HasPrefix(name, "headrace.v1.") {
+			for _, method := range service.Methods {
+				served = append(served, method.Name)
+			}
+		}
+	}
+	require.ElementsMatch(t, served, client.Methods())
+	require.Contains(t, served, "ApplyRetention")
 }
 
 // endless is a server whose logs never end.
