@@ -91,7 +91,7 @@ func OpenBucket(ctx context.Context, bucket string) (*Bucket, error) {
 	if !isDir {
 		opened, err := gocloud.OpenBucket(ctx, bucket)
 		if err != nil {
-			return nil, openFailed(bucket, err)
+			return nil, OpenFailed(bucket, err)
 		}
 		return &Bucket{bucket: opened}, nil
 	}
@@ -205,9 +205,9 @@ func shown(bucket *url.URL) string {
 	return (&url.URL{Scheme: bucket.Scheme, Host: bucket.Host, Path: bucket.Path}).String()
 }
 
-// openFailed tells why a bucket does not open, which no secret is in: the text of an
-// error of gocloud may have the URL with its parameters.
-func openFailed(bucket string, err error) error {
+// OpenFailed tells why a bucket, or a key, does not open, which no secret is in: the text
+// of an error of gocloud may have the URL with its parameters.
+func OpenFailed(bucket string, err error) error {
 	parsed, parseErr := url.Parse(bucket)
 	if parseErr != nil {
 		return errNoURL

@@ -32,6 +32,9 @@ func TestStorageThatCannotBeUsedStartsNoServer(t *testing.T) {
 	for says, change := range map[string]func(*config.Config){
 		"storage-url: open the directory": func(c *config.Config) { c.StorageURL = blob.DirectoryURL(file) },
 		"storage-url: open s3://bucket: ": func(c *config.Config) { c.StorageURL = "s3://bucket?region=x&geheim=geheim" },
+		"storage-key: open awskms://alias/key: ": func(c *config.Config) {
+			c.StorageKey = "awskms://alias/key?region=x&unknown=geheim&context_tenant=geheim"
+		},
 		"others may read the key file": func(c *config.Config) {
 			require.NoError(t, os.Chmod(file, 0o644))
 			c.StorageKey = blob.DirectoryURL(file)

@@ -15,6 +15,7 @@ import (
 	_ "gocloud.dev/secrets/awskms" // For awskms:// URLs.
 	"gocloud.dev/secrets/localsecrets"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/durable"
 )
 
@@ -72,7 +73,11 @@ func OpenKey(ctx context.Context, text string) (*secrets.Keeper, error) {
 		return nil, err
 	}
 	if kms {
-		return secrets.OpenKeeper(ctx, text)
+		keeper, err := secrets.OpenKeeper(ctx, text)
+		if err != nil {
+			return nil, blob.OpenFailed(text, err)
+		}
+		return keeper, nil
 	}
 	info, err := os.Stat(path)
 	if err != nil {
