@@ -51,14 +51,16 @@ func open(t *testing.T, config postgres.Config) *postgres.Store {
 
 func TestStore(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T) storetest.Opener {
+	fresh := func(t *testing.T) storetest.Opener {
 		t.Helper()
 		config := migrated(t)
 		return func(t *testing.T) store.Store {
 			t.Helper()
 			return open(t, config)
 		}
-	})
+	}
+	storetest.Run(t, fresh)
+	storetest.RunShared(t, fresh)
 }
 
 func account(s store.Store, name string) error {

@@ -22,7 +22,7 @@ type Opener func(t *testing.T) store.Store
 // Run runs the suite. Fresh returns an opener of a new, empty store for each test.
 func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 	t.Helper()
-	for name, test := range map[string]func(*suite){
+	each(t, fresh, map[string]func(*suite){
 		"Accounts":                         testAccounts,
 		"Tokens":                           testTokens,
 		"Pipelines":                        testPipelines,
@@ -72,7 +72,22 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		"RestartKeepsEverything":           testRestartKeepsEverything,
 		"ClosedStoreAnswers":               testClosedStoreAnswers,
 		"CloseWaitsForRunningTransactions": testCloseWaitsForRunningTransactions,
-	} {
+		"ListenEndsWithItsContext":         testListenEndsWithItsContext,
+	})
+}
+
+// RunShared runs what an engine must pass beside that whose data several processes
+// share.
+func RunShared(t *testing.T, fresh func(t *testing.T) Opener) {
+	t.Helper()
+	each(t, fresh, map[string]func(*suite){
+		"ListenHearsOthers": testListenHearsOthers,
+	})
+}
+
+func each(t *testing.T, fresh func(t *testing.T) Opener, tests map[string]func(*suite)) {
+	t.Helper()
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := &suite{t: t, opener: fresh(t)}
