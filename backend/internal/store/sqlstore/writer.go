@@ -214,7 +214,9 @@ func (w *Writer) commit(batch []*update) {
 			}
 			return
 		}
-		if errors.Is(err, store.ErrFull) {
+		// A statement that had no room, or that the database refused as it would refuse
+		// any, is no fault of its update.
+		if errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUnavailable) {
 			w.failing.Store(true)
 		}
 		batch[failed].answer <- answer{err: err}

@@ -19,6 +19,8 @@ type ledger struct {
 	of     []int
 	shared [][]int
 	lone   []bool
+	// broken is what commits fail with.
+	broken error
 }
 
 func (l *ledger) Begin(_ context.Context, alone bool) error {
@@ -28,7 +30,15 @@ func (l *ledger) Begin(_ context.Context, alone bool) error {
 
 func (l *ledger) Of(update int) { l.of = append(l.of, update) }
 
+// Failed says that it was nobody's statement.
+func (l *ledger) Failed() (int, error) { return -1, nil }
+
+func (l *ledger) Rollback(context.Context) {}
+
 func (l *ledger) Commit(context.Context) error {
+	if l.broken != nil {
+		return l.broken
+	}
 	l.shared, l.lone = append(l.shared, l.of), append(l.lone, l.alone)
 	return nil
 }
@@ -81,4 +91,22 @@ func TestUpdateAloneSharesWithNobody(t *testing.T) {
 	}
 	require.Equal(t, []int{2, 1, 1, 2}, sizes)
 	require.True(t, slices.Equal([]bool{false, true, true, false}, l.lone), l.lone)
+}
+
+// A commit that fails is not forgotten until one succeeds, whatever is read meanwhile.
+func TestReadyAfterACommitThatFailed(t *testing.T) {
+	t.Parallel()
+	nothing := func(context.Context, store.Tx) error { return nil }
+	mine := func(context.Context, store.Tx) error { return store.ErrNotFound }
+	l := &ledger{}
+	w := NewWriter(l)
+	require.ErrorIs(t, w.Update(t.Context(), mine), store.ErrNotFound)
+	require.False(t, w.failing.Load(), "that was no fault of the store")
+	l.broken = store.ErrUnavailable
+	require.ErrorIs(t, w.Update(t.Context(), nothing), store.ErrUnavailable)
+	require.True(t, w.failing.Load())
+	l.broken = nil
+	require.NoError(t, w.Update(t.Context(), nothing))
+	require.False(t, w.failing.Load())
+	w.Close()
 }
