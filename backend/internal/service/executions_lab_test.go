@@ -18,6 +18,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/embedded"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
@@ -43,20 +44,53 @@ type lab struct {
 	artifacts *artifact.Store
 	// full lets the first updates of the next boot fail for want of space.
 	full int64
+	// open opens what the next boot works on, which others share where shared is set.
+	open   func(context.Context) opened
+	shared bool
+	// deaf is set where a server hears of others by the test alone.
+	deaf bool
+	log  hclog.Logger
 	// take answers turns; nil lets them succeed.
 	take func(context.Context, action.Turn) action.Outcome
 	stop func()
 }
 
+// opened is a store with the queue of its turns, which close closes both.
+type opened struct {
+	store store.Store
+	queue dispatch.Queue
+	close func() error
+}
+
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	l := &lab{t: t, dir: t.TempDir(), lease: 30 * time.Millisecond}
-	l.clock.Store(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).UnixNano())
+	l := unbooted(t)
 	l.boot()
-	require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+	l.accounts()
+	return l
+}
+
+func unbooted(t *testing.T) *lab {
+	t.Helper()
+	l := &lab{t: t, dir: t.TempDir(), lease: 30 * time.Millisecond, log: hclog.NewNullLogger()}
+	l.clock.Store(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).UnixNano())
+	l.open = l.embedded
+	return l
+}
+
+func (l *lab) accounts() {
+	l.t.Helper()
+	require.NoError(l.t, l.store.Update(l.t.Context(), func(ctx context.Context, tx store.Tx) error {
 		return errors.Join(tx.CreateAccount(ctx, store.Account{Name: "default"}), tx.CreateAccount(ctx, store.Account{Name: "other"}))
 	}))
-	return l
+}
+
+// embedded opens the store and the queue that only one server works on.
+func (l *lab) embedded(ctx context.Context) opened {
+	l.t.Helper()
+	inner, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(l.dir, "headrace.db")})
+	require.NoError(l.t, err)
+	return opened{store: inner, queue: embedded.New(embedded.Config{Workers: 8, Clock: l.now, Retry: time.Millisecond, Log: l.log}), close: inner.Close}
 }
 
 func (l *lab) now() time.Time        { return time.Unix(0, l.clock.Load()).UTC() }
@@ -72,9 +106,8 @@ func (l *lab) Take(ctx context.Context, turn action.Turn) action.Outcome {
 func (l *lab) boot() {
 	l.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	inner, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(l.dir, "headrace.db")})
-	require.NoError(l.t, err)
-	l.store = &moodyStore{Store: inner}
+	on := l.open(ctx)
+	l.store = &moodyStore{Store: on.store, deaf: l.deaf, listening: make(chan func(store.Notice), 1)}
 	l.store.failing.Store(l.full)
 	bucket, err := blob.Open(ctx, "file://"+l.dir, "logs")
 	require.NoError(l.t, err)
@@ -84,11 +117,10 @@ func (l *lab) boot() {
 	l.artifacts = artifact.New(objects, l.dir)
 	registry := action.NewRegistry()
 	registry.AddTurn(noop.ID, l)
-	log := hclog.NewNullLogger()
 	l.Executions = service.NewExecutions(service.ExecutionsConfig{
 		Store: l.store, Catalog: pipeline.BuiltinCatalog().With(noop), Registry: registry, Logs: l.logs, Clock: l.now, Artifacts: l.artifacts,
-		NewID: func() string { return fmt.Sprintf("id%08d", l.ids.Add(1)) }, Lease: l.lease, Log: log,
-		Queue: embedded.New(embedded.Config{Workers: 8, Clock: l.now, Retry: time.Millisecond, Log: log}),
+		NewID: func() string { return fmt.Sprintf("id%08d", l.ids.Add(1)) }, Lease: l.lease, Log: l.log,
+		Queue: on.queue, Shared: l.shared,
 	})
 	require.NoError(l.t, l.Recover(ctx))
 	done := make(chan error, 1)
@@ -97,7 +129,7 @@ func (l *lab) boot() {
 		l.EndStreams()
 		cancel()
 		require.NoError(l.t, <-done)
-		require.NoError(l.t, l.store.Close())
+		require.NoError(l.t, on.close())
 	})
 	l.t.Cleanup(l.stop)
 }
@@ -246,132 +278,6 @@ func requireRefused(t *testing.T, err error, kind service.Kind, reason pipeline.
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, kind, refused.Kind, "%s", err)
 	require.Equal(t, reason, refused.Reason, "%s", err)
-}
-
-// errDisk is what a commit fails with.
-var errDisk = store.ErrFull
-
-// moodyStore fails commits or holds back their answer.
-type moodyStore struct {
-	store.Store
-	// failing counts the updates whose commit is to fail after their function ran.
-	failing atomic.Int64
-	// before runs in the transaction that fails, ahead of its function.
-	before func(context.Context, store.Tx) error
-	// after runs once the transaction that fails is rolled back, before its caller
-	// learns of it.
-	after func()
-	// breaking is taken by the next update: the call of its transaction that fails.
-	breaking atomic.Pointer[string]
-	// holding is taken by the next update, which waits after its commit.
-	holding atomic.Pointer[hold]
-	// viewing runs before each view, where it is set.
-	viewing atomic.Pointer[func(context.Context) error]
-}
-
-func (m *moodyStore) View(ctx context.Context, fn func(context.Context, store.Reader) error) error {
-	if before := m.viewing.Load(); before != nil {
-		if err := (*before)(ctx); err != nil {
-			return err
-		}
-	}
-	return m.Store.View(ctx, fn)
-}
-
-// breakNext makes one call of the next update fail.
-func (m *moodyStore) breakNext(call string) { m.breaking.Store(&call) }
-
-// brokenTx fails one of the calls that a decision makes while it is taken.
-type brokenTx struct {
-	store.Tx
-	call string
-}
-
-func (b brokenTx) fails(call string) error {
-	if b.call == call {
-		return errDisk
-	}
-	return nil
-}
-
-func (b brokenTx) Execution(ctx context.Context, id string) (*execution.Execution, error) {
-	if err := b.fails("Execution"); err != nil {
-		return nil, err
-	}
-	return b.Tx.Execution(ctx, id)
-}
-
-// Request does not find what another server's transaction is about to commit.
-func (b brokenTx) Request(ctx context.Context, account, method, requestID string) (string, error) {
-	if b.call == "Request" {
-		return "", store.ErrNotFound
-	}
-	return b.Tx.Request(ctx, account, method, requestID)
-}
-
-func (b brokenTx) NextNumber(ctx context.Context, pipelineID string) (int64, error) {
-	if err := b.fails("NextNumber"); err != nil {
-		return 0, err
-	}
-	return b.Tx.NextNumber(ctx, pipelineID)
-}
-
-func (b brokenTx) ApprovalRules(ctx context.Context, account string, page store.Page) ([]store.ApprovalRule, error) {
-	if err := b.fails("ApprovalRules"); err != nil {
-		return nil, err
-	}
-	return b.Tx.ApprovalRules(ctx, account, page)
-}
-
-// Ready says no as long as updates fail, as the store does.
-func (m *moodyStore) Ready(ctx context.Context) error {
-	if m.failing.Load() > 0 {
-		return errDisk
-	}
-	return m.Store.Ready(ctx)
-}
-
-type hold struct{ committed, release chan struct{} }
-
-// hold makes the next update wait after its commit, until released.
-func (m *moodyStore) hold() *hold {
-	h := &hold{committed: make(chan struct{}), release: make(chan struct{})}
-	m.holding.Store(h)
-	return h
-}
-
-func (m *moodyStore) Update(ctx context.Context, fn func(context.Context, store.Tx) error) error {
-	// The store itself may or may not notice.
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if m.failing.Load() > 0 && m.failing.Add(-1) >= 0 {
-		err := m.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-			if m.before != nil {
-				if err := m.before(ctx, tx); err != nil {
-					return err
-				}
-			}
-			if err := fn(ctx, tx); err != nil {
-				return err
-			}
-			return errDisk
-		})
-		if m.after != nil {
-			m.after()
-		}
-		return err
-	}
-	if call := m.breaking.Swap(nil); call != nil {
-		return m.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error { return fn(ctx, brokenTx{tx, *call}) })
-	}
-	h := m.holding.Swap(nil)
-	err := m.Store.Update(ctx, fn)
-	if h != nil {
-		close(h.committed)
-		<-h.release
-	}
-	return err
 }
 
 func identity(role auth.Role, account string) auth.Identity {

@@ -80,3 +80,147 @@ func TestCancelledRunnerPassesTheWakeUpOn(t *testing.T) {
 		}
 	}
 }
+
+// numbered is a try of an attempt.
+func numbered(id, holder string, number int) *execution.Lease {
+	lease := attemptOf(id, holder)
+	lease.Attempt.Number = number
+	return lease
+}
+
+func TestSettleFollowsTheStore(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		held, coming, stored []*execution.Lease
+		// unknown are to be given back; revoked are after a second look at the same.
+		unknown, revoked []string
+	}{
+		"as it is": {
+			held:   []*execution.Lease{numbered("a", "r1", 1)},
+			stored: []*execution.Lease{numbered("a", "r1", 1)},
+		},
+		"given without learning of it": {
+			held:    []*execution.Lease{numbered("a", "r1", 1)},
+			stored:  []*execution.Lease{numbered("a", "r1", 1), numbered("b", "r1", 1)},
+			unknown: []string{"b/1"},
+		},
+		"on its way": {
+			coming: []*execution.Lease{numbered("a", "r1", 1)},
+			stored: []*execution.Lease{numbered("a", "r1", 1)},
+		},
+		"not its any more": {
+			held:    []*execution.Lease{numbered("a", "r1", 1), numbered("b", "r1", 1)},
+			stored:  []*execution.Lease{numbered("b", "r1", 1)},
+			revoked: []string{"a/1"},
+		},
+		"tried again, and its without learning of it": {
+			held:    []*execution.Lease{numbered("a", "r1", 1)},
+			stored:  []*execution.Lease{numbered("a", "r1", 2)},
+			unknown: []string{"a/2"},
+			revoked: []string{"a/1"},
+		},
+		"another runner's": {
+			held: []*execution.Lease{numbered("a", "r2", 1)},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPool()
+			for _, lease := range test.coming {
+				p.expect(lease)
+			}
+			holdings := make(map[string]*holding)
+			for _, lease := range test.held {
+				holdings[lease.Attempt.ID()] = p.taken(lease)
+			}
+			for look := range 2 {
+				var unknown, revoked []string
+				for _, lease := range p.settle("r1", test.stored) {
+					unknown = append(unknown, lease.Attempt.ID())
+				}
+				for id, h := range holdings {
+					select {
+					case <-h.revoked:
+						revoked = append(revoked, id)
+					default:
+					}
+				}
+				require.Equal(t, test.unknown, unknown)
+				if look == 0 {
+					require.Empty(t, revoked, "it may have come after the store was read")
+					continue
+				}
+				require.Equal(t, test.revoked, revoked)
+			}
+		})
+	}
+}
+
+// After the whole process was paused, its runners get to renew before they are lost.
+func TestLeaseIsOverTheSecondTime(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	p := newPool()
+	lease := numbered("a", "r1", 1)
+	lease.Until = now
+	p.taken(lease)
+	require.Empty(t, p.expired(now))
+	now = now.Add(time.Minute)
+	require.Empty(t, p.expired(now))
+	p.renew("r1", now)
+	now = now.Add(time.Minute)
+	require.Empty(t, p.expired(now), "it was renewed")
+	require.Equal(t, []*execution.Lease{lease}, p.expired(now))
+}
+
+// A lease is over when it was seen unchanged for its length by the clock of who looks,
+// whatever time it says itself.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	const lease = time.Minute
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	until := func(l *execution.Lease, d time.Duration) *execution.Lease {
+		l.Until = now.Add(d)
+		return l
+	}
+	// look is what is seen some time after the first, and which of it is over.
+	type look struct {
+		after  time.Duration
+		leases []*execution.Lease
+		over   []string
+	}
+	held := func(d time.Duration) []*execution.Lease {
+		return []*execution.Lease{until(numbered("a", "r1", 1), d)}
+	}
+	for name, looks := range map[string][]look{
+		"nothing":                        {{}, {after: time.Hour}},
+		"seen for the first time":        {{after: 0, leases: held(-time.Hour)}},
+		"of a clock behind":              {{leases: held(-time.Hour)}, {after: lease - 1, leases: held(-time.Hour)}},
+		"silent for its length":          {{leases: held(0)}, {after: lease, leases: held(0), over: []string{"a/1"}}},
+		"silent, of a clock ahead":       {{leases: held(time.Hour)}, {after: lease, leases: held(time.Hour), over: []string{"a/1"}}},
+		"still silent where it failed":   {{leases: held(0)}, {after: lease, leases: held(0), over: []string{"a/1"}}, {after: 2 * lease, leases: held(0), over: []string{"a/1"}}},
+		"renewed":                        {{leases: held(0)}, {after: lease - 1, leases: held(1)}, {after: 2*lease - 2, leases: held(2)}, {after: 3*lease - 3, leases: held(2)}},
+		"renewed, then silent":           {{leases: held(0)}, {after: lease - 1, leases: held(1)}, {after: 2*lease - 1, leases: held(1), over: []string{"a/1"}}},
+		"renewed to an earlier time":     {{leases: held(0)}, {after: lease, leases: held(-1)}},
+		"gone meanwhile":                 {{leases: held(0)}, {after: lease / 2}, {after: lease, leases: held(0)}},
+		"tried again by the same runner": {{leases: held(0)}, {after: lease, leases: []*execution.Lease{until(numbered("a", "r1", 2), 0)}}},
+		"taken by another runner":        {{leases: held(0)}, {after: lease, leases: []*execution.Lease{until(numbered("a", "r2", 1), 0)}}},
+		"one of two": {
+			{leases: held(0)},
+			{after: lease / 2, leases: append(held(0), until(numbered("b", "r2", 1), 0))},
+			{after: lease, leases: append(held(0), until(numbered("b", "r2", 1), 0)), over: []string{"a/1"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSilence(lease)
+			for i, look := range looks {
+				var over []string
+				for _, lease := range s.look(look.leases, now.Add(look.after)) {
+					over = append(over, lease.Attempt.ID())
+				}
+				require.Equal(t, look.over, over, "look %d", i)
+			}
+		})
+	}
+}
