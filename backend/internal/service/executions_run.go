@@ -302,11 +302,14 @@ func (x *Executions) turn(ctx context.Context, turn *execution.Turn) (*execution
 		in = engine.Expire{ExecutionID: turn.ExecutionID, ID: turn.ID}
 	case execution.TurnRecheck:
 		in = engine.Recheck{ExecutionID: turn.ExecutionID, ID: turn.ID}
-	default:
+	case execution.TurnAction:
 		var err error
 		if in, err = x.take(ctx, turn); err != nil {
 			return nil, err
 		}
+	default:
+		// A newer server that shares the store may know it.
+		return nil, fmt.Errorf("turn %s of execution %s: this headraced knows no turns of kind %q: start a newer one", turn.ID, turn.ExecutionID, turn.Kind)
 	}
 	// What was done must be recorded, also when the server stops meanwhile.
 	out, err := x.carryOut(context.WithoutCancel(ctx), turn.Scope, "", in, turn)

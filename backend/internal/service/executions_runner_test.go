@@ -3,14 +3,18 @@ package service_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
@@ -309,4 +313,40 @@ func TestExecutorThatPanicsFailsItsAction(t *testing.T) {
 	failure := e.Stages[0].Actions[0].Details.Failure
 	require.Equal(t, action.SystemUnavailable, failure.Code)
 	require.NotContains(t, failure.Message, "secret")
+}
+
+// logLines are the lines of a log.
+type logLines chan string
+
+func (l logLines) Write(p []byte) (int, error) {
+	select {
+	case l <- string(p):
+	default:
+	}
+	return len(p), nil
+}
+
+// A newer server may have made it: this one says so, leaves it, and goes on.
+func TestTurnOfAnUnknownKindIsLeft(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.pipeline("web", stages("", []string{"?sign"}))
+	l.pipeline("other", stages("", []string{"~noop"}))
+	e := l.start("web")
+	require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		return tx.Apply(ctx, &execution.Change{Turns: []*execution.Turn{{ID: "t", Kind: "future", Scope: e.Scope(), ExecutionID: e.ID, DueAt: l.now()}}})
+	}))
+	lines := make(logLines, 100)
+	l.log = hclog.New(&hclog.LoggerOptions{Output: lines})
+	l.restart()
+	for line := ""; !strings.Contains(line, "turn failed"); {
+		line = <-lines
+		if strings.Contains(line, "turn failed") {
+			require.Contains(t, line, `knows no turns of kind \"future\": start a newer one`)
+		}
+	}
+	l.becomes(l.start("other").ID, pipeline.Succeeded)
+	_, turns := l.work()
+	require.Len(t, turns, 2, "it waits for who knows it, beside the expiry")
+	require.Equal(t, pipeline.InProgress, l.get(e.ID).Status)
 }
