@@ -231,3 +231,32 @@ func TestReadyOnAlmostFullDisk(t *testing.T) {
 	require.ErrorIs(t, s.Ready(t.Context()), store.ErrFull, "there is room for a row, and not for much more")
 	require.NoError(t, account(s, "a"))
 }
+
+// Whoever balances load must learn that decisions cannot be kept, also where reading works
+// and statements do.
+func TestReadyWhileCommitsFail(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "headrace.db")
+	s := open(t, path)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	db, err := sql.Open("sqlite", path)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	// A constraint that is looked at when the transaction ends.
+	_, err = db.ExecContext(t.Context(), `CREATE TABLE parents (id INTEGER PRIMARY KEY);
+		CREATE TABLE broken (id INTEGER REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED);
+		CREATE TRIGGER account AFTER INSERT ON accounts BEGIN INSERT INTO broken VALUES (1); END;
+		CREATE TRIGGER probing AFTER UPDATE ON probe BEGIN INSERT INTO broken VALUES (1); END`)
+	require.NoError(t, err)
+	require.NoError(t, s.Ready(t.Context()), "nothing failed yet")
+	for range 2 {
+		require.Error(t, account(s, "a"))
+		require.ErrorContains(t, s.Ready(t.Context()), "the database takes no writes")
+	}
+	require.Zero(t, accounts(t, s), "reading works")
+
+	_, err = db.ExecContext(t.Context(), `DROP TRIGGER account`)
+	require.NoError(t, err)
+	require.NoError(t, account(s, "a"))
+	require.NoError(t, s.Ready(t.Context()), "the last write succeeded")
+}
