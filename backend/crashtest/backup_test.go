@@ -2,12 +2,14 @@ package crashtest
 
 import (
 	"database/sql"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite"
 
@@ -66,15 +68,21 @@ func TestBackupWhileTheServerRuns(t *testing.T) {
 					return
 				default:
 				}
-				// At most 50 run at once; then a start is refused.
 				resp, err := s.client.Executions.StartExecution(t.Context(), &headracev1.StartExecutionRequest{Pipeline: client.PipelineName("default", "load")})
-				if err != nil {
-					<-time.After(10 * time.Millisecond)
-					continue
+				if !assert.NoError(t, err) {
+					return
 				}
 				mu.Lock()
 				started = append(started, resp.GetExecution().GetName())
 				mu.Unlock()
+				// At most 50 may run at once, so the next one waits for the end of this.
+				events, err := s.client.Executions.WatchExecution(t.Context(), &headracev1.WatchExecutionRequest{Name: resp.GetExecution().GetName()})
+				for err == nil {
+					_, err = events.Recv()
+				}
+				if !assert.ErrorIs(t, err, io.EOF) {
+					return
+				}
 			}
 		})
 	}

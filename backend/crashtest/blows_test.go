@@ -11,7 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// blow is a bad thing that happens to a site and is mended at the end of it.
+// blow is a bad thing that happens to a site and is mended at the end of it. The pauses
+// in blows, and between them, are no waits for something: how long a server is away, and
+// what it was doing when it went, is what a blow is.
 type blow struct {
 	name string
 	do   func(s *site, random *rand.Rand)
