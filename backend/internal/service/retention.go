@@ -229,7 +229,7 @@ func (p *retentionPass) outputs(ctx context.Context, pipelineID string, after in
 		if err != nil {
 			return err
 		}
-		found, err := r.Outputs(ctx, pipelineID, after, outputsAtOnce)
+		found, err := r.ExecutionsWithOutputs(ctx, pipelineID, after, outputsAtOnce)
 		if err != nil {
 			return err
 		}

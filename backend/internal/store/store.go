@@ -124,9 +124,9 @@ type Reader interface {
 	// CarriedTurn returns the pending turn that has the carrier.
 	CarriedTurn(ctx context.Context, carrier int64) (*execution.Turn, error)
 
-	// Outputs returns the executions of a pipeline whose logs and artifacts retention has
+	// ExecutionsWithOutputs returns those of a pipeline whose logs and artifacts retention has
 	// not removed, after a number, in the order of their numbers, without stages.
-	Outputs(ctx context.Context, pipelineID string, after int64, size int) ([]*execution.Execution, error)
+	ExecutionsWithOutputs(ctx context.Context, pipelineID string, after int64, size int) ([]*execution.Execution, error)
 	// Successes returns the number of the newest execution of a pipeline, and its state.
 	Successes(ctx context.Context, pipelineID string) (newest int64, state *execution.PipelineState, err error)
 	// ArtifactUses returns what executions have made or got, each artifact of an

@@ -32,11 +32,11 @@ func (q *Queue) watch(ctx context.Context) {
 // look is a beat that may fail.
 func (q *Queue) look(ctx context.Context) {
 	if err := q.beat(ctx); err != nil && ctx.Err() == nil {
-		q.config.Log.Warn("cannot tell other replicas that this one lives, will try again", "error", err)
+		q.config.Log.Warn("cannot tell other servers that this one lives, will try again", "error", err)
 	}
 }
 
-// beat says it and takes over once. Times are the database's: replicas need not agree about theirs.
+// beat says it and takes over once. Times are the database's: servers need not agree about theirs.
 func (q *Queue) beat(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, q.config.Dead)
 	defer cancel()
@@ -57,7 +57,7 @@ func (q *Queue) beat(ctx context.Context) error {
 		}
 		for _, id := range dead {
 			if err := q.takeOver(limited, tx, id); err != nil {
-				return fmt.Errorf("take over from replica %s: %w", id, err)
+				return fmt.Errorf("take over from server %s: %w", id, err)
 			}
 		}
 		return nil
@@ -90,7 +90,7 @@ func (q *Queue) takeOver(ctx context.Context, tx pgx.Tx, id string) error {
 		}
 		params = params.After(page.LastCursor)
 	}
-	q.config.Log.Warn("a replica is silent, its work goes on here and elsewhere", "replica", id, "turns", len(jobs))
+	q.config.Log.Warn("a server is silent, its work goes on here and elsewhere", "server", id, "turns", len(jobs))
 	if len(jobs) == 0 {
 		return nil
 	}
@@ -103,7 +103,7 @@ func (q *Queue) leave(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, q.config.Dead)
 	defer cancel()
 	if _, err := q.pool.Exec(limited, `DELETE FROM replicas WHERE id = $1`, q.client.ID()); err != nil {
-		q.config.Log.Warn("cannot tell other replicas that this one stopped", "error", err)
+		q.config.Log.Warn("cannot tell other servers that this one stopped", "error", err)
 	}
 	return nil
 }

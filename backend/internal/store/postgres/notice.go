@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// channel is where replicas tell each other what they commit.
+	// channel is where servers tell each other what they commit.
 	channel = "headrace_changes"
 	// maxNotice is what PostgreSQL lets a notice hold, in bytes, and a little less.
 	maxNotice = 7900
@@ -66,7 +66,7 @@ func (s *Store) Listen(ctx context.Context, fn func(store.Notice)) error {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // The end of the context is no failure.
 		}
-		s.log.Warn("does not hear of other replicas, will listen again", "in", relisten, "error", err)
+		s.log.Warn("does not hear of other servers, will listen again", "in", relisten, "error", err)
 		select {
 		case <-time.After(relisten):
 		case <-ctx.Done():

@@ -1,4 +1,4 @@
-// Package postgres is the store of several replicas on one PostgreSQL. It must never
+// Package postgres is the store of several servers on one PostgreSQL. It must never
 // hold SQL of its own beyond transactions, its schema, what is loaded by that, and
 // notices; statements are sqlstore's.
 package postgres
@@ -56,7 +56,7 @@ const (
 	// would find after a second, in which neither server writes anything.
 	sharedLockTimeout = "250ms"
 	// maxTries bounds how often an update is done again that got in the way of another
-	// replica's.
+	// server's.
 	maxTries = 20
 )
 
@@ -86,7 +86,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	return &Store{url: config.URL, log: config.Log, writing: writing, reading: reading, writer: sqlstore.NewWriter(&transaction{pool: writing, jobs: config.Jobs})}, nil
 }
 
-// connect opens a pool. A replica that stops in the middle of a transaction must not
+// connect opens a pool. A server that stops in the middle of a transaction must not
 // keep its locks, and what was committed must be durable whatever the role's default.
 //
 // What url itself sets stays so; parameters win over the defaults.
@@ -121,8 +121,8 @@ func connect(ctx context.Context, url string, size int, parameters map[string]st
 	return pool, nil
 }
 
-// Update implements store.Store. What got in the way of another replica is done
-// again here, alone; a scope that another replica decided upon is store.ErrStale.
+// Update implements store.Store. What got in the way of another server is done
+// again here, alone; a scope that another server decided upon is store.ErrStale.
 func (s *Store) Update(ctx context.Context, fn func(context.Context, store.Tx) error) error {
 	err := s.writer.Update(ctx, fn)
 	for try := 1; errors.Is(err, errConflict); try++ {

@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlstore"
 )
 
 // migrations is the schema in goose's format. All engines number alike.
@@ -65,15 +67,6 @@ func newer(current, known int64) error {
 	return fmt.Errorf("the schema of the database is version %d and this headraced knows %d: start a newer headraced", current, known)
 }
 
-// known is the newest version of the schema that this program knows.
-func known() (version int64, err error) {
-	names, err := fs.Glob(migrations, "migrations/*.sql")
-	if err != nil {
-		return 0, err
-	}
-	return goose.NumericComponent(names[len(names)-1])
-}
-
 // querier is a pool or a transaction.
 type querier interface {
 	QueryRow(ctx context.Context, query string, args ...any) pgx.Row
@@ -81,7 +74,7 @@ type querier interface {
 
 // checkSchema returns nil where the schema is this program's.
 func checkSchema(ctx context.Context, db querier) error {
-	known, err := known()
+	known, err := sqlstore.NewestVersion(migrations)
 	if err != nil {
 		return err
 	}

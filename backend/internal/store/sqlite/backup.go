@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/durable"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlstore"
 )
 
 // Backup copies a database as it is at one moment to a new file, also while a server
@@ -134,7 +135,7 @@ func check(ctx context.Context, path string) error {
 		if err != nil {
 			return err
 		}
-		newest, err := known()
+		newest, err := sqlstore.NewestVersion(migrations)
 		if err != nil {
 			return err
 		}

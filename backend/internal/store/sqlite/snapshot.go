@@ -5,16 +5,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"net/url"
 	"os"
 	"strings"
 
-	"github.com/pressly/goose/v3"
 	driver "modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlstore"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/transfer"
 )
 
@@ -74,7 +73,7 @@ func current(ctx context.Context, c *sql.Conn) error {
 	if err != nil {
 		return err
 	}
-	newest, err := known()
+	newest, err := sqlstore.NewestVersion(migrations)
 	if err != nil {
 		return err
 	}
@@ -85,15 +84,6 @@ func current(ctx context.Context, c *sql.Conn) error {
 		return fmt.Errorf("its schema is version %d and this headraced needs %d: start this headraced on it once, which brings it up to date", version, newest)
 	}
 	return nil
-}
-
-// known is the newest version of the schema that this program knows.
-func known() (int64, error) {
-	names, err := fs.Glob(migrations, "migrations/*.sql")
-	if err != nil {
-		return 0, err
-	}
-	return goose.NumericComponent(names[len(names)-1])
 }
 
 // schemaVersion returns the version of a database that is headraced's.

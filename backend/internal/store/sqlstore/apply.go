@@ -177,16 +177,16 @@ func (t *Tx) applyActions(ctx context.Context, c *execution.Change) error {
 	return nil
 }
 
-// eventsAtOnce bounds the rows of one insert, and so the number of distinct
+// eventsAnInsert bounds the rows of one insert, and so the number of distinct
 // statements that an engine keeps prepared.
-const eventsAtOnce = 8
+const eventsAnInsert = 8
 
 // eventWidth is how many columns eventColumns has.
 const eventWidth = 12
 
 func (t *Tx) applyEvents(ctx context.Context, c *execution.Change) error {
 	for rest := c.Events; len(rest) > 0; {
-		n := min(len(rest), eventsAtOnce)
+		n := min(len(rest), eventsAnInsert)
 		args := make([]any, 0, n*eventWidth)
 		for _, ev := range rest[:n] {
 			args = append(args, ev.ExecutionID, micros(ev.At), string(ev.Subject), ev.State, ev.Stage, ev.Action,
@@ -200,11 +200,11 @@ func (t *Tx) applyEvents(ctx context.Context, c *execution.Change) error {
 	return nil
 }
 
-// eventInserts has the insert of one to eventsAtOnce events.
-var eventInserts = func() [eventsAtOnce]string {
-	var inserts [eventsAtOnce]string
+// eventInserts has the insert of one to eventsAnInsert events.
+var eventInserts = func() [eventsAnInsert]string {
+	var inserts [eventsAnInsert]string
 	var values []string
-	for i := range eventsAtOnce {
+	for i := range eventsAnInsert {
 		marks := make([]string, eventWidth)
 		for j := range marks {
 			marks[j] = "$" + strconv.Itoa(i*eventWidth+j+1)

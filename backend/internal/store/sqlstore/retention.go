@@ -43,8 +43,8 @@ func scanText(rows Rows) (string, error) {
 	return text, rows.Scan(&text)
 }
 
-// Outputs implements store.Reader.
-func (t *Tx) Outputs(ctx context.Context, pipelineID string, after int64, size int) ([]*execution.Execution, error) {
+// ExecutionsWithOutputs implements store.Reader.
+func (t *Tx) ExecutionsWithOutputs(ctx context.Context, pipelineID string, after int64, size int) ([]*execution.Execution, error) {
 	return list(ctx, t, scanExecution, `SELECT `+executionColumns+` FROM executions
 		WHERE pipeline_id = $1 AND number > $2 AND outputs_removed_at = 0 ORDER BY number LIMIT $3`, pipelineID, after, limit(size))
 }

@@ -34,7 +34,7 @@ func made(pipelineID, id string, number int64, status pipeline.Status, ended tim
 func (s *suite) outputs(pipelineID string) (ids []string) {
 	s.t.Helper()
 	for _, e := range get(s, func(ctx context.Context, r store.Reader) ([]*execution.Execution, error) {
-		return r.Outputs(ctx, pipelineID, 0, 0)
+		return r.ExecutionsWithOutputs(ctx, pipelineID, 0, 0)
 	}) {
 		ids = append(ids, e.ID)
 	}
