@@ -118,7 +118,8 @@ func (r *Ring) replace(ctx context.Context, current *generation, handle *keyset.
 		return err
 	}
 	if _, err := NewRing(r.objects, by).newest(ctx); err != nil {
-		return err
+		return fmt.Errorf("the data keys of before stay, since those in their place cannot be read: "+
+			"where the new key cannot unwrap them, remove %s/%s and go on with the old key: %w", Part, objectName(current.number+1), err)
 	}
 	for object, err := range r.objects.List(ctx, "") {
 		if err != nil {
