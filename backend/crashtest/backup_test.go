@@ -25,7 +25,7 @@ func (s *server) restoredFrom(file string) *server {
 	r.dir, r.grpc, r.http, r.client = s.dir+"-restored", freePort(s.t), freePort(s.t), nil
 	r.token = filepath.Join(r.dir, "admin.token")
 	r.t.Log(r.does("restore", "--from", file, "--data-dir", r.dir))
-	for _, name := range []string{"artifacts", "logs"} {
+	for _, name := range []string{"artifacts", "logs", "identity"} {
 		require.NoError(s.t, os.CopyFS(filepath.Join(r.dir, name), os.DirFS(filepath.Join(s.dir, name))))
 	}
 	token, err := os.ReadFile(s.token)

@@ -354,7 +354,7 @@ func TestMoveToPostgreSQL(t *testing.T) {
 	require.Equal(t, source1, s.digest(), "the source is as it was")
 	s.refuses("database-url is set", "backup", "--data-dir", s.dir, "--database-url", url, "--to", goes+".backup")
 	shared := s.dir + "-shared"
-	for _, name := range []string{"artifacts", "logs"} {
+	for _, name := range []string{"artifacts", "logs", "identity"} {
 		require.NoError(t, os.CopyFS(filepath.Join(shared, name), os.DirFS(filepath.Join(s.dir, name))))
 	}
 

@@ -25,8 +25,8 @@ func TestArtifactsOfAnotherServer(t *testing.T) {
 	template := newServer(t)
 	out, err := exec.CommandContext(t.Context(), template.binary, "storage-key", "new", key).CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	servers := replicate(t, template, 2, "--storage-url", bucket, "--storage-key", blob.DirectoryURL(key)).servers
-	first, second := servers[0], servers[1]
+	servers := replicate(t, template, 2, "--storage-url", bucket, "--storage-key", blob.DirectoryURL(key))
+	first, second := servers.servers[0], servers.servers[1]
 	made := filepath.Join(t.TempDir(), "made")
 	stages := first.stages()
 	stages[1].Actions = stages[1].Actions[:1]
@@ -59,9 +59,10 @@ func TestArtifactsOfAnotherServer(t *testing.T) {
 	for says, flags := range map[string][]string{
 		"another key than they were wrapped with": {"--storage-key", blob.DirectoryURL(other)},
 		"set storage-key to the key":              nil,
+		"is of another database than":             {"--storage-key", blob.DirectoryURL(key), "--database-url", ""},
 	} {
 		out, err := exec.CommandContext(t.Context(), template.binary, append([]string{
-			"--data-dir", t.TempDir(), "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--isolation", "none", "--storage-url", bucket,
+			"--data-dir", t.TempDir(), "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--isolation", "none", "--storage-url", bucket, "--database-url", servers.url,
 		}, flags...)...).CombinedOutput()
 		require.Error(t, err)
 		require.Contains(t, string(out), says)

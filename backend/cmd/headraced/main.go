@@ -50,7 +50,7 @@ func command() *cobra.Command {
 		}
 		return run(cmd.Context(), cfg)
 	}
-	root.AddCommand(migrate(), migrateStore(), backup(), restore(), storageKey())
+	root.AddCommand(migrate(), migrateStore(), backup(), restore(), adoptStorage(), storageKey())
 	return root
 }
 
@@ -93,6 +93,16 @@ func restore() *cobra.Command {
 			"Attempts that ran at the moment of the backup are lost at the next start, as after a crash.",
 	}, func(ctx context.Context, cfg config.Config) (string, error) { return server.Restore(ctx, cfg, from) })
 	return withFile(cmd, &from, "from", "file that backup wrote")
+}
+
+func adoptStorage() *cobra.Command {
+	return operation(&cobra.Command{
+		Use:   "adopt-storage",
+		Short: "Make the storage of storage-url the one of the database, where it is another on purpose",
+		Long: "adopt-storage makes the storage of --storage-url, or else --data-dir, the one of the database: where a start refuses it\n" +
+			"and it is another one on purpose, as after the old one was lost. Other databases do not take it for theirs any more, nor\n" +
+			"this one another storage. Stop the servers first.",
+	}, server.AdoptStorage)
 }
 
 // withFile adds the flag of a file that must be named.

@@ -36,7 +36,7 @@ func TestOperationsTellWhatTheyTake(t *testing.T) {
 	t.Parallel()
 	help, err := execute(t.Context(), "-h")
 	require.NoError(t, err)
-	for _, name := range []string{"migrate", "migrate-store", "backup --to FILE", "restore --from FILE"} {
+	for _, name := range []string{"migrate", "migrate-store", "backup --to FILE", "restore --from FILE", "adopt-storage"} {
 		require.Contains(t, help, "\n  "+name+"\n")
 	}
 	help, err = execute(t.Context(), "backup", "-h")

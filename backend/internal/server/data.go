@@ -35,6 +35,8 @@ type data struct {
 	queue dispatch.Queue
 	// name says which engine it is.
 	name string
+	// place is where it is, for people.
+	place string
 	// several is set where other servers may work on the same store.
 	several bool
 	// runner names the built-in runner.
@@ -67,7 +69,7 @@ func (s *Server) openEmbedded(ctx context.Context, dir *dataDir, clock func() ti
 		return err
 	}
 	s.onClose(opened.Close)
-	d.store, d.name, d.runner = opened, "sqlite", localRunner
+	d.store, d.name, d.place, d.runner = opened, "sqlite", path, localRunner
 	d.queue = embedded.New(embedded.Config{Workers: turnWorkers, Clock: clock, Retry: turnRetry, Log: s.log.Named("dispatch")})
 	return nil
 }
@@ -94,7 +96,8 @@ func (s *Server) openReplica(ctx context.Context, clock func() time.Time, d *dat
 	// Another one after every start: what an earlier process held is not its.
 	d.runner = localRunner + "-" + host + "-" + uuid.NewString()[:8]
 	d.store, d.queue, d.name, d.several = opened, queue, "postgres", true
-	return nil
+	d.place, err = postgres.Shown(s.config.DatabaseURL)
+	return err
 }
 
 func openQueue(ctx context.Context, url string, clock func() time.Time, log hclog.Logger) (*river.Queue, error) {

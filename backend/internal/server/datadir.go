@@ -127,7 +127,7 @@ func (d *dataDir) lostDatabase() error {
 		return nil
 	}
 	var left []string
-	for _, name := range []string{tokenFile, artifactsDir, logsDir} {
+	for _, name := range []string{tokenFile, artifactsDir, logsDir, identityPart} {
 		if _, err := os.Stat(d.join(name)); err == nil {
 			left = append(left, name)
 		}

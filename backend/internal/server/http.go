@@ -2,6 +2,7 @@ package server
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"strings"
@@ -29,7 +30,11 @@ func (s *Server) newHTTP(metrics http.Handler, conf *tls.Config) *http.Server {
 		}
 		if err := s.storage.Err(r.Context()); err != nil {
 			s.log.Error("The storage of artifacts and logs is not ready", "error", err)
-			answer(w, http.StatusServiceUnavailable, "the storage of artifacts and logs is not ready; the log says why")
+			why := "is not ready"
+			if errors.Is(err, errOtherStorage) {
+				why = "is not the one of the database"
+			}
+			answer(w, http.StatusServiceUnavailable, "the storage of artifacts and logs "+why+"; the log says why")
 			return
 		}
 		if !s.executions.Recovered() {

@@ -51,9 +51,9 @@ func MigrateStore(ctx context.Context, cfg config.Config) (told string, err erro
 		return "", fmt.Errorf("move the database: %w", err)
 	}
 	return fmt.Sprintf(`%sMoved all of %s. It is as it was: start no server on it without database-url, which would do
-everything a second time. Now copy %s, %s and, where it is encrypted, %s of it to the directory or bucket of storage-url, and start servers
+everything a second time. Now copy %s, %s, %s and, where it is encrypted, %s of it to the directory or bucket of storage-url, and start servers
 with database-url and storage-url.`,
-		report, path, artifactsDir, logsDir, seal.Part), nil
+		report, path, artifactsDir, logsDir, identityPart, seal.Part), nil
 }
 
 // Backup copies the database of the data directory, whose server may run, to a new
@@ -74,8 +74,8 @@ func Backup(ctx context.Context, cfg config.Config, to string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("back up the database: %w", err)
 	}
-	return fmt.Sprintf("wrote %s, which is whole; now copy %s, then %s, if they are to be kept, and last, where they are encrypted, %s",
-		to, artifactsDir, logsDir, seal.Part), nil
+	return fmt.Sprintf("wrote %s, which is whole; now copy %s, then %s, if they are to be kept, %s, and last, where they are encrypted, %s",
+		to, artifactsDir, logsDir, identityPart, seal.Part), nil
 }
 
 // Restore makes the database of the data directory, which has none, from a file that
@@ -96,8 +96,8 @@ func Restore(ctx context.Context, cfg config.Config, from string) (told string, 
 	if err != nil {
 		return "", fmt.Errorf("restore the database: %w", err)
 	}
-	return fmt.Sprintf("restored %s; put %s, %s and, where they are encrypted, %s that were copied after it beside it, and start the server",
-		dir.join(databaseFile), artifactsDir, logsDir, seal.Part), nil
+	return fmt.Sprintf("restored %s; put %s, %s, %s and, where they are encrypted, %s that were copied after it beside it, and start the server; where these are lost, run %s first",
+		dir.join(databaseFile), artifactsDir, logsDir, identityPart, seal.Part, adoptCommand), nil
 }
 
 // onEmbedded returns an error where the configuration is of servers on PostgreSQL.

@@ -106,7 +106,7 @@ func (s *Server) open(ctx context.Context, options Options) error {
 		return err
 	}
 	s.onClose(dir.unlock)
-	clock := func() time.Time { return time.Now().UTC() }
+	clock := utcNow
 	data, err := s.openData(ctx, dir, clock)
 	if err != nil {
 		return err
@@ -124,7 +124,7 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	storage, err := s.openStorage(ctx, clock)
+	storage, err := s.openStorage(ctx, data, clock)
 	if err != nil {
 		return err
 	}
@@ -332,6 +332,8 @@ func closeListener(listener net.Listener) func() error {
 		return nil
 	}
 }
+
+func utcNow() time.Time { return time.Now().UTC() }
 
 // join returns the path of a file of the data directory.
 func (d *dataDir) join(name string) string { return filepath.Join(d.path, name) }

@@ -75,6 +75,8 @@ func TestTokenFileThatDoesNotWorkIsReplaced(t *testing.T) {
 		"an empty database": func(t *testing.T, b *backendtest.Backend, _ string) {
 			t.Helper()
 			removeDatabase(t, b.DataDir)
+			// The storage gets its identity after the token.
+			require.NoError(t, os.RemoveAll(filepath.Join(b.DataDir, "identity")))
 			require.NoError(t, os.WriteFile(filepath.Join(b.DataDir, "headrace.db"), nil, 0o600))
 		},
 		"another token": func(t *testing.T, _ *backendtest.Backend, path string) {
@@ -118,17 +120,17 @@ func TestLostDatabaseIsNotReplacedByAnEmptyOne(t *testing.T) {
 	cfg.DataDir, cfg.GRPCListen, cfg.HTTPListen = b.DataDir, "127.0.0.1:0", "127.0.0.1:0"
 	for range 2 {
 		_, err := server.New(t.Context(), cfg, server.Options{Log: hclog.NewNullLogger()})
-		require.ErrorContains(t, err, "has no headrace.db, but still admin.token, artifacts, logs: put the database back, or remove these to start empty")
+		require.ErrorContains(t, err, "has no headrace.db, but still admin.token, artifacts, logs, identity: put the database back, or remove these to start empty")
 	}
 	// A copy that did not end leaves an empty file; executions were there before.
 	require.NoError(t, os.WriteFile(filepath.Join(b.DataDir, "headrace.db"), nil, 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(b.DataDir, "logs", "log"), nil, 0o600))
 	_, err := server.New(t.Context(), cfg, server.Options{Log: hclog.NewNullLogger()})
-	require.ErrorContains(t, err, "has an empty headrace.db, but still admin.token, artifacts, logs: put the database back")
+	require.ErrorContains(t, err, "has an empty headrace.db, but still admin.token, artifacts, logs, identity: put the database back")
 	text, err := os.ReadFile(filepath.Join(b.DataDir, "admin.token"))
 	require.NoError(t, err)
 	require.Equal(t, b.AdminToken, strings.TrimSpace(string(text)))
-	for _, name := range []string{"admin.token", "artifacts", "logs"} {
+	for _, name := range []string{"admin.token", "artifacts", "logs", "identity"} {
 		require.NoError(t, os.RemoveAll(filepath.Join(b.DataDir, name)))
 	}
 	b.Restart()

@@ -45,16 +45,16 @@ func storageURL(cfg config.Config) (string, error) {
 
 // openStorage opens the storage and tries it, so that no server starts that could
 // not keep what its actions make.
-func (s *Server) openStorage(ctx context.Context, clock func() time.Time) (*storage, error) {
+func (s *Server) openStorage(ctx context.Context, data *data, clock func() time.Time) (*storage, error) {
 	address, err := storageURL(s.config)
 	if err != nil {
 		return nil, err
 	}
-	st, err := s.openBucket(ctx, address, clock)
+	shown, err := blob.Shown(address)
 	if err != nil {
 		return nil, fmt.Errorf("storage-url: %w", err)
 	}
-	shown, err := blob.Shown(address)
+	st, err := s.openBucket(ctx, address, &pair{store: data.store, database: data.place, storage: shown}, clock)
 	if err != nil {
 		return nil, fmt.Errorf("storage-url: %w", err)
 	}
@@ -71,12 +71,18 @@ func (s *Server) openStorage(ctx context.Context, clock func() time.Time) (*stor
 	return st, nil
 }
 
-func (s *Server) openBucket(ctx context.Context, address string, clock func() time.Time) (*storage, error) {
+// openBucket begins with whose it is: nothing is made, and no data key, in a storage that
+// is another one.
+func (s *Server) openBucket(ctx context.Context, address string, with *pair, clock func() time.Time) (*storage, error) {
 	bucket, err := blob.OpenBucket(ctx, address)
 	if err != nil {
 		return nil, err
 	}
 	s.onClose(bucket.Close)
+	with.bucket = bucket
+	if err := with.claimSoon(ctx); err != nil {
+		return nil, err
+	}
 	st := &storage{}
 	if dir, isDir, err := blob.Directory(address); err != nil {
 		return nil, err
@@ -98,7 +104,9 @@ func (s *Server) openBucket(ctx context.Context, address string, clock func() ti
 	if keys != nil {
 		st.artifacts, st.logs, st.encrypted = artifacts.Sealed(keys), logs.Sealed(keys), true
 	}
-	st.reach = &reach{ask: artifacts.Reachable, clock: clock}
+	st.reach = &reach{clock: clock, ask: func(ctx context.Context) error {
+		return errors.Join(with.check(ctx), artifacts.Reachable(ctx))
+	}}
 	return st, nil
 }
 

@@ -1,9 +1,11 @@
 package server_test
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,6 +63,80 @@ func TestStorageThatLostItsKeysStartsNoServer(t *testing.T) {
 	require.NoError(t, os.WriteFile(object, []byte("\x00headrace-sealed\x01and what follows"), 0o600))
 	_, err := server.New(t.Context(), cfg, server.Options{Log: hclog.NewNullLogger()})
 	require.ErrorContains(t, err, "put keys/ back")
+}
+
+// starts starts a server and stops it; it may refuse.
+func starts(t *testing.T, cfg config.Config) error {
+	t.Helper()
+	s, err := server.New(t.Context(), cfg, server.Options{Log: hclog.NewNullLogger()})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return s.Run(ctx)
+}
+
+func TestStorageOfAnotherDatabaseStartsNoServer(t *testing.T) {
+	t.Parallel()
+	first, second := storageConfig(t), storageConfig(t)
+	one, empty := t.TempDir(), t.TempDir()
+	first.StorageURL, second.StorageURL = blob.DirectoryURL(one), blob.DirectoryURL(one)
+	require.NoError(t, starts(t, first))
+	require.NoError(t, starts(t, first))
+
+	// It would remove what the first one's executions use.
+	err := starts(t, second)
+	require.ErrorContains(t, err, "storage-url: ")
+	require.ErrorContains(t, err, "file://"+one+" is of another database than "+second.DataDir+"/headrace.db")
+	require.ErrorContains(t, err, "headraced adopt-storage")
+	second.StorageURL = ""
+	require.NoError(t, starts(t, second))
+	second.StorageURL = blob.DirectoryURL(one)
+	require.ErrorContains(t, starts(t, second), "file://"+one+" has the id ")
+
+	// What is not mounted stays empty.
+	first.StorageURL = blob.DirectoryURL(empty)
+	err = starts(t, first)
+	require.ErrorContains(t, err, "file://"+empty+" has no identity/id")
+	require.ErrorContains(t, err, first.DataDir+"/headrace.db")
+	made, err := os.ReadDir(empty)
+	require.NoError(t, err)
+	require.Empty(t, made)
+
+	// On purpose, and then the one before is another.
+	told, err := server.AdoptStorage(t.Context(), first)
+	require.NoError(t, err)
+	require.Contains(t, told, "file://"+empty+" is the storage of the database "+first.DataDir+"/headrace.db from now on")
+	require.NoError(t, starts(t, first))
+	told, err = server.AdoptStorage(t.Context(), first)
+	require.NoError(t, err)
+	require.Contains(t, told, "already")
+	first.StorageURL = blob.DirectoryURL(one)
+	require.ErrorContains(t, starts(t, first), "has the id ")
+
+	// A storage that is copied goes on to be the one.
+	copied := filepath.Join(t.TempDir(), "copied")
+	require.NoError(t, os.CopyFS(copied, os.DirFS(empty)))
+	first.StorageURL = blob.DirectoryURL(copied)
+	require.NoError(t, starts(t, first))
+}
+
+func TestReadyWhileTheStorageIsTheDatabases(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	says := func(want int, text string) {
+		require.Eventually(t, func() bool {
+			status, body := fetch(t, http.DefaultClient, "http://"+b.HTTPAddr+"/readyz")
+			return status == want && strings.Contains(body, text)
+		}, time.Minute, 100*time.Millisecond)
+	}
+	says(http.StatusOK, "ok")
+	identity := filepath.Join(b.DataDir, "identity")
+	require.NoError(t, os.Rename(identity, identity+"-away"))
+	says(http.StatusServiceUnavailable, "is not the one of the database")
+	require.NoError(t, os.Rename(identity+"-away", identity))
+	says(http.StatusOK, "ok")
 }
 
 func TestReadyWhileTheStorageAnswers(t *testing.T) {

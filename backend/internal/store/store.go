@@ -141,6 +141,9 @@ type Reader interface {
 	// LogRemovals returns at most size executions whose logs are to be removed.
 	LogRemovals(ctx context.Context, size int) ([]string, error)
 
+	// Identity returns an id of SetIdentity.
+	Identity(ctx context.Context, of IdentityOf) (string, error)
+
 	// Request returns the resource that a write with that request id made, or
 	// ErrNotFound.
 	Request(ctx context.Context, account, method, requestID string) (string, error)
@@ -221,6 +224,10 @@ type Tx interface {
 	// ForgetRemovals forgets marks and removals from before a time.
 	ForgetRemovals(ctx context.Context, before time.Time) error
 
+	// SetIdentity gives an id, where it still is the one that was seen, empty for none;
+	// else ErrStale.
+	SetIdentity(ctx context.Context, of IdentityOf, seen, id string) error
+
 	// SaveRequest remembers what a write with a request id made; ErrAlreadyExists
 	// when another did so first. It is remembered for 24 hours, by the times that
 	// are given here, and may be forgotten then.
@@ -277,6 +284,16 @@ type ArtifactRemoval struct {
 	// RemovedAt is when it was gone, zero while it is not known to be.
 	RemovedAt time.Time
 }
+
+// IdentityOf is what a random id tells from others of its kind.
+type IdentityOf string
+
+const (
+	// OfDatabase is the id of the database itself.
+	OfDatabase IdentityOf = "database"
+	// OfStorage is the id of the storage of artifacts and logs that belongs to it.
+	OfStorage IdentityOf = "storage"
+)
 
 // Account is a tenant.
 type Account struct {

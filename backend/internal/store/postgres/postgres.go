@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -84,6 +86,17 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		return nil, err
 	}
 	return &Store{url: config.URL, log: config.Log, writing: writing, reading: reading, writer: sqlstore.NewWriter(&transaction{pool: writing, jobs: config.Jobs})}, nil
+}
+
+// Shown returns the place of a database without what may be secret, for people.
+func Shown(address string) (string, error) {
+	config, err := pgxpool.ParseConfig(address)
+	if err != nil {
+		// The error of the parser redacts the password.
+		return "", fmt.Errorf("database-url: %w", err)
+	}
+	c := config.ConnConfig
+	return fmt.Sprintf("%s at %s", c.Database, net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))), nil
 }
 
 // connect opens a pool. A server that stops in the middle of a transaction must not

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -314,6 +315,42 @@ func testRequests(s *suite) {
 	missing(s, request("b", "Start", "1"))
 	require.Equal(t, "later", get(s, request("a", "Start", "3")))
 	at("1", 24*time.Hour+time.Second)
+}
+
+func testIdentities(s *suite) {
+	t := s.t
+	set := func(of store.IdentityOf, seen, id string) error {
+		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.SetIdentity(ctx, of, seen, id) })
+	}
+	identity := func(of store.IdentityOf) func(context.Context, store.Reader) (string, error) {
+		return func(ctx context.Context, r store.Reader) (string, error) { return r.Identity(ctx, of) }
+	}
+	missing(s, identity(store.OfStorage))
+	require.ErrorIs(t, set(store.OfStorage, "other", "new"), store.ErrStale)
+	// Of several that give the first at once, one does.
+	errs := make([]error, 8)
+	var group sync.WaitGroup
+	for i := range errs {
+		group.Go(func() { errs[i] = set(store.OfStorage, "", fmt.Sprintf("first %d", i)) })
+	}
+	group.Wait()
+	given := 0
+	for _, err := range errs {
+		if err == nil {
+			given++
+		} else {
+			require.ErrorIs(t, err, store.ErrStale)
+		}
+	}
+	require.Equal(t, 1, given)
+	first := get(s, identity(store.OfStorage))
+	missing(s, identity(store.OfDatabase))
+	require.NoError(t, set(store.OfDatabase, "", "database"))
+	require.NoError(t, set(store.OfStorage, first, "second"))
+	require.ErrorIs(t, set(store.OfStorage, first, "third"), store.ErrStale)
+	s.restart()
+	require.Equal(t, "second", get(s, identity(store.OfStorage)))
+	require.Equal(t, "database", get(s, identity(store.OfDatabase)))
 }
 
 func testNextNumber(s *suite) {
