@@ -5,7 +5,6 @@ package blob
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	gocloud "gocloud.dev/blob"
@@ -75,6 +75,8 @@ type Store struct {
 	whole *Bucket
 	// unsynced is set where Put does not wait for the disk.
 	unsynced bool
+	// failing is set while the last thing known of writes is that one failed.
+	failing *atomic.Bool
 }
 
 // OpenBucket opens the bucket of a URL: file:///a/directory, which is made where it is
@@ -106,7 +108,7 @@ func (b *Bucket) Part(name string) (*Store, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	s := &Store{bucket: b.bucket, dir: b.dir, prefix: name + "/"}
+	s := &Store{bucket: b.bucket, dir: b.dir, prefix: name + "/", failing: new(atomic.Bool)}
 	if b.dir == "" {
 		return s, nil
 	}
@@ -223,7 +225,7 @@ func OpenFailed(bucket string, err error) error {
 // object is seen whole or not at all, and survives a crash of the machine once Put
 // returned nil.
 func (s *Store) Put(ctx context.Context, name string, from io.Reader) error {
-	if err := s.put(ctx, name, from, false); err != nil {
+	if err := s.wrote(s.put(ctx, name, from, false)); err != nil {
 		return fmt.Errorf("put %s: %w", name, err)
 	}
 	return nil
@@ -231,7 +233,7 @@ func (s *Store) Put(ctx context.Context, name string, from io.Reader) error {
 
 // PutNew is Put for a name that nothing has yet: ErrExists where something has it.
 func (s *Store) PutNew(ctx context.Context, name string, from io.Reader) error {
-	if err := s.put(ctx, name, from, true); err != nil {
+	if err := s.wrote(s.put(ctx, name, from, true)); err != nil {
 		return fmt.Errorf("put %s: %w", name, err)
 	}
 	return nil
@@ -410,39 +412,6 @@ func (s *Store) DeleteUnder(ctx context.Context, word string) error {
 		}
 	}
 	return nil
-}
-
-// Check tells whether objects can be written, read and deleted, by doing so.
-func (s *Store) Check(ctx context.Context) error {
-	name, text := "probe-"+rand.Text(), rand.Text()
-	if err := s.Put(ctx, name, strings.NewReader(text)); err != nil {
-		return err
-	}
-	opened, err := s.Open(ctx, name)
-	if err != nil {
-		return err
-	}
-	got, err := io.ReadAll(opened)
-	if err := errors.Join(err, opened.Close(), s.Delete(ctx, name)); err != nil {
-		return err
-	}
-	if string(got) != text {
-		return fmt.Errorf("%s reads other than it was written", name)
-	}
-	return nil
-}
-
-// Reachable tells whether the store answers, without writing.
-func (s *Store) Reachable(ctx context.Context) error {
-	if s.dir != "" {
-		// A directory of the same name is there also where what was mounted is not.
-		return s.within(Temporary, func(root *os.Root, path string) error {
-			_, err := root.Stat(path)
-			return err
-		})
-	}
-	_, _, err := s.bucket.ListPage(ctx, gocloud.FirstPageToken, 1, &gocloud.ListOptions{Prefix: s.prefix})
-	return err
 }
 
 // Close lets go of the bucket where it is open for this part alone.

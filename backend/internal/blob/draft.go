@@ -23,7 +23,7 @@ type Draft struct {
 func (s *Store) Draft(spool string) (*Draft, error) {
 	if s.dir != "" && s.sealer == nil {
 		object, err := s.newDraft()
-		if err != nil {
+		if s.wrote(err) != nil {
 			return nil, fmt.Errorf("begin an object: %w", err)
 		}
 		return &Draft{store: s, file: object.File, object: object}, nil
@@ -36,7 +36,13 @@ func (s *Store) Draft(spool string) (*Draft, error) {
 }
 
 // Write implements io.Writer.
-func (d *Draft) Write(p []byte) (int, error) { return d.file.Write(p) }
+func (d *Draft) Write(p []byte) (int, error) {
+	n, err := d.file.Write(p)
+	if d.object != nil {
+		err = d.store.wrote(err)
+	}
+	return n, err
+}
 
 // Put keeps what was written under a name, as Store's Put does. It is called once.
 func (d *Draft) Put(ctx context.Context, name string) error {
@@ -48,7 +54,7 @@ func (d *Draft) Put(ctx context.Context, name string) error {
 	}
 	err := checkName(name)
 	if err == nil {
-		err = d.store.publish(d.object, name, false)
+		err = d.store.wrote(d.store.publish(d.object, name, false))
 	}
 	if err != nil {
 		return fmt.Errorf("put %s: %w", name, err)

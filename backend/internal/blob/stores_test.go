@@ -99,7 +99,7 @@ func TestStore(t *testing.T) {
 		t.Helper()
 		store := open(t)
 		require.NoError(t, store.Check(t.Context()))
-		require.NoError(t, store.Reachable(t.Context()))
+		require.NoError(t, store.Ready(t.Context()))
 		require.Empty(t, names(t, store, ""))
 		// Longer than S3 takes in one part.
 		long := strings.Repeat("0123456789", 1_000_000)
@@ -208,18 +208,58 @@ func TestStorageThatIsGone(t *testing.T) {
 	store := open(t, server.Bucket())
 	require.NoError(t, store.Put(t.Context(), "a", strings.NewReader("text")))
 	server.Stop()
-	require.ErrorContains(t, store.Reachable(t.Context()), "connection refused")
+	require.ErrorContains(t, store.Ready(t.Context()), "connection refused")
 	require.ErrorContains(t, store.Put(t.Context(), "b", strings.NewReader("text")), "put b: ")
 	_, err := store.Open(t.Context(), "a")
 	require.ErrorContains(t, err, "connection refused")
 	require.NotErrorIs(t, err, blob.ErrNotFound)
 	server.Resume()
-	require.NoError(t, store.Reachable(t.Context()))
+	require.NoError(t, store.Ready(t.Context()))
 	require.Equal(t, "text", read(t, store, "a"))
 
 	dir := t.TempDir()
 	mounted := open(t, blob.DirectoryURL(dir))
-	require.NoError(t, mounted.Reachable(t.Context()))
+	require.NoError(t, mounted.Ready(t.Context()))
 	require.NoError(t, os.Rename(filepath.Join(dir, "part"), filepath.Join(dir, "elsewhere")))
-	require.Error(t, mounted.Reachable(t.Context()))
+	require.Error(t, mounted.Ready(t.Context()))
+}
+
+// A store that could not keep something is ready again once it keeps what it writes itself.
+func TestStoreThatTakesNoObjects(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tmp := filepath.Join(dir, "part", "tmp")
+	for what, write := range map[string]func(s *blob.Store) error{
+		"put": func(s *blob.Store) error { return s.Put(t.Context(), "a", strings.NewReader("text")) },
+		"put, unsynced": func(s *blob.Store) error {
+			return s.Unsynced().Put(t.Context(), "a", strings.NewReader("text"))
+		},
+		"draft": func(s *blob.Store) error {
+			draft, err := s.Draft(dir)
+			if err == nil {
+				err = draft.Close()
+			}
+			return err
+		},
+	} {
+		store := open(t, blob.DirectoryURL(dir))
+		require.NoError(t, os.Rename(tmp, tmp+"-away"))
+		require.NoError(t, os.WriteFile(tmp, nil, 0o600))
+		require.NoError(t, store.Ready(t.Context()), "nothing is written to ask")
+		require.Error(t, write(store), what)
+		for range 2 {
+			require.ErrorContains(t, store.Ready(t.Context()), "after a write that failed it takes no other", what)
+		}
+		require.NoError(t, os.Remove(tmp))
+		require.NoError(t, os.Rename(tmp+"-away", tmp))
+		require.NoError(t, store.Ready(t.Context()), what)
+		require.Empty(t, names(t, store, ""))
+	}
+	// Its name is taken, which is no failure.
+	store := open(t, blob.DirectoryURL(dir))
+	require.NoError(t, store.PutNew(t.Context(), "a", strings.NewReader("text")))
+	require.ErrorIs(t, store.PutNew(t.Context(), "a", strings.NewReader("text")), blob.ErrExists)
+	require.NoError(t, os.Rename(tmp, tmp+"-away"))
+	require.NoError(t, os.WriteFile(tmp, nil, 0o600))
+	require.NoError(t, store.Ready(t.Context()))
 }

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"testing"
 	"time"
@@ -23,7 +24,10 @@ type held struct {
 	letGo chan struct{}
 }
 
-func (h held) Execute(ctx context.Context, _ action.Attempt, _ action.Workspace) action.Result {
+func (h held) Execute(ctx context.Context, _ action.Attempt, w action.Workspace) action.Result {
+	if _, err := io.WriteString(w.Log, "held\n"); err != nil {
+		return action.Failed(action.SystemUnavailable, "%s", err)
+	}
 	h.began <- struct{}{}
 	select {
 	case <-h.letGo:

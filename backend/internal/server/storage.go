@@ -105,7 +105,7 @@ func (s *Server) openBucket(ctx context.Context, address string, with *pair, clo
 		st.artifacts, st.logs, st.encrypted = artifacts.Sealed(keys), logs.Sealed(keys), true
 	}
 	st.reach = &reach{clock: clock, ask: func(ctx context.Context) error {
-		return errors.Join(with.check(ctx), artifacts.Reachable(ctx))
+		return errors.Join(with.check(ctx), artifacts.Ready(ctx), logs.Ready(ctx))
 	}}
 	return st, nil
 }
@@ -193,7 +193,7 @@ func withRing(ctx context.Context, cfg config.Config, do func(*seal.Ring) error)
 	return errors.Join(do(ring), closeRing())
 }
 
-// reach tells whether the storage answers. Whoever asks often gets the last answer.
+// reach tells whether the storage can be used. Whoever asks often gets the last answer.
 type reach struct {
 	ask   func(context.Context) error
 	clock func() time.Time
@@ -202,7 +202,7 @@ type reach struct {
 	err   error
 }
 
-// Err returns nil while the storage answers. The answer may be some seconds old.
+// Err returns nil while the storage can be used. The answer may be some seconds old.
 func (r *reach) Err(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

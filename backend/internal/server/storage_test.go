@@ -65,6 +65,30 @@ func TestStorageThatLostItsKeysStartsNoServer(t *testing.T) {
 	require.ErrorContains(t, err, "put keys/ back")
 }
 
+// A storage that could not keep a log, as a full disk, is ready again once it takes what
+// the server writes to it by itself.
+func TestReadyWhileTheStorageTakesObjects(t *testing.T) {
+	t.Parallel()
+	h := held{began: make(chan struct{}, 2), letGo: make(chan struct{})}
+	b := backendtest.Start(t, backendtest.WithActionTypes(h.actionTypes()...))
+	ready := func(want int) {
+		require.Eventually(t, func() bool {
+			status, _ := fetch(t, http.DefaultClient, "http://"+b.HTTPAddr+"/readyz")
+			return status == want
+		}, time.Minute, 100*time.Millisecond)
+	}
+	ready(http.StatusOK)
+	tmp := filepath.Join(b.DataDir, "logs", "tmp")
+	require.NoError(t, os.Rename(tmp, tmp+"-away"))
+	require.NoError(t, os.WriteFile(tmp, nil, 0o600))
+	h.start(t, b)
+	ready(http.StatusServiceUnavailable)
+	require.NoError(t, os.Remove(tmp))
+	require.NoError(t, os.Rename(tmp+"-away", tmp))
+	ready(http.StatusOK)
+	close(h.letGo)
+}
+
 // starts starts a server and stops it; it may refuse.
 func starts(t *testing.T, cfg config.Config) error {
 	t.Helper()
