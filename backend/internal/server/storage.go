@@ -105,7 +105,11 @@ func (s *Server) openBucket(ctx context.Context, address string, with *pair, clo
 		st.artifacts, st.logs, st.encrypted = artifacts.Sealed(keys), logs.Sealed(keys), true
 	}
 	st.reach = &reach{clock: clock, ask: func(ctx context.Context) error {
-		return errors.Join(with.check(ctx), artifacts.Ready(ctx), logs.Ready(ctx))
+		err := errors.Join(with.check(ctx), artifacts.Ready(ctx), logs.Ready(ctx))
+		if keys != nil {
+			err = errors.Join(err, keys.Check(ctx))
+		}
+		return err
 	}}
 	return st, nil
 }
@@ -160,7 +164,7 @@ func openRing(ctx context.Context, bucket *blob.Bucket, key string) (*seal.Ring,
 
 // RotateStorageKey adds a data key to an encrypted storage.
 func RotateStorageKey(ctx context.Context, cfg config.Config) error {
-	return withRing(ctx, cfg, func(ring *seal.Ring) error { return ring.Rotate(ctx) })
+	return withRing(ctx, cfg, func(ring *seal.Ring, parts ...*blob.Store) error { return ring.Rotate(ctx, parts...) })
 }
 
 // RewrapStorageKey wraps the data keys of an encrypted storage by another key.
@@ -170,10 +174,11 @@ func RewrapStorageKey(ctx context.Context, cfg config.Config, to string) (err er
 		return fmt.Errorf("to: %w", err)
 	}
 	defer func() { err = errors.Join(err, wrap.Close()) }()
-	return withRing(ctx, cfg, func(ring *seal.Ring) error { return ring.Rewrap(ctx, wrap) })
+	return withRing(ctx, cfg, func(ring *seal.Ring, parts ...*blob.Store) error { return ring.Rewrap(ctx, wrap, parts...) })
 }
 
-func withRing(ctx context.Context, cfg config.Config, do func(*seal.Ring) error) (err error) {
+// withRing gives the data keys, and the parts that may have encrypted objects.
+func withRing(ctx context.Context, cfg config.Config, do func(*seal.Ring, ...*blob.Store) error) (err error) {
 	if cfg.StorageKey == "" {
 		return errors.New("storage-key: name the key that the data keys are wrapped with")
 	}
@@ -190,7 +195,13 @@ func withRing(ctx context.Context, cfg config.Config, do func(*seal.Ring) error)
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(ring), closeRing())
+	defer func() { err = errors.Join(err, closeRing()) }()
+	artifacts, artifactsErr := bucket.Part(artifactsDir)
+	logs, logsErr := bucket.Part(logsDir)
+	if err := errors.Join(artifactsErr, logsErr); err != nil {
+		return err
+	}
+	return do(ring, artifacts, logs)
 }
 
 // reach tells whether the storage can be used. Whoever asks often gets the last answer.

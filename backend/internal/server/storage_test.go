@@ -65,28 +65,45 @@ func TestStorageThatLostItsKeysStartsNoServer(t *testing.T) {
 	require.ErrorContains(t, err, "put keys/ back")
 }
 
+// ready waits until /readyz answers so.
+func ready(t *testing.T, b *backendtest.Backend, want int, text string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		status, body := fetch(t, http.DefaultClient, "http://"+b.HTTPAddr+"/readyz")
+		return status == want && strings.Contains(body, text)
+	}, time.Minute, 100*time.Millisecond)
+}
+
 // A storage that could not keep a log, as a full disk, is ready again once it takes what
 // the server writes to it by itself.
 func TestReadyWhileTheStorageTakesObjects(t *testing.T) {
 	t.Parallel()
 	h := held{began: make(chan struct{}, 2), letGo: make(chan struct{})}
 	b := backendtest.Start(t, backendtest.WithActionTypes(h.actionTypes()...))
-	ready := func(want int) {
-		require.Eventually(t, func() bool {
-			status, _ := fetch(t, http.DefaultClient, "http://"+b.HTTPAddr+"/readyz")
-			return status == want
-		}, time.Minute, 100*time.Millisecond)
-	}
-	ready(http.StatusOK)
+	ready(t, b, http.StatusOK, "")
 	tmp := filepath.Join(b.DataDir, "logs", "tmp")
 	require.NoError(t, os.Rename(tmp, tmp+"-away"))
 	require.NoError(t, os.WriteFile(tmp, nil, 0o600))
 	h.start(t, b)
-	ready(http.StatusServiceUnavailable)
+	ready(t, b, http.StatusServiceUnavailable, "")
 	require.NoError(t, os.Remove(tmp))
 	require.NoError(t, os.Rename(tmp+"-away", tmp))
-	ready(http.StatusOK)
+	ready(t, b, http.StatusOK, "")
 	close(h.letGo)
+}
+
+// What such a server seals is lost with its end.
+func TestReadyWhileTheKeysAreThere(t *testing.T) {
+	t.Parallel()
+	key := filepath.Join(t.TempDir(), "storage.key")
+	require.NoError(t, seal.NewKeyFile(key))
+	b := backendtest.Start(t, backendtest.WithConfig(func(cfg *config.Config) { cfg.StorageKey = blob.DirectoryURL(key) }))
+	ready(t, b, http.StatusOK, "")
+	keys := filepath.Join(b.DataDir, "keys")
+	require.NoError(t, os.Rename(keys, keys+"-away"))
+	ready(t, b, http.StatusServiceUnavailable, "")
+	require.NoError(t, os.Rename(keys+"-away", keys))
+	ready(t, b, http.StatusOK, "")
 }
 
 // starts starts a server and stops it; it may refuse.
@@ -149,33 +166,21 @@ func TestStorageOfAnotherDatabaseStartsNoServer(t *testing.T) {
 func TestReadyWhileTheStorageIsTheDatabases(t *testing.T) {
 	t.Parallel()
 	b := backendtest.Start(t)
-	says := func(want int, text string) {
-		require.Eventually(t, func() bool {
-			status, body := fetch(t, http.DefaultClient, "http://"+b.HTTPAddr+"/readyz")
-			return status == want && strings.Contains(body, text)
-		}, time.Minute, 100*time.Millisecond)
-	}
-	says(http.StatusOK, "ok")
+	ready(t, b, http.StatusOK, "ok")
 	identity := filepath.Join(b.DataDir, "identity")
 	require.NoError(t, os.Rename(identity, identity+"-away"))
-	says(http.StatusServiceUnavailable, "is not the one of the database")
+	ready(t, b, http.StatusServiceUnavailable, "is not the one of the database")
 	require.NoError(t, os.Rename(identity+"-away", identity))
-	says(http.StatusOK, "ok")
+	ready(t, b, http.StatusOK, "ok")
 }
 
 func TestReadyWhileTheStorageAnswers(t *testing.T) {
 	t.Parallel()
 	b := backendtest.Start(t)
-	ready := func(want int) func() bool {
-		return func() bool {
-			status, _ := fetch(t, http.DefaultClient, "http://"+b.HTTPAddr+"/readyz")
-			return status == want
-		}
-	}
-	require.Eventually(t, ready(http.StatusOK), time.Minute, 10*time.Millisecond)
+	ready(t, b, http.StatusOK, "")
 	artifacts := filepath.Join(b.DataDir, "artifacts")
 	require.NoError(t, os.Rename(artifacts, artifacts+"-away"))
-	require.Eventually(t, ready(http.StatusServiceUnavailable), time.Minute, 100*time.Millisecond)
+	ready(t, b, http.StatusServiceUnavailable, "")
 	require.NoError(t, os.Rename(artifacts+"-away", artifacts))
-	require.Eventually(t, ready(http.StatusOK), time.Minute, 100*time.Millisecond)
+	ready(t, b, http.StatusOK, "")
 }

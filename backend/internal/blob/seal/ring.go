@@ -45,7 +45,9 @@ func Exists(ctx context.Context, objects *blob.Store) (bool, error) {
 func (r *Ring) Open(ctx context.Context, parts ...*blob.Store) (*Keys, error) {
 	current, err := r.newest(ctx)
 	if errors.Is(err, blob.ErrNotFound) {
-		current, err = r.firstUnlessLost(ctx, parts)
+		if current, err = r.ifNotLost(ctx, parts); current == nil && err == nil {
+			current, err = r.first(ctx)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -53,7 +55,9 @@ func (r *Ring) Open(ctx context.Context, parts ...*blob.Store) (*Keys, error) {
 	return &Keys{ring: r, current: current}, nil
 }
 
-func (r *Ring) firstUnlessLost(ctx context.Context, parts []*blob.Store) (*generation, error) {
+// ifNotLost returns an error where the data keys were lost, by one of the first objects of
+// the parts, and what somebody else made meanwhile; nil where there never were any.
+func (r *Ring) ifNotLost(ctx context.Context, parts []*blob.Store) (*generation, error) {
 	for _, part := range parts {
 		name, err := sealedIn(ctx, part)
 		if err != nil {
@@ -70,7 +74,7 @@ func (r *Ring) firstUnlessLost(ctx context.Context, parts []*blob.Store) (*gener
 		}
 		return current, err
 	}
-	return r.first(ctx)
+	return nil, nil //nolint:nilnil // Nothing is lost.
 }
 
 func (r *Ring) first(ctx context.Context) (*generation, error) {
@@ -85,10 +89,22 @@ func (r *Ring) first(ctx context.Context) (*generation, error) {
 	return r.newest(ctx)
 }
 
-// Rotate adds a data key, with which objects are sealed from then on. Servers use it
-// from their next start.
-func (r *Ring) Rotate(ctx context.Context) error {
+// existing reads the newest generation, which has to be there; the parts are those of Open.
+func (r *Ring) existing(ctx context.Context, parts []*blob.Store) (*generation, error) {
 	current, err := r.newest(ctx)
+	if !errors.Is(err, blob.ErrNotFound) {
+		return current, err
+	}
+	if current, err := r.ifNotLost(ctx, parts); current != nil || err != nil {
+		return current, err
+	}
+	return nil, fmt.Errorf("there are no data keys in %s/, and nothing is encrypted: the first start of a server with storage-key makes them", Part)
+}
+
+// Rotate adds a data key, with which objects are sealed from then on. Servers use it
+// from their next start. The parts are those of Open.
+func (r *Ring) Rotate(ctx context.Context, parts ...*blob.Store) error {
+	current, err := r.existing(ctx, parts)
 	if err != nil {
 		return err
 	}
@@ -99,9 +115,10 @@ func (r *Ring) Rotate(ctx context.Context) error {
 	return r.replace(ctx, current, handle, r.wrap)
 }
 
-// Rewrap wraps the data keys by another key, which they then need.
-func (r *Ring) Rewrap(ctx context.Context, by *secrets.Keeper) error {
-	current, err := r.newest(ctx)
+// Rewrap wraps the data keys by another key, which they then need. The parts are those of
+// Open.
+func (r *Ring) Rewrap(ctx context.Context, by *secrets.Keeper, parts ...*blob.Store) error {
+	current, err := r.existing(ctx, parts)
 	if err != nil {
 		return err
 	}

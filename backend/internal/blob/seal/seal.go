@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"sync"
 
 	"github.com/tink-crypto/tink-go/v2/insecuresecretdataaccess"
@@ -85,6 +86,20 @@ func (k *Keys) Unseal(ctx context.Context, name string, from io.Reader) (io.Read
 		return nil, blob.ErrDamaged
 	}
 	return &reader{plain: plain, source: source}, nil
+}
+
+// Check returns an error where the bucket has no data keys any more: what is sealed then
+// can be read as long as this process lives.
+func (k *Keys) Check(ctx context.Context) error {
+	there, err := Exists(ctx, k.ring.objects)
+	if err == nil && there {
+		return nil
+	}
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the data keys are not in %s/ any more: this server still has them and goes on, but after its end nobody can read "+
+			"what they encrypt: put %s/ back from the backup before it is stopped", Part, Part)
+	}
+	return fmt.Errorf("look for the data keys in %s/: %w", Part, err)
 }
 
 // key returns a data key. One that is not known may be newer than what was read last.
