@@ -351,6 +351,7 @@ func TestMoveToPostgreSQL(t *testing.T) {
 	s.killedWhileItMoves(url)
 	t.Log(s.does(move...))
 	s.refuses("the database is not empty", move...)
+	s.refuses("migrate-store moved its database to PostgreSQL, ", "--data-dir", s.dir, "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
 	require.Equal(t, source1, s.digest(), "the source is as it was")
 	s.refuses("database-url is set", "backup", "--data-dir", s.dir, "--database-url", url, "--to", goes+".backup")
 	shared := s.dir + "-shared"

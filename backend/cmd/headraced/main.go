@@ -69,7 +69,7 @@ func migrateStore() *cobra.Command {
 		Short: "Move everything from the database in data-dir to an empty PostgreSQL",
 		Long: "migrate-store moves everything from the database in --data-dir, whose server is stopped, to the PostgreSQL of\n" +
 			"--database-url, on which nothing but migrate was run: in one transaction, and compared before it is committed.\n" +
-			"What waits goes on there. The data directory stays as it is.",
+			"What waits goes on there. The database in the data directory stays as it is, and no server starts on it any more.",
 	}, server.MigrateStore)
 }
 

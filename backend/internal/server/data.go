@@ -53,7 +53,7 @@ func (s *Server) openData(ctx context.Context, dir *dataDir, clock func() time.T
 
 func (s *Server) openEmbedded(ctx context.Context, dir *dataDir, clock func() time.Time, d *data) error {
 	path := dir.join(databaseFile)
-	if err := dir.lostDatabase(); err != nil {
+	if err := errors.Join(dir.movedDatabase(), dir.lostDatabase()); err != nil {
 		return err
 	}
 	// Made here, since SQLite would let others read it.

@@ -14,6 +14,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/durable"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres"
 )
 
 const (
@@ -21,6 +23,8 @@ const (
 	lockFile = "headraced.lock"
 	// databaseFile is there before all that is named below.
 	databaseFile = "headrace.db"
+	// movedFile says beside it where it was moved to.
+	movedFile    = databaseFile + ".moved"
 	artifactsDir = "artifacts"
 	logsDir      = "logs"
 	spoolDir     = "spool"
@@ -145,6 +149,32 @@ func (d *dataDir) lostDatabase() error {
 	}
 	return fmt.Errorf("data-dir %s has no %s, but still %s: put the database back, or remove these to start empty",
 		d.path, databaseFile, strings.Join(left, ", "))
+}
+
+// markMoved notes that all of the database is in a PostgreSQL now.
+func (d *dataDir) markMoved(url string) error {
+	place, err := postgres.Shown(url)
+	if err != nil {
+		return err
+	}
+	return durable.Replace(d.join(movedFile), func(temporary string) error {
+		return os.WriteFile(temporary, []byte(place+"\n"), 0o600) //nolint:gosec // It is the file that was made beside the mark's.
+	})
+}
+
+// movedDatabase returns an error where the database was moved: a start on it would carry
+// everything out a second time.
+func (d *dataDir) movedDatabase() error {
+	mark := d.join(movedFile)
+	place, err := os.ReadFile(mark)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("data-dir: %w", err)
+	}
+	return fmt.Errorf("data-dir %s: migrate-store moved its database to PostgreSQL, %s, and a start here would carry everything out a second time: "+
+		"set database-url; only to go back to what it was then, with no server on that database, remove %s", d.path, strings.TrimSpace(string(place)), mark)
 }
 
 // hasLogs tells whether there were executions.

@@ -17,8 +17,8 @@ import (
 )
 
 // MigrateStore carries everything that the database in the data directory holds to an
-// empty PostgreSQL, in one transaction, and says what that was. The data directory
-// stays as it is. Its server must not run.
+// empty PostgreSQL, in one transaction, and says what that was. The database in the data
+// directory stays as it is, with a mark beside it. Its server must not run.
 func MigrateStore(ctx context.Context, cfg config.Config) (told string, err error) {
 	if cfg.DatabaseURL == "" {
 		return "", errors.New("database-url: name the PostgreSQL to move to; it is empty but for what headraced migrate made")
@@ -50,7 +50,11 @@ func MigrateStore(ctx context.Context, cfg config.Config) (told string, err erro
 	if err != nil {
 		return "", fmt.Errorf("move the database: %w", err)
 	}
-	return fmt.Sprintf(`%sMoved all of %s. It is as it was: start no server on it without database-url, which would do
+	if err := dir.markMoved(cfg.DatabaseURL); err != nil {
+		return "", fmt.Errorf("all of %s was moved, but that could not be noted there: start no server on it without database-url, "+
+			"which would do everything a second time: %w", path, err)
+	}
+	return fmt.Sprintf(`%sMoved all of %s. It is as it was, but that no server starts on it without database-url, which would do
 everything a second time. Now copy %s, %s, %s and, where it is encrypted, %s of it to the directory or bucket of storage-url, and start servers
 with database-url and storage-url.`,
 		report, path, artifactsDir, logsDir, identityPart, seal.Part), nil

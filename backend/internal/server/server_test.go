@@ -137,6 +137,24 @@ func TestLostDatabaseIsNotReplacedByAnEmptyOne(t *testing.T) {
 	require.NoError(t, whoAmI(t, b.Admin()))
 }
 
+// Who forgets database-url after migrate-store does not do everything a second time.
+func TestMovedDatabaseStartsNoServer(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	b.Stop()
+	mark := filepath.Join(b.DataDir, "headrace.db.moved")
+	require.NoError(t, os.WriteFile(mark, []byte("headrace at db.example.com:5432\n"), 0o600))
+	cfg := config.Default()
+	cfg.DataDir, cfg.GRPCListen, cfg.HTTPListen = b.DataDir, "127.0.0.1:0", "127.0.0.1:0"
+	_, err := server.New(t.Context(), cfg, server.Options{Log: hclog.NewNullLogger()})
+	require.ErrorContains(t, err, "moved its database to PostgreSQL, headrace at db.example.com:5432, ")
+	require.ErrorContains(t, err, "set database-url")
+	require.ErrorContains(t, err, "remove "+mark)
+	require.NoError(t, os.Remove(mark))
+	b.Restart()
+	require.NoError(t, whoAmI(t, b.Admin()))
+}
+
 func TestRevokedAdminTokenStaysRevoked(t *testing.T) {
 	t.Parallel()
 	b := backendtest.Start(t)
