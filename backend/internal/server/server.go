@@ -46,6 +46,8 @@ const (
 	turnRetry = time.Second
 	// retentionEvery is how often retention looks for what goes.
 	retentionEvery = time.Hour
+	// retentionAfter is how long after a start it first does.
+	retentionAfter = 10 * time.Minute
 )
 
 // ActionType is an action type with who carries it out: Attempt or Turn, by its
@@ -148,7 +150,8 @@ func (s *Server) open(ctx context.Context, options Options) error {
 		Storage:   s.storage.Err,
 	})
 	s.retention = service.NewRetention(service.RetentionConfig{
-		Store: s.store, Artifacts: artifacts, Logs: logStore, Clock: clock, Every: retentionEvery, Log: s.log.Named("retention"),
+		Store: s.store, Artifacts: artifacts, Logs: logStore, Clock: clock, Every: retentionEvery, After: retentionAfter,
+		Log: s.log.Named("retention"),
 		Policy: retention.Policy{
 			Age: time.Duration(s.config.RetentionAge), Count: s.config.RetentionCount,
 			KeepLastSuccessful: s.config.RetentionKeepLastSuccessful,
@@ -206,6 +209,14 @@ func (s *Server) open(ctx context.Context, options Options) error {
 		Isolation: isolation, Hidden: hidden, Log: s.log.Named("runner"), Now: clock,
 	})
 	return err
+}
+
+// runnerName is what explain and events name this server's runner by.
+func (s *Server) runnerName() string {
+	if s.runner == nil {
+		return "none"
+	}
+	return s.runner.ID
 }
 
 // counts counts for a scrape, which does not wait for ever.
@@ -274,9 +285,8 @@ func (s *Server) Run(ctx context.Context) error {
 		return s.http.Close()
 	})
 	s.ready.Store(true)
-	// The runner is what explain and events name.
 	s.log.Info("Ready", "grpc", s.GRPCAddr(), "http", s.HTTPAddr(), "data_dir", s.config.DataDir, "tls", s.config.TLSCertFile != "",
-		"runner", s.runner.ID)
+		"runner", s.runnerName())
 	group.Go(func() error {
 		s.rpc.Warm()
 		return nil

@@ -356,3 +356,13 @@ func TestLogSaysWhereTheTokenIsAndNeverTheToken(t *testing.T) {
 	require.NotContains(t, log.text(), token)
 	require.NotContains(t, log.text(), made.GetSecret())
 }
+
+// As after a restore, to look before anything runs.
+func TestServerWithoutARunner(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t, backendtest.WithConfig(func(cfg *config.Config) { cfg.RunnerSlots = 0 }))
+	require.Eventually(t, func() bool {
+		status, _ := fetch(t, http.DefaultClient, "http://"+b.HTTPAddr+"/readyz")
+		return status == http.StatusOK
+	}, time.Minute, 10*time.Millisecond)
+}
