@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/url"
 	"runtime"
 	"slices"
 	"strings"
@@ -152,9 +153,8 @@ func (c *Config) Validate() error {
 	if c.DataDir == "" {
 		refuse("data-dir", "name a directory")
 	}
-	if c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://") {
-		// What was given stays out of the text: it may hold a password.
-		refuse("database-url", "it does not begin with postgres://; use postgres://user@host:5432/name")
+	if err := checkDatabaseURL(c.DatabaseURL); err != nil {
+		refuse("database-url", "%s", err)
 	}
 	if c.StorageURL != "" {
 		if _, err := blob.Shown(c.StorageURL); err != nil {
@@ -223,3 +223,20 @@ func Loopback(host string) bool {
 func logLevels() []string  { return []string{"trace", "debug", "info", "warn", "error"} }
 func logFormats() []string { return []string{"text", "json"} }
 func isolations() []string { return []string{"auto", "none", "bubblewrap"} }
+
+// checkDatabaseURL returns an error that has nothing of the URL: it may hold a password,
+// and where one is not written as a URL wants it, a part of it is taken for the host or
+// for the name of the database, which errors of a connection have.
+func checkDatabaseURL(text string) error {
+	if text == "" {
+		return nil
+	}
+	if !strings.HasPrefix(text, "postgres://") && !strings.HasPrefix(text, "postgresql://") {
+		return errors.New("it does not begin with postgres://; use postgres://user@host:5432/name")
+	}
+	parsed, err := url.Parse(text)
+	if err != nil || parsed.Fragment != "" || strings.Contains(parsed.Path, "@") {
+		return errors.New("it is no URL as it is; write these in a user or password as: @ %40, : %3A, / %2F, # %23, ? %3F, % %25")
+	}
+	return nil
+}

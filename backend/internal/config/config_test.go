@@ -141,6 +141,7 @@ func TestMistakesAreNamedWhereTheyAre(t *testing.T) {
 		"a key itself":           {args: []string{"--storage-key=base64key://geheim"}, want: []string{"storage-key", "file:///"}},
 		"retention":              {args: []string{"--retention-age=-1h", "--retention-count=-1"}, want: []string{"retention-age", "retention-count"}},
 		"years of days":          {file: "retention_age = \"999999999999d\"\n", want: []string{"headraced.hcl:1", "number of days"}},
+		"a password as it is":    {args: []string{"--database-url=postgres://ann:gehe@im/w#rd@db/x"}, want: []string{"database-url", "@ %40"}},
 		"another database":       {args: []string{"--database-url=mysql://ann:geheim@db/x"}, want: []string{"database-url", "postgres://"}},
 		"half of TLS":            {args: []string{"--tls-cert-file=x"}, want: []string{"tls-key-file"}},
 		"client CA, no TLS":      {args: []string{"--tls-client-ca-file=x"}, want: []string{"client certificates need TLS"}},
