@@ -120,8 +120,12 @@ func Migrate(ctx context.Context, cfg config.Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if from == to && steps == 0 {
-		return fmt.Sprintf("the schema is version %d already", to), nil
+	place, err := postgres.Shown(cfg.DatabaseURL)
+	if err != nil {
+		return "", err
 	}
-	return fmt.Sprintf("migrated the schema from version %d to %d, and the work queue's by %d steps", from, to, steps), nil
+	if from == to && steps == 0 {
+		return fmt.Sprintf("the schema of the database %s is version %d already", place, to), nil
+	}
+	return fmt.Sprintf("migrated the schema of the database %s from version %d to %d, and the work queue's by %d steps", place, from, to, steps), nil
 }
