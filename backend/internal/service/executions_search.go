@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
@@ -52,7 +53,7 @@ type LogPlace struct {
 // LogSearched says what a search looked at.
 type LogSearched struct {
 	Bytes, Logs, Matches int64
-	// Incomplete says why it ended early, empty where it did not.
+	// Incomplete says why not all was searched, empty where it was.
 	Incomplete string
 }
 
@@ -94,6 +95,9 @@ func (x *Executions) SearchLogs(ctx context.Context, who auth.Identity, account 
 	case limited.Err() != nil && ctx.Err() == nil:
 		s.done.Incomplete, err = searchTooLong, nil
 	}
+	if s.removed > 0 && s.done.Incomplete == "" {
+		s.done.Incomplete = fmt.Sprintf("retention removed the logs of %d executions", s.removed)
+	}
 	return s.done, err
 }
 
@@ -118,12 +122,21 @@ type logSearch struct {
 	bytes int
 	// unsent is the error of emit, after which nothing can be sent.
 	unsent error
+	// removed counts executions whose logs retention removed.
+	removed int
 }
 
 func (x *Executions) searchExecution(ctx context.Context, account, id string, s *logSearch) error {
 	e, err := x.read(ctx, account, id)
 	if err != nil {
 		return err
+	}
+	if !e.OutputsRemovedAt.IsZero() {
+		s.removed++
+		if s.ExecutionID != "" {
+			return removedByRetention(e)
+		}
+		return nil
 	}
 	known := false
 	for _, place := range logPlaces(e) {

@@ -39,6 +39,9 @@ type RetentionConfig struct {
 	Policy    retention.Policy
 	// Every is how often the policy is applied.
 	Every time.Duration
+	// After is how long after the start it is applied first: until then a dry run shows
+	// what a new policy would remove.
+	After time.Duration
 	Clock func() time.Time
 	// Observe is told of removed trees, for metrics; may be nil.
 	Observe func(trees int, bytes int64)
@@ -81,17 +84,18 @@ func (c *TreeCount) add(size int64) {
 // removes no trees either: that nobody uses one may be a mistake in how servers are set
 // up, so somebody has to ask for it.
 func (r *Retention) Run(ctx context.Context) error {
-	ticker := time.NewTicker(r.Every)
-	defer ticker.Stop()
+	next := time.NewTimer(r.After)
+	defer next.Stop()
 	for {
-		if err := r.turn(ctx); err != nil && ctx.Err() == nil {
-			r.Log.Warn("Retention could not do all, will try again", "in", r.Every, "error", err)
-		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-ticker.C:
+		case <-next.C:
 		}
+		if err := r.turn(ctx); err != nil && ctx.Err() == nil {
+			r.Log.Warn("Retention could not do all, will try again", "in", r.Every, "error", err)
+		}
+		next.Reset(r.Every)
 	}
 }
 

@@ -368,4 +368,14 @@ func TestRemovedExecutionsAreNotUsed(t *testing.T) {
 	err = l.TailLog(t.Context(), admin, "default", failing.ID, a.Attempt.ActionExecutionID, service.LogTail{}, func(int64, []byte) error { return nil })
 	requireRefused(t, err, service.KindPrecondition, pipeline.ReasonOutputsRemoved)
 	require.ErrorContains(t, err, "removed by retention on 2026-03-01")
+
+	// Who searches does not take what is gone for what never was.
+	pattern, err := logs.NewPattern("needle", false, false)
+	require.NoError(t, err)
+	nothing := func(service.LogPlace, logs.Match) error { return nil }
+	_, err = l.SearchLogs(t.Context(), admin, "default", service.LogSearch{ExecutionID: failing.ID, Pattern: pattern, Matches: 1}, nothing)
+	requireRefused(t, err, service.KindPrecondition, pipeline.ReasonOutputsRemoved)
+	done, err := l.SearchLogs(t.Context(), admin, "default", service.LogSearch{Pipeline: "web", Executions: 10, Pattern: pattern, Matches: 1}, nothing)
+	require.NoError(t, err)
+	require.Equal(t, "retention removed the logs of 2 executions", done.Incomplete)
 }

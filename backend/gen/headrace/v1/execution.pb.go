@@ -4195,7 +4195,8 @@ type LogSearchSummary struct {
 	SearchedBytes int64                  `protobuf:"varint,1,opt,name=searched_bytes,json=searchedBytes,proto3" json:"searched_bytes,omitempty"`
 	SearchedLogs  int64                  `protobuf:"varint,2,opt,name=searched_logs,json=searchedLogs,proto3" json:"searched_logs,omitempty"`
 	MatchCount    int64                  `protobuf:"varint,3,opt,name=match_count,json=matchCount,proto3" json:"match_count,omitempty"`
-	// Why the search ended before the end of the logs; empty where it did not.
+	// Why not all was searched, as at the bounds of a search or where retention removed
+	// logs; empty where it was.
 	Incomplete    string `protobuf:"bytes,4,opt,name=incomplete,proto3" json:"incomplete,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
