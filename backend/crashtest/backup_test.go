@@ -2,6 +2,7 @@ package crashtest
 
 import (
 	"database/sql"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -9,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite"
 
@@ -69,7 +69,8 @@ func TestBackupWhileTheServerRuns(t *testing.T) {
 				default:
 				}
 				resp, err := s.client.Executions.StartExecution(t.Context(), &headracev1.StartExecutionRequest{Pipeline: client.PipelineName("default", "load")})
-				if !assert.NoError(t, err) {
+				if err != nil {
+					t.Errorf("start an execution: %v", err)
 					return
 				}
 				mu.Lock()
@@ -80,7 +81,8 @@ func TestBackupWhileTheServerRuns(t *testing.T) {
 				for err == nil {
 					_, err = events.Recv()
 				}
-				if !assert.ErrorIs(t, err, io.EOF) {
+				if !errors.Is(err, io.EOF) {
+					t.Errorf("wait for the end of an execution: %v", err)
 					return
 				}
 			}

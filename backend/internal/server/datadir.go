@@ -158,7 +158,7 @@ func (d *dataDir) markMoved(url string) error {
 		return err
 	}
 	return durable.Replace(d.join(movedFile), func(temporary string) error {
-		return os.WriteFile(temporary, []byte(place+"\n"), 0o600) //nolint:gosec // It is the file that was made beside the mark's.
+		return os.WriteFile(temporary, []byte(place+"\n"), 0o600)
 	})
 }
 

@@ -118,7 +118,7 @@ func (p *pair) check(ctx context.Context) error {
 }
 
 func (p *pair) judge(known string, held identity) error {
-	what := ""
+	var what string
 	switch {
 	case held.Storage == "":
 		what = fmt.Sprintf("%s has no %s/%s, and the database %s knows its storage by one: what was mounted there is missing, it is another place, or %s/ was not copied with the rest",
