@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -208,16 +209,25 @@ func testTurnThatIsDoneDoesNotRun(s *suite) {
 }
 
 func testTurnIsReplacedByItsID(s *suite) {
-	s.serve(1, s.finish)
+	var due, ran atomic.Int64
+	s.serve(1, func(ctx context.Context, turn *execution.Turn) (*execution.Turn, error) {
+		if turn.ID == "a" {
+			ran.Store(time.Now().UnixMicro())
+		}
+		return s.finish(ctx, turn)
+	})
 	s.inTime(func(wait time.Duration) {
 		sooner, later := in(wait, "a"), in(3*wait, "a")
+		due.Store(later.DueAt.UnixMicro())
 		for _, turn := range []*execution.Turn{sooner, later} {
 			turn.Kind, turn.Work = execution.TurnRecheck, nil
 			s.add(turn)
 		}
-		s.add(in(2*wait, "between"), in(4*wait, "after"))
+		s.add(in(4*wait, "after"))
 	})
-	s.eventually("between", "a", "after")
+	// Not by their order: of two that are due nobody knows which a slow machine runs first.
+	require.EventuallyWithT(s, func(c *assert.CollectT) { require.ElementsMatch(c, []string{"a", "after"}, s.all()) }, 30*time.Second, time.Millisecond)
+	require.GreaterOrEqual(s, ran.Load(), due.Load(), "it ran at the time that was replaced")
 }
 
 func testFailedTurnRunsAgain(s *suite) {
