@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"regexp"
 	"runtime/pprof"
+	"slices"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -134,6 +135,11 @@ func (r *run) measure(ctx context.Context) error {
 		}
 		if err := r.measureGrowth(ctx, c); err != nil {
 			return fmt.Errorf("growth: %w", err)
+		}
+	}
+	if slices.ContainsFunc([]string{"artifact_put", "artifact_get", "log_write", "log_read"}, r.wants) {
+		if err := r.measureStorage(ctx); err != nil {
+			return fmt.Errorf("storage: %w", err)
 		}
 	}
 	if r.wants("server") {
