@@ -49,11 +49,7 @@ type pair struct {
 // claim makes sure that the two belong together, and makes it so where neither knows
 // another. The database decides between several that do so at once.
 func (p *pair) claim(ctx context.Context) error {
-	known, err := p.known(ctx, store.OfStorage)
-	if err != nil {
-		return err
-	}
-	held, err := p.held(ctx)
+	known, held, err := p.both(ctx)
 	if err != nil {
 		return err
 	}
@@ -106,15 +102,20 @@ func (p *pair) begin(ctx context.Context, held identity) (known string, _ identi
 
 // check is claim for a server that runs: it writes nothing.
 func (p *pair) check(ctx context.Context) error {
-	known, err := p.known(ctx, store.OfStorage)
-	if err != nil {
-		return err
-	}
-	held, err := p.held(ctx)
+	known, held, err := p.both(ctx)
 	if err != nil {
 		return err
 	}
 	return p.judge(known, held)
+}
+
+// both returns what the database knows of its storage, and what the storage says of itself.
+func (p *pair) both(ctx context.Context) (known string, held identity, err error) {
+	if known, err = p.known(ctx, store.OfStorage); err != nil {
+		return "", held, err
+	}
+	held, err = p.held(ctx)
+	return known, held, err
 }
 
 func (p *pair) judge(known string, held identity) error {
