@@ -10,6 +10,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -93,6 +94,7 @@ type Account struct {
 	// accounts/{account}.
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	Settings      *AccountSettings       `protobuf:"bytes,3,opt,name=settings,proto3" json:"settings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -141,6 +143,60 @@ func (x *Account) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Account) GetSettings() *AccountSettings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+// AccountSettings are what an account's admins decide for all of its pipelines.
+type AccountSettings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A manual approval action that no approval rule matches fails instead of waiting for
+	// any approver. Defaults to false.
+	RequireApprovalRule bool `protobuf:"varint,1,opt,name=require_approval_rule,json=requireApprovalRule,proto3" json:"require_approval_rule,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *AccountSettings) Reset() {
+	*x = AccountSettings{}
+	mi := &file_headrace_v1_account_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountSettings) ProtoMessage() {}
+
+func (x *AccountSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_account_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountSettings.ProtoReflect.Descriptor instead.
+func (*AccountSettings) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *AccountSettings) GetRequireApprovalRule() bool {
+	if x != nil {
+		return x.RequireApprovalRule
+	}
+	return false
+}
+
 // Token names a principal and grants it roles. The secret is not kept.
 type Token struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -162,7 +218,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_headrace_v1_account_proto_msgTypes[1]
+	mi := &file_headrace_v1_account_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -174,7 +230,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_account_proto_msgTypes[1]
+	mi := &file_headrace_v1_account_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -187,7 +243,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_account_proto_rawDescGZIP(), []int{1}
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Token) GetName() string {
@@ -244,7 +300,7 @@ type RoleBinding struct {
 
 func (x *RoleBinding) Reset() {
 	*x = RoleBinding{}
-	mi := &file_headrace_v1_account_proto_msgTypes[2]
+	mi := &file_headrace_v1_account_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -256,7 +312,7 @@ func (x *RoleBinding) String() string {
 func (*RoleBinding) ProtoMessage() {}
 
 func (x *RoleBinding) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_account_proto_msgTypes[2]
+	mi := &file_headrace_v1_account_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -269,7 +325,7 @@ func (x *RoleBinding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleBinding.ProtoReflect.Descriptor instead.
 func (*RoleBinding) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_account_proto_rawDescGZIP(), []int{2}
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RoleBinding) GetAccount() string {
@@ -295,7 +351,7 @@ type CreateAccountRequest struct {
 
 func (x *CreateAccountRequest) Reset() {
 	*x = CreateAccountRequest{}
-	mi := &file_headrace_v1_account_proto_msgTypes[3]
+	mi := &file_headrace_v1_account_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -307,7 +363,7 @@ func (x *CreateAccountRequest) String() string {
 func (*CreateAccountRequest) ProtoMessage() {}
 
 func (x *CreateAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_account_proto_msgTypes[3]
+	mi := &file_headrace_v1_account_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -320,7 +376,7 @@ func (x *CreateAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccountRequest.ProtoReflect.Descriptor instead.
 func (*CreateAccountRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_account_proto_rawDescGZIP(), []int{3}
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CreateAccountRequest) GetAccount() *Account {
@@ -339,7 +395,7 @@ type CreateAccountResponse struct {
 
 func (x *CreateAccountResponse) Reset() {
 	*x = CreateAccountResponse{}
-	mi := &file_headrace_v1_account_proto_msgTypes[4]
+	mi := &file_headrace_v1_account_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -351,7 +407,7 @@ func (x *CreateAccountResponse) String() string {
 func (*CreateAccountResponse) ProtoMessage() {}
 
 func (x *CreateAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_account_proto_msgTypes[4]
+	mi := &file_headrace_v1_account_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -364,10 +420,196 @@ func (x *CreateAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccountResponse.ProtoReflect.Descriptor instead.
 func (*CreateAccountResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_account_proto_rawDescGZIP(), []int{4}
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateAccountResponse) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+type GetAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// accounts/{account}.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAccountRequest) Reset() {
+	*x = GetAccountRequest{}
+	mi := &file_headrace_v1_account_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAccountRequest) ProtoMessage() {}
+
+func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_account_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAccountRequest.ProtoReflect.Descriptor instead.
+func (*GetAccountRequest) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetAccountRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type GetAccountResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       *Account               `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAccountResponse) Reset() {
+	*x = GetAccountResponse{}
+	mi := &file_headrace_v1_account_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAccountResponse) ProtoMessage() {}
+
+func (x *GetAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_account_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAccountResponse.ProtoReflect.Descriptor instead.
+func (*GetAccountResponse) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetAccountResponse) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+type UpdateAccountRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Account *Account               `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The settings to change, as settings.require_approval_rule; * for all.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateAccountRequest) Reset() {
+	*x = UpdateAccountRequest{}
+	mi := &file_headrace_v1_account_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateAccountRequest) ProtoMessage() {}
+
+func (x *UpdateAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_account_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateAccountRequest.ProtoReflect.Descriptor instead.
+func (*UpdateAccountRequest) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *UpdateAccountRequest) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *UpdateAccountRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+type UpdateAccountResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       *Account               `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateAccountResponse) Reset() {
+	*x = UpdateAccountResponse{}
+	mi := &file_headrace_v1_account_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateAccountResponse) ProtoMessage() {}
+
+func (x *UpdateAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_account_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateAccountResponse.ProtoReflect.Descriptor instead.
+func (*UpdateAccountResponse) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *UpdateAccountResponse) GetAccount() *Account {
 	if x != nil {
 		return x.Account
 	}
@@ -385,7 +627,7 @@ type ListAccountsRequest struct {
 
 func (x *ListAccountsRequest) Reset() {
 	*x = ListAccountsRequest{}
-	mi := &file_headrace_v1_account_proto_msgTypes[5]
+	mi := &file_headrace_v1_account_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -397,7 +639,7 @@ func (x *ListAccountsRequest) String() string {
 func (*ListAccountsRequest) ProtoMessage() {}
 
 func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_account_proto_msgTypes[5]
+	mi := &file_headrace_v1_account_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -410,7 +652,7 @@ func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_account_proto_rawDescGZIP(), []int{5}
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListAccountsRequest) GetPageSize() int32 {
@@ -438,7 +680,7 @@ type ListAccountsResponse struct {
 
 func (x *ListAccountsResponse) Reset() {
 	*x = ListAccountsResponse{}
-	mi := &file_headrace_v1_account_proto_msgTypes[6]
+	mi := &file_headrace_v1_account_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -450,7 +692,7 @@ func (x *ListAccountsResponse) String() string {
 func (*ListAccountsResponse) ProtoMessage() {}
 
 func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_account_proto_msgTypes[6]
+	mi := &file_headrace_v1_account_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -463,7 +705,7 @@ func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountsResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_account_proto_rawDescGZIP(), []int{6}
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListAccountsResponse) GetAccounts() []*Account {
@@ -489,7 +731,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_headrace_v1_account_proto_msgTypes[7]
+	mi := &file_headrace_v1_account_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -501,7 +743,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_account_proto_msgTypes[7]
+	mi := &file_headrace_v1_account_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -514,7 +756,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_account_proto_rawDescGZIP(), []int{7}
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CreateTokenRequest) GetToken() *Token {
@@ -535,7 +777,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_headrace_v1_account_proto_msgTypes[8]
+	mi := &file_headrace_v1_account_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -547,7 +789,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_account_proto_msgTypes[8]
+	mi := &file_headrace_v1_account_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -560,7 +802,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_account_proto_rawDescGZIP(), []int{8}
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CreateTokenResponse) GetToken() *Token {
@@ -588,7 +830,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_headrace_v1_account_proto_msgTypes[9]
+	mi := &file_headrace_v1_account_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -600,7 +842,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_account_proto_msgTypes[9]
+	mi := &file_headrace_v1_account_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -613,7 +855,7 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_account_proto_rawDescGZIP(), []int{9}
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListTokensRequest) GetPageSize() int32 {
@@ -641,7 +883,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_headrace_v1_account_proto_msgTypes[10]
+	mi := &file_headrace_v1_account_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -653,7 +895,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_account_proto_msgTypes[10]
+	mi := &file_headrace_v1_account_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -666,7 +908,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_account_proto_rawDescGZIP(), []int{10}
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -692,7 +934,7 @@ type RevokeTokenRequest struct {
 
 func (x *RevokeTokenRequest) Reset() {
 	*x = RevokeTokenRequest{}
-	mi := &file_headrace_v1_account_proto_msgTypes[11]
+	mi := &file_headrace_v1_account_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -704,7 +946,7 @@ func (x *RevokeTokenRequest) String() string {
 func (*RevokeTokenRequest) ProtoMessage() {}
 
 func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_account_proto_msgTypes[11]
+	mi := &file_headrace_v1_account_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -717,7 +959,7 @@ func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_account_proto_rawDescGZIP(), []int{11}
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RevokeTokenRequest) GetName() string {
@@ -735,7 +977,7 @@ type RevokeTokenResponse struct {
 
 func (x *RevokeTokenResponse) Reset() {
 	*x = RevokeTokenResponse{}
-	mi := &file_headrace_v1_account_proto_msgTypes[12]
+	mi := &file_headrace_v1_account_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -747,7 +989,7 @@ func (x *RevokeTokenResponse) String() string {
 func (*RevokeTokenResponse) ProtoMessage() {}
 
 func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_account_proto_msgTypes[12]
+	mi := &file_headrace_v1_account_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -760,7 +1002,7 @@ func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_account_proto_rawDescGZIP(), []int{12}
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{17}
 }
 
 type GetServerInfoRequest struct {
@@ -771,7 +1013,7 @@ type GetServerInfoRequest struct {
 
 func (x *GetServerInfoRequest) Reset() {
 	*x = GetServerInfoRequest{}
-	mi := &file_headrace_v1_account_proto_msgTypes[13]
+	mi := &file_headrace_v1_account_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -783,7 +1025,7 @@ func (x *GetServerInfoRequest) String() string {
 func (*GetServerInfoRequest) ProtoMessage() {}
 
 func (x *GetServerInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_account_proto_msgTypes[13]
+	mi := &file_headrace_v1_account_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -796,7 +1038,7 @@ func (x *GetServerInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetServerInfoRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_account_proto_rawDescGZIP(), []int{13}
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{18}
 }
 
 type GetServerInfoResponse struct {
@@ -807,14 +1049,17 @@ type GetServerInfoResponse struct {
 	// sqlite or postgres.
 	Store string `protobuf:"bytes,3,opt,name=store,proto3" json:"store,omitempty"`
 	// How commands are kept from their host: none or bubblewrap.
-	Isolation     string `protobuf:"bytes,4,opt,name=isolation,proto3" json:"isolation,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Isolation string `protobuf:"bytes,4,opt,name=isolation,proto3" json:"isolation,omitempty"`
+	// The revision of the contract that the server was built with; 0 for one that is older
+	// than revisions.
+	ContractRevision uint32 `protobuf:"varint,5,opt,name=contract_revision,json=contractRevision,proto3" json:"contract_revision,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *GetServerInfoResponse) Reset() {
 	*x = GetServerInfoResponse{}
-	mi := &file_headrace_v1_account_proto_msgTypes[14]
+	mi := &file_headrace_v1_account_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -826,7 +1071,7 @@ func (x *GetServerInfoResponse) String() string {
 func (*GetServerInfoResponse) ProtoMessage() {}
 
 func (x *GetServerInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_account_proto_msgTypes[14]
+	mi := &file_headrace_v1_account_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -839,7 +1084,7 @@ func (x *GetServerInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetServerInfoResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_account_proto_rawDescGZIP(), []int{14}
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetServerInfoResponse) GetVersion() string {
@@ -870,6 +1115,13 @@ func (x *GetServerInfoResponse) GetIsolation() string {
 	return ""
 }
 
+func (x *GetServerInfoResponse) GetContractRevision() uint32 {
+	if x != nil {
+		return x.ContractRevision
+	}
+	return 0
+}
+
 type WhoAmIRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -878,7 +1130,7 @@ type WhoAmIRequest struct {
 
 func (x *WhoAmIRequest) Reset() {
 	*x = WhoAmIRequest{}
-	mi := &file_headrace_v1_account_proto_msgTypes[15]
+	mi := &file_headrace_v1_account_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +1142,7 @@ func (x *WhoAmIRequest) String() string {
 func (*WhoAmIRequest) ProtoMessage() {}
 
 func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_account_proto_msgTypes[15]
+	mi := &file_headrace_v1_account_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +1155,7 @@ func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIRequest.ProtoReflect.Descriptor instead.
 func (*WhoAmIRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_account_proto_rawDescGZIP(), []int{15}
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{20}
 }
 
 type WhoAmIResponse struct {
@@ -917,7 +1169,7 @@ type WhoAmIResponse struct {
 
 func (x *WhoAmIResponse) Reset() {
 	*x = WhoAmIResponse{}
-	mi := &file_headrace_v1_account_proto_msgTypes[16]
+	mi := &file_headrace_v1_account_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -929,7 +1181,7 @@ func (x *WhoAmIResponse) String() string {
 func (*WhoAmIResponse) ProtoMessage() {}
 
 func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_account_proto_msgTypes[16]
+	mi := &file_headrace_v1_account_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -942,7 +1194,7 @@ func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIResponse.ProtoReflect.Descriptor instead.
 func (*WhoAmIResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_account_proto_rawDescGZIP(), []int{16}
+	return file_headrace_v1_account_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WhoAmIResponse) GetPrincipal() string {
@@ -970,11 +1222,14 @@ var File_headrace_v1_account_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_account_proto_rawDesc = "" +
 	"\n" +
-	"\x19headrace/v1/account.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x83\x01\n" +
+	"\x19headrace/v1/account.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headrace/v1/options.proto\"\xc3\x01\n" +
 	"\aAccount\x12;\n" +
 	"\x04name\x18\x01 \x01(\tB'\xbaH$r\"2 ^accounts/[A-Za-z0-9._-]{1,100}$R\x04name\x12;\n" +
 	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xb2\x05\n" +
+	"createTime\x12>\n" +
+	"\bsettings\x18\x03 \x01(\v2\x1c.headrace.v1.AccountSettingsB\x04\xa8\xbb\x18\x03R\bsettings\"K\n" +
+	"\x0fAccountSettings\x128\n" +
+	"\x15require_approval_rule\x18\x01 \x01(\bB\x04\xa8\xbb\x18\x03R\x13requireApprovalRule\"\xb2\x05\n" +
 	"\x05Token\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\xe8\x01\n" +
 	"\tprincipal\x18\x02 \x01(\tB\xc9\x01\xbaH\xc5\x01\xba\x01\xc1\x01\n" +
@@ -994,7 +1249,19 @@ const file_headrace_v1_account_proto_rawDesc = "" +
 	"\x14CreateAccountRequest\x126\n" +
 	"\aaccount\x18\x01 \x01(\v2\x14.headrace.v1.AccountB\x06\xbaH\x03\xc8\x01\x01R\aaccount\"G\n" +
 	"\x15CreateAccountResponse\x12.\n" +
-	"\aaccount\x18\x01 \x01(\v2\x14.headrace.v1.AccountR\aaccount\"g\n" +
+	"\aaccount\x18\x01 \x01(\v2\x14.headrace.v1.AccountR\aaccount\"7\n" +
+	"\x11GetAccountRequest\x12\"\n" +
+	"\x04name\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xa8\xbb\x18\x03R\x04name\"J\n" +
+	"\x12GetAccountResponse\x124\n" +
+	"\aaccount\x18\x01 \x01(\v2\x14.headrace.v1.AccountB\x04\xa8\xbb\x18\x03R\aaccount\"\x9b\x01\n" +
+	"\x14UpdateAccountRequest\x12:\n" +
+	"\aaccount\x18\x01 \x01(\v2\x14.headrace.v1.AccountB\n" +
+	"\xbaH\x03\xc8\x01\x01\xa8\xbb\x18\x03R\aaccount\x12G\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB\n" +
+	"\xbaH\x03\xc8\x01\x01\xa8\xbb\x18\x03R\n" +
+	"updateMask\"M\n" +
+	"\x15UpdateAccountResponse\x124\n" +
+	"\aaccount\x18\x01 \x01(\v2\x14.headrace.v1.AccountB\x04\xa8\xbb\x18\x03R\aaccount\"g\n" +
 	"\x13ListAccountsRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
@@ -1019,12 +1286,13 @@ const file_headrace_v1_account_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"\x15\n" +
 	"\x13RevokeTokenResponse\"\x16\n" +
-	"\x14GetServerInfoRequest\"\x89\x01\n" +
+	"\x14GetServerInfoRequest\"\xbc\x01\n" +
 	"\x15GetServerInfoResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\"\n" +
 	"\fcapabilities\x18\x02 \x03(\tR\fcapabilities\x12\x14\n" +
 	"\x05store\x18\x03 \x01(\tR\x05store\x12\x1c\n" +
-	"\tisolation\x18\x04 \x01(\tR\tisolation\"\x0f\n" +
+	"\tisolation\x18\x04 \x01(\tR\tisolation\x121\n" +
+	"\x11contract_revision\x18\x05 \x01(\rB\x04\xa8\xbb\x18\x03R\x10contractRevision\"\x0f\n" +
 	"\rWhoAmIRequest\"|\n" +
 	"\x0eWhoAmIResponse\x12\x1c\n" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x16\n" +
@@ -1037,9 +1305,12 @@ const file_headrace_v1_account_proto_rawDesc = "" +
 	"\rROLE_DEPLOYER\x10\x02\x12\x11\n" +
 	"\rROLE_APPROVER\x10\x03\x12\x0f\n" +
 	"\vROLE_VIEWER\x10\x04\x12\x0f\n" +
-	"\vROLE_RUNNER\x10\x052\xb0\x03\n" +
+	"\vROLE_RUNNER\x10\x052\xd7\x04\n" +
 	"\x0eAccountService\x12V\n" +
-	"\rCreateAccount\x12!.headrace.v1.CreateAccountRequest\x1a\".headrace.v1.CreateAccountResponse\x12S\n" +
+	"\rCreateAccount\x12!.headrace.v1.CreateAccountRequest\x1a\".headrace.v1.CreateAccountResponse\x12M\n" +
+	"\n" +
+	"GetAccount\x12\x1e.headrace.v1.GetAccountRequest\x1a\x1f.headrace.v1.GetAccountResponse\x12V\n" +
+	"\rUpdateAccount\x12!.headrace.v1.UpdateAccountRequest\x1a\".headrace.v1.UpdateAccountResponse\x12S\n" +
 	"\fListAccounts\x12 .headrace.v1.ListAccountsRequest\x1a!.headrace.v1.ListAccountsResponse\x12P\n" +
 	"\vCreateToken\x12\x1f.headrace.v1.CreateTokenRequest\x1a .headrace.v1.CreateTokenResponse\x12M\n" +
 	"\n" +
@@ -1062,60 +1333,75 @@ func file_headrace_v1_account_proto_rawDescGZIP() []byte {
 }
 
 var file_headrace_v1_account_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headrace_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_headrace_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_headrace_v1_account_proto_goTypes = []any{
 	(Role)(0),                     // 0: headrace.v1.Role
 	(*Account)(nil),               // 1: headrace.v1.Account
-	(*Token)(nil),                 // 2: headrace.v1.Token
-	(*RoleBinding)(nil),           // 3: headrace.v1.RoleBinding
-	(*CreateAccountRequest)(nil),  // 4: headrace.v1.CreateAccountRequest
-	(*CreateAccountResponse)(nil), // 5: headrace.v1.CreateAccountResponse
-	(*ListAccountsRequest)(nil),   // 6: headrace.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),  // 7: headrace.v1.ListAccountsResponse
-	(*CreateTokenRequest)(nil),    // 8: headrace.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),   // 9: headrace.v1.CreateTokenResponse
-	(*ListTokensRequest)(nil),     // 10: headrace.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),    // 11: headrace.v1.ListTokensResponse
-	(*RevokeTokenRequest)(nil),    // 12: headrace.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),   // 13: headrace.v1.RevokeTokenResponse
-	(*GetServerInfoRequest)(nil),  // 14: headrace.v1.GetServerInfoRequest
-	(*GetServerInfoResponse)(nil), // 15: headrace.v1.GetServerInfoResponse
-	(*WhoAmIRequest)(nil),         // 16: headrace.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),        // 17: headrace.v1.WhoAmIResponse
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(*AccountSettings)(nil),       // 2: headrace.v1.AccountSettings
+	(*Token)(nil),                 // 3: headrace.v1.Token
+	(*RoleBinding)(nil),           // 4: headrace.v1.RoleBinding
+	(*CreateAccountRequest)(nil),  // 5: headrace.v1.CreateAccountRequest
+	(*CreateAccountResponse)(nil), // 6: headrace.v1.CreateAccountResponse
+	(*GetAccountRequest)(nil),     // 7: headrace.v1.GetAccountRequest
+	(*GetAccountResponse)(nil),    // 8: headrace.v1.GetAccountResponse
+	(*UpdateAccountRequest)(nil),  // 9: headrace.v1.UpdateAccountRequest
+	(*UpdateAccountResponse)(nil), // 10: headrace.v1.UpdateAccountResponse
+	(*ListAccountsRequest)(nil),   // 11: headrace.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),  // 12: headrace.v1.ListAccountsResponse
+	(*CreateTokenRequest)(nil),    // 13: headrace.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),   // 14: headrace.v1.CreateTokenResponse
+	(*ListTokensRequest)(nil),     // 15: headrace.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),    // 16: headrace.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),    // 17: headrace.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),   // 18: headrace.v1.RevokeTokenResponse
+	(*GetServerInfoRequest)(nil),  // 19: headrace.v1.GetServerInfoRequest
+	(*GetServerInfoResponse)(nil), // 20: headrace.v1.GetServerInfoResponse
+	(*WhoAmIRequest)(nil),         // 21: headrace.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),        // 22: headrace.v1.WhoAmIResponse
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil), // 24: google.protobuf.FieldMask
 }
 var file_headrace_v1_account_proto_depIdxs = []int32{
-	18, // 0: headrace.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	3,  // 1: headrace.v1.Token.bindings:type_name -> headrace.v1.RoleBinding
-	18, // 2: headrace.v1.Token.create_time:type_name -> google.protobuf.Timestamp
-	18, // 3: headrace.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 4: headrace.v1.RoleBinding.role:type_name -> headrace.v1.Role
-	1,  // 5: headrace.v1.CreateAccountRequest.account:type_name -> headrace.v1.Account
-	1,  // 6: headrace.v1.CreateAccountResponse.account:type_name -> headrace.v1.Account
-	1,  // 7: headrace.v1.ListAccountsResponse.accounts:type_name -> headrace.v1.Account
-	2,  // 8: headrace.v1.CreateTokenRequest.token:type_name -> headrace.v1.Token
-	2,  // 9: headrace.v1.CreateTokenResponse.token:type_name -> headrace.v1.Token
-	2,  // 10: headrace.v1.ListTokensResponse.tokens:type_name -> headrace.v1.Token
-	3,  // 11: headrace.v1.WhoAmIResponse.bindings:type_name -> headrace.v1.RoleBinding
-	4,  // 12: headrace.v1.AccountService.CreateAccount:input_type -> headrace.v1.CreateAccountRequest
-	6,  // 13: headrace.v1.AccountService.ListAccounts:input_type -> headrace.v1.ListAccountsRequest
-	8,  // 14: headrace.v1.AccountService.CreateToken:input_type -> headrace.v1.CreateTokenRequest
-	10, // 15: headrace.v1.AccountService.ListTokens:input_type -> headrace.v1.ListTokensRequest
-	12, // 16: headrace.v1.AccountService.RevokeToken:input_type -> headrace.v1.RevokeTokenRequest
-	14, // 17: headrace.v1.ServerService.GetServerInfo:input_type -> headrace.v1.GetServerInfoRequest
-	16, // 18: headrace.v1.ServerService.WhoAmI:input_type -> headrace.v1.WhoAmIRequest
-	5,  // 19: headrace.v1.AccountService.CreateAccount:output_type -> headrace.v1.CreateAccountResponse
-	7,  // 20: headrace.v1.AccountService.ListAccounts:output_type -> headrace.v1.ListAccountsResponse
-	9,  // 21: headrace.v1.AccountService.CreateToken:output_type -> headrace.v1.CreateTokenResponse
-	11, // 22: headrace.v1.AccountService.ListTokens:output_type -> headrace.v1.ListTokensResponse
-	13, // 23: headrace.v1.AccountService.RevokeToken:output_type -> headrace.v1.RevokeTokenResponse
-	15, // 24: headrace.v1.ServerService.GetServerInfo:output_type -> headrace.v1.GetServerInfoResponse
-	17, // 25: headrace.v1.ServerService.WhoAmI:output_type -> headrace.v1.WhoAmIResponse
-	19, // [19:26] is the sub-list for method output_type
-	12, // [12:19] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	23, // 0: headrace.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	2,  // 1: headrace.v1.Account.settings:type_name -> headrace.v1.AccountSettings
+	4,  // 2: headrace.v1.Token.bindings:type_name -> headrace.v1.RoleBinding
+	23, // 3: headrace.v1.Token.create_time:type_name -> google.protobuf.Timestamp
+	23, // 4: headrace.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
+	0,  // 5: headrace.v1.RoleBinding.role:type_name -> headrace.v1.Role
+	1,  // 6: headrace.v1.CreateAccountRequest.account:type_name -> headrace.v1.Account
+	1,  // 7: headrace.v1.CreateAccountResponse.account:type_name -> headrace.v1.Account
+	1,  // 8: headrace.v1.GetAccountResponse.account:type_name -> headrace.v1.Account
+	1,  // 9: headrace.v1.UpdateAccountRequest.account:type_name -> headrace.v1.Account
+	24, // 10: headrace.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
+	1,  // 11: headrace.v1.UpdateAccountResponse.account:type_name -> headrace.v1.Account
+	1,  // 12: headrace.v1.ListAccountsResponse.accounts:type_name -> headrace.v1.Account
+	3,  // 13: headrace.v1.CreateTokenRequest.token:type_name -> headrace.v1.Token
+	3,  // 14: headrace.v1.CreateTokenResponse.token:type_name -> headrace.v1.Token
+	3,  // 15: headrace.v1.ListTokensResponse.tokens:type_name -> headrace.v1.Token
+	4,  // 16: headrace.v1.WhoAmIResponse.bindings:type_name -> headrace.v1.RoleBinding
+	5,  // 17: headrace.v1.AccountService.CreateAccount:input_type -> headrace.v1.CreateAccountRequest
+	7,  // 18: headrace.v1.AccountService.GetAccount:input_type -> headrace.v1.GetAccountRequest
+	9,  // 19: headrace.v1.AccountService.UpdateAccount:input_type -> headrace.v1.UpdateAccountRequest
+	11, // 20: headrace.v1.AccountService.ListAccounts:input_type -> headrace.v1.ListAccountsRequest
+	13, // 21: headrace.v1.AccountService.CreateToken:input_type -> headrace.v1.CreateTokenRequest
+	15, // 22: headrace.v1.AccountService.ListTokens:input_type -> headrace.v1.ListTokensRequest
+	17, // 23: headrace.v1.AccountService.RevokeToken:input_type -> headrace.v1.RevokeTokenRequest
+	19, // 24: headrace.v1.ServerService.GetServerInfo:input_type -> headrace.v1.GetServerInfoRequest
+	21, // 25: headrace.v1.ServerService.WhoAmI:input_type -> headrace.v1.WhoAmIRequest
+	6,  // 26: headrace.v1.AccountService.CreateAccount:output_type -> headrace.v1.CreateAccountResponse
+	8,  // 27: headrace.v1.AccountService.GetAccount:output_type -> headrace.v1.GetAccountResponse
+	10, // 28: headrace.v1.AccountService.UpdateAccount:output_type -> headrace.v1.UpdateAccountResponse
+	12, // 29: headrace.v1.AccountService.ListAccounts:output_type -> headrace.v1.ListAccountsResponse
+	14, // 30: headrace.v1.AccountService.CreateToken:output_type -> headrace.v1.CreateTokenResponse
+	16, // 31: headrace.v1.AccountService.ListTokens:output_type -> headrace.v1.ListTokensResponse
+	18, // 32: headrace.v1.AccountService.RevokeToken:output_type -> headrace.v1.RevokeTokenResponse
+	20, // 33: headrace.v1.ServerService.GetServerInfo:output_type -> headrace.v1.GetServerInfoResponse
+	22, // 34: headrace.v1.ServerService.WhoAmI:output_type -> headrace.v1.WhoAmIResponse
+	26, // [26:35] is the sub-list for method output_type
+	17, // [17:26] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_headrace_v1_account_proto_init() }
@@ -1123,13 +1409,14 @@ func file_headrace_v1_account_proto_init() {
 	if File_headrace_v1_account_proto != nil {
 		return
 	}
+	file_headrace_v1_options_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headrace_v1_account_proto_rawDesc), len(file_headrace_v1_account_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -106,8 +106,16 @@ type ApprovalRule struct {
 	// What happens when a newer execution arrives while one waits for this approval
 	// alone, in SUPERSEDED mode. Where several rules guard, all must say SUPERSEDE.
 	NewerExecution NewerExecution `protobuf:"varint,13,opt,name=newer_execution,json=newerExecution,proto3,enum=headrace.v1.NewerExecution" json:"newer_execution,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What the rule guards in the newest versions of the pipelines, at most 100 parts, by
+	// pipeline and in the order of its stages. Output only.
+	Guards []*GuardedPart `protobuf:"bytes,14,rep,name=guards,proto3" json:"guards,omitempty"`
+	// How many parts it guards. Output only.
+	GuardCount int32 `protobuf:"varint,15,opt,name=guard_count,json=guardCount,proto3" json:"guard_count,omitempty"`
+	// The entries that match nothing now, and users and groups that no token has. Output
+	// only.
+	Warnings      []*Warning `protobuf:"bytes,16,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApprovalRule) Reset() {
@@ -231,6 +239,90 @@ func (x *ApprovalRule) GetNewerExecution() NewerExecution {
 	return NewerExecution_NEWER_EXECUTION_UNSPECIFIED
 }
 
+func (x *ApprovalRule) GetGuards() []*GuardedPart {
+	if x != nil {
+		return x.Guards
+	}
+	return nil
+}
+
+func (x *ApprovalRule) GetGuardCount() int32 {
+	if x != nil {
+		return x.GuardCount
+	}
+	return 0
+}
+
+func (x *ApprovalRule) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+// GuardedPart is the entry of a stage or a manual approval action that a rule guards.
+type GuardedPart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names without prefixes.
+	Pipeline string `protobuf:"bytes,1,opt,name=pipeline,proto3" json:"pipeline,omitempty"`
+	Stage    string `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
+	// Empty for the entry of the stage.
+	Action        string `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GuardedPart) Reset() {
+	*x = GuardedPart{}
+	mi := &file_headrace_v1_approval_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GuardedPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GuardedPart) ProtoMessage() {}
+
+func (x *GuardedPart) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_approval_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GuardedPart.ProtoReflect.Descriptor instead.
+func (*GuardedPart) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *GuardedPart) GetPipeline() string {
+	if x != nil {
+		return x.Pipeline
+	}
+	return ""
+}
+
+func (x *GuardedPart) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *GuardedPart) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
 // ApprovalSelector chooses what a rule guards. Patterns are globs over names
 // (* ? [ ] { }); the braces of one may stand for at most 64 patterns. With
 // actions, or with pipelines alone, the rule guards manual approval actions; with
@@ -246,7 +338,7 @@ type ApprovalSelector struct {
 
 func (x *ApprovalSelector) Reset() {
 	*x = ApprovalSelector{}
-	mi := &file_headrace_v1_approval_proto_msgTypes[1]
+	mi := &file_headrace_v1_approval_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -258,7 +350,7 @@ func (x *ApprovalSelector) String() string {
 func (*ApprovalSelector) ProtoMessage() {}
 
 func (x *ApprovalSelector) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_approval_proto_msgTypes[1]
+	mi := &file_headrace_v1_approval_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -271,7 +363,7 @@ func (x *ApprovalSelector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalSelector.ProtoReflect.Descriptor instead.
 func (*ApprovalSelector) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{1}
+	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ApprovalSelector) GetPipelines() []string {
@@ -296,16 +388,18 @@ func (x *ApprovalSelector) GetActions() []string {
 }
 
 type CreateApprovalRuleRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ApprovalRule  *ApprovalRule          `protobuf:"bytes,1,opt,name=approval_rule,json=approvalRule,proto3" json:"approval_rule,omitempty"`
-	RequestId     string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	ApprovalRule *ApprovalRule          `protobuf:"bytes,1,opt,name=approval_rule,json=approvalRule,proto3" json:"approval_rule,omitempty"`
+	RequestId    string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateApprovalRuleRequest) Reset() {
 	*x = CreateApprovalRuleRequest{}
-	mi := &file_headrace_v1_approval_proto_msgTypes[2]
+	mi := &file_headrace_v1_approval_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -317,7 +411,7 @@ func (x *CreateApprovalRuleRequest) String() string {
 func (*CreateApprovalRuleRequest) ProtoMessage() {}
 
 func (x *CreateApprovalRuleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_approval_proto_msgTypes[2]
+	mi := &file_headrace_v1_approval_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -330,7 +424,7 @@ func (x *CreateApprovalRuleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApprovalRuleRequest.ProtoReflect.Descriptor instead.
 func (*CreateApprovalRuleRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{2}
+	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CreateApprovalRuleRequest) GetApprovalRule() *ApprovalRule {
@@ -347,6 +441,13 @@ func (x *CreateApprovalRuleRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *CreateApprovalRuleRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 type CreateApprovalRuleResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ApprovalRule  *ApprovalRule          `protobuf:"bytes,1,opt,name=approval_rule,json=approvalRule,proto3" json:"approval_rule,omitempty"`
@@ -356,7 +457,7 @@ type CreateApprovalRuleResponse struct {
 
 func (x *CreateApprovalRuleResponse) Reset() {
 	*x = CreateApprovalRuleResponse{}
-	mi := &file_headrace_v1_approval_proto_msgTypes[3]
+	mi := &file_headrace_v1_approval_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -368,7 +469,7 @@ func (x *CreateApprovalRuleResponse) String() string {
 func (*CreateApprovalRuleResponse) ProtoMessage() {}
 
 func (x *CreateApprovalRuleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_approval_proto_msgTypes[3]
+	mi := &file_headrace_v1_approval_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -381,7 +482,7 @@ func (x *CreateApprovalRuleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApprovalRuleResponse.ProtoReflect.Descriptor instead.
 func (*CreateApprovalRuleResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{3}
+	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CreateApprovalRuleResponse) GetApprovalRule() *ApprovalRule {
@@ -392,15 +493,18 @@ func (x *CreateApprovalRuleResponse) GetApprovalRule() *ApprovalRule {
 }
 
 type GetApprovalRuleRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The request id of the create that this read confirms: its answer arrived, so no later
+	// create is answered with the object. Without effect for anyone but the creator.
+	ConfirmRequestId string `protobuf:"bytes,2,opt,name=confirm_request_id,json=confirmRequestId,proto3" json:"confirm_request_id,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *GetApprovalRuleRequest) Reset() {
 	*x = GetApprovalRuleRequest{}
-	mi := &file_headrace_v1_approval_proto_msgTypes[4]
+	mi := &file_headrace_v1_approval_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -412,7 +516,7 @@ func (x *GetApprovalRuleRequest) String() string {
 func (*GetApprovalRuleRequest) ProtoMessage() {}
 
 func (x *GetApprovalRuleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_approval_proto_msgTypes[4]
+	mi := &file_headrace_v1_approval_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -425,12 +529,19 @@ func (x *GetApprovalRuleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetApprovalRuleRequest.ProtoReflect.Descriptor instead.
 func (*GetApprovalRuleRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{4}
+	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetApprovalRuleRequest) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *GetApprovalRuleRequest) GetConfirmRequestId() string {
+	if x != nil {
+		return x.ConfirmRequestId
 	}
 	return ""
 }
@@ -444,7 +555,7 @@ type GetApprovalRuleResponse struct {
 
 func (x *GetApprovalRuleResponse) Reset() {
 	*x = GetApprovalRuleResponse{}
-	mi := &file_headrace_v1_approval_proto_msgTypes[5]
+	mi := &file_headrace_v1_approval_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -456,7 +567,7 @@ func (x *GetApprovalRuleResponse) String() string {
 func (*GetApprovalRuleResponse) ProtoMessage() {}
 
 func (x *GetApprovalRuleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_approval_proto_msgTypes[5]
+	mi := &file_headrace_v1_approval_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -469,7 +580,7 @@ func (x *GetApprovalRuleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetApprovalRuleResponse.ProtoReflect.Descriptor instead.
 func (*GetApprovalRuleResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{5}
+	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetApprovalRuleResponse) GetApprovalRule() *ApprovalRule {
@@ -490,7 +601,7 @@ type ListApprovalRulesRequest struct {
 
 func (x *ListApprovalRulesRequest) Reset() {
 	*x = ListApprovalRulesRequest{}
-	mi := &file_headrace_v1_approval_proto_msgTypes[6]
+	mi := &file_headrace_v1_approval_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -502,7 +613,7 @@ func (x *ListApprovalRulesRequest) String() string {
 func (*ListApprovalRulesRequest) ProtoMessage() {}
 
 func (x *ListApprovalRulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_approval_proto_msgTypes[6]
+	mi := &file_headrace_v1_approval_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -515,7 +626,7 @@ func (x *ListApprovalRulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApprovalRulesRequest.ProtoReflect.Descriptor instead.
 func (*ListApprovalRulesRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{6}
+	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListApprovalRulesRequest) GetParent() string {
@@ -549,7 +660,7 @@ type ListApprovalRulesResponse struct {
 
 func (x *ListApprovalRulesResponse) Reset() {
 	*x = ListApprovalRulesResponse{}
-	mi := &file_headrace_v1_approval_proto_msgTypes[7]
+	mi := &file_headrace_v1_approval_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -561,7 +672,7 @@ func (x *ListApprovalRulesResponse) String() string {
 func (*ListApprovalRulesResponse) ProtoMessage() {}
 
 func (x *ListApprovalRulesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_approval_proto_msgTypes[7]
+	mi := &file_headrace_v1_approval_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -574,7 +685,7 @@ func (x *ListApprovalRulesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApprovalRulesResponse.ProtoReflect.Descriptor instead.
 func (*ListApprovalRulesResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{7}
+	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListApprovalRulesResponse) GetApprovalRules() []*ApprovalRule {
@@ -592,15 +703,17 @@ func (x *ListApprovalRulesResponse) GetNextPageToken() string {
 }
 
 type UpdateApprovalRuleRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ApprovalRule  *ApprovalRule          `protobuf:"bytes,1,opt,name=approval_rule,json=approvalRule,proto3" json:"approval_rule,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	ApprovalRule *ApprovalRule          `protobuf:"bytes,1,opt,name=approval_rule,json=approvalRule,proto3" json:"approval_rule,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateApprovalRuleRequest) Reset() {
 	*x = UpdateApprovalRuleRequest{}
-	mi := &file_headrace_v1_approval_proto_msgTypes[8]
+	mi := &file_headrace_v1_approval_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -612,7 +725,7 @@ func (x *UpdateApprovalRuleRequest) String() string {
 func (*UpdateApprovalRuleRequest) ProtoMessage() {}
 
 func (x *UpdateApprovalRuleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_approval_proto_msgTypes[8]
+	mi := &file_headrace_v1_approval_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -625,7 +738,7 @@ func (x *UpdateApprovalRuleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateApprovalRuleRequest.ProtoReflect.Descriptor instead.
 func (*UpdateApprovalRuleRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{8}
+	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *UpdateApprovalRuleRequest) GetApprovalRule() *ApprovalRule {
@@ -633,6 +746,13 @@ func (x *UpdateApprovalRuleRequest) GetApprovalRule() *ApprovalRule {
 		return x.ApprovalRule
 	}
 	return nil
+}
+
+func (x *UpdateApprovalRuleRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
 }
 
 type UpdateApprovalRuleResponse struct {
@@ -644,7 +764,7 @@ type UpdateApprovalRuleResponse struct {
 
 func (x *UpdateApprovalRuleResponse) Reset() {
 	*x = UpdateApprovalRuleResponse{}
-	mi := &file_headrace_v1_approval_proto_msgTypes[9]
+	mi := &file_headrace_v1_approval_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -656,7 +776,7 @@ func (x *UpdateApprovalRuleResponse) String() string {
 func (*UpdateApprovalRuleResponse) ProtoMessage() {}
 
 func (x *UpdateApprovalRuleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_approval_proto_msgTypes[9]
+	mi := &file_headrace_v1_approval_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -669,7 +789,7 @@ func (x *UpdateApprovalRuleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateApprovalRuleResponse.ProtoReflect.Descriptor instead.
 func (*UpdateApprovalRuleResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{9}
+	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UpdateApprovalRuleResponse) GetApprovalRule() *ApprovalRule {
@@ -689,7 +809,7 @@ type DeleteApprovalRuleRequest struct {
 
 func (x *DeleteApprovalRuleRequest) Reset() {
 	*x = DeleteApprovalRuleRequest{}
-	mi := &file_headrace_v1_approval_proto_msgTypes[10]
+	mi := &file_headrace_v1_approval_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -701,7 +821,7 @@ func (x *DeleteApprovalRuleRequest) String() string {
 func (*DeleteApprovalRuleRequest) ProtoMessage() {}
 
 func (x *DeleteApprovalRuleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_approval_proto_msgTypes[10]
+	mi := &file_headrace_v1_approval_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -714,7 +834,7 @@ func (x *DeleteApprovalRuleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteApprovalRuleRequest.ProtoReflect.Descriptor instead.
 func (*DeleteApprovalRuleRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{10}
+	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeleteApprovalRuleRequest) GetName() string {
@@ -739,7 +859,7 @@ type DeleteApprovalRuleResponse struct {
 
 func (x *DeleteApprovalRuleResponse) Reset() {
 	*x = DeleteApprovalRuleResponse{}
-	mi := &file_headrace_v1_approval_proto_msgTypes[11]
+	mi := &file_headrace_v1_approval_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -751,7 +871,7 @@ func (x *DeleteApprovalRuleResponse) String() string {
 func (*DeleteApprovalRuleResponse) ProtoMessage() {}
 
 func (x *DeleteApprovalRuleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_approval_proto_msgTypes[11]
+	mi := &file_headrace_v1_approval_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -764,14 +884,14 @@ func (x *DeleteApprovalRuleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteApprovalRuleResponse.ProtoReflect.Descriptor instead.
 func (*DeleteApprovalRuleResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{11}
+	return file_headrace_v1_approval_proto_rawDescGZIP(), []int{12}
 }
 
 var File_headrace_v1_approval_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_approval_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadrace/v1/approval.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd7\b\n" +
+	"\x1aheadrace/v1/approval.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headrace/v1/options.proto\x1a\x19headrace/v1/warning.proto\"\xee\t\n" +
 	"\fApprovalRule\x12`\n" +
 	"\x04name\x18\x01 \x01(\tBL\xbaHIrG2E^accounts/[A-Za-z0-9._-]{1,100}/approvalRules/[A-Za-z0-9.@_-]{1,100}$R\x04name\x12*\n" +
 	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\vdescription\x12A\n" +
@@ -790,20 +910,30 @@ const file_headrace_v1_approval_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12D\n" +
-	"\x0fnewer_execution\x18\r \x01(\x0e2\x1b.headrace.v1.NewerExecutionR\x0enewerExecution\"\x9d\x01\n" +
+	"\x0fnewer_execution\x18\r \x01(\x0e2\x1b.headrace.v1.NewerExecutionR\x0enewerExecution\x126\n" +
+	"\x06guards\x18\x0e \x03(\v2\x18.headrace.v1.GuardedPartB\x04\xa8\xbb\x18\x03R\x06guards\x12%\n" +
+	"\vguard_count\x18\x0f \x01(\x05B\x04\xa8\xbb\x18\x03R\n" +
+	"guardCount\x126\n" +
+	"\bwarnings\x18\x10 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"i\n" +
+	"\vGuardedPart\x12 \n" +
+	"\bpipeline\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x03R\bpipeline\x12\x1a\n" +
+	"\x05stage\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x03R\x05stage\x12\x1c\n" +
+	"\x06action\x18\x03 \x01(\tB\x04\xa8\xbb\x18\x03R\x06action\"\x9d\x01\n" +
 	"\x10ApprovalSelector\x121\n" +
 	"\tpipelines\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x10d\"\ar\x05\x10\x01\x18\xff\x01R\tpipelines\x12)\n" +
 	"\x06stages\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10d\"\ar\x05\x10\x01\x18\xff\x01R\x06stages\x12+\n" +
-	"\aactions\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10d\"\ar\x05\x10\x01\x18\xff\x01R\aactions\"\x8c\x01\n" +
+	"\aactions\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10d\"\ar\x05\x10\x01\x18\xff\x01R\aactions\"\xb7\x01\n" +
 	"\x19CreateApprovalRuleRequest\x12F\n" +
 	"\rapproval_rule\x18\x01 \x01(\v2\x19.headrace.v1.ApprovalRuleB\x06\xbaH\x03\xc8\x01\x01R\fapprovalRule\x12'\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\"\\\n" +
+	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x03 \x01(\bB\x04\xa8\xbb\x18\x03R\fvalidateOnly\"\\\n" +
 	"\x1aCreateApprovalRuleResponse\x12>\n" +
-	"\rapproval_rule\x18\x01 \x01(\v2\x19.headrace.v1.ApprovalRuleR\fapprovalRule\"8\n" +
+	"\rapproval_rule\x18\x01 \x01(\v2\x19.headrace.v1.ApprovalRuleR\fapprovalRule\"t\n" +
 	"\x16GetApprovalRuleRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"Y\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12:\n" +
+	"\x12confirm_request_id\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\x80\x01\xa8\xbb\x18\x03R\x10confirmRequestId\"Y\n" +
 	"\x17GetApprovalRuleResponse\x12>\n" +
 	"\rapproval_rule\x18\x01 \x01(\v2\x19.headrace.v1.ApprovalRuleR\fapprovalRule\"\x90\x01\n" +
 	"\x18ListApprovalRulesRequest\x12\"\n" +
@@ -815,9 +945,10 @@ const file_headrace_v1_approval_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\"\x85\x01\n" +
 	"\x19ListApprovalRulesResponse\x12@\n" +
 	"\x0eapproval_rules\x18\x01 \x03(\v2\x19.headrace.v1.ApprovalRuleR\rapprovalRules\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"c\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8e\x01\n" +
 	"\x19UpdateApprovalRuleRequest\x12F\n" +
-	"\rapproval_rule\x18\x01 \x01(\v2\x19.headrace.v1.ApprovalRuleB\x06\xbaH\x03\xc8\x01\x01R\fapprovalRule\"\\\n" +
+	"\rapproval_rule\x18\x01 \x01(\v2\x19.headrace.v1.ApprovalRuleB\x06\xbaH\x03\xc8\x01\x01R\fapprovalRule\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xa8\xbb\x18\x03R\fvalidateOnly\"\\\n" +
 	"\x1aUpdateApprovalRuleResponse\x12>\n" +
 	"\rapproval_rule\x18\x01 \x01(\v2\x19.headrace.v1.ApprovalRuleR\fapprovalRule\"X\n" +
 	"\x19DeleteApprovalRuleRequest\x12\x1e\n" +
@@ -849,49 +980,53 @@ func file_headrace_v1_approval_proto_rawDescGZIP() []byte {
 }
 
 var file_headrace_v1_approval_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headrace_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_headrace_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_headrace_v1_approval_proto_goTypes = []any{
 	(NewerExecution)(0),                // 0: headrace.v1.NewerExecution
 	(*ApprovalRule)(nil),               // 1: headrace.v1.ApprovalRule
-	(*ApprovalSelector)(nil),           // 2: headrace.v1.ApprovalSelector
-	(*CreateApprovalRuleRequest)(nil),  // 3: headrace.v1.CreateApprovalRuleRequest
-	(*CreateApprovalRuleResponse)(nil), // 4: headrace.v1.CreateApprovalRuleResponse
-	(*GetApprovalRuleRequest)(nil),     // 5: headrace.v1.GetApprovalRuleRequest
-	(*GetApprovalRuleResponse)(nil),    // 6: headrace.v1.GetApprovalRuleResponse
-	(*ListApprovalRulesRequest)(nil),   // 7: headrace.v1.ListApprovalRulesRequest
-	(*ListApprovalRulesResponse)(nil),  // 8: headrace.v1.ListApprovalRulesResponse
-	(*UpdateApprovalRuleRequest)(nil),  // 9: headrace.v1.UpdateApprovalRuleRequest
-	(*UpdateApprovalRuleResponse)(nil), // 10: headrace.v1.UpdateApprovalRuleResponse
-	(*DeleteApprovalRuleRequest)(nil),  // 11: headrace.v1.DeleteApprovalRuleRequest
-	(*DeleteApprovalRuleResponse)(nil), // 12: headrace.v1.DeleteApprovalRuleResponse
-	(*timestamppb.Timestamp)(nil),      // 13: google.protobuf.Timestamp
+	(*GuardedPart)(nil),                // 2: headrace.v1.GuardedPart
+	(*ApprovalSelector)(nil),           // 3: headrace.v1.ApprovalSelector
+	(*CreateApprovalRuleRequest)(nil),  // 4: headrace.v1.CreateApprovalRuleRequest
+	(*CreateApprovalRuleResponse)(nil), // 5: headrace.v1.CreateApprovalRuleResponse
+	(*GetApprovalRuleRequest)(nil),     // 6: headrace.v1.GetApprovalRuleRequest
+	(*GetApprovalRuleResponse)(nil),    // 7: headrace.v1.GetApprovalRuleResponse
+	(*ListApprovalRulesRequest)(nil),   // 8: headrace.v1.ListApprovalRulesRequest
+	(*ListApprovalRulesResponse)(nil),  // 9: headrace.v1.ListApprovalRulesResponse
+	(*UpdateApprovalRuleRequest)(nil),  // 10: headrace.v1.UpdateApprovalRuleRequest
+	(*UpdateApprovalRuleResponse)(nil), // 11: headrace.v1.UpdateApprovalRuleResponse
+	(*DeleteApprovalRuleRequest)(nil),  // 12: headrace.v1.DeleteApprovalRuleRequest
+	(*DeleteApprovalRuleResponse)(nil), // 13: headrace.v1.DeleteApprovalRuleResponse
+	(*timestamppb.Timestamp)(nil),      // 14: google.protobuf.Timestamp
+	(*Warning)(nil),                    // 15: headrace.v1.Warning
 }
 var file_headrace_v1_approval_proto_depIdxs = []int32{
-	2,  // 0: headrace.v1.ApprovalRule.selector:type_name -> headrace.v1.ApprovalSelector
-	13, // 1: headrace.v1.ApprovalRule.create_time:type_name -> google.protobuf.Timestamp
-	13, // 2: headrace.v1.ApprovalRule.update_time:type_name -> google.protobuf.Timestamp
+	3,  // 0: headrace.v1.ApprovalRule.selector:type_name -> headrace.v1.ApprovalSelector
+	14, // 1: headrace.v1.ApprovalRule.create_time:type_name -> google.protobuf.Timestamp
+	14, // 2: headrace.v1.ApprovalRule.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 3: headrace.v1.ApprovalRule.newer_execution:type_name -> headrace.v1.NewerExecution
-	1,  // 4: headrace.v1.CreateApprovalRuleRequest.approval_rule:type_name -> headrace.v1.ApprovalRule
-	1,  // 5: headrace.v1.CreateApprovalRuleResponse.approval_rule:type_name -> headrace.v1.ApprovalRule
-	1,  // 6: headrace.v1.GetApprovalRuleResponse.approval_rule:type_name -> headrace.v1.ApprovalRule
-	1,  // 7: headrace.v1.ListApprovalRulesResponse.approval_rules:type_name -> headrace.v1.ApprovalRule
-	1,  // 8: headrace.v1.UpdateApprovalRuleRequest.approval_rule:type_name -> headrace.v1.ApprovalRule
-	1,  // 9: headrace.v1.UpdateApprovalRuleResponse.approval_rule:type_name -> headrace.v1.ApprovalRule
-	3,  // 10: headrace.v1.ApprovalRuleService.CreateApprovalRule:input_type -> headrace.v1.CreateApprovalRuleRequest
-	5,  // 11: headrace.v1.ApprovalRuleService.GetApprovalRule:input_type -> headrace.v1.GetApprovalRuleRequest
-	7,  // 12: headrace.v1.ApprovalRuleService.ListApprovalRules:input_type -> headrace.v1.ListApprovalRulesRequest
-	9,  // 13: headrace.v1.ApprovalRuleService.UpdateApprovalRule:input_type -> headrace.v1.UpdateApprovalRuleRequest
-	11, // 14: headrace.v1.ApprovalRuleService.DeleteApprovalRule:input_type -> headrace.v1.DeleteApprovalRuleRequest
-	4,  // 15: headrace.v1.ApprovalRuleService.CreateApprovalRule:output_type -> headrace.v1.CreateApprovalRuleResponse
-	6,  // 16: headrace.v1.ApprovalRuleService.GetApprovalRule:output_type -> headrace.v1.GetApprovalRuleResponse
-	8,  // 17: headrace.v1.ApprovalRuleService.ListApprovalRules:output_type -> headrace.v1.ListApprovalRulesResponse
-	10, // 18: headrace.v1.ApprovalRuleService.UpdateApprovalRule:output_type -> headrace.v1.UpdateApprovalRuleResponse
-	12, // 19: headrace.v1.ApprovalRuleService.DeleteApprovalRule:output_type -> headrace.v1.DeleteApprovalRuleResponse
-	15, // [15:20] is the sub-list for method output_type
-	10, // [10:15] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	2,  // 4: headrace.v1.ApprovalRule.guards:type_name -> headrace.v1.GuardedPart
+	15, // 5: headrace.v1.ApprovalRule.warnings:type_name -> headrace.v1.Warning
+	1,  // 6: headrace.v1.CreateApprovalRuleRequest.approval_rule:type_name -> headrace.v1.ApprovalRule
+	1,  // 7: headrace.v1.CreateApprovalRuleResponse.approval_rule:type_name -> headrace.v1.ApprovalRule
+	1,  // 8: headrace.v1.GetApprovalRuleResponse.approval_rule:type_name -> headrace.v1.ApprovalRule
+	1,  // 9: headrace.v1.ListApprovalRulesResponse.approval_rules:type_name -> headrace.v1.ApprovalRule
+	1,  // 10: headrace.v1.UpdateApprovalRuleRequest.approval_rule:type_name -> headrace.v1.ApprovalRule
+	1,  // 11: headrace.v1.UpdateApprovalRuleResponse.approval_rule:type_name -> headrace.v1.ApprovalRule
+	4,  // 12: headrace.v1.ApprovalRuleService.CreateApprovalRule:input_type -> headrace.v1.CreateApprovalRuleRequest
+	6,  // 13: headrace.v1.ApprovalRuleService.GetApprovalRule:input_type -> headrace.v1.GetApprovalRuleRequest
+	8,  // 14: headrace.v1.ApprovalRuleService.ListApprovalRules:input_type -> headrace.v1.ListApprovalRulesRequest
+	10, // 15: headrace.v1.ApprovalRuleService.UpdateApprovalRule:input_type -> headrace.v1.UpdateApprovalRuleRequest
+	12, // 16: headrace.v1.ApprovalRuleService.DeleteApprovalRule:input_type -> headrace.v1.DeleteApprovalRuleRequest
+	5,  // 17: headrace.v1.ApprovalRuleService.CreateApprovalRule:output_type -> headrace.v1.CreateApprovalRuleResponse
+	7,  // 18: headrace.v1.ApprovalRuleService.GetApprovalRule:output_type -> headrace.v1.GetApprovalRuleResponse
+	9,  // 19: headrace.v1.ApprovalRuleService.ListApprovalRules:output_type -> headrace.v1.ListApprovalRulesResponse
+	11, // 20: headrace.v1.ApprovalRuleService.UpdateApprovalRule:output_type -> headrace.v1.UpdateApprovalRuleResponse
+	13, // 21: headrace.v1.ApprovalRuleService.DeleteApprovalRule:output_type -> headrace.v1.DeleteApprovalRuleResponse
+	17, // [17:22] is the sub-list for method output_type
+	12, // [12:17] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_headrace_v1_approval_proto_init() }
@@ -899,13 +1034,15 @@ func file_headrace_v1_approval_proto_init() {
 	if File_headrace_v1_approval_proto != nil {
 		return
 	}
+	file_headrace_v1_options_proto_init()
+	file_headrace_v1_warning_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headrace_v1_approval_proto_rawDesc), len(file_headrace_v1_approval_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

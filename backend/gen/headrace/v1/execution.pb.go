@@ -402,6 +402,74 @@ func (WaitKind) EnumDescriptor() ([]byte, []int) {
 	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{5}
 }
 
+// NextStepKind is something that a person can do about an execution.
+type NextStepKind int32
+
+const (
+	NextStepKind_NEXT_STEP_KIND_UNSPECIFIED NextStepKind = 0
+	// DecideApproval, either way.
+	NextStepKind_NEXT_STEP_KIND_DECIDE_APPROVAL    NextStepKind = 1
+	NextStepKind_NEXT_STEP_KIND_RETRY_STAGE        NextStepKind = 2
+	NextStepKind_NEXT_STEP_KIND_OVERRIDE_CONDITION NextStepKind = 3
+	NextStepKind_NEXT_STEP_KIND_ENABLE_TRANSITION  NextStepKind = 4
+	NextStepKind_NEXT_STEP_KIND_STOP_EXECUTION     NextStepKind = 5
+	// StopExecution with abandon: a stop waits for running actions.
+	NextStepKind_NEXT_STEP_KIND_ABANDON_EXECUTION NextStepKind = 6
+	// A new execution of the pipeline.
+	NextStepKind_NEXT_STEP_KIND_START_EXECUTION NextStepKind = 7
+)
+
+// Enum value maps for NextStepKind.
+var (
+	NextStepKind_name = map[int32]string{
+		0: "NEXT_STEP_KIND_UNSPECIFIED",
+		1: "NEXT_STEP_KIND_DECIDE_APPROVAL",
+		2: "NEXT_STEP_KIND_RETRY_STAGE",
+		3: "NEXT_STEP_KIND_OVERRIDE_CONDITION",
+		4: "NEXT_STEP_KIND_ENABLE_TRANSITION",
+		5: "NEXT_STEP_KIND_STOP_EXECUTION",
+		6: "NEXT_STEP_KIND_ABANDON_EXECUTION",
+		7: "NEXT_STEP_KIND_START_EXECUTION",
+	}
+	NextStepKind_value = map[string]int32{
+		"NEXT_STEP_KIND_UNSPECIFIED":        0,
+		"NEXT_STEP_KIND_DECIDE_APPROVAL":    1,
+		"NEXT_STEP_KIND_RETRY_STAGE":        2,
+		"NEXT_STEP_KIND_OVERRIDE_CONDITION": 3,
+		"NEXT_STEP_KIND_ENABLE_TRANSITION":  4,
+		"NEXT_STEP_KIND_STOP_EXECUTION":     5,
+		"NEXT_STEP_KIND_ABANDON_EXECUTION":  6,
+		"NEXT_STEP_KIND_START_EXECUTION":    7,
+	}
+)
+
+func (x NextStepKind) Enum() *NextStepKind {
+	p := new(NextStepKind)
+	*p = x
+	return p
+}
+
+func (x NextStepKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (NextStepKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_headrace_v1_execution_proto_enumTypes[6].Descriptor()
+}
+
+func (NextStepKind) Type() protoreflect.EnumType {
+	return &file_headrace_v1_execution_proto_enumTypes[6]
+}
+
+func (x NextStepKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use NextStepKind.Descriptor instead.
+func (NextStepKind) EnumDescriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{6}
+}
+
 // Execution is one run of a pipeline version.
 type Execution struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -940,8 +1008,10 @@ type SourceRevision struct {
 	RevisionId      string                 `protobuf:"bytes,2,opt,name=revision_id,json=revisionId,proto3" json:"revision_id,omitempty"`
 	RevisionSummary string                 `protobuf:"bytes,3,opt,name=revision_summary,json=revisionSummary,proto3" json:"revision_summary,omitempty"`
 	RevisionUrl     string                 `protobuf:"bytes,4,opt,name=revision_url,json=revisionUrl,proto3" json:"revision_url,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Who wrote the commit, as "Name <address>". Empty if the source has no authors.
+	Author        string `protobuf:"bytes,5,opt,name=author,proto3" json:"author,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SourceRevision) Reset() {
@@ -998,6 +1068,13 @@ func (x *SourceRevision) GetRevisionSummary() string {
 func (x *SourceRevision) GetRevisionUrl() string {
 	if x != nil {
 		return x.RevisionUrl
+	}
+	return ""
+}
+
+func (x *SourceRevision) GetAuthor() string {
+	if x != nil {
+		return x.Author
 	}
 	return ""
 }
@@ -1809,11 +1886,24 @@ type Approval struct {
 	Requirements []*ApprovalRequirement `protobuf:"bytes,1,rep,name=requirements,proto3" json:"requirements,omitempty"`
 	Decisions    []*ApprovalDecision    `protobuf:"bytes,2,rep,name=decisions,proto3" json:"decisions,omitempty"`
 	// When the wait fails.
-	ExpireTime         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	CustomData         string                 `protobuf:"bytes,4,opt,name=custom_data,json=customData,proto3" json:"custom_data,omitempty"`
-	ExternalEntityLink string                 `protobuf:"bytes,5,opt,name=external_entity_link,json=externalEntityLink,proto3" json:"external_entity_link,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// The configuration CustomData of the action, with variables resolved.
+	CustomData string `protobuf:"bytes,4,opt,name=custom_data,json=customData,proto3" json:"custom_data,omitempty"`
+	// The configuration ExternalEntityLink of the action, with variables resolved.
+	ExternalEntityLink string `protobuf:"bytes,5,opt,name=external_entity_link,json=externalEntityLink,proto3" json:"external_entity_link,omitempty"`
+	// Names this wait. A stage that is retried, or an action that runs again, waits under
+	// another id.
+	Id string `protobuf:"bytes,6,opt,name=id,proto3" json:"id,omitempty"`
+	// Who may still approve while the wait is open. With neither users nor groups that is
+	// everyone with the approver role, if any_approver is set.
+	EligibleUsers  []string `protobuf:"bytes,7,rep,name=eligible_users,json=eligibleUsers,proto3" json:"eligible_users,omitempty"`
+	EligibleGroups []string `protobuf:"bytes,8,rep,name=eligible_groups,json=eligibleGroups,proto3" json:"eligible_groups,omitempty"`
+	AnyApprover    bool     `protobuf:"varint,9,opt,name=any_approver,json=anyApprover,proto3" json:"any_approver,omitempty"`
+	// Names of those who may not approve although they are listed: they have decided, or
+	// they started the execution.
+	ExcludedUsers []string `protobuf:"bytes,10,rep,name=excluded_users,json=excludedUsers,proto3" json:"excluded_users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Approval) Reset() {
@@ -1879,6 +1969,41 @@ func (x *Approval) GetExternalEntityLink() string {
 		return x.ExternalEntityLink
 	}
 	return ""
+}
+
+func (x *Approval) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Approval) GetEligibleUsers() []string {
+	if x != nil {
+		return x.EligibleUsers
+	}
+	return nil
+}
+
+func (x *Approval) GetEligibleGroups() []string {
+	if x != nil {
+		return x.EligibleGroups
+	}
+	return nil
+}
+
+func (x *Approval) GetAnyApprover() bool {
+	if x != nil {
+		return x.AnyApprover
+	}
+	return false
+}
+
+func (x *Approval) GetExcludedUsers() []string {
+	if x != nil {
+		return x.ExcludedUsers
+	}
+	return nil
 }
 
 // ApprovalRequirement is one rule as it was when the wait began.
@@ -2592,6 +2717,188 @@ func (x *WaitReason) GetCauses() []*WaitReason {
 	return nil
 }
 
+// NextStep is one thing that can be done about an execution now. The server offers it by
+// the checks that it would refuse it by.
+type NextStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Kind  NextStepKind           `protobuf:"varint,1,opt,name=kind,proto3,enum=headrace.v1.NextStepKind" json:"kind,omitempty"`
+	// The execution to do it to: of a wait for a stage, the one that holds it.
+	Execution string        `protobuf:"bytes,2,opt,name=execution,proto3" json:"execution,omitempty"`
+	Stage     string        `protobuf:"bytes,3,opt,name=stage,proto3" json:"stage,omitempty"`
+	Action    string        `protobuf:"bytes,4,opt,name=action,proto3" json:"action,omitempty"`
+	Condition ConditionKind `protobuf:"varint,5,opt,name=condition,proto3,enum=headrace.v1.ConditionKind" json:"condition,omitempty"`
+	RetryMode RetryMode     `protobuf:"varint,6,opt,name=retry_mode,json=retryMode,proto3,enum=headrace.v1.RetryMode" json:"retry_mode,omitempty"`
+	// The wait to decide on, and whether a decision needs a comment.
+	ApprovalId      string `protobuf:"bytes,7,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
+	RequiresComment bool   `protobuf:"varint,8,opt,name=requires_comment,json=requiresComment,proto3" json:"requires_comment,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *NextStep) Reset() {
+	*x = NextStep{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NextStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NextStep) ProtoMessage() {}
+
+func (x *NextStep) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NextStep.ProtoReflect.Descriptor instead.
+func (*NextStep) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *NextStep) GetKind() NextStepKind {
+	if x != nil {
+		return x.Kind
+	}
+	return NextStepKind_NEXT_STEP_KIND_UNSPECIFIED
+}
+
+func (x *NextStep) GetExecution() string {
+	if x != nil {
+		return x.Execution
+	}
+	return ""
+}
+
+func (x *NextStep) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *NextStep) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *NextStep) GetCondition() ConditionKind {
+	if x != nil {
+		return x.Condition
+	}
+	return ConditionKind_CONDITION_KIND_UNSPECIFIED
+}
+
+func (x *NextStep) GetRetryMode() RetryMode {
+	if x != nil {
+		return x.RetryMode
+	}
+	return RetryMode_RETRY_MODE_UNSPECIFIED
+}
+
+func (x *NextStep) GetApprovalId() string {
+	if x != nil {
+		return x.ApprovalId
+	}
+	return ""
+}
+
+func (x *NextStep) GetRequiresComment() bool {
+	if x != nil {
+		return x.RequiresComment
+	}
+	return false
+}
+
+// StepRefusal says why something that people try is not possible now.
+type StepRefusal struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Kind      NextStepKind           `protobuf:"varint,1,opt,name=kind,proto3,enum=headrace.v1.NextStepKind" json:"kind,omitempty"`
+	Stage     string                 `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
+	Condition ConditionKind          `protobuf:"varint,3,opt,name=condition,proto3,enum=headrace.v1.ConditionKind" json:"condition,omitempty"`
+	// As in the refusal of the call.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Message       string `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StepRefusal) Reset() {
+	*x = StepRefusal{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StepRefusal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StepRefusal) ProtoMessage() {}
+
+func (x *StepRefusal) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StepRefusal.ProtoReflect.Descriptor instead.
+func (*StepRefusal) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *StepRefusal) GetKind() NextStepKind {
+	if x != nil {
+		return x.Kind
+	}
+	return NextStepKind_NEXT_STEP_KIND_UNSPECIFIED
+}
+
+func (x *StepRefusal) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *StepRefusal) GetCondition() ConditionKind {
+	if x != nil {
+		return x.Condition
+	}
+	return ConditionKind_CONDITION_KIND_UNSPECIFIED
+}
+
+func (x *StepRefusal) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *StepRefusal) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 type StartExecutionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// accounts/{account}/pipelines/{pipeline}.
@@ -2607,7 +2914,7 @@ type StartExecutionRequest struct {
 
 func (x *StartExecutionRequest) Reset() {
 	*x = StartExecutionRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[22]
+	mi := &file_headrace_v1_execution_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2619,7 +2926,7 @@ func (x *StartExecutionRequest) String() string {
 func (*StartExecutionRequest) ProtoMessage() {}
 
 func (x *StartExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[22]
+	mi := &file_headrace_v1_execution_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2632,7 +2939,7 @@ func (x *StartExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartExecutionRequest.ProtoReflect.Descriptor instead.
 func (*StartExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{22}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *StartExecutionRequest) GetPipeline() string {
@@ -2672,7 +2979,7 @@ type StartExecutionResponse struct {
 
 func (x *StartExecutionResponse) Reset() {
 	*x = StartExecutionResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[23]
+	mi := &file_headrace_v1_execution_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2684,7 +2991,7 @@ func (x *StartExecutionResponse) String() string {
 func (*StartExecutionResponse) ProtoMessage() {}
 
 func (x *StartExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[23]
+	mi := &file_headrace_v1_execution_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2697,7 +3004,7 @@ func (x *StartExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartExecutionResponse.ProtoReflect.Descriptor instead.
 func (*StartExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{23}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *StartExecutionResponse) GetExecution() *Execution {
@@ -2718,7 +3025,7 @@ type GetExecutionRequest struct {
 
 func (x *GetExecutionRequest) Reset() {
 	*x = GetExecutionRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[24]
+	mi := &file_headrace_v1_execution_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2730,7 +3037,7 @@ func (x *GetExecutionRequest) String() string {
 func (*GetExecutionRequest) ProtoMessage() {}
 
 func (x *GetExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[24]
+	mi := &file_headrace_v1_execution_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2743,7 +3050,7 @@ func (x *GetExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExecutionRequest.ProtoReflect.Descriptor instead.
 func (*GetExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{24}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetExecutionRequest) GetName() string {
@@ -2762,7 +3069,7 @@ type GetExecutionResponse struct {
 
 func (x *GetExecutionResponse) Reset() {
 	*x = GetExecutionResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[25]
+	mi := &file_headrace_v1_execution_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2774,7 +3081,7 @@ func (x *GetExecutionResponse) String() string {
 func (*GetExecutionResponse) ProtoMessage() {}
 
 func (x *GetExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[25]
+	mi := &file_headrace_v1_execution_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2787,7 +3094,7 @@ func (x *GetExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExecutionResponse.ProtoReflect.Descriptor instead.
 func (*GetExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{25}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetExecutionResponse) GetExecution() *Execution {
@@ -2812,7 +3119,7 @@ type ListExecutionsRequest struct {
 
 func (x *ListExecutionsRequest) Reset() {
 	*x = ListExecutionsRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[26]
+	mi := &file_headrace_v1_execution_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2824,7 +3131,7 @@ func (x *ListExecutionsRequest) String() string {
 func (*ListExecutionsRequest) ProtoMessage() {}
 
 func (x *ListExecutionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[26]
+	mi := &file_headrace_v1_execution_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2837,7 +3144,7 @@ func (x *ListExecutionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExecutionsRequest.ProtoReflect.Descriptor instead.
 func (*ListExecutionsRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{26}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListExecutionsRequest) GetParent() string {
@@ -2879,7 +3186,7 @@ type ListExecutionsResponse struct {
 
 func (x *ListExecutionsResponse) Reset() {
 	*x = ListExecutionsResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[27]
+	mi := &file_headrace_v1_execution_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2891,7 +3198,7 @@ func (x *ListExecutionsResponse) String() string {
 func (*ListExecutionsResponse) ProtoMessage() {}
 
 func (x *ListExecutionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[27]
+	mi := &file_headrace_v1_execution_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2904,7 +3211,7 @@ func (x *ListExecutionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExecutionsResponse.ProtoReflect.Descriptor instead.
 func (*ListExecutionsResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{27}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListExecutionsResponse) GetExecutions() []*Execution {
@@ -2933,7 +3240,7 @@ type StopExecutionRequest struct {
 
 func (x *StopExecutionRequest) Reset() {
 	*x = StopExecutionRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[28]
+	mi := &file_headrace_v1_execution_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2945,7 +3252,7 @@ func (x *StopExecutionRequest) String() string {
 func (*StopExecutionRequest) ProtoMessage() {}
 
 func (x *StopExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[28]
+	mi := &file_headrace_v1_execution_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2958,7 +3265,7 @@ func (x *StopExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopExecutionRequest.ProtoReflect.Descriptor instead.
 func (*StopExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{28}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *StopExecutionRequest) GetName() string {
@@ -2991,7 +3298,7 @@ type StopExecutionResponse struct {
 
 func (x *StopExecutionResponse) Reset() {
 	*x = StopExecutionResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[29]
+	mi := &file_headrace_v1_execution_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3003,7 +3310,7 @@ func (x *StopExecutionResponse) String() string {
 func (*StopExecutionResponse) ProtoMessage() {}
 
 func (x *StopExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[29]
+	mi := &file_headrace_v1_execution_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3016,7 +3323,7 @@ func (x *StopExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopExecutionResponse.ProtoReflect.Descriptor instead.
 func (*StopExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{29}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *StopExecutionResponse) GetExecution() *Execution {
@@ -3040,7 +3347,7 @@ type RetryStageRequest struct {
 
 func (x *RetryStageRequest) Reset() {
 	*x = RetryStageRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[30]
+	mi := &file_headrace_v1_execution_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3052,7 +3359,7 @@ func (x *RetryStageRequest) String() string {
 func (*RetryStageRequest) ProtoMessage() {}
 
 func (x *RetryStageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[30]
+	mi := &file_headrace_v1_execution_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3065,7 +3372,7 @@ func (x *RetryStageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryStageRequest.ProtoReflect.Descriptor instead.
 func (*RetryStageRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{30}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RetryStageRequest) GetName() string {
@@ -3098,7 +3405,7 @@ type RetryStageResponse struct {
 
 func (x *RetryStageResponse) Reset() {
 	*x = RetryStageResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[31]
+	mi := &file_headrace_v1_execution_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3110,7 +3417,7 @@ func (x *RetryStageResponse) String() string {
 func (*RetryStageResponse) ProtoMessage() {}
 
 func (x *RetryStageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[31]
+	mi := &file_headrace_v1_execution_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3123,7 +3430,7 @@ func (x *RetryStageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryStageResponse.ProtoReflect.Descriptor instead.
 func (*RetryStageResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{31}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RetryStageResponse) GetExecution() *Execution {
@@ -3148,7 +3455,7 @@ type RollbackStageRequest struct {
 
 func (x *RollbackStageRequest) Reset() {
 	*x = RollbackStageRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[32]
+	mi := &file_headrace_v1_execution_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3160,7 +3467,7 @@ func (x *RollbackStageRequest) String() string {
 func (*RollbackStageRequest) ProtoMessage() {}
 
 func (x *RollbackStageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[32]
+	mi := &file_headrace_v1_execution_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3173,7 +3480,7 @@ func (x *RollbackStageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackStageRequest.ProtoReflect.Descriptor instead.
 func (*RollbackStageRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{32}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RollbackStageRequest) GetPipeline() string {
@@ -3214,7 +3521,7 @@ type RollbackStageResponse struct {
 
 func (x *RollbackStageResponse) Reset() {
 	*x = RollbackStageResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[33]
+	mi := &file_headrace_v1_execution_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3226,7 +3533,7 @@ func (x *RollbackStageResponse) String() string {
 func (*RollbackStageResponse) ProtoMessage() {}
 
 func (x *RollbackStageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[33]
+	mi := &file_headrace_v1_execution_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3239,7 +3546,7 @@ func (x *RollbackStageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackStageResponse.ProtoReflect.Descriptor instead.
 func (*RollbackStageResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{33}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RollbackStageResponse) GetExecution() *Execution {
@@ -3264,7 +3571,7 @@ type OverrideConditionRequest struct {
 
 func (x *OverrideConditionRequest) Reset() {
 	*x = OverrideConditionRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[34]
+	mi := &file_headrace_v1_execution_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3276,7 +3583,7 @@ func (x *OverrideConditionRequest) String() string {
 func (*OverrideConditionRequest) ProtoMessage() {}
 
 func (x *OverrideConditionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[34]
+	mi := &file_headrace_v1_execution_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3289,7 +3596,7 @@ func (x *OverrideConditionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OverrideConditionRequest.ProtoReflect.Descriptor instead.
 func (*OverrideConditionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{34}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *OverrideConditionRequest) GetName() string {
@@ -3329,7 +3636,7 @@ type OverrideConditionResponse struct {
 
 func (x *OverrideConditionResponse) Reset() {
 	*x = OverrideConditionResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[35]
+	mi := &file_headrace_v1_execution_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3341,7 +3648,7 @@ func (x *OverrideConditionResponse) String() string {
 func (*OverrideConditionResponse) ProtoMessage() {}
 
 func (x *OverrideConditionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[35]
+	mi := &file_headrace_v1_execution_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3354,7 +3661,7 @@ func (x *OverrideConditionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OverrideConditionResponse.ProtoReflect.Descriptor instead.
 func (*OverrideConditionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{35}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *OverrideConditionResponse) GetExecution() *Execution {
@@ -3371,16 +3678,19 @@ type DecideApprovalRequest struct {
 	// May be empty when only one approval is open.
 	Stage string `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
 	// Empty for the approval of a stage's entry, or when only one is open.
-	Action        string `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
-	Approve       bool   `protobuf:"varint,4,opt,name=approve,proto3" json:"approve,omitempty"`
-	Comment       string `protobuf:"bytes,5,opt,name=comment,proto3" json:"comment,omitempty"`
+	Action  string `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
+	Approve bool   `protobuf:"varint,4,opt,name=approve,proto3" json:"approve,omitempty"`
+	Comment string `protobuf:"bytes,5,opt,name=comment,proto3" json:"comment,omitempty"`
+	// The id of the approval that the caller was shown. The decision is refused if another
+	// one waits under the name now.
+	ApprovalId    string `protobuf:"bytes,6,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DecideApprovalRequest) Reset() {
 	*x = DecideApprovalRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[36]
+	mi := &file_headrace_v1_execution_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3392,7 +3702,7 @@ func (x *DecideApprovalRequest) String() string {
 func (*DecideApprovalRequest) ProtoMessage() {}
 
 func (x *DecideApprovalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[36]
+	mi := &file_headrace_v1_execution_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3405,7 +3715,7 @@ func (x *DecideApprovalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideApprovalRequest.ProtoReflect.Descriptor instead.
 func (*DecideApprovalRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{36}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *DecideApprovalRequest) GetName() string {
@@ -3443,6 +3753,13 @@ func (x *DecideApprovalRequest) GetComment() string {
 	return ""
 }
 
+func (x *DecideApprovalRequest) GetApprovalId() string {
+	if x != nil {
+		return x.ApprovalId
+	}
+	return ""
+}
+
 type DecideApprovalResponse struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Execution *Execution             `protobuf:"bytes,1,opt,name=execution,proto3" json:"execution,omitempty"`
@@ -3457,7 +3774,7 @@ type DecideApprovalResponse struct {
 
 func (x *DecideApprovalResponse) Reset() {
 	*x = DecideApprovalResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[37]
+	mi := &file_headrace_v1_execution_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3469,7 +3786,7 @@ func (x *DecideApprovalResponse) String() string {
 func (*DecideApprovalResponse) ProtoMessage() {}
 
 func (x *DecideApprovalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[37]
+	mi := &file_headrace_v1_execution_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3482,7 +3799,7 @@ func (x *DecideApprovalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideApprovalResponse.ProtoReflect.Descriptor instead.
 func (*DecideApprovalResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{37}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *DecideApprovalResponse) GetExecution() *Execution {
@@ -3522,7 +3839,7 @@ type ExplainExecutionRequest struct {
 
 func (x *ExplainExecutionRequest) Reset() {
 	*x = ExplainExecutionRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[38]
+	mi := &file_headrace_v1_execution_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3534,7 +3851,7 @@ func (x *ExplainExecutionRequest) String() string {
 func (*ExplainExecutionRequest) ProtoMessage() {}
 
 func (x *ExplainExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[38]
+	mi := &file_headrace_v1_execution_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3547,7 +3864,7 @@ func (x *ExplainExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainExecutionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{38}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ExplainExecutionRequest) GetName() string {
@@ -3561,15 +3878,21 @@ type ExplainExecutionResponse struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Status ExecutionStatus        `protobuf:"varint,1,opt,name=status,proto3,enum=headrace.v1.ExecutionStatus" json:"status,omitempty"`
 	// One line that sums it up.
-	Summary       string        `protobuf:"bytes,2,opt,name=summary,proto3" json:"summary,omitempty"`
-	Reasons       []*WaitReason `protobuf:"bytes,3,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	Summary string        `protobuf:"bytes,2,opt,name=summary,proto3" json:"summary,omitempty"`
+	Reasons []*WaitReason `protobuf:"bytes,3,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	// What can be done now, the most likely first.
+	NextSteps []*NextStep `protobuf:"bytes,4,rep,name=next_steps,json=nextSteps,proto3" json:"next_steps,omitempty"`
+	// Why a retry or an override is not among the next steps.
+	Refusals []*StepRefusal `protobuf:"bytes,5,rep,name=refusals,proto3" json:"refusals,omitempty"`
+	// What else an operator has to know, as that a failed release is still deployed.
+	Notes         []string `protobuf:"bytes,6,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExplainExecutionResponse) Reset() {
 	*x = ExplainExecutionResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[39]
+	mi := &file_headrace_v1_execution_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3581,7 +3904,7 @@ func (x *ExplainExecutionResponse) String() string {
 func (*ExplainExecutionResponse) ProtoMessage() {}
 
 func (x *ExplainExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[39]
+	mi := &file_headrace_v1_execution_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3594,7 +3917,7 @@ func (x *ExplainExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainExecutionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{39}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ExplainExecutionResponse) GetStatus() ExecutionStatus {
@@ -3618,6 +3941,27 @@ func (x *ExplainExecutionResponse) GetReasons() []*WaitReason {
 	return nil
 }
 
+func (x *ExplainExecutionResponse) GetNextSteps() []*NextStep {
+	if x != nil {
+		return x.NextSteps
+	}
+	return nil
+}
+
+func (x *ExplainExecutionResponse) GetRefusals() []*StepRefusal {
+	if x != nil {
+		return x.Refusals
+	}
+	return nil
+}
+
+func (x *ExplainExecutionResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
 type WatchExecutionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -3629,7 +3973,7 @@ type WatchExecutionRequest struct {
 
 func (x *WatchExecutionRequest) Reset() {
 	*x = WatchExecutionRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[40]
+	mi := &file_headrace_v1_execution_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3641,7 +3985,7 @@ func (x *WatchExecutionRequest) String() string {
 func (*WatchExecutionRequest) ProtoMessage() {}
 
 func (x *WatchExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[40]
+	mi := &file_headrace_v1_execution_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3654,7 +3998,7 @@ func (x *WatchExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchExecutionRequest.ProtoReflect.Descriptor instead.
 func (*WatchExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{40}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *WatchExecutionRequest) GetName() string {
@@ -3680,7 +4024,7 @@ type WatchExecutionResponse struct {
 
 func (x *WatchExecutionResponse) Reset() {
 	*x = WatchExecutionResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[41]
+	mi := &file_headrace_v1_execution_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3692,7 +4036,7 @@ func (x *WatchExecutionResponse) String() string {
 func (*WatchExecutionResponse) ProtoMessage() {}
 
 func (x *WatchExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[41]
+	mi := &file_headrace_v1_execution_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3705,7 +4049,7 @@ func (x *WatchExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchExecutionResponse.ProtoReflect.Descriptor instead.
 func (*WatchExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{41}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *WatchExecutionResponse) GetEvent() *Event {
@@ -3734,7 +4078,7 @@ type TailLogRequest struct {
 
 func (x *TailLogRequest) Reset() {
 	*x = TailLogRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[42]
+	mi := &file_headrace_v1_execution_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3746,7 +4090,7 @@ func (x *TailLogRequest) String() string {
 func (*TailLogRequest) ProtoMessage() {}
 
 func (x *TailLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[42]
+	mi := &file_headrace_v1_execution_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3759,7 +4103,7 @@ func (x *TailLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailLogRequest.ProtoReflect.Descriptor instead.
 func (*TailLogRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{42}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *TailLogRequest) GetName() string {
@@ -3808,7 +4152,7 @@ type TailLogResponse struct {
 
 func (x *TailLogResponse) Reset() {
 	*x = TailLogResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[43]
+	mi := &file_headrace_v1_execution_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3820,7 +4164,7 @@ func (x *TailLogResponse) String() string {
 func (*TailLogResponse) ProtoMessage() {}
 
 func (x *TailLogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[43]
+	mi := &file_headrace_v1_execution_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3833,7 +4177,7 @@ func (x *TailLogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailLogResponse.ProtoReflect.Descriptor instead.
 func (*TailLogResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{43}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *TailLogResponse) GetOffset() int64 {
@@ -3874,7 +4218,7 @@ type SearchLogsRequest struct {
 
 func (x *SearchLogsRequest) Reset() {
 	*x = SearchLogsRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[44]
+	mi := &file_headrace_v1_execution_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3886,7 +4230,7 @@ func (x *SearchLogsRequest) String() string {
 func (*SearchLogsRequest) ProtoMessage() {}
 
 func (x *SearchLogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[44]
+	mi := &file_headrace_v1_execution_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3899,7 +4243,7 @@ func (x *SearchLogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchLogsRequest.ProtoReflect.Descriptor instead.
 func (*SearchLogsRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{44}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *SearchLogsRequest) GetParent() string {
@@ -3971,7 +4315,7 @@ type SearchLogsResponse struct {
 
 func (x *SearchLogsResponse) Reset() {
 	*x = SearchLogsResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[45]
+	mi := &file_headrace_v1_execution_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3983,7 +4327,7 @@ func (x *SearchLogsResponse) String() string {
 func (*SearchLogsResponse) ProtoMessage() {}
 
 func (x *SearchLogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[45]
+	mi := &file_headrace_v1_execution_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3996,7 +4340,7 @@ func (x *SearchLogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchLogsResponse.ProtoReflect.Descriptor instead.
 func (*SearchLogsResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{45}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *SearchLogsResponse) GetResult() isSearchLogsResponse_Result {
@@ -4070,7 +4414,7 @@ type LogMatch struct {
 
 func (x *LogMatch) Reset() {
 	*x = LogMatch{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[46]
+	mi := &file_headrace_v1_execution_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4082,7 +4426,7 @@ func (x *LogMatch) String() string {
 func (*LogMatch) ProtoMessage() {}
 
 func (x *LogMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[46]
+	mi := &file_headrace_v1_execution_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4095,7 +4439,7 @@ func (x *LogMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogMatch.ProtoReflect.Descriptor instead.
 func (*LogMatch) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{46}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *LogMatch) GetExecution() string {
@@ -4204,7 +4548,7 @@ type LogSearchSummary struct {
 
 func (x *LogSearchSummary) Reset() {
 	*x = LogSearchSummary{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[47]
+	mi := &file_headrace_v1_execution_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4216,7 +4560,7 @@ func (x *LogSearchSummary) String() string {
 func (*LogSearchSummary) ProtoMessage() {}
 
 func (x *LogSearchSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[47]
+	mi := &file_headrace_v1_execution_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4229,7 +4573,7 @@ func (x *LogSearchSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogSearchSummary.ProtoReflect.Descriptor instead.
 func (*LogSearchSummary) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{47}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *LogSearchSummary) GetSearchedBytes() int64 {
@@ -4264,7 +4608,7 @@ var File_headrace_v1_execution_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\n" +
-	"\x1bheadrace/v1/execution.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadrace/v1/pipeline.proto\"\xa1\t\n" +
+	"\x1bheadrace/v1/execution.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headrace/v1/options.proto\x1a\x1aheadrace/v1/pipeline.proto\"\xa1\t\n" +
 	"\tExecution\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x16\n" +
@@ -4313,13 +4657,14 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
 	"\aabandon\x18\x03 \x01(\bR\aabandon\x12=\n" +
-	"\frequest_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vrequestTime\"\x97\x01\n" +
+	"\frequest_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vrequestTime\"\xb5\x01\n" +
 	"\x0eSourceRevision\x12\x16\n" +
 	"\x06action\x18\x01 \x01(\tR\x06action\x12\x1f\n" +
 	"\vrevision_id\x18\x02 \x01(\tR\n" +
 	"revisionId\x12)\n" +
 	"\x10revision_summary\x18\x03 \x01(\tR\x0frevisionSummary\x12!\n" +
-	"\frevision_url\x18\x04 \x01(\tR\vrevisionUrl\"\xbc\x03\n" +
+	"\frevision_url\x18\x04 \x01(\tR\vrevisionUrl\x12\x1c\n" +
+	"\x06author\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x03R\x06author\"\xbc\x03\n" +
 	"\x0eStageExecution\x12\x14\n" +
 	"\x05stage\x18\x01 \x01(\tR\x05stage\x124\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x1c.headrace.v1.ExecutionStatusR\x06status\x129\n" +
@@ -4406,7 +4751,7 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\tR\x06digest\x12\x1d\n" +
 	"\n" +
-	"size_bytes\x18\x03 \x01(\x03R\tsizeBytes\"\x9d\x02\n" +
+	"size_bytes\x18\x03 \x01(\x03R\tsizeBytes\"\xe5\x03\n" +
 	"\bApproval\x12D\n" +
 	"\frequirements\x18\x01 \x03(\v2 .headrace.v1.ApprovalRequirementR\frequirements\x12;\n" +
 	"\tdecisions\x18\x02 \x03(\v2\x1d.headrace.v1.ApprovalDecisionR\tdecisions\x12;\n" +
@@ -4414,7 +4759,13 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"expireTime\x12\x1f\n" +
 	"\vcustom_data\x18\x04 \x01(\tR\n" +
 	"customData\x120\n" +
-	"\x14external_entity_link\x18\x05 \x01(\tR\x12externalEntityLink\"\x8f\x02\n" +
+	"\x14external_entity_link\x18\x05 \x01(\tR\x12externalEntityLink\x12\x14\n" +
+	"\x02id\x18\x06 \x01(\tB\x04\xa8\xbb\x18\x03R\x02id\x12+\n" +
+	"\x0eeligible_users\x18\a \x03(\tB\x04\xa8\xbb\x18\x03R\religibleUsers\x12-\n" +
+	"\x0feligible_groups\x18\b \x03(\tB\x04\xa8\xbb\x18\x03R\x0eeligibleGroups\x12'\n" +
+	"\fany_approver\x18\t \x01(\bB\x04\xa8\xbb\x18\x03R\vanyApprover\x12+\n" +
+	"\x0eexcluded_users\x18\n" +
+	" \x03(\tB\x04\xa8\xbb\x18\x03R\rexcludedUsers\"\x8f\x02\n" +
 	"\x13ApprovalRequirement\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12#\n" +
 	"\rminimum_count\x18\x02 \x01(\x05R\fminimumCount\x12\x14\n" +
@@ -4487,7 +4838,24 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"transition\x12\x12\n" +
 	"\x04rule\x18\v \x01(\tR\x04rule\x128\n" +
 	"\tcondition\x18\f \x01(\x0e2\x1a.headrace.v1.ConditionKindR\tcondition\x12/\n" +
-	"\x06causes\x18\r \x03(\v2\x17.headrace.v1.WaitReasonR\x06causes\"\xdc\x02\n" +
+	"\x06causes\x18\r \x03(\v2\x17.headrace.v1.WaitReasonR\x06causes\"\xf2\x02\n" +
+	"\bNextStep\x123\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x19.headrace.v1.NextStepKindB\x04\xa8\xbb\x18\x03R\x04kind\x12\"\n" +
+	"\texecution\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x03R\texecution\x12\x1a\n" +
+	"\x05stage\x18\x03 \x01(\tB\x04\xa8\xbb\x18\x03R\x05stage\x12\x1c\n" +
+	"\x06action\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x03R\x06action\x12>\n" +
+	"\tcondition\x18\x05 \x01(\x0e2\x1a.headrace.v1.ConditionKindB\x04\xa8\xbb\x18\x03R\tcondition\x12;\n" +
+	"\n" +
+	"retry_mode\x18\x06 \x01(\x0e2\x16.headrace.v1.RetryModeB\x04\xa8\xbb\x18\x03R\tretryMode\x12%\n" +
+	"\vapproval_id\x18\a \x01(\tB\x04\xa8\xbb\x18\x03R\n" +
+	"approvalId\x12/\n" +
+	"\x10requires_comment\x18\b \x01(\bB\x04\xa8\xbb\x18\x03R\x0frequiresComment\"\xdc\x01\n" +
+	"\vStepRefusal\x123\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x19.headrace.v1.NextStepKindB\x04\xa8\xbb\x18\x03R\x04kind\x12\x1a\n" +
+	"\x05stage\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x03R\x05stage\x12>\n" +
+	"\tcondition\x18\x03 \x01(\x0e2\x1a.headrace.v1.ConditionKindB\x04\xa8\xbb\x18\x03R\tcondition\x12\x1c\n" +
+	"\x06reason\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x03R\x06reason\x12\x1e\n" +
+	"\amessage\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x03R\amessage\"\xdc\x02\n" +
 	"\x15StartExecutionRequest\x12&\n" +
 	"\bpipeline\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\bpipeline\x12Z\n" +
@@ -4551,14 +4919,16 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xac\x02R\x06reason\"Q\n" +
 	"\x19OverrideConditionResponse\x124\n" +
-	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\"\xb5\x01\n" +
+	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\"\xe4\x01\n" +
 	"\x15DecideApprovalRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12\x1d\n" +
 	"\x05stage\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x05stage\x12\x1f\n" +
 	"\x06action\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\x06action\x12\x18\n" +
 	"\aapprove\x18\x04 \x01(\bR\aapprove\x12\"\n" +
-	"\acomment\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\acomment\"\xaf\x01\n" +
+	"\acomment\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\acomment\x12-\n" +
+	"\vapproval_id\x18\x06 \x01(\tB\f\xbaH\x05r\x03\x18\xc8\x01\xa8\xbb\x18\x03R\n" +
+	"approvalId\"\xaf\x01\n" +
 	"\x16DecideApprovalResponse\x124\n" +
 	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\x121\n" +
 	"\bapproval\x18\x02 \x01(\v2\x15.headrace.v1.ApprovalR\bapproval\x12\x14\n" +
@@ -4566,11 +4936,15 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x06action\x18\x04 \x01(\tR\x06action\"9\n" +
 	"\x17ExplainExecutionRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"\x9d\x01\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"\xb1\x02\n" +
 	"\x18ExplainExecutionResponse\x124\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x1c.headrace.v1.ExecutionStatusR\x06status\x12\x18\n" +
 	"\asummary\x18\x02 \x01(\tR\asummary\x121\n" +
-	"\areasons\x18\x03 \x03(\v2\x17.headrace.v1.WaitReasonR\areasons\"g\n" +
+	"\areasons\x18\x03 \x03(\v2\x17.headrace.v1.WaitReasonR\areasons\x12:\n" +
+	"\n" +
+	"next_steps\x18\x04 \x03(\v2\x15.headrace.v1.NextStepB\x04\xa8\xbb\x18\x03R\tnextSteps\x12:\n" +
+	"\brefusals\x18\x05 \x03(\v2\x18.headrace.v1.StepRefusalB\x04\xa8\xbb\x18\x03R\brefusals\x12\x1a\n" +
+	"\x05notes\x18\x06 \x03(\tB\x04\xa8\xbb\x18\x03R\x05notes\"g\n" +
 	"\x15WatchExecutionRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12.\n" +
@@ -4678,7 +5052,16 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x16WAIT_KIND_RULE_RUNNING\x10\t\x12\x1a\n" +
 	"\x16WAIT_KIND_ACTION_LIMIT\x10\n" +
 	"\x12\x18\n" +
-	"\x14WAIT_KIND_CANCELLING\x10\v2\xb2\b\n" +
+	"\x14WAIT_KIND_CANCELLING\x10\v*\xac\x02\n" +
+	"\fNextStepKind\x12\x1e\n" +
+	"\x1aNEXT_STEP_KIND_UNSPECIFIED\x10\x00\x12\"\n" +
+	"\x1eNEXT_STEP_KIND_DECIDE_APPROVAL\x10\x01\x12\x1e\n" +
+	"\x1aNEXT_STEP_KIND_RETRY_STAGE\x10\x02\x12%\n" +
+	"!NEXT_STEP_KIND_OVERRIDE_CONDITION\x10\x03\x12$\n" +
+	" NEXT_STEP_KIND_ENABLE_TRANSITION\x10\x04\x12!\n" +
+	"\x1dNEXT_STEP_KIND_STOP_EXECUTION\x10\x05\x12$\n" +
+	" NEXT_STEP_KIND_ABANDON_EXECUTION\x10\x06\x12\"\n" +
+	"\x1eNEXT_STEP_KIND_START_EXECUTION\x10\a2\xb2\b\n" +
 	"\x10ExecutionService\x12Y\n" +
 	"\x0eStartExecution\x12\".headrace.v1.StartExecutionRequest\x1a#.headrace.v1.StartExecutionResponse\x12S\n" +
 	"\fGetExecution\x12 .headrace.v1.GetExecutionRequest\x1a!.headrace.v1.GetExecutionResponse\x12Y\n" +
@@ -4707,8 +5090,8 @@ func file_headrace_v1_execution_proto_rawDescGZIP() []byte {
 	return file_headrace_v1_execution_proto_rawDescData
 }
 
-var file_headrace_v1_execution_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_headrace_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_headrace_v1_execution_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_headrace_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_headrace_v1_execution_proto_goTypes = []any{
 	(ExecutionStatus)(0),              // 0: headrace.v1.ExecutionStatus
 	(ExecutionType)(0),                // 1: headrace.v1.ExecutionType
@@ -4716,182 +5099,192 @@ var file_headrace_v1_execution_proto_goTypes = []any{
 	(RetryMode)(0),                    // 3: headrace.v1.RetryMode
 	(EventSubject)(0),                 // 4: headrace.v1.EventSubject
 	(WaitKind)(0),                     // 5: headrace.v1.WaitKind
-	(*Execution)(nil),                 // 6: headrace.v1.Execution
-	(*RollbackMetadata)(nil),          // 7: headrace.v1.RollbackMetadata
-	(*CancelRequest)(nil),             // 8: headrace.v1.CancelRequest
-	(*SourceRevisionOverride)(nil),    // 9: headrace.v1.SourceRevisionOverride
-	(*ExecutionTrigger)(nil),          // 10: headrace.v1.ExecutionTrigger
-	(*StopRequest)(nil),               // 11: headrace.v1.StopRequest
-	(*SourceRevision)(nil),            // 12: headrace.v1.SourceRevision
-	(*StageExecution)(nil),            // 13: headrace.v1.StageExecution
-	(*RetryStageMetadata)(nil),        // 14: headrace.v1.RetryStageMetadata
-	(*ConditionExecution)(nil),        // 15: headrace.v1.ConditionExecution
-	(*RuleExecution)(nil),             // 16: headrace.v1.RuleExecution
-	(*ConditionOverride)(nil),         // 17: headrace.v1.ConditionOverride
-	(*ActionExecution)(nil),           // 18: headrace.v1.ActionExecution
-	(*ErrorDetails)(nil),              // 19: headrace.v1.ErrorDetails
-	(*Artifact)(nil),                  // 20: headrace.v1.Artifact
-	(*Approval)(nil),                  // 21: headrace.v1.Approval
-	(*ApprovalRequirement)(nil),       // 22: headrace.v1.ApprovalRequirement
-	(*ApprovalDecision)(nil),          // 23: headrace.v1.ApprovalDecision
-	(*Event)(nil),                     // 24: headrace.v1.Event
-	(*ActionTypeId)(nil),              // 25: headrace.v1.ActionTypeId
-	(*ActionExecutionResult)(nil),     // 26: headrace.v1.ActionExecutionResult
-	(*WaitReason)(nil),                // 27: headrace.v1.WaitReason
-	(*StartExecutionRequest)(nil),     // 28: headrace.v1.StartExecutionRequest
-	(*StartExecutionResponse)(nil),    // 29: headrace.v1.StartExecutionResponse
-	(*GetExecutionRequest)(nil),       // 30: headrace.v1.GetExecutionRequest
-	(*GetExecutionResponse)(nil),      // 31: headrace.v1.GetExecutionResponse
-	(*ListExecutionsRequest)(nil),     // 32: headrace.v1.ListExecutionsRequest
-	(*ListExecutionsResponse)(nil),    // 33: headrace.v1.ListExecutionsResponse
-	(*StopExecutionRequest)(nil),      // 34: headrace.v1.StopExecutionRequest
-	(*StopExecutionResponse)(nil),     // 35: headrace.v1.StopExecutionResponse
-	(*RetryStageRequest)(nil),         // 36: headrace.v1.RetryStageRequest
-	(*RetryStageResponse)(nil),        // 37: headrace.v1.RetryStageResponse
-	(*RollbackStageRequest)(nil),      // 38: headrace.v1.RollbackStageRequest
-	(*RollbackStageResponse)(nil),     // 39: headrace.v1.RollbackStageResponse
-	(*OverrideConditionRequest)(nil),  // 40: headrace.v1.OverrideConditionRequest
-	(*OverrideConditionResponse)(nil), // 41: headrace.v1.OverrideConditionResponse
-	(*DecideApprovalRequest)(nil),     // 42: headrace.v1.DecideApprovalRequest
-	(*DecideApprovalResponse)(nil),    // 43: headrace.v1.DecideApprovalResponse
-	(*ExplainExecutionRequest)(nil),   // 44: headrace.v1.ExplainExecutionRequest
-	(*ExplainExecutionResponse)(nil),  // 45: headrace.v1.ExplainExecutionResponse
-	(*WatchExecutionRequest)(nil),     // 46: headrace.v1.WatchExecutionRequest
-	(*WatchExecutionResponse)(nil),    // 47: headrace.v1.WatchExecutionResponse
-	(*TailLogRequest)(nil),            // 48: headrace.v1.TailLogRequest
-	(*TailLogResponse)(nil),           // 49: headrace.v1.TailLogResponse
-	(*SearchLogsRequest)(nil),         // 50: headrace.v1.SearchLogsRequest
-	(*SearchLogsResponse)(nil),        // 51: headrace.v1.SearchLogsResponse
-	(*LogMatch)(nil),                  // 52: headrace.v1.LogMatch
-	(*LogSearchSummary)(nil),          // 53: headrace.v1.LogSearchSummary
-	nil,                               // 54: headrace.v1.Execution.VariablesEntry
-	nil,                               // 55: headrace.v1.RuleExecution.ResolvedConfigurationEntry
-	nil,                               // 56: headrace.v1.ActionExecution.OutputVariablesEntry
-	nil,                               // 57: headrace.v1.ActionExecution.ResolvedConfigurationEntry
-	nil,                               // 58: headrace.v1.StartExecutionRequest.VariablesEntry
-	(ExecutionMode)(0),                // 59: headrace.v1.ExecutionMode
-	(*timestamppb.Timestamp)(nil),     // 60: google.protobuf.Timestamp
-	(*StageTransition)(nil),           // 61: headrace.v1.StageTransition
+	(NextStepKind)(0),                 // 6: headrace.v1.NextStepKind
+	(*Execution)(nil),                 // 7: headrace.v1.Execution
+	(*RollbackMetadata)(nil),          // 8: headrace.v1.RollbackMetadata
+	(*CancelRequest)(nil),             // 9: headrace.v1.CancelRequest
+	(*SourceRevisionOverride)(nil),    // 10: headrace.v1.SourceRevisionOverride
+	(*ExecutionTrigger)(nil),          // 11: headrace.v1.ExecutionTrigger
+	(*StopRequest)(nil),               // 12: headrace.v1.StopRequest
+	(*SourceRevision)(nil),            // 13: headrace.v1.SourceRevision
+	(*StageExecution)(nil),            // 14: headrace.v1.StageExecution
+	(*RetryStageMetadata)(nil),        // 15: headrace.v1.RetryStageMetadata
+	(*ConditionExecution)(nil),        // 16: headrace.v1.ConditionExecution
+	(*RuleExecution)(nil),             // 17: headrace.v1.RuleExecution
+	(*ConditionOverride)(nil),         // 18: headrace.v1.ConditionOverride
+	(*ActionExecution)(nil),           // 19: headrace.v1.ActionExecution
+	(*ErrorDetails)(nil),              // 20: headrace.v1.ErrorDetails
+	(*Artifact)(nil),                  // 21: headrace.v1.Artifact
+	(*Approval)(nil),                  // 22: headrace.v1.Approval
+	(*ApprovalRequirement)(nil),       // 23: headrace.v1.ApprovalRequirement
+	(*ApprovalDecision)(nil),          // 24: headrace.v1.ApprovalDecision
+	(*Event)(nil),                     // 25: headrace.v1.Event
+	(*ActionTypeId)(nil),              // 26: headrace.v1.ActionTypeId
+	(*ActionExecutionResult)(nil),     // 27: headrace.v1.ActionExecutionResult
+	(*WaitReason)(nil),                // 28: headrace.v1.WaitReason
+	(*NextStep)(nil),                  // 29: headrace.v1.NextStep
+	(*StepRefusal)(nil),               // 30: headrace.v1.StepRefusal
+	(*StartExecutionRequest)(nil),     // 31: headrace.v1.StartExecutionRequest
+	(*StartExecutionResponse)(nil),    // 32: headrace.v1.StartExecutionResponse
+	(*GetExecutionRequest)(nil),       // 33: headrace.v1.GetExecutionRequest
+	(*GetExecutionResponse)(nil),      // 34: headrace.v1.GetExecutionResponse
+	(*ListExecutionsRequest)(nil),     // 35: headrace.v1.ListExecutionsRequest
+	(*ListExecutionsResponse)(nil),    // 36: headrace.v1.ListExecutionsResponse
+	(*StopExecutionRequest)(nil),      // 37: headrace.v1.StopExecutionRequest
+	(*StopExecutionResponse)(nil),     // 38: headrace.v1.StopExecutionResponse
+	(*RetryStageRequest)(nil),         // 39: headrace.v1.RetryStageRequest
+	(*RetryStageResponse)(nil),        // 40: headrace.v1.RetryStageResponse
+	(*RollbackStageRequest)(nil),      // 41: headrace.v1.RollbackStageRequest
+	(*RollbackStageResponse)(nil),     // 42: headrace.v1.RollbackStageResponse
+	(*OverrideConditionRequest)(nil),  // 43: headrace.v1.OverrideConditionRequest
+	(*OverrideConditionResponse)(nil), // 44: headrace.v1.OverrideConditionResponse
+	(*DecideApprovalRequest)(nil),     // 45: headrace.v1.DecideApprovalRequest
+	(*DecideApprovalResponse)(nil),    // 46: headrace.v1.DecideApprovalResponse
+	(*ExplainExecutionRequest)(nil),   // 47: headrace.v1.ExplainExecutionRequest
+	(*ExplainExecutionResponse)(nil),  // 48: headrace.v1.ExplainExecutionResponse
+	(*WatchExecutionRequest)(nil),     // 49: headrace.v1.WatchExecutionRequest
+	(*WatchExecutionResponse)(nil),    // 50: headrace.v1.WatchExecutionResponse
+	(*TailLogRequest)(nil),            // 51: headrace.v1.TailLogRequest
+	(*TailLogResponse)(nil),           // 52: headrace.v1.TailLogResponse
+	(*SearchLogsRequest)(nil),         // 53: headrace.v1.SearchLogsRequest
+	(*SearchLogsResponse)(nil),        // 54: headrace.v1.SearchLogsResponse
+	(*LogMatch)(nil),                  // 55: headrace.v1.LogMatch
+	(*LogSearchSummary)(nil),          // 56: headrace.v1.LogSearchSummary
+	nil,                               // 57: headrace.v1.Execution.VariablesEntry
+	nil,                               // 58: headrace.v1.RuleExecution.ResolvedConfigurationEntry
+	nil,                               // 59: headrace.v1.ActionExecution.OutputVariablesEntry
+	nil,                               // 60: headrace.v1.ActionExecution.ResolvedConfigurationEntry
+	nil,                               // 61: headrace.v1.StartExecutionRequest.VariablesEntry
+	(ExecutionMode)(0),                // 62: headrace.v1.ExecutionMode
+	(*timestamppb.Timestamp)(nil),     // 63: google.protobuf.Timestamp
+	(*StageTransition)(nil),           // 64: headrace.v1.StageTransition
 }
 var file_headrace_v1_execution_proto_depIdxs = []int32{
-	59,  // 0: headrace.v1.Execution.execution_mode:type_name -> headrace.v1.ExecutionMode
+	62,  // 0: headrace.v1.Execution.execution_mode:type_name -> headrace.v1.ExecutionMode
 	0,   // 1: headrace.v1.Execution.status:type_name -> headrace.v1.ExecutionStatus
-	10,  // 2: headrace.v1.Execution.trigger:type_name -> headrace.v1.ExecutionTrigger
-	54,  // 3: headrace.v1.Execution.variables:type_name -> headrace.v1.Execution.VariablesEntry
-	12,  // 4: headrace.v1.Execution.source_revisions:type_name -> headrace.v1.SourceRevision
-	13,  // 5: headrace.v1.Execution.stages:type_name -> headrace.v1.StageExecution
-	60,  // 6: headrace.v1.Execution.start_time:type_name -> google.protobuf.Timestamp
-	60,  // 7: headrace.v1.Execution.end_time:type_name -> google.protobuf.Timestamp
-	60,  // 8: headrace.v1.Execution.update_time:type_name -> google.protobuf.Timestamp
-	11,  // 9: headrace.v1.Execution.stop:type_name -> headrace.v1.StopRequest
+	11,  // 2: headrace.v1.Execution.trigger:type_name -> headrace.v1.ExecutionTrigger
+	57,  // 3: headrace.v1.Execution.variables:type_name -> headrace.v1.Execution.VariablesEntry
+	13,  // 4: headrace.v1.Execution.source_revisions:type_name -> headrace.v1.SourceRevision
+	14,  // 5: headrace.v1.Execution.stages:type_name -> headrace.v1.StageExecution
+	63,  // 6: headrace.v1.Execution.start_time:type_name -> google.protobuf.Timestamp
+	63,  // 7: headrace.v1.Execution.end_time:type_name -> google.protobuf.Timestamp
+	63,  // 8: headrace.v1.Execution.update_time:type_name -> google.protobuf.Timestamp
+	12,  // 9: headrace.v1.Execution.stop:type_name -> headrace.v1.StopRequest
 	1,   // 10: headrace.v1.Execution.execution_type:type_name -> headrace.v1.ExecutionType
-	7,   // 11: headrace.v1.Execution.rollback:type_name -> headrace.v1.RollbackMetadata
-	9,   // 12: headrace.v1.Execution.source_revision_overrides:type_name -> headrace.v1.SourceRevisionOverride
-	8,   // 13: headrace.v1.Execution.cancel:type_name -> headrace.v1.CancelRequest
-	60,  // 14: headrace.v1.Execution.outputs_remove_time:type_name -> google.protobuf.Timestamp
-	60,  // 15: headrace.v1.CancelRequest.request_time:type_name -> google.protobuf.Timestamp
-	60,  // 16: headrace.v1.StopRequest.request_time:type_name -> google.protobuf.Timestamp
+	8,   // 11: headrace.v1.Execution.rollback:type_name -> headrace.v1.RollbackMetadata
+	10,  // 12: headrace.v1.Execution.source_revision_overrides:type_name -> headrace.v1.SourceRevisionOverride
+	9,   // 13: headrace.v1.Execution.cancel:type_name -> headrace.v1.CancelRequest
+	63,  // 14: headrace.v1.Execution.outputs_remove_time:type_name -> google.protobuf.Timestamp
+	63,  // 15: headrace.v1.CancelRequest.request_time:type_name -> google.protobuf.Timestamp
+	63,  // 16: headrace.v1.StopRequest.request_time:type_name -> google.protobuf.Timestamp
 	0,   // 17: headrace.v1.StageExecution.status:type_name -> headrace.v1.ExecutionStatus
-	60,  // 18: headrace.v1.StageExecution.start_time:type_name -> google.protobuf.Timestamp
-	60,  // 19: headrace.v1.StageExecution.end_time:type_name -> google.protobuf.Timestamp
-	18,  // 20: headrace.v1.StageExecution.actions:type_name -> headrace.v1.ActionExecution
-	21,  // 21: headrace.v1.StageExecution.entry_approval:type_name -> headrace.v1.Approval
-	15,  // 22: headrace.v1.StageExecution.conditions:type_name -> headrace.v1.ConditionExecution
-	14,  // 23: headrace.v1.StageExecution.retry:type_name -> headrace.v1.RetryStageMetadata
-	60,  // 24: headrace.v1.RetryStageMetadata.latest_time:type_name -> google.protobuf.Timestamp
+	63,  // 18: headrace.v1.StageExecution.start_time:type_name -> google.protobuf.Timestamp
+	63,  // 19: headrace.v1.StageExecution.end_time:type_name -> google.protobuf.Timestamp
+	19,  // 20: headrace.v1.StageExecution.actions:type_name -> headrace.v1.ActionExecution
+	22,  // 21: headrace.v1.StageExecution.entry_approval:type_name -> headrace.v1.Approval
+	16,  // 22: headrace.v1.StageExecution.conditions:type_name -> headrace.v1.ConditionExecution
+	15,  // 23: headrace.v1.StageExecution.retry:type_name -> headrace.v1.RetryStageMetadata
+	63,  // 24: headrace.v1.RetryStageMetadata.latest_time:type_name -> google.protobuf.Timestamp
 	2,   // 25: headrace.v1.ConditionExecution.kind:type_name -> headrace.v1.ConditionKind
 	0,   // 26: headrace.v1.ConditionExecution.status:type_name -> headrace.v1.ExecutionStatus
-	60,  // 27: headrace.v1.ConditionExecution.start_time:type_name -> google.protobuf.Timestamp
-	60,  // 28: headrace.v1.ConditionExecution.end_time:type_name -> google.protobuf.Timestamp
-	16,  // 29: headrace.v1.ConditionExecution.rules:type_name -> headrace.v1.RuleExecution
-	17,  // 30: headrace.v1.ConditionExecution.override:type_name -> headrace.v1.ConditionOverride
+	63,  // 27: headrace.v1.ConditionExecution.start_time:type_name -> google.protobuf.Timestamp
+	63,  // 28: headrace.v1.ConditionExecution.end_time:type_name -> google.protobuf.Timestamp
+	17,  // 29: headrace.v1.ConditionExecution.rules:type_name -> headrace.v1.RuleExecution
+	18,  // 30: headrace.v1.ConditionExecution.override:type_name -> headrace.v1.ConditionOverride
 	0,   // 31: headrace.v1.RuleExecution.status:type_name -> headrace.v1.ExecutionStatus
-	19,  // 32: headrace.v1.RuleExecution.error:type_name -> headrace.v1.ErrorDetails
-	55,  // 33: headrace.v1.RuleExecution.resolved_configuration:type_name -> headrace.v1.RuleExecution.ResolvedConfigurationEntry
-	60,  // 34: headrace.v1.RuleExecution.start_time:type_name -> google.protobuf.Timestamp
-	60,  // 35: headrace.v1.RuleExecution.end_time:type_name -> google.protobuf.Timestamp
-	60,  // 36: headrace.v1.RuleExecution.open_time:type_name -> google.protobuf.Timestamp
-	60,  // 37: headrace.v1.ConditionOverride.override_time:type_name -> google.protobuf.Timestamp
+	20,  // 32: headrace.v1.RuleExecution.error:type_name -> headrace.v1.ErrorDetails
+	58,  // 33: headrace.v1.RuleExecution.resolved_configuration:type_name -> headrace.v1.RuleExecution.ResolvedConfigurationEntry
+	63,  // 34: headrace.v1.RuleExecution.start_time:type_name -> google.protobuf.Timestamp
+	63,  // 35: headrace.v1.RuleExecution.end_time:type_name -> google.protobuf.Timestamp
+	63,  // 36: headrace.v1.RuleExecution.open_time:type_name -> google.protobuf.Timestamp
+	63,  // 37: headrace.v1.ConditionOverride.override_time:type_name -> google.protobuf.Timestamp
 	0,   // 38: headrace.v1.ActionExecution.status:type_name -> headrace.v1.ExecutionStatus
-	60,  // 39: headrace.v1.ActionExecution.start_time:type_name -> google.protobuf.Timestamp
-	60,  // 40: headrace.v1.ActionExecution.end_time:type_name -> google.protobuf.Timestamp
-	19,  // 41: headrace.v1.ActionExecution.error:type_name -> headrace.v1.ErrorDetails
-	56,  // 42: headrace.v1.ActionExecution.output_variables:type_name -> headrace.v1.ActionExecution.OutputVariablesEntry
-	57,  // 43: headrace.v1.ActionExecution.resolved_configuration:type_name -> headrace.v1.ActionExecution.ResolvedConfigurationEntry
-	20,  // 44: headrace.v1.ActionExecution.input_artifacts:type_name -> headrace.v1.Artifact
-	20,  // 45: headrace.v1.ActionExecution.output_artifacts:type_name -> headrace.v1.Artifact
-	21,  // 46: headrace.v1.ActionExecution.approval:type_name -> headrace.v1.Approval
-	22,  // 47: headrace.v1.Approval.requirements:type_name -> headrace.v1.ApprovalRequirement
-	23,  // 48: headrace.v1.Approval.decisions:type_name -> headrace.v1.ApprovalDecision
-	60,  // 49: headrace.v1.Approval.expire_time:type_name -> google.protobuf.Timestamp
-	60,  // 50: headrace.v1.ApprovalDecision.decide_time:type_name -> google.protobuf.Timestamp
-	20,  // 51: headrace.v1.ApprovalDecision.artifacts:type_name -> headrace.v1.Artifact
-	60,  // 52: headrace.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	63,  // 39: headrace.v1.ActionExecution.start_time:type_name -> google.protobuf.Timestamp
+	63,  // 40: headrace.v1.ActionExecution.end_time:type_name -> google.protobuf.Timestamp
+	20,  // 41: headrace.v1.ActionExecution.error:type_name -> headrace.v1.ErrorDetails
+	59,  // 42: headrace.v1.ActionExecution.output_variables:type_name -> headrace.v1.ActionExecution.OutputVariablesEntry
+	60,  // 43: headrace.v1.ActionExecution.resolved_configuration:type_name -> headrace.v1.ActionExecution.ResolvedConfigurationEntry
+	21,  // 44: headrace.v1.ActionExecution.input_artifacts:type_name -> headrace.v1.Artifact
+	21,  // 45: headrace.v1.ActionExecution.output_artifacts:type_name -> headrace.v1.Artifact
+	22,  // 46: headrace.v1.ActionExecution.approval:type_name -> headrace.v1.Approval
+	23,  // 47: headrace.v1.Approval.requirements:type_name -> headrace.v1.ApprovalRequirement
+	24,  // 48: headrace.v1.Approval.decisions:type_name -> headrace.v1.ApprovalDecision
+	63,  // 49: headrace.v1.Approval.expire_time:type_name -> google.protobuf.Timestamp
+	63,  // 50: headrace.v1.ApprovalDecision.decide_time:type_name -> google.protobuf.Timestamp
+	21,  // 51: headrace.v1.ApprovalDecision.artifacts:type_name -> headrace.v1.Artifact
+	63,  // 52: headrace.v1.Event.event_time:type_name -> google.protobuf.Timestamp
 	4,   // 53: headrace.v1.Event.subject:type_name -> headrace.v1.EventSubject
-	10,  // 54: headrace.v1.Event.trigger:type_name -> headrace.v1.ExecutionTrigger
+	11,  // 54: headrace.v1.Event.trigger:type_name -> headrace.v1.ExecutionTrigger
 	2,   // 55: headrace.v1.Event.condition:type_name -> headrace.v1.ConditionKind
-	25,  // 56: headrace.v1.Event.action_type:type_name -> headrace.v1.ActionTypeId
-	20,  // 57: headrace.v1.Event.input_artifacts:type_name -> headrace.v1.Artifact
-	20,  // 58: headrace.v1.Event.output_artifacts:type_name -> headrace.v1.Artifact
-	26,  // 59: headrace.v1.Event.execution_result:type_name -> headrace.v1.ActionExecutionResult
-	60,  // 60: headrace.v1.Event.start_time:type_name -> google.protobuf.Timestamp
-	60,  // 61: headrace.v1.Event.stage_last_retry_attempt_time:type_name -> google.protobuf.Timestamp
+	26,  // 56: headrace.v1.Event.action_type:type_name -> headrace.v1.ActionTypeId
+	21,  // 57: headrace.v1.Event.input_artifacts:type_name -> headrace.v1.Artifact
+	21,  // 58: headrace.v1.Event.output_artifacts:type_name -> headrace.v1.Artifact
+	27,  // 59: headrace.v1.Event.execution_result:type_name -> headrace.v1.ActionExecutionResult
+	63,  // 60: headrace.v1.Event.start_time:type_name -> google.protobuf.Timestamp
+	63,  // 61: headrace.v1.Event.stage_last_retry_attempt_time:type_name -> google.protobuf.Timestamp
 	5,   // 62: headrace.v1.WaitReason.kind:type_name -> headrace.v1.WaitKind
-	60,  // 63: headrace.v1.WaitReason.since:type_name -> google.protobuf.Timestamp
-	60,  // 64: headrace.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
-	21,  // 65: headrace.v1.WaitReason.approval:type_name -> headrace.v1.Approval
-	61,  // 66: headrace.v1.WaitReason.transition:type_name -> headrace.v1.StageTransition
+	63,  // 63: headrace.v1.WaitReason.since:type_name -> google.protobuf.Timestamp
+	63,  // 64: headrace.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
+	22,  // 65: headrace.v1.WaitReason.approval:type_name -> headrace.v1.Approval
+	64,  // 66: headrace.v1.WaitReason.transition:type_name -> headrace.v1.StageTransition
 	2,   // 67: headrace.v1.WaitReason.condition:type_name -> headrace.v1.ConditionKind
-	27,  // 68: headrace.v1.WaitReason.causes:type_name -> headrace.v1.WaitReason
-	58,  // 69: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
-	9,   // 70: headrace.v1.StartExecutionRequest.source_revisions:type_name -> headrace.v1.SourceRevisionOverride
-	6,   // 71: headrace.v1.StartExecutionResponse.execution:type_name -> headrace.v1.Execution
-	6,   // 72: headrace.v1.GetExecutionResponse.execution:type_name -> headrace.v1.Execution
-	0,   // 73: headrace.v1.ListExecutionsRequest.statuses:type_name -> headrace.v1.ExecutionStatus
-	6,   // 74: headrace.v1.ListExecutionsResponse.executions:type_name -> headrace.v1.Execution
-	6,   // 75: headrace.v1.StopExecutionResponse.execution:type_name -> headrace.v1.Execution
-	3,   // 76: headrace.v1.RetryStageRequest.mode:type_name -> headrace.v1.RetryMode
-	6,   // 77: headrace.v1.RetryStageResponse.execution:type_name -> headrace.v1.Execution
-	6,   // 78: headrace.v1.RollbackStageResponse.execution:type_name -> headrace.v1.Execution
-	2,   // 79: headrace.v1.OverrideConditionRequest.condition:type_name -> headrace.v1.ConditionKind
-	6,   // 80: headrace.v1.OverrideConditionResponse.execution:type_name -> headrace.v1.Execution
-	6,   // 81: headrace.v1.DecideApprovalResponse.execution:type_name -> headrace.v1.Execution
-	21,  // 82: headrace.v1.DecideApprovalResponse.approval:type_name -> headrace.v1.Approval
-	0,   // 83: headrace.v1.ExplainExecutionResponse.status:type_name -> headrace.v1.ExecutionStatus
-	27,  // 84: headrace.v1.ExplainExecutionResponse.reasons:type_name -> headrace.v1.WaitReason
-	24,  // 85: headrace.v1.WatchExecutionResponse.event:type_name -> headrace.v1.Event
-	52,  // 86: headrace.v1.SearchLogsResponse.match:type_name -> headrace.v1.LogMatch
-	53,  // 87: headrace.v1.SearchLogsResponse.summary:type_name -> headrace.v1.LogSearchSummary
-	2,   // 88: headrace.v1.LogMatch.condition:type_name -> headrace.v1.ConditionKind
-	28,  // 89: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
-	30,  // 90: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
-	32,  // 91: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
-	34,  // 92: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
-	36,  // 93: headrace.v1.ExecutionService.RetryStage:input_type -> headrace.v1.RetryStageRequest
-	38,  // 94: headrace.v1.ExecutionService.RollbackStage:input_type -> headrace.v1.RollbackStageRequest
-	40,  // 95: headrace.v1.ExecutionService.OverrideCondition:input_type -> headrace.v1.OverrideConditionRequest
-	42,  // 96: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
-	44,  // 97: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
-	46,  // 98: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
-	48,  // 99: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
-	50,  // 100: headrace.v1.ExecutionService.SearchLogs:input_type -> headrace.v1.SearchLogsRequest
-	29,  // 101: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
-	31,  // 102: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
-	33,  // 103: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
-	35,  // 104: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
-	37,  // 105: headrace.v1.ExecutionService.RetryStage:output_type -> headrace.v1.RetryStageResponse
-	39,  // 106: headrace.v1.ExecutionService.RollbackStage:output_type -> headrace.v1.RollbackStageResponse
-	41,  // 107: headrace.v1.ExecutionService.OverrideCondition:output_type -> headrace.v1.OverrideConditionResponse
-	43,  // 108: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
-	45,  // 109: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
-	47,  // 110: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
-	49,  // 111: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
-	51,  // 112: headrace.v1.ExecutionService.SearchLogs:output_type -> headrace.v1.SearchLogsResponse
-	101, // [101:113] is the sub-list for method output_type
-	89,  // [89:101] is the sub-list for method input_type
-	89,  // [89:89] is the sub-list for extension type_name
-	89,  // [89:89] is the sub-list for extension extendee
-	0,   // [0:89] is the sub-list for field type_name
+	28,  // 68: headrace.v1.WaitReason.causes:type_name -> headrace.v1.WaitReason
+	6,   // 69: headrace.v1.NextStep.kind:type_name -> headrace.v1.NextStepKind
+	2,   // 70: headrace.v1.NextStep.condition:type_name -> headrace.v1.ConditionKind
+	3,   // 71: headrace.v1.NextStep.retry_mode:type_name -> headrace.v1.RetryMode
+	6,   // 72: headrace.v1.StepRefusal.kind:type_name -> headrace.v1.NextStepKind
+	2,   // 73: headrace.v1.StepRefusal.condition:type_name -> headrace.v1.ConditionKind
+	61,  // 74: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
+	10,  // 75: headrace.v1.StartExecutionRequest.source_revisions:type_name -> headrace.v1.SourceRevisionOverride
+	7,   // 76: headrace.v1.StartExecutionResponse.execution:type_name -> headrace.v1.Execution
+	7,   // 77: headrace.v1.GetExecutionResponse.execution:type_name -> headrace.v1.Execution
+	0,   // 78: headrace.v1.ListExecutionsRequest.statuses:type_name -> headrace.v1.ExecutionStatus
+	7,   // 79: headrace.v1.ListExecutionsResponse.executions:type_name -> headrace.v1.Execution
+	7,   // 80: headrace.v1.StopExecutionResponse.execution:type_name -> headrace.v1.Execution
+	3,   // 81: headrace.v1.RetryStageRequest.mode:type_name -> headrace.v1.RetryMode
+	7,   // 82: headrace.v1.RetryStageResponse.execution:type_name -> headrace.v1.Execution
+	7,   // 83: headrace.v1.RollbackStageResponse.execution:type_name -> headrace.v1.Execution
+	2,   // 84: headrace.v1.OverrideConditionRequest.condition:type_name -> headrace.v1.ConditionKind
+	7,   // 85: headrace.v1.OverrideConditionResponse.execution:type_name -> headrace.v1.Execution
+	7,   // 86: headrace.v1.DecideApprovalResponse.execution:type_name -> headrace.v1.Execution
+	22,  // 87: headrace.v1.DecideApprovalResponse.approval:type_name -> headrace.v1.Approval
+	0,   // 88: headrace.v1.ExplainExecutionResponse.status:type_name -> headrace.v1.ExecutionStatus
+	28,  // 89: headrace.v1.ExplainExecutionResponse.reasons:type_name -> headrace.v1.WaitReason
+	29,  // 90: headrace.v1.ExplainExecutionResponse.next_steps:type_name -> headrace.v1.NextStep
+	30,  // 91: headrace.v1.ExplainExecutionResponse.refusals:type_name -> headrace.v1.StepRefusal
+	25,  // 92: headrace.v1.WatchExecutionResponse.event:type_name -> headrace.v1.Event
+	55,  // 93: headrace.v1.SearchLogsResponse.match:type_name -> headrace.v1.LogMatch
+	56,  // 94: headrace.v1.SearchLogsResponse.summary:type_name -> headrace.v1.LogSearchSummary
+	2,   // 95: headrace.v1.LogMatch.condition:type_name -> headrace.v1.ConditionKind
+	31,  // 96: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
+	33,  // 97: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
+	35,  // 98: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
+	37,  // 99: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
+	39,  // 100: headrace.v1.ExecutionService.RetryStage:input_type -> headrace.v1.RetryStageRequest
+	41,  // 101: headrace.v1.ExecutionService.RollbackStage:input_type -> headrace.v1.RollbackStageRequest
+	43,  // 102: headrace.v1.ExecutionService.OverrideCondition:input_type -> headrace.v1.OverrideConditionRequest
+	45,  // 103: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
+	47,  // 104: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
+	49,  // 105: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
+	51,  // 106: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
+	53,  // 107: headrace.v1.ExecutionService.SearchLogs:input_type -> headrace.v1.SearchLogsRequest
+	32,  // 108: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
+	34,  // 109: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
+	36,  // 110: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
+	38,  // 111: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
+	40,  // 112: headrace.v1.ExecutionService.RetryStage:output_type -> headrace.v1.RetryStageResponse
+	42,  // 113: headrace.v1.ExecutionService.RollbackStage:output_type -> headrace.v1.RollbackStageResponse
+	44,  // 114: headrace.v1.ExecutionService.OverrideCondition:output_type -> headrace.v1.OverrideConditionResponse
+	46,  // 115: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
+	48,  // 116: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
+	50,  // 117: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
+	52,  // 118: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
+	54,  // 119: headrace.v1.ExecutionService.SearchLogs:output_type -> headrace.v1.SearchLogsResponse
+	108, // [108:120] is the sub-list for method output_type
+	96,  // [96:108] is the sub-list for method input_type
+	96,  // [96:96] is the sub-list for extension type_name
+	96,  // [96:96] is the sub-list for extension extendee
+	0,   // [0:96] is the sub-list for field type_name
 }
 
 func init() { file_headrace_v1_execution_proto_init() }
@@ -4899,8 +5292,9 @@ func file_headrace_v1_execution_proto_init() {
 	if File_headrace_v1_execution_proto != nil {
 		return
 	}
+	file_headrace_v1_options_proto_init()
 	file_headrace_v1_pipeline_proto_init()
-	file_headrace_v1_execution_proto_msgTypes[45].OneofWrappers = []any{
+	file_headrace_v1_execution_proto_msgTypes[47].OneofWrappers = []any{
 		(*SearchLogsResponse_Match)(nil),
 		(*SearchLogsResponse_Summary)(nil),
 	}
@@ -4909,8 +5303,8 @@ func file_headrace_v1_execution_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headrace_v1_execution_proto_rawDesc), len(file_headrace_v1_execution_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   53,
+			NumEnums:      7,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

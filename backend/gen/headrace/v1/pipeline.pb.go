@@ -909,6 +909,7 @@ type Stage struct {
 	BeforeEntry   *Condition             `protobuf:"bytes,3,opt,name=before_entry,json=beforeEntry,proto3" json:"before_entry,omitempty"`
 	OnSuccess     *Condition             `protobuf:"bytes,4,opt,name=on_success,json=onSuccess,proto3" json:"on_success,omitempty"`
 	OnFailure     *OnFailure             `protobuf:"bytes,5,opt,name=on_failure,json=onFailure,proto3" json:"on_failure,omitempty"`
+	OnRollback    *OnRollback            `protobuf:"bytes,6,opt,name=on_rollback,json=onRollback,proto3" json:"on_rollback,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -978,6 +979,69 @@ func (x *Stage) GetOnFailure() *OnFailure {
 	return nil
 }
 
+func (x *Stage) GetOnRollback() *OnRollback {
+	if x != nil {
+		return x.OnRollback
+	}
+	return nil
+}
+
+// OnRollback says which gates an automatic rollback of the stage passes without waiting.
+// A rollback that a person starts meets all gates.
+type OnRollback struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The conditions of the stage are not checked.
+	SkipConditions bool `protobuf:"varint,1,opt,name=skip_conditions,json=skipConditions,proto3" json:"skip_conditions,omitempty"`
+	// The approval of the entry and manual approval actions count as given.
+	SkipApprovals bool `protobuf:"varint,2,opt,name=skip_approvals,json=skipApprovals,proto3" json:"skip_approvals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OnRollback) Reset() {
+	*x = OnRollback{}
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OnRollback) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OnRollback) ProtoMessage() {}
+
+func (x *OnRollback) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OnRollback.ProtoReflect.Descriptor instead.
+func (*OnRollback) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *OnRollback) GetSkipConditions() bool {
+	if x != nil {
+		return x.SkipConditions
+	}
+	return false
+}
+
+func (x *OnRollback) GetSkipApprovals() bool {
+	if x != nil {
+		return x.SkipApprovals
+	}
+	return false
+}
+
 // Condition is what is checked before a stage is entered, after it succeeded or
 // after it failed.
 type Condition struct {
@@ -992,7 +1056,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[10]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1004,7 +1068,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[10]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1017,7 +1081,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{10}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Condition) GetResult() string {
@@ -1049,7 +1113,7 @@ type OnFailure struct {
 
 func (x *OnFailure) Reset() {
 	*x = OnFailure{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[11]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1061,7 +1125,7 @@ func (x *OnFailure) String() string {
 func (*OnFailure) ProtoMessage() {}
 
 func (x *OnFailure) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[11]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1074,7 +1138,7 @@ func (x *OnFailure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnFailure.ProtoReflect.Descriptor instead.
 func (*OnFailure) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{11}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *OnFailure) GetResult() string {
@@ -1121,7 +1185,7 @@ type Rule struct {
 
 func (x *Rule) Reset() {
 	*x = Rule{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[12]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1133,7 +1197,7 @@ func (x *Rule) String() string {
 func (*Rule) ProtoMessage() {}
 
 func (x *Rule) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[12]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1146,7 +1210,7 @@ func (x *Rule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rule.ProtoReflect.Descriptor instead.
 func (*Rule) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{12}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Rule) GetName() string {
@@ -1255,7 +1319,7 @@ type Action struct {
 
 func (x *Action) Reset() {
 	*x = Action{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[13]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1267,7 +1331,7 @@ func (x *Action) String() string {
 func (*Action) ProtoMessage() {}
 
 func (x *Action) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[13]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1280,7 +1344,7 @@ func (x *Action) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Action.ProtoReflect.Descriptor instead.
 func (*Action) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{13}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Action) GetName() string {
@@ -1415,7 +1479,7 @@ type EnvironmentVariable struct {
 
 func (x *EnvironmentVariable) Reset() {
 	*x = EnvironmentVariable{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[14]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1427,7 +1491,7 @@ func (x *EnvironmentVariable) String() string {
 func (*EnvironmentVariable) ProtoMessage() {}
 
 func (x *EnvironmentVariable) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[14]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1440,7 +1504,7 @@ func (x *EnvironmentVariable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnvironmentVariable.ProtoReflect.Descriptor instead.
 func (*EnvironmentVariable) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{14}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *EnvironmentVariable) GetName() string {
@@ -1476,7 +1540,7 @@ type OutputArtifact struct {
 
 func (x *OutputArtifact) Reset() {
 	*x = OutputArtifact{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[15]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1488,7 +1552,7 @@ func (x *OutputArtifact) String() string {
 func (*OutputArtifact) ProtoMessage() {}
 
 func (x *OutputArtifact) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[15]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1501,7 +1565,7 @@ func (x *OutputArtifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputArtifact.ProtoReflect.Descriptor instead.
 func (*OutputArtifact) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{15}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *OutputArtifact) GetName() string {
@@ -1536,7 +1600,7 @@ type PipelineVersion struct {
 
 func (x *PipelineVersion) Reset() {
 	*x = PipelineVersion{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[16]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1548,7 +1612,7 @@ func (x *PipelineVersion) String() string {
 func (*PipelineVersion) ProtoMessage() {}
 
 func (x *PipelineVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[16]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1561,7 +1625,7 @@ func (x *PipelineVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PipelineVersion.ProtoReflect.Descriptor instead.
 func (*PipelineVersion) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{16}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PipelineVersion) GetName() string {
@@ -1612,18 +1676,19 @@ type PipelineStage struct {
 	// accounts/{account}/pipelines/{pipeline}/stages/{stage}.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Place among the stages: ascending, gaps allowed, unique in the pipeline.
-	Order         int32      `protobuf:"varint,2,opt,name=order,proto3" json:"order,omitempty"`
-	BeforeEntry   *Condition `protobuf:"bytes,3,opt,name=before_entry,json=beforeEntry,proto3" json:"before_entry,omitempty"`
-	OnSuccess     *Condition `protobuf:"bytes,4,opt,name=on_success,json=onSuccess,proto3" json:"on_success,omitempty"`
-	OnFailure     *OnFailure `protobuf:"bytes,5,opt,name=on_failure,json=onFailure,proto3" json:"on_failure,omitempty"`
-	Etag          string     `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
+	Order         int32       `protobuf:"varint,2,opt,name=order,proto3" json:"order,omitempty"`
+	BeforeEntry   *Condition  `protobuf:"bytes,3,opt,name=before_entry,json=beforeEntry,proto3" json:"before_entry,omitempty"`
+	OnSuccess     *Condition  `protobuf:"bytes,4,opt,name=on_success,json=onSuccess,proto3" json:"on_success,omitempty"`
+	OnFailure     *OnFailure  `protobuf:"bytes,5,opt,name=on_failure,json=onFailure,proto3" json:"on_failure,omitempty"`
+	Etag          string      `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
+	OnRollback    *OnRollback `protobuf:"bytes,7,opt,name=on_rollback,json=onRollback,proto3" json:"on_rollback,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PipelineStage) Reset() {
 	*x = PipelineStage{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[17]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1635,7 +1700,7 @@ func (x *PipelineStage) String() string {
 func (*PipelineStage) ProtoMessage() {}
 
 func (x *PipelineStage) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[17]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1648,7 +1713,7 @@ func (x *PipelineStage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PipelineStage.ProtoReflect.Descriptor instead.
 func (*PipelineStage) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{17}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PipelineStage) GetName() string {
@@ -1693,6 +1758,13 @@ func (x *PipelineStage) GetEtag() string {
 	return ""
 }
 
+func (x *PipelineStage) GetOnRollback() *OnRollback {
+	if x != nil {
+		return x.OnRollback
+	}
+	return nil
+}
+
 // PipelineAction is an action of a composed pipeline as an object of its own.
 type PipelineAction struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1707,7 +1779,7 @@ type PipelineAction struct {
 
 func (x *PipelineAction) Reset() {
 	*x = PipelineAction{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[18]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +1791,7 @@ func (x *PipelineAction) String() string {
 func (*PipelineAction) ProtoMessage() {}
 
 func (x *PipelineAction) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[18]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1732,7 +1804,7 @@ func (x *PipelineAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PipelineAction.ProtoReflect.Descriptor instead.
 func (*PipelineAction) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{18}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PipelineAction) GetName() string {
@@ -1769,7 +1841,7 @@ type CreatePipelineRequest struct {
 
 func (x *CreatePipelineRequest) Reset() {
 	*x = CreatePipelineRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[19]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1781,7 +1853,7 @@ func (x *CreatePipelineRequest) String() string {
 func (*CreatePipelineRequest) ProtoMessage() {}
 
 func (x *CreatePipelineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[19]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1794,7 +1866,7 @@ func (x *CreatePipelineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePipelineRequest.ProtoReflect.Descriptor instead.
 func (*CreatePipelineRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{19}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CreatePipelineRequest) GetPipeline() *Pipeline {
@@ -1821,13 +1893,14 @@ func (x *CreatePipelineRequest) GetValidateOnly() bool {
 type CreatePipelineResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Pipeline      *Pipeline              `protobuf:"bytes,1,opt,name=pipeline,proto3" json:"pipeline,omitempty"`
+	Warnings      []*Warning             `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreatePipelineResponse) Reset() {
 	*x = CreatePipelineResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[20]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +1912,7 @@ func (x *CreatePipelineResponse) String() string {
 func (*CreatePipelineResponse) ProtoMessage() {}
 
 func (x *CreatePipelineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[20]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +1925,7 @@ func (x *CreatePipelineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePipelineResponse.ProtoReflect.Descriptor instead.
 func (*CreatePipelineResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{20}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CreatePipelineResponse) GetPipeline() *Pipeline {
@@ -1862,16 +1935,26 @@ func (x *CreatePipelineResponse) GetPipeline() *Pipeline {
 	return nil
 }
 
+func (x *CreatePipelineResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 type GetPipelineRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The request id of the create that this read confirms: its answer arrived, so no later
+	// create is answered with the object. Without effect for anyone but the creator.
+	ConfirmRequestId string `protobuf:"bytes,2,opt,name=confirm_request_id,json=confirmRequestId,proto3" json:"confirm_request_id,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *GetPipelineRequest) Reset() {
 	*x = GetPipelineRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[21]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1883,7 +1966,7 @@ func (x *GetPipelineRequest) String() string {
 func (*GetPipelineRequest) ProtoMessage() {}
 
 func (x *GetPipelineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[21]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1896,12 +1979,19 @@ func (x *GetPipelineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPipelineRequest.ProtoReflect.Descriptor instead.
 func (*GetPipelineRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{21}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetPipelineRequest) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *GetPipelineRequest) GetConfirmRequestId() string {
+	if x != nil {
+		return x.ConfirmRequestId
 	}
 	return ""
 }
@@ -1915,7 +2005,7 @@ type GetPipelineResponse struct {
 
 func (x *GetPipelineResponse) Reset() {
 	*x = GetPipelineResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[22]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1927,7 +2017,7 @@ func (x *GetPipelineResponse) String() string {
 func (*GetPipelineResponse) ProtoMessage() {}
 
 func (x *GetPipelineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[22]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1940,7 +2030,7 @@ func (x *GetPipelineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPipelineResponse.ProtoReflect.Descriptor instead.
 func (*GetPipelineResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{22}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetPipelineResponse) GetPipeline() *Pipeline {
@@ -1963,7 +2053,7 @@ type ListPipelinesRequest struct {
 
 func (x *ListPipelinesRequest) Reset() {
 	*x = ListPipelinesRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[23]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1975,7 +2065,7 @@ func (x *ListPipelinesRequest) String() string {
 func (*ListPipelinesRequest) ProtoMessage() {}
 
 func (x *ListPipelinesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[23]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1988,7 +2078,7 @@ func (x *ListPipelinesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPipelinesRequest.ProtoReflect.Descriptor instead.
 func (*ListPipelinesRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{23}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListPipelinesRequest) GetParent() string {
@@ -2022,7 +2112,7 @@ type ListPipelinesResponse struct {
 
 func (x *ListPipelinesResponse) Reset() {
 	*x = ListPipelinesResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[24]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2034,7 +2124,7 @@ func (x *ListPipelinesResponse) String() string {
 func (*ListPipelinesResponse) ProtoMessage() {}
 
 func (x *ListPipelinesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[24]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2047,7 +2137,7 @@ func (x *ListPipelinesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPipelinesResponse.ProtoReflect.Descriptor instead.
 func (*ListPipelinesResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{24}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListPipelinesResponse) GetPipelines() []*Pipeline {
@@ -2075,7 +2165,7 @@ type UpdatePipelineRequest struct {
 
 func (x *UpdatePipelineRequest) Reset() {
 	*x = UpdatePipelineRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[25]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2087,7 +2177,7 @@ func (x *UpdatePipelineRequest) String() string {
 func (*UpdatePipelineRequest) ProtoMessage() {}
 
 func (x *UpdatePipelineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[25]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2100,7 +2190,7 @@ func (x *UpdatePipelineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePipelineRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePipelineRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{25}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *UpdatePipelineRequest) GetPipeline() *Pipeline {
@@ -2120,13 +2210,14 @@ func (x *UpdatePipelineRequest) GetValidateOnly() bool {
 type UpdatePipelineResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Pipeline      *Pipeline              `protobuf:"bytes,1,opt,name=pipeline,proto3" json:"pipeline,omitempty"`
+	Warnings      []*Warning             `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdatePipelineResponse) Reset() {
 	*x = UpdatePipelineResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[26]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2138,7 +2229,7 @@ func (x *UpdatePipelineResponse) String() string {
 func (*UpdatePipelineResponse) ProtoMessage() {}
 
 func (x *UpdatePipelineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[26]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2151,12 +2242,19 @@ func (x *UpdatePipelineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePipelineResponse.ProtoReflect.Descriptor instead.
 func (*UpdatePipelineResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{26}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *UpdatePipelineResponse) GetPipeline() *Pipeline {
 	if x != nil {
 		return x.Pipeline
+	}
+	return nil
+}
+
+func (x *UpdatePipelineResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
 	}
 	return nil
 }
@@ -2173,7 +2271,7 @@ type DeletePipelineRequest struct {
 
 func (x *DeletePipelineRequest) Reset() {
 	*x = DeletePipelineRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[27]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2185,7 +2283,7 @@ func (x *DeletePipelineRequest) String() string {
 func (*DeletePipelineRequest) ProtoMessage() {}
 
 func (x *DeletePipelineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[27]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2198,7 +2296,7 @@ func (x *DeletePipelineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePipelineRequest.ProtoReflect.Descriptor instead.
 func (*DeletePipelineRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{27}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DeletePipelineRequest) GetName() string {
@@ -2224,13 +2322,14 @@ func (x *DeletePipelineRequest) GetForce() bool {
 
 type DeletePipelineResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Warnings      []*Warning             `protobuf:"bytes,1,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeletePipelineResponse) Reset() {
 	*x = DeletePipelineResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[28]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2242,7 +2341,7 @@ func (x *DeletePipelineResponse) String() string {
 func (*DeletePipelineResponse) ProtoMessage() {}
 
 func (x *DeletePipelineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[28]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2255,20 +2354,29 @@ func (x *DeletePipelineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePipelineResponse.ProtoReflect.Descriptor instead.
 func (*DeletePipelineResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{28}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *DeletePipelineResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
 }
 
 type CreateStageRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Stage         *PipelineStage         `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
-	RequestId     string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Stage     *PipelineStage         `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
+	RequestId string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateStageRequest) Reset() {
 	*x = CreateStageRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[29]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2280,7 +2388,7 @@ func (x *CreateStageRequest) String() string {
 func (*CreateStageRequest) ProtoMessage() {}
 
 func (x *CreateStageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[29]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2293,7 +2401,7 @@ func (x *CreateStageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateStageRequest.ProtoReflect.Descriptor instead.
 func (*CreateStageRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{29}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CreateStageRequest) GetStage() *PipelineStage {
@@ -2310,16 +2418,24 @@ func (x *CreateStageRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *CreateStageRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 type CreateStageResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Stage         *PipelineStage         `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
+	Warnings      []*Warning             `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateStageResponse) Reset() {
 	*x = CreateStageResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[30]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2331,7 +2447,7 @@ func (x *CreateStageResponse) String() string {
 func (*CreateStageResponse) ProtoMessage() {}
 
 func (x *CreateStageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[30]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2344,7 +2460,7 @@ func (x *CreateStageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateStageResponse.ProtoReflect.Descriptor instead.
 func (*CreateStageResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{30}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CreateStageResponse) GetStage() *PipelineStage {
@@ -2354,16 +2470,26 @@ func (x *CreateStageResponse) GetStage() *PipelineStage {
 	return nil
 }
 
+func (x *CreateStageResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 type GetStageRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The request id of the create that this read confirms: its answer arrived, so no later
+	// create is answered with the object. Without effect for anyone but the creator.
+	ConfirmRequestId string `protobuf:"bytes,2,opt,name=confirm_request_id,json=confirmRequestId,proto3" json:"confirm_request_id,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *GetStageRequest) Reset() {
 	*x = GetStageRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[31]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2375,7 +2501,7 @@ func (x *GetStageRequest) String() string {
 func (*GetStageRequest) ProtoMessage() {}
 
 func (x *GetStageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[31]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2388,12 +2514,19 @@ func (x *GetStageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStageRequest.ProtoReflect.Descriptor instead.
 func (*GetStageRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{31}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GetStageRequest) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *GetStageRequest) GetConfirmRequestId() string {
+	if x != nil {
+		return x.ConfirmRequestId
 	}
 	return ""
 }
@@ -2407,7 +2540,7 @@ type GetStageResponse struct {
 
 func (x *GetStageResponse) Reset() {
 	*x = GetStageResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[32]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2419,7 +2552,7 @@ func (x *GetStageResponse) String() string {
 func (*GetStageResponse) ProtoMessage() {}
 
 func (x *GetStageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[32]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2432,7 +2565,7 @@ func (x *GetStageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStageResponse.ProtoReflect.Descriptor instead.
 func (*GetStageResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{32}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetStageResponse) GetStage() *PipelineStage {
@@ -2443,15 +2576,17 @@ func (x *GetStageResponse) GetStage() *PipelineStage {
 }
 
 type UpdateStageRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Stage         *PipelineStage         `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Stage *PipelineStage         `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateStageRequest) Reset() {
 	*x = UpdateStageRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[33]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2463,7 +2598,7 @@ func (x *UpdateStageRequest) String() string {
 func (*UpdateStageRequest) ProtoMessage() {}
 
 func (x *UpdateStageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[33]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2476,7 +2611,7 @@ func (x *UpdateStageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateStageRequest.ProtoReflect.Descriptor instead.
 func (*UpdateStageRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{33}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *UpdateStageRequest) GetStage() *PipelineStage {
@@ -2486,16 +2621,24 @@ func (x *UpdateStageRequest) GetStage() *PipelineStage {
 	return nil
 }
 
+func (x *UpdateStageRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 type UpdateStageResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Stage         *PipelineStage         `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
+	Warnings      []*Warning             `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateStageResponse) Reset() {
 	*x = UpdateStageResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[34]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2507,7 +2650,7 @@ func (x *UpdateStageResponse) String() string {
 func (*UpdateStageResponse) ProtoMessage() {}
 
 func (x *UpdateStageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[34]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2520,12 +2663,19 @@ func (x *UpdateStageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateStageResponse.ProtoReflect.Descriptor instead.
 func (*UpdateStageResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{34}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *UpdateStageResponse) GetStage() *PipelineStage {
 	if x != nil {
 		return x.Stage
+	}
+	return nil
+}
+
+func (x *UpdateStageResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
 	}
 	return nil
 }
@@ -2540,7 +2690,7 @@ type DeleteStageRequest struct {
 
 func (x *DeleteStageRequest) Reset() {
 	*x = DeleteStageRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[35]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2552,7 +2702,7 @@ func (x *DeleteStageRequest) String() string {
 func (*DeleteStageRequest) ProtoMessage() {}
 
 func (x *DeleteStageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[35]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2565,7 +2715,7 @@ func (x *DeleteStageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteStageRequest.ProtoReflect.Descriptor instead.
 func (*DeleteStageRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{35}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DeleteStageRequest) GetName() string {
@@ -2584,13 +2734,14 @@ func (x *DeleteStageRequest) GetEtag() string {
 
 type DeleteStageResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Warnings      []*Warning             `protobuf:"bytes,1,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteStageResponse) Reset() {
 	*x = DeleteStageResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[36]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2602,7 +2753,7 @@ func (x *DeleteStageResponse) String() string {
 func (*DeleteStageResponse) ProtoMessage() {}
 
 func (x *DeleteStageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[36]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2615,20 +2766,29 @@ func (x *DeleteStageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteStageResponse.ProtoReflect.Descriptor instead.
 func (*DeleteStageResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{36}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *DeleteStageResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
 }
 
 type CreateActionRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Action        *PipelineAction        `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
-	RequestId     string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Action    *PipelineAction        `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
+	RequestId string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateActionRequest) Reset() {
 	*x = CreateActionRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[37]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2640,7 +2800,7 @@ func (x *CreateActionRequest) String() string {
 func (*CreateActionRequest) ProtoMessage() {}
 
 func (x *CreateActionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[37]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2653,7 +2813,7 @@ func (x *CreateActionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateActionRequest.ProtoReflect.Descriptor instead.
 func (*CreateActionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{37}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CreateActionRequest) GetAction() *PipelineAction {
@@ -2670,16 +2830,24 @@ func (x *CreateActionRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *CreateActionRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 type CreateActionResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Action        *PipelineAction        `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
+	Warnings      []*Warning             `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateActionResponse) Reset() {
 	*x = CreateActionResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[38]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2691,7 +2859,7 @@ func (x *CreateActionResponse) String() string {
 func (*CreateActionResponse) ProtoMessage() {}
 
 func (x *CreateActionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[38]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2704,7 +2872,7 @@ func (x *CreateActionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateActionResponse.ProtoReflect.Descriptor instead.
 func (*CreateActionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{38}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CreateActionResponse) GetAction() *PipelineAction {
@@ -2714,16 +2882,26 @@ func (x *CreateActionResponse) GetAction() *PipelineAction {
 	return nil
 }
 
+func (x *CreateActionResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 type GetActionRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The request id of the create that this read confirms: its answer arrived, so no later
+	// create is answered with the object. Without effect for anyone but the creator.
+	ConfirmRequestId string `protobuf:"bytes,2,opt,name=confirm_request_id,json=confirmRequestId,proto3" json:"confirm_request_id,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *GetActionRequest) Reset() {
 	*x = GetActionRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[39]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2735,7 +2913,7 @@ func (x *GetActionRequest) String() string {
 func (*GetActionRequest) ProtoMessage() {}
 
 func (x *GetActionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[39]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2748,12 +2926,19 @@ func (x *GetActionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetActionRequest.ProtoReflect.Descriptor instead.
 func (*GetActionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{39}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GetActionRequest) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *GetActionRequest) GetConfirmRequestId() string {
+	if x != nil {
+		return x.ConfirmRequestId
 	}
 	return ""
 }
@@ -2767,7 +2952,7 @@ type GetActionResponse struct {
 
 func (x *GetActionResponse) Reset() {
 	*x = GetActionResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[40]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2779,7 +2964,7 @@ func (x *GetActionResponse) String() string {
 func (*GetActionResponse) ProtoMessage() {}
 
 func (x *GetActionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[40]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2792,7 +2977,7 @@ func (x *GetActionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetActionResponse.ProtoReflect.Descriptor instead.
 func (*GetActionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{40}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetActionResponse) GetAction() *PipelineAction {
@@ -2803,15 +2988,17 @@ func (x *GetActionResponse) GetAction() *PipelineAction {
 }
 
 type UpdateActionRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Action        *PipelineAction        `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Action *PipelineAction        `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
+	// Checks everything and stores nothing.
+	ValidateOnly  bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateActionRequest) Reset() {
 	*x = UpdateActionRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[41]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2823,7 +3010,7 @@ func (x *UpdateActionRequest) String() string {
 func (*UpdateActionRequest) ProtoMessage() {}
 
 func (x *UpdateActionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[41]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2836,7 +3023,7 @@ func (x *UpdateActionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateActionRequest.ProtoReflect.Descriptor instead.
 func (*UpdateActionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{41}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *UpdateActionRequest) GetAction() *PipelineAction {
@@ -2846,16 +3033,24 @@ func (x *UpdateActionRequest) GetAction() *PipelineAction {
 	return nil
 }
 
+func (x *UpdateActionRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 type UpdateActionResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Action        *PipelineAction        `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
+	Warnings      []*Warning             `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateActionResponse) Reset() {
 	*x = UpdateActionResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[42]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2867,7 +3062,7 @@ func (x *UpdateActionResponse) String() string {
 func (*UpdateActionResponse) ProtoMessage() {}
 
 func (x *UpdateActionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[42]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2880,12 +3075,19 @@ func (x *UpdateActionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateActionResponse.ProtoReflect.Descriptor instead.
 func (*UpdateActionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{42}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *UpdateActionResponse) GetAction() *PipelineAction {
 	if x != nil {
 		return x.Action
+	}
+	return nil
+}
+
+func (x *UpdateActionResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
 	}
 	return nil
 }
@@ -2900,7 +3102,7 @@ type DeleteActionRequest struct {
 
 func (x *DeleteActionRequest) Reset() {
 	*x = DeleteActionRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[43]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2912,7 +3114,7 @@ func (x *DeleteActionRequest) String() string {
 func (*DeleteActionRequest) ProtoMessage() {}
 
 func (x *DeleteActionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[43]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2925,7 +3127,7 @@ func (x *DeleteActionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteActionRequest.ProtoReflect.Descriptor instead.
 func (*DeleteActionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{43}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *DeleteActionRequest) GetName() string {
@@ -2944,13 +3146,14 @@ func (x *DeleteActionRequest) GetEtag() string {
 
 type DeleteActionResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Warnings      []*Warning             `protobuf:"bytes,1,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteActionResponse) Reset() {
 	*x = DeleteActionResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[44]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2962,7 +3165,7 @@ func (x *DeleteActionResponse) String() string {
 func (*DeleteActionResponse) ProtoMessage() {}
 
 func (x *DeleteActionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[44]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2975,7 +3178,14 @@ func (x *DeleteActionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteActionResponse.ProtoReflect.Descriptor instead.
 func (*DeleteActionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{44}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *DeleteActionResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
 }
 
 type PublishPipelineVersionRequest struct {
@@ -2988,7 +3198,7 @@ type PublishPipelineVersionRequest struct {
 
 func (x *PublishPipelineVersionRequest) Reset() {
 	*x = PublishPipelineVersionRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[45]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3000,7 +3210,7 @@ func (x *PublishPipelineVersionRequest) String() string {
 func (*PublishPipelineVersionRequest) ProtoMessage() {}
 
 func (x *PublishPipelineVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[45]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3013,7 +3223,7 @@ func (x *PublishPipelineVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishPipelineVersionRequest.ProtoReflect.Descriptor instead.
 func (*PublishPipelineVersionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{45}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *PublishPipelineVersionRequest) GetName() string {
@@ -3026,13 +3236,14 @@ func (x *PublishPipelineVersionRequest) GetName() string {
 type PublishPipelineVersionResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Version       *PipelineVersion       `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	Warnings      []*Warning             `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PublishPipelineVersionResponse) Reset() {
 	*x = PublishPipelineVersionResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[46]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3044,7 +3255,7 @@ func (x *PublishPipelineVersionResponse) String() string {
 func (*PublishPipelineVersionResponse) ProtoMessage() {}
 
 func (x *PublishPipelineVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[46]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3057,12 +3268,19 @@ func (x *PublishPipelineVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishPipelineVersionResponse.ProtoReflect.Descriptor instead.
 func (*PublishPipelineVersionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{46}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PublishPipelineVersionResponse) GetVersion() *PipelineVersion {
 	if x != nil {
 		return x.Version
+	}
+	return nil
+}
+
+func (x *PublishPipelineVersionResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
 	}
 	return nil
 }
@@ -3077,7 +3295,7 @@ type GetPipelineVersionRequest struct {
 
 func (x *GetPipelineVersionRequest) Reset() {
 	*x = GetPipelineVersionRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[47]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3089,7 +3307,7 @@ func (x *GetPipelineVersionRequest) String() string {
 func (*GetPipelineVersionRequest) ProtoMessage() {}
 
 func (x *GetPipelineVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[47]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3102,7 +3320,7 @@ func (x *GetPipelineVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPipelineVersionRequest.ProtoReflect.Descriptor instead.
 func (*GetPipelineVersionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{47}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetPipelineVersionRequest) GetName() string {
@@ -3121,7 +3339,7 @@ type GetPipelineVersionResponse struct {
 
 func (x *GetPipelineVersionResponse) Reset() {
 	*x = GetPipelineVersionResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[48]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3133,7 +3351,7 @@ func (x *GetPipelineVersionResponse) String() string {
 func (*GetPipelineVersionResponse) ProtoMessage() {}
 
 func (x *GetPipelineVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[48]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3146,7 +3364,7 @@ func (x *GetPipelineVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPipelineVersionResponse.ProtoReflect.Descriptor instead.
 func (*GetPipelineVersionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{48}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GetPipelineVersionResponse) GetVersion() *PipelineVersion {
@@ -3168,7 +3386,7 @@ type ListPipelineVersionsRequest struct {
 
 func (x *ListPipelineVersionsRequest) Reset() {
 	*x = ListPipelineVersionsRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[49]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3180,7 +3398,7 @@ func (x *ListPipelineVersionsRequest) String() string {
 func (*ListPipelineVersionsRequest) ProtoMessage() {}
 
 func (x *ListPipelineVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[49]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3193,7 +3411,7 @@ func (x *ListPipelineVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPipelineVersionsRequest.ProtoReflect.Descriptor instead.
 func (*ListPipelineVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{49}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListPipelineVersionsRequest) GetParent() string {
@@ -3227,7 +3445,7 @@ type ListPipelineVersionsResponse struct {
 
 func (x *ListPipelineVersionsResponse) Reset() {
 	*x = ListPipelineVersionsResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[50]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3239,7 +3457,7 @@ func (x *ListPipelineVersionsResponse) String() string {
 func (*ListPipelineVersionsResponse) ProtoMessage() {}
 
 func (x *ListPipelineVersionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[50]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3252,7 +3470,7 @@ func (x *ListPipelineVersionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPipelineVersionsResponse.ProtoReflect.Descriptor instead.
 func (*ListPipelineVersionsResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{50}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ListPipelineVersionsResponse) GetVersions() []*PipelineVersion {
@@ -3285,7 +3503,7 @@ type PipelineState struct {
 
 func (x *PipelineState) Reset() {
 	*x = PipelineState{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[51]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3297,7 +3515,7 @@ func (x *PipelineState) String() string {
 func (*PipelineState) ProtoMessage() {}
 
 func (x *PipelineState) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[51]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3310,7 +3528,7 @@ func (x *PipelineState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PipelineState.ProtoReflect.Descriptor instead.
 func (*PipelineState) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{51}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PipelineState) GetName() string {
@@ -3361,7 +3579,7 @@ type StageState struct {
 
 func (x *StageState) Reset() {
 	*x = StageState{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[52]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3373,7 +3591,7 @@ func (x *StageState) String() string {
 func (*StageState) ProtoMessage() {}
 
 func (x *StageState) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[52]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3386,7 +3604,7 @@ func (x *StageState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageState.ProtoReflect.Descriptor instead.
 func (*StageState) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{52}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *StageState) GetStage() string {
@@ -3446,7 +3664,7 @@ type StageTransition struct {
 
 func (x *StageTransition) Reset() {
 	*x = StageTransition{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[53]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3458,7 +3676,7 @@ func (x *StageTransition) String() string {
 func (*StageTransition) ProtoMessage() {}
 
 func (x *StageTransition) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[53]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3471,7 +3689,7 @@ func (x *StageTransition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageTransition.ProtoReflect.Descriptor instead.
 func (*StageTransition) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{53}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *StageTransition) GetEnabled() bool {
@@ -3512,7 +3730,7 @@ type GetPipelineStateRequest struct {
 
 func (x *GetPipelineStateRequest) Reset() {
 	*x = GetPipelineStateRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[54]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3524,7 +3742,7 @@ func (x *GetPipelineStateRequest) String() string {
 func (*GetPipelineStateRequest) ProtoMessage() {}
 
 func (x *GetPipelineStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[54]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3537,7 +3755,7 @@ func (x *GetPipelineStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPipelineStateRequest.ProtoReflect.Descriptor instead.
 func (*GetPipelineStateRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{54}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *GetPipelineStateRequest) GetName() string {
@@ -3556,7 +3774,7 @@ type GetPipelineStateResponse struct {
 
 func (x *GetPipelineStateResponse) Reset() {
 	*x = GetPipelineStateResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[55]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3568,7 +3786,7 @@ func (x *GetPipelineStateResponse) String() string {
 func (*GetPipelineStateResponse) ProtoMessage() {}
 
 func (x *GetPipelineStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[55]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3581,7 +3799,7 @@ func (x *GetPipelineStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPipelineStateResponse.ProtoReflect.Descriptor instead.
 func (*GetPipelineStateResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{55}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *GetPipelineStateResponse) GetState() *PipelineState {
@@ -3605,7 +3823,7 @@ type SetStageTransitionRequest struct {
 
 func (x *SetStageTransitionRequest) Reset() {
 	*x = SetStageTransitionRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[56]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3617,7 +3835,7 @@ func (x *SetStageTransitionRequest) String() string {
 func (*SetStageTransitionRequest) ProtoMessage() {}
 
 func (x *SetStageTransitionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[56]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3630,7 +3848,7 @@ func (x *SetStageTransitionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStageTransitionRequest.ProtoReflect.Descriptor instead.
 func (*SetStageTransitionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{56}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *SetStageTransitionRequest) GetPipeline() string {
@@ -3670,7 +3888,7 @@ type SetStageTransitionResponse struct {
 
 func (x *SetStageTransitionResponse) Reset() {
 	*x = SetStageTransitionResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[57]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3682,7 +3900,7 @@ func (x *SetStageTransitionResponse) String() string {
 func (*SetStageTransitionResponse) ProtoMessage() {}
 
 func (x *SetStageTransitionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[57]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3695,7 +3913,7 @@ func (x *SetStageTransitionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStageTransitionResponse.ProtoReflect.Descriptor instead.
 func (*SetStageTransitionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{57}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *SetStageTransitionResponse) GetStage() *StageState {
@@ -3709,7 +3927,7 @@ var File_headrace_v1_pipeline_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadrace/v1/pipeline.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\x04\n" +
+	"\x1aheadrace/v1/pipeline.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headrace/v1/options.proto\x1a\x19headrace/v1/warning.proto\"\x97\x04\n" +
 	"\bPipeline\x12\\\n" +
 	"\x04name\x18\x01 \x01(\tBH\xbaHErC2A^accounts/[A-Za-z0-9._-]{1,100}/pipelines/[A-Za-z0-9.@_-]{1,100}$R\x04name\x12G\n" +
 	"\n" +
@@ -3767,7 +3985,7 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\n" +
 	"GlobFilter\x12$\n" +
 	"\bincludes\x18\x01 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\bincludes\x12$\n" +
-	"\bexcludes\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\bexcludes\"\xfe\x01\n" +
+	"\bexcludes\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\bexcludes\"\xbe\x02\n" +
 	"\x05Stage\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x128\n" +
 	"\aactions\x18\x02 \x03(\v2\x13.headrace.v1.ActionB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\aactions\x129\n" +
@@ -3775,7 +3993,13 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\n" +
 	"on_success\x18\x04 \x01(\v2\x16.headrace.v1.ConditionR\tonSuccess\x125\n" +
 	"\n" +
-	"on_failure\x18\x05 \x01(\v2\x16.headrace.v1.OnFailureR\tonFailure\"V\n" +
+	"on_failure\x18\x05 \x01(\v2\x16.headrace.v1.OnFailureR\tonFailure\x12>\n" +
+	"\von_rollback\x18\x06 \x01(\v2\x17.headrace.v1.OnRollbackB\x04\xa8\xbb\x18\x03R\n" +
+	"onRollback\"h\n" +
+	"\n" +
+	"OnRollback\x12-\n" +
+	"\x0fskip_conditions\x18\x01 \x01(\bB\x04\xa8\xbb\x18\x03R\x0eskipConditions\x12+\n" +
+	"\x0eskip_approvals\x18\x02 \x01(\bB\x04\xa8\xbb\x18\x03R\rskipApprovals\"V\n" +
 	"\tCondition\x12\x16\n" +
 	"\x06result\x18\x01 \x01(\tR\x06result\x121\n" +
 	"\x05rules\x18\x02 \x03(\v2\x11.headrace.v1.RuleB\b\xbaH\x05\x92\x01\x02\x10dR\x05rules\"x\n" +
@@ -3837,7 +4061,7 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\tprincipal\x18\x04 \x01(\tR\tprincipal\x12;\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x16\n" +
-	"\x06digest\x18\x06 \x01(\tR\x06digest\"\xf4\x02\n" +
+	"\x06digest\x18\x06 \x01(\tR\x06digest\"\xb4\x03\n" +
 	"\rPipelineStage\x12z\n" +
 	"\x04name\x18\x01 \x01(\tBf\xbaHcra2_^accounts/[A-Za-z0-9._-]{1,100}/pipelines/[A-Za-z0-9.@_-]{1,100}/stages/[A-Za-z0-9.@_-]{1,100}$R\x04name\x12!\n" +
 	"\x05order\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xc0\x84=(\x01R\x05order\x129\n" +
@@ -3846,7 +4070,9 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"on_success\x18\x04 \x01(\v2\x16.headrace.v1.ConditionR\tonSuccess\x125\n" +
 	"\n" +
 	"on_failure\x18\x05 \x01(\v2\x16.headrace.v1.OnFailureR\tonFailure\x12\x1b\n" +
-	"\x04etag\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\"\x81\x02\n" +
+	"\x04etag\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\x12>\n" +
+	"\von_rollback\x18\a \x01(\v2\x17.headrace.v1.OnRollbackB\x04\xa8\xbb\x18\x03R\n" +
+	"onRollback\"\x81\x02\n" +
 	"\x0ePipelineAction\x12\x9c\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x87\x01\xbaH\x83\x01r\x80\x012~^accounts/[A-Za-z0-9._-]{1,100}/pipelines/[A-Za-z0-9.@_-]{1,100}/stages/[A-Za-z0-9.@_-]{1,100}/actions/[A-Za-z0-9.@_-]{1,100}$R\x04name\x123\n" +
 	"\x06action\x18\x02 \x01(\v2\x13.headrace.v1.ActionB\x06\xbaH\x03\xc8\x01\x01R\x06action\x12\x1b\n" +
@@ -3855,12 +4081,14 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\bpipeline\x18\x01 \x01(\v2\x15.headrace.v1.PipelineB\x06\xbaH\x03\xc8\x01\x01R\bpipeline\x12'\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12#\n" +
-	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"K\n" +
+	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"\x83\x01\n" +
 	"\x16CreatePipelineResponse\x121\n" +
-	"\bpipeline\x18\x01 \x01(\v2\x15.headrace.v1.PipelineR\bpipeline\"4\n" +
+	"\bpipeline\x18\x01 \x01(\v2\x15.headrace.v1.PipelineR\bpipeline\x126\n" +
+	"\bwarnings\x18\x02 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"p\n" +
 	"\x12GetPipelineRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"H\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12:\n" +
+	"\x12confirm_request_id\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\x80\x01\xa8\xbb\x18\x03R\x10confirmRequestId\"H\n" +
 	"\x13GetPipelineResponse\x121\n" +
 	"\bpipeline\x18\x01 \x01(\v2\x15.headrace.v1.PipelineR\bpipeline\"\x8c\x01\n" +
 	"\x14ListPipelinesRequest\x12\"\n" +
@@ -3875,60 +4103,75 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"w\n" +
 	"\x15UpdatePipelineRequest\x129\n" +
 	"\bpipeline\x18\x01 \x01(\v2\x15.headrace.v1.PipelineB\x06\xbaH\x03\xc8\x01\x01R\bpipeline\x12#\n" +
-	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"K\n" +
+	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"\x83\x01\n" +
 	"\x16UpdatePipelineResponse\x121\n" +
-	"\bpipeline\x18\x01 \x01(\v2\x15.headrace.v1.PipelineR\bpipeline\"j\n" +
+	"\bpipeline\x18\x01 \x01(\v2\x15.headrace.v1.PipelineR\bpipeline\x126\n" +
+	"\bwarnings\x18\x02 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"j\n" +
 	"\x15DeletePipelineRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12\x1b\n" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\x12\x14\n" +
-	"\x05force\x18\x03 \x01(\bR\x05force\"\x18\n" +
-	"\x16DeletePipelineResponse\"w\n" +
+	"\x05force\x18\x03 \x01(\bR\x05force\"P\n" +
+	"\x16DeletePipelineResponse\x126\n" +
+	"\bwarnings\x18\x01 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"\xa2\x01\n" +
 	"\x12CreateStageRequest\x128\n" +
 	"\x05stage\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStageB\x06\xbaH\x03\xc8\x01\x01R\x05stage\x12'\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\"G\n" +
+	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x03 \x01(\bB\x04\xa8\xbb\x18\x03R\fvalidateOnly\"\x7f\n" +
 	"\x13CreateStageResponse\x120\n" +
-	"\x05stage\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStageR\x05stage\"1\n" +
+	"\x05stage\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStageR\x05stage\x126\n" +
+	"\bwarnings\x18\x02 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"m\n" +
 	"\x0fGetStageRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"D\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12:\n" +
+	"\x12confirm_request_id\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\x80\x01\xa8\xbb\x18\x03R\x10confirmRequestId\"D\n" +
 	"\x10GetStageResponse\x120\n" +
-	"\x05stage\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStageR\x05stage\"N\n" +
+	"\x05stage\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStageR\x05stage\"y\n" +
 	"\x12UpdateStageRequest\x128\n" +
-	"\x05stage\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStageB\x06\xbaH\x03\xc8\x01\x01R\x05stage\"G\n" +
+	"\x05stage\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStageB\x06\xbaH\x03\xc8\x01\x01R\x05stage\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xa8\xbb\x18\x03R\fvalidateOnly\"\x7f\n" +
 	"\x13UpdateStageResponse\x120\n" +
-	"\x05stage\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStageR\x05stage\"Q\n" +
+	"\x05stage\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStageR\x05stage\x126\n" +
+	"\bwarnings\x18\x02 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"Q\n" +
 	"\x12DeleteStageRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12\x1b\n" +
-	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\"\x15\n" +
-	"\x13DeleteStageResponse\"{\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\"M\n" +
+	"\x13DeleteStageResponse\x126\n" +
+	"\bwarnings\x18\x01 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"\xa6\x01\n" +
 	"\x13CreateActionRequest\x12;\n" +
 	"\x06action\x18\x01 \x01(\v2\x1b.headrace.v1.PipelineActionB\x06\xbaH\x03\xc8\x01\x01R\x06action\x12'\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\"K\n" +
+	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12)\n" +
+	"\rvalidate_only\x18\x03 \x01(\bB\x04\xa8\xbb\x18\x03R\fvalidateOnly\"\x83\x01\n" +
 	"\x14CreateActionResponse\x123\n" +
-	"\x06action\x18\x01 \x01(\v2\x1b.headrace.v1.PipelineActionR\x06action\"2\n" +
+	"\x06action\x18\x01 \x01(\v2\x1b.headrace.v1.PipelineActionR\x06action\x126\n" +
+	"\bwarnings\x18\x02 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"n\n" +
 	"\x10GetActionRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"H\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12:\n" +
+	"\x12confirm_request_id\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\x80\x01\xa8\xbb\x18\x03R\x10confirmRequestId\"H\n" +
 	"\x11GetActionResponse\x123\n" +
-	"\x06action\x18\x01 \x01(\v2\x1b.headrace.v1.PipelineActionR\x06action\"R\n" +
+	"\x06action\x18\x01 \x01(\v2\x1b.headrace.v1.PipelineActionR\x06action\"}\n" +
 	"\x13UpdateActionRequest\x12;\n" +
-	"\x06action\x18\x01 \x01(\v2\x1b.headrace.v1.PipelineActionB\x06\xbaH\x03\xc8\x01\x01R\x06action\"K\n" +
+	"\x06action\x18\x01 \x01(\v2\x1b.headrace.v1.PipelineActionB\x06\xbaH\x03\xc8\x01\x01R\x06action\x12)\n" +
+	"\rvalidate_only\x18\x02 \x01(\bB\x04\xa8\xbb\x18\x03R\fvalidateOnly\"\x83\x01\n" +
 	"\x14UpdateActionResponse\x123\n" +
-	"\x06action\x18\x01 \x01(\v2\x1b.headrace.v1.PipelineActionR\x06action\"R\n" +
+	"\x06action\x18\x01 \x01(\v2\x1b.headrace.v1.PipelineActionR\x06action\x126\n" +
+	"\bwarnings\x18\x02 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"R\n" +
 	"\x13DeleteActionRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12\x1b\n" +
-	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\"\x16\n" +
-	"\x14DeleteActionResponse\"?\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\"N\n" +
+	"\x14DeleteActionResponse\x126\n" +
+	"\bwarnings\x18\x01 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"?\n" +
 	"\x1dPublishPipelineVersionRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"X\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"\x90\x01\n" +
 	"\x1ePublishPipelineVersionResponse\x126\n" +
-	"\aversion\x18\x01 \x01(\v2\x1c.headrace.v1.PipelineVersionR\aversion\";\n" +
+	"\aversion\x18\x01 \x01(\v2\x1c.headrace.v1.PipelineVersionR\aversion\x126\n" +
+	"\bwarnings\x18\x02 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\";\n" +
 	"\x19GetPipelineVersionRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"T\n" +
@@ -4028,7 +4271,7 @@ func file_headrace_v1_pipeline_proto_rawDescGZIP() []byte {
 }
 
 var file_headrace_v1_pipeline_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_headrace_v1_pipeline_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
+var file_headrace_v1_pipeline_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
 var file_headrace_v1_pipeline_proto_goTypes = []any{
 	(Composition)(0),                       // 0: headrace.v1.Composition
 	(PublishPolicy)(0),                     // 1: headrace.v1.PublishPolicy
@@ -4044,64 +4287,66 @@ var file_headrace_v1_pipeline_proto_goTypes = []any{
 	(*GitPullRequestFilter)(nil),           // 11: headrace.v1.GitPullRequestFilter
 	(*GlobFilter)(nil),                     // 12: headrace.v1.GlobFilter
 	(*Stage)(nil),                          // 13: headrace.v1.Stage
-	(*Condition)(nil),                      // 14: headrace.v1.Condition
-	(*OnFailure)(nil),                      // 15: headrace.v1.OnFailure
-	(*Rule)(nil),                           // 16: headrace.v1.Rule
-	(*Action)(nil),                         // 17: headrace.v1.Action
-	(*EnvironmentVariable)(nil),            // 18: headrace.v1.EnvironmentVariable
-	(*OutputArtifact)(nil),                 // 19: headrace.v1.OutputArtifact
-	(*PipelineVersion)(nil),                // 20: headrace.v1.PipelineVersion
-	(*PipelineStage)(nil),                  // 21: headrace.v1.PipelineStage
-	(*PipelineAction)(nil),                 // 22: headrace.v1.PipelineAction
-	(*CreatePipelineRequest)(nil),          // 23: headrace.v1.CreatePipelineRequest
-	(*CreatePipelineResponse)(nil),         // 24: headrace.v1.CreatePipelineResponse
-	(*GetPipelineRequest)(nil),             // 25: headrace.v1.GetPipelineRequest
-	(*GetPipelineResponse)(nil),            // 26: headrace.v1.GetPipelineResponse
-	(*ListPipelinesRequest)(nil),           // 27: headrace.v1.ListPipelinesRequest
-	(*ListPipelinesResponse)(nil),          // 28: headrace.v1.ListPipelinesResponse
-	(*UpdatePipelineRequest)(nil),          // 29: headrace.v1.UpdatePipelineRequest
-	(*UpdatePipelineResponse)(nil),         // 30: headrace.v1.UpdatePipelineResponse
-	(*DeletePipelineRequest)(nil),          // 31: headrace.v1.DeletePipelineRequest
-	(*DeletePipelineResponse)(nil),         // 32: headrace.v1.DeletePipelineResponse
-	(*CreateStageRequest)(nil),             // 33: headrace.v1.CreateStageRequest
-	(*CreateStageResponse)(nil),            // 34: headrace.v1.CreateStageResponse
-	(*GetStageRequest)(nil),                // 35: headrace.v1.GetStageRequest
-	(*GetStageResponse)(nil),               // 36: headrace.v1.GetStageResponse
-	(*UpdateStageRequest)(nil),             // 37: headrace.v1.UpdateStageRequest
-	(*UpdateStageResponse)(nil),            // 38: headrace.v1.UpdateStageResponse
-	(*DeleteStageRequest)(nil),             // 39: headrace.v1.DeleteStageRequest
-	(*DeleteStageResponse)(nil),            // 40: headrace.v1.DeleteStageResponse
-	(*CreateActionRequest)(nil),            // 41: headrace.v1.CreateActionRequest
-	(*CreateActionResponse)(nil),           // 42: headrace.v1.CreateActionResponse
-	(*GetActionRequest)(nil),               // 43: headrace.v1.GetActionRequest
-	(*GetActionResponse)(nil),              // 44: headrace.v1.GetActionResponse
-	(*UpdateActionRequest)(nil),            // 45: headrace.v1.UpdateActionRequest
-	(*UpdateActionResponse)(nil),           // 46: headrace.v1.UpdateActionResponse
-	(*DeleteActionRequest)(nil),            // 47: headrace.v1.DeleteActionRequest
-	(*DeleteActionResponse)(nil),           // 48: headrace.v1.DeleteActionResponse
-	(*PublishPipelineVersionRequest)(nil),  // 49: headrace.v1.PublishPipelineVersionRequest
-	(*PublishPipelineVersionResponse)(nil), // 50: headrace.v1.PublishPipelineVersionResponse
-	(*GetPipelineVersionRequest)(nil),      // 51: headrace.v1.GetPipelineVersionRequest
-	(*GetPipelineVersionResponse)(nil),     // 52: headrace.v1.GetPipelineVersionResponse
-	(*ListPipelineVersionsRequest)(nil),    // 53: headrace.v1.ListPipelineVersionsRequest
-	(*ListPipelineVersionsResponse)(nil),   // 54: headrace.v1.ListPipelineVersionsResponse
-	(*PipelineState)(nil),                  // 55: headrace.v1.PipelineState
-	(*StageState)(nil),                     // 56: headrace.v1.StageState
-	(*StageTransition)(nil),                // 57: headrace.v1.StageTransition
-	(*GetPipelineStateRequest)(nil),        // 58: headrace.v1.GetPipelineStateRequest
-	(*GetPipelineStateResponse)(nil),       // 59: headrace.v1.GetPipelineStateResponse
-	(*SetStageTransitionRequest)(nil),      // 60: headrace.v1.SetStageTransitionRequest
-	(*SetStageTransitionResponse)(nil),     // 61: headrace.v1.SetStageTransitionResponse
-	nil,                                    // 62: headrace.v1.Rule.ConfigurationEntry
-	nil,                                    // 63: headrace.v1.Action.ConfigurationEntry
-	(*timestamppb.Timestamp)(nil),          // 64: google.protobuf.Timestamp
+	(*OnRollback)(nil),                     // 14: headrace.v1.OnRollback
+	(*Condition)(nil),                      // 15: headrace.v1.Condition
+	(*OnFailure)(nil),                      // 16: headrace.v1.OnFailure
+	(*Rule)(nil),                           // 17: headrace.v1.Rule
+	(*Action)(nil),                         // 18: headrace.v1.Action
+	(*EnvironmentVariable)(nil),            // 19: headrace.v1.EnvironmentVariable
+	(*OutputArtifact)(nil),                 // 20: headrace.v1.OutputArtifact
+	(*PipelineVersion)(nil),                // 21: headrace.v1.PipelineVersion
+	(*PipelineStage)(nil),                  // 22: headrace.v1.PipelineStage
+	(*PipelineAction)(nil),                 // 23: headrace.v1.PipelineAction
+	(*CreatePipelineRequest)(nil),          // 24: headrace.v1.CreatePipelineRequest
+	(*CreatePipelineResponse)(nil),         // 25: headrace.v1.CreatePipelineResponse
+	(*GetPipelineRequest)(nil),             // 26: headrace.v1.GetPipelineRequest
+	(*GetPipelineResponse)(nil),            // 27: headrace.v1.GetPipelineResponse
+	(*ListPipelinesRequest)(nil),           // 28: headrace.v1.ListPipelinesRequest
+	(*ListPipelinesResponse)(nil),          // 29: headrace.v1.ListPipelinesResponse
+	(*UpdatePipelineRequest)(nil),          // 30: headrace.v1.UpdatePipelineRequest
+	(*UpdatePipelineResponse)(nil),         // 31: headrace.v1.UpdatePipelineResponse
+	(*DeletePipelineRequest)(nil),          // 32: headrace.v1.DeletePipelineRequest
+	(*DeletePipelineResponse)(nil),         // 33: headrace.v1.DeletePipelineResponse
+	(*CreateStageRequest)(nil),             // 34: headrace.v1.CreateStageRequest
+	(*CreateStageResponse)(nil),            // 35: headrace.v1.CreateStageResponse
+	(*GetStageRequest)(nil),                // 36: headrace.v1.GetStageRequest
+	(*GetStageResponse)(nil),               // 37: headrace.v1.GetStageResponse
+	(*UpdateStageRequest)(nil),             // 38: headrace.v1.UpdateStageRequest
+	(*UpdateStageResponse)(nil),            // 39: headrace.v1.UpdateStageResponse
+	(*DeleteStageRequest)(nil),             // 40: headrace.v1.DeleteStageRequest
+	(*DeleteStageResponse)(nil),            // 41: headrace.v1.DeleteStageResponse
+	(*CreateActionRequest)(nil),            // 42: headrace.v1.CreateActionRequest
+	(*CreateActionResponse)(nil),           // 43: headrace.v1.CreateActionResponse
+	(*GetActionRequest)(nil),               // 44: headrace.v1.GetActionRequest
+	(*GetActionResponse)(nil),              // 45: headrace.v1.GetActionResponse
+	(*UpdateActionRequest)(nil),            // 46: headrace.v1.UpdateActionRequest
+	(*UpdateActionResponse)(nil),           // 47: headrace.v1.UpdateActionResponse
+	(*DeleteActionRequest)(nil),            // 48: headrace.v1.DeleteActionRequest
+	(*DeleteActionResponse)(nil),           // 49: headrace.v1.DeleteActionResponse
+	(*PublishPipelineVersionRequest)(nil),  // 50: headrace.v1.PublishPipelineVersionRequest
+	(*PublishPipelineVersionResponse)(nil), // 51: headrace.v1.PublishPipelineVersionResponse
+	(*GetPipelineVersionRequest)(nil),      // 52: headrace.v1.GetPipelineVersionRequest
+	(*GetPipelineVersionResponse)(nil),     // 53: headrace.v1.GetPipelineVersionResponse
+	(*ListPipelineVersionsRequest)(nil),    // 54: headrace.v1.ListPipelineVersionsRequest
+	(*ListPipelineVersionsResponse)(nil),   // 55: headrace.v1.ListPipelineVersionsResponse
+	(*PipelineState)(nil),                  // 56: headrace.v1.PipelineState
+	(*StageState)(nil),                     // 57: headrace.v1.StageState
+	(*StageTransition)(nil),                // 58: headrace.v1.StageTransition
+	(*GetPipelineStateRequest)(nil),        // 59: headrace.v1.GetPipelineStateRequest
+	(*GetPipelineStateResponse)(nil),       // 60: headrace.v1.GetPipelineStateResponse
+	(*SetStageTransitionRequest)(nil),      // 61: headrace.v1.SetStageTransitionRequest
+	(*SetStageTransitionResponse)(nil),     // 62: headrace.v1.SetStageTransitionResponse
+	nil,                                    // 63: headrace.v1.Rule.ConfigurationEntry
+	nil,                                    // 64: headrace.v1.Action.ConfigurationEntry
+	(*timestamppb.Timestamp)(nil),          // 65: google.protobuf.Timestamp
+	(*Warning)(nil),                        // 66: headrace.v1.Warning
 }
 var file_headrace_v1_pipeline_proto_depIdxs = []int32{
 	5,  // 0: headrace.v1.Pipeline.definition:type_name -> headrace.v1.PipelineDefinition
 	0,  // 1: headrace.v1.Pipeline.composition:type_name -> headrace.v1.Composition
 	1,  // 2: headrace.v1.Pipeline.publish:type_name -> headrace.v1.PublishPolicy
-	64, // 3: headrace.v1.Pipeline.create_time:type_name -> google.protobuf.Timestamp
-	64, // 4: headrace.v1.Pipeline.update_time:type_name -> google.protobuf.Timestamp
+	65, // 3: headrace.v1.Pipeline.create_time:type_name -> google.protobuf.Timestamp
+	65, // 4: headrace.v1.Pipeline.update_time:type_name -> google.protobuf.Timestamp
 	2,  // 5: headrace.v1.PipelineDefinition.execution_mode:type_name -> headrace.v1.ExecutionMode
 	6,  // 6: headrace.v1.PipelineDefinition.artifact_stores:type_name -> headrace.v1.ArtifactStore
 	7,  // 7: headrace.v1.PipelineDefinition.variables:type_name -> headrace.v1.Variable
@@ -4116,89 +4361,101 @@ var file_headrace_v1_pipeline_proto_depIdxs = []int32{
 	12, // 16: headrace.v1.GitPushFilter.tags:type_name -> headrace.v1.GlobFilter
 	12, // 17: headrace.v1.GitPullRequestFilter.branches:type_name -> headrace.v1.GlobFilter
 	12, // 18: headrace.v1.GitPullRequestFilter.file_paths:type_name -> headrace.v1.GlobFilter
-	17, // 19: headrace.v1.Stage.actions:type_name -> headrace.v1.Action
-	14, // 20: headrace.v1.Stage.before_entry:type_name -> headrace.v1.Condition
-	14, // 21: headrace.v1.Stage.on_success:type_name -> headrace.v1.Condition
-	15, // 22: headrace.v1.Stage.on_failure:type_name -> headrace.v1.OnFailure
-	16, // 23: headrace.v1.Condition.rules:type_name -> headrace.v1.Rule
-	14, // 24: headrace.v1.OnFailure.condition:type_name -> headrace.v1.Condition
-	62, // 25: headrace.v1.Rule.configuration:type_name -> headrace.v1.Rule.ConfigurationEntry
-	18, // 26: headrace.v1.Rule.environment_variables:type_name -> headrace.v1.EnvironmentVariable
-	63, // 27: headrace.v1.Action.configuration:type_name -> headrace.v1.Action.ConfigurationEntry
-	18, // 28: headrace.v1.Action.environment_variables:type_name -> headrace.v1.EnvironmentVariable
-	19, // 29: headrace.v1.Action.output_artifacts:type_name -> headrace.v1.OutputArtifact
-	5,  // 30: headrace.v1.PipelineVersion.definition:type_name -> headrace.v1.PipelineDefinition
-	64, // 31: headrace.v1.PipelineVersion.create_time:type_name -> google.protobuf.Timestamp
-	14, // 32: headrace.v1.PipelineStage.before_entry:type_name -> headrace.v1.Condition
-	14, // 33: headrace.v1.PipelineStage.on_success:type_name -> headrace.v1.Condition
-	15, // 34: headrace.v1.PipelineStage.on_failure:type_name -> headrace.v1.OnFailure
-	17, // 35: headrace.v1.PipelineAction.action:type_name -> headrace.v1.Action
-	4,  // 36: headrace.v1.CreatePipelineRequest.pipeline:type_name -> headrace.v1.Pipeline
-	4,  // 37: headrace.v1.CreatePipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
-	4,  // 38: headrace.v1.GetPipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
-	4,  // 39: headrace.v1.ListPipelinesResponse.pipelines:type_name -> headrace.v1.Pipeline
-	4,  // 40: headrace.v1.UpdatePipelineRequest.pipeline:type_name -> headrace.v1.Pipeline
-	4,  // 41: headrace.v1.UpdatePipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
-	21, // 42: headrace.v1.CreateStageRequest.stage:type_name -> headrace.v1.PipelineStage
-	21, // 43: headrace.v1.CreateStageResponse.stage:type_name -> headrace.v1.PipelineStage
-	21, // 44: headrace.v1.GetStageResponse.stage:type_name -> headrace.v1.PipelineStage
-	21, // 45: headrace.v1.UpdateStageRequest.stage:type_name -> headrace.v1.PipelineStage
-	21, // 46: headrace.v1.UpdateStageResponse.stage:type_name -> headrace.v1.PipelineStage
-	22, // 47: headrace.v1.CreateActionRequest.action:type_name -> headrace.v1.PipelineAction
-	22, // 48: headrace.v1.CreateActionResponse.action:type_name -> headrace.v1.PipelineAction
-	22, // 49: headrace.v1.GetActionResponse.action:type_name -> headrace.v1.PipelineAction
-	22, // 50: headrace.v1.UpdateActionRequest.action:type_name -> headrace.v1.PipelineAction
-	22, // 51: headrace.v1.UpdateActionResponse.action:type_name -> headrace.v1.PipelineAction
-	20, // 52: headrace.v1.PublishPipelineVersionResponse.version:type_name -> headrace.v1.PipelineVersion
-	20, // 53: headrace.v1.GetPipelineVersionResponse.version:type_name -> headrace.v1.PipelineVersion
-	20, // 54: headrace.v1.ListPipelineVersionsResponse.versions:type_name -> headrace.v1.PipelineVersion
-	2,  // 55: headrace.v1.PipelineState.execution_mode:type_name -> headrace.v1.ExecutionMode
-	56, // 56: headrace.v1.PipelineState.stages:type_name -> headrace.v1.StageState
-	57, // 57: headrace.v1.StageState.transition:type_name -> headrace.v1.StageTransition
-	64, // 58: headrace.v1.StageTransition.change_time:type_name -> google.protobuf.Timestamp
-	55, // 59: headrace.v1.GetPipelineStateResponse.state:type_name -> headrace.v1.PipelineState
-	56, // 60: headrace.v1.SetStageTransitionResponse.stage:type_name -> headrace.v1.StageState
-	23, // 61: headrace.v1.PipelineService.CreatePipeline:input_type -> headrace.v1.CreatePipelineRequest
-	25, // 62: headrace.v1.PipelineService.GetPipeline:input_type -> headrace.v1.GetPipelineRequest
-	27, // 63: headrace.v1.PipelineService.ListPipelines:input_type -> headrace.v1.ListPipelinesRequest
-	29, // 64: headrace.v1.PipelineService.UpdatePipeline:input_type -> headrace.v1.UpdatePipelineRequest
-	31, // 65: headrace.v1.PipelineService.DeletePipeline:input_type -> headrace.v1.DeletePipelineRequest
-	33, // 66: headrace.v1.PipelineService.CreateStage:input_type -> headrace.v1.CreateStageRequest
-	35, // 67: headrace.v1.PipelineService.GetStage:input_type -> headrace.v1.GetStageRequest
-	37, // 68: headrace.v1.PipelineService.UpdateStage:input_type -> headrace.v1.UpdateStageRequest
-	39, // 69: headrace.v1.PipelineService.DeleteStage:input_type -> headrace.v1.DeleteStageRequest
-	41, // 70: headrace.v1.PipelineService.CreateAction:input_type -> headrace.v1.CreateActionRequest
-	43, // 71: headrace.v1.PipelineService.GetAction:input_type -> headrace.v1.GetActionRequest
-	45, // 72: headrace.v1.PipelineService.UpdateAction:input_type -> headrace.v1.UpdateActionRequest
-	47, // 73: headrace.v1.PipelineService.DeleteAction:input_type -> headrace.v1.DeleteActionRequest
-	49, // 74: headrace.v1.PipelineService.PublishPipelineVersion:input_type -> headrace.v1.PublishPipelineVersionRequest
-	51, // 75: headrace.v1.PipelineService.GetPipelineVersion:input_type -> headrace.v1.GetPipelineVersionRequest
-	53, // 76: headrace.v1.PipelineService.ListPipelineVersions:input_type -> headrace.v1.ListPipelineVersionsRequest
-	58, // 77: headrace.v1.PipelineService.GetPipelineState:input_type -> headrace.v1.GetPipelineStateRequest
-	60, // 78: headrace.v1.PipelineService.SetStageTransition:input_type -> headrace.v1.SetStageTransitionRequest
-	24, // 79: headrace.v1.PipelineService.CreatePipeline:output_type -> headrace.v1.CreatePipelineResponse
-	26, // 80: headrace.v1.PipelineService.GetPipeline:output_type -> headrace.v1.GetPipelineResponse
-	28, // 81: headrace.v1.PipelineService.ListPipelines:output_type -> headrace.v1.ListPipelinesResponse
-	30, // 82: headrace.v1.PipelineService.UpdatePipeline:output_type -> headrace.v1.UpdatePipelineResponse
-	32, // 83: headrace.v1.PipelineService.DeletePipeline:output_type -> headrace.v1.DeletePipelineResponse
-	34, // 84: headrace.v1.PipelineService.CreateStage:output_type -> headrace.v1.CreateStageResponse
-	36, // 85: headrace.v1.PipelineService.GetStage:output_type -> headrace.v1.GetStageResponse
-	38, // 86: headrace.v1.PipelineService.UpdateStage:output_type -> headrace.v1.UpdateStageResponse
-	40, // 87: headrace.v1.PipelineService.DeleteStage:output_type -> headrace.v1.DeleteStageResponse
-	42, // 88: headrace.v1.PipelineService.CreateAction:output_type -> headrace.v1.CreateActionResponse
-	44, // 89: headrace.v1.PipelineService.GetAction:output_type -> headrace.v1.GetActionResponse
-	46, // 90: headrace.v1.PipelineService.UpdateAction:output_type -> headrace.v1.UpdateActionResponse
-	48, // 91: headrace.v1.PipelineService.DeleteAction:output_type -> headrace.v1.DeleteActionResponse
-	50, // 92: headrace.v1.PipelineService.PublishPipelineVersion:output_type -> headrace.v1.PublishPipelineVersionResponse
-	52, // 93: headrace.v1.PipelineService.GetPipelineVersion:output_type -> headrace.v1.GetPipelineVersionResponse
-	54, // 94: headrace.v1.PipelineService.ListPipelineVersions:output_type -> headrace.v1.ListPipelineVersionsResponse
-	59, // 95: headrace.v1.PipelineService.GetPipelineState:output_type -> headrace.v1.GetPipelineStateResponse
-	61, // 96: headrace.v1.PipelineService.SetStageTransition:output_type -> headrace.v1.SetStageTransitionResponse
-	79, // [79:97] is the sub-list for method output_type
-	61, // [61:79] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	18, // 19: headrace.v1.Stage.actions:type_name -> headrace.v1.Action
+	15, // 20: headrace.v1.Stage.before_entry:type_name -> headrace.v1.Condition
+	15, // 21: headrace.v1.Stage.on_success:type_name -> headrace.v1.Condition
+	16, // 22: headrace.v1.Stage.on_failure:type_name -> headrace.v1.OnFailure
+	14, // 23: headrace.v1.Stage.on_rollback:type_name -> headrace.v1.OnRollback
+	17, // 24: headrace.v1.Condition.rules:type_name -> headrace.v1.Rule
+	15, // 25: headrace.v1.OnFailure.condition:type_name -> headrace.v1.Condition
+	63, // 26: headrace.v1.Rule.configuration:type_name -> headrace.v1.Rule.ConfigurationEntry
+	19, // 27: headrace.v1.Rule.environment_variables:type_name -> headrace.v1.EnvironmentVariable
+	64, // 28: headrace.v1.Action.configuration:type_name -> headrace.v1.Action.ConfigurationEntry
+	19, // 29: headrace.v1.Action.environment_variables:type_name -> headrace.v1.EnvironmentVariable
+	20, // 30: headrace.v1.Action.output_artifacts:type_name -> headrace.v1.OutputArtifact
+	5,  // 31: headrace.v1.PipelineVersion.definition:type_name -> headrace.v1.PipelineDefinition
+	65, // 32: headrace.v1.PipelineVersion.create_time:type_name -> google.protobuf.Timestamp
+	15, // 33: headrace.v1.PipelineStage.before_entry:type_name -> headrace.v1.Condition
+	15, // 34: headrace.v1.PipelineStage.on_success:type_name -> headrace.v1.Condition
+	16, // 35: headrace.v1.PipelineStage.on_failure:type_name -> headrace.v1.OnFailure
+	14, // 36: headrace.v1.PipelineStage.on_rollback:type_name -> headrace.v1.OnRollback
+	18, // 37: headrace.v1.PipelineAction.action:type_name -> headrace.v1.Action
+	4,  // 38: headrace.v1.CreatePipelineRequest.pipeline:type_name -> headrace.v1.Pipeline
+	4,  // 39: headrace.v1.CreatePipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
+	66, // 40: headrace.v1.CreatePipelineResponse.warnings:type_name -> headrace.v1.Warning
+	4,  // 41: headrace.v1.GetPipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
+	4,  // 42: headrace.v1.ListPipelinesResponse.pipelines:type_name -> headrace.v1.Pipeline
+	4,  // 43: headrace.v1.UpdatePipelineRequest.pipeline:type_name -> headrace.v1.Pipeline
+	4,  // 44: headrace.v1.UpdatePipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
+	66, // 45: headrace.v1.UpdatePipelineResponse.warnings:type_name -> headrace.v1.Warning
+	66, // 46: headrace.v1.DeletePipelineResponse.warnings:type_name -> headrace.v1.Warning
+	22, // 47: headrace.v1.CreateStageRequest.stage:type_name -> headrace.v1.PipelineStage
+	22, // 48: headrace.v1.CreateStageResponse.stage:type_name -> headrace.v1.PipelineStage
+	66, // 49: headrace.v1.CreateStageResponse.warnings:type_name -> headrace.v1.Warning
+	22, // 50: headrace.v1.GetStageResponse.stage:type_name -> headrace.v1.PipelineStage
+	22, // 51: headrace.v1.UpdateStageRequest.stage:type_name -> headrace.v1.PipelineStage
+	22, // 52: headrace.v1.UpdateStageResponse.stage:type_name -> headrace.v1.PipelineStage
+	66, // 53: headrace.v1.UpdateStageResponse.warnings:type_name -> headrace.v1.Warning
+	66, // 54: headrace.v1.DeleteStageResponse.warnings:type_name -> headrace.v1.Warning
+	23, // 55: headrace.v1.CreateActionRequest.action:type_name -> headrace.v1.PipelineAction
+	23, // 56: headrace.v1.CreateActionResponse.action:type_name -> headrace.v1.PipelineAction
+	66, // 57: headrace.v1.CreateActionResponse.warnings:type_name -> headrace.v1.Warning
+	23, // 58: headrace.v1.GetActionResponse.action:type_name -> headrace.v1.PipelineAction
+	23, // 59: headrace.v1.UpdateActionRequest.action:type_name -> headrace.v1.PipelineAction
+	23, // 60: headrace.v1.UpdateActionResponse.action:type_name -> headrace.v1.PipelineAction
+	66, // 61: headrace.v1.UpdateActionResponse.warnings:type_name -> headrace.v1.Warning
+	66, // 62: headrace.v1.DeleteActionResponse.warnings:type_name -> headrace.v1.Warning
+	21, // 63: headrace.v1.PublishPipelineVersionResponse.version:type_name -> headrace.v1.PipelineVersion
+	66, // 64: headrace.v1.PublishPipelineVersionResponse.warnings:type_name -> headrace.v1.Warning
+	21, // 65: headrace.v1.GetPipelineVersionResponse.version:type_name -> headrace.v1.PipelineVersion
+	21, // 66: headrace.v1.ListPipelineVersionsResponse.versions:type_name -> headrace.v1.PipelineVersion
+	2,  // 67: headrace.v1.PipelineState.execution_mode:type_name -> headrace.v1.ExecutionMode
+	57, // 68: headrace.v1.PipelineState.stages:type_name -> headrace.v1.StageState
+	58, // 69: headrace.v1.StageState.transition:type_name -> headrace.v1.StageTransition
+	65, // 70: headrace.v1.StageTransition.change_time:type_name -> google.protobuf.Timestamp
+	56, // 71: headrace.v1.GetPipelineStateResponse.state:type_name -> headrace.v1.PipelineState
+	57, // 72: headrace.v1.SetStageTransitionResponse.stage:type_name -> headrace.v1.StageState
+	24, // 73: headrace.v1.PipelineService.CreatePipeline:input_type -> headrace.v1.CreatePipelineRequest
+	26, // 74: headrace.v1.PipelineService.GetPipeline:input_type -> headrace.v1.GetPipelineRequest
+	28, // 75: headrace.v1.PipelineService.ListPipelines:input_type -> headrace.v1.ListPipelinesRequest
+	30, // 76: headrace.v1.PipelineService.UpdatePipeline:input_type -> headrace.v1.UpdatePipelineRequest
+	32, // 77: headrace.v1.PipelineService.DeletePipeline:input_type -> headrace.v1.DeletePipelineRequest
+	34, // 78: headrace.v1.PipelineService.CreateStage:input_type -> headrace.v1.CreateStageRequest
+	36, // 79: headrace.v1.PipelineService.GetStage:input_type -> headrace.v1.GetStageRequest
+	38, // 80: headrace.v1.PipelineService.UpdateStage:input_type -> headrace.v1.UpdateStageRequest
+	40, // 81: headrace.v1.PipelineService.DeleteStage:input_type -> headrace.v1.DeleteStageRequest
+	42, // 82: headrace.v1.PipelineService.CreateAction:input_type -> headrace.v1.CreateActionRequest
+	44, // 83: headrace.v1.PipelineService.GetAction:input_type -> headrace.v1.GetActionRequest
+	46, // 84: headrace.v1.PipelineService.UpdateAction:input_type -> headrace.v1.UpdateActionRequest
+	48, // 85: headrace.v1.PipelineService.DeleteAction:input_type -> headrace.v1.DeleteActionRequest
+	50, // 86: headrace.v1.PipelineService.PublishPipelineVersion:input_type -> headrace.v1.PublishPipelineVersionRequest
+	52, // 87: headrace.v1.PipelineService.GetPipelineVersion:input_type -> headrace.v1.GetPipelineVersionRequest
+	54, // 88: headrace.v1.PipelineService.ListPipelineVersions:input_type -> headrace.v1.ListPipelineVersionsRequest
+	59, // 89: headrace.v1.PipelineService.GetPipelineState:input_type -> headrace.v1.GetPipelineStateRequest
+	61, // 90: headrace.v1.PipelineService.SetStageTransition:input_type -> headrace.v1.SetStageTransitionRequest
+	25, // 91: headrace.v1.PipelineService.CreatePipeline:output_type -> headrace.v1.CreatePipelineResponse
+	27, // 92: headrace.v1.PipelineService.GetPipeline:output_type -> headrace.v1.GetPipelineResponse
+	29, // 93: headrace.v1.PipelineService.ListPipelines:output_type -> headrace.v1.ListPipelinesResponse
+	31, // 94: headrace.v1.PipelineService.UpdatePipeline:output_type -> headrace.v1.UpdatePipelineResponse
+	33, // 95: headrace.v1.PipelineService.DeletePipeline:output_type -> headrace.v1.DeletePipelineResponse
+	35, // 96: headrace.v1.PipelineService.CreateStage:output_type -> headrace.v1.CreateStageResponse
+	37, // 97: headrace.v1.PipelineService.GetStage:output_type -> headrace.v1.GetStageResponse
+	39, // 98: headrace.v1.PipelineService.UpdateStage:output_type -> headrace.v1.UpdateStageResponse
+	41, // 99: headrace.v1.PipelineService.DeleteStage:output_type -> headrace.v1.DeleteStageResponse
+	43, // 100: headrace.v1.PipelineService.CreateAction:output_type -> headrace.v1.CreateActionResponse
+	45, // 101: headrace.v1.PipelineService.GetAction:output_type -> headrace.v1.GetActionResponse
+	47, // 102: headrace.v1.PipelineService.UpdateAction:output_type -> headrace.v1.UpdateActionResponse
+	49, // 103: headrace.v1.PipelineService.DeleteAction:output_type -> headrace.v1.DeleteActionResponse
+	51, // 104: headrace.v1.PipelineService.PublishPipelineVersion:output_type -> headrace.v1.PublishPipelineVersionResponse
+	53, // 105: headrace.v1.PipelineService.GetPipelineVersion:output_type -> headrace.v1.GetPipelineVersionResponse
+	55, // 106: headrace.v1.PipelineService.ListPipelineVersions:output_type -> headrace.v1.ListPipelineVersionsResponse
+	60, // 107: headrace.v1.PipelineService.GetPipelineState:output_type -> headrace.v1.GetPipelineStateResponse
+	62, // 108: headrace.v1.PipelineService.SetStageTransition:output_type -> headrace.v1.SetStageTransitionResponse
+	91, // [91:109] is the sub-list for method output_type
+	73, // [73:91] is the sub-list for method input_type
+	73, // [73:73] is the sub-list for extension type_name
+	73, // [73:73] is the sub-list for extension extendee
+	0,  // [0:73] is the sub-list for field type_name
 }
 
 func init() { file_headrace_v1_pipeline_proto_init() }
@@ -4206,6 +4463,8 @@ func file_headrace_v1_pipeline_proto_init() {
 	if File_headrace_v1_pipeline_proto != nil {
 		return
 	}
+	file_headrace_v1_options_proto_init()
+	file_headrace_v1_warning_proto_init()
 	file_headrace_v1_pipeline_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -4213,7 +4472,7 @@ func file_headrace_v1_pipeline_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headrace_v1_pipeline_proto_rawDesc), len(file_headrace_v1_pipeline_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   60,
+			NumMessages:   61,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
