@@ -18,7 +18,7 @@ import (
 func (a *app) serverInfoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "server-info",
-		Short:   "Show what the server is and can; needs no token",
+		Short:   "Show the server's version, store, isolation and capabilities (needs no token)",
 		Example: `  headrace server-info`,
 		Args:    cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
@@ -39,7 +39,7 @@ func (a *app) serverInfoCommand() *cobra.Command {
 func (a *app) whoamiCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "whoami",
-		Short:   "Show whom the token stands for and what it may do",
+		Short:   "Show the principal, groups and roles of the token",
 		Example: `  headrace whoami`,
 		Args:    cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
@@ -58,7 +58,7 @@ func (a *app) whoamiCommand() *cobra.Command {
 }
 
 func (a *app) accountCommand() *cobra.Command {
-	return group("account", "Keep accounts", &cobra.Command{
+	return group("account", "Create and list accounts", &cobra.Command{
 		Use:     "create ACCOUNT",
 		Short:   "Create an account",
 		Example: `  headrace account create staging`,
@@ -78,7 +78,7 @@ func (a *app) accountCommand() *cobra.Command {
 		}),
 	}, &cobra.Command{
 		Use:     "list",
-		Short:   "List the accounts that the token has a role in",
+		Short:   "List the accounts in which the token has a role",
 		Example: `  headrace account list`,
 		Args:    cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
@@ -107,7 +107,7 @@ func (a *app) accountCommand() *cobra.Command {
 }
 
 func (a *app) tokenCommand() *cobra.Command {
-	return group("token", "Keep tokens", a.tokenCreateCommand(), &cobra.Command{
+	return group("token", "Create, list and revoke tokens", a.tokenCreateCommand(), &cobra.Command{
 		Use:     "list",
 		Short:   "List tokens, without their secrets",
 		Example: `  headrace token list`,
@@ -139,7 +139,7 @@ func (a *app) tokenCommand() *cobra.Command {
 		}),
 	}, &cobra.Command{
 		Use:     "revoke ID",
-		Short:   "End a token at once",
+		Short:   "Revoke a token immediately",
 		Example: `  headrace token revoke 6f1c2d3e-0000-4000-8000-000000000003`,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
@@ -164,16 +164,15 @@ func (a *app) tokenCreateCommand() *cobra.Command {
 	)
 	command := &cobra.Command{
 		Use:   "create --principal NAME --role ACCOUNT=ROLE",
-		Short: "Make a token and print its secret, this once",
-		Long: `Make a token and print its secret, this once.
+		Short: "Create a token and print its secret once",
+		Long: `Create a token and print its secret once. The server does not keep the secret.
 
-The secret is all that goes to standard output, so that it can be kept without
-being seen:
+Standard output holds only the secret, so you can write it to a file:
 
   (umask 077 && headrace token create --principal alice --role dev=approver > alice.token)
 
-Roles are admin, deployer, approver, viewer and runner. The account * stands for
-all accounts.`,
+The roles are admin, deployer, approver, viewer and runner. Use * as the account to
+grant a role in all accounts.`,
 		Example: `  headrace token create --principal ci --role default=deployer --expires 90d`,
 		Args:    cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
@@ -208,10 +207,10 @@ all accounts.`,
 		}),
 	}
 	flags := command.Flags()
-	flags.StringVar(&principal, "principal", "", "person or machine that the token stands for")
-	flags.StringArrayVar(&groups, "group", nil, "group of the principal, for approval rules; repeatable")
-	flags.StringArrayVar(&roles, "role", nil, "ACCOUNT=ROLE; repeatable")
-	flags.StringVar(&expires, "expires", "", "end of the token: 12h, 30d or an RFC 3339 time; never when not given")
+	flags.StringVar(&principal, "principal", "", "person or machine that the token identifies")
+	flags.StringArrayVar(&groups, "group", nil, "group of the principal, for approval rules (repeatable)")
+	flags.StringArrayVar(&roles, "role", nil, "role in an account, as ACCOUNT=ROLE (repeatable)")
+	flags.StringVar(&expires, "expires", "", "when the token expires: 12h, 30d or an RFC 3339 time (default never)")
 	required(command, "principal", "role")
 	return command
 }

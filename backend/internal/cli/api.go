@@ -16,9 +16,11 @@ func (a *app) apiCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "api METHOD [REQUEST]",
 		Short: "Call any method of the API",
-		Long: `Call any method of the API with a request in JSON, and print its answers as JSON, those
-of a stream one a line. It is for what has no command of its own: pipelines, stages,
-actions and approval rules are declared in Terraform.
+		Long: `Call any method of the API with a request in JSON and print the response as JSON. A
+streaming method prints one object per line.
+
+Use it for methods that have no command. Pipelines, stages, actions and approval rules
+are declared in Terraform.
 
 Methods: ` + strings.Join(client.Methods(), ", ") + `.`,
 		Example: `  headrace api GetPipeline '{"name": "accounts/default/pipelines/web"}'
@@ -45,6 +47,6 @@ Methods: ` + strings.Join(client.Methods(), ", ") + `.`,
 			return err
 		}),
 	}
-	command.Flags().StringVar(&file, "file", "", "file with the request; /dev/stdin for standard input")
+	command.Flags().StringVar(&file, "file", "", "file with the request, or /dev/stdin for standard input")
 	return command
 }

@@ -14,12 +14,12 @@ import (
 func (a *app) decideCommand(approve bool) *cobra.Command {
 	verb, past, effect := "reject", "rejected", "one rejection fails it"
 	if approve {
-		verb, past, effect = "approve", "approved", "it goes on once every rule is met"
+		verb, past, effect = "approve", "approved", "it continues once every rule is met"
 	}
 	var stage, action, comment string
 	command := &cobra.Command{
 		Use:     verb + " EXECUTION",
-		Short:   strings.ToUpper(verb[:1]) + verb[1:] + " what an execution waits for; " + effect,
+		Short:   strings.ToUpper(verb[:1]) + verb[1:] + " what an execution is waiting for; " + effect,
 		Example: "  headrace " + verb + ` web#3 --stage Deploy --action Agree --comment "looks good"`,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
@@ -43,9 +43,9 @@ func (a *app) decideCommand(approve bool) *cobra.Command {
 			return nil
 		}),
 	}
-	command.Flags().StringVar(&stage, "stage", "", "stage, where several approvals are open")
-	command.Flags().StringVar(&action, "action", "", "action, where several approvals are open; none for a stage's entry")
-	command.Flags().StringVar(&comment, "comment", "", "comment, kept with the decision")
+	command.Flags().StringVar(&stage, "stage", "", "stage of the approval, if several approvals are open")
+	command.Flags().StringVar(&action, "action", "", "action of the approval, if several approvals are open; omit it for the entry of a stage")
+	command.Flags().StringVar(&comment, "comment", "", "comment, stored with the decision")
 	return command
 }
 

@@ -22,14 +22,16 @@ func (a *app) executionRetryCommand() *cobra.Command {
 	)
 	command := &cobra.Command{
 		Use:   "retry EXECUTION",
-		Short: "Run what failed in a stage again, in the same execution",
-		Long: `Run what failed in the stage where an execution ended again, in the same execution,
-which goes on from there. What succeeded is kept, unless --all-actions is given, as
-it must be where no action failed but a condition or an approval.
+		Short: "Retry the failed actions of a stage in the same execution",
+		Long: `Retry the failed actions of the stage in which an execution ended. The same execution
+then continues from that stage. Actions that succeeded are not run again unless you set
+--all-actions. If a condition or an approval failed and no action did, --all-actions is
+required.
 
-Of a pipeline it is the newest execution that can be retried: one that failed or was
-stopped inside of a stage, or in which an action failed while others still run. It
-must be of the newest version, and no later execution may have entered the stage.`,
+With the name of a pipeline, the command retries the newest execution that can be
+retried: one that failed or was stopped inside a stage, or one in which an action failed
+while others still run. The execution must run the newest version, and no later
+execution may have entered the stage.`,
 		Example: `  headrace execution retry web
   headrace execution retry web#3 --stage Deploy --all-actions -f`,
 		Args: cobra.ExactArgs(1),
@@ -55,9 +57,9 @@ must be of the newest version, and no later execution may have entered the stage
 			return a.goesOn(ctx, c, response, follow)
 		}),
 	}
-	command.Flags().StringVar(&stage, "stage", "", "stage, to be sure which; the one where the execution ended if not given")
-	command.Flags().BoolVar(&all, "all-actions", false, "run the whole stage again, also what succeeded")
-	command.Flags().BoolVarP(&follow, "follow", "f", false, "watch the execution to its end")
+	command.Flags().StringVar(&stage, "stage", "", "stage to retry; the command fails if the execution ended in another one")
+	command.Flags().BoolVar(&all, "all-actions", false, "run all actions of the stage again, including those that succeeded")
+	command.Flags().BoolVarP(&follow, "follow", "f", false, "watch the execution until it ends")
 	return command
 }
 
@@ -122,11 +124,12 @@ func (a *app) executionOverrideCommand() *cobra.Command {
 	)
 	command := &cobra.Command{
 		Use:   "override EXECUTION",
-		Short: "Let an execution go on that a condition stopped or holds",
-		Long: `Let an execution go on that a condition of a stage stopped or holds, as if it had
-been met. Who did so and why is kept with the execution.
+		Short: "Override a condition that blocks or failed an execution",
+		Long: `Override a condition of a stage that blocks or failed an execution. The execution
+continues as if the condition had been met, and records who overrode it and why.
 
-Of a pipeline it is the newest execution that the condition stopped or holds.`,
+With the name of a pipeline, the command takes the newest execution that the condition
+blocks or failed.`,
 		Example: `  headrace execution override web#3 --stage Deploy --condition before-entry --reason "urgent fix, agreed with ops"`,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
@@ -152,10 +155,10 @@ Of a pipeline it is the newest execution that the condition stopped or holds.`,
 			return a.goesOn(ctx, c, response, follow)
 		}),
 	}
-	command.Flags().StringVar(&stage, "stage", "", "stage of the condition")
-	command.Flags().StringVar(&condition, "condition", "", "before-entry or on-success")
-	command.Flags().StringVar(&reason, "reason", "", "why it does not matter this time, for the history")
-	command.Flags().BoolVarP(&follow, "follow", "f", false, "watch the execution to its end")
+	command.Flags().StringVar(&stage, "stage", "", "stage that has the condition")
+	command.Flags().StringVar(&condition, "condition", "", "condition to override: before-entry or on-success")
+	command.Flags().StringVar(&reason, "reason", "", "reason for the override, recorded in the history")
+	command.Flags().BoolVarP(&follow, "follow", "f", false, "watch the execution until it ends")
 	required(command, "stage", "condition", "reason")
 	return command
 }
@@ -198,12 +201,13 @@ func (a *app) rollbackCommand() *cobra.Command {
 	)
 	command := &cobra.Command{
 		Use:   "rollback PIPELINE STAGE",
-		Short: "Run a stage again as an earlier execution did",
-		Long: `Run a stage again with the revisions, variables and artifacts of an earlier
-execution that succeeded in it. That is a new execution, which ends with the stage.
-What an automatic rollback would go back to is shown by headrace pipeline state.
+		Short: "Roll a stage back to an earlier execution",
+		Long: `Roll a stage back: run it again with the revisions, variables and artifacts of an
+earlier execution that succeeded in it. This starts a new execution, which ends with the
+stage. "headrace pipeline state" shows the execution that an automatic rollback would
+use.
 
-With --follow it is watched to its end, as by headrace run.`,
+With --follow, the command watches the new execution as "headrace run" does.`,
 		Example: `  headrace rollback web Deploy --to 3 -f
   headrace rollback web Deploy --to 6f1c2d3e-0000-4000-8000-000000000003`,
 		Args: cobra.ExactArgs(2),
@@ -225,9 +229,9 @@ With --follow it is watched to its end, as by headrace run.`,
 			return a.goesOn(ctx, c, response, follow)
 		}),
 	}
-	command.Flags().StringVar(&to, "to", "", "number, id or PIPELINE#NUMBER of the execution to go back to")
-	command.Flags().StringVar(&requestID, "request-id", "", "the same id again returns the execution that it started")
-	command.Flags().BoolVarP(&follow, "follow", "f", false, "watch the execution to its end")
+	command.Flags().StringVar(&to, "to", "", "execution to roll back to: its number, id or PIPELINE#NUMBER")
+	command.Flags().StringVar(&requestID, "request-id", "", "id of this request; repeating it returns the execution that was started the first time")
+	command.Flags().BoolVarP(&follow, "follow", "f", false, "watch the execution until it ends")
 	required(command, "to")
 	return command
 }

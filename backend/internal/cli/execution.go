@@ -21,16 +21,16 @@ func (a *app) runCommand() *cobra.Command {
 	)
 	command := &cobra.Command{
 		Use:   "run PIPELINE",
-		Short: "Start an execution of a pipeline's newest version",
-		Long: `Start an execution of a pipeline's newest version.
+		Short: "Start an execution of a pipeline",
+		Long: `Start an execution of the newest version of a pipeline.
 
-With --follow it is watched to its end: a live view in a terminal, otherwise one
-line an event. The exit code is then 0 where it succeeded and 1 where it did not.
-Interrupting the command leaves the execution running.
+With --follow, the command watches the execution until it ends: in a live view on a
+terminal, otherwise with one line per event. The exit code is then 0 if the execution
+succeeded and 1 if it did not. Interrupting the command does not stop the execution.
 
-With --source-revision a source action fetches that revision in the place of the
-newest: ACTION=TYPE:REVISION, or ACTION=REVISION for the type COMMIT_ID, which is
-that of Git.`,
+With --source-revision, a source action fetches the given revision instead of the newest
+one. Write it as ACTION=TYPE:REVISION, or as ACTION=REVISION for a Git commit (the type
+COMMIT_ID).`,
 		Example: `  headrace run web --var Environment=staging -f
   headrace run web --source-revision Checkout=9fceb02d0ae598e95dc970b74767f19372d61af8`,
 		Args: cobra.ExactArgs(1),
@@ -55,10 +55,10 @@ that of Git.`,
 			return a.goesOn(ctx, c, response, follow)
 		}),
 	}
-	command.Flags().StringArrayVar(&variables, "var", nil, "NAME=VALUE of a pipeline variable; repeatable")
-	command.Flags().StringArrayVar(&revisions, "source-revision", nil, "ACTION=TYPE:REVISION to fetch in the place of the newest; repeatable")
-	command.Flags().StringVar(&requestID, "request-id", "", "the same id again returns the execution that it started")
-	command.Flags().BoolVarP(&follow, "follow", "f", false, "watch the execution to its end")
+	command.Flags().StringArrayVar(&variables, "var", nil, "value of a pipeline variable, as NAME=VALUE (repeatable)")
+	command.Flags().StringArrayVar(&revisions, "source-revision", nil, "revision that a source action fetches, as ACTION=TYPE:REVISION (repeatable)")
+	command.Flags().StringVar(&requestID, "request-id", "", "id of this request; repeating it returns the execution that was started the first time")
+	command.Flags().BoolVarP(&follow, "follow", "f", false, "watch the execution until it ends")
 	return command
 }
 
@@ -101,7 +101,7 @@ func parseVariables(texts []string) (map[string]string, error) {
 }
 
 func (a *app) executionCommand() *cobra.Command {
-	command := group("execution", "Look at executions, stop them and bring them back",
+	command := group("execution", "List, show, watch, stop and retry executions",
 		a.executionListCommand(), a.executionShowCommand(), a.executionWatchCommand(), a.executionStopCommand(),
 		a.executionRetryCommand(), a.executionOverrideCommand())
 	// What people try for what execution watch shows.
@@ -162,8 +162,8 @@ func (a *app) executionListCommand() *cobra.Command {
 			return nil
 		}),
 	}
-	command.Flags().StringSliceVar(&statuses, "status", nil, "only executions with this status, as Failed or EXECUTION_STATUS_FAILED; repeatable")
-	command.Flags().IntVar(&limit, "limit", 20, "how many at most")
+	command.Flags().StringSliceVar(&statuses, "status", nil, "only executions with this status, for example Failed (repeatable)")
+	command.Flags().IntVar(&limit, "limit", 20, "maximum number of executions")
 	return command
 }
 
@@ -298,10 +298,12 @@ func revisionsText(e *headracev1.Execution) string {
 func (a *app) executionWatchCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "watch EXECUTION",
-		Short: "Watch an execution to its end",
-		Long: `Watch an execution to its end: a live view in a terminal, otherwise one line an
-event from the first. The exit code is 0 where it succeeded and 1 where it did not.
-As JSON an event has all that CodePipeline tells in its events, and more.`,
+		Short: "Watch an execution until it ends",
+		Long: `Watch an execution until it ends: in a live view on a terminal, otherwise with one line
+per event, starting with the first. The exit code is 0 if the execution succeeded and 1
+if it did not.
+
+With -o json, each event has all the fields of CodePipeline's events, and more.`,
 		Example: `  headrace execution watch web
   headrace execution watch web#3 -o json`,
 		Args: cobra.ExactArgs(1),
@@ -322,7 +324,7 @@ func (a *app) executionStopCommand() *cobra.Command {
 	)
 	command := &cobra.Command{
 		Use:     "stop EXECUTION",
-		Short:   "Stop an execution once its running actions ended",
+		Short:   "Stop an execution after its running actions finish",
 		Example: `  headrace execution stop web --reason "wrong branch"`,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
@@ -348,8 +350,8 @@ func (a *app) executionStopCommand() *cobra.Command {
 			return nil
 		}),
 	}
-	command.Flags().BoolVar(&abandon, "abandon", false, "end running actions as Abandoned instead of waiting for them")
-	command.Flags().StringVar(&reason, "reason", "", "why, for the history")
+	command.Flags().BoolVar(&abandon, "abandon", false, "end running actions as Abandoned instead of waiting for them to finish")
+	command.Flags().StringVar(&reason, "reason", "", "reason, recorded in the history")
 	return command
 }
 

@@ -14,10 +14,11 @@ import (
 func (a *app) explainCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "explain EXECUTION",
-		Short: "Say why an execution is where it is",
-		Long: `Say why an execution is where it is: what it waits for, since when and until when,
-its place in the queue, and what to do about it. Of a stage that another execution
-is in, what that one waits for stands below.`,
+		Short: "Explain what an execution is waiting for or why it ended",
+		Long: `Explain what an execution is waiting for: since when and until when, its place in the
+queue, and the command that continues it. If another execution is in the stage, the
+output also shows what that execution is waiting for. For an execution that ended, it
+shows why.`,
 		Example: `  headrace explain web
   headrace explain web#3 -o json`,
 		Args: cobra.ExactArgs(1),

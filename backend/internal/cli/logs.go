@@ -21,20 +21,18 @@ func (a *app) logsCommand() *cobra.Command {
 	var part logPart
 	command := &cobra.Command{
 		Use:   "logs EXECUTION [ACTION|RULE]",
-		Short: "Print the log of an action or a rule, or of all in turn",
-		Long: `Print the log of an action or of a rule that runs commands, or of all of them in
-turn with a header each.
+		Short: "Print the logs of an execution",
+		Long: `Print the log of an action, or of a rule that runs commands. Without ACTION or RULE,
+print all logs of the execution, each with a header.
 
-ACTION is Stage/Action, or the action's name where only one stage has it. RULE is
-Stage/condition/Rule, as in Deploy/before-entry/Smoke, or what of it is enough. Of
-an action that was retried, and of a rule that was checked again, it is the newest.
-With -f the command goes on until it, or the whole execution, ended. --tail begins
-that many lines before the end, --from at a byte, from the end where it is negative.
-To look for something in logs, see: headrace search --help
+ACTION is Stage/Action, or the name of the action if only one stage has it. RULE is
+Stage/condition/Rule, for example Deploy/before-entry/Smoke, or the part of it that is
+unique. If an action was retried or a rule was checked again, the command prints the
+newest log. To search in logs, use "headrace search".
 
-A terminal gets the text and its colors, without what would move the cursor or
-command the terminal otherwise. A file or pipe gets every byte as it was written.
-As JSON each piece of a log is one object a line, with its data in base64.`,
+On a terminal, the command prints the text and its colors and drops other control
+sequences. A file or pipe gets every byte as it was written. With -o json, each piece of
+a log is one object per line, with its data in base64.`,
 		Example: `  headrace logs web Compile -f
   headrace logs web Compile --tail 50
   headrace logs web Compile --from 1048576
@@ -62,9 +60,9 @@ As JSON each piece of a log is one object a line, with its data in base64.`,
 		}),
 	}
 	flags := command.Flags()
-	flags.BoolVarP(&part.follow, "follow", "f", false, "go on until it ended")
-	flags.Int32Var(&part.lines, "tail", 0, "begin that many lines before the end, up to 100000")
-	flags.Int64Var(&part.from, "from", 0, "begin at that byte of the log of ACTION or RULE; negative from the end")
+	flags.BoolVarP(&part.follow, "follow", "f", false, "keep printing until the action, or the whole execution, ends")
+	flags.Int32Var(&part.lines, "tail", 0, "number of lines to print from the end of the log, 1 to 100000")
+	flags.Int64Var(&part.from, "from", 0, "byte of the log to start at; a negative value counts from the end")
 	return command
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) pipelineCommand() *cobra.Command {
-	return group("pipeline", "Look at pipelines", &cobra.Command{
+	return group("pipeline", "List and show pipelines and their state", &cobra.Command{
 		Use:     "list",
 		Short:   "List the pipelines of the account",
 		Example: `  headrace pipeline list`,
@@ -45,7 +45,7 @@ func (a *app) pipelineCommand() *cobra.Command {
 		}),
 	}, &cobra.Command{
 		Use:     "show PIPELINE",
-		Short:   "Show a pipeline as declared",
+		Short:   "Show the definition of a pipeline",
 		Example: `  headrace pipeline show web`,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
@@ -154,7 +154,7 @@ func modeText(definition *headracev1.PipelineDefinition) string {
 }
 
 func (a *app) approvalRuleCommand() *cobra.Command {
-	return group("approval-rule", "Look at approval rules", &cobra.Command{
+	return group("approval-rule", "List and show approval rules", &cobra.Command{
 		Use:     "list",
 		Short:   "List the approval rules of the account",
 		Example: `  headrace approval-rule list`,

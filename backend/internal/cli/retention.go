@@ -20,16 +20,16 @@ func (a *app) retentionCommand() *cobra.Command {
 	dryRun := false
 	apply := &cobra.Command{
 		Use:   "apply",
-		Short: "Remove logs and artifacts that the server's settings do not keep",
-		Long: `Remove logs and artifacts that the server's settings do not keep, now. The
-records of executions stay: what ran, how it ended, and who approved it.
+		Short: "Remove the logs and artifacts that the retention settings do not keep",
+		Long: `Remove the logs and artifacts that the server's retention settings do not keep. The
+records of executions remain: what ran, how it ended and who approved it.
 
-The server does the same by itself every hour where --retention-age or
---retention-count is set. Without these only stored artifacts are removed that no
-execution uses: those of deleted pipelines, and those of actions that died. An
-artifact goes once nobody has used it for an hour and it is older than a day.
+The server does this every hour if retention-age or retention-count is set. If neither
+is set, the command only removes stored artifacts that no execution uses: those of
+deleted pipelines and of actions that were lost. An artifact is removed when it is older
+than a day and has not been used for an hour.
 
-With --dry-run nothing is removed. It takes an admin of all accounts.`,
+With --dry-run, the command removes nothing. It requires the admin role in all accounts.`,
 		Example: `  headrace retention apply --dry-run`,
 		Args:    cobra.NoArgs,
 		RunE: a.call(func(ctx context.Context, c *client.Client, _ []string) error {
@@ -46,8 +46,8 @@ With --dry-run nothing is removed. It takes an admin of all accounts.`,
 			return nil
 		}),
 	}
-	apply.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be removed, and remove nothing")
-	return group("retention", "Remove what nobody needs any more", apply)
+	apply.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be removed, and remove nothing")
+	return group("retention", "Remove old logs and artifacts", apply)
 }
 
 func (a *app) showRetention(response *headracev1.ApplyRetentionResponse, dryRun bool) {

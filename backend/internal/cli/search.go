@@ -19,16 +19,17 @@ func (a *app) searchCommand() *cobra.Command {
 	)
 	command := &cobra.Command{
 		Use:   "search TEXT EXECUTION [ACTION|RULE]",
-		Short: "Search the logs of an execution, or of a pipeline's last ones",
-		Long: `Search the logs of an execution for a text and print the lines that hold it, each
-with its execution, its action or rule and its number in the log. The server
-searches; only what matches is sent.
+		Short: "Search the logs of an execution or of a pipeline's last executions",
+		Long: `Search the logs of an execution for a text. Each matching line is printed with its
+execution, its action or rule, and its line number. The server searches and sends only
+the matches.
 
-EXECUTION, ACTION and RULE are as for logs. With --last N it is the name of a
-pipeline, of which the logs of the last N executions are searched, newest first.
+EXECUTION, ACTION and RULE are the same as for "headrace logs". With --last N, EXECUTION
+is the name of a pipeline, and the command searches the logs of its last N executions,
+newest first.
 
-With -E, TEXT is a regular expression in RE2's syntax. A line matches as a whole: no
-pattern goes over its end. The exit code is 1 where no line matches.`,
+With -E, TEXT is a regular expression in RE2 syntax. A pattern cannot match across
+lines. The exit code is 1 if no line matches.`,
 		Example: `  headrace search 'connection refused' web
   headrace search -E 'timeout after [0-9]+s' web#3 Deploy/Ship --context 3
   headrace search -i error web --last 20`,
@@ -42,11 +43,11 @@ pattern goes over its end. The exit code is 1 where no line matches.`,
 		}),
 	}
 	flags := command.Flags()
-	flags.BoolVarP(&request.RegularExpression, "regexp", "E", false, "TEXT is a regular expression")
-	flags.BoolVarP(&request.IgnoreCase, "ignore-case", "i", false, "upper and lower case are the same")
-	flags.Int32VarP(&request.ContextLines, "context", "C", 0, "lines to print before and after each match, up to 10")
-	flags.Int32Var(&request.MaxMatches, "max", 0, "matches to print at most, 1000 when not set, up to 10000")
-	flags.Int32Var(&last, "last", 0, "search that many executions of the pipeline, up to 100")
+	flags.BoolVarP(&request.RegularExpression, "regexp", "E", false, "treat TEXT as a regular expression")
+	flags.BoolVarP(&request.IgnoreCase, "ignore-case", "i", false, "ignore upper and lower case")
+	flags.Int32VarP(&request.ContextLines, "context", "C", 0, "lines to print before and after each match, 0 to 10")
+	flags.Int32Var(&request.MaxMatches, "max", 0, "maximum number of matches, 1 to 10000 (default 1000)")
+	flags.Int32Var(&last, "last", 0, "number of the pipeline's last executions to search, 1 to 100")
 	return command
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) transitionCommand() *cobra.Command {
-	return group("transition", "Close and open the way into a stage", a.transitionSetCommand(false), a.transitionSetCommand(true))
+	return group("transition", "Enable or disable the transition into a stage", a.transitionSetCommand(false), a.transitionSetCommand(true))
 }
 
 // transitionSetCommand is transition enable or transition disable.
@@ -20,17 +20,17 @@ func (a *app) transitionSetCommand(enable bool) *cobra.Command {
 	var reason string
 	command := &cobra.Command{
 		Use:   "disable PIPELINE STAGE",
-		Short: "Let executions wait in front of a stage",
-		Long: `Let executions that arrive at a stage wait in front of it, until its transition is
-enabled again. What is inside of the stage goes on.`,
+		Short: "Disable the transition into a stage",
+		Long: `Disable the transition into a stage. Executions that arrive at the stage wait until the
+transition is enabled again. An execution that is inside the stage continues.`,
 		Example: `  headrace transition disable web Deploy --reason "change freeze until Monday"`,
 		Args:    cobra.ExactArgs(2),
 	}
 	if enable {
-		command.Use, command.Short, command.Long = "enable PIPELINE STAGE", "Let executions into a stage again", ""
+		command.Use, command.Short, command.Long = "enable PIPELINE STAGE", "Enable the transition into a stage", ""
 		command.Example = "  headrace transition enable web Deploy"
 	} else {
-		command.Flags().StringVar(&reason, "reason", "", "why, for those who wait")
+		command.Flags().StringVar(&reason, "reason", "", "reason, shown to users whose executions wait")
 		required(command, "reason")
 	}
 	command.RunE = a.call(func(ctx context.Context, c *client.Client, args []string) error {
@@ -79,10 +79,10 @@ func transitionText(t *headracev1.StageTransition) string {
 func (a *app) pipelineStateCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "state PIPELINE",
-		Short: "Show what happens in the stages of a pipeline",
-		Long: `Show what happens in the stages of a pipeline's newest version: whether executions
-may enter, which one is inside, which ones wait, the next one first, and which one
-succeeded there last.`,
+		Short: "Show which executions are in the stages of a pipeline",
+		Long: `Show the state of each stage of a pipeline's newest version: whether its transition is
+enabled, which execution is inside, which executions wait (the next one first), and
+which one succeeded there last.`,
 		Example: `  headrace pipeline state web`,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
