@@ -891,7 +891,7 @@ var File_headrace_v1_approval_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_approval_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadrace/v1/approval.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headrace/v1/options.proto\x1a\x19headrace/v1/warning.proto\"\xee\t\n" +
+	"\x1aheadrace/v1/approval.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headrace/v1/options.proto\x1a\x19headrace/v1/warning.proto\"\xf4\t\n" +
 	"\fApprovalRule\x12`\n" +
 	"\x04name\x18\x01 \x01(\tBL\xbaHIrG2E^accounts/[A-Za-z0-9._-]{1,100}/approvalRules/[A-Za-z0-9.@_-]{1,100}$R\x04name\x12*\n" +
 	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\vdescription\x12A\n" +
@@ -909,8 +909,8 @@ const file_headrace_v1_approval_proto_rawDesc = "" +
 	"\vcreate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\x12D\n" +
-	"\x0fnewer_execution\x18\r \x01(\x0e2\x1b.headrace.v1.NewerExecutionR\x0enewerExecution\x126\n" +
+	"updateTime\x12J\n" +
+	"\x0fnewer_execution\x18\r \x01(\x0e2\x1b.headrace.v1.NewerExecutionB\x04\xa8\xbb\x18\x02R\x0enewerExecution\x126\n" +
 	"\x06guards\x18\x0e \x03(\v2\x18.headrace.v1.GuardedPartB\x04\xa8\xbb\x18\x03R\x06guards\x12%\n" +
 	"\vguard_count\x18\x0f \x01(\x05B\x04\xa8\xbb\x18\x03R\n" +
 	"guardCount\x126\n" +
@@ -929,11 +929,11 @@ const file_headrace_v1_approval_proto_rawDesc = "" +
 	"request_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12)\n" +
 	"\rvalidate_only\x18\x03 \x01(\bB\x04\xa8\xbb\x18\x03R\fvalidateOnly\"\\\n" +
 	"\x1aCreateApprovalRuleResponse\x12>\n" +
-	"\rapproval_rule\x18\x01 \x01(\v2\x19.headrace.v1.ApprovalRuleR\fapprovalRule\"t\n" +
+	"\rapproval_rule\x18\x01 \x01(\v2\x19.headrace.v1.ApprovalRuleR\fapprovalRule\"x\n" +
 	"\x16GetApprovalRuleRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12:\n" +
-	"\x12confirm_request_id\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\x80\x01\xa8\xbb\x18\x03R\x10confirmRequestId\"Y\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12>\n" +
+	"\x12confirm_request_id\x18\x02 \x01(\tB\x10\xbaH\x05r\x03\x18\x80\x01\xa8\xbb\x18\x03\xb8\xbb\x18\x01R\x10confirmRequestId\"Y\n" +
 	"\x17GetApprovalRuleResponse\x12>\n" +
 	"\rapproval_rule\x18\x01 \x01(\v2\x19.headrace.v1.ApprovalRuleR\fapprovalRule\"\x90\x01\n" +
 	"\x18ListApprovalRulesRequest\x12\"\n" +
@@ -955,10 +955,10 @@ const file_headrace_v1_approval_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12\x1b\n" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\"\x1c\n" +
-	"\x1aDeleteApprovalRuleResponse*j\n" +
+	"\x1aDeleteApprovalRuleResponse*p\n" +
 	"\x0eNewerExecution\x12\x1f\n" +
-	"\x1bNEWER_EXECUTION_UNSPECIFIED\x10\x00\x12\x18\n" +
-	"\x14NEWER_EXECUTION_WAIT\x10\x01\x12\x1d\n" +
+	"\x1bNEWER_EXECUTION_UNSPECIFIED\x10\x00\x12\x1e\n" +
+	"\x14NEWER_EXECUTION_WAIT\x10\x01\x1a\x04\xc0\xbb\x18\x01\x12\x1d\n" +
 	"\x19NEWER_EXECUTION_SUPERSEDE\x10\x022\x8c\x04\n" +
 	"\x13ApprovalRuleService\x12e\n" +
 	"\x12CreateApprovalRule\x12&.headrace.v1.CreateApprovalRuleRequest\x1a'.headrace.v1.CreateApprovalRuleResponse\x12\\\n" +

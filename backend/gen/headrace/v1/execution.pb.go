@@ -4608,7 +4608,7 @@ var File_headrace_v1_execution_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\n" +
-	"\x1bheadrace/v1/execution.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headrace/v1/options.proto\x1a\x1aheadrace/v1/pipeline.proto\"\xa1\t\n" +
+	"\x1bheadrace/v1/execution.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headrace/v1/options.proto\x1a\x1aheadrace/v1/pipeline.proto\"\xc5\t\n" +
 	"\tExecution\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x16\n" +
@@ -4627,28 +4627,27 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\bend_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12;\n" +
 	"\vupdate_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12,\n" +
-	"\x04stop\x18\x0f \x01(\v2\x18.headrace.v1.StopRequestR\x04stop\x12A\n" +
-	"\x0eexecution_type\x18\x10 \x01(\x0e2\x1a.headrace.v1.ExecutionTypeR\rexecutionType\x12\x18\n" +
-	"\aattempt\x18\x11 \x01(\x05R\aattempt\x129\n" +
-	"\brollback\x18\x12 \x01(\v2\x1d.headrace.v1.RollbackMetadataR\brollback\x12_\n" +
-	"\x19source_revision_overrides\x18\x13 \x03(\v2#.headrace.v1.SourceRevisionOverrideR\x17sourceRevisionOverrides\x122\n" +
-	"\x06cancel\x18\x14 \x01(\v2\x1a.headrace.v1.CancelRequestR\x06cancel\x12J\n" +
-	"\x13outputs_remove_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\x11outputsRemoveTime\x1a<\n" +
+	"\x04stop\x18\x0f \x01(\v2\x18.headrace.v1.StopRequestR\x04stop\x12G\n" +
+	"\x0eexecution_type\x18\x10 \x01(\x0e2\x1a.headrace.v1.ExecutionTypeB\x04\xa8\xbb\x18\x02R\rexecutionType\x12\x1e\n" +
+	"\aattempt\x18\x11 \x01(\x05B\x04\xa8\xbb\x18\x02R\aattempt\x12?\n" +
+	"\brollback\x18\x12 \x01(\v2\x1d.headrace.v1.RollbackMetadataB\x04\xa8\xbb\x18\x02R\brollback\x12e\n" +
+	"\x19source_revision_overrides\x18\x13 \x03(\v2#.headrace.v1.SourceRevisionOverrideB\x04\xa8\xbb\x18\x02R\x17sourceRevisionOverrides\x128\n" +
+	"\x06cancel\x18\x14 \x01(\v2\x1a.headrace.v1.CancelRequestB\x04\xa8\xbb\x18\x02R\x06cancel\x12P\n" +
+	"\x13outputs_remove_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x02R\x11outputsRemoveTime\x1a<\n" +
 	"\x0eVariablesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"b\n" +
-	"\x10RollbackMetadata\x12)\n" +
-	"\x10target_execution\x18\x01 \x01(\tR\x0ftargetExecution\x12#\n" +
-	"\rtarget_number\x18\x02 \x01(\x03R\ftargetNumber\"\x97\x01\n" +
-	"\rCancelRequest\x12\x1c\n" +
-	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12)\n" +
-	"\x10pipeline_version\x18\x02 \x01(\x03R\x0fpipelineVersion\x12=\n" +
-	"\frequest_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vrequestTime\"\x9e\x01\n" +
-	"\x16SourceRevisionOverride\x12!\n" +
-	"\x06action\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x06action\x12.\n" +
-	"\rrevision_type\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\frevisionType\x121\n" +
-	"\x0erevision_value\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xdc\vR\rrevisionValue\"\\\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"n\n" +
+	"\x10RollbackMetadata\x12/\n" +
+	"\x10target_execution\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x02R\x0ftargetExecution\x12)\n" +
+	"\rtarget_number\x18\x02 \x01(\x03B\x04\xa8\xbb\x18\x02R\ftargetNumber\"\xa9\x01\n" +
+	"\rCancelRequest\x12\"\n" +
+	"\tprincipal\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x02R\tprincipal\x12/\n" +
+	"\x10pipeline_version\x18\x02 \x01(\x03B\x04\xa8\xbb\x18\x02R\x0fpipelineVersion\x12C\n" +
+	"\frequest_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x02R\vrequestTime\"\xaa\x01\n" +
+	"\x16SourceRevisionOverride\x12%\n" +
+	"\x06action\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18d\xa8\xbb\x18\x02R\x06action\x122\n" +
+	"\rrevision_type\x18\x02 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18d\xa8\xbb\x18\x02R\frevisionType\x125\n" +
+	"\x0erevision_value\x18\x03 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xdc\v\xa8\xbb\x18\x02R\rrevisionValue\"\\\n" +
 	"\x10ExecutionTrigger\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x1c\n" +
@@ -4664,7 +4663,7 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"revisionId\x12)\n" +
 	"\x10revision_summary\x18\x03 \x01(\tR\x0frevisionSummary\x12!\n" +
 	"\frevision_url\x18\x04 \x01(\tR\vrevisionUrl\x12\x1c\n" +
-	"\x06author\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x03R\x06author\"\xbc\x03\n" +
+	"\x06author\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x03R\x06author\"\xc8\x03\n" +
 	"\x0eStageExecution\x12\x14\n" +
 	"\x05stage\x18\x01 \x01(\tR\x05stage\x124\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x1c.headrace.v1.ExecutionStatusR\x06status\x129\n" +
@@ -4672,48 +4671,48 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x126\n" +
 	"\aactions\x18\x05 \x03(\v2\x1c.headrace.v1.ActionExecutionR\aactions\x12<\n" +
-	"\x0eentry_approval\x18\x06 \x01(\v2\x15.headrace.v1.ApprovalR\rentryApproval\x12?\n" +
+	"\x0eentry_approval\x18\x06 \x01(\v2\x15.headrace.v1.ApprovalR\rentryApproval\x12E\n" +
 	"\n" +
-	"conditions\x18\a \x03(\v2\x1f.headrace.v1.ConditionExecutionR\n" +
-	"conditions\x125\n" +
-	"\x05retry\x18\b \x01(\v2\x1f.headrace.v1.RetryStageMetadataR\x05retry\"\xd0\x01\n" +
-	"\x12RetryStageMetadata\x12-\n" +
-	"\x12automatic_attempts\x18\x01 \x01(\x05R\x11automaticAttempts\x12'\n" +
-	"\x0fmanual_attempts\x18\x02 \x01(\x05R\x0emanualAttempts\x12%\n" +
-	"\x0elatest_trigger\x18\x03 \x01(\tR\rlatestTrigger\x12;\n" +
-	"\vlatest_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"latestTime\"\x8c\x03\n" +
-	"\x12ConditionExecution\x12.\n" +
-	"\x04kind\x18\x01 \x01(\x0e2\x1a.headrace.v1.ConditionKindR\x04kind\x12\x16\n" +
-	"\x06result\x18\x02 \x01(\tR\x06result\x124\n" +
-	"\x06status\x18\x03 \x01(\x0e2\x1c.headrace.v1.ExecutionStatusR\x06status\x12\x18\n" +
-	"\asummary\x18\x04 \x01(\tR\asummary\x129\n" +
+	"conditions\x18\a \x03(\v2\x1f.headrace.v1.ConditionExecutionB\x04\xa8\xbb\x18\x02R\n" +
+	"conditions\x12;\n" +
+	"\x05retry\x18\b \x01(\v2\x1f.headrace.v1.RetryStageMetadataB\x04\xa8\xbb\x18\x02R\x05retry\"\xe8\x01\n" +
+	"\x12RetryStageMetadata\x123\n" +
+	"\x12automatic_attempts\x18\x01 \x01(\x05B\x04\xa8\xbb\x18\x02R\x11automaticAttempts\x12-\n" +
+	"\x0fmanual_attempts\x18\x02 \x01(\x05B\x04\xa8\xbb\x18\x02R\x0emanualAttempts\x12+\n" +
+	"\x0elatest_trigger\x18\x03 \x01(\tB\x04\xa8\xbb\x18\x02R\rlatestTrigger\x12A\n" +
+	"\vlatest_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x02R\n" +
+	"latestTime\"\xbc\x03\n" +
+	"\x12ConditionExecution\x124\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1a.headrace.v1.ConditionKindB\x04\xa8\xbb\x18\x02R\x04kind\x12\x1c\n" +
+	"\x06result\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x02R\x06result\x12:\n" +
+	"\x06status\x18\x03 \x01(\x0e2\x1c.headrace.v1.ExecutionStatusB\x04\xa8\xbb\x18\x02R\x06status\x12\x1e\n" +
+	"\asummary\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x02R\asummary\x12?\n" +
 	"\n" +
-	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
-	"\bend_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x120\n" +
-	"\x05rules\x18\a \x03(\v2\x1a.headrace.v1.RuleExecutionR\x05rules\x12:\n" +
-	"\boverride\x18\b \x01(\v2\x1e.headrace.v1.ConditionOverrideR\boverride\"\xcc\x04\n" +
-	"\rRuleExecution\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x1a\n" +
-	"\bprovider\x18\x03 \x01(\tR\bprovider\x124\n" +
-	"\x06status\x18\x04 \x01(\x0e2\x1c.headrace.v1.ExecutionStatusR\x06status\x12\x18\n" +
-	"\asummary\x18\x05 \x01(\tR\asummary\x12/\n" +
-	"\x05error\x18\x06 \x01(\v2\x19.headrace.v1.ErrorDetailsR\x05error\x12l\n" +
-	"\x16resolved_configuration\x18\a \x03(\v25.headrace.v1.RuleExecution.ResolvedConfigurationEntryR\x15resolvedConfiguration\x129\n" +
+	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x02R\tstartTime\x12;\n" +
+	"\bend_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x02R\aendTime\x126\n" +
+	"\x05rules\x18\a \x03(\v2\x1a.headrace.v1.RuleExecutionB\x04\xa8\xbb\x18\x02R\x05rules\x12@\n" +
+	"\boverride\x18\b \x01(\v2\x1e.headrace.v1.ConditionOverrideB\x04\xa8\xbb\x18\x02R\boverride\"\x8e\x05\n" +
+	"\rRuleExecution\x12\x14\n" +
+	"\x02id\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x02R\x02id\x12\x18\n" +
+	"\x04rule\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x02R\x04rule\x12 \n" +
+	"\bprovider\x18\x03 \x01(\tB\x04\xa8\xbb\x18\x02R\bprovider\x12:\n" +
+	"\x06status\x18\x04 \x01(\x0e2\x1c.headrace.v1.ExecutionStatusB\x04\xa8\xbb\x18\x02R\x06status\x12\x1e\n" +
+	"\asummary\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x02R\asummary\x125\n" +
+	"\x05error\x18\x06 \x01(\v2\x19.headrace.v1.ErrorDetailsB\x04\xa8\xbb\x18\x02R\x05error\x12r\n" +
+	"\x16resolved_configuration\x18\a \x03(\v25.headrace.v1.RuleExecution.ResolvedConfigurationEntryB\x04\xa8\xbb\x18\x02R\x15resolvedConfiguration\x12?\n" +
 	"\n" +
-	"start_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
-	"\bend_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x127\n" +
+	"start_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x02R\tstartTime\x12;\n" +
+	"\bend_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x02R\aendTime\x12=\n" +
 	"\topen_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\bopenTime\x12\x17\n" +
-	"\ahas_log\x18\v \x01(\bR\x06hasLog\x1aH\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x02R\bopenTime\x12\x1d\n" +
+	"\ahas_log\x18\v \x01(\bB\x04\xa8\xbb\x18\x02R\x06hasLog\x1aH\n" +
 	"\x1aResolvedConfigurationEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8a\x01\n" +
-	"\x11ConditionOverride\x12\x1c\n" +
-	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\x12?\n" +
-	"\roverride_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\foverrideTime\"\xe7\b\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9c\x01\n" +
+	"\x11ConditionOverride\x12\"\n" +
+	"\tprincipal\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x02R\tprincipal\x12\x1c\n" +
+	"\x06reason\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x02R\x06reason\x12E\n" +
+	"\roverride_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x02R\foverrideTime\"\xed\b\n" +
 	"\x0fActionExecution\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06action\x18\x02 \x01(\tR\x06action\x12\x1a\n" +
@@ -4736,8 +4735,8 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x16external_execution_url\x18\x11 \x01(\tR\x14externalExecutionUrl\x121\n" +
 	"\bapproval\x18\x12 \x01(\v2\x15.headrace.v1.ApprovalR\bapproval\x12\x1c\n" +
 	"\tnamespace\x18\x13 \x01(\tR\tnamespace\x12\x17\n" +
-	"\ahas_log\x18\x14 \x01(\bR\x06hasLog\x12\x18\n" +
-	"\aretried\x18\x15 \x01(\bR\aretried\x1aB\n" +
+	"\ahas_log\x18\x14 \x01(\bR\x06hasLog\x12\x1e\n" +
+	"\aretried\x18\x15 \x01(\bB\x04\xa8\xbb\x18\x02R\aretried\x1aB\n" +
 	"\x14OutputVariablesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aH\n" +
@@ -4765,7 +4764,7 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x0feligible_groups\x18\b \x03(\tB\x04\xa8\xbb\x18\x03R\x0eeligibleGroups\x12'\n" +
 	"\fany_approver\x18\t \x01(\bB\x04\xa8\xbb\x18\x03R\vanyApprover\x12+\n" +
 	"\x0eexcluded_users\x18\n" +
-	" \x03(\tB\x04\xa8\xbb\x18\x03R\rexcludedUsers\"\x8f\x02\n" +
+	" \x03(\tB\x04\xa8\xbb\x18\x03R\rexcludedUsers\"\x95\x02\n" +
 	"\x13ApprovalRequirement\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12#\n" +
 	"\rminimum_count\x18\x02 \x01(\x05R\fminimumCount\x12\x14\n" +
@@ -4773,8 +4772,8 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x06groups\x18\x04 \x03(\tR\x06groups\x12'\n" +
 	"\x0frequire_comment\x18\x05 \x01(\bR\x0erequireComment\x12#\n" +
 	"\rallow_starter\x18\x06 \x01(\bR\fallowStarter\x12%\n" +
-	"\x0eapproved_count\x18\a \x01(\x05R\rapprovedCount\x12\x1c\n" +
-	"\tsupersede\x18\b \x01(\bR\tsupersede\"\x9b\x02\n" +
+	"\x0eapproved_count\x18\a \x01(\x05R\rapprovedCount\x12\"\n" +
+	"\tsupersede\x18\b \x01(\bB\x04\xa8\xbb\x18\x02R\tsupersede\"\x9b\x02\n" +
 	"\x10ApprovalDecision\x12\x1c\n" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x16\n" +
 	"\x06groups\x18\x02 \x03(\tR\x06groups\x12\x1a\n" +
@@ -4783,7 +4782,7 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\vdecide_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"decideTime\x12)\n" +
 	"\x10pipeline_version\x18\x06 \x01(\x03R\x0fpipelineVersion\x123\n" +
-	"\tartifacts\x18\a \x03(\v2\x15.headrace.v1.ArtifactR\tartifacts\"\xe8\a\n" +
+	"\tartifacts\x18\a \x03(\v2\x15.headrace.v1.ArtifactR\tartifacts\"\xa4\b\n" +
 	"\x05Event\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x03R\bposition\x129\n" +
 	"\n" +
@@ -4797,30 +4796,30 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\aattempt\x18\t \x01(\x05R\aattempt\x12\x1c\n" +
 	"\tprincipal\x18\n" +
 	" \x01(\tR\tprincipal\x12\x18\n" +
-	"\amessage\x18\v \x01(\tR\amessage\x12)\n" +
-	"\x10pipeline_version\x18\f \x01(\x03R\x0fpipelineVersion\x12+\n" +
-	"\x11execution_attempt\x18\r \x01(\x05R\x10executionAttempt\x127\n" +
-	"\atrigger\x18\x0e \x01(\v2\x1d.headrace.v1.ExecutionTriggerR\atrigger\x128\n" +
-	"\tcondition\x18\x0f \x01(\x0e2\x1a.headrace.v1.ConditionKindR\tcondition\x12:\n" +
-	"\vaction_type\x18\x10 \x01(\v2\x19.headrace.v1.ActionTypeIdR\n" +
-	"actionType\x12>\n" +
-	"\x0finput_artifacts\x18\x11 \x03(\v2\x15.headrace.v1.ArtifactR\x0einputArtifacts\x12@\n" +
-	"\x10output_artifacts\x18\x12 \x03(\v2\x15.headrace.v1.ArtifactR\x0foutputArtifacts\x12M\n" +
-	"\x10execution_result\x18\x13 \x01(\v2\".headrace.v1.ActionExecutionResultR\x0fexecutionResult\x129\n" +
+	"\amessage\x18\v \x01(\tR\amessage\x12/\n" +
+	"\x10pipeline_version\x18\f \x01(\x03B\x04\xa8\xbb\x18\x02R\x0fpipelineVersion\x121\n" +
+	"\x11execution_attempt\x18\r \x01(\x05B\x04\xa8\xbb\x18\x02R\x10executionAttempt\x12=\n" +
+	"\atrigger\x18\x0e \x01(\v2\x1d.headrace.v1.ExecutionTriggerB\x04\xa8\xbb\x18\x02R\atrigger\x12>\n" +
+	"\tcondition\x18\x0f \x01(\x0e2\x1a.headrace.v1.ConditionKindB\x04\xa8\xbb\x18\x02R\tcondition\x12@\n" +
+	"\vaction_type\x18\x10 \x01(\v2\x19.headrace.v1.ActionTypeIdB\x04\xa8\xbb\x18\x02R\n" +
+	"actionType\x12D\n" +
+	"\x0finput_artifacts\x18\x11 \x03(\v2\x15.headrace.v1.ArtifactB\x04\xa8\xbb\x18\x02R\x0einputArtifacts\x12F\n" +
+	"\x10output_artifacts\x18\x12 \x03(\v2\x15.headrace.v1.ArtifactB\x04\xa8\xbb\x18\x02R\x0foutputArtifacts\x12S\n" +
+	"\x10execution_result\x18\x13 \x01(\v2\".headrace.v1.ActionExecutionResultB\x04\xa8\xbb\x18\x02R\x0fexecutionResult\x12?\n" +
 	"\n" +
-	"start_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\\\n" +
-	"\x1dstage_last_retry_attempt_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\x19stageLastRetryAttemptTime\"v\n" +
-	"\fActionTypeId\x12\x1a\n" +
-	"\bcategory\x18\x01 \x01(\tR\bcategory\x12\x14\n" +
-	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x1a\n" +
-	"\bprovider\x18\x03 \x01(\tR\bprovider\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\tR\aversion\"\xde\x01\n" +
-	"\x15ActionExecutionResult\x122\n" +
-	"\x15external_execution_id\x18\x01 \x01(\tR\x13externalExecutionId\x124\n" +
-	"\x16external_execution_url\x18\x02 \x01(\tR\x14externalExecutionUrl\x12<\n" +
-	"\x1aexternal_execution_summary\x18\x03 \x01(\tR\x18externalExecutionSummary\x12\x1d\n" +
+	"start_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x02R\tstartTime\x12b\n" +
+	"\x1dstage_last_retry_attempt_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x02R\x19stageLastRetryAttemptTime\"\x8e\x01\n" +
+	"\fActionTypeId\x12 \n" +
+	"\bcategory\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x02R\bcategory\x12\x1a\n" +
+	"\x05owner\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x02R\x05owner\x12 \n" +
+	"\bprovider\x18\x03 \x01(\tB\x04\xa8\xbb\x18\x02R\bprovider\x12\x1e\n" +
+	"\aversion\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x02R\aversion\"\xf6\x01\n" +
+	"\x15ActionExecutionResult\x128\n" +
+	"\x15external_execution_id\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x02R\x13externalExecutionId\x12:\n" +
+	"\x16external_execution_url\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x02R\x14externalExecutionUrl\x12B\n" +
+	"\x1aexternal_execution_summary\x18\x03 \x01(\tB\x04\xa8\xbb\x18\x02R\x18externalExecutionSummary\x12#\n" +
 	"\n" +
-	"error_code\x18\x04 \x01(\tR\terrorCode\"\xa9\x04\n" +
+	"error_code\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x02R\terrorCode\"\xc7\x04\n" +
 	"\n" +
 	"WaitReason\x12)\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x15.headrace.v1.WaitKindR\x04kind\x12\x18\n" +
@@ -4830,15 +4829,15 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
 	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12-\n" +
 	"\x12blocking_execution\x18\a \x01(\tR\x11blockingExecution\x121\n" +
-	"\bapproval\x18\b \x01(\v2\x15.headrace.v1.ApprovalR\bapproval\x12%\n" +
-	"\x0equeue_position\x18\t \x01(\x05R\rqueuePosition\x12<\n" +
+	"\bapproval\x18\b \x01(\v2\x15.headrace.v1.ApprovalR\bapproval\x12+\n" +
+	"\x0equeue_position\x18\t \x01(\x05B\x04\xa8\xbb\x18\x02R\rqueuePosition\x12B\n" +
 	"\n" +
 	"transition\x18\n" +
-	" \x01(\v2\x1c.headrace.v1.StageTransitionR\n" +
-	"transition\x12\x12\n" +
-	"\x04rule\x18\v \x01(\tR\x04rule\x128\n" +
-	"\tcondition\x18\f \x01(\x0e2\x1a.headrace.v1.ConditionKindR\tcondition\x12/\n" +
-	"\x06causes\x18\r \x03(\v2\x17.headrace.v1.WaitReasonR\x06causes\"\xf2\x02\n" +
+	" \x01(\v2\x1c.headrace.v1.StageTransitionB\x04\xa8\xbb\x18\x02R\n" +
+	"transition\x12\x18\n" +
+	"\x04rule\x18\v \x01(\tB\x04\xa8\xbb\x18\x02R\x04rule\x12>\n" +
+	"\tcondition\x18\f \x01(\x0e2\x1a.headrace.v1.ConditionKindB\x04\xa8\xbb\x18\x02R\tcondition\x125\n" +
+	"\x06causes\x18\r \x03(\v2\x17.headrace.v1.WaitReasonB\x04\xa8\xbb\x18\x02R\x06causes\"\xf2\x02\n" +
 	"\bNextStep\x123\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.headrace.v1.NextStepKindB\x04\xa8\xbb\x18\x03R\x04kind\x12\"\n" +
 	"\texecution\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x03R\texecution\x12\x1a\n" +
@@ -4855,14 +4854,14 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x05stage\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x03R\x05stage\x12>\n" +
 	"\tcondition\x18\x03 \x01(\x0e2\x1a.headrace.v1.ConditionKindB\x04\xa8\xbb\x18\x03R\tcondition\x12\x1c\n" +
 	"\x06reason\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x03R\x06reason\x12\x1e\n" +
-	"\amessage\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x03R\amessage\"\xdc\x02\n" +
+	"\amessage\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x03R\amessage\"\xe0\x02\n" +
 	"\x15StartExecutionRequest\x12&\n" +
 	"\bpipeline\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\bpipeline\x12Z\n" +
 	"\tvariables\x18\x02 \x03(\v21.headrace.v1.StartExecutionRequest.VariablesEntryB\t\xbaH\x06\x9a\x01\x03\x10\xe8\aR\tvariables\x12'\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12X\n" +
-	"\x10source_revisions\x18\x04 \x03(\v2#.headrace.v1.SourceRevisionOverrideB\b\xbaH\x05\x92\x01\x02\x102R\x0fsourceRevisions\x1a<\n" +
+	"request_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12\\\n" +
+	"\x10source_revisions\x18\x04 \x03(\v2#.headrace.v1.SourceRevisionOverrideB\f\xbaH\x05\x92\x01\x02\x102\xa8\xbb\x18\x02R\x0fsourceRevisions\x1a<\n" +
 	"\x0eVariablesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"N\n" +
@@ -4892,34 +4891,28 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\aabandon\x18\x02 \x01(\bR\aabandon\x12 \n" +
 	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06reason\"M\n" +
 	"\x15StopExecutionResponse\x124\n" +
-	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\"~\n" +
-	"\x11RetryStageRequest\x12\x1e\n" +
-	"\x04name\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12\x1d\n" +
-	"\x05stage\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x05stage\x12*\n" +
-	"\x04mode\x18\x03 \x01(\x0e2\x16.headrace.v1.RetryModeR\x04mode\"J\n" +
-	"\x12RetryStageResponse\x124\n" +
-	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\"\xbf\x01\n" +
-	"\x14RollbackStageRequest\x12&\n" +
-	"\bpipeline\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\bpipeline\x12\x1f\n" +
-	"\x05stage\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x05stage\x125\n" +
-	"\x10target_execution\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x0ftargetExecution\x12'\n" +
+	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\"\x8c\x01\n" +
+	"\x11RetryStageRequest\x12\"\n" +
+	"\x04name\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xa8\xbb\x18\x02R\x04name\x12!\n" +
+	"\x05stage\x18\x02 \x01(\tB\v\xbaH\x04r\x02\x18d\xa8\xbb\x18\x02R\x05stage\x120\n" +
+	"\x04mode\x18\x03 \x01(\x0e2\x16.headrace.v1.RetryModeB\x04\xa8\xbb\x18\x02R\x04mode\"P\n" +
+	"\x12RetryStageResponse\x12:\n" +
+	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionB\x04\xa8\xbb\x18\x02R\texecution\"\xcf\x01\n" +
+	"\x14RollbackStageRequest\x12*\n" +
+	"\bpipeline\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xa8\xbb\x18\x02R\bpipeline\x12#\n" +
+	"\x05stage\x18\x02 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18d\xa8\xbb\x18\x02R\x05stage\x129\n" +
+	"\x10target_execution\x18\x03 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xa8\xbb\x18\x02R\x0ftargetExecution\x12+\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\"M\n" +
-	"\x15RollbackStageResponse\x124\n" +
-	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\"\xc5\x01\n" +
-	"\x18OverrideConditionRequest\x12\x1e\n" +
-	"\x04name\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12\x1f\n" +
-	"\x05stage\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x05stage\x12D\n" +
-	"\tcondition\x18\x03 \x01(\x0e2\x1a.headrace.v1.ConditionKindB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\tcondition\x12\"\n" +
-	"\x06reason\x18\x04 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xac\x02R\x06reason\"Q\n" +
-	"\x19OverrideConditionResponse\x124\n" +
-	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\"\xe4\x01\n" +
+	"request_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\x18\x80\x01\xa8\xbb\x18\x02R\trequestId\"S\n" +
+	"\x15RollbackStageResponse\x12:\n" +
+	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionB\x04\xa8\xbb\x18\x02R\texecution\"\xd5\x01\n" +
+	"\x18OverrideConditionRequest\x12\"\n" +
+	"\x04name\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xa8\xbb\x18\x02R\x04name\x12#\n" +
+	"\x05stage\x18\x02 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18d\xa8\xbb\x18\x02R\x05stage\x12H\n" +
+	"\tcondition\x18\x03 \x01(\x0e2\x1a.headrace.v1.ConditionKindB\x0e\xbaH\a\x82\x01\x04\x10\x01 \x00\xa8\xbb\x18\x02R\tcondition\x12&\n" +
+	"\x06reason\x18\x04 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xac\x02\xa8\xbb\x18\x02R\x06reason\"W\n" +
+	"\x19OverrideConditionResponse\x12:\n" +
+	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionB\x04\xa8\xbb\x18\x02R\texecution\"\xe4\x01\n" +
 	"\x15DecideApprovalRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12\x1d\n" +
@@ -4950,62 +4943,59 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12.\n" +
 	"\x0eafter_position\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\rafterPosition\"B\n" +
 	"\x16WatchExecutionResponse\x12(\n" +
-	"\x05event\x18\x01 \x01(\v2\x12.headrace.v1.EventR\x05event\"\xc7\x01\n" +
+	"\x05event\x18\x01 \x01(\v2\x12.headrace.v1.EventR\x05event\"\xcb\x01\n" +
 	"\x0eTailLogRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x129\n" +
 	"\x13action_execution_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x11actionExecutionId\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12\x16\n" +
-	"\x06follow\x18\x04 \x01(\bR\x06follow\x12*\n" +
+	"\x06follow\x18\x04 \x01(\bR\x06follow\x12.\n" +
 	"\n" +
-	"tail_lines\x18\x05 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xa0\x8d\x06(\x00R\ttailLines\"=\n" +
+	"tail_lines\x18\x05 \x01(\x05B\x0f\xbaH\b\x1a\x06\x18\xa0\x8d\x06(\x00\xa8\xbb\x18\x02R\ttailLines\"=\n" +
 	"\x0fTailLogResponse\x12\x16\n" +
 	"\x06offset\x18\x01 \x01(\x03R\x06offset\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data\"\xf5\x02\n" +
-	"\x11SearchLogsRequest\x12\"\n" +
-	"\x06parent\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06parent\x127\n" +
-	"\x13action_execution_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x11actionExecutionId\x12$\n" +
-	"\apattern\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\apattern\x12-\n" +
-	"\x12regular_expression\x18\x04 \x01(\bR\x11regularExpression\x12\x1f\n" +
-	"\vignore_case\x18\x05 \x01(\bR\n" +
-	"ignoreCase\x12.\n" +
-	"\rcontext_lines\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\n" +
-	"(\x00R\fcontextLines\x120\n" +
-	"\x0emax_executions\x18\a \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\rmaxExecutions\x12+\n" +
-	"\vmax_matches\x18\b \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\x90N(\x00R\n" +
-	"maxMatches\"\x88\x01\n" +
-	"\x12SearchLogsResponse\x12-\n" +
-	"\x05match\x18\x01 \x01(\v2\x15.headrace.v1.LogMatchH\x00R\x05match\x129\n" +
-	"\asummary\x18\x02 \x01(\v2\x1d.headrace.v1.LogSearchSummaryH\x00R\asummaryB\b\n" +
-	"\x06result\"\xb7\x03\n" +
-	"\bLogMatch\x12\x1c\n" +
-	"\texecution\x18\x01 \x01(\tR\texecution\x12)\n" +
-	"\x10execution_number\x18\x02 \x01(\x03R\x0fexecutionNumber\x12\x14\n" +
-	"\x05stage\x18\x03 \x01(\tR\x05stage\x12\x16\n" +
-	"\x06action\x18\x04 \x01(\tR\x06action\x128\n" +
-	"\tcondition\x18\x05 \x01(\x0e2\x1a.headrace.v1.ConditionKindR\tcondition\x12\x12\n" +
-	"\x04rule\x18\x06 \x01(\tR\x04rule\x12.\n" +
-	"\x13action_execution_id\x18\a \x01(\tR\x11actionExecutionId\x12\x1f\n" +
-	"\vline_number\x18\b \x01(\x03R\n" +
-	"lineNumber\x12\x16\n" +
-	"\x06offset\x18\t \x01(\x03R\x06offset\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\x99\x03\n" +
+	"\x11SearchLogsRequest\x12&\n" +
+	"\x06parent\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xa8\xbb\x18\x02R\x06parent\x12;\n" +
+	"\x13action_execution_id\x18\x02 \x01(\tB\v\xbaH\x04r\x02\x18d\xa8\xbb\x18\x02R\x11actionExecutionId\x12(\n" +
+	"\apattern\x18\x03 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xe8\a\xa8\xbb\x18\x02R\apattern\x123\n" +
+	"\x12regular_expression\x18\x04 \x01(\bB\x04\xa8\xbb\x18\x02R\x11regularExpression\x12%\n" +
+	"\vignore_case\x18\x05 \x01(\bB\x04\xa8\xbb\x18\x02R\n" +
+	"ignoreCase\x122\n" +
+	"\rcontext_lines\x18\x06 \x01(\x05B\r\xbaH\x06\x1a\x04\x18\n" +
+	"(\x00\xa8\xbb\x18\x02R\fcontextLines\x124\n" +
+	"\x0emax_executions\x18\a \x01(\x05B\r\xbaH\x06\x1a\x04\x18d(\x00\xa8\xbb\x18\x02R\rmaxExecutions\x12/\n" +
+	"\vmax_matches\x18\b \x01(\x05B\x0e\xbaH\a\x1a\x05\x18\x90N(\x00\xa8\xbb\x18\x02R\n" +
+	"maxMatches\"\x94\x01\n" +
+	"\x12SearchLogsResponse\x123\n" +
+	"\x05match\x18\x01 \x01(\v2\x15.headrace.v1.LogMatchB\x04\xa8\xbb\x18\x02H\x00R\x05match\x12?\n" +
+	"\asummary\x18\x02 \x01(\v2\x1d.headrace.v1.LogSearchSummaryB\x04\xa8\xbb\x18\x02H\x00R\asummaryB\b\n" +
+	"\x06result\"\x85\x04\n" +
+	"\bLogMatch\x12\"\n" +
+	"\texecution\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x02R\texecution\x12/\n" +
+	"\x10execution_number\x18\x02 \x01(\x03B\x04\xa8\xbb\x18\x02R\x0fexecutionNumber\x12\x1a\n" +
+	"\x05stage\x18\x03 \x01(\tB\x04\xa8\xbb\x18\x02R\x05stage\x12\x1c\n" +
+	"\x06action\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x02R\x06action\x12>\n" +
+	"\tcondition\x18\x05 \x01(\x0e2\x1a.headrace.v1.ConditionKindB\x04\xa8\xbb\x18\x02R\tcondition\x12\x18\n" +
+	"\x04rule\x18\x06 \x01(\tB\x04\xa8\xbb\x18\x02R\x04rule\x124\n" +
+	"\x13action_execution_id\x18\a \x01(\tB\x04\xa8\xbb\x18\x02R\x11actionExecutionId\x12%\n" +
+	"\vline_number\x18\b \x01(\x03B\x04\xa8\xbb\x18\x02R\n" +
+	"lineNumber\x12\x1c\n" +
+	"\x06offset\x18\t \x01(\x03B\x04\xa8\xbb\x18\x02R\x06offset\x12\x18\n" +
 	"\x04line\x18\n" +
-	" \x01(\fR\x04line\x12%\n" +
-	"\x0eline_truncated\x18\v \x01(\bR\rlineTruncated\x12!\n" +
-	"\flines_before\x18\f \x03(\fR\vlinesBefore\x12\x1f\n" +
-	"\vlines_after\x18\r \x03(\fR\n" +
-	"linesAfter\"\x9f\x01\n" +
-	"\x10LogSearchSummary\x12%\n" +
-	"\x0esearched_bytes\x18\x01 \x01(\x03R\rsearchedBytes\x12#\n" +
-	"\rsearched_logs\x18\x02 \x01(\x03R\fsearchedLogs\x12\x1f\n" +
-	"\vmatch_count\x18\x03 \x01(\x03R\n" +
-	"matchCount\x12\x1e\n" +
+	" \x01(\fB\x04\xa8\xbb\x18\x02R\x04line\x12+\n" +
+	"\x0eline_truncated\x18\v \x01(\bB\x04\xa8\xbb\x18\x02R\rlineTruncated\x12'\n" +
+	"\flines_before\x18\f \x03(\fB\x04\xa8\xbb\x18\x02R\vlinesBefore\x12%\n" +
+	"\vlines_after\x18\r \x03(\fB\x04\xa8\xbb\x18\x02R\n" +
+	"linesAfter\"\xb7\x01\n" +
+	"\x10LogSearchSummary\x12+\n" +
+	"\x0esearched_bytes\x18\x01 \x01(\x03B\x04\xa8\xbb\x18\x02R\rsearchedBytes\x12)\n" +
+	"\rsearched_logs\x18\x02 \x01(\x03B\x04\xa8\xbb\x18\x02R\fsearchedLogs\x12%\n" +
+	"\vmatch_count\x18\x03 \x01(\x03B\x04\xa8\xbb\x18\x02R\n" +
+	"matchCount\x12$\n" +
 	"\n" +
-	"incomplete\x18\x04 \x01(\tR\n" +
-	"incomplete*\x8d\x03\n" +
+	"incomplete\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x02R\n" +
+	"incomplete*\x99\x03\n" +
 	"\x0fExecutionStatus\x12 \n" +
 	"\x1cEXECUTION_STATUS_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cEXECUTION_STATUS_IN_PROGRESS\x10\x01\x12\x1e\n" +
@@ -5016,10 +5006,10 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x1bEXECUTION_STATUS_SUPERSEDED\x10\x06\x12\x1e\n" +
 	"\x1aEXECUTION_STATUS_CANCELLED\x10\a\x12\x1c\n" +
 	"\x18EXECUTION_STATUS_SKIPPED\x10\b\x12\x1e\n" +
-	"\x1aEXECUTION_STATUS_ABANDONED\x10\t\x12\x1c\n" +
+	"\x1aEXECUTION_STATUS_ABANDONED\x10\t\x12\"\n" +
 	"\x18EXECUTION_STATUS_ERRORED\x10\n" +
-	"\x12\x1f\n" +
-	"\x1bEXECUTION_STATUS_OVERRIDDEN\x10\v*i\n" +
+	"\x1a\x04\xb0\xbb\x18\x02\x12%\n" +
+	"\x1bEXECUTION_STATUS_OVERRIDDEN\x10\v\x1a\x04\xb0\xbb\x18\x02*i\n" +
 	"\rExecutionType\x12\x1e\n" +
 	"\x1aEXECUTION_TYPE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17EXECUTION_TYPE_STANDARD\x10\x01\x12\x1b\n" +
@@ -5032,13 +5022,13 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\tRetryMode\x12\x1a\n" +
 	"\x16RETRY_MODE_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19RETRY_MODE_FAILED_ACTIONS\x10\x01\x12\x1a\n" +
-	"\x16RETRY_MODE_ALL_ACTIONS\x10\x02*\xb7\x01\n" +
+	"\x16RETRY_MODE_ALL_ACTIONS\x10\x02*\xbd\x01\n" +
 	"\fEventSubject\x12\x1d\n" +
 	"\x19EVENT_SUBJECT_UNSPECIFIED\x10\x00\x12$\n" +
 	" EVENT_SUBJECT_PIPELINE_EXECUTION\x10\x01\x12!\n" +
 	"\x1dEVENT_SUBJECT_STAGE_EXECUTION\x10\x02\x12\"\n" +
-	"\x1eEVENT_SUBJECT_ACTION_EXECUTION\x10\x03\x12\x1b\n" +
-	"\x17EVENT_SUBJECT_CONDITION\x10\x04*\xba\x02\n" +
+	"\x1eEVENT_SUBJECT_ACTION_EXECUTION\x10\x03\x12!\n" +
+	"\x17EVENT_SUBJECT_CONDITION\x10\x04\x1a\x04\xb0\xbb\x18\x02*\xd8\x02\n" +
 	"\bWaitKind\x12\x19\n" +
 	"\x15WAIT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18WAIT_KIND_ACTION_RUNNING\x10\x01\x12\x16\n" +
@@ -5046,13 +5036,13 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x14WAIT_KIND_STAGE_LOCK\x10\x03\x12\x14\n" +
 	"\x10WAIT_KIND_RUNNER\x10\x04\x12\x13\n" +
 	"\x0fWAIT_KIND_TIMER\x10\x05\x12\x16\n" +
-	"\x12WAIT_KIND_STOPPING\x10\x06\x12\x18\n" +
-	"\x14WAIT_KIND_TRANSITION\x10\a\x12\x14\n" +
-	"\x10WAIT_KIND_WINDOW\x10\b\x12\x1a\n" +
-	"\x16WAIT_KIND_RULE_RUNNING\x10\t\x12\x1a\n" +
+	"\x12WAIT_KIND_STOPPING\x10\x06\x12\x1e\n" +
+	"\x14WAIT_KIND_TRANSITION\x10\a\x1a\x04\xb0\xbb\x18\x02\x12\x1a\n" +
+	"\x10WAIT_KIND_WINDOW\x10\b\x1a\x04\xb0\xbb\x18\x02\x12 \n" +
+	"\x16WAIT_KIND_RULE_RUNNING\x10\t\x1a\x04\xb0\xbb\x18\x02\x12 \n" +
 	"\x16WAIT_KIND_ACTION_LIMIT\x10\n" +
-	"\x12\x18\n" +
-	"\x14WAIT_KIND_CANCELLING\x10\v*\xac\x02\n" +
+	"\x1a\x04\xb0\xbb\x18\x02\x12\x1e\n" +
+	"\x14WAIT_KIND_CANCELLING\x10\v\x1a\x04\xb0\xbb\x18\x02*\xac\x02\n" +
 	"\fNextStepKind\x12\x1e\n" +
 	"\x1aNEXT_STEP_KIND_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eNEXT_STEP_KIND_DECIDE_APPROVAL\x10\x01\x12\x1e\n" +

@@ -31,11 +31,27 @@ var file_headrace_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 		Filename:      "headrace/v1/options.proto",
 	},
 	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*bool)(nil),
+		Field:         50103,
+		Name:          "headrace.v1.ignorable",
+		Tag:           "varint,50103,opt,name=ignorable",
+		Filename:      "headrace/v1/options.proto",
+	},
+	{
 		ExtendedType:  (*descriptorpb.EnumValueOptions)(nil),
 		ExtensionType: (*uint32)(nil),
 		Field:         50102,
 		Name:          "headrace.v1.value_since",
 		Tag:           "varint,50102,opt,name=value_since",
+		Filename:      "headrace/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.EnumValueOptions)(nil),
+		ExtensionType: (*bool)(nil),
+		Field:         50104,
+		Name:          "headrace.v1.default_value",
+		Tag:           "varint,50104,opt,name=default_value",
 		Filename:      "headrace/v1/options.proto",
 	},
 }
@@ -46,6 +62,11 @@ var (
 	//
 	// optional uint32 since = 50101;
 	E_Since = &file_headrace_v1_options_proto_extTypes[0]
+	// Clients leave the field out of requests to a server that is older than the field:
+	// without it the request means the same to the caller.
+	//
+	// optional bool ignorable = 50103;
+	E_Ignorable = &file_headrace_v1_options_proto_extTypes[1]
 )
 
 // Extension fields to descriptorpb.EnumValueOptions.
@@ -53,7 +74,11 @@ var (
 	// The revision that introduced the value.
 	//
 	// optional uint32 value_since = 50102;
-	E_ValueSince = &file_headrace_v1_options_proto_extTypes[1]
+	E_ValueSince = &file_headrace_v1_options_proto_extTypes[2]
+	// The value means the same as a field that is not set.
+	//
+	// optional bool default_value = 50104;
+	E_DefaultValue = &file_headrace_v1_options_proto_extTypes[3]
 )
 
 var File_headrace_v1_options_proto protoreflect.FileDescriptor
@@ -61,9 +86,11 @@ var File_headrace_v1_options_proto protoreflect.FileDescriptor
 const file_headrace_v1_options_proto_rawDesc = "" +
 	"\n" +
 	"\x19headrace/v1/options.proto\x12\vheadrace.v1\x1a google/protobuf/descriptor.proto:5\n" +
-	"\x05since\x12\x1d.google.protobuf.FieldOptions\x18\xb5\x87\x03 \x01(\rR\x05since:D\n" +
+	"\x05since\x12\x1d.google.protobuf.FieldOptions\x18\xb5\x87\x03 \x01(\rR\x05since:=\n" +
+	"\tignorable\x12\x1d.google.protobuf.FieldOptions\x18\xb7\x87\x03 \x01(\bR\tignorable:D\n" +
 	"\vvalue_since\x12!.google.protobuf.EnumValueOptions\x18\xb6\x87\x03 \x01(\rR\n" +
-	"valueSinceBTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
+	"valueSince:H\n" +
+	"\rdefault_value\x12!.google.protobuf.EnumValueOptions\x18\xb8\x87\x03 \x01(\bR\fdefaultValueBTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
 
 var file_headrace_v1_options_proto_goTypes = []any{
 	(*descriptorpb.FieldOptions)(nil),     // 0: google.protobuf.FieldOptions
@@ -71,11 +98,13 @@ var file_headrace_v1_options_proto_goTypes = []any{
 }
 var file_headrace_v1_options_proto_depIdxs = []int32{
 	0, // 0: headrace.v1.since:extendee -> google.protobuf.FieldOptions
-	1, // 1: headrace.v1.value_since:extendee -> google.protobuf.EnumValueOptions
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	0, // [0:2] is the sub-list for extension extendee
+	0, // 1: headrace.v1.ignorable:extendee -> google.protobuf.FieldOptions
+	1, // 2: headrace.v1.value_since:extendee -> google.protobuf.EnumValueOptions
+	1, // 3: headrace.v1.default_value:extendee -> google.protobuf.EnumValueOptions
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	0, // [0:4] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
 }
 
@@ -91,7 +120,7 @@ func file_headrace_v1_options_proto_init() {
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headrace_v1_options_proto_rawDesc), len(file_headrace_v1_options_proto_rawDesc)),
 			NumEnums:      0,
 			NumMessages:   0,
-			NumExtensions: 2,
+			NumExtensions: 4,
 			NumServices:   0,
 		},
 		GoTypes:           file_headrace_v1_options_proto_goTypes,

@@ -3927,7 +3927,7 @@ var File_headrace_v1_pipeline_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadrace/v1/pipeline.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headrace/v1/options.proto\x1a\x19headrace/v1/warning.proto\"\x97\x04\n" +
+	"\x1aheadrace/v1/pipeline.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headrace/v1/options.proto\x1a\x19headrace/v1/warning.proto\"\x9d\x04\n" +
 	"\bPipeline\x12\\\n" +
 	"\x04name\x18\x01 \x01(\tBH\xbaHErC2A^accounts/[A-Za-z0-9._-]{1,100}/pipelines/[A-Za-z0-9.@_-]{1,100}$R\x04name\x12G\n" +
 	"\n" +
@@ -3941,9 +3941,9 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\x12\x10\n" +
+	"updateTime\x12\x16\n" +
 	"\x03uid\x18\n" +
-	" \x01(\tR\x03uid\"\xf0\x03\n" +
+	" \x01(\tB\x04\xa8\xbb\x18\x02R\x03uid\"\xf6\x03\n" +
 	"\x12PipelineDefinition\x12 \n" +
 	"\vdescription\x18\x01 \x01(\tR\vdescription\x12A\n" +
 	"\x0eexecution_mode\x18\x02 \x01(\x0e2\x1a.headrace.v1.ExecutionModeR\rexecutionMode\x12#\n" +
@@ -3952,8 +3952,8 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\x0fartifact_stores\x18\x05 \x03(\v2\x1a.headrace.v1.ArtifactStoreB\b\xbaH\x05\x92\x01\x02\x10dR\x0eartifactStores\x12>\n" +
 	"\tvariables\x18\x06 \x03(\v2\x15.headrace.v1.VariableB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\tvariables\x12;\n" +
 	"\btriggers\x18\a \x03(\v2\x14.headrace.v1.TriggerB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\btriggers\x125\n" +
-	"\x06stages\x18\b \x03(\v2\x12.headrace.v1.StageB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x06stages\x122\n" +
-	"\ton_update\x18\t \x01(\x0e2\x15.headrace.v1.OnUpdateR\bonUpdate\"\xb3\x01\n" +
+	"\x06stages\x18\b \x03(\v2\x12.headrace.v1.StageB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x06stages\x128\n" +
+	"\ton_update\x18\t \x01(\x0e2\x15.headrace.v1.OnUpdateB\x04\xa8\xbb\x18\x02R\bonUpdate\"\xb3\x01\n" +
 	"\rArtifactStore\x12\x1a\n" +
 	"\blocation\x18\x01 \x01(\tR\blocation\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x16\n" +
@@ -4007,7 +4007,7 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\x06result\x18\x01 \x01(\tR\x06result\x12\x1d\n" +
 	"\n" +
 	"retry_mode\x18\x02 \x01(\tR\tretryMode\x124\n" +
-	"\tcondition\x18\x03 \x01(\v2\x16.headrace.v1.ConditionR\tcondition\"\x86\x04\n" +
+	"\tcondition\x18\x03 \x01(\v2\x16.headrace.v1.ConditionR\tcondition\"\x8a\x04\n" +
 	"\x04Rule\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x18\n" +
@@ -4017,9 +4017,9 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\x0finput_artifacts\x18\x06 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10dR\x0einputArtifacts\x12\x19\n" +
 	"\brole_arn\x18\a \x01(\tR\aroleArn\x12\x16\n" +
 	"\x06region\x18\b \x01(\tR\x06region\x12,\n" +
-	"\x12timeout_in_minutes\x18\t \x01(\x05R\x10timeoutInMinutes\x12`\n" +
+	"\x12timeout_in_minutes\x18\t \x01(\x05R\x10timeoutInMinutes\x12d\n" +
 	"\x15environment_variables\x18\n" +
-	" \x03(\v2 .headrace.v1.EnvironmentVariableB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x14environmentVariables\x1a@\n" +
+	" \x03(\v2 .headrace.v1.EnvironmentVariableB\r\xbaH\x06\x92\x01\x03\x10\xc8\x01\xa8\xbb\x18\x02R\x14environmentVariables\x1a@\n" +
 	"\x12ConfigurationEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x98\x06\n" +
@@ -4084,11 +4084,11 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"\x83\x01\n" +
 	"\x16CreatePipelineResponse\x121\n" +
 	"\bpipeline\x18\x01 \x01(\v2\x15.headrace.v1.PipelineR\bpipeline\x126\n" +
-	"\bwarnings\x18\x02 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"p\n" +
+	"\bwarnings\x18\x02 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"t\n" +
 	"\x12GetPipelineRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12:\n" +
-	"\x12confirm_request_id\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\x80\x01\xa8\xbb\x18\x03R\x10confirmRequestId\"H\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12>\n" +
+	"\x12confirm_request_id\x18\x02 \x01(\tB\x10\xbaH\x05r\x03\x18\x80\x01\xa8\xbb\x18\x03\xb8\xbb\x18\x01R\x10confirmRequestId\"H\n" +
 	"\x13GetPipelineResponse\x121\n" +
 	"\bpipeline\x18\x01 \x01(\v2\x15.headrace.v1.PipelineR\bpipeline\"\x8c\x01\n" +
 	"\x14ListPipelinesRequest\x12\"\n" +
@@ -4121,11 +4121,11 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\rvalidate_only\x18\x03 \x01(\bB\x04\xa8\xbb\x18\x03R\fvalidateOnly\"\x7f\n" +
 	"\x13CreateStageResponse\x120\n" +
 	"\x05stage\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStageR\x05stage\x126\n" +
-	"\bwarnings\x18\x02 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"m\n" +
+	"\bwarnings\x18\x02 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"q\n" +
 	"\x0fGetStageRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12:\n" +
-	"\x12confirm_request_id\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\x80\x01\xa8\xbb\x18\x03R\x10confirmRequestId\"D\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12>\n" +
+	"\x12confirm_request_id\x18\x02 \x01(\tB\x10\xbaH\x05r\x03\x18\x80\x01\xa8\xbb\x18\x03\xb8\xbb\x18\x01R\x10confirmRequestId\"D\n" +
 	"\x10GetStageResponse\x120\n" +
 	"\x05stage\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStageR\x05stage\"y\n" +
 	"\x12UpdateStageRequest\x128\n" +
@@ -4147,11 +4147,11 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\rvalidate_only\x18\x03 \x01(\bB\x04\xa8\xbb\x18\x03R\fvalidateOnly\"\x83\x01\n" +
 	"\x14CreateActionResponse\x123\n" +
 	"\x06action\x18\x01 \x01(\v2\x1b.headrace.v1.PipelineActionR\x06action\x126\n" +
-	"\bwarnings\x18\x02 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"n\n" +
+	"\bwarnings\x18\x02 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"r\n" +
 	"\x10GetActionRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12:\n" +
-	"\x12confirm_request_id\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\x80\x01\xa8\xbb\x18\x03R\x10confirmRequestId\"H\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12>\n" +
+	"\x12confirm_request_id\x18\x02 \x01(\tB\x10\xbaH\x05r\x03\x18\x80\x01\xa8\xbb\x18\x03\xb8\xbb\x18\x01R\x10confirmRequestId\"H\n" +
 	"\x11GetActionResponse\x123\n" +
 	"\x06action\x18\x01 \x01(\v2\x1b.headrace.v1.PipelineActionR\x06action\"}\n" +
 	"\x13UpdateActionRequest\x12;\n" +
@@ -4186,41 +4186,39 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\"\x80\x01\n" +
 	"\x1cListPipelineVersionsResponse\x128\n" +
 	"\bversions\x18\x01 \x03(\v2\x1c.headrace.v1.PipelineVersionR\bversions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc2\x01\n" +
-	"\rPipelineState\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
-	"\x10pipeline_version\x18\x02 \x01(\x03R\x0fpipelineVersion\x12A\n" +
-	"\x0eexecution_mode\x18\x03 \x01(\x0e2\x1a.headrace.v1.ExecutionModeR\rexecutionMode\x12/\n" +
-	"\x06stages\x18\x04 \x03(\v2\x17.headrace.v1.StageStateR\x06stages\"\xa5\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xda\x01\n" +
+	"\rPipelineState\x12\x18\n" +
+	"\x04name\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x02R\x04name\x12/\n" +
+	"\x10pipeline_version\x18\x02 \x01(\x03B\x04\xa8\xbb\x18\x02R\x0fpipelineVersion\x12G\n" +
+	"\x0eexecution_mode\x18\x03 \x01(\x0e2\x1a.headrace.v1.ExecutionModeB\x04\xa8\xbb\x18\x02R\rexecutionMode\x125\n" +
+	"\x06stages\x18\x04 \x03(\v2\x17.headrace.v1.StageStateB\x04\xa8\xbb\x18\x02R\x06stages\"\xc9\x02\n" +
 	"\n" +
-	"StageState\x12\x14\n" +
-	"\x05stage\x18\x01 \x01(\tR\x05stage\x12<\n" +
+	"StageState\x12\x1a\n" +
+	"\x05stage\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x02R\x05stage\x12B\n" +
 	"\n" +
-	"transition\x18\x02 \x01(\v2\x1c.headrace.v1.StageTransitionR\n" +
-	"transition\x12+\n" +
-	"\x11current_execution\x18\x03 \x01(\tR\x10currentExecution\x12-\n" +
-	"\x12inbound_executions\x18\x04 \x03(\tR\x11inboundExecutions\x12)\n" +
-	"\x10latest_execution\x18\x05 \x01(\tR\x0flatestExecution\x12<\n" +
-	"\x1alatest_succeeded_execution\x18\x06 \x01(\tR\x18latestSucceededExecution\"\xaf\x01\n" +
-	"\x0fStageTransition\x12\x18\n" +
-	"\aenabled\x18\x01 \x01(\bR\aenabled\x12'\n" +
-	"\x0fdisabled_reason\x18\x02 \x01(\tR\x0edisabledReason\x12\x1c\n" +
-	"\tprincipal\x18\x03 \x01(\tR\tprincipal\x12;\n" +
-	"\vchange_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"changeTime\"9\n" +
-	"\x17GetPipelineStateRequest\x12\x1e\n" +
-	"\x04name\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"L\n" +
-	"\x18GetPipelineStateResponse\x120\n" +
-	"\x05state\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStateR\x05state\"\xa0\x01\n" +
-	"\x19SetStageTransitionRequest\x12&\n" +
-	"\bpipeline\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\bpipeline\x12\x1f\n" +
-	"\x05stage\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x05stage\x12\x18\n" +
-	"\aenabled\x18\x03 \x01(\bR\aenabled\x12 \n" +
-	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\x06reason\"K\n" +
-	"\x1aSetStageTransitionResponse\x12-\n" +
-	"\x05stage\x18\x01 \x01(\v2\x17.headrace.v1.StageStateR\x05stage*\\\n" +
+	"transition\x18\x02 \x01(\v2\x1c.headrace.v1.StageTransitionB\x04\xa8\xbb\x18\x02R\n" +
+	"transition\x121\n" +
+	"\x11current_execution\x18\x03 \x01(\tB\x04\xa8\xbb\x18\x02R\x10currentExecution\x123\n" +
+	"\x12inbound_executions\x18\x04 \x03(\tB\x04\xa8\xbb\x18\x02R\x11inboundExecutions\x12/\n" +
+	"\x10latest_execution\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x02R\x0flatestExecution\x12B\n" +
+	"\x1alatest_succeeded_execution\x18\x06 \x01(\tB\x04\xa8\xbb\x18\x02R\x18latestSucceededExecution\"\xc7\x01\n" +
+	"\x0fStageTransition\x12\x1e\n" +
+	"\aenabled\x18\x01 \x01(\bB\x04\xa8\xbb\x18\x02R\aenabled\x12-\n" +
+	"\x0fdisabled_reason\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x02R\x0edisabledReason\x12\"\n" +
+	"\tprincipal\x18\x03 \x01(\tB\x04\xa8\xbb\x18\x02R\tprincipal\x12A\n" +
+	"\vchange_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x02R\n" +
+	"changeTime\"=\n" +
+	"\x17GetPipelineStateRequest\x12\"\n" +
+	"\x04name\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xa8\xbb\x18\x02R\x04name\"R\n" +
+	"\x18GetPipelineStateResponse\x126\n" +
+	"\x05state\x18\x01 \x01(\v2\x1a.headrace.v1.PipelineStateB\x04\xa8\xbb\x18\x02R\x05state\"\xb2\x01\n" +
+	"\x19SetStageTransitionRequest\x12*\n" +
+	"\bpipeline\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xa8\xbb\x18\x02R\bpipeline\x12#\n" +
+	"\x05stage\x18\x02 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18d\xa8\xbb\x18\x02R\x05stage\x12\x1e\n" +
+	"\aenabled\x18\x03 \x01(\bB\x04\xa8\xbb\x18\x02R\aenabled\x12$\n" +
+	"\x06reason\x18\x04 \x01(\tB\f\xbaH\x05r\x03\x18\xac\x02\xa8\xbb\x18\x02R\x06reason\"Q\n" +
+	"\x1aSetStageTransitionResponse\x123\n" +
+	"\x05stage\x18\x01 \x01(\v2\x17.headrace.v1.StageStateB\x04\xa8\xbb\x18\x02R\x05stage*\\\n" +
 	"\vComposition\x12\x1b\n" +
 	"\x17COMPOSITION_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12COMPOSITION_INLINE\x10\x01\x12\x18\n" +
@@ -4233,10 +4231,10 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\x1aEXECUTION_MODE_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19EXECUTION_MODE_SUPERSEDED\x10\x01\x12\x19\n" +
 	"\x15EXECUTION_MODE_QUEUED\x10\x02\x12\x1b\n" +
-	"\x17EXECUTION_MODE_PARALLEL\x10\x03*Q\n" +
+	"\x17EXECUTION_MODE_PARALLEL\x10\x03*W\n" +
 	"\bOnUpdate\x12\x19\n" +
-	"\x15ON_UPDATE_UNSPECIFIED\x10\x00\x12\x14\n" +
-	"\x10ON_UPDATE_FINISH\x10\x01\x12\x14\n" +
+	"\x15ON_UPDATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x10ON_UPDATE_FINISH\x10\x01\x1a\x04\xc0\xbb\x18\x01\x12\x14\n" +
 	"\x10ON_UPDATE_CANCEL\x10\x022\xe5\f\n" +
 	"\x0fPipelineService\x12Y\n" +
 	"\x0eCreatePipeline\x12\".headrace.v1.CreatePipelineRequest\x1a#.headrace.v1.CreatePipelineResponse\x12P\n" +

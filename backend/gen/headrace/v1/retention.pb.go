@@ -344,27 +344,27 @@ var File_headrace_v1_retention_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_retention_proto_rawDesc = "" +
 	"\n" +
-	"\x1bheadrace/v1/retention.proto\x12\vheadrace.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"<\n" +
-	"\x15ApplyRetentionRequest\x12#\n" +
-	"\rvalidate_only\x18\x01 \x01(\bR\fvalidateOnly\"\xc0\x02\n" +
-	"\x16ApplyRetentionResponse\x124\n" +
-	"\x06policy\x18\x01 \x01(\v2\x1c.headrace.v1.RetentionPolicyR\x06policy\x127\n" +
-	"\bremovals\x18\x02 \x03(\v2\x1b.headrace.v1.OutputsRemovalR\bremovals\x12'\n" +
-	"\x0fexecution_count\x18\x03 \x01(\x05R\x0eexecutionCount\x12E\n" +
-	"\x10unused_artifacts\x18\x04 \x01(\v2\x1a.headrace.v1.ArtifactCountR\x0funusedArtifacts\x12G\n" +
-	"\x11removed_artifacts\x18\x05 \x01(\v2\x1a.headrace.v1.ArtifactCountR\x10removedArtifacts\"\x86\x01\n" +
-	"\x0fRetentionPolicy\x12+\n" +
-	"\x03age\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x03age\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\x05R\x05count\x120\n" +
-	"\x14keep_last_successful\x18\x03 \x01(\bR\x12keepLastSuccessful\"\x95\x01\n" +
-	"\x0eOutputsRemoval\x12\x1c\n" +
-	"\texecution\x18\x01 \x01(\tR\texecution\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x03R\x06number\x125\n" +
-	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"C\n" +
-	"\rArtifactCount\x12\x1c\n" +
-	"\tartifacts\x18\x01 \x01(\x03R\tartifacts\x12\x14\n" +
-	"\x05bytes\x18\x02 \x01(\x03R\x05bytes2m\n" +
+	"\x1bheadrace/v1/retention.proto\x12\vheadrace.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headrace/v1/options.proto\"B\n" +
+	"\x15ApplyRetentionRequest\x12)\n" +
+	"\rvalidate_only\x18\x01 \x01(\bB\x04\xa8\xbb\x18\x02R\fvalidateOnly\"\xde\x02\n" +
+	"\x16ApplyRetentionResponse\x12:\n" +
+	"\x06policy\x18\x01 \x01(\v2\x1c.headrace.v1.RetentionPolicyB\x04\xa8\xbb\x18\x02R\x06policy\x12=\n" +
+	"\bremovals\x18\x02 \x03(\v2\x1b.headrace.v1.OutputsRemovalB\x04\xa8\xbb\x18\x02R\bremovals\x12-\n" +
+	"\x0fexecution_count\x18\x03 \x01(\x05B\x04\xa8\xbb\x18\x02R\x0eexecutionCount\x12K\n" +
+	"\x10unused_artifacts\x18\x04 \x01(\v2\x1a.headrace.v1.ArtifactCountB\x04\xa8\xbb\x18\x02R\x0funusedArtifacts\x12M\n" +
+	"\x11removed_artifacts\x18\x05 \x01(\v2\x1a.headrace.v1.ArtifactCountB\x04\xa8\xbb\x18\x02R\x10removedArtifacts\"\x98\x01\n" +
+	"\x0fRetentionPolicy\x121\n" +
+	"\x03age\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\x04\xa8\xbb\x18\x02R\x03age\x12\x1a\n" +
+	"\x05count\x18\x02 \x01(\x05B\x04\xa8\xbb\x18\x02R\x05count\x126\n" +
+	"\x14keep_last_successful\x18\x03 \x01(\bB\x04\xa8\xbb\x18\x02R\x12keepLastSuccessful\"\xad\x01\n" +
+	"\x0eOutputsRemoval\x12\"\n" +
+	"\texecution\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x02R\texecution\x12\x1c\n" +
+	"\x06number\x18\x02 \x01(\x03B\x04\xa8\xbb\x18\x02R\x06number\x12;\n" +
+	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x02R\aendTime\x12\x1c\n" +
+	"\x06reason\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x02R\x06reason\"O\n" +
+	"\rArtifactCount\x12\"\n" +
+	"\tartifacts\x18\x01 \x01(\x03B\x04\xa8\xbb\x18\x02R\tartifacts\x12\x1a\n" +
+	"\x05bytes\x18\x02 \x01(\x03B\x04\xa8\xbb\x18\x02R\x05bytes2m\n" +
 	"\x10RetentionService\x12Y\n" +
 	"\x0eApplyRetention\x12\".headrace.v1.ApplyRetentionRequest\x1a#.headrace.v1.ApplyRetentionResponseBTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
 
@@ -411,6 +411,7 @@ func file_headrace_v1_retention_proto_init() {
 	if File_headrace_v1_retention_proto != nil {
 		return
 	}
+	file_headrace_v1_options_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
