@@ -142,49 +142,50 @@ func exitCode(err error) int {
 	}
 }
 
-const rootHelp = `headrace runs and watches the pipelines of a headraced server.
+// Groups of the commands in headrace --help.
+const (
+	groupDaily      = "daily"
+	groupRelease    = "release"
+	groupAdminister = "administer"
+)
 
-Server and identity come from flags or the environment:
-
-  --endpoint          HEADRACE_ENDPOINT          host:port or unix:/path, 127.0.0.1:7480
-  --token-file        HEADRACE_TOKEN_FILE        file with the token
-                      HEADRACE_TOKEN             the token itself; there is no flag for it,
-                                                 since arguments show in process lists.
-                                                 Both variables at once are refused, unless
-                                                 --token-file says which token it is
-  --account           HEADRACE_ACCOUNT           default
-  --ca-cert-file      HEADRACE_CA_CERT_FILE      authorities that vouch for the server
-  --client-cert-file  HEADRACE_CLIENT_CERT_FILE  certificate to show to the server
-  --client-key-file   HEADRACE_CLIENT_KEY_FILE   and its key
-  --insecure          HEADRACE_INSECURE          plaintext beyond this machine; whoever sees
-                                                 the traffic can read the token
-
+// helpNotes follows the commands and flags in headrace --help.
+const helpNotes = `
 An EXECUTION is one of:
+  web#3            execution 3 of the pipeline web
+  web              the latest execution of the pipeline web
+  6f1c2d3e-…       the id of an execution
+  accounts/…       the full name of an execution
 
-  web#3               number 3 of the pipeline web
-  web                 the latest of the pipeline web
-  6f1c…               the execution's id, a UUID
-  accounts/…          its full name
+Environment variables (a flag takes precedence):
+  HEADRACE_ENDPOINT          --endpoint
+  HEADRACE_TOKEN_FILE        --token-file
+  HEADRACE_TOKEN             the token itself; set this or HEADRACE_TOKEN_FILE, not both.
+                             It has no flag, because process lists show arguments
+  HEADRACE_ACCOUNT           --account
+  HEADRACE_CA_CERT_FILE      --ca-cert-file
+  HEADRACE_CLIENT_CERT_FILE  --client-cert-file
+  HEADRACE_CLIENT_KEY_FILE   --client-key-file
+  HEADRACE_INSECURE          --insecure
 
-With -o json the output is the contract's messages in the JSON form of protocol
-buffers: states by their full names (EXECUTION_STATUS_SUCCEEDED, where the text and
---status say Succeeded), 64-bit numbers as strings, times in UTC, bytes in base64.
-Commands that follow something print one object a line.
+JSON output (-o json) is the protocol buffers JSON of the API's messages. States have
+their full names (EXECUTION_STATUS_SUCCEEDED for Succeeded), 64-bit numbers are strings,
+times are in UTC and bytes are base64. Commands that follow an execution print one object
+per line.
 
 Exit codes:
-
-  0    done; a followed execution succeeded
-  1    the server refused, or a followed execution did not succeed
-  2    wrong arguments or configuration; nothing was sent
+  0    success; a followed execution succeeded
+  1    the server refused the request, or a followed execution did not succeed
+  2    invalid arguments or configuration; nothing was sent
   3    the server cannot be reached, or refuses the token or its roles
-  130  interrupted; a started execution goes on`
+  130  interrupted; an execution that was started continues
+`
 
 // root returns the command tree.
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "headrace",
-		Short:         "Run and watch the pipelines of a headraced server",
-		Long:          rootHelp,
+		Short:         "Run and watch the release pipelines of a headraced server",
 		Version:       a.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -197,19 +198,29 @@ func (a *app) root() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.flags.Endpoint, "endpoint", "", "server, as host:port or unix:/path")
-	flags.StringVar(&a.flags.TokenFile, "token-file", "", "file with the token")
-	flags.StringVar(&a.flags.Account, "account", "", "account to work in")
-	flags.StringVar(&a.flags.CACertFile, "ca-cert-file", "", "PEM file of the authorities that vouch for the server")
-	flags.StringVar(&a.flags.ClientCertFile, "client-cert-file", "", "PEM file of the certificate to show to the server")
-	flags.StringVar(&a.flags.ClientKeyFile, "client-key-file", "", "PEM file of its key")
-	flags.BoolVar(&a.flags.Insecure, "insecure", false, "allow plaintext beyond this machine")
-	flags.StringVarP(&a.output, "output", "o", "text", "text or json")
-	root.AddCommand(
-		a.pipelineCommand(), a.runCommand(), a.rollbackCommand(), a.transitionCommand(), a.executionCommand(), a.logsCommand(), a.searchCommand(),
-		a.decideCommand(true), a.decideCommand(false), a.explainCommand(),
-		a.serverInfoCommand(), a.whoamiCommand(), a.accountCommand(), a.tokenCommand(), a.retentionCommand(), a.approvalRuleCommand(), a.apiCommand(),
+	flags.StringVar(&a.flags.Endpoint, "endpoint", "", "server, as host:port or unix:/path (default 127.0.0.1:7480)")
+	flags.StringVar(&a.flags.TokenFile, "token-file", "", "file that holds the token")
+	flags.StringVar(&a.flags.Account, "account", "", "account to use (default \"default\")")
+	flags.StringVar(&a.flags.CACertFile, "ca-cert-file", "", "PEM file of the certificate authorities that the server's certificate is checked against")
+	flags.StringVar(&a.flags.ClientCertFile, "client-cert-file", "", "PEM file of the client certificate")
+	flags.StringVar(&a.flags.ClientKeyFile, "client-key-file", "", "PEM file of the client certificate's key")
+	flags.BoolVar(&a.flags.Insecure, "insecure", false, "allow a connection without TLS to another machine; anyone who sees the traffic can read the token")
+	flags.StringVarP(&a.output, "output", "o", "text", "output format: text or json")
+	root.AddGroup(
+		&cobra.Group{ID: groupDaily, Title: "Daily commands:"},
+		&cobra.Group{ID: groupRelease, Title: "Pipelines and releases:"},
+		&cobra.Group{ID: groupAdminister, Title: "Administration:"},
 	)
+	add := func(group string, commands ...*cobra.Command) {
+		for _, command := range commands {
+			command.GroupID = group
+			root.AddCommand(command)
+		}
+	}
+	add(groupDaily, a.runCommand(), a.executionCommand(), a.explainCommand(), a.logsCommand(), a.decideCommand(true), a.decideCommand(false))
+	add(groupRelease, a.pipelineCommand(), a.rollbackCommand(), a.transitionCommand(), a.searchCommand(), a.approvalRuleCommand())
+	add(groupAdminister, a.accountCommand(), a.tokenCommand(), a.retentionCommand(), a.serverInfoCommand(), a.whoamiCommand(), a.apiCommand())
+	root.SetHelpTemplate(root.HelpTemplate() + "{{if not .HasParent}}" + helpNotes + "{{end}}")
 	return root
 }
 

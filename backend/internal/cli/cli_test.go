@@ -3,7 +3,6 @@ package cli_test
 import (
 	"encoding/json"
 	"net"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +13,7 @@ import (
 
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/cli"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/wording"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
@@ -112,27 +112,27 @@ func TestJSONIsOneDocument(t *testing.T) {
 	require.Equal(t, "0", list.Pipelines[1].Version, "empty fields are there")
 }
 
-// TestEveryCommandHasAnExample asks the help of every command for one.
-func TestEveryCommandHasAnExample(t *testing.T) {
+// TestHelpBeginsWithTheDailyCommands shows a new user what to type first.
+func TestHelpBeginsWithTheDailyCommands(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	var visit func(path ...string)
-	visit = func(path ...string) {
-		got := f.run(t, append(path, "--help")...)
-		require.Equal(t, cli.ExitOK, got.code, got.stderr)
-		_, list, group := strings.Cut(got.stdout, "Available Commands:\n")
-		if !group {
-			require.Contains(t, got.stdout, "Examples:\n  headrace "+strings.Join(path, " "), "%v", path)
-			return
-		}
-		list, _, _ = strings.Cut(list, "\n\n")
-		for line := range strings.Lines(list) {
-			if name := strings.Fields(line)[0]; name != "help" && name != "completion" {
-				visit(append(slices.Clone(path), name)...)
-			}
-		}
+	got := newFake(t).run(t, "--help")
+	require.Equal(t, cli.ExitOK, got.code, got.stderr)
+	_, commands, found := strings.Cut(got.stdout, "\nUsage:\n  headrace [command]\n\n")
+	require.True(t, found, got.stdout)
+	daily, _, _ := strings.Cut(commands, "\n\n")
+	title, daily, _ := strings.Cut(daily, "\n")
+	require.Equal(t, "Daily commands:", title)
+	var names []string
+	for line := range strings.Lines(daily) {
+		names = append(names, strings.Fields(line)[0])
 	}
-	visit()
+	require.Equal(t, []string{"approve", "execution", "explain", "logs", "reject", "run"}, names)
+	require.Contains(t, got.stdout, "\nExit codes:\n")
+}
+
+func TestHelpOfEveryCommandIsPlainAndHasAnExample(t *testing.T) {
+	t.Parallel()
+	wording.CheckHelp(t, cli.Commands())
 }
 
 func TestExecutionWords(t *testing.T) {
