@@ -2,10 +2,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/hashicorp/go-hclog"
@@ -32,17 +34,19 @@ func main() {
 func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "headraced",
-		Short: "Run release pipelines that are declared in Terraform",
-		Long: "headraced keeps pipelines, runs their executions and reports their state.\n\n" +
-			"Every setting is a flag, an environment variable, or a key of the file given by --config\n" +
-			"(the flag with _ for -, as in data_dir); a flag wins over the environment, that over the file.",
+		Short: "Run the Headrace server",
+		Long: "Run the Headrace server, which stores pipelines, runs their executions and reports their state.\n\n" +
+			"Each setting is a flag, an environment variable or a key in the file given with --config. In the\n" +
+			"file, write _ instead of -, for example data_dir. A flag takes precedence over the environment,\n" +
+			"and the environment over the file.",
+		Example:       "  headraced --data-dir /var/lib/headrace",
 		Args:          cobra.NoArgs,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	loader := config.NewLoader(root.Flags())
-	helps(root, loader)
+	root.SetHelpFunc(help)
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := loader.Load(os.Getenv)
 		if err != nil {
@@ -57,19 +61,23 @@ func command() *cobra.Command {
 func migrate() *cobra.Command {
 	return operation(&cobra.Command{
 		Use:   "migrate",
-		Short: "Bring the schema of the PostgreSQL of database-url up to date",
-		Long: "migrate brings the schema of the PostgreSQL of --database-url up to date, which no start does by itself:\n" +
-			"run it once before servers of a newer version start. Two at once wait for each other.",
+		Short: "Update the schema of the PostgreSQL database",
+		Long: "Update the schema of the PostgreSQL database of --database-url. Servers do not do this when they\n" +
+			"start, so run it once before you start servers of a newer version. If it runs twice at the same\n" +
+			"time, the second run waits for the first.",
+		Example: "  headraced migrate --database-url postgres://headrace@db/headrace",
 	}, server.Migrate)
 }
 
 func migrateStore() *cobra.Command {
 	return operation(&cobra.Command{
 		Use:   "migrate-store",
-		Short: "Move everything from the database in data-dir to an empty PostgreSQL",
-		Long: "migrate-store moves everything from the database in --data-dir, whose server is stopped, to the PostgreSQL of\n" +
-			"--database-url, on which nothing but migrate was run: in one transaction, and compared before it is committed.\n" +
-			"What waits goes on there. The database in the data directory stays as it is, and no server starts on it any more.",
+		Short: "Move the database in data-dir to an empty PostgreSQL database",
+		Long: "Move everything from the database in --data-dir to the PostgreSQL database of --database-url. Stop the\n" +
+			"server first, and run \"headraced migrate\" on the PostgreSQL database, which must be empty otherwise.\n" +
+			"The move is one transaction, and the data is compared before the commit. Executions that wait\n" +
+			"continue on PostgreSQL. The database in --data-dir is not changed, but servers refuse to start on it.",
+		Example: "  headraced migrate-store --data-dir /var/lib/headrace --database-url postgres://headrace@db/headrace",
 	}, server.MigrateStore)
 }
 
@@ -77,31 +85,37 @@ func backup() *cobra.Command {
 	var to string
 	cmd := operation(&cobra.Command{
 		Use:   "backup --to FILE",
-		Short: "Copy the database in data-dir to a file, also while the server runs",
-		Long: "backup copies the database in --data-dir as it is at one moment to a new file, also while the server runs, which\n" +
-			"waits for nothing. The file is there once it is whole, checked and on the disk. It has no artifacts and no logs.",
+		Short: "Back up the database in data-dir to a file",
+		Long: "Back up the database in --data-dir to a new file. The server can be running and is not delayed. The\n" +
+			"file is a consistent copy; it appears only when it is complete, verified and on disk. It does not\n" +
+			"contain artifacts and logs.",
+		Example: "  headraced backup --data-dir /var/lib/headrace --to /backup/headrace.db",
 	}, func(ctx context.Context, cfg config.Config) (string, error) { return server.Backup(ctx, cfg, to) })
-	return withFile(cmd, &to, "to", "file to make; one that is there is not overwritten")
+	return withFile(cmd, &to, "to", "file to create; an existing file is not overwritten")
 }
 
 func restore() *cobra.Command {
 	var from string
 	cmd := operation(&cobra.Command{
 		Use:   "restore --from FILE",
-		Short: "Make the database in data-dir from a file of backup",
-		Long: "restore makes the database in --data-dir, which has none, from a file that backup wrote, and checks it before.\n" +
-			"Attempts that ran at the moment of the backup are lost at the next start, as after a crash.",
+		Short: "Restore the database in data-dir from a backup",
+		Long: "Restore the database in --data-dir from a file that \"headraced backup\" created. The file is verified\n" +
+			"first, and --data-dir must not contain a database. Attempts that were running during the backup are\n" +
+			"lost at the next start, as after a crash.",
+		Example: "  headraced restore --data-dir /var/lib/headrace --from /backup/headrace.db",
 	}, func(ctx context.Context, cfg config.Config) (string, error) { return server.Restore(ctx, cfg, from) })
-	return withFile(cmd, &from, "from", "file that backup wrote")
+	return withFile(cmd, &from, "from", "file that \"headraced backup\" created")
 }
 
 func adoptStorage() *cobra.Command {
 	return operation(&cobra.Command{
 		Use:   "adopt-storage",
-		Short: "Make the storage of storage-url the one of the database, where it is another on purpose",
-		Long: "adopt-storage makes the storage of --storage-url, or else --data-dir, the one of the database: where a start refuses it\n" +
-			"and it is another one on purpose, as after the old one was lost. Other databases do not take it for theirs any more, nor\n" +
-			"this one another storage. Stop the servers first.",
+		Short: "Use another storage with the database",
+		Long: "Use the storage of --storage-url, or of --data-dir if it is not set, with the database from now on. A\n" +
+			"server refuses to start on a storage that does not belong to its database. Use this command if the\n" +
+			"storage changed on purpose, for example after the old one was lost. The storage then no longer\n" +
+			"belongs to any other database. Stop the servers first.",
+		Example: "  headraced adopt-storage --data-dir /var/lib/headrace --storage-url s3://headrace?region=eu-central-1",
 	}, server.AdoptStorage)
 }
 
@@ -118,7 +132,6 @@ func withFile(cmd *cobra.Command, file *string, flag, usage string) *cobra.Comma
 func operation(cmd *cobra.Command, do func(context.Context, config.Config) (string, error)) *cobra.Command {
 	cmd.Args = cobra.NoArgs
 	loader := config.NewLoader(cmd.Flags())
-	helps(cmd, loader)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := loader.Load(os.Getenv)
 		if err != nil {
@@ -136,21 +149,28 @@ func operation(cmd *cobra.Command, do func(context.Context, config.Config) (stri
 	return cmd
 }
 
-// helps lets a command's help tell its settings.
-func helps(cmd *cobra.Command, loader *config.Loader) {
-	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
-		var commands string
-		for _, sub := range cmd.Commands() {
-			if sub.IsAvailableCommand() {
-				commands += "  " + sub.Use + "\n      " + sub.Short + "\n"
-			}
+// help prints the help of a command, with the default and the environment variable of
+// each setting that it takes.
+func help(cmd *cobra.Command, _ []string) {
+	var b strings.Builder
+	b.WriteString(cmp.Or(cmd.Long, cmd.Short) + "\n\nUsage:\n")
+	if cmd.Runnable() {
+		b.WriteString("  " + cmd.UseLine() + "\n")
+	}
+	if cmd.HasAvailableSubCommands() {
+		b.WriteString("  " + cmd.CommandPath() + " COMMAND\n\nCommands:\n")
+	}
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() {
+			b.WriteString("  " + sub.Use + "\n      " + sub.Short + "\n")
 		}
-		if commands != "" {
-			commands = "\n\nCommands:\n" + commands[:len(commands)-1]
-		}
-		// Nobody is left to tell where the help itself cannot be written.
-		_, _ = fmt.Fprint(cmd.OutOrStdout(), cmd.Long, commands, "\n\nSettings:\n", loader.Help())
-	})
+	}
+	if cmd.HasExample() {
+		b.WriteString("\nExamples:\n" + cmd.Example + "\n")
+	}
+	b.WriteString("\nFlags:\n" + config.Help(cmd.Flags()))
+	// If the help cannot be written, an error cannot be reported either.
+	_, _ = fmt.Fprint(cmd.OutOrStdout(), b.String())
 }
 
 // stoppable returns a context that ends with SIGTERM or SIGINT. The second of them ends

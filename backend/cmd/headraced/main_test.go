@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/wording"
 )
 
 // execute runs the command and returns what it prints.
@@ -41,9 +43,26 @@ func TestOperationsTellWhatTheyTake(t *testing.T) {
 	}
 	help, err = execute(t.Context(), "backup", "-h")
 	require.NoError(t, err)
-	require.Contains(t, help, "also while the server runs")
-	require.Contains(t, help, "--to\n      file to make")
+	require.Contains(t, help, "The server can be running")
+	require.Contains(t, help, "--to string\n      file to create")
 	require.Contains(t, help, "--data-dir")
+}
+
+func TestHelpOfEveryCommandIsPlainAndHasAnExample(t *testing.T) {
+	t.Parallel()
+	wording.CheckHelp(t, command())
+}
+
+func TestHelpShowsOnlyWhatACommandTakes(t *testing.T) {
+	t.Parallel()
+	help, err := execute(t.Context(), "storage-key", "new", "-h")
+	require.NoError(t, err)
+	require.Contains(t, help, "headraced storage-key new FILE")
+	require.NotContains(t, help, "--data-dir string")
+	_, err = execute(t.Context(), "storage-key")
+	require.ErrorContains(t, err, "new, rotate or rewrap")
+	_, err = execute(t.Context(), "storage-key", "nwe")
+	require.ErrorContains(t, err, "nwe")
 }
 
 func TestMistakesAreErrors(t *testing.T) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -14,7 +15,11 @@ import (
 func storageKey() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "storage-key",
-		Short: "Make and change the keys that artifacts and logs are encrypted with",
+		Short: "Create, rotate and replace the keys that encrypt artifacts and logs",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return errors.New("storage-key needs a command: new, rotate or rewrap")
+		},
 	}
 	cmd.AddCommand(newStorageKey(), rotateStorageKey(), rewrapStorageKey())
 	return cmd
@@ -23,13 +28,16 @@ func storageKey() *cobra.Command {
 func newStorageKey() *cobra.Command {
 	return &cobra.Command{
 		Use:   "new FILE",
-		Short: "Make a key file for storage-key, which only its owner may read",
-		Args:  cobra.ExactArgs(1),
+		Short: "Create a key file for storage-key",
+		Long: "Create a key file for --storage-key. Only its owner can read the file. Keep a copy in a safe place: if\n" +
+			"the key is lost, so is everything that it encrypts.",
+		Example: "  headraced storage-key new /etc/headrace/storage.key",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := seal.NewKeyFile(args[0]); err != nil {
-				return fmt.Errorf("make a key file: %w", err)
+				return fmt.Errorf("cannot create a key file: %w", err)
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "made %s; keep a copy in a safe place: what is encrypted is lost with it\n", args[0])
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "created %s; keep a copy in a safe place, because without the key the encrypted data is lost\n", args[0])
 			return err
 		},
 	}
@@ -38,10 +46,12 @@ func newStorageKey() *cobra.Command {
 func rotateStorageKey() *cobra.Command {
 	return operation(&cobra.Command{
 		Use:   "rotate",
-		Short: "Add a data key, which servers encrypt with from their next start",
-		Long:  "rotate adds a data key, which servers encrypt with from their next start; they go on reading what is there.",
+		Short: "Add a data key for new artifacts and logs",
+		Long: "Add a data key. Servers use it for new artifacts and logs after their next start, and can still read\n" +
+			"existing ones.",
+		Example: "  headraced storage-key rotate --data-dir /var/lib/headrace --storage-key file:///etc/headrace/storage.key",
 	}, func(ctx context.Context, cfg config.Config) (string, error) {
-		return "added a data key; servers encrypt with it from their next start, and go on reading what is there",
+		return "added a data key; servers encrypt with it after their next start, and can still read existing data",
 			server.RotateStorageKey(ctx, cfg)
 	})
 }
@@ -50,14 +60,17 @@ func rewrapStorageKey() *cobra.Command {
 	var to string
 	cmd := operation(&cobra.Command{
 		Use:   "rewrap --to KEY",
-		Short: "Wrap the data keys by another key, which storage-key then has to name",
-		Long: "rewrap wraps the data keys, which --storage-key opens, by another key. Servers need it as their storage-key\n" +
-			"from their next start. Whoever has the old key and a copy of keys/ from before still has the data keys, and\n" +
-			"what they encrypt: that ends for what is new with storage-key rotate, and stays for what is there.",
+		Short: "Encrypt the data keys with another key",
+		Long: "Encrypt the data keys with another key. --storage-key is the current key, --to the new one. Set\n" +
+			"storage-key of all servers to the new key before their next start.\n\n" +
+			"Anyone who has the old key and an old copy of keys/ can still decrypt existing artifacts and logs. To\n" +
+			"protect new ones, also run \"headraced storage-key rotate\".",
+		Example: "  headraced storage-key rewrap --data-dir /var/lib/headrace --storage-key file:///etc/headrace/old.key \\\n" +
+			"      --to file:///etc/headrace/new.key",
 	}, func(ctx context.Context, cfg config.Config) (string, error) {
-		return "wrapped the data keys by the other key; set storage-key to it before the next start of a server",
+		return "encrypted the data keys with the new key; set storage-key to it before the next start of a server",
 			server.RewrapStorageKey(ctx, cfg, to)
 	})
-	cmd.Flags().StringVar(&to, "to", "", "the other key, in the form of storage-key")
+	cmd.Flags().StringVar(&to, "to", "", "new key, in the same form as storage-key")
 	return cmd
 }

@@ -94,49 +94,49 @@ const minLease = time.Second
 // register adds a flag for every setting, with the values of c as defaults.
 func (c *Config) register(flags *pflag.FlagSet) {
 	flags.StringVar(&c.DataDir, "data-dir", c.DataDir,
-		"directory of the database, artifacts, logs and the first token; made where it is missing")
+		"directory for the database, artifacts, logs and the first token; created if missing")
 	flags.StringVar(&c.DatabaseURL, "database-url", c.DatabaseURL,
-		"PostgreSQL that several servers share, as postgres://user@host/name; the database in data-dir when not set. "+
-			"With a password in it better given by the environment")
+		"PostgreSQL database that several servers share, as postgres://user@host/name. If not set, the server uses the "+
+			"database in data-dir. Set a URL with a password in the environment, because process lists show arguments")
 	flags.StringVar(&c.StorageURL, "storage-url", c.StorageURL,
-		"bucket of artifacts and logs, the same for all servers on one database: file:///a/directory or "+
-			"s3://name?region=… or azblob://name; data-dir when not set")
+		"storage for artifacts and logs, the same for all servers on one database: file:///directory, "+
+			"s3://bucket?region=REGION or azblob://container. If not set, the server uses data-dir")
 	flags.StringVar(&c.StorageKey, "storage-key", c.StorageKey,
-		"key that artifacts and logs are encrypted with: file:///path of a file that headraced storage-key new made, "+
-			"or awskms://key?region=…; not encrypted when not set")
+		"key that encrypts artifacts and logs: file:///path of a file that \"headraced storage-key new\" created, "+
+			"or awskms://key?region=REGION. If not set, they are not encrypted")
 	flags.StringVar(&c.GRPCListen, "grpc-listen", c.GRPCListen,
-		"address that Terraform and the command line connect to; port 0 takes a free one")
+		"address for Terraform and the command line; port 0 picks a free port")
 	flags.StringVar(&c.HTTPListen, "http-listen", c.HTTPListen,
-		"address of /healthz, /readyz and /metrics; port 0 takes a free one")
+		"address for /healthz, /readyz and /metrics; port 0 picks a free port")
 	flags.StringVar(&c.TLSCertFile, "tls-cert-file", c.TLSCertFile,
-		"PEM certificate of both addresses; needs tls-key-file")
+		"PEM certificate for both addresses; requires tls-key-file")
 	flags.StringVar(&c.TLSKeyFile, "tls-key-file", c.TLSKeyFile,
 		"PEM key of the certificate")
 	flags.StringVar(&c.TLSClientCAFile, "tls-client-ca-file", c.TLSClientCAFile,
-		"PEM certificates of the authorities that gRPC clients must have a certificate of")
+		"PEM certificates of the authorities that sign client certificates. gRPC clients without a client certificate are refused")
 	flags.BoolVar(&c.AllowInsecureListen, "allow-insecure-listen", c.AllowInsecureListen,
-		"listen beyond this machine without TLS: whoever sees the traffic can read the tokens")
+		"listen without TLS on addresses that other machines can reach. Anyone who sees the traffic can read the tokens")
 	flags.StringVar(&c.LogLevel, "log-level", c.LogLevel,
-		"least level that is logged: "+list(logLevels()))
+		"lowest level to log: "+list(logLevels()))
 	flags.StringVar(&c.LogFormat, "log-format", c.LogFormat,
-		"form of the log on standard error: "+list(logFormats()))
+		"format of the log on standard error: "+list(logFormats()))
 	flags.IntVar(&c.LogLimit, "log-limit", c.LogLimit,
-		"MiB that the log of an action takes; the rest is dropped, and the log says so")
+		"maximum size of an action's log in MiB, 1 to 16384. The rest is dropped, and the log says so")
 	flags.IntVar(&c.RunnerSlots, "runner-slots", c.RunnerSlots,
-		"actions that the built-in runner runs at once (twice the CPUs, at least 4, when not set); 0 turns it off")
+		"number of actions that the built-in runner runs at once, 0 to 10000. 0 disables it. If not set, twice the CPUs, at least 4")
 	flags.DurationVar(&c.Lease, "lease", c.Lease,
-		"time after which the actions of a silent runner count as lost")
+		"time after which the actions of a runner that does not respond are lost, at least 1s")
 	flags.DurationVar(&c.ShutdownGrace, "shutdown-grace", c.ShutdownGrace,
-		"time that running actions get to finish after SIGTERM")
+		"time that running actions have to finish after SIGTERM")
 	flags.StringVar(&c.Isolation, "isolation", c.Isolation,
-		"how commands are kept from this machine: "+list(isolations())+"; auto takes the best there is")
+		"isolation of commands from this machine: "+list(isolations())+". auto uses bubblewrap if it works")
 	flags.Var(&c.RetentionAge, "retention-age",
-		"keep the logs and artifacts of an execution for so long after its end, as 90d or 36h; 0s does not ask for the age. "+
-			"With retention-count what either keeps is kept; with neither everything is")
+		"time to keep the logs and artifacts of an execution after it ends, for example 90d or 36h. 0s sets no age. If "+
+			"retention-count is also set, whatever one of the two keeps is kept. If neither is set, everything is kept")
 	flags.IntVar(&c.RetentionCount, "retention-count", c.RetentionCount,
-		"keep the logs and artifacts of as many of the newest executions of each pipeline; 0 does not count them")
+		"number of each pipeline's newest executions to keep the logs and artifacts of. 0 sets no count")
 	flags.BoolVar(&c.RetentionKeepLastSuccessful, "retention-keep-last-successful", c.RetentionKeepLastSuccessful,
-		"keep also those of the last execution that succeeded in each stage, so that it can be rolled back to")
+		"also keep the logs and artifacts of the last execution that succeeded in each stage, so that a rollback can use them")
 }
 
 // Validate returns everything that is wrong with the configuration at once.
@@ -147,11 +147,11 @@ func (c *Config) Validate() error {
 	}
 	word := func(setting, value string, words []string) {
 		if !slices.Contains(words, value) {
-			refuse(setting, "%q is not known; use %s", value, list(words))
+			refuse(setting, "invalid value %q; use %s", value, list(words))
 		}
 	}
 	if c.DataDir == "" {
-		refuse("data-dir", "name a directory")
+		refuse("data-dir", "must not be empty; set a directory")
 	}
 	if err := checkDatabaseURL(c.DatabaseURL); err != nil {
 		refuse("database-url", "%s", err)
@@ -169,20 +169,20 @@ func (c *Config) Validate() error {
 		}
 	}
 	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
-		refuse("tls-cert-file", "certificate and tls-key-file belong together; set both or none")
+		refuse("tls-cert-file", "set both tls-cert-file and tls-key-file, or neither")
 	}
 	if c.TLSClientCAFile != "" && c.TLSCertFile == "" {
-		refuse("tls-client-ca-file", "client certificates need TLS; set tls-cert-file and tls-key-file too")
+		refuse("tls-client-ca-file", "client certificates require TLS; also set tls-cert-file and tls-key-file")
 	}
 	for _, address := range []struct{ setting, value string }{{"grpc-listen", c.GRPCListen}, {"http-listen", c.HTTPListen}} {
 		host, _, err := net.SplitHostPort(address.value)
 		if err != nil {
-			refuse(address.setting, "%q is not host:port, for instance 127.0.0.1:7480", address.value)
+			refuse(address.setting, "%q is not host:port, for example 127.0.0.1:7480", address.value)
 			continue
 		}
 		if c.TLSCertFile == "" && !c.AllowInsecureListen && !Loopback(host) {
-			refuse(address.setting, "%s can be reached from other machines and there is no TLS, so that tokens could be read on the way; "+
-				"set tls-cert-file and tls-key-file, listen on 127.0.0.1, or say allow-insecure-listen where something else protects it",
+			refuse(address.setting, "other machines can reach %s, and without TLS anyone who sees the traffic can read the tokens; "+
+				"set tls-cert-file and tls-key-file, listen on 127.0.0.1, or set allow-insecure-listen if something else encrypts the traffic",
 				address.value)
 		}
 	}
@@ -190,22 +190,22 @@ func (c *Config) Validate() error {
 	word("log-format", c.LogFormat, logFormats())
 	word("isolation", c.Isolation, isolations())
 	if c.LogLimit < 1 || c.LogLimit > 16384 {
-		refuse("log-limit", "%d is out of range; use 1 to 16384 MiB", c.LogLimit)
+		refuse("log-limit", "must be 1 to 16384 MiB, got %d", c.LogLimit)
 	}
 	if c.RunnerSlots < 0 || c.RunnerSlots > 10000 {
-		refuse("runner-slots", "%d is out of range; use 0 to 10000", c.RunnerSlots)
+		refuse("runner-slots", "must be 0 to 10000, got %d", c.RunnerSlots)
 	}
 	if c.Lease < minLease {
-		refuse("lease", "%s is too short; use at least %s", c.Lease, minLease)
+		refuse("lease", "must be at least %s, got %s", minLease, c.Lease)
 	}
 	if c.ShutdownGrace < 0 {
-		refuse("shutdown-grace", "%s is negative; use 0s to end actions at once", c.ShutdownGrace)
+		refuse("shutdown-grace", "must not be negative, got %s; 0s ends running actions immediately", c.ShutdownGrace)
 	}
 	if c.RetentionAge < 0 {
-		refuse("retention-age", "%s is negative; use 0s not to ask for the age", &c.RetentionAge)
+		refuse("retention-age", "must not be negative, got %s; 0s sets no age", &c.RetentionAge)
 	}
 	if c.RetentionCount < 0 || c.RetentionCount > math.MaxInt32 {
-		refuse("retention-count", "%d is out of range; use 0 not to count", c.RetentionCount)
+		refuse("retention-count", "must be 0 to 2147483647, got %d; 0 sets no count", c.RetentionCount)
 	}
 	return errors.Join(errs...)
 }
@@ -232,11 +232,11 @@ func checkDatabaseURL(text string) error {
 		return nil
 	}
 	if !strings.HasPrefix(text, "postgres://") && !strings.HasPrefix(text, "postgresql://") {
-		return errors.New("it does not begin with postgres://; use postgres://user@host:5432/name")
+		return errors.New("must start with postgres://, for example postgres://user@host:5432/name")
 	}
 	parsed, err := url.Parse(text)
 	if err != nil || parsed.Fragment != "" || strings.Contains(parsed.Path, "@") {
-		return errors.New("it is no URL as it is; write these in a user or password as: @ %40, : %3A, / %2F, # %23, ? %3F, % %25")
+		return errors.New("not a valid URL; encode these characters in the user and the password: @ as %40, : as %3A, / as %2F, # as %23, ? as %3F, % as %25")
 	}
 	return nil
 }

@@ -74,7 +74,8 @@ func TestEverySettingHasFlagVariableKeyAndDescription(t *testing.T) {
 		"retention-age": "90d", "retention-count": "50", "retention-keep-last-successful": "false",
 	}
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	help := config.NewLoader(flags).Help()
+	config.NewLoader(flags)
+	help := config.Help(flags)
 	var args []string
 	env := make(map[string]string)
 	var file strings.Builder
@@ -124,12 +125,12 @@ func TestMistakesAreNamedWhereTheyAre(t *testing.T) {
 	}{
 		"unknown key": {file: "lease = \"5s\"\nlaese = \"5s\"\n", want: []string{"headraced.hcl:2", `"laese"`}},
 		"not HCL":     {file: "lease = = 1\n", want: []string{"headraced.hcl:1"}},
-		"a list":      {file: "lease = [1]\n", want: []string{"headraced.hcl:1", "lease takes"}},
+		"a list":      {file: "lease = [1]\n", want: []string{"headraced.hcl:1", "lease must be a string"}},
 		"a reference": {file: "\nlease = var.x\n", want: []string{"headraced.hcl:2"}},
-		"no unit":     {file: "lease = 5\n", want: []string{"headraced.hcl:1", `"5" is no value for lease`}},
+		"no unit":     {file: "lease = 5\n", want: []string{"headraced.hcl:1", `invalid value "5" for lease`}},
 		"bad variable": {
 			env:  map[string]string{"HEADRACE_RUNNER_SLOTS": "many"},
-			want: []string{`HEADRACE_RUNNER_SLOTS: "many" is no value for runner-slots`},
+			want: []string{`HEADRACE_RUNNER_SLOTS: invalid value "many" for runner-slots`},
 		},
 		"several at once": {
 			args: []string{"--log-level=loud", "--isolation=jail", "--lease=1ms", "--runner-slots=-1", "--log-limit=0", "--data-dir=", "--shutdown-grace=-1s"},
@@ -141,10 +142,10 @@ func TestMistakesAreNamedWhereTheyAre(t *testing.T) {
 		"a key itself":           {args: []string{"--storage-key=base64key://geheim"}, want: []string{"storage-key", "file:///"}},
 		"retention":              {args: []string{"--retention-age=-1h", "--retention-count=-1"}, want: []string{"retention-age", "retention-count"}},
 		"years of days":          {file: "retention_age = \"999999999999d\"\n", want: []string{"headraced.hcl:1", "number of days"}},
-		"a password as it is":    {args: []string{"--database-url=postgres://ann:gehe@im/w#rd@db/x"}, want: []string{"database-url", "@ %40"}},
+		"a password as it is":    {args: []string{"--database-url=postgres://ann:gehe@im/w#rd@db/x"}, want: []string{"database-url", "@ as %40"}},
 		"another database":       {args: []string{"--database-url=mysql://ann:geheim@db/x"}, want: []string{"database-url", "postgres://"}},
 		"half of TLS":            {args: []string{"--tls-cert-file=x"}, want: []string{"tls-key-file"}},
-		"client CA, no TLS":      {args: []string{"--tls-client-ca-file=x"}, want: []string{"client certificates need TLS"}},
+		"client CA, no TLS":      {args: []string{"--tls-client-ca-file=x"}, want: []string{"client certificates require TLS"}},
 		"no port":                {args: []string{"--http-listen=127.0.0.1"}, want: []string{"http-listen", "host:port"}},
 		"gRPC beyond, no TLS":    {args: []string{"--grpc-listen=0.0.0.0:1"}, want: []string{"grpc-listen", "allow-insecure-listen"}},
 		"HTTP beyond, no TLS":    {args: []string{"--http-listen=10.0.0.1:1"}, want: []string{"http-listen", "allow-insecure-listen"}},

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -34,7 +33,7 @@ func NewLoader(flags *pflag.FlagSet) *Loader {
 	l.config.register(settings)
 	settings.VisitAll(func(flag *pflag.Flag) { l.names = append(l.names, flag.Name) })
 	flags.AddFlagSet(settings)
-	flags.StringVar(&l.file, fileFlag, "", "HCL file with settings, for instance: "+Key("grpc-listen")+` = "127.0.0.1:7480"`)
+	flags.StringVar(&l.file, fileFlag, "", "HCL file with settings, for example: "+Key("grpc-listen")+` = "127.0.0.1:7480"`)
 	return l
 }
 
@@ -71,12 +70,12 @@ func (l *Loader) Load(getenv func(string) string) (Config, error) {
 			continue
 		}
 		if err := flag.Value.Set(value); err != nil {
-			return Config{}, fmt.Errorf("%s: %q is no value for %s: %w", from, value, name, err)
+			return Config{}, fmt.Errorf("%s: invalid value %q for %s: %w", from, value, name, err)
 		}
 	}
 	l.config.File = path
 	if err := l.config.Validate(); err != nil {
-		return Config{}, fmt.Errorf("the configuration is wrong:\n%w", err)
+		return Config{}, fmt.Errorf("invalid configuration:\n%w", err)
 	}
 	return l.config, nil
 }
@@ -118,7 +117,7 @@ func (l *Loader) readFile(path string) (map[string]fileValue, error) {
 		if err != nil || text.IsNull() {
 			diags = append(diags, &hcl.Diagnostic{
 				Severity: hcl.DiagError, Subject: attribute.Expr.Range().Ptr(),
-				Summary: "Wrong value", Detail: key + " takes a text, a number or a bool.",
+				Summary: "Invalid value", Detail: key + " must be a string, a number or a bool.",
 			})
 			continue
 		}
@@ -140,23 +139,43 @@ func diagnosed(diags hcl.Diagnostics) error {
 	return errors.Join(errs...)
 }
 
-// Help describes every setting with its default, for headraced -h.
-func (l *Loader) Help() string {
+// Help describes the flags of a command for headraced -h: settings with their default
+// and environment variable, other flags with their usage.
+func Help(flags *pflag.FlagSet) string {
+	settings := pflag.NewFlagSet("settings", pflag.ContinueOnError)
+	NewLoader(settings)
 	var b strings.Builder
-	l.flags.VisitAll(func(flag *pflag.Flag) {
-		if flag.Name != fileFlag && !slices.Contains(l.names, flag.Name) {
-			// --help and --version are no settings.
-			b.WriteString("  --" + flag.Name + "\n      " + flag.Usage + "\n")
+	flags.VisitAll(func(flag *pflag.Flag) {
+		b.WriteString("  --" + flag.Name)
+		if kind := flag.Value.Type(); kind != "bool" {
+			b.WriteString(" " + kind)
+		}
+		b.WriteString("\n" + wrap(flag.Usage))
+		if settings.Lookup(flag.Name) == nil {
 			return
 		}
 		initial := flag.DefValue
 		if initial == "" {
 			initial = "none"
 		}
-		b.WriteString("  --" + flag.Name + " " + flag.Value.Type() + "\n      " + flag.Usage + "\n")
 		b.WriteString("      default " + initial + ", environment " + Env(flag.Name) + "\n")
 	})
 	return b.String()
+}
+
+// wrap indents a text below its flag, in lines of at most 100 characters.
+func wrap(text string) string {
+	const indent, width = "      ", 100
+	var lines strings.Builder
+	line := indent
+	for i, word := range strings.Fields(text) {
+		if i > 0 && len(line)+len(word) >= width {
+			lines.WriteString(strings.TrimRight(line, " ") + "\n")
+			line = indent
+		}
+		line += word + " "
+	}
+	return lines.String() + strings.TrimRight(line, " ") + "\n"
 }
 
 func list(words []string) string { return strings.Join(words, ", ") }
