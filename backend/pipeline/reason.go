@@ -38,6 +38,8 @@ const (
 	ReasonAlreadyDecided Reason = "ALREADY_DECIDED"
 	// ReasonCompositionMismatch: an inline pipeline was treated as a composed one, or the reverse.
 	ReasonCompositionMismatch Reason = "COMPOSITION_MISMATCH"
+	// ReasonStageNotEmpty: the stage of a composed pipeline still has actions.
+	ReasonStageNotEmpty Reason = "STAGE_NOT_EMPTY"
 	// ReasonNothingToPublish: the composed pipeline has no parts to publish.
 	ReasonNothingToPublish Reason = "NOTHING_TO_PUBLISH"
 	// ReasonStageNotFound: the pipeline has no such stage.

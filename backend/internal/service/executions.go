@@ -352,22 +352,22 @@ func (x *Executions) input(ctx context.Context, account, executionID string, in 
 	return x.read(ctx, account, executionID)
 }
 
-// DeletePipeline deletes a pipeline, as the caller read it and was authorised to,
-// with its history. It is refused where the pipeline changed since, and while an
-// execution is live, unless force abandons them first in the same transaction.
-func (x *Executions) DeletePipeline(ctx context.Context, who auth.Identity, p store.Pipeline, force bool) error {
+// DeletePipeline deletes a pipeline with its history; the caller was authorised to. It
+// is refused if the pipeline does not have the etag, and while an execution is live,
+// unless force abandons them first in the same transaction. The etag is compared in that
+// transaction too: parts of a composed pipeline that are deleted at the same time change
+// its revision, but nothing that the caller read.
+func (x *Executions) DeletePipeline(ctx context.Context, who auth.Identity, account, name, etag string, force bool) error {
+	var p store.Pipeline
 	var ids []string
-	out, err := x.update(ctx, func(ctx context.Context, tx store.Tx, out *outcome) error {
-		now, err := tx.Pipeline(ctx, p.Account, p.Name)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
+	out, err := x.update(ctx, func(ctx context.Context, tx store.Tx, out *outcome) (err error) {
+		if p, err = findPipeline(ctx, tx, account, name); err != nil {
+			return refusal(out, err)
 		}
-		// A missing one has no id and no revision.
-		if now.ID != p.ID || now.Revision != p.Revision {
-			return refusal(out, refuse(KindConflict, pipeline.ReasonEtagMismatch,
-				"pipeline %q was changed or deleted by somebody else meanwhile: read it again", p.Name))
+		if err := checkEtag(&p, etag); err != nil {
+			return refusal(out, err)
 		}
-		if err := staysGuarded(ctx, tx, who, &now, &pipeline.Definition{}); err != nil {
+		if err := staysGuarded(ctx, tx, who, &p, &pipeline.Definition{}); err != nil {
 			return refusal(out, err)
 		}
 		live, err := tx.LiveExecutions(ctx, p.ID)
@@ -395,7 +395,7 @@ func (x *Executions) DeletePipeline(ctx context.Context, who auth.Identity, p st
 		if ids, err = executionIDs(ctx, tx, p.ID); err != nil {
 			return err
 		}
-		return tx.DeletePipeline(ctx, p.ID)
+		return tx.DeletePipeline(ctx, p.ID, p.Revision)
 	})
 	if err := errors.Join(err, out.refused()); err != nil {
 		return err

@@ -384,8 +384,7 @@ func TestDeletePipelineWithLiveExecutions(t *testing.T) {
 			l.start("web")
 		}
 		queued, running := l.attempts()
-		p := l.stored("web")
-		err = l.DeletePipeline(t.Context(), admin, p, false)
+		err = l.DeletePipeline(t.Context(), admin, "default", "web", "", false)
 		requireRefused(t, err, service.KindPrecondition, pipeline.ReasonExecutionLive)
 		require.ErrorContains(t, err, "5 executions in progress")
 		require.ErrorContains(t, err, first.ID)
@@ -400,7 +399,7 @@ func TestDeletePipelineWithLiveExecutions(t *testing.T) {
 		if mode == pipeline.Queued {
 			go func() { _, err := l.Acquire(waiting, "r2"); got <- err }()
 		}
-		require.NoError(t, l.DeletePipeline(t.Context(), admin, p, true))
+		require.NoError(t, l.DeletePipeline(t.Context(), admin, "default", "web", "", true))
 		cancel()
 		if mode == pipeline.Queued {
 			require.ErrorIs(t, <-got, context.Canceled)
@@ -423,15 +422,16 @@ func TestDeletePipelineOnlyAsItWasRead(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.pipeline("web", stages("", []string{"a"}))
-	read := l.stored("web")
-	require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error { return tx.UpdatePipeline(ctx, read) }))
-	requireRefused(t, l.DeletePipeline(t.Context(), admin, read, true), service.KindConflict, pipeline.ReasonEtagMismatch)
-	require.NoError(t, l.DeletePipeline(t.Context(), admin, l.stored("web"), true))
-	// One of the same name and revision is still another.
-	read = store.Pipeline{ID: read.ID, Account: "default", Name: "web", Revision: 1}
-	l.pipeline("web", stages("", []string{"a"}))
-	requireRefused(t, l.DeletePipeline(t.Context(), admin, read, true), service.KindConflict, pipeline.ReasonEtagMismatch)
-	require.Equal(t, int64(1), l.stored("web").Revision)
+	stored := func() service.PipelineView { return service.PipelineView{Pipeline: l.stored("web")} }
+	read := stored()
+	changed := read.Pipeline
+	changed.Definition.Description = "changed"
+	require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error { return tx.UpdatePipeline(ctx, changed) }))
+	remove := func(etag string) error { return l.DeletePipeline(t.Context(), admin, "default", "web", etag, true) }
+	requireRefused(t, remove(read.Etag()), service.KindConflict, pipeline.ReasonEtagMismatch)
+	now := stored()
+	require.NoError(t, remove(now.Etag()))
+	requireRefused(t, remove(now.Etag()), service.KindNotFound, pipeline.ReasonNotFound)
 }
 
 func TestWatchResumesAndEnds(t *testing.T) {

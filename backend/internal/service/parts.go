@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
@@ -98,8 +99,13 @@ func (s *Pipelines) DeleteStage(ctx context.Context, who auth.Identity, account,
 		if err := draft.matchStage(stage, etag); err != nil {
 			return err
 		}
-		if n := len(draft.find(stage).Stage.Actions); n > 0 {
-			return refuse(KindPrecondition, "", "stage %q still holds %d actions; delete them first", stage, n)
+		if actions := draft.find(stage).Stage.Actions; len(actions) > 0 {
+			names := make([]string, len(actions))
+			for i := range actions {
+				names[i] = strconv.Quote(actions[i].Name)
+			}
+			return refuse(KindPrecondition, pipeline.ReasonStageNotEmpty, "stage %q of pipeline %q still has the actions %s; delete them first",
+				stage, name, strings.Join(names, ", "))
 		}
 		draft.stages = slices.DeleteFunc(draft.stages, func(d store.DraftStage) bool { return d.Stage.Name == stage })
 		return nil

@@ -17,9 +17,9 @@ import (
 
 // Runs is what definitions need of executions; Executions is the one.
 type Runs interface {
-	// DeletePipeline removes a pipeline with its history, and refuses while
-	// executions are live unless forced.
-	DeletePipeline(ctx context.Context, who auth.Identity, p store.Pipeline, force bool) error
+	// DeletePipeline removes a pipeline that still has the etag, with its history. It
+	// refuses while executions are live, unless forced.
+	DeletePipeline(ctx context.Context, who auth.Identity, account, name, etag string, force bool) error
 	// Write is the Update of a store for writes that may publish a version.
 	Write(ctx context.Context, fn func(context.Context, Publication) error) error
 }
@@ -290,18 +290,7 @@ func (s *Pipelines) Delete(ctx context.Context, who auth.Identity, account, name
 	if err := authorize(who, auth.Deploy, account); err != nil {
 		return err
 	}
-	var p store.Pipeline
-	err := s.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
-		p, err = findPipeline(ctx, r, account, name)
-		return err
-	})
-	if err == nil {
-		err = checkEtag(&p, etag)
-	}
-	if err == nil {
-		err = s.Runs.DeletePipeline(ctx, who, p, force)
-	}
-	if err != nil {
+	if err := s.Runs.DeletePipeline(ctx, who, account, name, etag, force); err != nil {
 		return fmt.Errorf("delete pipeline %q: %w", name, err)
 	}
 	return nil

@@ -3,6 +3,7 @@ package service_test
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlite"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
@@ -24,6 +26,13 @@ func definitionsOf(t *testing.T, config postgres.Config) *service.Pipelines {
 	t.Helper()
 	opened, err := postgres.Open(context.Background(), config)
 	require.NoError(t, err)
+	return definitionsIn(t, opened)
+}
+
+// definitionsIn are the use cases of definitions of a server on an open store, which is
+// closed when the test ends.
+func definitionsIn(t *testing.T, opened store.Store) *service.Pipelines {
+	t.Helper()
 	t.Cleanup(func() { require.NoError(t, opened.Close()) })
 	catalog, newID := pipeline.BuiltinCatalog().With(noop), func() string { return uuid.Must(uuid.NewV7()).String() }
 	runs := service.NewExecutions(service.ExecutionsConfig{
@@ -33,16 +42,39 @@ func definitionsOf(t *testing.T, config postgres.Config) *service.Pipelines {
 	return service.NewPipelines(service.PipelinesConfig{Store: opened, Catalog: catalog, Runs: runs, Clock: time.Now, NewID: newID})
 }
 
-// Writes of one pipeline by two servers at once publish one version after the other.
-func TestVersionsOfTwoServers(t *testing.T) {
-	t.Parallel()
+// twoServers are the use cases of definitions of two servers on one database, with the
+// account "default".
+func twoServers(t *testing.T) []*service.Pipelines {
+	t.Helper()
 	config := postgres.Config{URL: cluster.Database(t), Log: hclog.NewNullLogger()}
 	_, _, err := postgres.Migrate(t.Context(), config)
 	require.NoError(t, err)
 	servers := []*service.Pipelines{definitionsOf(t, config), definitionsOf(t, config)}
-	require.NoError(t, servers[0].Store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+	withAccount(t, servers[0])
+	return servers
+}
+
+// oneServer are the use cases of definitions on SQLite, with the account "default".
+func oneServer(t *testing.T) []*service.Pipelines {
+	t.Helper()
+	opened, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "headrace.db")})
+	require.NoError(t, err)
+	servers := []*service.Pipelines{definitionsIn(t, opened)}
+	withAccount(t, servers[0])
+	return servers
+}
+
+func withAccount(t *testing.T, server *service.Pipelines) {
+	t.Helper()
+	require.NoError(t, server.Store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
 		return tx.CreateAccount(ctx, store.Account{Name: "default"})
 	}))
+}
+
+// Writes of one pipeline by two servers at once publish one version after the other.
+func TestVersionsOfTwoServers(t *testing.T) {
+	t.Parallel()
+	servers := twoServers(t)
 	input := func(name string) service.PipelineInput {
 		return service.PipelineInput{Account: "default", Name: "web", Definition: pipeline.Definition{Stages: []pipeline.Stage{
 			{Name: "Source", Actions: []pipeline.Action{{
@@ -55,7 +87,7 @@ func TestVersionsOfTwoServers(t *testing.T) {
 			}}},
 		}}}
 	}
-	_, err = servers[0].Create(t.Context(), admin, input("Begin"))
+	_, err := servers[0].Create(t.Context(), admin, input("Begin"))
 	require.NoError(t, err)
 	const writes = 6
 	var group errgroup.Group

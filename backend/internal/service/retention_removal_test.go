@@ -36,7 +36,7 @@ func TestRetentionRemovesWhatNobodyUses(t *testing.T) {
 		k.ran("p", "e3", pipeline.Failed)
 		k.ran("q", "e4", pipeline.Succeeded, shared)
 		k.ran("deleted", "e5", pipeline.Succeeded, deleted)
-		k.update(func(ctx context.Context, tx store.Tx) error { return tx.DeletePipeline(ctx, "deleted") })
+		k.update(func(ctx context.Context, tx store.Tx) error { return tx.DeletePipeline(ctx, "deleted", 1) })
 
 		want := service.TreeCount{Trees: 3, Bytes: only.Size + deleted.Size + died.Size}
 		planned := k.apply(true)
@@ -119,7 +119,7 @@ func TestRetentionByItselfWithoutAPolicy(t *testing.T) {
 		of, unused := k.put("of a deleted pipeline", twoDays), k.put("nobody uses it", twoDays)
 		k.ran("p", "e1", pipeline.Failed)
 		k.ran("deleted", "e2", pipeline.Failed, of)
-		k.update(func(ctx context.Context, tx store.Tx) error { return tx.DeletePipeline(ctx, "deleted") })
+		k.update(func(ctx context.Context, tx store.Tx) error { return tx.DeletePipeline(ctx, "deleted", 1) })
 
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)

@@ -162,9 +162,10 @@ type Tx interface {
 	// UpdatePipeline writes the record where its revision is still p.Revision,
 	// and adds one to the revision; else ErrStale.
 	UpdatePipeline(ctx context.Context, p Pipeline) error
-	// DeletePipeline removes it with versions, executions, events and work. The logs of its
-	// executions are to be removed then, and it uses no artifact any more.
-	DeletePipeline(ctx context.Context, id string) error
+	// DeletePipeline removes a pipeline that still has that revision, with its versions,
+	// executions, events and work; else ErrStale. The logs of its executions are to be
+	// removed then, and it uses no artifact any more.
+	DeletePipeline(ctx context.Context, id string, revision int64) error
 	CreatePipelineVersion(ctx context.Context, v PipelineVersion) error
 	// NextNumber returns the next execution number of a pipeline.
 	NextNumber(ctx context.Context, pipelineID string) (int64, error)

@@ -122,7 +122,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	require.Equal(t, kept, count(), "reading works, and nothing is half there")
 	require.Error(t, create("more"))
-	require.NoError(t, s.Update(context.Background(), func(ctx context.Context, tx store.Tx) error { return tx.DeletePipeline(ctx, "0") }))
+	require.NoError(t, s.Update(context.Background(), func(ctx context.Context, tx store.Tx) error { return tx.DeletePipeline(ctx, "0", 0) }))
 	require.NoError(t, create("more"), "once there is room it works again")
 	require.Equal(t, kept, count())
 	require.NoError(t, s.Close())

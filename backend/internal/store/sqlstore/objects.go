@@ -143,7 +143,7 @@ func (t *Tx) UpdatePipeline(ctx context.Context, p store.Pipeline) error {
 const ofPipeline = `execution_id IN (SELECT id FROM executions WHERE pipeline_id = $1)`
 
 // DeletePipeline implements store.Tx.
-func (t *Tx) DeletePipeline(ctx context.Context, id string) error {
+func (t *Tx) DeletePipeline(ctx context.Context, id string, revision int64) error {
 	// The scopes first: who decides has claimed one and is waited for, and nobody does
 	// after that.
 	if err := t.exec(ctx, "scopes of pipeline "+id, `DELETE FROM scopes WHERE pipeline_id = $1`, id); err != nil {
@@ -162,7 +162,7 @@ func (t *Tx) DeletePipeline(ctx context.Context, id string) error {
 			return err
 		}
 	}
-	return t.changed(ctx, store.ErrNotFound, "pipeline "+id, `DELETE FROM pipelines WHERE id = $1`, id)
+	return t.changed(ctx, store.ErrStale, "pipeline "+id, `DELETE FROM pipelines WHERE id = $1 AND revision = $2`, id, revision)
 }
 
 // Pipeline implements store.Reader.

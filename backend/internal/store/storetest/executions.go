@@ -467,7 +467,7 @@ func testDeletePipelineTakesAllWithIt(s *suite) {
 		if err := tx.CreatePipelineVersion(ctx, store.PipelineVersion{PipelineID: "p", Version: 1}); err != nil {
 			return err
 		}
-		return tx.DeletePipeline(ctx, "p")
+		return tx.DeletePipeline(ctx, "p", 1)
 	})
 	missing(s, executionByID("e1"))
 	missing(s, leaseOf("e1-0-0"))

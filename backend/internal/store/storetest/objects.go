@@ -103,10 +103,14 @@ func testPipelines(s *suite) {
 	require.NoError(t, create(store.Pipeline{ID: "new", Account: "other", Name: p.Name}), "each account has its own names")
 	require.NoError(t, create(store.Pipeline{ID: "cased", Account: p.Account, Name: strings.ToUpper(p.Name)}))
 
-	remove := func(ctx context.Context, tx store.Tx) error { return tx.DeletePipeline(ctx, p.ID) }
-	s.update(remove)
+	remove := func(revision int64) error {
+		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.DeletePipeline(ctx, p.ID, revision) })
+	}
+	require.ErrorIs(t, remove(p.Revision+1), store.ErrStale)
+	require.Equal(t, p, get(s, pipelineNamed(p.Account, p.Name)))
+	require.NoError(t, remove(p.Revision))
 	missing(s, pipelineNamed(p.Account, p.Name))
-	require.ErrorIs(t, s.try(remove), store.ErrNotFound)
+	require.ErrorIs(t, remove(p.Revision), store.ErrStale)
 	require.Equal(t, "new", get(s, pipelineNamed("other", p.Name)).ID)
 }
 

@@ -77,7 +77,7 @@ func testStateNeedsItsPipeline(s *suite) {
 	require.Empty(t, s.state("p").Stages)
 
 	s.apply(&execution.Change{State: &state, Scope: execution.ScopeKey{PipelineID: "p"}})
-	s.update(func(ctx context.Context, tx store.Tx) error { return tx.DeletePipeline(ctx, "p") })
+	s.update(func(ctx context.Context, tx store.Tx) error { return tx.DeletePipeline(ctx, "p", 1) })
 	missing(s, scopeOf(execution.ScopeKey{PipelineID: "p"}))
 	s.pipeline("p")
 	require.Empty(t, s.state("p").Stages, "one of the same id begins anew")

@@ -122,7 +122,7 @@ func testArtifactGoesWhenNobodyUsesIt(s *suite) {
 	_, marked := s.removal("only p")
 	require.False(t, marked, "it is used")
 
-	s.update(func(ctx context.Context, tx store.Tx) error { return tx.DeletePipeline(ctx, "p") })
+	s.update(func(ctx context.Context, tx store.Tx) error { return tx.DeletePipeline(ctx, "p", 1) })
 	require.Equal(t, []string{"e1"}, s.logRemovals())
 	require.Equal(t, map[string]int{"both": 1}, s.uses("only p", "both"))
 	mark(day())

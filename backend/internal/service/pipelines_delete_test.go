@@ -1,0 +1,67 @@
+package service_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// TestDeleteBesideItsParts deletes a composed pipeline while its stages and actions are
+// deleted, as Terraform does for a configuration without references. Nothing but that a
+// stage still has actions may be refused: what is gone is what the caller wanted.
+func TestDeleteBesideItsParts(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(*testing.T) []*service.Pipelines{"sqlite": oneServer, "postgres": twoServers} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			servers := start(t)
+			for range 30 {
+				deleteAtOnce(t, servers)
+			}
+		})
+	}
+}
+
+func deleteAtOnce(t *testing.T, servers []*service.Pipelines) {
+	t.Helper()
+	ctx, first, last := t.Context(), servers[0], servers[len(servers)-1]
+	view, err := first.Create(ctx, admin, service.PipelineInput{Account: "default", Name: "web", Publish: service.PublishExplicit})
+	require.NoError(t, err)
+	var deletes []func() error
+	for i, stage := range []string{"Source", "Build", "Deploy"} {
+		_, err = first.CreateStage(ctx, admin, service.StagePart{
+			Account: "default", Pipeline: "web", Order: i + 1, Stage: pipeline.Stage{Name: stage},
+		}, "")
+		require.NoError(t, err)
+		deletes = append(deletes, func() error { return last.DeleteStage(ctx, admin, "default", "web", stage, "") })
+		for _, action := range []string{"One", "Two"} {
+			part, err := first.CreateAction(ctx, admin, service.ActionPart{
+				Account: "default", Pipeline: "web", Stage: stage, Action: pipeline.Action{
+					Name: action, Category: noop.ID.Category, Owner: noop.ID.Owner, Provider: noop.ID.Provider, Version: noop.ID.Version,
+				},
+			}, "")
+			require.NoError(t, err)
+			deletes = append(deletes, func() error { return first.DeleteAction(ctx, admin, "default", "web", stage, action, part.Etag()) })
+		}
+	}
+	var group errgroup.Group
+	group.Go(func() error { return last.Delete(ctx, admin, "default", "web", view.Etag(), false) })
+	for _, remove := range deletes {
+		group.Go(func() error {
+			err := remove()
+			var refused *service.Error
+			if errors.As(err, &refused) && (refused.Reason == pipeline.ReasonNotFound || refused.Reason == pipeline.ReasonStageNotEmpty) {
+				return nil
+			}
+			return err
+		})
+	}
+	require.NoError(t, group.Wait())
+	_, err = first.Get(ctx, admin, "default", "web")
+	requireRefused(t, err, service.KindNotFound, pipeline.ReasonNotFound)
+}
