@@ -117,6 +117,7 @@ type Stage struct {
 	BeforeEntry *Condition `json:"before_entry,omitempty"`
 	OnSuccess   *Condition `json:"on_success,omitempty"`
 	OnFailure   *OnFailure `json:"on_failure,omitempty"`
+	OnRollback  OnRollback `json:"on_rollback,omitzero"`
 }
 
 // Action returns the action of that name, or nil.
@@ -199,6 +200,32 @@ type OnFailure struct {
 	// RetryMode is FAILED_ACTIONS where it is empty.
 	RetryMode RetryMode  `json:"retry_mode,omitempty"`
 	Condition *Condition `json:"condition,omitempty"`
+}
+
+// OnRollback says which gates an automatic rollback of a stage passes without waiting.
+// The zero value skips nothing and is the same as no on_rollback at all. A rollback that
+// a person starts meets every gate.
+type OnRollback struct {
+	// SkipConditions skips the condition before_entry, and counts the deployment windows
+	// of the other conditions as open. Their other rules are checked: they tell whether
+	// the rollback worked.
+	SkipConditions bool `json:"skip_conditions,omitempty"`
+	// SkipApprovals counts the approval of the entry and manual approval actions as given.
+	SkipApprovals bool `json:"skip_approvals,omitempty"`
+}
+
+// RollsBack tells whether a failure of the stage can start an automatic rollback, as far
+// as the stage itself says.
+func (s *Stage) RollsBack() bool {
+	if s.OnFailure != nil && s.OnFailure.Result == ResultRollback {
+		return true
+	}
+	for _, kind := range []ConditionKind{ConditionOnSuccess, ConditionOnFailure} {
+		if c := s.Condition(kind); c != nil && c.Result == ResultRollback {
+			return true
+		}
+	}
+	return false
 }
 
 // Rule is one check of a condition.

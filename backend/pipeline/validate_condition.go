@@ -102,6 +102,37 @@ func (c *checker) conditions(path Path, stage *Stage, first bool) {
 	if stage.OnFailure != nil {
 		c.onFailure(path.Field("on_failure"), stage.OnFailure, first)
 	}
+	c.onRollback(path.Field("on_rollback"), stage, first)
+}
+
+// onRollback refuses on_rollback where no automatic rollback can ever happen.
+func (c *checker) onRollback(path Path, stage *Stage, first bool) {
+	skips := stage.OnRollback
+	if !skips.SkipConditions && !skips.SkipApprovals {
+		return
+	}
+	switch {
+	case c.def.ExecutionMode == Parallel:
+		c.refuse(path, "on_rollback has no effect: a pipeline in mode %s cannot roll back; remove the block or choose another execution_mode", Parallel)
+	case first:
+		c.refuse(path, "on_rollback has no effect: the first stage holds the sources and cannot roll back; remove the block")
+	case !stage.RollsBack() && !stage.mayRollBack():
+		c.refuse(path, "on_rollback has no effect: stage %s never rolls back automatically; give its on_failure or on_success the result %s, or remove the block",
+			quoted(stage.Name), ResultRollback)
+	}
+}
+
+// mayRollBack tells whether a result that is not known yet may turn out as ROLLBACK.
+func (s *Stage) mayRollBack() bool {
+	if s.OnFailure != nil && s.OnFailure.Result == Unknown {
+		return true
+	}
+	for _, kind := range []ConditionKind{ConditionOnSuccess, ConditionOnFailure} {
+		if c := s.Condition(kind); c != nil && c.Result == Unknown {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *checker) onFailure(path Path, f *OnFailure, first bool) {

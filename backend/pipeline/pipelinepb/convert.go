@@ -67,6 +67,7 @@ func StageFromProto(p *headracev1.Stage) pipeline.Stage {
 		BeforeEntry: ConditionFromProto(p.GetBeforeEntry()),
 		OnSuccess:   ConditionFromProto(p.GetOnSuccess()),
 		OnFailure:   OnFailureFromProto(p.GetOnFailure()),
+		OnRollback:  OnRollbackFromProto(p.GetOnRollback()),
 	}
 }
 
@@ -78,6 +79,7 @@ func StageToProto(s pipeline.Stage) *headracev1.Stage {
 		BeforeEntry: ConditionToProto(s.BeforeEntry),
 		OnSuccess:   ConditionToProto(s.OnSuccess),
 		OnFailure:   OnFailureToProto(s.OnFailure),
+		OnRollback:  OnRollbackToProto(s.OnRollback),
 	}
 }
 
@@ -89,6 +91,7 @@ func PipelineStageFromProto(name string, p *headracev1.PipelineStage) pipeline.S
 		BeforeEntry: ConditionFromProto(p.GetBeforeEntry()),
 		OnSuccess:   ConditionFromProto(p.GetOnSuccess()),
 		OnFailure:   OnFailureFromProto(p.GetOnFailure()),
+		OnRollback:  OnRollbackFromProto(p.GetOnRollback()),
 	}
 }
 
@@ -100,6 +103,7 @@ func PipelineStageToProto(name pipeline.StageName, s pipeline.Stage) *headracev1
 		BeforeEntry: ConditionToProto(s.BeforeEntry),
 		OnSuccess:   ConditionToProto(s.OnSuccess),
 		OnFailure:   OnFailureToProto(s.OnFailure),
+		OnRollback:  OnRollbackToProto(s.OnRollback),
 	}
 }
 
@@ -159,6 +163,19 @@ func OnFailureToProto(f *pipeline.OnFailure) *headracev1.OnFailure {
 	return &headracev1.OnFailure{
 		Result: f.Result, RetryMode: string(f.RetryMode), Condition: ConditionToProto(f.Condition),
 	}
+}
+
+// OnRollbackFromProto returns the block of a message. None skips nothing.
+func OnRollbackFromProto(p *headracev1.OnRollback) pipeline.OnRollback {
+	return pipeline.OnRollback{SkipConditions: p.GetSkipConditions(), SkipApprovals: p.GetSkipApprovals()}
+}
+
+// OnRollbackToProto returns the message of the block, or nil if it skips nothing.
+func OnRollbackToProto(r pipeline.OnRollback) *headracev1.OnRollback {
+	if !r.SkipConditions && !r.SkipApprovals {
+		return nil
+	}
+	return &headracev1.OnRollback{SkipConditions: r.SkipConditions, SkipApprovals: r.SkipApprovals}
 }
 
 // ActionFromProto returns the action of a message.

@@ -65,6 +65,8 @@ func scalar(field protoreflect.FieldDescriptor, s source) protoreflect.Value {
 		return protoreflect.ValueOfInt32(int32(s.number(math.MaxInt32)))
 	case protoreflect.EnumKind:
 		return protoreflect.ValueOfEnum(protoreflect.EnumNumber(s.number(field.Enum().Values().Len() - 1)))
+	case protoreflect.BoolKind:
+		return protoreflect.ValueOfBool(s.set())
 	default:
 		require.Failf(s.t, "the test does not know how to fill this field", "%s of kind %s", field.FullName(), field.Kind())
 		return protoreflect.Value{}
@@ -111,6 +113,12 @@ func TestRoundTrip(t *testing.T) {
 		})
 		domain := pipelinepb.FromProto(want)
 		got := pipelinepb.ToProto(domain)
+		for _, stage := range want.GetStages() {
+			// A block that skips nothing is no block.
+			if r := stage.GetOnRollback(); !r.GetSkipConditions() && !r.GetSkipApprovals() {
+				stage.OnRollback = nil
+			}
+		}
 		require.True(t, proto.Equal(want, got), "want %v\ngot  %v", want, got)
 		require.Equal(t, domain, pipelinepb.FromProto(got))
 		require.Equal(t, pipeline.Digest(domain), pipeline.Digest(pipelinepb.FromProto(got)))

@@ -101,7 +101,8 @@ func fullDefinition() *domain.Definition {
 		}}},
 		Stages: []domain.Stage{{
 			Name: "Build", BeforeEntry: condition("before"), OnSuccess: condition("success"),
-			OnFailure: &domain.OnFailure{Result: "RETRY", RetryMode: "ALL_ACTIONS", Condition: condition("failure")},
+			OnFailure:  &domain.OnFailure{Result: "RETRY", RetryMode: "ALL_ACTIONS", Condition: condition("failure")},
+			OnRollback: domain.OnRollback{SkipConditions: true, SkipApprovals: true},
 			Actions: []domain.Action{{
 				Name: "Compile", Category: domain.CategoryBuild, Owner: "Headrace", Provider: "Commands", Version: "1",
 				RunOrder: 7, Configuration: map[string]string{"Key": "value"}, Commands: []string{"make"},

@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -40,8 +41,8 @@ func StageBlock() schema.Block {
 
 // StageBlocks returns the blocks that a stage has wherever it is written.
 func StageBlocks() map[string]schema.Block {
-	const rollback = "rolls it back to the last execution of the same version that succeeded in it, where there is one; not in the " +
-		"first stage, and not in `PARALLEL` mode"
+	const rollback = "rolls it back to the last execution that succeeded in it, if that ran the same version or one in which the stage, and " +
+		"what it uses of other stages, is equal; not in the first stage, and not in `PARALLEL` mode"
 	const unchecked = " A rule that cannot be checked, for instance since a variable has no value, fails the stage whatever is said here."
 	return map[string]schema.Block{
 		"before_entry": one("Condition that is checked when an execution has entered the stage, after the approval of the entry and "+
@@ -78,6 +79,25 @@ func StageBlocks() map[string]schema.Block {
 					"checked."),
 			},
 		}),
+		"on_rollback": one("Gates that an automatic rollback of the stage passes without waiting, so that a failed release does not stay "+
+			"deployed until a window opens or people answer. A rollback that a person starts meets every gate. Requires the result "+
+			"`ROLLBACK` in `on_failure` or `on_success`. A block that skips nothing is the same as no block. In a stage that an approval "+
+			"rule guards, only an admin can publish a version that skips more than the version before.", schema.NestedBlockObject{
+			Attributes: map[string]schema.Attribute{
+				"skip_conditions": flag("Skips the condition `before_entry`, its deployment windows included. In `on_success` and " +
+					"`on_failure`, deployment windows count as open, and all other rules are checked: a smoke test that still fails after the " +
+					"rollback fails it. Defaults to `false`."),
+				"skip_approvals": flag("Counts the approval of the entry and the manual approval actions of the stage as given, without a " +
+					"decision of anyone. The execution shows that they were skipped. Defaults to `false`."),
+			},
+		}),
+	}
+}
+
+// flag returns a choice that is false if it is left out.
+func flag(description string) schema.Attribute {
+	return schema.BoolAttribute{
+		Optional: true, Computed: true, Default: booldefault.StaticBool(false), MarkdownDescription: description,
 	}
 }
 

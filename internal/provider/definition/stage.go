@@ -20,6 +20,19 @@ type StageFields struct {
 	BeforeEntry []Conditions `tfsdk:"before_entry"`
 	OnSuccess   []Conditions `tfsdk:"on_success"`
 	OnFailure   []OnFailure  `tfsdk:"on_failure"`
+	OnRollback  []OnRollback `tfsdk:"on_rollback"`
+}
+
+// OnRollback is an on_rollback block.
+type OnRollback struct {
+	SkipConditions types.Bool `tfsdk:"skip_conditions"`
+	SkipApprovals  types.Bool `tfsdk:"skip_approvals"`
+}
+
+// domain returns the block. What is not known yet counts as false, so that nothing is
+// refused for it.
+func (r OnRollback) domain() domain.OnRollback {
+	return domain.OnRollback{SkipConditions: r.SkipConditions.ValueBool(), SkipApprovals: r.SkipApprovals.ValueBool()}
 }
 
 // Conditions is a before_entry or on_success block.
@@ -86,6 +99,9 @@ func (f StageFields) Domain(name types.String) domain.Stage {
 			stage.OnFailure.RetryMode = domain.RetryMode(values.Text(failure.RetryConfiguration[0].RetryMode))
 		}
 	}
+	if len(f.OnRollback) > 0 {
+		stage.OnRollback = f.OnRollback[0].domain()
+	}
 	return stage
 }
 
@@ -95,6 +111,7 @@ func StageFieldsOf(stage domain.Stage, prior StageFields) StageFields {
 	fields := StageFields{
 		BeforeEntry: conditionsOf(stage.BeforeEntry, prior.BeforeEntry),
 		OnSuccess:   conditionsOf(stage.OnSuccess, prior.OnSuccess),
+		OnRollback:  onRollbackOf(stage.OnRollback, prior.OnRollback),
 	}
 	if stage.OnFailure == nil {
 		return fields
@@ -110,6 +127,17 @@ func StageFieldsOf(stage domain.Stage, prior StageFields) StageFields {
 	failure.Condition = conditionOf(stage.OnFailure.Condition, before)
 	fields.OnFailure = []OnFailure{failure}
 	return fields
+}
+
+// onRollbackOf returns the block. One that skips nothing is the same as none, and stays
+// where it is written.
+func onRollbackOf(skips domain.OnRollback, prior []OnRollback) []OnRollback {
+	if skips == (domain.OnRollback{}) && len(prior) == 0 {
+		return nil
+	}
+	return []OnRollback{{
+		SkipConditions: types.BoolValue(skips.SkipConditions), SkipApprovals: types.BoolValue(skips.SkipApprovals),
+	}}
 }
 
 func (s Stage) domain() domain.Stage {

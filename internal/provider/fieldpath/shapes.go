@@ -68,6 +68,10 @@ func Stage() Shape {
 			"retry_mode": {Names: []string{"retry_configuration", "retry_mode"}},
 			"condition":  single("condition", "result", outcome()),
 		}),
+		"on_rollback": single("on_rollback", "", Shape{
+			"skip_conditions": attribute("skip_conditions"),
+			"skip_approvals":  attribute("skip_approvals"),
+		}),
 		"etag": attribute("etag"),
 	}
 }

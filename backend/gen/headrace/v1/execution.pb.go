@@ -1260,7 +1260,8 @@ type ConditionExecution struct {
 	Kind  ConditionKind          `protobuf:"varint,1,opt,name=kind,proto3,enum=headrace.v1.ConditionKind" json:"kind,omitempty"`
 	// What follows where it is not met; on failure, where it is met.
 	Result string `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
-	// IN_PROGRESS, SUCCEEDED, FAILED, ERRORED, CANCELLED, ABANDONED or OVERRIDDEN.
+	// IN_PROGRESS, SUCCEEDED, FAILED, ERRORED, CANCELLED, ABANDONED, OVERRIDDEN or
+	// SKIPPED, if on_rollback of the stage skips it.
 	Status ExecutionStatus `protobuf:"varint,3,opt,name=status,proto3,enum=headrace.v1.ExecutionStatus" json:"status,omitempty"`
 	// The outcome in one sentence.
 	Summary   string                 `protobuf:"bytes,4,opt,name=summary,proto3" json:"summary,omitempty"`
@@ -1902,6 +1903,9 @@ type Approval struct {
 	// Names of those who may not approve although they are listed: they have decided, or
 	// they started the execution.
 	ExcludedUsers []string `protobuf:"bytes,10,rep,name=excluded_users,json=excludedUsers,proto3" json:"excluded_users,omitempty"`
+	// Why nobody is asked: on_rollback of the stage skips approvals in automatic
+	// rollbacks. The approval counts as given. Empty for all others.
+	Skipped       string `protobuf:"bytes,11,opt,name=skipped,proto3" json:"skipped,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2004,6 +2008,13 @@ func (x *Approval) GetExcludedUsers() []string {
 		return x.ExcludedUsers
 	}
 	return nil
+}
+
+func (x *Approval) GetSkipped() string {
+	if x != nil {
+		return x.Skipped
+	}
+	return ""
 }
 
 // ApprovalRequirement is one rule as it was when the wait began.
@@ -2217,7 +2228,7 @@ type Event struct {
 	// SUPERSEDED, CANCELED, RESUMED, ABANDONED. It has none for a stage that is
 	// SKIPPED, for one person's decision (APPROVED, REJECTED), for an attempt whose
 	// runner went away (LOST) and for conditions (STARTED, SUCCEEDED, FAILED, ERRORED,
-	// CANCELED, ABANDONED, OVERRIDDEN).
+	// CANCELED, ABANDONED, OVERRIDDEN, SKIPPED).
 	State string `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
 	// Name of the execution.
 	Execution         string `protobuf:"bytes,5,opt,name=execution,proto3" json:"execution,omitempty"`
@@ -4750,7 +4761,7 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\tR\x06digest\x12\x1d\n" +
 	"\n" +
-	"size_bytes\x18\x03 \x01(\x03R\tsizeBytes\"\xe5\x03\n" +
+	"size_bytes\x18\x03 \x01(\x03R\tsizeBytes\"\x85\x04\n" +
 	"\bApproval\x12D\n" +
 	"\frequirements\x18\x01 \x03(\v2 .headrace.v1.ApprovalRequirementR\frequirements\x12;\n" +
 	"\tdecisions\x18\x02 \x03(\v2\x1d.headrace.v1.ApprovalDecisionR\tdecisions\x12;\n" +
@@ -4764,7 +4775,8 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x0feligible_groups\x18\b \x03(\tB\x04\xa8\xbb\x18\x03R\x0eeligibleGroups\x12'\n" +
 	"\fany_approver\x18\t \x01(\bB\x04\xa8\xbb\x18\x03R\vanyApprover\x12+\n" +
 	"\x0eexcluded_users\x18\n" +
-	" \x03(\tB\x04\xa8\xbb\x18\x03R\rexcludedUsers\"\x95\x02\n" +
+	" \x03(\tB\x04\xa8\xbb\x18\x03R\rexcludedUsers\x12\x1e\n" +
+	"\askipped\x18\v \x01(\tB\x04\xa8\xbb\x18\x03R\askipped\"\x95\x02\n" +
 	"\x13ApprovalRequirement\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12#\n" +
 	"\rminimum_count\x18\x02 \x01(\x05R\fminimumCount\x12\x14\n" +

@@ -987,10 +987,12 @@ func (x *Stage) GetOnRollback() *OnRollback {
 }
 
 // OnRollback says which gates an automatic rollback of the stage passes without waiting.
-// A rollback that a person starts meets all gates.
+// A rollback that a person starts meets all gates. A block without either field set is
+// the same as no block.
 type OnRollback struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The conditions of the stage are not checked.
+	// The condition before_entry is not checked, and deployment windows in the other
+	// conditions count as open. Their other rules are checked.
 	SkipConditions bool `protobuf:"varint,1,opt,name=skip_conditions,json=skipConditions,proto3" json:"skip_conditions,omitempty"`
 	// The approval of the entry and manual approval actions count as given.
 	SkipApprovals bool `protobuf:"varint,2,opt,name=skip_approvals,json=skipApprovals,proto3" json:"skip_approvals,omitempty"`
