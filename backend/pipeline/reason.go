@@ -30,6 +30,9 @@ const (
 	ReasonDuplicateStop Reason = "DUPLICATE_STOP"
 	// ReasonApprovalNotFound: no approval of that stage and action is open.
 	ReasonApprovalNotFound Reason = "APPROVAL_NOT_FOUND"
+	// ReasonApprovalStale: the approval that the decision is about is no longer open.
+	// Another one may be open in its place.
+	ReasonApprovalStale Reason = "APPROVAL_STALE"
 	// ReasonApprovalNotEligible: the rules do not let this person decide.
 	ReasonApprovalNotEligible Reason = "APPROVAL_NOT_ELIGIBLE"
 	// ReasonCommentRequired: a rule asks for a comment.

@@ -81,6 +81,19 @@ type Revision struct {
 	ID      string `json:"id"`
 	Summary string `json:"summary,omitempty"`
 	URL     string `json:"url,omitempty"`
+	// Author is who wrote it, as Author returns it. Empty if the source has no authors.
+	Author string `json:"author,omitempty"`
+}
+
+// Author returns a person as "Name <address>", or the one of the two that is known.
+func Author(name, address string) string {
+	switch {
+	case address == "":
+		return name
+	case name == "":
+		return address
+	}
+	return name + " <" + address + ">"
 }
 
 // Result is how an attempt or a turn ended: failed where Failure is set,

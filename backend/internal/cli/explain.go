@@ -39,6 +39,7 @@ shows why.`,
 					return err
 				}
 				a.out.lines(a.endLines(c, e))
+				a.out.lines(noteLines(response.GetNotes()))
 				return nil
 			}
 			a.out.linef("%s  %s", label(e), statusText(response.GetStatus()))
@@ -51,9 +52,19 @@ shows why.`,
 			for _, reason := range response.GetReasons() {
 				a.out.lines(a.reasonLines(c, label(e), reason))
 			}
+			a.out.lines(noteLines(response.GetNotes()))
 			return nil
 		}),
 	}
+}
+
+// noteLines returns what else the server has to say about an execution.
+func noteLines(notes []string) []string {
+	lines := make([]string, len(notes))
+	for i, note := range notes {
+		lines[i] = "  note: " + oneLine(note)
+	}
+	return lines
 }
 
 // nameBlocking puts the short form of the executions that block in place of their

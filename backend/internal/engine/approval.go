@@ -16,6 +16,7 @@ import (
 // Refusals of a decision on an approval. What Decide returns wraps one of them.
 var (
 	ErrNoApproval      = errors.New("no such approval is open")
+	ErrStaleApproval   = errors.New("the approval you were shown is no longer open")
 	ErrNotEligible     = errors.New("not among the approvers")
 	ErrCommentRequired = errors.New("a comment is required")
 	ErrAlreadyDecided  = errors.New("already decided")
@@ -85,69 +86,130 @@ func listed(r execution.Requirement, principal string, groups []string) bool {
 		slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(r.Groups, g) })
 }
 
-// target is one open approval: of an action, or of a stage's entry.
-type target struct {
-	stage    *execution.Stage
-	action   *execution.Action
-	approval *execution.Approval
+// Wait is an approval of an execution, open or not: of an action, or of the entry of a
+// stage if Action is nil.
+type Wait struct {
+	Execution *execution.Execution
+	Stage     *execution.Stage
+	Action    *execution.Action
 }
 
-func (t target) String() string {
-	if t.action == nil {
-		return "the entry of stage " + t.stage.Name
+// Approval returns the record of the wait, nil if nothing was asked.
+func (w Wait) Approval() *execution.Approval {
+	if w.Action == nil {
+		return w.Stage.Entry
 	}
-	return "action " + t.action.Name + " of stage " + t.stage.Name
+	return w.Action.Details.Approval
 }
 
-func openApprovals(e *execution.Execution) []target {
+// ID names the wait. A retry runs an action under another id, and asks for the entry
+// of a stage in another attempt of the execution.
+func (w Wait) ID() string {
+	if w.Action != nil {
+		return w.Action.ID
+	}
+	return entryID(w.Execution, w.Stage) + "/" + strconv.Itoa(w.Approval().ExecutionAttempt)
+}
+
+// Open tells whether people can still decide.
+func (w Wait) Open() bool { return slices.Contains(openApprovals(w.Execution), w) }
+
+// String says what waits.
+func (w Wait) String() string {
+	if w.Action == nil {
+		return "the entry of stage " + w.Stage.Name
+	}
+	return "action " + w.Action.Name + " of stage " + w.Stage.Name
+}
+
+// expired tells whether the time to decide has passed, also if nobody has looked at
+// the expiry so far: it fails closed.
+func (w Wait) expired(now time.Time) bool { return !now.Before(w.Approval().ExpiresAt) }
+
+func openApprovals(e *execution.Execution) []Wait {
 	stage := e.Current()
 	if stage == nil || !stage.Live() {
 		return nil
 	}
 	if stage.Phase == execution.PhaseApproval && open(stage.Entry) {
-		return []target{{stage: stage, approval: stage.Entry}}
+		return []Wait{{Execution: e, Stage: stage}}
 	}
-	var found []target
+	var found []Wait
 	for _, a := range stage.Actions {
 		if a.Status == pipeline.InProgress && a.Details.Approval != nil {
-			found = append(found, target{stage: stage, action: a, approval: a.Details.Approval})
+			found = append(found, Wait{Execution: e, Stage: stage, Action: a})
 		}
 	}
 	return found
 }
 
-func choose(e *execution.Execution, stage, name string) (target, error) {
+// choose returns the open approval that a decision is about.
+func choose(e *execution.Execution, in Approve) (Wait, error) {
 	all := openApprovals(e)
-	matching := slices.DeleteFunc(slices.Clone(all), func(t target) bool {
-		return (stage != "" && t.stage.Name != stage) || (name != "" && (t.action == nil || t.action.Name != name))
-	})
 	names := make([]string, len(all))
-	for i, t := range all {
-		names[i] = t.String()
+	for i, w := range all {
+		names[i] = w.String()
 	}
+	matching := slices.DeleteFunc(slices.Clone(all), func(w Wait) bool { return in.ApprovalID != "" && w.ID() != in.ApprovalID })
+	switch {
+	case in.ApprovalID == "" || len(matching) > 0:
+	case len(all) == 0:
+		return Wait{}, fmt.Errorf("%w: %sexecution %d is not waiting for an approval now", ErrStaleApproval, fate(e, in.ApprovalID), e.Number)
+	default:
+		return Wait{}, fmt.Errorf("%w: %sexecution %d now waits for %s", ErrStaleApproval, fate(e, in.ApprovalID), e.Number, strings.Join(names, ", "))
+	}
+	matching = slices.DeleteFunc(matching, func(w Wait) bool {
+		return (in.Stage != "" && w.Stage.Name != in.Stage) || (in.Action != "" && (w.Action == nil || w.Action.Name != in.Action))
+	})
 	switch {
 	case len(all) == 0:
-		return target{}, fmt.Errorf("%w: execution %d waits for nobody", ErrNoApproval, e.Number)
+		return Wait{}, fmt.Errorf("%w: execution %d is not waiting for an approval", ErrNoApproval, e.Number)
 	case len(matching) == 0:
-		return target{}, fmt.Errorf("%w under that name; open: %s", ErrNoApproval, strings.Join(names, ", "))
+		return Wait{}, fmt.Errorf("%w under that name; open: %s", ErrNoApproval, strings.Join(names, ", "))
 	case len(matching) > 1:
-		return target{}, fmt.Errorf("%w: several are open, name one of %s", ErrNoApproval, strings.Join(names, ", "))
+		return Wait{}, fmt.Errorf("%w: several are open, name one of %s", ErrNoApproval, strings.Join(names, ", "))
 	}
 	return matching[0], nil
 }
 
+// fate says what became of a wait that is not open any more, as the beginning of a
+// sentence; empty if that is not known.
+func fate(e *execution.Execution, id string) string {
+	for _, stage := range e.Stages {
+		waits := []Wait{{Execution: e, Stage: stage}}
+		for _, a := range stage.Actions {
+			waits = append(waits, Wait{Execution: e, Stage: stage, Action: a})
+		}
+		for _, w := range waits {
+			if w.Approval() == nil || w.ID() != id || len(w.Approval().Decisions) == 0 {
+				continue
+			}
+			last := w.Approval().Decisions[len(w.Approval().Decisions)-1]
+			switch {
+			case !last.Approved:
+				return last.Principal + " rejected " + w.String() + ", and "
+			case Met(w.Approval()):
+				return last.Principal + " approved " + w.String() + ", and "
+			}
+		}
+	}
+	return ""
+}
+
 func (d *decision) approve(in Approve) error {
 	e := d.scope.Find(in.ExecutionID)
-	if e == nil {
-		return fmt.Errorf("%w: the execution has ended", ErrNoApproval)
+	switch {
+	case e == nil && in.ApprovalID != "":
+		return fmt.Errorf("%w: %s", ErrStaleApproval, d.ended(in.ExecutionID))
+	case e == nil:
+		return fmt.Errorf("%w: %s", ErrNoApproval, d.ended(in.ExecutionID))
 	}
-	t, err := choose(e, in.Stage, in.Action)
+	t, err := choose(e, in)
 	if err != nil {
 		return err
 	}
-	if !d.now.Before(t.approval.ExpiresAt) {
-		// It fails closed, also when nobody has looked at its expiry so far.
-		return fmt.Errorf("%w: the time to decide on %s was over at %s", ErrNoApproval, t, t.approval.ExpiresAt.UTC().Format(time.RFC3339))
+	if t.expired(d.now) {
+		return fmt.Errorf("%w: the time to decide on %s ended at %s", ErrNoApproval, t, clock(t.Approval().ExpiresAt))
 	}
 	if err := eligible(e, t, in); err != nil {
 		return err
@@ -156,10 +218,11 @@ func (d *decision) approve(in Approve) error {
 		Principal: in.Principal, Groups: in.Groups, Approved: in.Approved, Comment: in.Comment, At: d.now,
 		Version: e.Version, Artifacts: produced(e),
 	}
-	t.approval.Decisions = append(t.approval.Decisions, verdict)
-	ev := execution.Event{Subject: execution.SubjectStage, State: execution.EventApproved, Stage: t.stage.Name}
-	if t.action != nil {
-		ev = d.actionEvent(t.stage, t.action, execution.EventApproved)
+	approval := t.Approval()
+	approval.Decisions = append(approval.Decisions, verdict)
+	ev := execution.Event{Subject: execution.SubjectStage, State: execution.EventApproved, Stage: t.Stage.Name}
+	if t.Action != nil {
+		ev = d.actionEvent(t.Stage, t.Action, execution.EventApproved)
 	}
 	if !in.Approved {
 		ev.State = execution.EventRejected
@@ -170,12 +233,12 @@ func (d *decision) approve(in Approve) error {
 	switch {
 	case !in.Approved:
 		d.close(e, t, action.Failed(action.ApprovalRejected, "rejected by %s%s", in.Principal, quoted(in.Comment)))
-	case Met(t.approval):
-		d.close(e, t, action.Result{Summary: "approved by " + strings.Join(approvers(t.approval), ", ")})
-	case t.action != nil:
-		d.actionChanged(e, t.action)
+	case Met(approval):
+		d.close(e, t, action.Result{Summary: "approved by " + strings.Join(approvers(approval), ", ")})
+	case t.Action != nil:
+		d.actionChanged(e, t.Action)
 	default:
-		d.stageChanged(e, t.stage)
+		d.stageChanged(e, t.Stage)
 	}
 	return nil
 }
@@ -214,18 +277,28 @@ func produced(e *execution.Execution) []action.Artifact {
 }
 
 // eligible says whether somebody may decide, and if not, why.
-func eligible(e *execution.Execution, t target, in Approve) error {
-	for _, v := range t.approval.Decisions {
-		if v.Principal == in.Principal {
-			return fmt.Errorf("%w: %s has approved %s before", ErrAlreadyDecided, in.Principal, t)
+func eligible(e *execution.Execution, t Wait, in Approve) error {
+	comment, err := mayDecide(e, t, in.Principal, in.Groups)
+	if err == nil && comment && strings.TrimSpace(in.Comment) == "" {
+		err = fmt.Errorf("%w for %s: say why", ErrCommentRequired, t)
+	}
+	return err
+}
+
+// mayDecide says whether a person may decide, whether with a comment only, and if not,
+// why.
+func mayDecide(e *execution.Execution, t Wait, principal string, groups []string) (comment bool, err error) {
+	for _, v := range t.Approval().Decisions {
+		if v.Principal == principal {
+			return false, fmt.Errorf("%w: %s has approved %s before", ErrAlreadyDecided, principal, t)
 		}
 	}
-	counts, starter, comment := false, false, false
-	for _, r := range t.approval.Requirements {
-		if !listed(r, in.Principal, in.Groups) {
+	counts, starter := false, false
+	for _, r := range t.Approval().Requirements {
+		if !listed(r, principal, groups) {
 			continue
 		}
-		if in.Principal == e.Trigger.Principal && !r.AllowStarter {
+		if principal == e.Trigger.Principal && !r.AllowStarter {
 			starter = true
 			continue
 		}
@@ -235,14 +308,66 @@ func eligible(e *execution.Execution, t target, in Approve) error {
 	switch {
 	case starter:
 		// Also where another rule would count them: the strictest wins.
-		return fmt.Errorf("%w: %s started execution %d, and the one who started it does not count for %s",
-			ErrNotEligible, in.Principal, e.Number, t)
+		return false, fmt.Errorf("%w: %s started execution %d, and the one who started it does not count for %s",
+			ErrNotEligible, principal, e.Number, t)
 	case !counts:
-		return fmt.Errorf("%w: %s may not decide on %s; %s", ErrNotEligible, in.Principal, t, Missing(t.approval))
-	case comment && strings.TrimSpace(in.Comment) == "":
-		return fmt.Errorf("%w for %s: say why", ErrCommentRequired, t)
+		return false, fmt.Errorf("%w: %s may not decide on %s; %s", ErrNotEligible, principal, t, Missing(t.Approval()))
 	}
-	return nil
+	return comment, nil
+}
+
+// Approvers are those whose approval an open wait still needs.
+type Approvers struct {
+	Users  []string
+	Groups []string
+	// Anyone is set if a requirement names neither users nor groups.
+	Anyone bool
+	// Excluded are people who may not decide although a requirement lists them.
+	Excluded []string
+}
+
+// Approvers returns who can still approve towards a requirement that is not met. It is
+// empty of a wait that is not open.
+func (w Wait) Approvers() Approvers {
+	var found Approvers
+	if !w.Open() {
+		return found
+	}
+	exclude := func(name string) {
+		if !slices.Contains(found.Excluded, name) {
+			found.Excluded = append(found.Excluded, name)
+		}
+	}
+	for _, r := range w.Approval().Requirements {
+		if Count(w.Approval(), r) >= r.MinimumCount {
+			continue
+		}
+		found.Anyone = found.Anyone || len(r.Users)+len(r.Groups) == 0
+		for _, group := range r.Groups {
+			if !slices.Contains(found.Groups, group) {
+				found.Groups = append(found.Groups, group)
+			}
+		}
+		for _, user := range r.Users {
+			if _, err := mayDecide(w.Execution, w, user, nil); err != nil {
+				exclude(user)
+			} else if !slices.Contains(found.Users, user) {
+				found.Users = append(found.Users, user)
+			}
+		}
+	}
+	// Which groups people are in is only known when they decide.
+	if found.Anyone || len(found.Groups) > 0 {
+		if starter := w.Execution.Trigger.Principal; starter != "" && !slices.Contains(found.Users, starter) {
+			if _, err := mayDecide(w.Execution, w, starter, found.Groups); err != nil {
+				exclude(starter)
+			}
+		}
+		for _, v := range w.Approval().Decisions {
+			exclude(v.Principal)
+		}
+	}
+	return found
 }
 
 // Missing says what an approval still needs and who could give it.
@@ -278,16 +403,16 @@ func Missing(approval *execution.Approval) string {
 }
 
 // close ends an open approval and lets the execution go on.
-func (d *decision) close(e *execution.Execution, t target, result action.Result) {
-	if t.action != nil {
-		d.finish(e, t.stage, t.action, result)
+func (d *decision) close(e *execution.Execution, t Wait, result action.Result) {
+	if t.Action != nil {
+		d.finish(e, t.Stage, t.Action, result)
 		d.advance(e)
 		return
 	}
-	d.turnDone(entryID(e, t.stage))
-	d.stageChanged(e, t.stage)
+	d.turnDone(entryID(e, t.Stage))
+	d.stageChanged(e, t.Stage)
 	if result.Failure != nil {
-		d.fail(e, t.stage, fmt.Sprintf("the entry of stage %s was not approved: %s", t.stage.Name, result.Failure.Message), false)
+		d.fail(e, t.Stage, fmt.Sprintf("the entry of stage %s was not approved: %s", t.Stage.Name, result.Failure.Message), false)
 		return
 	}
 	d.advance(e)
@@ -302,18 +427,18 @@ func (d *decision) expire(in Expire) {
 		return
 	}
 	for _, t := range openApprovals(e) {
-		id := entryID(e, t.stage)
-		if t.action != nil {
-			id = t.action.ID
+		id := entryID(e, t.Stage)
+		if t.Action != nil {
+			id = t.Action.ID
 		}
 		switch {
 		case id != in.ID:
 			continue
-		case d.now.Before(t.approval.ExpiresAt):
-			d.change.Turns = append(d.change.Turns, d.expiry(e, id, t.approval))
+		case !t.expired(d.now):
+			d.change.Turns = append(d.change.Turns, d.expiry(e, id, t.Approval()))
 		default:
 			d.close(e, t, action.Failed(action.ApprovalExpired, "nobody decided until %s; %s",
-				t.approval.ExpiresAt.UTC().Format(time.RFC3339), Missing(t.approval)))
+				clock(t.Approval().ExpiresAt), Missing(t.Approval())))
 		}
 		return
 	}

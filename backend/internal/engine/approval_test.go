@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func TestApproval(t *testing.T) {
 	run(t, []script{
 		{
 			name: "without a rule anyone is enough, as in CodePipeline", pipeline: release,
-			steps: []string{"start ann => " + waits, "approve 1 ann => " + approved, "approve 1 bob => refused: waits for nobody"},
+			steps: []string{"start ann => " + waits, "approve 1 ann => " + approved, "approve 1 bob => refused: is not waiting for an approval"},
 		},
 		{
 			name: "a rejection fails the stage", pipeline: release,
@@ -114,7 +115,7 @@ func TestApproval(t *testing.T) {
 			name: "the entry of a stage", pipeline: "Build: a | Release: put",
 			rules: enter(execution.Requirement{MinimumCount: 2, AllowStarter: true}),
 			steps: []string{
-				"start ann => 1 InProgress Build(a…)", "approve 1 bob => refused: waits for nobody",
+				"start ann => 1 InProgress Build(a…)", "approve 1 bob => refused: is not waiting for an approval",
 				"ok 1 a => 1 InProgress Build(a+)+ Release&", "approve 1 bob Release put => refused: the entry of stage Release",
 				"approve 1 bob Release => 1 InProgress Build(a+)+ Release&",
 				"approve 1 cy => 1 InProgress Build(a+)+ Release(put…)", "ok 1 put => 1 Succeeded Build(a+)+ Release(put+)+",
@@ -187,4 +188,90 @@ func TestMissingSaysWhoIsNeeded(t *testing.T) {
 		engine.Missing(approval))
 	approval.Decisions = []execution.Verdict{{Principal: "bob", Approved: true}}
 	require.Equal(t, "it needs rule prod: 1 more of bob or group ops, not the one who started it", engine.Missing(approval))
+}
+
+// TestDecisionCountsForTheWaitThatWasShown decides on an approval that another one has
+// replaced since somebody looked at it.
+func TestDecisionCountsForTheWaitThatWasShown(t *testing.T) {
+	t.Parallel()
+	shown := func(w *world) string {
+		reasons := engine.Explain(w.newScope(w.scope()), "e1", engine.Work{}, w.now)
+		require.NotEmpty(t, reasons)
+		require.NotNil(t, reasons[0].Wait)
+		return reasons[0].Wait.ID()
+	}
+	decide := func(w *world, id string) error {
+		_, err := w.decide(w.scope(), engine.Approve{ExecutionID: "e1", ApprovalID: id, Principal: "bob", Approved: true})
+		return err
+	}
+	for name, test := range map[string]struct {
+		guard, words string
+		between      []string
+	}{
+		"an action that is asked again": {
+			guard: "Release/sign", between: []string{"reject 1 cy", "retry 1"},
+			words: "cy rejected action sign of stage Release, and execution 1 now waits for action sign of stage Release",
+		},
+		"an entry that is asked again": {
+			guard: "Release/", between: []string{"reject 1 cy", "retry 1 all"},
+			words: "execution 1 now waits for the entry of stage Release",
+		},
+		"one that another person approved": {
+			guard: "Release/sign", between: []string{"approve 1 cy"},
+			words: "cy approved action sign of stage Release, and execution 1 is not waiting for an approval now",
+		},
+		"one that ended with the execution": {
+			guard: "Release/sign", between: []string{"reject 1 cy"}, words: "execution 1 has ended, it is Failed",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, define("Release: ?sign; put")).guard(test.guard, execution.Requirement{MinimumCount: 1, AllowStarter: true})
+			w.start("ann", nil)
+			id := shown(w)
+			for _, step := range test.between {
+				require.NoError(t, w.step(step))
+			}
+			err := decide(w, id)
+			require.ErrorIs(t, err, engine.ErrStaleApproval)
+			require.ErrorContains(t, err, "the approval you were shown is no longer open: "+test.words)
+			if strings.Contains(test.words, "now waits") {
+				clear(w.memory)
+				require.NotEqual(t, id, shown(w))
+				require.NoError(t, decide(w, shown(w)), "the one that is open now, after a restart")
+			}
+		})
+	}
+}
+
+// TestApproversAreAcceptedAndOthersRefused holds the list of those who may still approve
+// against the decisions themselves.
+func TestApproversAreAcceptedAndOthersRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, define("Release: ?sign")).guard("Release/sign",
+		execution.Requirement{Rule: "two", MinimumCount: 2, Users: []string{"ann", "bob", "cy"}},
+		execution.Requirement{Rule: "ops", MinimumCount: 1, AllowStarter: true, Groups: []string{"ops"}},
+		execution.Requirement{Rule: "qa", MinimumCount: 1, AllowStarter: true, Users: []string{"dora", "eve"}},
+	)
+	e := w.start("ann", nil)
+	approvers := func() engine.Approvers {
+		return engine.Wait{Execution: e, Stage: e.Current(), Action: e.Current().Actions[0]}.Approvers()
+	}
+	require.Equal(t, engine.Approvers{
+		Users: []string{"bob", "cy", "dora", "eve"}, Groups: []string{"ops"}, Excluded: []string{"ann"},
+	}, approvers(), "ann started it")
+	require.Error(t, w.step("approve 1 ann,ops"))
+	require.NoError(t, w.step("approve 1 dora"))
+	require.NoError(t, w.step("approve 1 bob"))
+	require.Equal(t, engine.Approvers{
+		Users: []string{"cy"}, Groups: []string{"ops"}, Excluded: []string{"ann", "bob", "dora"},
+	}, approvers(), "dora's rule is met, and nobody counts twice")
+	require.NoError(t, w.step("approve 1 cy"))
+	require.NoError(t, w.step("approve 1 frank,ops"))
+	require.Equal(t, "1 Succeeded Release(sign+)+", w.state())
+	require.Empty(t, approvers(), "nobody once it is decided")
+
+	anyone := newWorld(t, define("Release: ?sign")).guard("Release/sign", execution.Requirement{MinimumCount: 1})
+	e = anyone.start("ann", nil)
+	require.Equal(t, engine.Approvers{Anyone: true, Excluded: []string{"ann"}}, approvers())
 }

@@ -40,8 +40,9 @@ type Reason struct {
 	// BlockingExecution is the id of the execution that holds the stage.
 	BlockingExecution string
 	// Place is the place among those that wait for the stage, from 1.
-	Place      int
-	Approval   *execution.Approval
+	Place int
+	// Wait is set for WaitApproval.
+	Wait       *Wait
 	Transition *execution.Transition
 	// Rule and Condition name what runs or waits of a condition.
 	Rule      string
@@ -93,11 +94,11 @@ func (x *explanation) reasons(e *execution.Execution) []Reason {
 	}
 	for _, t := range openApprovals(e) {
 		reason := Reason{
-			Kind: WaitApproval, Stage: stage.Name, Since: stage.StartedAt, Until: t.approval.ExpiresAt, Approval: t.approval,
-			Message: "waits for people to approve " + t.String() + ": " + Missing(t.approval),
+			Kind: WaitApproval, Stage: stage.Name, Since: stage.StartedAt, Until: t.Approval().ExpiresAt, Wait: &t,
+			Message: "waits for people to approve " + t.String() + ": " + Missing(t.Approval()),
 		}
-		if t.action != nil {
-			reason.Action, reason.Since = t.action.Name, t.action.StartedAt
+		if t.Action != nil {
+			reason.Action, reason.Since = t.Action.Name, t.Action.StartedAt
 		}
 		reasons = append(reasons, reason)
 	}

@@ -38,10 +38,12 @@ type Approve struct {
 	ExecutionID string
 	// Stage and Action name the approval; both may be empty when only one is open.
 	Stage, Action string
-	Principal     string
-	Groups        []string
-	Approved      bool
-	Comment       string
+	// ApprovalID is the wait that the person was shown, empty if that is not known.
+	ApprovalID string
+	Principal  string
+	Groups     []string
+	Approved   bool
+	Comment    string
 }
 
 // Expire says that the time of an approval is over. ID is the turn's.

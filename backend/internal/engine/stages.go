@@ -131,7 +131,7 @@ func supersedable(e *execution.Execution) bool {
 		return false
 	}
 	for _, t := range approvals {
-		if slices.ContainsFunc(t.approval.Requirements, func(r execution.Requirement) bool { return !r.Supersede }) {
+		if slices.ContainsFunc(t.Approval().Requirements, func(r execution.Requirement) bool { return !r.Supersede }) {
 			return false
 		}
 	}
@@ -176,6 +176,7 @@ func (d *decision) askForEntry(e *execution.Execution, stage *execution.Stage) {
 	stage.Phase = execution.PhaseApproval
 	if requirements := d.scope.Requirements(stage.Name, ""); len(requirements) > 0 {
 		stage.Entry = d.openApproval(requirements, 0)
+		stage.Entry.ExecutionAttempt = e.Attempt
 		d.change.Turns = append(d.change.Turns, d.expiry(e, entryID(e, stage), stage.Entry))
 	} else {
 		stage.Entry = nil

@@ -19,11 +19,11 @@ var (
 // for people is not running work: either way it ends at once.
 func (d *decision) stop(in Stop) error {
 	e := d.scope.Find(in.ExecutionID)
-	if e == nil || e.Status.Terminal() {
-		return ErrNotStoppable
+	if e == nil {
+		return fmt.Errorf("%w: %s", ErrNotStoppable, d.ended(in.ExecutionID))
 	}
-	if e.Stop != nil && (e.Stop.Abandon || !in.Abandon) {
-		return fmt.Errorf("%w by %s", ErrDuplicateStop, e.Stop.Principal)
+	if err := stoppable(e, in.Abandon); err != nil {
+		return err
 	}
 	e.Stop = &execution.Stop{Principal: in.Principal, Reason: in.Reason, Abandon: in.Abandon, At: d.now}
 	e.Status = pipeline.Stopping
@@ -47,6 +47,22 @@ func (d *decision) stop(in Stop) error {
 	}
 	d.advance(e)
 	return nil
+}
+
+// stoppable says why a live execution cannot be stopped, or nothing.
+func stoppable(e *execution.Execution, abandon bool) error {
+	if e.Stop != nil && (e.Stop.Abandon || !abandon) {
+		return fmt.Errorf("%w: execution %d, by %s", ErrDuplicateStop, e.Number, e.Stop.Principal)
+	}
+	return nil
+}
+
+// ended says how an execution ended that the scope does not know as live.
+func (d *decision) ended(id string) string {
+	if e := d.scope.Load(id); e != nil {
+		return fmt.Sprintf("execution %d has ended, it is %s", e.Number, e.Status)
+	}
+	return "the execution has ended"
 }
 
 // leaveQueue ends an execution that waits in front of a stage.

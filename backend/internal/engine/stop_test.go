@@ -35,13 +35,13 @@ func TestStop(t *testing.T) {
 		{
 			name: "from waiting to abandoning, not back and not twice", pipeline: "A: a b",
 			steps: []string{
-				"start ann => ", "stop 1 bob => ", "stop 1 cy => refused: being stopped already by bob", "ok 1 b => ",
+				"start ann => ", "stop 1 bob => ", "stop 1 cy => refused: being stopped already: execution 1, by bob", "ok 1 b => ",
 				"abandon 1 cy => 1 Stopped A(a~ b+)-", "abandon 1 cy => refused: no longer in progress", "stop 1 cy => refused: no longer in progress",
 			},
 		},
 		{
 			name: "people are not waited for", pipeline: "A: a ?sign",
-			steps: []string{"start ann => ", "stop 1 bob => 1 Stopping A(a… sign~)/", "approve 1 cy => refused: waits for nobody", "ok 1 a => 1 Stopped A(a+ sign~)-"},
+			steps: []string{"start ann => ", "stop 1 bob => 1 Stopping A(a… sign~)/", "approve 1 cy => refused: is not waiting for an approval", "ok 1 a => 1 Stopped A(a+ sign~)-"},
 		},
 		{
 			name: "alone at an approval it ends at once", pipeline: "A: ?sign; b",

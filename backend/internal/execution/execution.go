@@ -309,6 +309,10 @@ type Approval struct {
 	Requirements []Requirement `json:"requirements"`
 	Decisions    []Verdict     `json:"decisions,omitempty"`
 	ExpiresAt    time.Time     `json:"expires_at"`
+	// ExecutionAttempt is the attempt of the execution that asked for the entry of a
+	// stage: with it the wait has an id of its own when a retry asks again. It is 0 for
+	// actions, whose execution has an id, and for entries that an older server asked for.
+	ExecutionAttempt int `json:"execution_attempt,omitempty"`
 }
 
 // Requirement is one approval rule as it was when the wait began.

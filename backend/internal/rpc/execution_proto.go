@@ -20,9 +20,11 @@ func executionToProto(e *execution.Execution) *headracev1.Execution {
 		ExecutionMode: pipelinepb.ModeToProto(e.Mode), Status: pipelinepb.StatusToProto(e.Status), StatusSummary: e.Summary,
 		Trigger: triggerToProto(&e.Trigger), Variables: e.Variables,
 		SourceRevisions: each(e.Revisions, func(r execution.SourceRevision) *headracev1.SourceRevision {
-			return &headracev1.SourceRevision{Action: r.Action, RevisionId: r.ID, RevisionSummary: r.Summary, RevisionUrl: r.URL}
+			return &headracev1.SourceRevision{
+				Action: r.Action, RevisionId: r.ID, RevisionSummary: r.Summary, RevisionUrl: r.URL, Author: authorOf(e, r),
+			}
 		}),
-		Stages:    each(e.Stages, stageExecutionToProto),
+		Stages:    each(e.Stages, stageExecutionToProto(e)),
 		StartTime: timestamp(e.StartedAt), EndTime: timestamp(e.EndedAt), UpdateTime: timestamp(e.UpdatedAt),
 		OutputsRemoveTime: timestamp(e.OutputsRemovedAt),
 		ExecutionType:     pipelinepb.TypeToProto(e.Type), Attempt: int32(e.Attempt),
@@ -48,23 +50,42 @@ func executionToProto(e *execution.Execution) *headracev1.Execution {
 	return p
 }
 
+// authorOf returns who wrote a revision. Servers before kept that in the output variables
+// of the action alone.
+func authorOf(e *execution.Execution, r execution.SourceRevision) string {
+	if r.Author != "" {
+		return r.Author
+	}
+	for _, stage := range e.Stages {
+		for _, a := range stage.Actions {
+			if a.Name == r.Action && a.Category == pipeline.CategorySource && a.Details.Variables["CommitId"] == r.ID {
+				return action.Author(a.Details.Variables["AuthorDisplayName"], a.Details.Variables["AuthorEmail"])
+			}
+		}
+	}
+	return ""
+}
+
 func triggerToProto(t *execution.Trigger) *headracev1.ExecutionTrigger {
 	return &headracev1.ExecutionTrigger{Type: t.Type, Detail: t.Detail, Principal: t.Principal}
 }
 
-func stageExecutionToProto(s *execution.Stage) *headracev1.StageExecution {
-	p := &headracev1.StageExecution{
-		Stage: s.Name, Status: pipelinepb.StatusToProto(s.Status), StartTime: timestamp(s.StartedAt), EndTime: timestamp(s.EndedAt),
-		Actions: each(s.Actions, actionExecutionToProto), EntryApproval: approvalToProto(s.Entry, nil),
-		Conditions: each(s.Conditions, conditionExecutionToProto),
-	}
-	if s.Retries != nil {
-		p.Retry = &headracev1.RetryStageMetadata{
-			AutomaticAttempts: int32(s.Retries.Automatic), ManualAttempts: int32(s.Retries.Manual),
-			LatestTrigger: s.Retries.Last, LatestTime: timestamp(s.Retries.LastAt),
+// stageExecutionToProto converts the stages of an execution.
+func stageExecutionToProto(e *execution.Execution) func(*execution.Stage) *headracev1.StageExecution {
+	return func(s *execution.Stage) *headracev1.StageExecution {
+		p := &headracev1.StageExecution{
+			Stage: s.Name, Status: pipelinepb.StatusToProto(s.Status), StartTime: timestamp(s.StartedAt), EndTime: timestamp(s.EndedAt),
+			Actions: each(s.Actions, actionExecutionToProto(e, s)), EntryApproval: approvalToProto(engine.Wait{Execution: e, Stage: s}),
+			Conditions: each(s.Conditions, conditionExecutionToProto),
 		}
+		if s.Retries != nil {
+			p.Retry = &headracev1.RetryStageMetadata{
+				AutomaticAttempts: int32(s.Retries.Automatic), ManualAttempts: int32(s.Retries.Manual),
+				LatestTrigger: s.Retries.Last, LatestTime: timestamp(s.Retries.LastAt),
+			}
+		}
+		return p
 	}
-	return p
 }
 
 func conditionExecutionToProto(c *execution.Condition) *headracev1.ConditionExecution {
@@ -97,17 +118,20 @@ func failureToProto(f *action.Failure) *headracev1.ErrorDetails {
 	return &headracev1.ErrorDetails{Code: f.Code, Message: f.Message}
 }
 
-func actionExecutionToProto(a *execution.Action) *headracev1.ActionExecution {
-	d := &a.Details
-	return &headracev1.ActionExecution{
-		Id: a.ID, Action: a.Name, Category: string(a.Category), Provider: a.Provider,
-		RunOrder: int32(a.RunOrder), Attempt: int32(a.Attempt),
-		Status: pipelinepb.StatusToProto(a.Status), StartTime: timestamp(a.StartedAt), EndTime: timestamp(a.EndedAt),
-		Summary: d.Summary, OutputVariables: d.Variables, ResolvedConfiguration: d.Configuration,
-		InputArtifacts: each(d.Inputs, artifactToProto), OutputArtifacts: each(d.Outputs, artifactToProto),
-		ExternalExecutionId: d.ExternalID, ExternalExecutionUrl: d.ExternalURL,
-		Approval: approvalToProto(d.Approval, d.Configuration), Namespace: a.Namespace, HasLog: a.Work == pipeline.WorkAttempt,
-		Error: failureToProto(d.Failure), Retried: a.Retried,
+// actionExecutionToProto converts the actions of a stage of an execution.
+func actionExecutionToProto(e *execution.Execution, s *execution.Stage) func(*execution.Action) *headracev1.ActionExecution {
+	return func(a *execution.Action) *headracev1.ActionExecution {
+		d := &a.Details
+		return &headracev1.ActionExecution{
+			Id: a.ID, Action: a.Name, Category: string(a.Category), Provider: a.Provider,
+			RunOrder: int32(a.RunOrder), Attempt: int32(a.Attempt),
+			Status: pipelinepb.StatusToProto(a.Status), StartTime: timestamp(a.StartedAt), EndTime: timestamp(a.EndedAt),
+			Summary: d.Summary, OutputVariables: d.Variables, ResolvedConfiguration: d.Configuration,
+			InputArtifacts: each(d.Inputs, artifactToProto), OutputArtifacts: each(d.Outputs, artifactToProto),
+			ExternalExecutionId: d.ExternalID, ExternalExecutionUrl: d.ExternalURL,
+			Approval: approvalToProto(engine.Wait{Execution: e, Stage: s, Action: a}), Namespace: a.Namespace, HasLog: a.Work == pipeline.WorkAttempt,
+			Error: failureToProto(d.Failure), Retried: a.Retried,
+		}
 	}
 }
 
@@ -115,13 +139,15 @@ func artifactToProto(a action.Artifact) *headracev1.Artifact {
 	return &headracev1.Artifact{Name: a.Name, Digest: a.Digest, SizeBytes: a.Size}
 }
 
-// approvalToProto returns an approval, with what the action's configuration says
-// about it; nil of nil.
-func approvalToProto(a *execution.Approval, configuration map[string]string) *headracev1.Approval {
+// approvalToProto returns an approval as every answer has it, nil if nothing was asked.
+func approvalToProto(w engine.Wait) *headracev1.Approval {
+	a := w.Approval()
 	if a == nil {
 		return nil
 	}
-	return &headracev1.Approval{
+	approvers := w.Approvers()
+	p := &headracev1.Approval{
+		Id: w.ID(),
 		Requirements: each(a.Requirements, func(r execution.Requirement) *headracev1.ApprovalRequirement {
 			return &headracev1.ApprovalRequirement{
 				Rule: r.Rule, MinimumCount: int32(r.MinimumCount),
@@ -135,21 +161,14 @@ func approvalToProto(a *execution.Approval, configuration map[string]string) *he
 				PipelineVersion: v.Version, Artifacts: each(v.Artifacts, artifactToProto),
 			}
 		}),
-		ExpireTime: timestamp(a.ExpiresAt),
-		CustomData: configuration["CustomData"], ExternalEntityLink: configuration["ExternalEntityLink"],
+		ExpireTime:    timestamp(a.ExpiresAt),
+		EligibleUsers: approvers.Users, EligibleGroups: approvers.Groups,
+		AnyApprover: approvers.Anyone, ExcludedUsers: approvers.Excluded,
 	}
-}
-
-// configurationOf returns the configuration of the action that was decided upon.
-func configurationOf(d service.Decided) map[string]string {
-	for _, stage := range d.Execution.Stages {
-		for _, a := range stage.Actions {
-			if stage.Name == d.Stage && a.Name == d.Action && !a.Retried {
-				return a.Details.Configuration
-			}
-		}
+	if w.Action != nil {
+		p.CustomData, p.ExternalEntityLink = w.Action.Details.Configuration["CustomData"], w.Action.Details.Configuration["ExternalEntityLink"]
 	}
-	return nil
+	return p
 }
 
 // waitToProto converts the reasons of an execution of that pipeline.
@@ -157,10 +176,13 @@ func waitToProto(name pipeline.PipelineName) func(engine.Reason) *headracev1.Wai
 	return func(r engine.Reason) *headracev1.WaitReason {
 		p := &headracev1.WaitReason{
 			Kind: waitKindToProto(r.Kind), Message: r.Message, Stage: r.Stage, Action: r.Action,
-			Since: timestamp(r.Since), Until: timestamp(r.Until), Approval: approvalToProto(r.Approval, nil),
+			Since: timestamp(r.Since), Until: timestamp(r.Until),
 			BlockingExecution: nameIn(name, r.BlockingExecution), QueuePosition: int32(r.Place),
 			Rule: r.Rule, Condition: pipelinepb.ConditionKindToProto(r.Condition),
 			Causes: each(r.Causes, waitToProto(name)),
+		}
+		if r.Wait != nil {
+			p.Approval = approvalToProto(*r.Wait)
 		}
 		if r.Transition != nil {
 			p.Transition = transitionToProto(r.Transition)

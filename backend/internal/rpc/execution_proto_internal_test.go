@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -102,10 +103,17 @@ func unset(m protoreflect.Message, path string) []string {
 func TestEveryFieldIsTold(t *testing.T) {
 	t.Parallel()
 	e := filled[*execution.Execution](t)
-	require.Equal(t, []string{
+	// Only an open wait has approvers, which the filled one is not. TestApproversOfAnOpenWait
+	// has one that is.
+	approvers := func(of string) []string {
+		return []string{of + ".eligible_users", of + ".eligible_groups", of + ".any_approver", of + ".excluded_users"}
+	}
+	require.Equal(t, slices.Concat(
+		approvers("stages.actions.approval"),
 		// What is said about an approval is said by the configuration of its action.
-		"stages.entry_approval.custom_data", "stages.entry_approval.external_entity_link",
-	}, unset(executionToProto(e).ProtoReflect(), ""))
+		[]string{"stages.entry_approval.custom_data", "stages.entry_approval.external_entity_link"},
+		approvers("stages.entry_approval"),
+	), unset(executionToProto(e).ProtoReflect(), ""))
 
 	name := nameOf(e)
 	require.Empty(t, unset(eventToProto(name, filled[service.Told](t)).ProtoReflect(), ""))
@@ -113,17 +121,34 @@ func TestEveryFieldIsTold(t *testing.T) {
 	reason := filled[engine.Reason](t)
 	reason.Causes = []engine.Reason{filled[engine.Reason](t)}
 	reason.Causes[0].Causes = nil
-	require.Equal(t, []string{
-		"approval.custom_data", "approval.external_entity_link",
+	require.Equal(t, slices.Concat(
+		approvers("approval"),
 		// Only one that is disabled says why.
-		"transition.enabled", "causes.approval.custom_data", "causes.approval.external_entity_link", "causes.transition.enabled", "causes.causes",
-	}, unset(waitToProto(name.PipelineName)(reason).ProtoReflect(), ""))
+		[]string{"transition.enabled"}, approvers("causes.approval"), []string{"causes.transition.enabled", "causes.causes"},
+	), unset(waitToProto(name.PipelineName)(reason).ProtoReflect(), ""))
 
 	require.Equal(t, []string{"transition.enabled"}, unset(stageStateToProto(name.PipelineName)(filled[service.StageView](t)).ProtoReflect(), ""))
 	untouched := stageStateToProto(name.PipelineName)(service.StageView{Name: "Build"})
 	require.True(t, untouched.GetTransition().GetEnabled(), "a transition that nobody touched is open")
 	require.Empty(t, untouched.GetCurrentExecution())
 	require.Empty(t, untouched.GetLatestExecution())
+}
+
+func TestApproversOfAnOpenWait(t *testing.T) {
+	t.Parallel()
+	stage := &execution.Stage{Status: pipeline.InProgress, StartedAt: time.Unix(1, 0)}
+	stage.Phase = execution.PhaseApproval
+	stage.Entry = &execution.Approval{Requirements: []execution.Requirement{
+		{MinimumCount: 2, Users: []string{"ann", "bob"}, Groups: []string{"ops"}, AllowStarter: true}, {MinimumCount: 2},
+	}, Decisions: []execution.Verdict{{Principal: "bob", Approved: true}}}
+	p := executionToProto(&execution.Execution{
+		ID: "e1", Trigger: execution.Trigger{Principal: "cy"}, Stages: []*execution.Stage{stage},
+	}).GetStages()[0].GetEntryApproval()
+	require.Equal(t, "e1/0/0", p.GetId())
+	require.Equal(t, []string{"ann"}, p.GetEligibleUsers())
+	require.Equal(t, []string{"ops"}, p.GetEligibleGroups())
+	require.True(t, p.GetAnyApprover())
+	require.Equal(t, []string{"bob", "cy"}, p.GetExcludedUsers())
 }
 
 func TestEventsTellHowAnActionWentOnlyWhenItEnded(t *testing.T) {

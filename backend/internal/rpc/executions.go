@@ -179,15 +179,20 @@ func (s *executions) DecideApproval(
 		return nil, err
 	}
 	decided, err := s.use.Decide(ctx, caller(ctx), name.Account, name.ID, service.Decision{
-		Stage: req.GetStage(), Action: req.GetAction(), Approve: req.GetApprove(), Comment: req.GetComment(),
+		Stage: req.GetStage(), Action: req.GetAction(), ApprovalID: req.GetApprovalId(),
+		Approve: req.GetApprove(), Comment: req.GetComment(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &headracev1.DecideApprovalResponse{
-		Execution: executionToProto(decided.Execution), Stage: decided.Stage, Action: decided.Action,
-		Approval: approvalToProto(decided.Approval, configurationOf(decided)),
-	}, nil
+	resp := &headracev1.DecideApprovalResponse{Execution: executionToProto(decided.Execution)}
+	if decided.Stage != nil {
+		resp.Stage, resp.Approval = decided.Stage.Name, approvalToProto(decided)
+	}
+	if decided.Action != nil {
+		resp.Action = decided.Action.Name
+	}
+	return resp, nil
 }
 
 // ExplainExecution implements ExecutionService.

@@ -49,9 +49,14 @@ func release(t *testing.T, lines ...string) *v1.Pipeline {
 	t.Helper()
 	fetch := git("Fetch")
 	fetch.Configuration["RepositoryUrl"] = repository(t)
+	sign := manual("Sign")
+	sign.Configuration = map[string]string{
+		"CustomData":         "ship #{codepipeline.PipelineExecutionId}",
+		"ExternalEntityLink": "https://example.com/#{codepipeline.PipelineExecutionId}",
+	}
 	p := inline("default", "web")
 	p.Definition.Stages = []*v1.Stage{
-		stage("Source", fetch), stage("Build", commands("Compile", lines...)), stage("Approve", manual("Sign")),
+		stage("Source", fetch), stage("Build", commands("Compile", lines...)), stage("Approve", sign),
 	}
 	return p
 }
@@ -105,7 +110,16 @@ func TestExecutionFromStartToEnd(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, explained.GetReasons(), 1)
 	require.Equal(t, v1.WaitKind_WAIT_KIND_APPROVAL, explained.GetReasons()[0].GetKind())
-	require.NotNil(t, explained.GetReasons()[0].GetApproval())
+	shown, err := c.Executions.GetExecution(t.Context(), &v1.GetExecutionRequest{Name: e.GetName()})
+	require.NoError(t, err)
+	approval := explained.GetReasons()[0].GetApproval()
+	require.Equal(t, "ship "+e.GetId(), approval.GetCustomData())
+	require.Equal(t, "https://example.com/"+e.GetId(), approval.GetExternalEntityLink())
+	require.NotEmpty(t, approval.GetId())
+	require.True(t, approval.GetAnyApprover())
+	stage := shown.GetExecution().GetStages()[len(shown.GetExecution().GetStages())-1]
+	require.True(t, proto.Equal(approval, stage.GetActions()[0].GetApproval()), "one message in every answer")
+	require.Equal(t, "Ann <ann@example.com>", shown.GetExecution().GetSourceRevisions()[0].GetAuthor())
 
 	signer := b.Client(b.Token("bob", []string{"ops"}, backendtest.Binding("default", approver)))
 	decided, err := signer.Executions.DecideApproval(t.Context(), &v1.DecideApprovalRequest{

@@ -285,53 +285,50 @@ func (x *Executions) Stop(ctx context.Context, who auth.Identity, account, execu
 // empty where only one is open.
 type Decision struct {
 	Stage, Action string
-	Approve       bool
-	Comment       string
+	// ApprovalID is the wait that the person was shown, empty if that is not known.
+	ApprovalID string
+	Approve    bool
+	Comment    string
 }
 
-// Decided is an execution after a decision, with what was decided upon.
-type Decided struct {
-	Execution     *execution.Execution
-	Approval      *execution.Approval
-	Stage, Action string
-}
-
-// Decide records an approval or a rejection.
-func (x *Executions) Decide(ctx context.Context, who auth.Identity, account, executionID string, d Decision) (Decided, error) {
+// Decide records an approval or a rejection. It returns what was decided upon, with the
+// execution as it is after the decision.
+func (x *Executions) Decide(ctx context.Context, who auth.Identity, account, executionID string, d Decision) (engine.Wait, error) {
 	if err := authorize(who, auth.Approve, account); err != nil {
-		return Decided{}, err
+		return engine.Wait{}, err
 	}
 	if err := pipeline.CheckLines("the comment", d.Comment); err != nil {
-		return Decided{}, invalidField(requestPath("comment"), err.Error())
+		return engine.Wait{}, invalidField(requestPath("comment"), err.Error())
 	}
 	e, err := x.input(ctx, account, executionID, engine.Approve{
-		ExecutionID: executionID, Stage: d.Stage, Action: d.Action,
+		ExecutionID: executionID, Stage: d.Stage, Action: d.Action, ApprovalID: d.ApprovalID,
 		Principal: who.Principal, Groups: who.Groups, Approved: d.Approve, Comment: d.Comment,
 	})
 	if err != nil {
-		return Decided{}, err
+		return engine.Wait{}, err
 	}
 	return newest(e, who.Principal), nil
 }
 
-// newest finds the decision that a person took last.
-func newest(e *execution.Execution, principal string) Decided {
-	found := Decided{Execution: e}
+// newest finds what a person decided on last. It finds nothing if a retry has asked for
+// the entry anew since.
+func newest(e *execution.Execution, principal string) engine.Wait {
+	found := engine.Wait{Execution: e}
 	var at time.Time
-	look := func(approval *execution.Approval, stage, action string) {
-		if approval == nil {
+	look := func(w engine.Wait) {
+		if w.Approval() == nil {
 			return
 		}
-		for _, v := range approval.Decisions {
+		for _, v := range w.Approval().Decisions {
 			if v.Principal == principal && !v.At.Before(at) {
-				at, found.Approval, found.Stage, found.Action = v.At, approval, stage, action
+				at, found = v.At, w
 			}
 		}
 	}
 	for _, stage := range e.Stages {
-		look(stage.Entry, stage.Name, "")
+		look(engine.Wait{Execution: e, Stage: stage})
 		for _, a := range stage.Actions {
-			look(a.Details.Approval, stage.Name, a.Name)
+			look(engine.Wait{Execution: e, Stage: stage, Action: a})
 		}
 	}
 	return found

@@ -318,7 +318,7 @@ func TestDecide(t *testing.T) {
 		})
 	}))
 	e := l.start("web")
-	decide := func(name string, groups []string, comment string) (service.Decided, error) {
+	decide := func(name string, groups []string, comment string) (engine.Wait, error) {
 		who := identity(auth.Approver, "default")
 		who.Principal, who.Groups = name, groups
 		return l.Decide(t.Context(), who, "default", e.ID, service.Decision{Approve: true, Comment: comment})
@@ -332,9 +332,9 @@ func TestDecide(t *testing.T) {
 	requireRefused(t, err, service.KindPrecondition, pipeline.ReasonCommentRequired)
 	decided, err := decide("bob", ops, "fine")
 	require.NoError(t, err)
-	require.Equal(t, "S0", decided.Stage)
-	require.Equal(t, "sign", decided.Action)
-	require.Len(t, decided.Approval.Decisions, 1)
+	require.Equal(t, "S0", decided.Stage.Name)
+	require.Equal(t, "sign", decided.Action.Name)
+	require.Len(t, decided.Approval().Decisions, 1)
 	require.Equal(t, pipeline.InProgress, decided.Execution.Status)
 	_, err = decide("bob", ops, "fine")
 	requireRefused(t, err, service.KindPrecondition, pipeline.ReasonAlreadyDecided)

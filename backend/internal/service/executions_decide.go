@@ -286,6 +286,7 @@ func engineRefusal(err error) error {
 		reason pipeline.Reason
 	}{
 		{engine.ErrNoApproval, KindPrecondition, pipeline.ReasonApprovalNotFound},
+		{engine.ErrStaleApproval, KindPrecondition, pipeline.ReasonApprovalStale},
 		{engine.ErrNotEligible, KindDenied, pipeline.ReasonApprovalNotEligible},
 		{engine.ErrCommentRequired, KindPrecondition, pipeline.ReasonCommentRequired},
 		{engine.ErrAlreadyDecided, KindPrecondition, pipeline.ReasonAlreadyDecided},

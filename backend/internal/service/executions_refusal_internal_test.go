@@ -15,6 +15,7 @@ import (
 func TestEngineRefusals(t *testing.T) {
 	t.Parallel()
 	for refused, want := range map[error]Error{
+		engine.ErrStaleApproval:    {Kind: KindPrecondition, Reason: pipeline.ReasonApprovalStale},
 		engine.ErrNoApproval:       {Kind: KindPrecondition, Reason: pipeline.ReasonApprovalNotFound},
 		engine.ErrNotEligible:      {Kind: KindDenied, Reason: pipeline.ReasonApprovalNotEligible},
 		engine.ErrCommentRequired:  {Kind: KindPrecondition, Reason: pipeline.ReasonCommentRequired},

@@ -117,7 +117,10 @@ func (e *Executor) Execute(ctx context.Context, attempt action.Attempt, workspac
 		Summary:   fmt.Sprintf("fetched %s (%s)", commit["CommitId"], f.wanted),
 		Variables: commit,
 		Artifacts: []action.Artifact{artifact},
-		Revision:  &action.Revision{ID: commit["CommitId"], Summary: summary, URL: repo.address},
+		Revision: &action.Revision{
+			ID: commit["CommitId"], Summary: summary, URL: repo.address,
+			Author: action.Author(commit["AuthorDisplayName"], commit["AuthorEmail"]),
+		},
 	}
 }
 

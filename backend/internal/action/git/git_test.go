@@ -102,6 +102,7 @@ func TestFetch(t *testing.T) {
 			if test.commit == r.first {
 				variables["CommitMessage"] = "First\n\nWhy it was done."
 				require.Equal(t, "First", result.Revision.Summary)
+				require.Equal(t, result.Variables["AuthorDisplayName"]+" <"+result.Variables["AuthorEmail"]+">", result.Revision.Author)
 			}
 			require.Equal(t, variables, result.Variables)
 
