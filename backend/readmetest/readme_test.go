@@ -19,8 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience is how long anything may take before the test calls it stuck.
-const patience = 2 * time.Minute
+// patience is how long anything may take before the test fails, a build from nothing included.
+const patience = 5 * time.Minute
 
 // TestTour types what README says into two terminals.
 func TestTour(t *testing.T) {
@@ -29,51 +29,53 @@ func TestTour(t *testing.T) {
 	require.NoError(t, err)
 	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
 	require.NoError(t, err)
-	_, tour, found := strings.Cut(string(readme), "\n## Five minutes\n")
+	_, tour, found := strings.Cut(string(readme), "\n## Tour\n")
 	require.True(t, found)
 	tour, _, _ = strings.Cut(tour, "\n## ")
 	shell := blocks(tour, "sh")
-	require.Len(t, shell, 7)
-	server, client, repository, apply, start, explain, approve := shell[0], shell[1], shell[2], shell[3], shell[4], shell[5], shell[6]
-	configuration := blocks(tour, "hcl")
-	require.Len(t, configuration, 1)
+	require.Len(t, shell, 8)
+	server, client, apply, start, explain, refused, approve, watch := shell[0], shell[1], shell[2], shell[3], shell[4], shell[5], shell[6], shell[7]
 
 	home := t.TempDir()
-	env := environment(t, root, home)
-	build, serve, found := strings.Cut(server, "\n")
-	require.True(t, found)
-	require.Equal(t, "make build", build)
 	clone := filepath.Join(home, "clone")
-	require.NoError(t, os.Mkdir(clone, 0o700))
-	require.NoError(t, os.WriteFile(filepath.Join(clone, "Makefile"), []byte(fmt.Sprintf(
-		"build: ; cd '%s' && go build -o '%s/bin/' . ./backend/cmd/headraced ./backend/cmd/headrace\n", root, clone)), 0o600))
+	cloneOf(t, root, clone)
+	env := environment(t, root, home)
+	lines := strings.Split(strings.TrimSpace(server), "\n")
+	prepare, serve := strings.Join(lines[:len(lines)-1], "\n"), lines[len(lines)-1]
+	require.Contains(t, prepare, "make build\n")
 	first := terminal{dir: clone, env: env}
-	first.run(t, build)
+	first.run(t, prepare)
 	first.start(t, serve, filepath.Join(home, "headrace-tour", "data", "admin.token"))
 
 	second := terminal{dir: clone, env: env}
-	// The server has made its token by now, and may listen a moment later.
-	info := second.run(t, client)
-	require.Contains(t, info, "Isolation")
-	second.run(t, repository)
-	tourDir := filepath.Join(home, "headrace-tour")
-	require.NoError(t, os.WriteFile(filepath.Join(tourDir, "main.tf"), []byte(configuration[0]), 0o600))
-
+	// The server has created its token, and may listen a moment later.
+	require.Contains(t, second.run(t, client), "Isolation")
 	require.Contains(t, second.run(t, apply), "2 added")
 	require.Contains(t, second.run(t, start), "started web#1")
-	token, err := os.Stat(filepath.Join(tourDir, "alice.token"))
+	token, err := os.Stat(filepath.Join(home, "headrace-tour", "alice.token"))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), token.Mode().Perm())
 	require.Eventually(t, func() bool {
-		said := second.run(t, explain)
-		require.NotContains(t, said, "Failed", said)
-		return strings.Contains(said, "approve with: headrace approve web#1")
+		output := second.run(t, explain)
+		require.NotContains(t, output, "Failed", output)
+		return strings.Contains(output, "approve with: headrace approve web#1")
 	}, patience, 100*time.Millisecond)
+	require.Contains(t, second.fail(t, refused), "admin may not decide")
 	approved := second.run(t, approve)
 	require.Contains(t, approved, "approved Production/Approve of web#1")
-	require.Contains(t, approved, "by alice  checked the change")
-	require.Contains(t, approved, "web#1  Succeeded in ")
-	require.Regexp(t, `Hello from commit [0-9a-f]{40}\n`, approved)
+	watched := second.run(t, watch)
+	require.Contains(t, watched, "by alice  checked the change")
+	require.Contains(t, watched, "web#1  Succeeded in ")
+	require.Regexp(t, `Hello from commit [0-9a-f]{40}\n`, watched)
+}
+
+// cloneOf makes a directory with what the tour needs of a clone. Its Makefile builds
+// the programs of this tree there instead of in the tree's own bin.
+func cloneOf(t *testing.T, root, clone string) {
+	t.Helper()
+	require.NoError(t, os.CopyFS(filepath.Join(clone, "examples", "tour"), os.DirFS(filepath.Join(root, "examples", "tour"))))
+	require.NoError(t, os.WriteFile(filepath.Join(clone, "Makefile"), []byte(fmt.Sprintf(
+		"build: ; cd '%s' && go build -o '%s/bin/' . ./backend/cmd/headraced ./backend/cmd/headrace\n", root, clone)), 0o600))
 }
 
 // blocks returns the fenced blocks of a language, in their order.
@@ -104,7 +106,7 @@ func environment(t *testing.T, root, home string) []string {
 		require.NoError(t, err)
 		env = append(env, name+"="+strings.TrimSpace(string(value)))
 	}
-	// README says terraform; who has OpenTofu alone types tofu.
+	// README says terraform; a machine may have OpenTofu only.
 	tools := filepath.Join(home, "tools")
 	require.NoError(t, os.Mkdir(tools, 0o700))
 	if _, err := exec.LookPath("terraform"); err != nil {
@@ -134,17 +136,35 @@ type terminal struct {
 // run types a block and returns what it showed. Every command has to succeed.
 func (s *terminal) run(t *testing.T, block string) string {
 	t.Helper()
+	output, err := s.enter(t, block)
+	require.NoErrorf(t, err, "%s\n---\n%s", block, output)
+	return output
+}
+
+// fail types a block of one command that has to fail.
+func (s *terminal) fail(t *testing.T, block string) string {
+	t.Helper()
+	output, err := s.enter(t, block)
+	require.Errorf(t, err, "%s\n---\n%s", block, output)
+	return output
+}
+
+// enter types a block up to the first command that fails.
+func (s *terminal) enter(t *testing.T, block string) (string, error) {
+	t.Helper()
 	state := filepath.Join(t.TempDir(), "state")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	command := s.command(ctx, "set -e\n"+block+"\npwd > '"+state+"'\nenv -0 >> '"+state+"'\n")
 	output, err := command.CombinedOutput()
-	require.NoErrorf(t, err, "%s\n---\n%s", block, output)
+	if err != nil {
+		return string(output), err
+	}
 	after, err := os.ReadFile(state)
 	require.NoError(t, err)
 	dir, env, _ := strings.Cut(string(after), "\n")
 	s.dir, s.env = dir, strings.Split(strings.TrimSuffix(env, "\x00"), "\x00")
-	return string(output)
+	return string(output), nil
 }
 
 // start types a block that stays, waits for a file that it makes, and ends it by
