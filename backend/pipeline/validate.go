@@ -71,6 +71,9 @@ func (c *checker) check(path Path, err error) {
 	if len(message) > maxMessage {
 		message = strings.ToValidUTF8(message[:maxMessage], "") + "…"
 	}
+	if where := Locate(c.def, path); where != "" {
+		message = where + ": " + message
+	}
 	c.violations = append(c.violations, Violation{Path: path, Message: message})
 }
 
@@ -168,7 +171,7 @@ func (c *checker) roleARN(path Path, arn string) {
 		return
 	}
 	if len(arn) > maxRoleARN || !roleARNPattern.MatchString(arn) {
-		c.refuse(path, "this is not the ARN of an IAM role; write arn:aws:iam::ACCOUNT:role/NAME, at most %d characters", maxRoleARN)
+		c.refuse(path, "role_arn is not the ARN of an IAM role; write arn:aws:iam::ACCOUNT:role/NAME, at most %d characters", maxRoleARN)
 	}
 }
 

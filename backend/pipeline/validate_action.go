@@ -43,7 +43,7 @@ func (c *checker) action(path Path, a *Action) {
 	}
 	c.configuration(path, a)
 	c.commands(path, a.Commands)
-	c.environment(path, nameOf("action", a.Name), a.EnvironmentVariables)
+	c.environment(path, a.EnvironmentVariables)
 	c.inputs(path, a.InputArtifacts)
 	c.outputs(path, a)
 	c.outputVariables(path, a)
@@ -160,18 +160,8 @@ func (c *checker) commands(path Path, commands []string) {
 	}
 }
 
-// nameOf returns what to call an action or a rule, also where its name is not known
-// yet.
-func nameOf(kind, name string) string {
-	if name == Unknown {
-		return "the " + kind
-	}
-	return fmt.Sprintf("%s %q", kind, name)
-}
-
-// environment checks the environment variables of an action or a rule, which is
-// named since Terraform cannot underline what a dynamic block makes.
-func (c *checker) environment(path Path, of string, variables []EnvironmentVariable) {
+// environment checks the environment variables of an action or a rule.
+func (c *checker) environment(path Path, variables []EnvironmentVariable) {
 	known, complete := countKnown(variables, opaqueEnvironment)
 	c.count(path.Field("environment_variables"), "environment variables", known, complete, 0, maxEnvironment)
 	unique := c.unique("environment variable %q is given more than once; remove one")
@@ -185,7 +175,7 @@ func (c *checker) environment(path Path, of string, variables []EnvironmentVaria
 			}
 			unique(path.Field("name"), name)
 			if variable.Value != Unknown {
-				c.check(path.Field("value"), checkText(fmt.Sprintf("the value of environment variable %q of %s", name, of), variable.Value, 1, maxEnvironmentValue))
+				c.check(path.Field("value"), checkText("the value", variable.Value, 1, maxEnvironmentValue))
 			}
 		}
 		if variable.Type != "" {

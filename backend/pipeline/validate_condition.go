@@ -210,7 +210,7 @@ func (c *checker) rule(path Path, rule *Rule) {
 		c.oneOf(path.Field("version"), "rule version", rule.Version, "1")
 	}
 	c.ruleConfiguration(path, rule)
-	c.environment(path, nameOf("rule", rule.Name), rule.EnvironmentVariables)
+	c.environment(path, rule.EnvironmentVariables)
 	if known, _ := countKnown(rule.EnvironmentVariables, opaqueEnvironment); known > 0 && rule.Provider != RuleCommands && rule.Provider != Unknown {
 		c.refuse(path.Field("environment_variables"), "only a %s rule takes environment variables; remove them or change the provider", RuleCommands)
 	}

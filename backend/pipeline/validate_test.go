@@ -320,7 +320,7 @@ func TestActionRules(t *testing.T) {
 		{"environment name too long", func(d *D) { compile(d).EnvironmentVariables[0].Name = strings.Repeat("X", 129) }, "stages[1].actions[0].environment_variables[0].name", "at most 128"},
 		{"environment name reserved", func(d *D) { compile(d).EnvironmentVariables[0].Name = "HEADRACE_TOKEN" }, "stages[1].actions[0].environment_variables[0].name", "set by Headrace itself"},
 		{"environment name twice", func(d *D) { compile(d).EnvironmentVariables[1].Name = "COMMIT" }, "stages[1].actions[0].environment_variables[1].name", "more than once"},
-		{"environment value empty", func(d *D) { compile(d).EnvironmentVariables[0].Value = "" }, "stages[1].actions[0].environment_variables[0].value", `of action "Compile" is empty`},
+		{"environment value empty", func(d *D) { compile(d).EnvironmentVariables[0].Value = "" }, "stages[1].actions[0].environment_variables[0].value", `action "Compile", environment variable "COMMIT": the value is empty`},
 		{"environment value too long", func(d *D) { compile(d).EnvironmentVariables[0].Value = strings.Repeat("x", 2001) }, "stages[1].actions[0].environment_variables[0].value", "at most 2000"},
 		{"environment type", func(d *D) { compile(d).EnvironmentVariables[0].Type = "PLAIN" }, "stages[1].actions[0].environment_variables[0].type", "PLAINTEXT"},
 		{"environment elsewhere", func(d *D) {

@@ -116,7 +116,9 @@ func ParsePath(text string) (Path, error) {
 // Violation is one broken rule of a definition.
 type Violation struct {
 	Path Path
-	// Message says what is wrong and what to do, as one or two sentences.
+	// Message says where in a definition it is, what is wrong and what to do. A path
+	// counts, and Terraform underlines another block where a dynamic one is to blame, so
+	// the words have to suffice.
 	Message string
 }
 

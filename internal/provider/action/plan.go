@@ -12,6 +12,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/planning"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/problem"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/values"
 )
 
 // ValidateConfig checks what an action alone can break. What it has to do with
@@ -32,19 +33,20 @@ func (r *Resource) ValidateConfig(
 	problem.CheckName(ctx, &response.Diagnostics, request.Config, "pipeline", domain.CheckPipeline)
 	problem.CheckName(ctx, &response.Diagnostics, request.Config, "account", domain.CheckAccount)
 	unknown := domain.Stage{Name: domain.Unknown}
+	at := domain.Path(nil).At("stages", 1).At("actions", 1)
 	def := &domain.Definition{
 		Variables: []domain.Variable{{Name: domain.Unknown}},
 		Stages: []domain.Stage{unknown, {
-			Name: domain.Unknown,
+			Name: values.Text(config.Stage),
 			Actions: []domain.Action{
 				{Name: domain.Unknown}, config.Domain(config.Name, config.ProviderName), {Name: domain.Unknown},
 			},
 		}, unknown},
 	}
 	problem.AddViolations(&response.Diagnostics, domain.Validate(def, domain.BuiltinCatalog()),
-		domain.Path{{Field: "stages", Index: 1}, {Field: "actions", Index: 1}}, fieldpath.Action(), config.Written)
-	problem.AddViolations(&response.Diagnostics, &domain.ValidationError{Violations: config.StrayFiles(nil)},
-		nil, fieldpath.Action(), nil)
+		at, fieldpath.Action(), config.Written)
+	problem.AddViolations(&response.Diagnostics, &domain.ValidationError{Violations: config.StrayFiles(def, at)},
+		at, fieldpath.Action(), nil)
 }
 
 // ModifyPlan fills in what depends on the provider or on other arguments.

@@ -66,7 +66,7 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 		},
 	})
 	response.Schema = schema.Schema{
-		MarkdownDescription: description, Attributes: attributes, Blocks: definition.ActionBlocks(),
+		MarkdownDescription: description, Attributes: attributes, Blocks: definition.Located(definition.ActionBlocks()),
 	}
 }
 

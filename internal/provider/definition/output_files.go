@@ -43,20 +43,21 @@ func Written(stages []Stage, fields domain.Path) domain.Path {
 }
 
 // StrayFiles returns a violation for each entry of output_artifact_files that
-// names no output artifact, below the path of the action: the domain has no place
-// for it.
-func (f ActionFields) StrayFiles(action domain.Path) []domain.Violation {
+// names no output artifact: the domain has no place for it. action is the path of the
+// action in the definition.
+func (f ActionFields) StrayFiles(def *domain.Definition, action domain.Path) []domain.Violation {
 	artifacts := values.Texts(f.OutputArtifacts)
 	if slices.Contains(artifacts, domain.Unknown) {
 		return nil
 	}
 	var stray []domain.Violation
 	for _, name := range slices.Sorted(maps.Keys(f.OutputArtifactFiles.Elements())) {
-		if !slices.Contains(artifacts, name) {
+		if !f.OutputArtifactFiles.Elements()[name].IsNull() && !slices.Contains(artifacts, name) {
+			at := action.Entry(outputFiles, name)
 			stray = append(stray, domain.Violation{
-				Path: action.Entry(outputFiles, name),
-				Message: fmt.Sprintf("the action has no output artifact %q%s; name it in output_artifacts too, or remove it here",
-					name, domain.DidYouMean(name, artifacts)),
+				Path: at,
+				Message: fmt.Sprintf("%s: the action has no output artifact %q%s; name it in output_artifacts too, or remove it here",
+					domain.Locate(def, at), name, domain.DidYouMean(name, artifacts)),
 			})
 		}
 	}
@@ -64,11 +65,11 @@ func (f ActionFields) StrayFiles(action domain.Path) []domain.Violation {
 }
 
 // StrayFiles is ActionFields.StrayFiles for all actions of stages.
-func StrayFiles(stages []Stage) []domain.Violation {
+func StrayFiles(def *domain.Definition, stages []Stage) []domain.Violation {
 	var stray []domain.Violation
 	for i, stage := range stages {
 		for j, action := range stage.Actions {
-			stray = append(stray, action.StrayFiles(domain.Path(nil).At("stages", i).At("actions", j))...)
+			stray = append(stray, action.StrayFiles(def, domain.Path(nil).At("stages", i).At("actions", j))...)
 		}
 	}
 	return stray

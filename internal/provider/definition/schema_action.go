@@ -4,11 +4,10 @@ import (
 	"maps"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
-	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
-	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/int64default"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -45,12 +44,12 @@ func ActionAttributes() map[string]schema.Attribute {
 				"lower ones first; gaps are allowed. Defaults to `1`.",
 		},
 		"configuration": schema.MapAttribute{
-			Optional:    true,
-			ElementType: types.StringType,
-			Validators:  []validator.Map{mapvalidator.NoNullValues()},
+			Optional:      true,
+			ElementType:   types.StringType,
+			PlanModifiers: []planmodifier.Map{nullsAreAbsent{}},
 			MarkdownDescription: "Settings of the action type. `Source/Git` takes `RepositoryUrl` (required) and at most one of " +
 				"`Branch`, `Tag` and `Commit`; `Approval/Manual` takes `CustomData` and `ExternalEntityLink`. Values may refer to " +
-				"variables as `#{variables.name}` and `#{namespace.key}`. Do not write secrets here: values are part of the " +
+				"variables as `#{variables.name}` and `#{namespace.key}`. An entry that is null counts as absent. Do not write secrets here: values are part of the " +
 				"definition and of Terraform's state.",
 		},
 		"commands": texts("Shell lines of a `Commands` action, run in order until one fails: 1 to 50 of up to 1000 characters each. " +
@@ -59,12 +58,9 @@ func ActionAttributes() map[string]schema.Attribute {
 			"where the commands start."),
 		"output_artifacts": texts("Names of artifacts that the action leaves behind, unique in the pipeline."),
 		"output_artifact_files": schema.MapAttribute{
-			Optional:    true,
-			ElementType: types.ListType{ElemType: types.StringType},
-			Validators: []validator.Map{
-				mapvalidator.NoNullValues(),
-				mapvalidator.ValueListsAre(listvalidator.NoNullValues()),
-			},
+			Optional:      true,
+			ElementType:   types.ListType{ElemType: types.StringType},
+			PlanModifiers: []planmodifier.Map{nullsAreAbsent{}},
 			MarkdownDescription: "Globs below the work directory that say which files an output artifact holds, by the artifact's " +
 				"name, which `output_artifacts` must hold too: 1 to 10 of up to 128 characters each. An artifact that is not named " +
 				"here holds everything. Only of `Commands` actions.",
@@ -155,7 +151,6 @@ func texts(description string) schema.ListAttribute {
 	return schema.ListAttribute{
 		Optional:            true,
 		ElementType:         types.StringType,
-		Validators:          []validator.List{listvalidator.NoNullValues()},
 		MarkdownDescription: description,
 	}
 }

@@ -3,10 +3,10 @@ package definition
 import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
-	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -121,14 +121,14 @@ func ruleBlock() schema.Block {
 					MarkdownDescription: "Name of the rule, unique in the condition.",
 				},
 				"configuration": schema.MapAttribute{
-					Optional:    true,
-					ElementType: types.StringType,
-					Validators:  []validator.Map{mapvalidator.NoNullValues()},
+					Optional:      true,
+					ElementType:   types.StringType,
+					PlanModifiers: []planmodifier.Map{nullsAreAbsent{}},
 					MarkdownDescription: "Settings of the rule, by its provider. `VariableCheck` compares `Variable`, for instance " +
 						"`#{git.BranchName}`, with `Value` by the `Operator` `EQ`, `NE`, `CONTAINS` or `MATCHES` (a regular expression, RE2, that " +
 						"must match the whole text). `DeploymentWindow` waits until `Cron` matches the minute, for instance " +
 						"`* * 9-16 ? * MON-FRI`, by the clock of `TimeZone`, for instance `Europe/Berlin` (`UTC` where it is left out). `Expression` " +
-						"takes `Expression`, in CEL, which must be true and refers to variables by name, for instance `trigger.principal != \"bot\"`. `Commands` takes none. See the guide [Gates](../guides/gates.md). Do not write secrets here.",
+						"takes `Expression`, in CEL, which must be true and refers to variables by name, for instance `trigger.principal != \"bot\"`. `Commands` takes none. An entry that is null counts as absent. See the guide [Gates](../guides/gates.md). Do not write secrets here.",
 				},
 				"commands": texts("Shell lines of a `Commands` rule, 1 to 50 of up to 1000 characters each; the rule is met where all " +
 					"succeed. They run as those of a `Commands` action do, and may not refer to variables either: hand those in by " +

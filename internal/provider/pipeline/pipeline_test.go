@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	"github.com/stretchr/testify/require"
 
@@ -504,4 +505,42 @@ func describe(backend *acctest.Backend, description string) func(context.Context
 		_, err = backend.API.Pipelines.UpdatePipeline(ctx, &headracev1.UpdatePipelineRequest{Pipeline: found.GetPipeline()})
 		return err
 	}
+}
+
+// TestNullEntries shows that an entry of a map that is null counts as absent: nothing is
+// refused or sent for it, it stays in the state, and neither the next plan nor one after an
+// import changes anything.
+func TestNullEntries(t *testing.T) {
+	t.Parallel()
+	backend := acctest.Start(t)
+	fetch := tfjsonpath.New("stage").AtSliceIndex(0).AtMapKey("action").AtSliceIndex(0).AtMapKey("configuration")
+	nulls := func(branch, tag knownvalue.Check) []statecheck.StateCheck {
+		return []statecheck.StateCheck{statecheck.ExpectKnownValue(address, fetch, knownvalue.MapExact(map[string]knownvalue.Check{
+			"RepositoryUrl": knownvalue.StringExact("https://example.com/web.git"), "Branch": branch, "Tag": tag, "Commit": knownvalue.Null(),
+		}))}
+	}
+	sent := func(*terraform.State) error {
+		found, err := backend.API.Pipelines.GetPipeline(t.Context(), &headracev1.GetPipelineRequest{Name: "accounts/default/pipelines/web"})
+		if err != nil {
+			return err
+		}
+		stages := found.GetPipeline().GetDefinition().GetStages()
+		require.Equal(t, map[string]string{"RepositoryUrl": "https://example.com/web.git", "Tag": "v1"}, stages[0].GetActions()[0].GetConfiguration())
+		require.Empty(t, stages[1].GetActions()[0].GetConfiguration())
+		return nil
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: backend.Provider(),
+		Steps: []resource.TestStep{
+			{ConfigFile: file("nulls"), ConfigStateChecks: nulls(knownvalue.StringExact("main"), knownvalue.Null())},
+			{
+				ConfigFile: file("nulls"), ConfigVariables: config.Variables{"tag": config.StringVariable("v1")},
+				ConfigStateChecks: nulls(knownvalue.Null(), knownvalue.StringExact("v1")), Check: sent,
+			},
+			{
+				ConfigFile: file("nulls"), ConfigVariables: config.Variables{"tag": config.StringVariable("v1")},
+				ResourceName: address, ImportState: true, ImportStateId: "web", ImportStateKind: resource.ImportBlockWithID,
+			},
+		},
+	})
 }

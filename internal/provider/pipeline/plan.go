@@ -47,7 +47,7 @@ func (r *Resource) ValidateConfig(
 	}
 	problem.AddViolations(&response.Diagnostics, domain.Validate(&def, domain.BuiltinCatalog()),
 		nil, fieldpath.Definition(), config.written)
-	problem.AddViolations(&response.Diagnostics, &domain.ValidationError{Violations: definition.StrayFiles(config.Stages)},
+	problem.AddViolations(&response.Diagnostics, &domain.ValidationError{Violations: definition.StrayFiles(&def, config.Stages)},
 		nil, fieldpath.Definition(), nil)
 }
 

@@ -92,7 +92,7 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 	})
 	blocks := definition.SettingsBlocks()
 	blocks["stage"] = definition.StageBlock()
-	response.Schema = schema.Schema{MarkdownDescription: description, Attributes: attributes, Blocks: blocks}
+	response.Schema = schema.Schema{MarkdownDescription: description, Attributes: attributes, Blocks: definition.Located(blocks)}
 }
 
 // IdentitySchema returns what names a pipeline for good.

@@ -194,7 +194,7 @@ func TestPartsThatDoNotFit(t *testing.T) {
 		ProtoV6ProviderFactories: backend.Provider(),
 		Steps: []resource.TestStep{
 			{ConfigFile: file("version"), ConfigStateChecks: version(1)},
-			{ConfigFile: file("broken"), ExpectError: acctest.Says(`stage "Build", action "Compile", input_artifacts[0]: no earlier action produces artifact "sources" (did you mean "source"?)`)},
+			{ConfigFile: file("broken"), ExpectError: acctest.Says(`Stage "Build", action "Compile", input artifact 1: no earlier action produces artifact "sources" (did you mean "source"?)`)},
 			{ConfigFile: file("changed"), ConfigStateChecks: version(2)},
 		},
 	})

@@ -14,7 +14,6 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
-	"github.com/headrace/terraform-provider-headrace/backend/pipeline/pipelinepb"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/address"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/planning"
@@ -95,7 +94,7 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 	plan.ID = types.StringValue(plan.pipelineName())
 	state, err := publish(ctx, backend, plan)
 	if err != nil {
-		refused(ctx, backend, &response.Diagnostics, plan, err)
+		refused(&response.Diagnostics, plan, err)
 		return
 	}
 	response.Diagnostics.Append(response.State.Set(ctx, state)...)
@@ -159,7 +158,7 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 	response.Diagnostics.Append(response.Identity.Set(ctx, plan.identity())...)
 	published, err := publish(ctx, backend, plan)
 	if err != nil {
-		refused(ctx, backend, &response.Diagnostics, plan, err)
+		refused(&response.Diagnostics, plan, err)
 		return
 	}
 	response.Diagnostics.Append(response.State.Set(ctx, published)...)
@@ -198,23 +197,16 @@ func publish(ctx context.Context, backend *client.Client, plan model) (model, er
 	return plan.with(answer.GetVersion(), false), nil
 }
 
-// refused adds why nothing was published. Parts that do not fit together are
-// called by their names.
-func refused(ctx context.Context, backend *client.Client, diags *diag.Diagnostics, plan model, err error) {
+// refused adds why nothing was published. The paths of parts that do not fit together
+// count the parts as the server put them together, so the names have to do.
+func refused(diags *diag.Diagnostics, plan model, err error) {
 	report := reporter(plan)
-	violations := client.Violations(err)
-	if client.Reason(err) != domain.ReasonInvalidDefinition || len(violations) == 0 {
+	if client.Reason(err) != domain.ReasonInvalidDefinition {
 		report.Add(diags, "publish", err)
 		return
 	}
-	found, readErr := backend.Pipelines.GetPipeline(ctx, &headracev1.GetPipelineRequest{Name: plan.pipelineName()})
-	if readErr != nil {
-		report.Add(diags, "publish", err)
-		return
-	}
-	def := pipelinepb.FromProto(found.GetPipeline().GetDefinition())
-	for _, violation := range violations {
-		diags.AddError("Cannot publish "+report.Object, describe(def, violation))
+	for _, violation := range client.Violations(err) {
+		diags.AddError("Cannot publish "+report.Object, problem.Sentence(violation.Description))
 	}
 }
 

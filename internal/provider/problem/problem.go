@@ -57,10 +57,10 @@ func (r Reporter) addViolations(diags *diag.Diagnostics, summary string, err err
 	}
 	for _, violation := range violations {
 		if at, found := r.argument(violation.Field); found {
-			diags.AddAttributeError(at, summary, violation.Description)
+			diags.AddAttributeError(at, summary, Sentence(violation.Description))
 			continue
 		}
-		detail := violation.Description
+		detail := Sentence(violation.Description)
 		if violation.Field != "" {
 			detail = violation.Field + ": " + detail
 		}

@@ -64,7 +64,7 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 					"rather than overwrite or delete what somebody else changed since the plan.",
 			},
 		},
-		Blocks: definition.StageBlocks(),
+		Blocks: definition.Located(definition.StageBlocks()),
 	}
 }
 

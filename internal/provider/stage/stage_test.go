@@ -102,10 +102,10 @@ func TestGates(t *testing.T) {
 func TestInvalidConfigurations(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ line, says string }{
-		"invalid_condition":  {`result = "EXPLODE"`, `Result of the condition "EXPLODE" is not known`},
-		"empty_before_entry": {`before_entry {`, "Result of the condition is missing; use one of FAIL, SKIP."},
-		"empty_on_success":   {`on_success {`, "Result of the condition is missing; use one of ROLLBACK, FAIL."},
-		"empty_on_failure":   {`on_failure {`, "on_failure says nothing"},
+		"invalid_condition":  {`result = "EXPLODE"`, `Stage "Build", before_entry: result of the condition "EXPLODE" is not known`},
+		"empty_before_entry": {`before_entry {`, `Stage "Build", before_entry: result of the condition is missing; use one of FAIL, SKIP.`},
+		"empty_on_success":   {`on_success {`, `Stage "Build", on_success: result of the condition is missing; use one of ROLLBACK, FAIL.`},
+		"empty_on_failure":   {`on_failure {`, `Stage "Build", on_failure: on_failure says nothing`},
 		"invalid_name":       {`name = "Build it"`, `Stage name "Build it" has ' ' in it`},
 		"invalid_order":      {`order = 0`, "Attribute order value must be between 1 and 1000000, got: 0"},
 		"invalid_pipeline":   {`pipeline = "web site"`, `Pipeline "web site" has ' ' in it`},

@@ -123,32 +123,43 @@ func ListOf(texts []string) types.List {
 	return types.ListValueMust(types.StringType, strings(texts))
 }
 
-// TextMap returns the entries of a map; none where it is null. A value that is
-// not known yet is domain.Unknown, and so is the only key of a map that is not
-// known as a whole.
+// TextMap returns the entries of a map; none where it is null. An entry that is null is
+// absent, as in providers of the older SDK. A value that is not known yet is
+// domain.Unknown, and so is the only key of a map that is not known as a whole.
 func TextMap(entries types.Map) map[string]string {
 	if entries.IsUnknown() {
 		return map[string]string{domain.Unknown: domain.Unknown}
 	}
-	elements := entries.Elements()
-	if len(elements) == 0 {
-		return nil
-	}
-	texts := make(map[string]string, len(elements))
-	for key, element := range elements {
-		if text, ok := element.(types.String); ok {
-			texts[key] = Text(text)
+	var texts map[string]string
+	for key, element := range entries.Elements() {
+		text, ok := element.(types.String)
+		if !ok || text.IsNull() {
+			continue
 		}
+		if texts == nil {
+			texts = make(map[string]string)
+		}
+		texts[key] = Text(text)
 	}
 	return texts
 }
 
-// FromTextMap returns a map of the strings, by the rule of FromTexts.
+// FromTextMap returns a map of the strings, by the rule of FromTexts. Entries of prior
+// that are null stay, unless there is a value now.
 func FromTextMap(texts map[string]string, prior types.Map) types.Map {
-	if len(texts) == 0 && (prior.IsNull() || prior.IsUnknown() || len(prior.Elements()) > 0) {
+	elements := make(map[string]attr.Value, len(texts))
+	for key, element := range prior.Elements() {
+		if element.IsNull() {
+			elements[key] = element
+		}
+	}
+	for key, text := range texts {
+		elements[key] = types.StringValue(text)
+	}
+	if len(elements) == 0 && (prior.IsNull() || prior.IsUnknown() || len(prior.Elements()) > 0) {
 		return types.MapNull(types.StringType)
 	}
-	return MapOf(texts)
+	return types.MapValueMust(types.StringType, elements)
 }
 
 // MapOf returns a map of the strings, empty where there are none.
@@ -172,8 +183,8 @@ func TextLists(lists types.Map) map[string][]string {
 	return texts
 }
 
-// FromTextLists returns a map of lists. Keys of prior with an empty list stay,
-// since an empty list says the same to the backend as no key.
+// FromTextLists returns a map of lists. Keys of prior with an empty list or null stay,
+// since these say the same to the backend as no key.
 func FromTextLists(texts map[string][]string, prior types.Map) types.Map {
 	list := types.ListType{ElemType: types.StringType}
 	elements := make(map[string]attr.Value, len(texts))
