@@ -41,6 +41,8 @@ type Client struct {
 	Server        headracev1.ServerServiceClient
 
 	conn *grpc.ClientConn
+	rim  rim
+	age  *age
 }
 
 // Dial returns a client for the server that cfg names, which is best taken from
@@ -62,6 +64,7 @@ func Dial(cfg Config, userAgent string) (*Client, error) {
 		return nil, err
 	}
 	rim := rim{endpoint: cfg.Endpoint, hasToken: cfg.Token != ""}
+	age := &age{endpoint: cfg.Endpoint}
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
 		grpc.WithUserAgent(userAgent),
@@ -72,8 +75,8 @@ func Dial(cfg Config, userAgent string) (*Client, error) {
 			grpc.MaxCallRecvMsgSize(maxAnswerSize),
 			grpc.MaxCallSendMsgSize(maxRequestSize),
 		),
-		grpc.WithChainUnaryInterceptor(rim.unary, deadline, requestID),
-		grpc.WithChainStreamInterceptor(rim.stream),
+		grpc.WithChainUnaryInterceptor(rim.unary, deadline, age.unary, requestID),
+		grpc.WithChainStreamInterceptor(rim.stream, age.stream),
 	}
 	if cfg.Token != "" {
 		options = append(options, grpc.WithPerRPCCredentials(bearer{token: cfg.Token, secure: !cfg.plaintext()}))
@@ -92,6 +95,8 @@ func Dial(cfg Config, userAgent string) (*Client, error) {
 		Retention:     headracev1.NewRetentionServiceClient(conn),
 		Server:        headracev1.NewServerServiceClient(conn),
 		conn:          conn,
+		rim:           rim,
+		age:           age,
 	}, nil
 }
 

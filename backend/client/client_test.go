@@ -89,6 +89,18 @@ func (s *scripted) WatchExecution(
 // serve listens on a free port of the loopback interface until the test ends.
 func (s *scripted) serve(t *testing.T, options ...grpc.ServerOption) string {
 	t.Helper()
+	return serve(t, s, options...)
+}
+
+// contractServer is what the tests serve of the contract.
+type contractServer interface {
+	headracev1.ServerServiceServer
+	headracev1.PipelineServiceServer
+	headracev1.ExecutionServiceServer
+}
+
+func serve(t *testing.T, s contractServer, options ...grpc.ServerOption) string {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	server := grpc.NewServer(options...)

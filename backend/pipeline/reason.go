@@ -63,6 +63,13 @@ const (
 	ReasonLimitExceeded Reason = "LIMIT_EXCEEDED"
 	// ReasonOutputsRemoved: retention removed the logs and artifacts of the execution.
 	ReasonOutputsRemoved Reason = "OUTPUTS_REMOVED"
+	// ReasonUnknownField: the request has a field that the server does not know.
+	ReasonUnknownField Reason = "UNKNOWN_FIELD"
+	// ReasonClientTooOld: the update would clear what the client does not know.
+	ReasonClientTooOld Reason = "CLIENT_TOO_OLD"
+	// ReasonServerTooOld: the request holds what the server does not know. Clients find it
+	// before they send.
+	ReasonServerTooOld Reason = "SERVER_TOO_OLD"
 	// ReasonStoreUnavailable is of calls that the server cannot answer since its database
 	// does not. Of a write it is not known whether it was stored.
 	ReasonStoreUnavailable Reason = "STORE_UNAVAILABLE"

@@ -23,6 +23,7 @@ import (
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/cli"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/contract"
 )
 
 // start is the time at which everything in the fake happened.
@@ -355,7 +356,9 @@ func (f *fake) WhoAmI(context.Context, *headracev1.WhoAmIRequest) (*headracev1.W
 }
 
 func (f *fake) GetServerInfo(context.Context, *headracev1.GetServerInfoRequest) (*headracev1.GetServerInfoResponse, error) {
-	return &headracev1.GetServerInfoResponse{Version: "1.2.3", Store: "sqlite", Isolation: "none", Capabilities: []string{"watch"}}, nil
+	return &headracev1.GetServerInfoResponse{
+		Version: "1.2.3", Store: "sqlite", Isolation: "none", Capabilities: []string{"watch"}, ContractRevision: contract.Revision(),
+	}, nil
 }
 
 func (f *fake) ListApprovalRules(

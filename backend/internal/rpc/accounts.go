@@ -11,6 +11,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/contract"
 )
 
 // accounts serves AccountService.
@@ -109,6 +110,7 @@ func (s *about) GetServerInfo(
 ) (*headracev1.GetServerInfoResponse, error) {
 	return &headracev1.GetServerInfoResponse{
 		Version: s.info.Version, Capabilities: s.info.Capabilities, Store: s.info.Store, Isolation: s.info.Isolation,
+		ContractRevision: contract.Revision(),
 	}, nil
 }
 

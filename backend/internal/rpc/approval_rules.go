@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
@@ -74,7 +75,8 @@ func (s *approvalRules) UpdateApprovalRule(
 	if err != nil {
 		return nil, err
 	}
-	updated, err := s.use.Update(ctx, caller(ctx), rule, req.GetApprovalRule().GetEtag())
+	updated, err := s.use.Update(ctx, caller(ctx), rule, req.GetApprovalRule().GetEtag(),
+		keeps(ctx, req, fmt.Sprintf("approval rule %q", rule.Name), ruleToProto))
 	if err != nil {
 		return nil, err
 	}

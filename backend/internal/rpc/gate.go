@@ -24,12 +24,15 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/contract"
 )
 
 // gate is what every call passes: it is authenticated, its messages are
 // validated, panics and errors become statuses, and the call is logged.
 type gate struct {
-	accounts  *service.Accounts
+	accounts *service.Accounts
+	// version is the server's.
+	version   string
 	log       hclog.Logger
 	observe   func(method string, code codes.Code, took time.Duration)
 	clock     func() time.Time
@@ -149,7 +152,7 @@ func (g *gate) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h
 	if err != nil {
 		return nil, err
 	}
-	if err := g.check(req); err != nil {
+	if err := g.check(ctx, req); err != nil {
 		return nil, err
 	}
 	return handle(ctx, req)
@@ -229,16 +232,19 @@ func (s *gatedStream) RecvMsg(m any) error {
 	if err := s.ServerStream.RecvMsg(m); err != nil {
 		return err
 	}
-	return s.gate.check(m)
+	return s.gate.check(s.ctx, m)
 }
 
 // check validates a message of the contract by the rules in it.
-func (g *gate) check(message any) error {
+func (g *gate) check(ctx context.Context, message any) error {
 	m, ok := message.(proto.Message)
-	if !ok || m.ProtoReflect().Descriptor().ParentFile().Package() != headracev1.File_headrace_v1_pipeline_proto.Package() {
+	if !ok || !contract.Holds(m) {
 		return nil
 	}
 	if err := checkSize(message); err != nil {
+		return err
+	}
+	if err := g.knows(ctx, m); err != nil {
 		return err
 	}
 	validator, err := g.validator()

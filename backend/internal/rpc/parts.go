@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"fmt"
 
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
@@ -45,7 +46,8 @@ func (s *pipelines) UpdateStage(
 	if err != nil {
 		return nil, err
 	}
-	updated, err := s.use.UpdateStage(ctx, caller(ctx), part, req.GetStage().GetEtag())
+	updated, err := s.use.UpdateStage(ctx, caller(ctx), part, req.GetStage().GetEtag(),
+		keeps(ctx, req, fmt.Sprintf("stage %q of pipeline %q", part.Stage.Name, part.Pipeline), stageToProto))
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +104,8 @@ func (s *pipelines) UpdateAction(
 	if err != nil {
 		return nil, err
 	}
-	updated, err := s.use.UpdateAction(ctx, caller(ctx), part, req.GetAction().GetEtag())
+	updated, err := s.use.UpdateAction(ctx, caller(ctx), part, req.GetAction().GetEtag(),
+		keeps(ctx, req, fmt.Sprintf("action %q of stage %q of pipeline %q", part.Action.Name, part.Stage, part.Pipeline), actionToProto))
 	if err != nil {
 		return nil, err
 	}

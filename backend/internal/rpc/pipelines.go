@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
@@ -78,6 +79,7 @@ func (s *pipelines) UpdatePipeline(
 		return nil, err
 	}
 	in.Etag, in.ValidateOnly = req.GetPipeline().GetEtag(), req.GetValidateOnly()
+	in.Check = keeps(ctx, req, fmt.Sprintf("pipeline %q", in.Name), pipelineToProto)
 	view, err := s.use.Update(ctx, caller(ctx), in)
 	if err != nil {
 		return nil, err

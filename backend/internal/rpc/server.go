@@ -87,7 +87,7 @@ type Server struct {
 func New(cfg Config) *Server {
 	draining, drain := context.WithCancel(context.Background())
 	g := &gate{
-		accounts: cfg.Accounts, log: cfg.Log, observe: cfg.Observe, clock: cfg.Clock, draining: draining,
+		accounts: cfg.Accounts, version: cfg.Info.Version, log: cfg.Log, observe: cfg.Observe, clock: cfg.Clock, draining: draining,
 		validator: sync.OnceValues(newValidator), recheck: recheckEvery,
 		strangers: newStrangers(), strangerTimeout: strangerTimeout, callTimeout: callTimeout, stall: stallTimeout,
 	}

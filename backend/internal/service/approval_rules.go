@@ -123,7 +123,9 @@ func (s *ApprovalRules) List(ctx context.Context, who auth.Identity, account, af
 
 // Update replaces a rule. Waits that began before keep the rule that they began
 // with.
-func (s *ApprovalRules) Update(ctx context.Context, who auth.Identity, rule store.ApprovalRule, etag string) (store.ApprovalRule, error) {
+func (s *ApprovalRules) Update(
+	ctx context.Context, who auth.Identity, rule store.ApprovalRule, etag string, check Check[store.ApprovalRule],
+) (store.ApprovalRule, error) {
 	if err := authorize(who, auth.Administer, rule.Account); err != nil {
 		return store.ApprovalRule{}, err
 	}
@@ -139,6 +141,9 @@ func (s *ApprovalRules) Update(ctx context.Context, who auth.Identity, rule stor
 		}
 		next := rule
 		next.Revision, next.CreatedAt, next.UpdatedAt = before.Revision, before.CreatedAt, before.UpdatedAt
+		if err := check.allows(before, next); err != nil {
+			return err
+		}
 		if !reflect.DeepEqual(before, next) {
 			next.UpdatedAt = now
 			if err := tx.UpdateApprovalRule(ctx, next); err != nil {

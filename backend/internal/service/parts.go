@@ -80,9 +80,18 @@ func (s *Pipelines) GetStage(ctx context.Context, who auth.Identity, account, na
 }
 
 // UpdateStage replaces the settings of a stage; its actions stay.
-func (s *Pipelines) UpdateStage(ctx context.Context, who auth.Identity, part StagePart, etag string) (StagePart, error) {
+func (s *Pipelines) UpdateStage(
+	ctx context.Context, who auth.Identity, part StagePart, etag string, check Check[StagePart],
+) (StagePart, error) {
 	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, request{}, func(draft *draft) error {
 		if err := draft.matchStage(part.Stage.Name, etag); err != nil {
+			return err
+		}
+		before, err := draft.stagePart(part.Account, part.Stage.Name)
+		if err != nil {
+			return err
+		}
+		if err := check.allows(before, part); err != nil {
 			return err
 		}
 		return s.putStage(draft, &part)
@@ -154,13 +163,20 @@ func (s *Pipelines) GetAction(ctx context.Context, who auth.Identity, account, n
 }
 
 // UpdateAction replaces an action.
-func (s *Pipelines) UpdateAction(ctx context.Context, who auth.Identity, part ActionPart, etag string) (ActionPart, error) {
+func (s *Pipelines) UpdateAction(
+	ctx context.Context, who auth.Identity, part ActionPart, etag string, check Check[ActionPart],
+) (ActionPart, error) {
 	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, request{}, func(draft *draft) error {
 		stage, err := draft.matchAction(part.Stage, part.Action.Name, etag)
 		if err != nil {
 			return err
 		}
 		if err := s.checkAction(&part); err != nil {
+			return err
+		}
+		before := part
+		before.Action = *stage.Action(part.Action.Name)
+		if err := check.allows(before, part); err != nil {
 			return err
 		}
 		*stage.Action(part.Action.Name) = part.Action

@@ -85,6 +85,8 @@ type PipelineInput struct {
 	RequestID string
 	// ValidateOnly checks everything and stores nothing.
 	ValidateOnly bool
+	// Check is made by an update.
+	Check Check[PipelineView]
 }
 
 // composition returns the composition that the input asks for.
@@ -271,6 +273,9 @@ func (s *Pipelines) Update(ctx context.Context, who auth.Identity, in PipelineIn
 		p.Definition, p.Explicit = in.Definition, in.Publish == PublishExplicit
 		if p.Composed {
 			p.Definition.Stages = nil
+		}
+		if err := in.Check.allows(viewOf(before), viewOf(p)); err != nil {
+			return err
 		}
 		if err := s.save(ctx, tx, who, &before, &p, now); err != nil {
 			return err

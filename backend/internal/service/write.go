@@ -35,6 +35,18 @@ func update[T any](ctx context.Context, begin func(context.Context, func(context
 	return refuse(KindConflict, pipeline.ReasonEtagMismatch, "others change it all the time; repeat the call")
 }
 
+// Check is what the caller of a use case has against the replacement of an object. It is
+// called in the transaction of the write, with the object as it is and as it would be
+// stored; its error refuses the write. Nil has nothing against any.
+type Check[T any] func(before, after T) error
+
+func (c Check[T]) allows(before, after T) error {
+	if c == nil {
+		return nil
+	}
+	return c(before, after)
+}
+
 // request is a write that a caller may repeat under one id.
 type request struct {
 	account  string

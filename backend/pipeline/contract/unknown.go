@@ -1,0 +1,76 @@
+package contract
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// Stranger is a field in a message that the contract of this program does not have.
+type Stranger struct {
+	// Path leads to the message that holds it; it is empty for the outermost.
+	Path string
+	// Message is the name of that message.
+	Message protoreflect.Name
+	Number  protowire.Number
+}
+
+// String returns the field in words.
+func (s Stranger) String() string {
+	text := fmt.Sprintf("field %d of %s", s.Number, s.Message)
+	if s.Path != "" {
+		text += " (" + s.Path + ")"
+	}
+	return text
+}
+
+// Unknown returns fields of a message, at any depth, that the contract does not have: at
+// most limit of them, each number of a message once.
+func Unknown(m proto.Message, limit int) []Stranger {
+	if !hasUnknown(m.ProtoReflect()) {
+		return nil
+	}
+	var found []Stranger
+	unknown(m.ProtoReflect(), place{}, func(s Stranger) bool {
+		if len(found) < limit {
+			found = append(found, s)
+		}
+		return len(found) < limit
+	})
+	return found
+}
+
+// hasUnknown looks without keeping where it is: nearly all messages have none.
+func hasUnknown(m protoreflect.Message) bool {
+	return len(m.GetUnknown()) > 0 || !visit(m, func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		inner, ok := value.Interface().(protoreflect.Message)
+		return !ok || len(inner.GetUnknown()) == 0
+	})
+}
+
+func unknown(m protoreflect.Message, at place, found func(Stranger) bool) bool {
+	goOn := true
+	seen := make(map[protowire.Number]bool)
+	for rest := m.GetUnknown(); len(rest) > 0 && goOn; {
+		number, _, n := protowire.ConsumeField(rest)
+		if n < 0 {
+			break
+		}
+		rest = rest[n:]
+		if !seen[number] {
+			seen[number] = true
+			goOn = found(Stranger{Path: at.path.String(), Message: m.Descriptor().Name(), Number: number})
+		}
+	}
+	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		each(field, value, at, func(below place, value protoreflect.Value) {
+			if inner, ok := value.Interface().(protoreflect.Message); ok && goOn {
+				goOn = unknown(inner, below, found)
+			}
+		})
+		return goOn
+	})
+	return goOn
+}
