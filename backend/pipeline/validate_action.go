@@ -24,6 +24,7 @@ const (
 	minApprovalMinutes   = 5
 	maxTimeoutMinutes    = 86400
 	reservedEnvironment  = "HEADRACE_"
+	scriptEnvironment    = "_headrace_"
 	typePlaintext        = "PLAINTEXT"
 	typeSecretsManager   = "SECRETS_MANAGER"
 	hintCommandsCategory = "Commands (category Build, Test, Deploy or Compute)"
@@ -170,8 +171,10 @@ func (c *checker) environment(path Path, variables []EnvironmentVariable) {
 		path := path.At("environment_variables", i)
 		if name := variable.Name; name != Unknown {
 			c.check(path.Field("name"), checkShellName("environment variable name", name))
-			if strings.HasPrefix(name, reservedEnvironment) {
-				c.refuse(path.Field("name"), "names that start with %s are set by Headrace itself; rename %q", reservedEnvironment, name)
+			for _, prefix := range []string{reservedEnvironment, scriptEnvironment} {
+				if strings.HasPrefix(name, prefix) {
+					c.refuse(path.Field("name"), "names that start with %s are set by Headrace itself; rename %q", prefix, name)
+				}
 			}
 			unique(path.Field("name"), name)
 			if variable.Value != Unknown {
@@ -186,11 +189,37 @@ func (c *checker) environment(path Path, variables []EnvironmentVariable) {
 
 func (c *checker) inputs(path Path, inputs []string) {
 	unique := c.unique("input artifact %q is listed more than once; remove one")
+	// The input that each environment variable is for.
+	taken := make(map[string]string)
 	for i, name := range inputs {
 		path := path.At("input_artifacts", i)
 		c.word(path, "artifact name", name, artifactExtra, maxName)
 		unique(path, name)
+		if name == Unknown {
+			continue
+		}
+		variable := InputVariable(name)
+		if other, found := taken[variable]; found && other != name {
+			c.refuse(path, "input artifacts %q and %q share the environment variable %s, so commands could reach only one of them; rename one artifact",
+				other, name, variable)
+			continue
+		}
+		taken[variable] = name
 	}
+}
+
+// InputVariable returns the name of the environment variable that holds the directory of
+// an input artifact. Names that differ only in case, or in - and _, share one.
+func InputVariable(artifact string) string {
+	return reservedEnvironment + "INPUT_" + strings.Map(func(r rune) rune {
+		switch {
+		case !isLetterOrDigit(r):
+			return '_'
+		case r >= 'a':
+			return r - 'a' + 'A'
+		}
+		return r
+	}, artifact)
 }
 
 func (c *checker) outputs(path Path, a *Action) {

@@ -359,6 +359,7 @@ func TestConditionRules(t *testing.T) {
 		{"environment value", commands(func(r *pipeline.Rule) { r.EnvironmentVariables[0].Value = "" }), path + ".environment_variables[0].value", "empty"},
 		{"environment reference", commands(func(r *pipeline.Rule) { r.EnvironmentVariables[0].Value = "#{Build.VERSION}" }), path + ".environment_variables[0].value", "use only what is there"},
 		{"command reference", commands(func(r *pipeline.Rule) { r.Commands[0] = "echo #{Src.CommitId}" }), path + ".commands[0]", "may not hold #{Src.CommitId}"},
+		{"inputs of one variable", commands(func(r *pipeline.Rule) { r.InputArtifacts = []string{"web-app", "Web_App"} }), path + ".input_artifacts[1]", `"web-app" and "Web_App" share the environment variable HEADRACE_INPUT_WEB_APP`},
 		{"too many inputs", commands(func(r *pipeline.Rule) { r.InputArtifacts = repeat(11, numbered("a")) }), path + ".input_artifacts", "at most 10"},
 	})
 }

@@ -137,6 +137,28 @@ func TestWholePath(t *testing.T) {
 	require.Equal(t, cli.ExitFailed, again.code, "nothing waits any more")
 }
 
+// TestPipelineNamedLikeAnExecution reaches pipelines whose names look like the id of an
+// execution.
+func TestPipelineNamedLikeAnExecution(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	declare(t, b)
+	for _, name := range []string{"6f1c2d3e-0000-4000-8000-00000000dead", "d41d8cd98f00b204e9800998ecf8427e"} {
+		found, err := b.Admin().Pipelines.GetPipeline(t.Context(), &headracev1.GetPipelineRequest{Name: client.PipelineName("default", "web")})
+		require.NoError(t, err)
+		_, err = b.Admin().Pipelines.CreatePipeline(t.Context(), &headracev1.CreatePipelineRequest{Pipeline: &headracev1.Pipeline{
+			Name: client.PipelineName("default", name), Composition: headracev1.Composition_COMPOSITION_INLINE,
+			Definition: found.GetPipeline().GetDefinition(),
+		}})
+		require.NoError(t, err)
+		started := headrace(t, b, b.AdminToken, "run", name)
+		require.Equal(t, cli.ExitOK, started.code, started.stderr)
+		shown := headrace(t, b, b.AdminToken, "execution", "show", name)
+		require.Equal(t, cli.ExitOK, shown.code, shown.stderr)
+		require.Contains(t, shown.stdout, name+"#1")
+	}
+}
+
 func TestWholePathFails(t *testing.T) {
 	t.Parallel()
 	b := backendtest.Start(t)

@@ -313,7 +313,10 @@ func (f *fake) ListPipelines(_ context.Context, r *headracev1.ListPipelinesReque
 	}}, nil
 }
 
-func (f *fake) GetPipeline(context.Context, *headracev1.GetPipelineRequest) (*headracev1.GetPipelineResponse, error) {
+func (f *fake) GetPipeline(_ context.Context, r *headracev1.GetPipelineRequest) (*headracev1.GetPipelineResponse, error) {
+	if r.GetName() != webPipeline().GetName() {
+		return nil, refusal(codes.NotFound, pipeline.ReasonNotFound, "there is no pipeline "+r.GetName())
+	}
 	return &headracev1.GetPipelineResponse{Pipeline: webPipeline()}, nil
 }
 

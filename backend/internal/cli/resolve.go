@@ -30,8 +30,17 @@ func (a *app) executionOr(ctx context.Context, c *client.Client, word string, of
 	if client.Segment(word, "executions") != "" {
 		return get(ctx, c, word)
 	}
-	if id, err := uuid.Parse(word); err == nil {
-		return get(ctx, c, client.ExecutionName(c.Account, pipeline.AnyPipeline, id.String()))
+	if id, err := uuid.Parse(word); err == nil && len(word) == len(id.String()) {
+		e, err := get(ctx, c, client.ExecutionName(c.Account, pipeline.AnyPipeline, id.String()))
+		if !client.IsNotFound(err) {
+			return e, err
+		}
+		// The name of a pipeline may look like an id, too.
+		_, absent := c.Pipelines.GetPipeline(ctx, &headracev1.GetPipelineRequest{Name: pipelineName(c, word)})
+		if absent != nil {
+			return nil, err
+		}
+		return of(ctx, c, word)
 	}
 	name, digits, numbered := strings.Cut(word, "#")
 	if name == "" {

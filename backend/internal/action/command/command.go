@@ -168,21 +168,9 @@ func (e *Executor) environment(attempt *action.Attempt, dir string, inputs []str
 	add("HEADRACE_ACTION_EXECUTION_ID", attempt.ActionExecutionID)
 	add("HEADRACE_ATTEMPT", strconv.Itoa(attempt.Number))
 	for i, input := range attempt.Inputs {
-		add(inputVariable(input.Name), inputs[i])
+		add(pipeline.InputVariable(input.Name), inputs[i])
 	}
 	return env
-}
-
-func inputVariable(name string) string {
-	return "HEADRACE_INPUT_" + strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z':
-			return r - 'a' + 'A'
-		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
-			return r
-		}
-		return '_'
-	}, name)
 }
 
 // failedCommand says which command failed, and how.

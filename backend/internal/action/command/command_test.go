@@ -168,6 +168,24 @@ func TestArtifacts(t *testing.T) {
 	require.Equal(t, `store artifact "Built": these files cannot be stored: no file matches "bin/**"; the work directory holds "b", "dist"`, result.Failure.Message)
 }
 
+// TestInputsOfOneVariable runs an action of a version that was stored when two inputs
+// could share a variable: it goes on as it did.
+func TestInputsOfOneVariable(t *testing.T) {
+	t.Parallel()
+	bench := runnertest.Start(t, command.New(), nil)
+	first := attempt("touch dash", "touch score")
+	first.Action.OutputArtifacts = []pipeline.OutputArtifact{{Name: "web-app", Files: []string{"dash"}}, {Name: "web_app", Files: []string{"score"}}}
+	result, _ := bench.Run(t, first)
+	require.Nil(t, result.Failure)
+
+	second := attempt("ls; ls \"$HEADRACE_INPUT_WEB_APP\"")
+	second.ActionExecutionID = "action-2"
+	second.Inputs = result.Artifacts
+	result, log := bench.Run(t, second)
+	require.Nil(t, result.Failure, log)
+	require.True(t, strings.HasSuffix(log, "\ndash\nscore\n"), log)
+}
+
 // The server stores what the commands leave: they must not make it store files of
 // its own that they cannot read under isolation.
 func TestArtifactOfADirectoryThatWasReplaced(t *testing.T) {
