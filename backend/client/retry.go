@@ -18,10 +18,12 @@ import (
 // the answer of the first. Streams are not among them: whoever reads one knows
 // how far it came and goes on from there. Nor are RetryStage and OverrideCondition,
 // whose second one is refused where the first was done, or would retry what failed
-// anew, and SetStageTransition, which may undo what somebody else set in between,
+// anew, and SetStageTransition and UpdateAccount, which may undo what somebody else set
+// in between,
 // nor ApplyRetention, which may take long and goes on where it is called again.
 func retried() []string {
 	return []string{
+		headracev1.AccountService_GetAccount_FullMethodName,
 		headracev1.AccountService_ListAccounts_FullMethodName,
 		headracev1.AccountService_ListTokens_FullMethodName,
 		headracev1.ApprovalRuleService_CreateApprovalRule_FullMethodName,

@@ -162,6 +162,7 @@ func (s *site) chaos(size size) (all []*run) {
 	seed := uint64(begun.UnixNano())
 	t.Logf("seed of the blows: %d; logs of the servers, kept by -artifacts: %s", seed, t.ArtifactDir())
 	scenes := s.scenes(size)
+	s.servers[0].alone("default")
 	_, err := s.servers[0].client.ApprovalRules.CreateApprovalRule(t.Context(), &headracev1.CreateApprovalRuleRequest{ApprovalRule: silenceRule()})
 	require.NoError(t, err)
 	for _, sc := range scenes {

@@ -162,6 +162,7 @@ func TestAFloodOfStarts(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.client.Accounts.CreateAccount(t.Context(), &headracev1.CreateAccountRequest{Account: &headracev1.Account{Name: client.AccountName("other")}})
 	require.NoError(t, err)
+	s.alone("other")
 	_, err = s.client.Pipelines.CreatePipeline(t.Context(), &headracev1.CreatePipelineRequest{Pipeline: &headracev1.Pipeline{
 		Name: client.PipelineName("other", "web"), Definition: &headracev1.PipelineDefinition{Stages: s.stages()},
 	}})

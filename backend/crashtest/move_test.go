@@ -90,6 +90,7 @@ func (s *server) ends(name string) headracev1.ExecutionStatus {
 
 func (s *server) defineMode(name string, mode headracev1.ExecutionMode, stages ...*headracev1.Stage) {
 	s.t.Helper()
+	s.alone("default")
 	_, err := s.client.Pipelines.CreatePipeline(s.t.Context(), &headracev1.CreatePipelineRequest{Pipeline: &headracev1.Pipeline{
 		Name: client.PipelineName("default", name), Definition: &headracev1.PipelineDefinition{ExecutionMode: mode, Stages: stages},
 	}})

@@ -100,7 +100,7 @@ const silenceSuffix = "-silence"
 func silenceRule() *headracev1.ApprovalRule {
 	return &headracev1.ApprovalRule{
 		Name: client.ApprovalRuleName("default", "silence"), Selector: &headracev1.ApprovalSelector{Pipelines: []string{"*" + silenceSuffix}},
-		MinimumCount: 1, ExpireAfterMinutes: 1,
+		MinimumCount: 1, ExpireAfterMinutes: 1, AllowStarter: true,
 	}
 }
 

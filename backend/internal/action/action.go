@@ -72,6 +72,8 @@ const (
 	RunnerLost          = "RunnerLost"
 	ApprovalRejected    = "ApprovalRejected"
 	ApprovalExpired     = "ApprovalExpired"
+	// ApprovalRuleMissing: the account asks for an approval rule, and none matches.
+	ApprovalRuleMissing = "ApprovalRuleMissing"
 	// OutputTooLarge is CodePipeline's OutputVariablesSizeExceeded.
 	OutputTooLarge = "OutputVariablesSizeExceeded"
 )

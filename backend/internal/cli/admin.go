@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
@@ -76,7 +77,7 @@ func (a *app) accountCommand() *cobra.Command {
 			a.out.linef("created account %s", client.Segment(response.GetAccount().GetName(), "accounts"))
 			return nil
 		}),
-	}, &cobra.Command{
+	}, a.accountShowCommand(), a.accountSetCommand(), &cobra.Command{
 		Use:     "list",
 		Short:   "List the accounts in which the token has a role",
 		Example: `  headrace account list`,
@@ -104,6 +105,71 @@ func (a *app) accountCommand() *cobra.Command {
 			return nil
 		}),
 	})
+}
+
+func (a *app) accountShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "show ACCOUNT",
+		Short:   "Show an account with its settings",
+		Example: `  headrace account show prod`,
+		Args:    cobra.ExactArgs(1),
+		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
+			response, err := c.Accounts.GetAccount(ctx, &headracev1.GetAccountRequest{Name: client.AccountName(args[0])})
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return a.out.document(response)
+			}
+			a.showAccount(response.GetAccount())
+			return nil
+		}),
+	}
+}
+
+func (a *app) accountSetCommand() *cobra.Command {
+	const flag = "require-approval-rule"
+	var required bool
+	command := &cobra.Command{
+		Use:   "set ACCOUNT --" + flag + "[=false]",
+		Short: "Change settings of an account",
+		Long: `Change settings of an account. It takes the role admin there.
+
+With --require-approval-rule a manual approval action that no approval rule matches
+fails instead of waiting for any approver. Waits that have begun go on.`,
+		Example: `  headrace account set prod --require-approval-rule`,
+		Args:    cobra.ExactArgs(1),
+	}
+	command.Flags().BoolVar(&required, flag, false, "let manual approvals fail that no approval rule matches")
+	command.RunE = a.call(func(ctx context.Context, c *client.Client, args []string) error {
+		if !command.Flags().Changed(flag) {
+			return usagef("nothing to change: use --%s or --%s=false", flag, flag)
+		}
+		response, err := c.Accounts.UpdateAccount(ctx, &headracev1.UpdateAccountRequest{
+			Account: &headracev1.Account{
+				Name: client.AccountName(args[0]), Settings: &headracev1.AccountSettings{RequireApprovalRule: required},
+			},
+			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"settings.require_approval_rule"}},
+		})
+		if err != nil {
+			return err
+		}
+		if a.json() {
+			return a.out.document(response)
+		}
+		a.showAccount(response.GetAccount())
+		return nil
+	})
+	return command
+}
+
+func (a *app) showAccount(account *headracev1.Account) {
+	rules := "optional: without one, an approver who did not start the execution"
+	if account.GetSettings().GetRequireApprovalRule() {
+		rules = "required: a manual approval that no rule matches fails"
+	}
+	a.out.fields("Account", client.Segment(account.GetName(), "accounts"), "Created", timeText(account.GetCreateTime()),
+		"Approval rules", rules)
 }
 
 func (a *app) tokenCommand() *cobra.Command {

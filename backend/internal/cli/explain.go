@@ -212,7 +212,7 @@ func (a *app) overrideHint(c *client.Client, of, stage string, kind headracev1.C
 
 // requirementText returns what a rule asks for and how far it is.
 func requirementText(r *headracev1.ApprovalRequirement) string {
-	name := "approval"
+	name := "no rule matches"
 	if r.GetRule() != "" {
 		name = "rule " + lastSegment(r.GetRule())
 	}

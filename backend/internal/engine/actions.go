@@ -152,8 +152,7 @@ func (d *decision) startAction(e *execution.Execution, stage *execution.Stage, d
 	}
 	switch kind.Work {
 	case pipeline.WorkApproval:
-		a.Details.Approval = d.openApproval(d.scope.Requirements(stage.Name, a.Name), timeout(declared, kind))
-		d.change.Turns = append(d.change.Turns, d.expiry(e, a.ID, a.Details.Approval))
+		d.startApproval(e, stage, a, timeout(declared, kind))
 	case pipeline.WorkTurn:
 		d.change.Turns = append(d.change.Turns, d.turn(e, stage, a, resolved, nil, 0))
 	case pipeline.WorkAttempt:

@@ -22,11 +22,11 @@ var (
 	ErrAlreadyDecided  = errors.New("already decided")
 )
 
-// openApproval begins a wait. Without a rule one approver is enough, as in
-// CodePipeline. The shortest of all times to decide counts.
+// openApproval begins a wait. Without a rule it takes one approver who did not start the
+// execution. The shortest of all times to decide counts.
 func (d *decision) openApproval(requirements []execution.Requirement, timeout time.Duration) *execution.Approval {
 	if len(requirements) == 0 {
-		requirements = []execution.Requirement{{MinimumCount: 1, AllowStarter: true}}
+		requirements = []execution.Requirement{{MinimumCount: 1}}
 	}
 	for _, r := range requirements {
 		if r.ExpireAfter > 0 && (timeout == 0 || r.ExpireAfter < timeout) {
@@ -37,6 +37,20 @@ func (d *decision) openApproval(requirements []execution.Requirement, timeout ti
 		timeout = pipeline.DefaultApprovalTimeout
 	}
 	return &execution.Approval{Requirements: slices.Clone(requirements), ExpiresAt: d.now.Add(timeout)}
+}
+
+// startApproval begins the wait of a manual action, or fails it where the account asks for
+// a rule and none guards it.
+func (d *decision) startApproval(e *execution.Execution, stage *execution.Stage, a *execution.Action, timeout time.Duration) {
+	requirements := d.scope.Requirements(stage.Name, a.Name)
+	if len(requirements) == 0 && d.scope.RuleRequired() {
+		d.finish(e, stage, a, action.Failed(action.ApprovalRuleMissing,
+			"no approval rule matches action %s of stage %s of pipeline %s, and account %s has require_approval_rule set; "+
+				"create a rule that matches the action, then retry the stage", a.Name, stage.Name, e.Pipeline, e.Account))
+		return
+	}
+	a.Details.Approval = d.openApproval(requirements, timeout)
+	d.change.Turns = append(d.change.Turns, d.expiry(e, a.ID, a.Details.Approval))
 }
 
 func (d *decision) expiry(e *execution.Execution, id string, approval *execution.Approval) *execution.Turn {
@@ -293,23 +307,27 @@ func mayDecide(e *execution.Execution, t Wait, principal string, groups []string
 			return false, fmt.Errorf("%w: %s has approved %s before", ErrAlreadyDecided, principal, t)
 		}
 	}
-	counts, starter := false, false
-	for _, r := range t.Approval().Requirements {
-		if !listed(r, principal, groups) {
+	counts := false
+	var starter *execution.Requirement
+	for i := range t.Approval().Requirements {
+		r := &t.Approval().Requirements[i]
+		if !listed(*r, principal, groups) {
 			continue
 		}
 		if principal == e.Trigger.Principal && !r.AllowStarter {
-			starter = true
+			starter = r
 			continue
 		}
 		counts = true
 		comment = comment || r.RequireComment
 	}
 	switch {
-	case starter:
+	case starter != nil && starter.Rule == "":
+		return false, fmt.Errorf("%w: %s", ErrNotEligible, aloneText(e, t, principal))
+	case starter != nil:
 		// Also where another rule would count them: the strictest wins.
-		return false, fmt.Errorf("%w: %s started execution %d, and the one who started it does not count for %s",
-			ErrNotEligible, principal, e.Number, t)
+		return false, fmt.Errorf("%w: %s started execution %d, and rule %s does not let the starter decide on %s",
+			ErrNotEligible, principal, e.Number, starter.Rule, t)
 	case !counts:
 		return false, fmt.Errorf("%w: %s may not decide on %s; %s", ErrNotEligible, principal, t, Missing(t.Approval()))
 	}
@@ -370,6 +388,20 @@ func (w Wait) Approvers() Approvers {
 	return found
 }
 
+// aloneText refuses the starter of an execution where no rule matched when the wait
+// began, and says what somebody can do who works alone. The wait keeps its requirement, so
+// the way on is another wait.
+func aloneText(e *execution.Execution, t Wait, starter string) string {
+	return fmt.Sprintf(`%s started execution %d, and no approval rule matches %s, so somebody else has to approve it. `+
+		`If you work alone, an admin can apply this rule; then stop the execution and retry the stage:
+
+resource "headrace_approval_rule" "alone" {
+  name          = "alone"
+  pipelines     = [%q]
+  allow_starter = true
+}`, starter, e.Number, t, e.Pipeline)
+}
+
 // Missing says what an approval still needs and who could give it.
 func Missing(approval *execution.Approval) string {
 	var parts []string
@@ -377,6 +409,13 @@ func Missing(approval *execution.Approval) string {
 		missing := r.MinimumCount - Count(approval, r)
 		if missing <= 0 {
 			continue
+		}
+		if r.Rule == "" && r.AllowStarter {
+			// A wait that an older server began keeps what it asked for.
+			return "no rule matches, so it needs one approver"
+		}
+		if r.Rule == "" {
+			return "no rule matches, so it needs one approver who did not start it"
 		}
 		who := "anyone with the approver role"
 		if len(r.Users)+len(r.Groups) > 0 {
@@ -390,11 +429,7 @@ func Missing(approval *execution.Approval) string {
 		if !r.AllowStarter {
 			who += ", not the one who started it"
 		}
-		rule := ""
-		if r.Rule != "" {
-			rule = "rule " + r.Rule + ": "
-		}
-		parts = append(parts, fmt.Sprintf("%s%d more of %s", rule, missing, who))
+		parts = append(parts, fmt.Sprintf("rule %s: %d more of %s", r.Rule, missing, who))
 	}
 	if len(parts) == 0 {
 		return "it has all it needs"

@@ -24,8 +24,32 @@ func TestApproval(t *testing.T) {
 	const waits, approved = "1 InProgress Release(sign…)", "1 InProgress Release(sign+ put…)"
 	run(t, []script{
 		{
-			name: "without a rule anyone is enough, as in CodePipeline", pipeline: release,
-			steps: []string{"start ann => " + waits, "approve 1 ann => " + approved, "approve 1 bob => refused: is not waiting for an approval"},
+			name: "without a rule it takes one approver who did not start it", pipeline: release,
+			steps: []string{
+				"start ann => " + waits, "approve 1 ann => refused: somebody else has to approve it",
+				"reject 1 ann => refused: somebody else has to approve it",
+				"approve 1 bob => " + approved, "approve 1 cy => refused: is not waiting for an approval",
+			},
+		},
+		{
+			name: "a rule that allows the starter is enough for somebody who works alone", pipeline: release,
+			rules: sign(execution.Requirement{MinimumCount: 1, AllowStarter: true}),
+			steps: []string{"start ann => " + waits, "approve 1 ann => " + approved},
+		},
+		{
+			name: "where the account requires a rule, an action without one fails", pipeline: "Release: ?sign put",
+			steps: []string{
+				"require-rules on => ", "start ann => 1 InProgress Release(sign! put…)", "ok 1 put => 1 Failed Release(sign! put+)!",
+				"guard Release/sign 1 => ", "retry 1 => 1' InProgress Release(sign!* put+ sign…)",
+			},
+		},
+		{
+			name: "a missing rule is not retried by itself", pipeline: "Release(failure retry): ?sign", both: true,
+			steps: []string{"require-rules on => ", "start ann => 1 Failed Release(sign!)!"},
+		},
+		{
+			name: "a wait that is open when the account begins to require rules keeps what it asked for", pipeline: release, both: true,
+			steps: []string{"start ann => " + waits, "require-rules on => " + waits, "approve 1 bob => " + approved},
 		},
 		{
 			name: "a rejection fails the stage", pipeline: release,
@@ -52,14 +76,14 @@ func TestApproval(t *testing.T) {
 			name: "who started does not count unless allowed", pipeline: release,
 			rules: sign(execution.Requirement{MinimumCount: 1}),
 			steps: []string{
-				"start ann => ", "approve 1 ann => refused: does not count", "reject 1 ann => refused: does not count",
+				"start ann => ", "approve 1 ann => refused: rule r does not let the starter", "reject 1 ann => refused: rule r does not let the starter",
 				"approve 1 bob => " + approved,
 			},
 		},
 		{
 			name: "of several rules the strictest decides about who started", pipeline: release,
 			rules: sign(execution.Requirement{MinimumCount: 1, AllowStarter: true}, execution.Requirement{MinimumCount: 1}),
-			steps: []string{"start ann => ", "approve 1 ann => refused: does not count", "approve 1 bob => " + approved},
+			steps: []string{"start ann => ", "approve 1 ann => refused: does not let the starter", "approve 1 bob => " + approved},
 		},
 		{
 			name: "all rules must be met; one person may count for several", pipeline: release,
@@ -182,12 +206,55 @@ func TestMissingSaysWhoIsNeeded(t *testing.T) {
 	t.Parallel()
 	approval := &execution.Approval{Requirements: []execution.Requirement{
 		{Rule: "prod", MinimumCount: 2, Users: []string{"bob"}, Groups: []string{"ops"}},
-		{MinimumCount: 1, AllowStarter: true},
+		{Rule: "all", MinimumCount: 1, AllowStarter: true},
 	}}
-	require.Equal(t, "it needs rule prod: 2 more of bob or group ops, not the one who started it and 1 more of anyone with the approver role",
+	require.Equal(t, "it needs rule prod: 2 more of bob or group ops, not the one who started it and rule all: 1 more of anyone with the approver role",
 		engine.Missing(approval))
 	approval.Decisions = []execution.Verdict{{Principal: "bob", Approved: true}}
 	require.Equal(t, "it needs rule prod: 1 more of bob or group ops, not the one who started it", engine.Missing(approval))
+	approval = &execution.Approval{Requirements: []execution.Requirement{{MinimumCount: 1}}}
+	require.Equal(t, "no rule matches, so it needs one approver who did not start it", engine.Missing(approval))
+}
+
+// Until rules were asked for, the starter could approve where none matched. A wait that
+// began then is read back from the store with that requirement.
+func TestWaitOfAnOlderServerKeepsItsRequirement(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, define("Release: ?sign"))
+	e := w.start("ann", nil)
+	w.model.executions[e.ID].Stages[0].Actions[0].Details.Approval.Requirements[0].AllowStarter = true
+	require.NoError(t, w.step("restart"))
+	w.ruleRequired = true
+	require.NoError(t, w.step("approve 1 ann"))
+	require.Equal(t, "1 Succeeded Release(sign+)+", w.state())
+}
+
+// The refusal is what somebody who works alone reads first.
+func TestTheStarterIsToldTheWayOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, define("Release: ?sign"))
+	w.start("ann", nil)
+	err := w.step("approve 1 ann")
+	require.ErrorIs(t, err, engine.ErrNotEligible)
+	require.ErrorContains(t, err, "ann started execution 1, and no approval rule matches action sign of stage Release")
+	require.ErrorContains(t, err, `resource "headrace_approval_rule" "alone" {
+  name          = "alone"
+  pipelines     = ["web"]
+  allow_starter = true
+}`)
+}
+
+func TestMissingRuleNamesTheSettingAndTheWayOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, define("Release: ?sign"))
+	w.ruleRequired = true
+	e := w.start("ann", nil)
+	require.Equal(t, &action.Failure{
+		Code: action.ApprovalRuleMissing,
+		Message: "no approval rule matches action sign of stage Release of pipeline web, and account default has require_approval_rule set; " +
+			"create a rule that matches the action, then retry the stage",
+	}, w.action(e, "sign").Details.Failure)
+	require.Empty(t, w.model.turns, "nothing is left to expire")
 }
 
 // TestDecisionCountsForTheWaitThatWasShown decides on an approval that another one has

@@ -26,6 +26,9 @@ type Scope struct {
 	// Requirements returns the approval rules that guard a manual action, or the
 	// entry of a stage where actionName is empty.
 	Requirements func(stage, actionName string) []execution.Requirement
+	// RuleRequired tells whether the account lets a manual action that no rule guards
+	// fail instead of waiting.
+	RuleRequired func() bool
 	// NewID returns a fresh id for an action execution or a rule.
 	NewID func() string
 	// Load returns an execution of the pipeline that need not be live, with its

@@ -15,7 +15,7 @@ func (r *reference) approval(rules []execution.Requirement, timeout time.Duratio
 	if timeout == 0 {
 		timeout = 7 * 24 * time.Hour
 	}
-	a := &refApproval{needs: 1, supersede: len(rules) > 0}
+	a := &refApproval{guarded: len(rules) > 0, needs: 1, supersede: len(rules) > 0}
 	for _, rule := range rules {
 		a.needs = max(a.needs, rule.MinimumCount)
 		a.supersede = a.supersede && rule.Supersede
@@ -63,6 +63,9 @@ func (r *reference) approve(e *refExecution, who string, agrees bool, stage, nam
 	a := found[0]
 	if slices.Contains(a.agreed, who) {
 		return refusal{engine.ErrAlreadyDecided}
+	}
+	if !a.guarded && who == e.starter {
+		return refusal{engine.ErrNotEligible}
 	}
 	if !agrees {
 		r.denied(e, of)

@@ -164,7 +164,7 @@ func (d *duel) draw(t *rapid.T) string {
 	add(16, len(open) > 0, func() string {
 		e := pick(open)
 		line := fmt.Sprintf("%s %d %s", rapid.SampledFrom([]string{"approve", "approve", "approve", "reject"}).Draw(t, "verb"), e.number,
-			rapid.SampledFrom([]string{"ann", "bob", "cy"}).Draw(t, "who"))
+			rapid.SampledFrom([]string{"ann", "bob", "cy", "dora"}).Draw(t, "who"))
 		if rapid.Bool().Draw(t, "named") {
 			line += " " + e.stage().def.Name
 			for _, a := range e.stage().now() {
@@ -174,6 +174,9 @@ func (d *duel) draw(t *rapid.T) string {
 			}
 		}
 		return line
+	})
+	add(2, true, func() string {
+		return "require-rules " + rapid.SampledFrom([]string{"on", "off", "off"}).Draw(t, "required")
 	})
 	add(8, len(windows) > 0, func() string { return fmt.Sprintf("recheck %d", pick(windows).number) })
 	add(6, len(open)+len(windows) > 0, d.due)

@@ -28,6 +28,9 @@ func (r *reference) step(line string) refusal {
 	case "guard":
 		r.guards[args[0]] = append(r.guards[args[0]], requirement(args[1:]))
 		return nil
+	case "require-rules":
+		r.ruleRequired = args[0] == "on"
+		return nil
 	case "enable", "disable":
 		r.transition(args[0], verb == "disable")
 		return nil

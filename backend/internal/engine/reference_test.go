@@ -22,6 +22,8 @@ type reference struct {
 	versions []*pipeline.Definition
 	// guards are the approval rules by "Stage/action", or by "Stage/".
 	guards map[string][]execution.Requirement
+	// ruleRequired: manual actions that no rule guards fail.
+	ruleRequired bool
 	// all are the executions by number, from 1.
 	all []*refExecution
 	// places are what is known of stages by name.
@@ -81,6 +83,8 @@ type refAction struct {
 }
 
 type refApproval struct {
+	// guarded tells that a rule guards it; else the starter may not decide.
+	guarded   bool
 	needs     int
 	supersede bool
 	until     time.Time
@@ -318,6 +322,8 @@ func (r *reference) startMore(e *refExecution) int {
 		s.actions = append(s.actions, a)
 		if !known || !e.finds(def) {
 			a.status = pipeline.Failed
+		} else if guards := r.guards[s.def.Name+"/"+def.Name]; kind.Work == pipeline.WorkApproval && len(guards) == 0 && r.ruleRequired {
+			a.status, a.people = pipeline.Failed, true
 		} else if kind.Work == pipeline.WorkApproval {
 			a.approval = r.approval(r.guards[s.def.Name+"/"+def.Name], kind.DefaultTimeout)
 		}

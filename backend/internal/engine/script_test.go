@@ -34,6 +34,7 @@ import (
 //	publish [cancel] [superseded|queued|parallel] DEFINITION, in the mode of the
 //	                               version before where none is said
 //	guard STAGE/[ACTION] COUNT [supersede] [DURATION]
+//	require-rules on|off           the setting of the account
 //	wait DURATION
 //	restart                        what was in memory is gone
 type script struct {
@@ -159,6 +160,9 @@ func (w *world) around(verb string, args []string) (bool, error) {
 		return true, nil
 	case "guard":
 		w.guard(args[0], requirement(args[1:]))
+		return true, nil
+	case "require-rules":
+		w.ruleRequired = args[0] == "on"
 		return true, nil
 	}
 	return false, nil

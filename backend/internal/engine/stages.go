@@ -275,12 +275,20 @@ func failureOf(stage *execution.Stage, a *execution.Action) string {
 	return fmt.Sprintf("action %s of stage %s failed: %s: %s", a.Name, stage.Name, a.Details.Failure.Code, a.Details.Failure.Message)
 }
 
-// refused tells whether people kept a stage from succeeding: they said no, or
-// nobody said anything in time. To ask them at once again would be an insult.
+// refused tells whether an approval kept a stage from succeeding: somebody rejected it,
+// nobody decided in time, or the rule that it needs is missing. An automatic retry would
+// change none of that.
 func refused(stage *execution.Stage) bool {
 	return slices.ContainsFunc(stage.Actions, func(a *execution.Action) bool {
-		return !a.Retried && a.Status == pipeline.Failed && a.Details.Failure != nil &&
-			(a.Details.Failure.Code == action.ApprovalRejected || a.Details.Failure.Code == action.ApprovalExpired)
+		if a.Retried || a.Status != pipeline.Failed || a.Details.Failure == nil {
+			return false
+		}
+		switch a.Details.Failure.Code {
+		case action.ApprovalRejected, action.ApprovalExpired, action.ApprovalRuleMissing:
+			return true
+		default:
+			return false
+		}
 	})
 }
 

@@ -44,10 +44,12 @@ type world struct {
 	// versions are the definitions, from version 1.
 	versions []*pipeline.Definition
 	rules    map[string][]execution.Requirement
-	memory   map[execution.ScopeKey]*engine.Scope
-	model    *model
-	ids      int
-	count    int64
+	// ruleRequired lets manual actions fail that no rule guards.
+	ruleRequired bool
+	memory       map[execution.ScopeKey]*engine.Scope
+	model        *model
+	ids          int
+	count        int64
 	// given is set while an execution is decided upon that has a number already.
 	given bool
 }
@@ -66,7 +68,12 @@ func newWorld(t tester, definition *pipeline.Definition) *world {
 
 // guard adds approval rules: of "Stage/action", or of the entry of "Stage/".
 func (w *world) guard(what string, rules ...execution.Requirement) *world {
-	w.rules[what] = append(w.rules[what], rules...)
+	for _, rule := range rules {
+		if rule.Rule == "" {
+			rule.Rule = "r"
+		}
+		w.rules[what] = append(w.rules[what], rule)
+	}
 	return w
 }
 
@@ -79,6 +86,7 @@ func (w *world) newScope(key execution.ScopeKey) *engine.Scope {
 		Key: key, Live: w.model.live(key), State: w.model.stateOf(key), Catalog: catalog,
 		Definition:   func(version int64) *pipeline.Definition { return w.versions[version-1] },
 		Requirements: func(stage, action string) []execution.Requirement { return w.rules[stage+"/"+action] },
+		RuleRequired: func() bool { return w.ruleRequired },
 		Load: func(id string) *execution.Execution {
 			if e, ok := w.model.executions[id]; ok {
 				return clone(e)

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/dynamicpb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
 	v1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
@@ -110,6 +111,10 @@ func accesses() map[string]access {
 		// These are for admins of all accounts, who are not in this table.
 		"ApplyRetention": {request: &v1.ApplyRetentionRequest{ValidateOnly: true}},
 		"CreateAccount":  {request: &v1.CreateAccountRequest{Account: &v1.Account{Name: "accounts/new"}}},
+		"GetAccount":     {roles: allRoles(), request: &v1.GetAccountRequest{Name: "accounts/default"}},
+		"UpdateAccount": {roles: admins, request: &v1.UpdateAccountRequest{
+			Account: &v1.Account{Name: "accounts/default"}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"*"}},
+		}},
 		// What a stranger gets from these is their own and nothing of the account.
 		"ListAccounts": {roles: allRoles(), stranger: true, request: &v1.ListAccountsRequest{}},
 		"ListTokens":   {roles: admins, stranger: true, request: &v1.ListTokensRequest{}},

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -33,6 +34,54 @@ func (s *accounts) CreateAccount(
 		return nil, err
 	}
 	return &headracev1.CreateAccountResponse{Account: accountToProto(account)}, nil
+}
+
+// GetAccount implements AccountService.
+func (s *accounts) GetAccount(ctx context.Context, req *headracev1.GetAccountRequest) (*headracev1.GetAccountResponse, error) {
+	name, err := named(pipeline.ParseAccountName, req.GetName(), "name")
+	if err != nil {
+		return nil, err
+	}
+	account, err := s.use.GetAccount(ctx, caller(ctx), name.Account)
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.GetAccountResponse{Account: accountToProto(account)}, nil
+}
+
+// UpdateAccount implements AccountService.
+func (s *accounts) UpdateAccount(ctx context.Context, req *headracev1.UpdateAccountRequest) (*headracev1.UpdateAccountResponse, error) {
+	name, err := named(pipeline.ParseAccountName, req.GetAccount().GetName(), "account", "name")
+	if err != nil {
+		return nil, err
+	}
+	change, err := accountChange(req)
+	if err != nil {
+		return nil, err
+	}
+	account, err := s.use.UpdateAccount(ctx, caller(ctx), name.Account, change)
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.UpdateAccountResponse{Account: accountToProto(account)}, nil
+}
+
+// accountChange returns what the mask of a request says is to change.
+func accountChange(req *headracev1.UpdateAccountRequest) (service.AccountChange, error) {
+	var change service.AccountChange
+	for _, path := range req.GetUpdateMask().GetPaths() {
+		switch path {
+		case "*", "settings", "settings.require_approval_rule":
+			required := req.GetAccount().GetSettings().GetRequireApprovalRule()
+			change.RequireApprovalRule = &required
+		default:
+			return change, wrong(fmt.Sprintf("%q cannot be updated; use settings.require_approval_rule, or * for all settings", path), "update_mask")
+		}
+	}
+	if len(req.GetUpdateMask().GetPaths()) == 0 {
+		return change, wrong("the mask is empty; name the settings to change, as settings.require_approval_rule, or * for all", "update_mask")
+	}
+	return change, nil
 }
 
 // ListAccounts implements AccountService.
@@ -126,7 +175,10 @@ func (s *about) WhoAmI(ctx context.Context, _ *headracev1.WhoAmIRequest) (*headr
 }
 
 func accountToProto(a store.Account) *headracev1.Account {
-	return &headracev1.Account{Name: pipeline.AccountName{Account: a.Name}.String(), CreateTime: timestamp(a.CreatedAt)}
+	return &headracev1.Account{
+		Name: pipeline.AccountName{Account: a.Name}.String(), CreateTime: timestamp(a.CreatedAt),
+		Settings: &headracev1.AccountSettings{RequireApprovalRule: a.RequireApprovalRule},
+	}
 }
 
 func tokenToProto(t store.Token) *headracev1.Token {

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
@@ -133,4 +134,41 @@ func TestServerTellsWhatItIsToEverybody(t *testing.T) {
 	require.Contains(t, []string{"none", "bubblewrap"}, info.GetIsolation())
 	_, err = b.Client("").Server.WhoAmI(t.Context(), &v1.WhoAmIRequest{})
 	require.Equal(t, codes.Unauthenticated, status.Code(err))
+}
+
+func TestSettingsOfAnAccount(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	lead := b.Client(b.Token("lead", nil, backendtest.Binding("default", admin)))
+	get := func() bool {
+		got, err := lead.Accounts.GetAccount(t.Context(), &v1.GetAccountRequest{Name: "accounts/default"})
+		require.NoError(t, err)
+		require.NotNil(t, got.GetAccount().GetCreateTime())
+		return got.GetAccount().GetSettings().GetRequireApprovalRule()
+	}
+	set := func(required bool, paths ...string) error {
+		_, err := lead.Accounts.UpdateAccount(t.Context(), &v1.UpdateAccountRequest{
+			Account:    &v1.Account{Name: "accounts/default", Settings: &v1.AccountSettings{RequireApprovalRule: required}},
+			UpdateMask: &fieldmaskpb.FieldMask{Paths: paths},
+		})
+		return err
+	}
+	require.False(t, get())
+	for _, paths := range [][]string{{"settings.require_approval_rule"}, {"*"}, {"settings"}} {
+		require.NoError(t, set(true, paths...))
+		require.True(t, get())
+		require.NoError(t, set(false, paths...))
+		require.False(t, get())
+	}
+	require.NoError(t, set(true, "*"))
+	list, err := lead.Accounts.ListAccounts(t.Context(), &v1.ListAccountsRequest{})
+	require.NoError(t, err)
+	require.True(t, list.GetAccounts()[0].GetSettings().GetRequireApprovalRule())
+
+	require.ErrorContains(t, set(false, "settings.moon"), `"settings.moon" cannot be updated`)
+	require.ErrorContains(t, set(false, "name"), `"name" cannot be updated`)
+	require.ErrorContains(t, set(false), "mask is empty")
+	require.True(t, get(), "nothing of that changed anything")
+	_, err = b.Admin().Accounts.GetAccount(t.Context(), &v1.GetAccountRequest{Name: "accounts/ghost"})
+	require.Equal(t, codes.NotFound, status.Code(err))
 }

@@ -334,7 +334,8 @@ func TestStreamsEndWhenTheServerStopsAndCanBeResumed(t *testing.T) {
 	require.Equal(t, codes.Unavailable, status.Code(err), "%v", err)
 
 	b.Restart()
-	_, err = c.Executions.DecideApproval(t.Context(), &v1.DecideApprovalRequest{Name: e.GetName(), Approve: true})
+	bob := b.Client(b.Token("bob", nil, backendtest.Binding("default", approver)))
+	_, err = bob.Executions.DecideApproval(t.Context(), &v1.DecideApprovalRequest{Name: e.GetName(), Approve: true})
 	require.NoError(t, err, "the wait outlived the restart")
 	for _, event := range watch(t, c, e.GetName(), end) {
 		require.NotEqual(t, "FAILED", event.GetState())

@@ -39,6 +39,7 @@
 //	group ops: bob carol
 //	approval rule two-eyes guards Prod: 2 of ops dave, comment, expires 2h, starter, supersede
 //	approval rule signers guards Build/sign-off: 1 of anyone
+//	the account requires approval rules, the account no longer requires approval rules
 //
 // # Steps
 //

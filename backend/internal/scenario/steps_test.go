@@ -19,6 +19,7 @@ var steps = []step{
 	{regexp.MustCompile(`^(\w+) publishes version (\d+)(?: of (\S+))?: ([A-Z]+)(?:, on_update (\w+))?$`), (*world).publish},
 	{regexp.MustCompile(`^group (\w+): (.+)$`), (*world).group},
 	{regexp.MustCompile(`^approval rule (\S+)(?: of (\S+))? guards (\S+): (.+)$`), (*world).approvalRule},
+	{regexp.MustCompile(`^the account (requires|no longer requires) approval rules$`), (*world).requireRules},
 	{regexp.MustCompile(`^(\w+) starts ([\w/]+)(?: to (\d+))?(?: with (.+?))?(?:, request id (\S+))?((?:, \S+ at \S+ \S+)*)$`), (*world).start},
 	{regexp.MustCompile(`^(\S+) of ([\w/]+(?:, [\w/]+)*) (succeeds|fails)(?: with (.+))?$`), (*world).end},
 	{regexp.MustCompile(`^(\S+) of ([\w/]+) (succeeds) too late$`), (*world).endTooLate},
@@ -105,6 +106,12 @@ func (w *world) approvalRule(match []string, _ *statement) (*look, error) {
 		return nil, err
 	}
 	_, err = w.rules.Create(w.t.Context(), admin, rule, "")
+	return nil, err
+}
+
+func (w *world) requireRules(match []string, _ *statement) (*look, error) {
+	required := match[1] == "requires"
+	_, err := w.accounts.UpdateAccount(w.t.Context(), w.identity("admin"), account, service.AccountChange{RequireApprovalRule: &required})
 	return nil, err
 }
 

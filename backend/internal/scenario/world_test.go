@@ -51,6 +51,7 @@ type world struct {
 	pipelines  []string
 	executions *service.Executions
 	defs       *service.Pipelines
+	accounts   *service.Accounts
 	rules      *service.ApprovalRules
 	store      store.Store
 	queue      *queue
@@ -107,6 +108,7 @@ func (w *world) boot() {
 		Store: w.store, Catalog: catalog, Registry: action.NewRegistry(), Logs: kept, Clock: w.now, NewID: w.newID, Lease: lease, Log: log, Queue: w.queue,
 	})
 	w.defs = service.NewPipelines(service.PipelinesConfig{Store: w.store, Catalog: catalog, Runs: w.executions, Clock: w.now, NewID: w.newID})
+	w.accounts = service.NewAccounts(service.AccountsConfig{Store: w.store, Clock: w.now, NewID: w.newID})
 	w.rules = service.NewApprovalRules(service.ApprovalRulesConfig{Store: w.store, Clock: w.now})
 	require.NoError(w.t, w.executions.Recover(ctx))
 	done := make(chan error, 1)

@@ -82,6 +82,53 @@ func (a *Accounts) CreateAccount(ctx context.Context, who auth.Identity, name st
 	return account, nil
 }
 
+// GetAccount returns an account. Any role in it is enough, as for the list of accounts.
+func (a *Accounts) GetAccount(ctx context.Context, who auth.Identity, name string) (store.Account, error) {
+	if len(who.RolesIn(name)) == 0 {
+		return store.Account{}, authorize(who, auth.Read, name)
+	}
+	var account store.Account
+	err := a.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+		account, err = findAccount(ctx, r, name)
+		return err
+	})
+	if err != nil {
+		return store.Account{}, fmt.Errorf("get account %q: %w", name, err)
+	}
+	return account, nil
+}
+
+// AccountChange is what an update changes of an account's settings; nil leaves a setting.
+type AccountChange struct {
+	RequireApprovalRule *bool
+}
+
+// UpdateAccount changes settings of an account. They hold for waits that begin from now on.
+func (a *Accounts) UpdateAccount(ctx context.Context, who auth.Identity, name string, change AccountChange) (store.Account, error) {
+	if err := authorize(who, auth.Administer, name); err != nil {
+		return store.Account{}, err
+	}
+	var updated store.Account
+	err := update(ctx, a.Store.Update, false, func(ctx context.Context, tx store.Tx) error {
+		account, err := findAccount(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		updated = account
+		if change.RequireApprovalRule != nil {
+			updated.RequireApprovalRule = *change.RequireApprovalRule
+		}
+		if updated == account {
+			return nil
+		}
+		return tx.UpdateAccount(ctx, updated)
+	})
+	if err != nil {
+		return store.Account{}, fmt.Errorf("update account %q: %w", name, err)
+	}
+	return updated, nil
+}
+
 // ListAccounts returns at most size accounts that the caller has a role in, by
 // name, those after the given name. The second result is the name to go on after,
 // empty at the end.
@@ -237,13 +284,19 @@ func administersToken(who auth.Identity, token *store.Token) bool {
 	return len(token.Bindings) > 0
 }
 
-// accountExists refuses an account that is not there. The caller must have a
-// role in it, or in all.
+// accountExists refuses an account that does not exist. The caller must have a role in
+// it, or in all.
 func accountExists(ctx context.Context, r store.Reader, name string) error {
-	_, err := r.Account(ctx, name)
+	_, err := findAccount(ctx, r, name)
+	return err
+}
+
+// findAccount returns the account of that name, as accountExists does.
+func findAccount(ctx context.Context, r store.Reader, name string) (store.Account, error) {
+	account, err := r.Account(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
-		return refuse(KindNotFound, pipeline.ReasonNotFound,
+		return account, refuse(KindNotFound, pipeline.ReasonNotFound,
 			"account %q does not exist; create it with: headrace account create %s", name, name)
 	}
-	return err
+	return account, err
 }

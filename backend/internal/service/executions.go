@@ -541,37 +541,44 @@ func (x *Executions) definition(ctx context.Context, r store.Reader, pipelineID 
 	return &v.Definition, nil
 }
 
-// requirements returns the engine's view of the approval rules, which are those of the
-// decision's own transaction. The engine cannot fail on a read, so the error is left in
-// failed.
-func (x *Executions) requirements(ctx context.Context, tx store.Tx, account, pipelineName string, out *outcome, failed *error) func(stage, actionName string) []execution.Requirement {
-	read := sync.OnceValue(func() []store.ApprovalRule {
+// lendRules gives the engine its view of the approval rules of an account and of whether
+// they are required. Both are those of the decision's own transaction. The engine cannot
+// fail on a read, so the error is left in failed.
+func (x *Executions) lendRules(ctx context.Context, tx store.Tx, scope *cachedScope, account, pipelineName string, out *outcome, failed *error) {
+	read := sync.OnceValue(func() accountRules {
 		rules, err := x.approvalRules(ctx, tx, account, out)
 		if err != nil {
 			*failed = err
 		}
 		return rules
 	})
-	return func(stage, actionName string) []execution.Requirement {
-		return approval.Requirements(read(), pipelineName, stage, actionName)
+	scope.Requirements = func(stage, actionName string) []execution.Requirement {
+		return approval.Requirements(read().rules, pipelineName, stage, actionName)
 	}
+	scope.RuleRequired = func() bool { return read().required }
 }
 
 // approvalRules returns the rules of an account. Those from memory are confirmed in the
-// transaction: where they changed it fails, at once or at its commit, and is done again.
-func (x *Executions) approvalRules(ctx context.Context, tx store.Tx, account string, out *outcome) ([]store.ApprovalRule, error) {
+// transaction: where they or the setting changed it fails, at once or at its commit, and
+// is done again.
+func (x *Executions) approvalRules(ctx context.Context, tx store.Tx, account string, out *outcome) (accountRules, error) {
 	if known, ok := x.rules.get(account); ok {
-		return known.rules, tx.ConfirmRules(ctx, account, known.revision)
+		return known, tx.ConfirmRules(ctx, account, known.revision)
 	}
 	// In this order: rules that are newer than their revision are not confirmed later.
 	revision, err := tx.RulesRevision(ctx, account)
 	if err != nil {
-		return nil, err
+		return accountRules{}, err
 	}
 	rules, err := tx.ApprovalRules(ctx, account, store.Page{})
 	if err != nil {
-		return nil, err
+		return accountRules{}, err
 	}
-	out.rules = append(out.rules, accountRules{account: account, revision: revision, rules: rules})
-	return rules, nil
+	settings, err := tx.Account(ctx, account)
+	if err != nil {
+		return accountRules{}, err
+	}
+	read := accountRules{account: account, revision: revision, rules: rules, required: settings.RequireApprovalRule}
+	out.rules = append(out.rules, read)
+	return read, nil
 }

@@ -139,6 +139,8 @@ type accountRules struct {
 	account  string
 	revision int64
 	rules    []store.ApprovalRule
+	// required tells that the account wants a rule for every manual action.
+	required bool
 }
 
 func newRuleCache() *ruleCache {

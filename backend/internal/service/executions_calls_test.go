@@ -300,7 +300,7 @@ func TestTextsThatCannotBeShown(t *testing.T) {
 	}
 	_, err := l.Stop(t.Context(), admin, "default", e.ID, false, "two\nlines")
 	require.ErrorContains(t, err, "one line")
-	_, err = l.Decide(t.Context(), admin, "default", e.ID, service.Decision{Approve: true, Comment: "two\r\n\tlines"})
+	_, err = l.Decide(t.Context(), approver, "default", e.ID, service.Decision{Approve: true, Comment: "two\r\n\tlines"})
 	if err != nil {
 		// The approval may not be open yet.
 		requireRefused(t, err, service.KindPrecondition, pipeline.ReasonApprovalNotFound)
@@ -366,7 +366,7 @@ func TestEndedExecutionRefuses(t *testing.T) {
 		l.becomes(e.ID, pipeline.Succeeded)
 		_, err := l.Stop(t.Context(), admin, "default", e.ID, true, "")
 		requireRefused(t, err, service.KindPrecondition, pipeline.ReasonNotStoppable)
-		_, err = l.Decide(t.Context(), admin, "default", e.ID, service.Decision{Approve: true})
+		_, err = l.Decide(t.Context(), approver, "default", e.ID, service.Decision{Approve: true})
 		requireRefused(t, err, service.KindPrecondition, pipeline.ReasonApprovalNotFound)
 	}
 }
@@ -456,10 +456,10 @@ func TestWatchResumesAndEnds(t *testing.T) {
 		return done
 	}
 	early := watch(0)
-	_, err := l.Decide(t.Context(), admin, "default", e.ID, service.Decision{Approve: true})
+	_, err := l.Decide(t.Context(), approver, "default", e.ID, service.Decision{Approve: true})
 	for err != nil {
 		requireRefused(t, err, service.KindPrecondition, pipeline.ReasonApprovalNotFound)
-		_, err = l.Decide(t.Context(), admin, "default", e.ID, service.Decision{Approve: true})
+		_, err = l.Decide(t.Context(), approver, "default", e.ID, service.Decision{Approve: true})
 	}
 	all := <-early
 	require.NoError(t, all.err)

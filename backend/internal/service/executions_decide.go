@@ -199,7 +199,7 @@ func newRevision() int64 {
 // cannot fail, so what went wrong is left in failed.
 func (x *Executions) lend(ctx context.Context, tx store.Tx, scope *cachedScope, in engine.Input, out *outcome, failed *error) {
 	account, name := scope.owner(in)
-	scope.Requirements = x.requirements(ctx, tx, account, name, out, failed)
+	x.lendRules(ctx, tx, scope, account, name, out, failed)
 	scope.Load = func(id string) *execution.Execution {
 		e, err := tx.Execution(ctx, id)
 		if err != nil {

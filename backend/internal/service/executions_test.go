@@ -23,6 +23,9 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
+// approver did not start what the tests start.
+var approver = identity(auth.Approver, "default")
+
 var admin = auth.Identity{Principal: "admin", Bindings: []auth.Binding{{Account: auth.Every, Role: auth.Admin}}}
 
 // noop is an action type whose turns succeed at once.

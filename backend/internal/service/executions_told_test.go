@@ -32,10 +32,10 @@ func TestWhatIsToldBesideEvents(t *testing.T) {
 	var failed error
 	var live sync.WaitGroup
 	live.Go(func() { seen, failed = told(context.Background(), l, e.ID, 0) })
-	_, err := l.Decide(t.Context(), admin, "default", e.ID, service.Decision{Approve: true})
+	_, err := l.Decide(t.Context(), approver, "default", e.ID, service.Decision{Approve: true})
 	for err != nil {
 		requireRefused(t, err, service.KindPrecondition, pipeline.ReasonApprovalNotFound)
-		_, err = l.Decide(t.Context(), admin, "default", e.ID, service.Decision{Approve: true})
+		_, err = l.Decide(t.Context(), approver, "default", e.ID, service.Decision{Approve: true})
 	}
 	live.Wait()
 	require.NoError(t, failed)

@@ -154,6 +154,9 @@ type Tx interface {
 	Reader
 
 	CreateAccount(ctx context.Context, account Account) error
+	// UpdateAccount writes the settings of an account. That counts as a change of its
+	// approval rules: see ConfirmRules.
+	UpdateAccount(ctx context.Context, account Account) error
 
 	CreateToken(ctx context.Context, token Token) error
 	DeleteToken(ctx context.Context, id string) error
@@ -177,8 +180,8 @@ type Tx interface {
 	// RulesRevision returns what ConfirmRules wants of somebody who then reads the rules
 	// of an account. Nobody changes them until the transaction ends.
 	RulesRevision(ctx context.Context, account string) (int64, error)
-	// ConfirmRules is ErrStale where an account's approval rules changed since they had
-	// that revision. Nobody changes them until the transaction ends.
+	// ConfirmRules is ErrStale where an account's approval rules or settings changed since
+	// they had that revision. Nobody changes them until the transaction ends.
 	ConfirmRules(ctx context.Context, account string, revision int64) error
 
 	// ClaimScope gives a scope the revision next where it still has this one, and
@@ -300,6 +303,8 @@ const (
 type Account struct {
 	Name      string
 	CreatedAt time.Time
+	// RequireApprovalRule lets a manual approval action fail that no approval rule matches.
+	RequireApprovalRule bool
 }
 
 // Token names a principal and what it may do. Only a hash of the secret is kept.

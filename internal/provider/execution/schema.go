@@ -157,7 +157,7 @@ func errorAttribute(description string) schema.Attribute {
 		MarkdownDescription: description,
 		Attributes: map[string]schema.Attribute{
 			"code": text("`JobFailed`, `ConfigurationError`, `PermissionError`, `RevisionUnavailable`, " +
-				"`SystemUnavailable`, `TimedOut`, `RunnerLost`, `ApprovalRejected` or `ApprovalExpired`."),
+				"`SystemUnavailable`, `TimedOut`, `RunnerLost`, `ApprovalRejected`, `ApprovalExpired` or `ApprovalRuleMissing`."),
 			"message": text("What happened."),
 		},
 	}

@@ -8,32 +8,44 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 )
 
+const accountColumns = `name, created_at, require_approval_rule`
+
+func scanAccount(rows Rows) (store.Account, error) {
+	var a store.Account
+	var created int64
+	err := rows.Scan(&a.Name, &created, &a.RequireApprovalRule)
+	a.CreatedAt = fromMicros(created)
+	return a, err
+}
+
 // CreateAccount implements store.Tx.
 func (t *Tx) CreateAccount(ctx context.Context, a store.Account) error {
-	if err := t.exec(ctx, "account "+a.Name, `INSERT INTO accounts (name, created_at) VALUES ($1, $2)`, a.Name, micros(a.CreatedAt)); err != nil {
+	if err := t.exec(ctx, "account "+a.Name, `INSERT INTO accounts (`+accountColumns+`) VALUES ($1, $2, $3)`,
+		a.Name, micros(a.CreatedAt), a.RequireApprovalRule); err != nil {
 		return err
 	}
 	return t.later(ctx, "share of account "+a.Name, `INSERT INTO shares (account, last) VALUES ($1, '') ON CONFLICT DO NOTHING`, a.Name)
 }
 
+// UpdateAccount implements store.Tx.
+func (t *Tx) UpdateAccount(ctx context.Context, a store.Account) error {
+	if err := t.rulesChanged(ctx, a.Name); err != nil {
+		return err
+	}
+	return t.changed(ctx, store.ErrNotFound, "account "+a.Name,
+		`UPDATE accounts SET require_approval_rule = $2 WHERE name = $1`, a.Name, a.RequireApprovalRule)
+}
+
 // Account implements store.Reader.
 func (t *Tx) Account(ctx context.Context, name string) (store.Account, error) {
-	a := store.Account{Name: name}
-	var created int64
-	err := t.one(ctx, "account "+name, `SELECT created_at FROM accounts WHERE name = $1`, []any{name}, &created)
-	a.CreatedAt = fromMicros(created)
-	return a, err
+	found, err := list(ctx, t, scanAccount, `SELECT `+accountColumns+` FROM accounts WHERE name = $1`, name)
+	return first(found, "account "+name, err)
 }
 
 // Accounts implements store.Reader.
 func (t *Tx) Accounts(ctx context.Context, page store.Page) ([]store.Account, error) {
-	return list(ctx, t, func(rows Rows) (store.Account, error) {
-		var a store.Account
-		var created int64
-		err := rows.Scan(&a.Name, &created)
-		a.CreatedAt = fromMicros(created)
-		return a, err
-	}, `SELECT name, created_at FROM accounts WHERE name > $1 ORDER BY name LIMIT $2`, page.After, limit(page.Size))
+	return list(ctx, t, scanAccount,
+		`SELECT `+accountColumns+` FROM accounts WHERE name > $1 ORDER BY name LIMIT $2`, page.After, limit(page.Size))
 }
 
 const tokenColumns = `id, hash, principal, groups, bindings, created_at, expires_at` //nolint:gosec // Names of columns.

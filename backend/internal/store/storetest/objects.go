@@ -42,6 +42,27 @@ func testAccounts(s *suite) {
 	})
 	require.Equal(t, []string{"a", "ab"}, []string{page[0].Name, page[1].Name})
 	require.Len(t, page, 2)
+
+	// A decision that kept the settings in memory must not be confirmed after they changed.
+	revision := s.rulesRevision("ab")
+	require.False(t, get(s, account("ab")).RequireApprovalRule)
+	for _, required := range []bool{true, false} {
+		s.update(func(ctx context.Context, tx store.Tx) error {
+			return tx.UpdateAccount(ctx, store.Account{Name: "ab", RequireApprovalRule: required})
+		})
+		require.Equal(t, store.Account{Name: "ab", CreatedAt: day(), RequireApprovalRule: required}, get(s, account("ab")))
+		require.ErrorIs(t, s.confirmRules("ab", revision), store.ErrStale)
+		revision = s.rulesRevision("ab")
+		require.NoError(t, s.confirmRules("ab", revision))
+	}
+	require.False(t, get(s, account("a")).RequireApprovalRule, "of another account")
+	require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error {
+		return tx.UpdateAccount(ctx, store.Account{Name: "ghost"})
+	}), store.ErrNotFound)
+	s.update(func(ctx context.Context, tx store.Tx) error {
+		return tx.CreateAccount(ctx, store.Account{Name: "strict", RequireApprovalRule: true})
+	})
+	require.True(t, get(s, account("strict")).RequireApprovalRule)
 }
 
 func testTokens(s *suite) {
