@@ -105,7 +105,7 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, response 
 			},
 			"insecure": schema.BoolAttribute{
 				Optional: true,
-				MarkdownDescription: "Whether plaintext to an endpoint beyond this machine is allowed. Whoever sees the traffic can then " +
+				MarkdownDescription: "Whether to allow a connection without TLS to another machine. Anyone who sees the traffic can then " +
 					"read the token. Defaults to `HEADRACE_INSECURE`, or else `false`.",
 			},
 		},

@@ -15,7 +15,7 @@ import (
 // phrases match what a plain text says otherwise: "is not a", a range with its limits,
 // "instead of", "forever", "after it", "anyone who".
 var phrases = regexp.MustCompile(
-	`\bis no [a-z]+|\bis none of\b|\bnone of [0-9]|\bin the place of\b|\bfor ever\b|\bbehind it\b|(?m)(?:^|[.:] )Who(?:ever)? `)
+	`\bis no [a-z]+|\bis none of\b|\bnone of [0-9]|\bin the place of\b|\bfor ever\b|\bbehind it\b|(?:^|[.:|)] |\*\*|- )Who(?:ever)? `)
 
 var (
 	paragraphs = regexp.MustCompile(`\n\s*\n`)

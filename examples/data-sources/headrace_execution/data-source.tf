@@ -17,7 +17,7 @@ output "released_commit" {
   value = try(data.headrace_execution.released.source_revisions[0].revision_id, null)
 }
 
-# What it waits for, and behind it the reasons of whatever is in its way.
+# What it is waiting for, followed by what the executions in its way are waiting for.
 output "waits_for" {
   value = [for reason in coalesce(data.headrace_execution.latest.wait_reasons, []) : reason.message]
 }

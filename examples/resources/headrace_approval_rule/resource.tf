@@ -1,5 +1,5 @@
 # Two of the release managers must agree to every manual approval of the web
-# pipelines, with a comment, within a day. Whoever started the execution does not
+# pipelines, with a comment, within a day. The person who started the execution does not
 # count.
 resource "headrace_approval_rule" "release" {
   name                 = "release"

@@ -32,7 +32,7 @@ const (
 	newerSupersedes = "supersede"
 )
 
-const description = "Who must agree before a stage or a manual approval action goes on. A rule is owned apart from the pipelines " +
+const description = "Sets who must approve before a stage or a manual approval action continues. A rule is owned apart from the pipelines " +
 	"that it guards and finds them by selectors. All rules that match must be met, so the strictest wins.\n\n" +
 	"With `actions`, or with `pipelines` alone, a rule guards manual approval actions; with `stages` and no `actions` it guards the " +
 	"entry of the stages. A rule is read when a wait begins: a change holds for later waits. Only an admin may write rules."
@@ -103,7 +103,7 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				Default:    stringdefault.StaticString(newerWaits),
 				Validators: []validator.String{stringvalidator.OneOf(newerWaits, newerSupersedes)},
 				MarkdownDescription: "What a newer execution does that arrives at the stage while an older one waits in it for this approval " +
-					"and for nothing else: `wait` behind it, as in CodePipeline, or `supersede` it, which takes its approval away unanswered. " +
+					"and for nothing else: `wait`, as in CodePipeline, or `supersede` it, which takes its approval away unanswered. " +
 					"Only in the execution mode `SUPERSEDED`; where several rules guard what is waited for, all must say `supersede`. " +
 					"Defaults to `wait`.",
 			},

@@ -27,7 +27,7 @@ func ActionAttributes() map[string]schema.Attribute {
 		},
 		"owner": schema.StringAttribute{
 			Required:            true,
-			MarkdownDescription: "Who provides the action type. The built-in action types belong to `Headrace`.",
+			MarkdownDescription: "Owner of the action type. The built-in action types belong to `Headrace`.",
 		},
 		"version": schema.StringAttribute{
 			Required:            true,

@@ -57,7 +57,7 @@ func SettingsBlocks() map[string]schema.Block {
 				Blocks: map[string]schema.Block{
 					"encryption_key": one("Key that encrypts the artifacts.", schema.NestedBlockObject{
 						Attributes: map[string]schema.Attribute{
-							"id":   required("Id, ARN or alias ARN of the key. It names a key and is no secret."),
+							"id":   required("Id, ARN or alias ARN of the key. It identifies a key and is not a secret."),
 							"type": required("Type of the key: `KMS`."),
 						},
 					}),

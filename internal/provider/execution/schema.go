@@ -35,7 +35,7 @@ func summaryAttributes() map[string]schema.Attribute {
 				"type": text("`StartPipelineExecution` for a start by API, command line or Terraform; `ManualRollback` or " +
 					"`AutomatedRollback` for a rollback."),
 				"detail":    text("More about it; of a rollback the id of the execution that it goes back to."),
-				"principal": text("Who started it."),
+				"principal": text("Principal that started it."),
 			},
 		},
 		"variables": schema.MapAttribute{
@@ -140,10 +140,10 @@ func conditionsAttribute() schema.Attribute {
 			},
 			"override": schema.SingleNestedAttribute{
 				Computed:            true,
-				MarkdownDescription: "Somebody's word that the condition did not matter this time. Null where nobody said so.",
+				MarkdownDescription: "Override of the condition by a person. Null if nobody overrode it.",
 				Attributes: map[string]schema.Attribute{
-					"principal":     text("Who said so."),
-					"reason":        text("Why."),
+					"principal":     text("Principal that overrode it."),
+					"reason":        text("Reason that the principal gave."),
 					"overridden_at": text("When (RFC 3339, UTC)."),
 				},
 			},

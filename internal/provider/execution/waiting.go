@@ -120,7 +120,7 @@ func waitReasonsAttribute() schema.Attribute {
 					"missing_count": whole("How many more people must agree."),
 					"users": schema.ListAttribute{
 						Computed: true, ElementType: types.StringType,
-						MarkdownDescription: "Who may agree. Without `users` and `groups` everyone with the approver role.",
+						MarkdownDescription: "Users and groups who may approve. Without `users` and `groups`, anyone with the approver role.",
 					},
 					"groups": schema.ListAttribute{
 						Computed: true, ElementType: types.StringType,

@@ -83,7 +83,7 @@ func (d *DataSource) Schema(
 		return schema.StringAttribute{Computed: true, MarkdownDescription: description}
 	}
 	response.Schema = schema.Schema{
-		MarkdownDescription: "A pipeline as it is declared, wherever that was done. It is an error if there is none of that name.",
+		MarkdownDescription: "Reads a pipeline, whoever declared it. Fails if no pipeline has that name.",
 		Attributes: map[string]schema.Attribute{
 			"id": text("Resource name: `accounts/{account}/pipelines/{name}`."),
 			"account": schema.StringAttribute{
@@ -122,7 +122,7 @@ func (d *DataSource) Schema(
 						NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 							"name":     text("Name of the action."),
 							"category": text("Kind of the action."),
-							"owner":    text("Who provides the action type."),
+							"owner":    text("Owner of the action type."),
 							"provider": text("Action provider."),
 							"version":  text("Version of the action type."),
 							"run_order": schema.Int64Attribute{

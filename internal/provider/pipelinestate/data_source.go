@@ -76,7 +76,7 @@ func (d *DataSource) Schema(
 	}
 	response.Schema = schema.Schema{
 		MarkdownDescription: "What happens in a pipeline now: which executions are in its stages or wait in front of them, and which " +
-			"transitions are disabled. It is an error if there is no pipeline of that name. Executions are given by their ids, for " +
+			"transitions are disabled. Fails if no pipeline has that name. Executions are given by their ids, for " +
 			"[`headrace_execution`](execution.md).",
 		Attributes: map[string]schema.Attribute{
 			"id": text("Resource name of the pipeline: `accounts/{account}/pipelines/{pipeline}`."),
@@ -100,7 +100,7 @@ func (d *DataSource) Schema(
 						Attributes: map[string]schema.Attribute{
 							"enabled":         schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether executions may enter the stage."},
 							"disabled_reason": text("Why they may not. Null where they may."),
-							"principal":       text("Who changed it last. Null where nobody did."),
+							"principal":       text("Principal that changed it last. Null if it was never changed."),
 							"changed_at":      text("When (RFC 3339, UTC). Null where nobody did."),
 						},
 					},
