@@ -396,38 +396,13 @@ func (d *decision) recheck(in Recheck) {
 // 3.15).
 func (d *decision) override(in Override) error {
 	e, live := d.liveOr(in.Execution)
-	if d.definition(e).Stage(in.Stage) == nil {
-		return fmt.Errorf("%w: version %d has no stage %q", ErrStageNotFound, e.Version, in.Stage)
-	}
-	if err := stillWhole(e); err != nil {
-		return fmt.Errorf("%w; start a new execution", err)
+	c, err := d.overridable(e, live, in)
+	if err != nil {
+		return err
 	}
 	stage := e.Current()
-	if stage.Name != in.Stage || len(stage.Conditions) == 0 {
-		return fmt.Errorf("%w: no condition of stage %s keeps execution %d", ErrNotOverridable, in.Stage, e.Number)
-	}
-	c := stage.Conditions[len(stage.Conditions)-1]
-	switch {
-	case in.Condition != pipeline.ConditionBeforeEntry && in.Condition != pipeline.ConditionOnSuccess:
-		return fmt.Errorf("%w: only conditions BEFORE_ENTRY and ON_SUCCESS can be", ErrNotOverridable)
-	case c.Kind != in.Condition:
-		return fmt.Errorf("%w: condition %s of stage %s does not keep execution %d; the last that was checked is %s",
-			ErrNotOverridable, in.Condition, in.Stage, e.Number, c.Kind)
-	case c.Result == pipeline.ResultSkip:
-		return fmt.Errorf("%w: its result is SKIP", ErrNotOverridable)
-	case live && (e.Stop != nil || e.Cancel != nil):
-		return fmt.Errorf("%w: execution %d is being stopped", ErrNotOverridable, e.Number)
-	case live && c.Status == pipeline.InProgress:
-		// It waits or runs.
-	case !live && e.Status == pipeline.Failed && stage.Status == pipeline.Failed &&
-		(c.Status == pipeline.Failed || c.Status == pipeline.Errored):
-		if err := d.stillLatest(e, stage); err != nil {
-			return err
-		}
+	if !live {
 		d.resume(e, in.Principal, fmt.Sprintf("condition %s is overridden: %s", c.Kind, in.Reason))
-	default:
-		return fmt.Errorf("%w: condition %s of stage %s is %s, and execution %d %s",
-			ErrNotOverridable, c.Kind, stage.Name, c.Status, e.Number, e.Status)
 	}
 	d.endRules(e, stage, c, true, "overridden")
 	c.Override = &execution.Override{Principal: in.Principal, Reason: in.Reason, At: d.now}
@@ -436,4 +411,40 @@ func (d *decision) override(in Override) error {
 	d.passed(e, stage, c.Kind)
 	d.advance(e)
 	return nil
+}
+
+// overridable returns the condition that an override is about, or says why it cannot be
+// overridden.
+func (d *decision) overridable(e *execution.Execution, live bool, in Override) (*execution.Condition, error) {
+	if d.definition(e).Stage(in.Stage) == nil {
+		return nil, fmt.Errorf("%w: version %d has no stage %q", ErrStageNotFound, e.Version, in.Stage)
+	}
+	if err := stillWhole(e); err != nil {
+		return nil, fmt.Errorf("%w; start a new execution", err)
+	}
+	stage := e.Current()
+	if stage.Name != in.Stage || len(stage.Conditions) == 0 {
+		return nil, fmt.Errorf("%w: no condition of stage %s keeps execution %d", ErrNotOverridable, in.Stage, e.Number)
+	}
+	c := stage.Conditions[len(stage.Conditions)-1]
+	switch {
+	case in.Condition != pipeline.ConditionBeforeEntry && in.Condition != pipeline.ConditionOnSuccess:
+		return nil, fmt.Errorf("%w: only conditions BEFORE_ENTRY and ON_SUCCESS can be", ErrNotOverridable)
+	case c.Kind != in.Condition:
+		return nil, fmt.Errorf("%w: condition %s of stage %s does not keep execution %d; the last that was checked is %s",
+			ErrNotOverridable, in.Condition, in.Stage, e.Number, c.Kind)
+	case c.Result == pipeline.ResultSkip:
+		return nil, fmt.Errorf("%w: its result is SKIP", ErrNotOverridable)
+	case live && (e.Stop != nil || e.Cancel != nil):
+		return nil, fmt.Errorf("%w: execution %d is being stopped", ErrNotOverridable, e.Number)
+	case live && c.Status == pipeline.InProgress:
+		// It waits or runs.
+		return c, nil
+	case !live && e.Status == pipeline.Failed && stage.Status == pipeline.Failed &&
+		(c.Status == pipeline.Failed || c.Status == pipeline.Errored):
+		return c, d.stillLatest(e, stage)
+	default:
+		return nil, fmt.Errorf("%w: condition %s of stage %s is %s, and execution %d %s",
+			ErrNotOverridable, c.Kind, stage.Name, c.Status, e.Number, e.Status)
+	}
 }

@@ -122,16 +122,22 @@ func (d *decision) retryable(e *execution.Execution, stage *execution.Stage, liv
 		return refuse("execution %d is %s in stage %s, where no action failed", e.Number, stage.Phase, stage.Name)
 	case live && failed == 0:
 		return refuse("no action of stage %s failed", stage.Name)
+	case !live && e.Status != pipeline.Failed && e.Status != pipeline.Stopped:
+		return refuse("execution %d is %s", e.Number, e.Status)
+	}
+	if !live {
+		if err := d.stillLatest(e, stage); err != nil {
+			return err
+		}
+	}
+	// What the other mode could do comes last: a refusal names it only if it works.
+	switch {
 	case live && running > 0 && in.Mode == pipeline.RetryAllActions:
 		return refuse("actions of stage %s still run; retry the failed ones, or wait", stage.Name)
-	case live:
-		return nil
-	case e.Status != pipeline.Failed && e.Status != pipeline.Stopped:
-		return refuse("execution %d is %s", e.Number, e.Status)
 	case stage.Status == pipeline.Failed && failed == 0 && in.Mode == pipeline.RetryFailedActions:
 		return refuse("no action of stage %s failed, it failed for another reason (%s); retry all actions", stage.Name, e.Summary)
 	}
-	return d.stillLatest(e, stage)
+	return nil
 }
 
 // replace marks the actions that a retry runs again.
