@@ -191,6 +191,45 @@ func waitToProto(name pipeline.PipelineName) func(engine.Reason) *headracev1.Wai
 	}
 }
 
+// stepToProto converts what can be done about the executions of that pipeline.
+func stepToProto(name pipeline.PipelineName) func(engine.Step) *headracev1.NextStep {
+	return func(s engine.Step) *headracev1.NextStep {
+		return &headracev1.NextStep{
+			Kind: stepKindToProto(s.Kind), Execution: nameIn(name, s.ExecutionID), Stage: s.Stage, Action: s.Action,
+			Condition: pipelinepb.ConditionKindToProto(s.Condition), RetryMode: pipelinepb.RetryModeToProto(s.Mode),
+			ApprovalId: s.ApprovalID, RequiresComment: s.RequiresComment, Variables: s.Variables,
+		}
+	}
+}
+
+func stepRefusalToProto(r service.StepRefusal) *headracev1.StepRefusal {
+	return &headracev1.StepRefusal{
+		Kind: stepKindToProto(r.Kind), Stage: r.Stage, Condition: pipelinepb.ConditionKindToProto(r.Condition),
+		Reason: string(r.Reason), Message: r.Message,
+	}
+}
+
+func stepKindToProto(kind engine.StepKind) headracev1.NextStepKind {
+	switch kind {
+	case engine.StepDecide:
+		return headracev1.NextStepKind_NEXT_STEP_KIND_DECIDE_APPROVAL
+	case engine.StepRetry:
+		return headracev1.NextStepKind_NEXT_STEP_KIND_RETRY_STAGE
+	case engine.StepOverride:
+		return headracev1.NextStepKind_NEXT_STEP_KIND_OVERRIDE_CONDITION
+	case engine.StepEnable:
+		return headracev1.NextStepKind_NEXT_STEP_KIND_ENABLE_TRANSITION
+	case engine.StepStop:
+		return headracev1.NextStepKind_NEXT_STEP_KIND_STOP_EXECUTION
+	case engine.StepAbandon:
+		return headracev1.NextStepKind_NEXT_STEP_KIND_ABANDON_EXECUTION
+	case engine.StepStart:
+		return headracev1.NextStepKind_NEXT_STEP_KIND_START_EXECUTION
+	default:
+		return headracev1.NextStepKind_NEXT_STEP_KIND_UNSPECIFIED
+	}
+}
+
 // nameIn returns the name of an execution of that pipeline, empty of no id.
 func nameIn(name pipeline.PipelineName, id string) string {
 	if id == "" {

@@ -24,6 +24,8 @@ func words() map[reflect.Type]string {
 		reflect.TypeFor[pipeline.ExecutionType](): string(pipeline.TypeRollback),
 		reflect.TypeFor[pipeline.ConditionKind](): string(pipeline.ConditionOnSuccess),
 		reflect.TypeFor[execution.Subject]():      string(execution.SubjectCondition),
+		reflect.TypeFor[pipeline.RetryMode]():     string(pipeline.RetryAllActions),
+		reflect.TypeFor[engine.StepKind]():        string(engine.StepRetry),
 		reflect.TypeFor[engine.WaitKind]():        string(engine.WaitWindow),
 	}
 }
@@ -159,6 +161,21 @@ func TestEventsTellHowAnActionWentOnlyWhenItEnded(t *testing.T) {
 	require.NotEmpty(t, p.GetInputArtifacts())
 	require.Empty(t, p.GetOutputArtifacts())
 	require.Nil(t, p.GetExecutionResult())
+}
+
+func TestEveryStepIsTold(t *testing.T) {
+	t.Parallel()
+	step := filled[engine.Step](t)
+	require.Empty(t, unset(stepToProto(pipeline.PipelineName{Account: "a", Pipeline: "p"})(step).ProtoReflect(), ""))
+	require.Empty(t, unset(stepRefusalToProto(filled[service.StepRefusal](t)).ProtoReflect(), ""))
+	seen := map[headracev1.NextStepKind]bool{}
+	for _, kind := range []engine.StepKind{
+		engine.StepDecide, engine.StepRetry, engine.StepOverride, engine.StepEnable, engine.StepStop, engine.StepAbandon, engine.StepStart,
+	} {
+		seen[stepKindToProto(kind)] = true
+	}
+	require.Len(t, seen, len(headracev1.NextStepKind_name)-1)
+	require.NotContains(t, seen, headracev1.NextStepKind_NEXT_STEP_KIND_UNSPECIFIED)
 }
 
 func TestEveryWaitKindHasANumber(t *testing.T) {

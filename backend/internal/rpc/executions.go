@@ -209,7 +209,9 @@ func (s *executions) ExplainExecution(
 	}
 	return &headracev1.ExplainExecutionResponse{
 		Status: pipelinepb.StatusToProto(explained.Status), Summary: explained.Summary,
-		Reasons: each(explained.Reasons, waitToProto(name.PipelineName)),
+		Reasons:   each(explained.Reasons, waitToProto(name.PipelineName)),
+		NextSteps: each(explained.Steps, stepToProto(name.PipelineName)),
+		Refusals:  each(explained.Refusals, stepRefusalToProto),
 	}, nil
 }
 

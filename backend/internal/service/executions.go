@@ -432,6 +432,10 @@ type Explanation struct {
 	Status  pipeline.Status
 	Summary string
 	Reasons []engine.Reason
+	// Steps are what can be done now, the most likely first.
+	Steps []engine.Step
+	// Refusals say why a retry or an override is not among them.
+	Refusals []StepRefusal
 }
 
 // Explain says why an execution waits.
@@ -441,19 +445,31 @@ func (x *Executions) Explain(ctx context.Context, who auth.Identity, account, ex
 	}
 	var found Explanation
 	err := x.Store.View(ctx, func(ctx context.Context, r store.Reader) error {
+		// It runs again where the view is done again.
+		found = Explanation{}
 		e, err := find(ctx, r.ExecutionHead, account, executionID)
 		if err != nil {
 			return err
 		}
-		found.Status, found.Summary = e.Status, fmt.Sprintf("execution %d of %s is %s", e.Number, e.Pipeline, e.Status)
 		if e.Status.Terminal() {
-			if e.Summary != "" {
-				found.Summary += ": " + e.Summary
+			// The scope does not hold it.
+			if e, err = r.Execution(ctx, executionID); err != nil {
+				return err
 			}
-			return nil
+		}
+		found.Status, found.Summary = e.Status, fmt.Sprintf("execution %d of %s is %s", e.Number, e.Pipeline, e.Status)
+		if e.Status.Terminal() && e.Summary != "" {
+			found.Summary += ": " + e.Summary
 		}
 		scope, err := x.load(ctx, r, e.Scope())
+		if errors.Is(err, store.ErrNotFound) {
+			// That of a PARALLEL execution ended with it.
+			scope, err = x.newScope(e.Scope()), nil
+		}
 		if err != nil {
+			return err
+		}
+		if err := x.next(ctx, r, scope, e, &found); err != nil || e.Status.Terminal() {
 			return err
 		}
 		work, err := pendingWork(ctx, r)

@@ -2742,8 +2742,10 @@ type NextStep struct {
 	// The wait to decide on, and whether a decision needs a comment.
 	ApprovalId      string `protobuf:"bytes,7,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
 	RequiresComment bool   `protobuf:"varint,8,opt,name=requires_comment,json=requiresComment,proto3" json:"requires_comment,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Of a start, the variables that the execution had besides the defaults.
+	Variables     map[string]string `protobuf:"bytes,9,rep,name=variables,proto3" json:"variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *NextStep) Reset() {
@@ -2830,6 +2832,13 @@ func (x *NextStep) GetRequiresComment() bool {
 		return x.RequiresComment
 	}
 	return false
+}
+
+func (x *NextStep) GetVariables() map[string]string {
+	if x != nil {
+		return x.Variables
+	}
+	return nil
 }
 
 // StepRefusal says why something that people try is not possible now.
@@ -4849,7 +4858,7 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"transition\x12\x18\n" +
 	"\x04rule\x18\v \x01(\tB\x04\xa8\xbb\x18\x02R\x04rule\x12>\n" +
 	"\tcondition\x18\f \x01(\x0e2\x1a.headrace.v1.ConditionKindB\x04\xa8\xbb\x18\x02R\tcondition\x125\n" +
-	"\x06causes\x18\r \x03(\v2\x17.headrace.v1.WaitReasonB\x04\xa8\xbb\x18\x02R\x06causes\"\xf2\x02\n" +
+	"\x06causes\x18\r \x03(\v2\x17.headrace.v1.WaitReasonB\x04\xa8\xbb\x18\x02R\x06causes\"\xfa\x03\n" +
 	"\bNextStep\x123\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.headrace.v1.NextStepKindB\x04\xa8\xbb\x18\x03R\x04kind\x12\"\n" +
 	"\texecution\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x03R\texecution\x12\x1a\n" +
@@ -4860,7 +4869,11 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"retry_mode\x18\x06 \x01(\x0e2\x16.headrace.v1.RetryModeB\x04\xa8\xbb\x18\x03R\tretryMode\x12%\n" +
 	"\vapproval_id\x18\a \x01(\tB\x04\xa8\xbb\x18\x03R\n" +
 	"approvalId\x12/\n" +
-	"\x10requires_comment\x18\b \x01(\bB\x04\xa8\xbb\x18\x03R\x0frequiresComment\"\xdc\x01\n" +
+	"\x10requires_comment\x18\b \x01(\bB\x04\xa8\xbb\x18\x03R\x0frequiresComment\x12H\n" +
+	"\tvariables\x18\t \x03(\v2$.headrace.v1.NextStep.VariablesEntryB\x04\xa8\xbb\x18\x03R\tvariables\x1a<\n" +
+	"\x0eVariablesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xdc\x01\n" +
 	"\vStepRefusal\x123\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.headrace.v1.NextStepKindB\x04\xa8\xbb\x18\x03R\x04kind\x12\x1a\n" +
 	"\x05stage\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x03R\x05stage\x12>\n" +
@@ -5092,7 +5105,7 @@ func file_headrace_v1_execution_proto_rawDescGZIP() []byte {
 }
 
 var file_headrace_v1_execution_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_headrace_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
+var file_headrace_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_headrace_v1_execution_proto_goTypes = []any{
 	(ExecutionStatus)(0),              // 0: headrace.v1.ExecutionStatus
 	(ExecutionType)(0),                // 1: headrace.v1.ExecutionType
@@ -5155,53 +5168,54 @@ var file_headrace_v1_execution_proto_goTypes = []any{
 	nil,                               // 58: headrace.v1.RuleExecution.ResolvedConfigurationEntry
 	nil,                               // 59: headrace.v1.ActionExecution.OutputVariablesEntry
 	nil,                               // 60: headrace.v1.ActionExecution.ResolvedConfigurationEntry
-	nil,                               // 61: headrace.v1.StartExecutionRequest.VariablesEntry
-	(ExecutionMode)(0),                // 62: headrace.v1.ExecutionMode
-	(*timestamppb.Timestamp)(nil),     // 63: google.protobuf.Timestamp
-	(*StageTransition)(nil),           // 64: headrace.v1.StageTransition
+	nil,                               // 61: headrace.v1.NextStep.VariablesEntry
+	nil,                               // 62: headrace.v1.StartExecutionRequest.VariablesEntry
+	(ExecutionMode)(0),                // 63: headrace.v1.ExecutionMode
+	(*timestamppb.Timestamp)(nil),     // 64: google.protobuf.Timestamp
+	(*StageTransition)(nil),           // 65: headrace.v1.StageTransition
 }
 var file_headrace_v1_execution_proto_depIdxs = []int32{
-	62,  // 0: headrace.v1.Execution.execution_mode:type_name -> headrace.v1.ExecutionMode
+	63,  // 0: headrace.v1.Execution.execution_mode:type_name -> headrace.v1.ExecutionMode
 	0,   // 1: headrace.v1.Execution.status:type_name -> headrace.v1.ExecutionStatus
 	11,  // 2: headrace.v1.Execution.trigger:type_name -> headrace.v1.ExecutionTrigger
 	57,  // 3: headrace.v1.Execution.variables:type_name -> headrace.v1.Execution.VariablesEntry
 	13,  // 4: headrace.v1.Execution.source_revisions:type_name -> headrace.v1.SourceRevision
 	14,  // 5: headrace.v1.Execution.stages:type_name -> headrace.v1.StageExecution
-	63,  // 6: headrace.v1.Execution.start_time:type_name -> google.protobuf.Timestamp
-	63,  // 7: headrace.v1.Execution.end_time:type_name -> google.protobuf.Timestamp
-	63,  // 8: headrace.v1.Execution.update_time:type_name -> google.protobuf.Timestamp
+	64,  // 6: headrace.v1.Execution.start_time:type_name -> google.protobuf.Timestamp
+	64,  // 7: headrace.v1.Execution.end_time:type_name -> google.protobuf.Timestamp
+	64,  // 8: headrace.v1.Execution.update_time:type_name -> google.protobuf.Timestamp
 	12,  // 9: headrace.v1.Execution.stop:type_name -> headrace.v1.StopRequest
 	1,   // 10: headrace.v1.Execution.execution_type:type_name -> headrace.v1.ExecutionType
 	8,   // 11: headrace.v1.Execution.rollback:type_name -> headrace.v1.RollbackMetadata
 	10,  // 12: headrace.v1.Execution.source_revision_overrides:type_name -> headrace.v1.SourceRevisionOverride
 	9,   // 13: headrace.v1.Execution.cancel:type_name -> headrace.v1.CancelRequest
-	63,  // 14: headrace.v1.Execution.outputs_remove_time:type_name -> google.protobuf.Timestamp
-	63,  // 15: headrace.v1.CancelRequest.request_time:type_name -> google.protobuf.Timestamp
-	63,  // 16: headrace.v1.StopRequest.request_time:type_name -> google.protobuf.Timestamp
+	64,  // 14: headrace.v1.Execution.outputs_remove_time:type_name -> google.protobuf.Timestamp
+	64,  // 15: headrace.v1.CancelRequest.request_time:type_name -> google.protobuf.Timestamp
+	64,  // 16: headrace.v1.StopRequest.request_time:type_name -> google.protobuf.Timestamp
 	0,   // 17: headrace.v1.StageExecution.status:type_name -> headrace.v1.ExecutionStatus
-	63,  // 18: headrace.v1.StageExecution.start_time:type_name -> google.protobuf.Timestamp
-	63,  // 19: headrace.v1.StageExecution.end_time:type_name -> google.protobuf.Timestamp
+	64,  // 18: headrace.v1.StageExecution.start_time:type_name -> google.protobuf.Timestamp
+	64,  // 19: headrace.v1.StageExecution.end_time:type_name -> google.protobuf.Timestamp
 	19,  // 20: headrace.v1.StageExecution.actions:type_name -> headrace.v1.ActionExecution
 	22,  // 21: headrace.v1.StageExecution.entry_approval:type_name -> headrace.v1.Approval
 	16,  // 22: headrace.v1.StageExecution.conditions:type_name -> headrace.v1.ConditionExecution
 	15,  // 23: headrace.v1.StageExecution.retry:type_name -> headrace.v1.RetryStageMetadata
-	63,  // 24: headrace.v1.RetryStageMetadata.latest_time:type_name -> google.protobuf.Timestamp
+	64,  // 24: headrace.v1.RetryStageMetadata.latest_time:type_name -> google.protobuf.Timestamp
 	2,   // 25: headrace.v1.ConditionExecution.kind:type_name -> headrace.v1.ConditionKind
 	0,   // 26: headrace.v1.ConditionExecution.status:type_name -> headrace.v1.ExecutionStatus
-	63,  // 27: headrace.v1.ConditionExecution.start_time:type_name -> google.protobuf.Timestamp
-	63,  // 28: headrace.v1.ConditionExecution.end_time:type_name -> google.protobuf.Timestamp
+	64,  // 27: headrace.v1.ConditionExecution.start_time:type_name -> google.protobuf.Timestamp
+	64,  // 28: headrace.v1.ConditionExecution.end_time:type_name -> google.protobuf.Timestamp
 	17,  // 29: headrace.v1.ConditionExecution.rules:type_name -> headrace.v1.RuleExecution
 	18,  // 30: headrace.v1.ConditionExecution.override:type_name -> headrace.v1.ConditionOverride
 	0,   // 31: headrace.v1.RuleExecution.status:type_name -> headrace.v1.ExecutionStatus
 	20,  // 32: headrace.v1.RuleExecution.error:type_name -> headrace.v1.ErrorDetails
 	58,  // 33: headrace.v1.RuleExecution.resolved_configuration:type_name -> headrace.v1.RuleExecution.ResolvedConfigurationEntry
-	63,  // 34: headrace.v1.RuleExecution.start_time:type_name -> google.protobuf.Timestamp
-	63,  // 35: headrace.v1.RuleExecution.end_time:type_name -> google.protobuf.Timestamp
-	63,  // 36: headrace.v1.RuleExecution.open_time:type_name -> google.protobuf.Timestamp
-	63,  // 37: headrace.v1.ConditionOverride.override_time:type_name -> google.protobuf.Timestamp
+	64,  // 34: headrace.v1.RuleExecution.start_time:type_name -> google.protobuf.Timestamp
+	64,  // 35: headrace.v1.RuleExecution.end_time:type_name -> google.protobuf.Timestamp
+	64,  // 36: headrace.v1.RuleExecution.open_time:type_name -> google.protobuf.Timestamp
+	64,  // 37: headrace.v1.ConditionOverride.override_time:type_name -> google.protobuf.Timestamp
 	0,   // 38: headrace.v1.ActionExecution.status:type_name -> headrace.v1.ExecutionStatus
-	63,  // 39: headrace.v1.ActionExecution.start_time:type_name -> google.protobuf.Timestamp
-	63,  // 40: headrace.v1.ActionExecution.end_time:type_name -> google.protobuf.Timestamp
+	64,  // 39: headrace.v1.ActionExecution.start_time:type_name -> google.protobuf.Timestamp
+	64,  // 40: headrace.v1.ActionExecution.end_time:type_name -> google.protobuf.Timestamp
 	20,  // 41: headrace.v1.ActionExecution.error:type_name -> headrace.v1.ErrorDetails
 	59,  // 42: headrace.v1.ActionExecution.output_variables:type_name -> headrace.v1.ActionExecution.OutputVariablesEntry
 	60,  // 43: headrace.v1.ActionExecution.resolved_configuration:type_name -> headrace.v1.ActionExecution.ResolvedConfigurationEntry
@@ -5210,10 +5224,10 @@ var file_headrace_v1_execution_proto_depIdxs = []int32{
 	22,  // 46: headrace.v1.ActionExecution.approval:type_name -> headrace.v1.Approval
 	23,  // 47: headrace.v1.Approval.requirements:type_name -> headrace.v1.ApprovalRequirement
 	24,  // 48: headrace.v1.Approval.decisions:type_name -> headrace.v1.ApprovalDecision
-	63,  // 49: headrace.v1.Approval.expire_time:type_name -> google.protobuf.Timestamp
-	63,  // 50: headrace.v1.ApprovalDecision.decide_time:type_name -> google.protobuf.Timestamp
+	64,  // 49: headrace.v1.Approval.expire_time:type_name -> google.protobuf.Timestamp
+	64,  // 50: headrace.v1.ApprovalDecision.decide_time:type_name -> google.protobuf.Timestamp
 	21,  // 51: headrace.v1.ApprovalDecision.artifacts:type_name -> headrace.v1.Artifact
-	63,  // 52: headrace.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	64,  // 52: headrace.v1.Event.event_time:type_name -> google.protobuf.Timestamp
 	4,   // 53: headrace.v1.Event.subject:type_name -> headrace.v1.EventSubject
 	11,  // 54: headrace.v1.Event.trigger:type_name -> headrace.v1.ExecutionTrigger
 	2,   // 55: headrace.v1.Event.condition:type_name -> headrace.v1.ConditionKind
@@ -5221,71 +5235,72 @@ var file_headrace_v1_execution_proto_depIdxs = []int32{
 	21,  // 57: headrace.v1.Event.input_artifacts:type_name -> headrace.v1.Artifact
 	21,  // 58: headrace.v1.Event.output_artifacts:type_name -> headrace.v1.Artifact
 	27,  // 59: headrace.v1.Event.execution_result:type_name -> headrace.v1.ActionExecutionResult
-	63,  // 60: headrace.v1.Event.start_time:type_name -> google.protobuf.Timestamp
-	63,  // 61: headrace.v1.Event.stage_last_retry_attempt_time:type_name -> google.protobuf.Timestamp
+	64,  // 60: headrace.v1.Event.start_time:type_name -> google.protobuf.Timestamp
+	64,  // 61: headrace.v1.Event.stage_last_retry_attempt_time:type_name -> google.protobuf.Timestamp
 	5,   // 62: headrace.v1.WaitReason.kind:type_name -> headrace.v1.WaitKind
-	63,  // 63: headrace.v1.WaitReason.since:type_name -> google.protobuf.Timestamp
-	63,  // 64: headrace.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
+	64,  // 63: headrace.v1.WaitReason.since:type_name -> google.protobuf.Timestamp
+	64,  // 64: headrace.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
 	22,  // 65: headrace.v1.WaitReason.approval:type_name -> headrace.v1.Approval
-	64,  // 66: headrace.v1.WaitReason.transition:type_name -> headrace.v1.StageTransition
+	65,  // 66: headrace.v1.WaitReason.transition:type_name -> headrace.v1.StageTransition
 	2,   // 67: headrace.v1.WaitReason.condition:type_name -> headrace.v1.ConditionKind
 	28,  // 68: headrace.v1.WaitReason.causes:type_name -> headrace.v1.WaitReason
 	6,   // 69: headrace.v1.NextStep.kind:type_name -> headrace.v1.NextStepKind
 	2,   // 70: headrace.v1.NextStep.condition:type_name -> headrace.v1.ConditionKind
 	3,   // 71: headrace.v1.NextStep.retry_mode:type_name -> headrace.v1.RetryMode
-	6,   // 72: headrace.v1.StepRefusal.kind:type_name -> headrace.v1.NextStepKind
-	2,   // 73: headrace.v1.StepRefusal.condition:type_name -> headrace.v1.ConditionKind
-	61,  // 74: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
-	10,  // 75: headrace.v1.StartExecutionRequest.source_revisions:type_name -> headrace.v1.SourceRevisionOverride
-	7,   // 76: headrace.v1.StartExecutionResponse.execution:type_name -> headrace.v1.Execution
-	7,   // 77: headrace.v1.GetExecutionResponse.execution:type_name -> headrace.v1.Execution
-	0,   // 78: headrace.v1.ListExecutionsRequest.statuses:type_name -> headrace.v1.ExecutionStatus
-	7,   // 79: headrace.v1.ListExecutionsResponse.executions:type_name -> headrace.v1.Execution
-	7,   // 80: headrace.v1.StopExecutionResponse.execution:type_name -> headrace.v1.Execution
-	3,   // 81: headrace.v1.RetryStageRequest.mode:type_name -> headrace.v1.RetryMode
-	7,   // 82: headrace.v1.RetryStageResponse.execution:type_name -> headrace.v1.Execution
-	7,   // 83: headrace.v1.RollbackStageResponse.execution:type_name -> headrace.v1.Execution
-	2,   // 84: headrace.v1.OverrideConditionRequest.condition:type_name -> headrace.v1.ConditionKind
-	7,   // 85: headrace.v1.OverrideConditionResponse.execution:type_name -> headrace.v1.Execution
-	7,   // 86: headrace.v1.DecideApprovalResponse.execution:type_name -> headrace.v1.Execution
-	22,  // 87: headrace.v1.DecideApprovalResponse.approval:type_name -> headrace.v1.Approval
-	0,   // 88: headrace.v1.ExplainExecutionResponse.status:type_name -> headrace.v1.ExecutionStatus
-	28,  // 89: headrace.v1.ExplainExecutionResponse.reasons:type_name -> headrace.v1.WaitReason
-	29,  // 90: headrace.v1.ExplainExecutionResponse.next_steps:type_name -> headrace.v1.NextStep
-	30,  // 91: headrace.v1.ExplainExecutionResponse.refusals:type_name -> headrace.v1.StepRefusal
-	25,  // 92: headrace.v1.WatchExecutionResponse.event:type_name -> headrace.v1.Event
-	55,  // 93: headrace.v1.SearchLogsResponse.match:type_name -> headrace.v1.LogMatch
-	56,  // 94: headrace.v1.SearchLogsResponse.summary:type_name -> headrace.v1.LogSearchSummary
-	2,   // 95: headrace.v1.LogMatch.condition:type_name -> headrace.v1.ConditionKind
-	31,  // 96: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
-	33,  // 97: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
-	35,  // 98: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
-	37,  // 99: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
-	39,  // 100: headrace.v1.ExecutionService.RetryStage:input_type -> headrace.v1.RetryStageRequest
-	41,  // 101: headrace.v1.ExecutionService.RollbackStage:input_type -> headrace.v1.RollbackStageRequest
-	43,  // 102: headrace.v1.ExecutionService.OverrideCondition:input_type -> headrace.v1.OverrideConditionRequest
-	45,  // 103: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
-	47,  // 104: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
-	49,  // 105: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
-	51,  // 106: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
-	53,  // 107: headrace.v1.ExecutionService.SearchLogs:input_type -> headrace.v1.SearchLogsRequest
-	32,  // 108: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
-	34,  // 109: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
-	36,  // 110: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
-	38,  // 111: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
-	40,  // 112: headrace.v1.ExecutionService.RetryStage:output_type -> headrace.v1.RetryStageResponse
-	42,  // 113: headrace.v1.ExecutionService.RollbackStage:output_type -> headrace.v1.RollbackStageResponse
-	44,  // 114: headrace.v1.ExecutionService.OverrideCondition:output_type -> headrace.v1.OverrideConditionResponse
-	46,  // 115: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
-	48,  // 116: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
-	50,  // 117: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
-	52,  // 118: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
-	54,  // 119: headrace.v1.ExecutionService.SearchLogs:output_type -> headrace.v1.SearchLogsResponse
-	108, // [108:120] is the sub-list for method output_type
-	96,  // [96:108] is the sub-list for method input_type
-	96,  // [96:96] is the sub-list for extension type_name
-	96,  // [96:96] is the sub-list for extension extendee
-	0,   // [0:96] is the sub-list for field type_name
+	61,  // 72: headrace.v1.NextStep.variables:type_name -> headrace.v1.NextStep.VariablesEntry
+	6,   // 73: headrace.v1.StepRefusal.kind:type_name -> headrace.v1.NextStepKind
+	2,   // 74: headrace.v1.StepRefusal.condition:type_name -> headrace.v1.ConditionKind
+	62,  // 75: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
+	10,  // 76: headrace.v1.StartExecutionRequest.source_revisions:type_name -> headrace.v1.SourceRevisionOverride
+	7,   // 77: headrace.v1.StartExecutionResponse.execution:type_name -> headrace.v1.Execution
+	7,   // 78: headrace.v1.GetExecutionResponse.execution:type_name -> headrace.v1.Execution
+	0,   // 79: headrace.v1.ListExecutionsRequest.statuses:type_name -> headrace.v1.ExecutionStatus
+	7,   // 80: headrace.v1.ListExecutionsResponse.executions:type_name -> headrace.v1.Execution
+	7,   // 81: headrace.v1.StopExecutionResponse.execution:type_name -> headrace.v1.Execution
+	3,   // 82: headrace.v1.RetryStageRequest.mode:type_name -> headrace.v1.RetryMode
+	7,   // 83: headrace.v1.RetryStageResponse.execution:type_name -> headrace.v1.Execution
+	7,   // 84: headrace.v1.RollbackStageResponse.execution:type_name -> headrace.v1.Execution
+	2,   // 85: headrace.v1.OverrideConditionRequest.condition:type_name -> headrace.v1.ConditionKind
+	7,   // 86: headrace.v1.OverrideConditionResponse.execution:type_name -> headrace.v1.Execution
+	7,   // 87: headrace.v1.DecideApprovalResponse.execution:type_name -> headrace.v1.Execution
+	22,  // 88: headrace.v1.DecideApprovalResponse.approval:type_name -> headrace.v1.Approval
+	0,   // 89: headrace.v1.ExplainExecutionResponse.status:type_name -> headrace.v1.ExecutionStatus
+	28,  // 90: headrace.v1.ExplainExecutionResponse.reasons:type_name -> headrace.v1.WaitReason
+	29,  // 91: headrace.v1.ExplainExecutionResponse.next_steps:type_name -> headrace.v1.NextStep
+	30,  // 92: headrace.v1.ExplainExecutionResponse.refusals:type_name -> headrace.v1.StepRefusal
+	25,  // 93: headrace.v1.WatchExecutionResponse.event:type_name -> headrace.v1.Event
+	55,  // 94: headrace.v1.SearchLogsResponse.match:type_name -> headrace.v1.LogMatch
+	56,  // 95: headrace.v1.SearchLogsResponse.summary:type_name -> headrace.v1.LogSearchSummary
+	2,   // 96: headrace.v1.LogMatch.condition:type_name -> headrace.v1.ConditionKind
+	31,  // 97: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
+	33,  // 98: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
+	35,  // 99: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
+	37,  // 100: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
+	39,  // 101: headrace.v1.ExecutionService.RetryStage:input_type -> headrace.v1.RetryStageRequest
+	41,  // 102: headrace.v1.ExecutionService.RollbackStage:input_type -> headrace.v1.RollbackStageRequest
+	43,  // 103: headrace.v1.ExecutionService.OverrideCondition:input_type -> headrace.v1.OverrideConditionRequest
+	45,  // 104: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
+	47,  // 105: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
+	49,  // 106: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
+	51,  // 107: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
+	53,  // 108: headrace.v1.ExecutionService.SearchLogs:input_type -> headrace.v1.SearchLogsRequest
+	32,  // 109: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
+	34,  // 110: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
+	36,  // 111: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
+	38,  // 112: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
+	40,  // 113: headrace.v1.ExecutionService.RetryStage:output_type -> headrace.v1.RetryStageResponse
+	42,  // 114: headrace.v1.ExecutionService.RollbackStage:output_type -> headrace.v1.RollbackStageResponse
+	44,  // 115: headrace.v1.ExecutionService.OverrideCondition:output_type -> headrace.v1.OverrideConditionResponse
+	46,  // 116: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
+	48,  // 117: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
+	50,  // 118: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
+	52,  // 119: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
+	54,  // 120: headrace.v1.ExecutionService.SearchLogs:output_type -> headrace.v1.SearchLogsResponse
+	109, // [109:121] is the sub-list for method output_type
+	97,  // [97:109] is the sub-list for method input_type
+	97,  // [97:97] is the sub-list for extension type_name
+	97,  // [97:97] is the sub-list for extension extendee
+	0,   // [0:97] is the sub-list for field type_name
 }
 
 func init() { file_headrace_v1_execution_proto_init() }
@@ -5305,7 +5320,7 @@ func file_headrace_v1_execution_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headrace_v1_execution_proto_rawDesc), len(file_headrace_v1_execution_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   55,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
