@@ -22,14 +22,8 @@ import (
 func (r *Resource) ValidateConfig(
 	ctx context.Context, request resource.ValidateConfigRequest, response *resource.ValidateConfigResponse,
 ) {
-	raw, err := definition.Decodable(request.Config.Raw)
-	if err != nil {
-		response.Diagnostics.AddError("The configuration cannot be checked", err.Error())
-		return
-	}
-	var config model
-	response.Diagnostics.Append((&tfsdk.Config{Schema: request.Config.Schema, Raw: raw}).Get(ctx, &config)...)
-	if response.Diagnostics.HasError() {
+	config, ok := decode(ctx, &response.Diagnostics, request.Config)
+	if !ok {
 		return
 	}
 	problem.CheckName(ctx, &response.Diagnostics, request.Config, "name", domain.CheckPipeline)
@@ -51,6 +45,30 @@ func (r *Resource) ValidateConfig(
 		nil, fieldpath.Definition(), nil)
 }
 
+// warn adds what may surprise in a valid definition. It is part of the plan, since
+// Terraform checks a configuration several times and repeats what that warns of.
+func warn(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Config) {
+	config, ok := decode(ctx, diags, configuration)
+	if !ok {
+		return
+	}
+	def := config.Domain()
+	def.Stages = definition.StagesDomain(config.Stages)
+	problem.AddWarnings(diags, domain.Warnings(&def), fieldpath.Definition(), config.written)
+}
+
+// decode returns the configuration, in which blocks may be unknown.
+func decode(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Config) (model, bool) {
+	var config model
+	raw, err := definition.Decodable(configuration.Raw)
+	if err != nil {
+		diags.AddError("The configuration cannot be checked", err.Error())
+		return config, false
+	}
+	diags.Append((&tfsdk.Config{Schema: configuration.Schema, Raw: raw}).Get(ctx, &config)...)
+	return config, !diags.HasError()
+}
+
 // ModifyPlan fills in what depends on the provider, on other arguments or on the
 // state.
 func (r *Resource) ModifyPlan(
@@ -59,6 +77,7 @@ func (r *Resource) ModifyPlan(
 	if request.Plan.Raw.IsNull() {
 		return
 	}
+	warn(ctx, &response.Diagnostics, request.Config)
 	planning.Name(ctx, r.session, request, response, func(account string, names []string) string {
 		return client.PipelineName(account, names[0])
 	}, "name")

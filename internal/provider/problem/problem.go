@@ -144,6 +144,13 @@ func AddViolations(
 	}
 }
 
+// AddWarnings adds what may surprise in a definition. written is as in Reporter.
+func AddWarnings(diags *diag.Diagnostics, warnings []domain.Warning, shape fieldpath.Shape, written func(domain.Path) domain.Path) {
+	for _, w := range warnings {
+		diags.AddAttributeWarning(shape.Translate(path.Empty(), written(w.Path)), w.Summary, Sentence(w.Message))
+	}
+}
+
 func begins(fields, prefix domain.Path) bool {
 	for i, step := range prefix {
 		if fields[i] != step {

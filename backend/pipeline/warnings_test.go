@@ -1,0 +1,71 @@
+package pipeline_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// TestApprovalBesideWork warns of approvals that hold nothing back, and of no others.
+func TestApprovalBesideWork(t *testing.T) {
+	t.Parallel()
+	type A = pipeline.Action
+	const approval, deploy, build = pipeline.CategoryApproval, pipeline.CategoryDeploy, pipeline.CategoryBuild
+	for name, test := range map[string]struct {
+		actions []A
+		want    []string
+	}{
+		"default run order": {
+			[]A{{Name: "Approve", Category: approval}, {Name: "Ship", Category: deploy}},
+			[]string{`stages[1].actions[0].run_order: stage "Production", action "Approve": action "Ship" starts without waiting for the approval, ` +
+				`since both have the run_order 1; to guard it, give it a higher run_order than the approval`},
+		},
+		"one of two": {
+			[]A{{Name: "Ship", Category: deploy, RunOrder: 3}, {Name: "Approve", Category: approval, RunOrder: 3}, {Name: "Tell", Category: pipeline.CategoryInvoke, RunOrder: 4}},
+			[]string{`stages[1].actions[1].run_order: stage "Production", action "Approve": action "Ship" starts without waiting for the approval, ` +
+				`since both have the run_order 3; to guard it, give it a higher run_order than the approval`},
+		},
+		"names not known": {
+			[]A{{Name: pipeline.Unknown, Category: approval, Owner: "Headrace"}, {Name: pipeline.Unknown, Category: deploy, Owner: "Headrace"}},
+			[]string{`stages[1].actions[0].run_order: stage "Production", action 1: action with a name not known yet starts without waiting for the approval, ` +
+				`since both have the run_order 1; to guard it, give it a higher run_order than the approval`},
+		},
+		"build alone": {
+			[]A{{Name: "Approve", Category: approval}, {Name: "Make", Category: build}},
+			[]string{`stages[1].actions[0].run_order: stage "Production", action "Approve": action "Make" starts without waiting for the approval, ` +
+				`since both have the run_order 1; to guard it, give it a higher run_order than the approval`},
+		},
+		"approval first":         {[]A{{Name: "Approve", Category: approval}, {Name: "Ship", Category: deploy, RunOrder: 2}}, nil},
+		"approval afterwards":    {[]A{{Name: "Ship", Category: deploy}, {Name: "Approve", Category: approval, RunOrder: 2}}, nil},
+		"two approvals":          {[]A{{Name: "Approve", Category: approval}, {Name: "Audit", Category: approval}, {Name: "Ship", Category: deploy, RunOrder: 2}}, nil},
+		"build before the gate":  {[]A{{Name: "Approve", Category: approval}, {Name: "Make", Category: build}, {Name: "Ship", Category: deploy, RunOrder: 2}}, nil},
+		"approval alone":         {[]A{{Name: "Approve", Category: approval}}, nil},
+		"order not known":        {[]A{{Name: "Approve", Category: approval, RunOrder: pipeline.UnknownInt}, {Name: "Ship", Category: deploy}}, nil},
+		"other order not known":  {[]A{{Name: "Approve", Category: approval}, {Name: "Ship", Category: deploy, RunOrder: pipeline.UnknownInt}}, nil},
+		"actions not known":      {[]A{{Name: "Approve", Category: approval}, {Name: pipeline.Unknown}}, nil},
+		"category not known yet": {[]A{{Name: "Approve", Category: approval}, {Name: "Ship", Category: pipeline.Unknown}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			def := &pipeline.Definition{Stages: []pipeline.Stage{{Name: "Source"}, {Name: "Production", Actions: test.actions}}}
+			var got []string
+			for _, w := range pipeline.Warnings(def) {
+				require.Equal(t, pipeline.WarningApprovalBesideWork, w.Reason)
+				got = append(got, w.Path.String()+": "+w.Message)
+			}
+			require.Equal(t, test.want, got)
+		})
+	}
+}
+
+// TestWarningsHaveTheirOwnSummaries holds that Terraform shows each of several.
+func TestWarningsHaveTheirOwnSummaries(t *testing.T) {
+	t.Parallel()
+	actions := []pipeline.Action{{Name: "Approve", Category: pipeline.CategoryApproval}, {Name: "Ship", Category: pipeline.CategoryDeploy}}
+	warnings := pipeline.Warnings(&pipeline.Definition{Stages: []pipeline.Stage{{Name: "Canary", Actions: actions}, {Name: "Fleet", Actions: actions}}})
+	require.Len(t, warnings, 2)
+	require.Equal(t, `Approval "Approve" of stage "Canary" does not hold back action "Ship"`, warnings[0].Summary)
+	require.Equal(t, `Approval "Approve" of stage "Fleet" does not hold back action "Ship"`, warnings[1].Summary)
+}
