@@ -40,14 +40,14 @@ func TestBrokenID(t *testing.T) {
 		names    map[string]string
 		id       string
 	}{
-		"pipeline": {pipeline.New(), names("name", "web"), web},
-		"version":  {pipelineversion.New(), names("pipeline", "web"), web},
-		"stage":    {stage.New(), names("pipeline", "web", "name", "Source"), web + "/stages/Source"},
+		"pipeline": {&pipeline.Resource{}, names("name", "web"), web},
+		"version":  {&pipelineversion.Resource{}, names("pipeline", "web"), web},
+		"stage":    {&stage.Resource{}, names("pipeline", "web", "name", "Source"), web + "/stages/Source"},
 		"action": {
-			action.New(), names("pipeline", "web", "stage", "Source", "name", "Fetch"), web + "/stages/Source/actions/Fetch",
+			&action.Resource{}, names("pipeline", "web", "stage", "Source", "name", "Fetch"), web + "/stages/Source/actions/Fetch",
 		},
-		"transition": {stagetransition.New(), names("pipeline", "web", "stage", "Source"), web + "/stages/Source"},
-		"rule":       {approvalrule.New(), names("name", "release"), "accounts/default/approvalRules/release"},
+		"transition": {&stagetransition.Resource{}, names("pipeline", "web", "stage", "Source"), web + "/stages/Source"},
+		"rule":       {&approvalrule.Resource{}, names("name", "release"), "accounts/default/approvalRules/release"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -64,7 +64,7 @@ func refreshed(t *testing.T, backend *acctest.Backend, managed resource.Resource
 	configured, ok := managed.(resource.ResourceWithConfigure)
 	require.True(t, ok)
 	configured.Configure(ctx, resource.ConfigureRequest{
-		ProviderData: session.New(backend.API, types.StringValue("default")),
+		ProviderData: session.New(session.Config{Client: backend.API, Account: types.StringValue("default")}),
 	}, &resource.ConfigureResponse{})
 	identified, ok := managed.(resource.ResourceWithIdentity)
 	require.True(t, ok)

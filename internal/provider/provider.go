@@ -6,9 +6,13 @@ package provider
 
 import (
 	"context"
+	"slices"
 
+	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
@@ -24,9 +28,11 @@ import (
 	"github.com/headrace/terraform-provider-headrace/internal/provider/pipeline"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/pipelinestate"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/pipelineversion"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/problem"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/stage"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/stagetransition"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/values"
 )
 
 // Provider is the Terraform provider.
@@ -48,6 +54,7 @@ type model struct {
 	Endpoint       types.String `tfsdk:"endpoint"`
 	Token          types.String `tfsdk:"token"`
 	Account        types.String `tfsdk:"account"`
+	Allowed        types.List   `tfsdk:"allowed_accounts"`
 	CACertFile     types.String `tfsdk:"ca_cert_file"`
 	ClientCertFile types.String `tfsdk:"client_cert_file"`
 	ClientKeyFile  types.String `tfsdk:"client_key_file"`
@@ -85,6 +92,13 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, response 
 				Validators: notEmpty(),
 				MarkdownDescription: "Account of the objects that name none, for instance `terraform.workspace`. Defaults to " +
 					"`HEADRACE_ACCOUNT`, or else `default`.",
+			},
+			"allowed_accounts": schema.ListAttribute{
+				ElementType: types.StringType,
+				Optional:    true,
+				Validators:  []validator.List{listvalidator.SizeAtLeast(1), listvalidator.NoNullValues()},
+				MarkdownDescription: "Names of the accounts that this configuration may use. Any other account, the provider's or that of " +
+					"a resource or data source, is refused before the server is called. Defaults to all accounts.",
 			},
 			"ca_cert_file": schema.StringAttribute{
 				Optional:   true,
@@ -128,21 +142,10 @@ func (p *Provider) Configure(
 }
 
 func (p *Provider) session(config model, response *provider.ConfigureResponse) *session.Session {
-	account := config.Account
-	if account.IsNull() {
-		account = types.StringValue(client.DefaultAccount)
-		if named := p.getenv(client.EnvAccount); named != "" {
-			account = types.StringValue(named)
-		}
-	}
-	if !account.IsUnknown() {
-		if err := domain.CheckAccount(account.ValueString()); err != nil {
-			response.Diagnostics.AddAttributeError(path.Root("account"), "The provider's account is wrong", err.Error()+
-				". It comes from the argument account, or from the environment variable "+client.EnvAccount+".")
-		}
-	}
+	settled := p.account(config)
+	checkAccounts(config, settled, &response.Diagnostics)
 	if config.undecided() {
-		return session.New(nil, account)
+		return session.New(settled)
 	}
 	getenv := p.getenv
 	if !config.Insecure.IsNull() {
@@ -157,7 +160,7 @@ func (p *Provider) session(config model, response *provider.ConfigureResponse) *
 	settings, err := client.FromEnvironment(getenv, client.Config{
 		Endpoint:       config.Endpoint.ValueString(),
 		Token:          config.Token.ValueString(),
-		Account:        account.ValueString(),
+		Account:        settled.Account.ValueString(),
 		CACertFile:     config.CACertFile.ValueString(),
 		ClientCertFile: config.ClientCertFile.ValueString(),
 		ClientKeyFile:  config.ClientKeyFile.ValueString(),
@@ -172,7 +175,50 @@ func (p *Provider) session(config model, response *provider.ConfigureResponse) *
 		response.Diagnostics.AddError("The provider's configuration is wrong", err.Error())
 		return nil
 	}
-	return session.New(backend, account)
+	settled.Client = backend
+	return session.New(settled)
+}
+
+// account returns the account that objects are in by default, where it was set, and which
+// accounts are allowed.
+func (p *Provider) account(config model) session.Config {
+	settled := session.Config{Account: config.Account, AccountSource: "account in the provider block"}
+	if config.Account.IsNull() {
+		settled.Account = types.StringValue(client.DefaultAccount)
+		settled.AccountSource = "the default, since neither account in the provider block nor " + client.EnvAccount + " is set"
+		if named := p.getenv(client.EnvAccount); named != "" {
+			settled.Account, settled.AccountSource = types.StringValue(named), "the environment variable "+client.EnvAccount
+		}
+	}
+	if !config.Allowed.IsNull() && !config.allowedUndecided() {
+		settled.AllowedAccounts = values.Texts(config.Allowed)
+	}
+	return settled
+}
+
+// checkAccounts adds what is wrong with the accounts that the provider is configured with.
+func checkAccounts(config model, settled session.Config, diags *diag.Diagnostics) {
+	for i, element := range config.Allowed.Elements() {
+		if name, ok := element.(types.String); ok && !name.IsUnknown() {
+			if err := domain.CheckAccount(name.ValueString()); err != nil {
+				diags.AddAttributeError(path.Root("allowed_accounts").AtListIndex(i), "The allowed account is wrong", problem.Sentence(err.Error()))
+			}
+		}
+	}
+	if settled.Account.IsUnknown() {
+		return
+	}
+	at := path.Root("account")
+	if config.Account.IsNull() {
+		at = path.Root("allowed_accounts")
+	}
+	if err := domain.CheckAccount(settled.Account.ValueString()); err != nil {
+		diags.AddAttributeError(path.Root("account"), "The provider's account is wrong",
+			err.Error()+". It comes from "+settled.AccountSource+".")
+	} else if err := session.New(settled).CheckAllowed(settled.Account); err != nil {
+		diags.AddAttributeError(at, "The provider's account is not allowed",
+			problem.Sentence(err.Error())+" It comes from "+settled.AccountSource+".")
+	}
 }
 
 // notEmpty refuses an empty text, which would silently mean the default. Null means it.
@@ -183,8 +229,12 @@ func notEmpty() []validator.String {
 // undecided tells whether the configuration depends on values that are not known
 // yet.
 func (m model) undecided() bool {
-	return m.Endpoint.IsUnknown() || m.Token.IsUnknown() || m.Account.IsUnknown() || m.CACertFile.IsUnknown() ||
-		m.ClientCertFile.IsUnknown() || m.ClientKeyFile.IsUnknown() || m.Insecure.IsUnknown()
+	return m.Endpoint.IsUnknown() || m.Token.IsUnknown() || m.Account.IsUnknown() || m.allowedUndecided() ||
+		m.CACertFile.IsUnknown() || m.ClientCertFile.IsUnknown() || m.ClientKeyFile.IsUnknown() || m.Insecure.IsUnknown()
+}
+
+func (m model) allowedUndecided() bool {
+	return m.Allowed.IsUnknown() || slices.ContainsFunc(m.Allowed.Elements(), attr.Value.IsUnknown)
 }
 
 // Resources returns the resource types.

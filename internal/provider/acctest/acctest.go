@@ -65,7 +65,7 @@ func ProviderOf(api *client.Client) map[string]func() (tfprotov6.ProviderServer,
 	return map[string]func() (tfprotov6.ProviderServer, error){
 		"headrace": providerserver.NewProtocol6WithError(&handed{
 			Provider: provider.New("test", func(string) string { return "" })(),
-			session:  session.New(api, types.StringValue("default")),
+			session:  session.New(session.Config{Client: api, Account: types.StringValue("default")}),
 		}),
 	}
 }

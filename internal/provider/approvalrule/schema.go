@@ -47,10 +47,11 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				MarkdownDescription: "Resource name: `accounts/{account}/approvalRules/{name}`.",
 			},
 			"account": schema.StringAttribute{
-				Optional:            true,
-				Computed:            true,
-				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
-				MarkdownDescription: "Account that the rule holds in. Defaults to the provider's account. A change replaces the rule.",
+				Optional:   true,
+				Computed:   true,
+				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+				MarkdownDescription: "Account that the rule holds in. Defaults to the provider's account. Another value replaces the rule; if only " +
+					"the provider's account changes, the plan is refused.",
 			},
 			"name": schema.StringAttribute{
 				Required:            true,

@@ -17,6 +17,7 @@ import (
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline/pipelinepb"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/accountguard"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 )
 
@@ -27,7 +28,7 @@ type DataSource struct {
 
 // New returns the data source of one execution.
 func New() datasource.DataSource {
-	return &DataSource{}
+	return accountguard.DataSource(&DataSource{})
 }
 
 // model is the data source as Terraform has it.

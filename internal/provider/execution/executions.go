@@ -16,6 +16,7 @@ import (
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline/pipelinepb"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/accountguard"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/values"
 )
@@ -34,7 +35,7 @@ type ListDataSource struct {
 
 // NewList returns the data source of executions.
 func NewList() datasource.DataSource {
-	return &ListDataSource{}
+	return accountguard.DataSource(&ListDataSource{})
 }
 
 // listModel is the data source as Terraform has it.

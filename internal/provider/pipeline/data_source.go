@@ -11,6 +11,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline/pipelinepb"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/accountguard"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/values"
 )
@@ -22,7 +23,7 @@ type DataSource struct {
 
 // NewDataSource returns the data source.
 func NewDataSource() datasource.DataSource {
-	return &DataSource{}
+	return accountguard.DataSource(&DataSource{})
 }
 
 // dataModel is the data source as Terraform has it.

@@ -218,18 +218,16 @@ func TestReplacements(t *testing.T) {
 			{ConfigFile: file("inline")},
 			{ConfigFile: file("renamed"), ConfigPlanChecks: planned(plancheck.ResourceActionDestroyBeforeCreate)},
 			{
-				ConfigFile: file("other_account"), ConfigPlanChecks: planned(plancheck.ResourceActionDestroyBeforeCreate),
-				ConfigStateChecks: []statecheck.StateCheck{value("id", knownvalue.StringExact("accounts/prod/pipelines/web"))},
-			},
-			// Back to the provider's account.
-			{ConfigFile: file("inline"), ConfigPlanChecks: planned(plancheck.ResourceActionDestroyBeforeCreate)},
-			{
 				ConfigFile: file("composed"), ConfigPlanChecks: planned(plancheck.ResourceActionDestroyBeforeCreate),
 				ConfigStateChecks: []statecheck.StateCheck{
 					value("publish", knownvalue.StringExact("auto")), value("version", knownvalue.Null()),
 				},
 			},
 			{ConfigFile: file("inline"), ConfigPlanChecks: planned(plancheck.ResourceActionDestroyBeforeCreate)},
+			{
+				ConfigFile: file("other_account"), ConfigPlanChecks: planned(plancheck.ResourceActionDestroyBeforeCreate),
+				ConfigStateChecks: []statecheck.StateCheck{value("id", knownvalue.StringExact("accounts/prod/pipelines/web"))},
+			},
 		},
 	})
 }
@@ -480,7 +478,7 @@ func TestRefusals(t *testing.T) {
 		},
 		"account is no name": {
 			map[string]string{client.EnvAccount: "a/b"},
-			"It comes from the argument account, or from the environment variable HEADRACE_ACCOUNT.",
+			"It comes from the environment variable HEADRACE_ACCOUNT.",
 		},
 	}
 	for name, test := range tests {

@@ -40,8 +40,8 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 			Optional:   true,
 			Computed:   true,
 			Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
-			MarkdownDescription: "Account that the pipeline lives in. Defaults to the provider's account. A change replaces the " +
-				"pipeline.",
+			MarkdownDescription: "Account that the pipeline lives in. Defaults to the provider's account. Another value replaces the " +
+				"pipeline, with its versions and its history; if only the provider's account changes, the plan is refused.",
 		},
 		"name": schema.StringAttribute{
 			Required:      true,

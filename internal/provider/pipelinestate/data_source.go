@@ -13,6 +13,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline/pipelinepb"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/accountguard"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/values"
 )
@@ -24,7 +25,7 @@ type DataSource struct {
 
 // New returns the data source.
 func New() datasource.DataSource {
-	return &DataSource{}
+	return accountguard.DataSource(&DataSource{})
 }
 
 // model is the data source as Terraform has it.

@@ -14,6 +14,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/accountguard"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/address"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/planning"
@@ -28,7 +29,7 @@ type Resource struct {
 
 // New returns the resource.
 func New() resource.Resource {
-	return &Resource{}
+	return accountguard.Resource(&Resource{})
 }
 
 // Metadata returns the name of the resource type.

@@ -33,10 +33,11 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				MarkdownDescription: "Resource name of the pipeline: `accounts/{account}/pipelines/{pipeline}`.",
 			},
 			"account": schema.StringAttribute{
-				Optional:            true,
-				Computed:            true,
-				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
-				MarkdownDescription: "Account of the pipeline. Defaults to the provider's account. A change replaces the resource.",
+				Optional:   true,
+				Computed:   true,
+				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+				MarkdownDescription: "Account of the pipeline. Defaults to the provider's account. Another value replaces the resource; " +
+					"if only the provider's account changes, the plan is refused.",
 			},
 			"pipeline": schema.StringAttribute{
 				Required:            true,

@@ -5,6 +5,7 @@ package planning
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -16,8 +17,9 @@ import (
 )
 
 // Name plans the account and the id of an object. The account is the provider's
-// where the configuration names none; an object cannot move to another account,
-// so a change asks for a replacement. The id is the resource name that build
+// where the configuration names none. An object cannot move to another account, so
+// it is replaced if its configuration names another one. That the provider's account
+// may have moved is up to accountguard, which refuses such a plan. The id is the resource name that build
 // makes of the account and of the values of the attributes, in that order; it is
 // known in the plan as soon as these are.
 func Name(
@@ -53,12 +55,19 @@ func planAccount(
 	}
 	planned := s.Account(configured)
 	existing := !before.IsNull()
-	if existing && configured.IsNull() && planned.IsUnknown() {
-		// The object is where it is until the provider says otherwise.
+	if existing && configured.IsNull() {
 		planned = before
 	}
 	response.Diagnostics.Append(response.Plan.SetAttribute(ctx, account, planned)...)
-	if existing && !planned.Equal(before) {
+	switch {
+	case !existing || planned.Equal(before):
+	case planned.IsUnknown():
+		// A replacement would delete the object before anybody knows whether it moves.
+		response.Diagnostics.AddAttributeWarning(account, "Whether the object is replaced is known only after an apply",
+			fmt.Sprintf("It is in account %q, and the value of account is not known yet. If it turns out to be another account, "+
+				"the apply fails with an inconsistent final plan and nothing is deleted. Apply what the value comes from first, with "+
+				"-target.", before.ValueString()))
+	default:
 		response.RequiresReplace = append(response.RequiresReplace, account)
 	}
 	return planned

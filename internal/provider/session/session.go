@@ -6,6 +6,9 @@ package session
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -21,25 +24,35 @@ import (
 var ErrUndecided = errors.New("the provider's configuration depends on values that are known only after an apply: " +
 	"apply what they come from first, or let what reads from Headrace depend on it")
 
-// Session is what the configured provider hands out.
-type Session struct {
-	client *client.Client
-	// account is the default account; unknown where it is not known yet.
-	account types.String
+// Config is what a session is made of.
+type Config struct {
+	// Client is nil if the provider's configuration is not known yet.
+	Client *client.Client
+	// Account is the default account; unknown if it is not known yet.
+	Account types.String
+	// AccountSource says for messages where the default account was set.
+	AccountSource string
+	// AllowedAccounts are the accounts that may be used. Nil allows all.
+	AllowedAccounts []string
 }
 
-// New returns a session. The client is nil where the provider's configuration
-// is not known yet.
-func New(c *client.Client, account types.String) *Session {
-	return &Session{client: c, account: account}
+// Session is what the configured provider hands out.
+type Session struct {
+	config    Config
+	refreshed sync.Map
+}
+
+// New returns a session.
+func New(config Config) *Session {
+	return &Session{config: config}
 }
 
 // Client returns the client, or ErrUndecided.
 func (s *Session) Client() (*client.Client, error) {
-	if s == nil || s.client == nil {
+	if s == nil || s.config.Client == nil {
 		return nil, ErrUndecided
 	}
-	return s.client, nil
+	return s.config.Client, nil
 }
 
 // Account returns the account that a configuration means: the one it names, or
@@ -51,7 +64,39 @@ func (s *Session) Account(configured types.String) types.String {
 	if s == nil {
 		return types.StringUnknown()
 	}
-	return s.account
+	return s.config.Account
+}
+
+// AccountSource says where the default account was set.
+func (s *Session) AccountSource() string {
+	return s.config.AccountSource
+}
+
+// CheckAllowed refuses an account that is not one of the allowed accounts. One that is not
+// known yet passes until it is.
+func (s *Session) CheckAllowed(account types.String) error {
+	if s == nil || s.config.AllowedAccounts == nil || account.IsNull() || account.IsUnknown() ||
+		slices.Contains(s.config.AllowedAccounts, account.ValueString()) {
+		return nil
+	}
+	return fmt.Errorf("account %q is not one of the provider's allowed_accounts: %s",
+		account.ValueString(), strings.Join(s.config.AllowedAccounts, ", "))
+}
+
+// NoteRefresh remembers that an object was refreshed in this session.
+func (s *Session) NoteRefresh(id string) {
+	if s != nil {
+		s.refreshed.Store(id, true)
+	}
+}
+
+// Refreshed tells whether the object was refreshed in this session.
+func (s *Session) Refreshed(id string) bool {
+	if s == nil {
+		return false
+	}
+	_, found := s.refreshed.Load(id)
+	return found
 }
 
 // FromResource returns the session of a resource, nil before the provider is
@@ -83,7 +128,7 @@ func from(data any, diags *diag.Diagnostics) *Session {
 // planned one, or the provider's where the plan could not know it.
 func (s *Session) Settled(planned types.String) types.String {
 	if planned.IsUnknown() || planned.IsNull() {
-		return s.account
+		return s.config.Account
 	}
 	return planned
 }

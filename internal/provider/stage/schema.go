@@ -35,10 +35,11 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				MarkdownDescription: "Resource name: `accounts/{account}/pipelines/{pipeline}/stages/{name}`.",
 			},
 			"account": schema.StringAttribute{
-				Optional:            true,
-				Computed:            true,
-				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
-				MarkdownDescription: "Account of the pipeline. Defaults to the provider's account. A change replaces the stage.",
+				Optional:   true,
+				Computed:   true,
+				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
+				MarkdownDescription: "Account of the pipeline. Defaults to the provider's account. Another value replaces the stage; if only " +
+					"the provider's account changes, the plan is refused.",
 			},
 			"pipeline": schema.StringAttribute{
 				Required:            true,

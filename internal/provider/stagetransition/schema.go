@@ -40,8 +40,9 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				Optional:   true,
 				Computed:   true,
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
-				MarkdownDescription: "Account of the pipeline. Defaults to the provider's account. A change replaces the resource, which " +
-					"does to the transition that it leaves what `on_destroy` says.",
+				MarkdownDescription: "Account of the pipeline. Defaults to the provider's account. Another value replaces the " +
+					"resource, which does to the transition that it leaves what `on_destroy` says; if only the provider's account " +
+					"changes, the plan is refused.",
 			},
 			"pipeline": schema.StringAttribute{
 				Required:      true,

@@ -1,0 +1,9 @@
+provider "headrace" {
+  account          = "prod"
+  allowed_accounts = ["dev", "test"]
+}
+
+resource "headrace_approval_rule" "release" {
+  name      = "release"
+  pipelines = ["web"]
+}
