@@ -255,8 +255,11 @@ func (d *decision) finish(e *execution.Execution, stage *execution.Stage, a *exe
 		}
 	}
 	ev := d.actionEvent(stage, a, event)
-	if result.Failure != nil {
+	switch {
+	case result.Failure != nil:
 		ev.Message = result.Failure.Code + ": " + result.Failure.Message
+	case a.Details.Approval != nil:
+		ev.Message = a.Details.Approval.Skipped
 	}
 	d.event(e, ev)
 	d.actionChanged(e, a)

@@ -40,13 +40,18 @@ func (d *decision) openApproval(requirements []execution.Requirement, timeout ti
 }
 
 // startApproval begins the wait of a manual action, or fails it where the account asks for
-// a rule and none guards it.
+// a rule and none guards it: on_rollback skips people, not that law.
 func (d *decision) startApproval(e *execution.Execution, stage *execution.Stage, a *execution.Action, timeout time.Duration) {
 	requirements := d.scope.Requirements(stage.Name, a.Name)
 	if len(requirements) == 0 && d.scope.RuleRequired() {
 		d.finish(e, stage, a, action.Failed(action.ApprovalRuleMissing,
 			"no approval rule matches action %s of stage %s of pipeline %s, and account %s has require_approval_rule set; "+
 				"create a rule that matches the action, then retry the stage", a.Name, stage.Name, e.Pipeline, e.Account))
+		return
+	}
+	if d.skips(e, stage).SkipApprovals {
+		a.Details.Approval = skippedApproval(stage, requirements)
+		d.finish(e, stage, a, action.Result{Summary: a.Details.Approval.Skipped})
 		return
 	}
 	a.Details.Approval = d.openApproval(requirements, timeout)
@@ -69,8 +74,12 @@ func open(approval *execution.Approval) bool {
 	return approval != nil && !Met(approval)
 }
 
-// Met tells whether every requirement of an approval has its approvers.
+// Met tells whether every requirement of an approval has its approvers, or nobody is
+// asked.
 func Met(approval *execution.Approval) bool {
+	if approval.Skipped != "" {
+		return true
+	}
 	for _, r := range approval.Requirements {
 		if Count(approval, r) < r.MinimumCount {
 			return false

@@ -37,6 +37,12 @@ func (d *decision) check(e *execution.Execution, stage *execution.Stage, kind pi
 	}
 	stage.Conditions = append(stage.Conditions, c)
 	d.stageChanged(e, stage)
+	if kind == pipeline.ConditionBeforeEntry && d.skips(e, stage).SkipConditions {
+		d.endRules(e, stage, c, false, "not checked")
+		d.endCondition(e, stage, c, pipeline.Skipped, execution.EventSkipped, skippedBy(stage))
+		d.passed(e, stage, kind)
+		return
+	}
 	d.conditionEvent(e, stage, c, execution.Event{State: execution.EventStarted})
 }
 
@@ -88,14 +94,21 @@ func (d *decision) stepCondition(e *execution.Execution, stage *execution.Stage)
 // windowsClosed checks the deployment windows of a condition. All must be open at
 // the same time, and nothing else is checked before: CodePipeline checks the other
 // rules at once and does not look again when the window opens. While one is closed
-// the condition waits.
+// the condition waits. An automatic rollback that skips conditions waits for no window.
 func (d *decision) windowsClosed(e *execution.Execution, stage *execution.Stage, c *execution.Condition, declared *pipeline.Condition) bool {
 	var windows []*execution.Rule
 	// Nothing may begin before the last of the windows has opened, or once the first
 	// gives up.
 	var opens, deadline time.Time
+	skip := d.skips(e, stage).SkipConditions
 	for i, r := range c.Rules {
 		if r.Provider != pipeline.RuleDeploymentWindow || r.Status != pipeline.InProgress {
+			continue
+		}
+		if skip {
+			r.StartedAt = d.now
+			d.stageChanged(e, stage)
+			d.endRule(r, action.Result{Summary: skippedBy(stage) + ": the window counts as open"})
 			continue
 		}
 		windows = append(windows, r)

@@ -162,8 +162,18 @@ func TestRollback(t *testing.T) {
 			},
 		},
 		{
-			name: "not to another version", pipeline: "A: a | B: b | C: c",
-			steps: after("publish A: a | B: b => ", "rollback B 1 => refused: cannot be rolled back"),
+			name: "to another version that has the stage as it is", pipeline: "A: a | B: b | C: c",
+			steps: after("publish A: a | X: x | B: b => ", "rollback B 1 => "+was+" | 2< InProgress B(b…)", "ok 2 b => "+was+" | 2< Succeeded B(b+)+"),
+		},
+		{
+			name: "not to a version in which the stage was another", pipeline: "A: a | B: b | C: c",
+			steps: after("publish A: a | B: b* => ",
+				"rollback B 1 => refused: the stage cannot be rolled back: stage B changed between version 1 and version 2: action b, on_lost"),
+		},
+		{
+			name: "not to what another action has left", pipeline: "A: a | B: b | C: c<b",
+			steps: after("publish A: a | D: b | B: x | C: c<b => ",
+				"rollback C 1 => refused: artifact out-b, from action b of stage D (Build/Headrace/Commands/1) instead of from action b of stage B"),
 		},
 		{
 			name: "not through the transition", pipeline: "A: a | B: b | C: c",
@@ -199,10 +209,65 @@ func TestRollback(t *testing.T) {
 			steps: []string{"start ann => ", "ok 1 a => ", "fail 1 b => 1 Failed A(a+)+ B(b!)!"},
 		},
 		{
-			name: "to the last success, in the same version only", pipeline: "A: a | B (failure rollback): b",
+			name: "to the last success of an earlier version that has the stage as it is", pipeline: "A: a | B (failure rollback): b",
 			steps: []string{
-				"start ann => ", "ok 1 a => ", "ok 1 b => ", "publish A: a | B (failure rollback): b => ",
+				"start ann => ", "ok 1 a => ", "ok 1 b => ", "publish A: a | X: x | B (failure rollback): b => ",
+				"start ann => ", "ok 2 a => ", "ok 2 x => ",
+				"fail 2 b => 1 Succeeded A(a+)+ B(b+)+ | 2 Failed A(a+)+ X(x+)+ B(b!)! | 3< InProgress B(b…)",
+				"fail 3 b => 1 Succeeded A(a+)+ B(b+)+ | 2 Failed A(a+)+ X(x+)+ B(b!)! | 3< Failed B(b!)!",
+				// It runs the version of the execution that failed, so it can be retried.
+				"retry 3 => 1 Succeeded A(a+)+ B(b+)+ | 2 Failed A(a+)+ X(x+)+ B(b!)! | 3<' InProgress B(b!* b…)",
+			},
+		},
+		{
+			name: "not to a success of a version in which the stage was another", pipeline: "A: a | B (failure rollback): b",
+			steps: []string{
+				"start ann => ", "ok 1 a => ", "ok 1 b => ", "publish A: a | B (failure rollback): b* => ",
 				"start ann => ", "ok 2 a => ", "fail 2 b => 1 Succeeded A(a+)+ B(b+)+ | 2 Failed A(a+)+ B(b!)!",
+			},
+		},
+		{
+			name: "at once, where on_rollback skips conditions and approvals", pipeline: "A: a | B (before v=x fail, success v=y rollback, skip conditions approvals): ?ask; b",
+			steps: []string{
+				"guard B/ 2 => ", "start ann v=x => ", "ok 1 a => ", "approve 1 bob => ", "approve 1 cy => ", "approve 1 bob B ask => ",
+				"ok 1 b => 1 Failed A(a+)+ B^+$!(ask+ b+)!", "override 1 B on-success \"fine => ",
+				"start ann v=x => ", "ok 2 a => ", "approve 2 bob => ", "approve 2 cy => ", "approve 2 bob B ask => ",
+				"ok 2 b => 1' Succeeded A(a+)+ B^+$o(ask+ b+)+ | 2 Failed A(a+)+ B^+$!(ask+ b+)! | 3< InProgress B^>(ask+ b…)",
+				// What tells whether the rollback worked is checked.
+				"ok 3 b => 1' Succeeded A(a+)+ B^+$o(ask+ b+)+ | 2 Failed A(a+)+ B^+$!(ask+ b+)! | 3< Failed B^>$!(ask+ b+)!",
+				"retry 3 all => 1' Succeeded A(a+)+ B^+$o(ask+ b+)+ | 2 Failed A(a+)+ B^+$!(ask+ b+)! | 3<' InProgress B^>$!^>(ask+* b+* ask+ b…)",
+			},
+		},
+		{
+			name: "on_rollback is for automatic rollbacks only", pipeline: "A: a | B (before v=x fail, failure rollback, skip conditions approvals): ?ask; b",
+			steps: []string{
+				"guard B/ 1 => ", "start ann v=x => ", "ok 1 a => ", "approve 1 bob => ", "approve 1 bob => ", "ok 1 b => ",
+				"rollback B 1 => 1 Succeeded A(a+)+ B^+(ask+ b+)+ | 2< InProgress B&",
+				"approve 2 bob => 1 Succeeded A(a+)+ B^+(ask+ b+)+ | 2< InProgress B^+(ask…)",
+			},
+		},
+		{
+			name: "each of the two skips its own gates", pipeline: "A: a | B (before v=x fail, failure rollback, skip approvals): ?ask; b",
+			steps: []string{
+				"start ann v=x => ", "ok 1 a => ", "approve 1 bob => ", "ok 1 b => ", "start ann v=x => ", "ok 2 a => ", "approve 2 bob => ",
+				"fail 2 b => 1 Succeeded A(a+)+ B^+(ask+ b+)+ | 2 Failed A(a+)+ B^+(ask+ b!)! | 3< InProgress B^+(ask+ b…)",
+			},
+		},
+		{
+			name: "an approval still waits where only conditions are skipped", pipeline: "A: a | B (before v=x fail, failure rollback, skip conditions): ?ask; b",
+			steps: []string{
+				"start ann v=x => ", "ok 1 a => ", "approve 1 bob => ", "ok 1 b => ", "start ann v=x => ", "ok 2 a => ", "approve 2 bob => ",
+				"fail 2 b => 1 Succeeded A(a+)+ B^+(ask+ b+)+ | 2 Failed A(a+)+ B^+(ask+ b!)! | 3< InProgress B^>(ask…)",
+			},
+		},
+		{
+			name: "no window holds it back, before or after", pipeline: "A: a | B (before w9-17 fail, success w9-17 v=x rollback, skip conditions): b",
+			steps: []string{
+				// It is Sunday.
+				"start ann v=x => ", "ok 1 a => ", `override 1 B before-entry "now => `, "ok 1 b => ", `override 1 B on-success "now => `,
+				"start ann v=y => ", "ok 2 a => ", `override 2 B before-entry "now => `, "ok 2 b => ", "wait 26h => ",
+				"recheck 2 => 1 Succeeded A(a+)+ B^o$o(b+)+ | 2 Failed A(a+)+ B^o$!(b+)! | 3< InProgress B^>(b…)", "wait 72h => ", "wait 72h => ",
+				"ok 3 b => 1 Succeeded A(a+)+ B^o$o(b+)+ | 2 Failed A(a+)+ B^o$!(b+)! | 3< Succeeded B^>$+(b+)+",
 			},
 		},
 		{

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +22,8 @@ import (
 //
 // What is in parentheses behind the name of a stage is its conditions: "before",
 // "success" or "failure" with rules and a result. A "failure" may have a result
-// and no rules, and may begin with "retry" or "retry all" before the rules.
+// and no rules, and may begin with "retry" or "retry all" before the rules. "skip
+// conditions approvals", or one of the two, is its on_rollback.
 //
 //	v=x        VariableCheck: variable v equals x
 //	w9-17      DeploymentWindow: from 9 to 18 o'clock UTC, Monday to Friday; w9-17/600 waits 600 minutes
@@ -67,6 +69,9 @@ func defineAction(word string, order int) pipeline.Action {
 		a.OnLost = pipeline.OnLostRetry
 	}
 	a.Namespace = "n-" + name
+	if word[0] != '?' {
+		a.OutputArtifacts = []pipeline.OutputArtifact{{Name: "out-" + name}}
+	}
 	if takes {
 		a.Configuration = map[string]string{"from": "#{n-" + from + ".k}"}
 		a.InputArtifacts = []string{"out-" + from}
@@ -79,6 +84,12 @@ func defineCondition(stage *pipeline.Stage, words []string) {
 		return
 	}
 	kind, words := words[0], words[1:]
+	if kind == "skip" {
+		stage.OnRollback = pipeline.OnRollback{
+			SkipConditions: slices.Contains(words, "conditions"), SkipApprovals: slices.Contains(words, "approvals"),
+		}
+		return
+	}
 	if kind == "failure" {
 		stage.OnFailure = &pipeline.OnFailure{}
 		if words[0] == "retry" {

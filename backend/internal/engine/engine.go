@@ -20,7 +20,8 @@ type Scope struct {
 	Live []*execution.Execution
 	// State is what is known of the pipeline's stages. It is never changed in place.
 	State *execution.PipelineState
-	// Definition returns the version that an execution is pinned to.
+	// Definition returns a version: one that a live execution is pinned to, or while an
+	// input is decided also that of an earlier success.
 	Definition func(version int64) *pipeline.Definition
 	Catalog    *pipeline.Catalog
 	// Requirements returns the approval rules that guard a manual action, or the

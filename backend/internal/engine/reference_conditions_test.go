@@ -35,6 +35,12 @@ func (r *reference) check(e *refExecution, kind pipeline.ConditionKind) {
 		c.rules = append(c.rules, rule)
 	}
 	s.conditions = append(s.conditions, c)
+	if kind == pipeline.ConditionBeforeEntry && e.skips().SkipConditions {
+		c.status = pipeline.Skipped
+		c.rest()
+		r.checked(e, kind, pipeline.Succeeded, "")
+		return
+	}
 	r.recheck(e)
 }
 
@@ -58,7 +64,7 @@ func (r *reference) recheck(e *refExecution) {
 	}
 	closed, late := false, false
 	for _, rule := range c.rules {
-		if rule.def.Provider != pipeline.RuleDeploymentWindow {
+		if rule.def.Provider != pipeline.RuleDeploymentWindow || e.skips().SkipConditions {
 			continue
 		}
 		opens, ever := opening(rule.def, r.now)

@@ -137,7 +137,7 @@ func (r *reference) rollback(name string, target *refExecution) (no refusal) {
 	if def == nil {
 		return refusal{engine.ErrStageNotFound}
 	}
-	if newest.Mode() == pipeline.Parallel || target.mode == pipeline.Parallel || target.version != r.newest() ||
+	if newest.Mode() == pipeline.Parallel || target.mode == pipeline.Parallel || !sameStage(target.def, newest, name) ||
 		newest.Stages[0].Name == name || r.holder(name) != nil {
 		no = append(no, engine.ErrUnableToRollback)
 	}
@@ -148,7 +148,7 @@ func (r *reference) rollback(name string, target *refExecution) (no refusal) {
 	if len(no) > 0 {
 		return no
 	}
-	r.rollBack(target.stages[i], target, "ann")
+	r.rollBack(r.newest(), name, target, "ann")
 	return nil
 }
 

@@ -108,7 +108,7 @@ func (d *duel) draw(t *rapid.T) string {
 			held = append(held, e)
 		}
 		for _, s := range e.stages {
-			if s.place > 0 && s.status == pipeline.Succeeded && e.version == d.r.newest() {
+			if s.place > 0 && s.status == pipeline.Succeeded && sameStage(e.def, d.r.versions[d.r.newest()-1], s.def.Name) {
 				back = append(back, fmt.Sprintf("rollback %s %d", s.def.Name, e.number))
 			}
 		}
@@ -149,7 +149,7 @@ func (d *duel) draw(t *rapid.T) string {
 		d.step("start dora v=x")
 		return d.through(d.r.all[len(d.r.all)-1], 5)
 	})
-	add(8, len(rolls) > 0, func() string {
+	add(40, len(rolls) > 0, func() string {
 		e := pick(rolls)
 		return fmt.Sprintf("fail %d %s", e.number, e.runningNames()[0])
 	})
@@ -208,7 +208,12 @@ func (d *duel) draw(t *rapid.T) string {
 		} else {
 			line += mode + " "
 		}
-		return line + drawText(t, mode)
+		if rapid.Bool().Draw(t, "edit") {
+			d.text = edited(t, d.text, mode)
+		} else {
+			d.text = drawText(t, mode)
+		}
+		return line + d.text
 	})
 	total := 0
 	for _, c := range choices {
@@ -308,6 +313,23 @@ func (d *duel) drawOverride(_ *rapid.T, e *refExecution) string {
 	return fmt.Sprintf("override %d %s %s \"fine", e.number, e.stage().def.Name, kind)
 }
 
+// edited adds a stage to a definition or takes one away, and leaves the others as they
+// are.
+func edited(t *rapid.T, text, mode string) string {
+	stages := strings.Split(text, " | ")
+	at := rapid.IntRange(0, len(stages)-1).Draw(t, "at")
+	for _, name := range stageNames() {
+		if !slices.ContainsFunc(stages, func(s string) bool { return strings.HasPrefix(s, name) }) && rapid.Bool().Draw(t, "insert") {
+			conditions := drawConditions(t, strings.ToLower(name), mode != "parallel")
+			return strings.Join(slices.Insert(stages, at, name+conditions+": "+strings.ToLower(name)+"1"), " | ")
+		}
+	}
+	if len(stages) > 2 && rapid.Bool().Draw(t, "delete") {
+		stages = slices.Delete(stages, at, at+1)
+	}
+	return strings.Join(stages, " | ")
+}
+
 // drawText makes 2 to 5 stages, whose order may differ between versions, with
 // actions of all kinds and conditions.
 func drawText(t *rapid.T, mode string) string {
@@ -361,6 +383,13 @@ func drawConditions(t *rapid.T, stage string, rollback bool) string {
 			results = append(results, "rollback", "rollback")
 		}
 		return " " + rapid.SampledFrom(results).Draw(t, "result")
+	}
+	if rollback && uniform(4).Draw(t, "skips") == 3 {
+		// Stages that pass, fail and are rolled back: what is drawn freely seldom gets there.
+		before := rapid.SampledFrom([]string{"", "before v=x fail, ", "before w9-17 fail, ", "before w0-23 skip, "}).Draw(t, "gate")
+		success := rapid.SampledFrom([]string{"", "", "success v=x rollback, ", "success w9-17 v=x rollback, "}).Draw(t, "smoke")
+		skip := rapid.SampledFrom([]string{"conditions", "approvals", "conditions approvals"}).Draw(t, "skip")
+		return " (" + before + success + "failure rollback, skip " + skip + ")"
 	}
 	var all []string
 	switch uniform(10).Draw(t, "before") {

@@ -60,6 +60,15 @@ func (t *tally) endings(r *reference) {
 		t.add("execution " + string(e.status))
 		if e.target != nil && !e.manual {
 			t.add("automatic rollback")
+			if e.version != e.target.version {
+				t.add("automatic rollback over an edit")
+			}
+			if e.skips() != (pipeline.OnRollback{}) {
+				t.add("automatic rollback that skips")
+			}
+		}
+		if e.target != nil && e.manual && e.version != e.target.version {
+			t.add("manual rollback over an edit")
 		}
 		for _, s := range e.stages {
 			if s.entered {
@@ -93,6 +102,8 @@ type duel struct {
 	lines []string
 	// begun is how many of the lines say how the script begins.
 	begun int
+	// text is the newest version.
+	text  string
 	verbs *tally
 }
 
@@ -117,7 +128,7 @@ func newDuel(t *rapid.T) *duel {
 }
 
 func begin(t tester, mode, text string, lines []string) *duel {
-	d := &duel{r: newReference()}
+	d := &duel{r: newReference(), text: text}
 	def := define(text)
 	def.ExecutionMode = pipeline.ExecutionMode(strings.ToUpper(mode))
 	d.lines = append(d.lines, "first "+mode+" "+text)

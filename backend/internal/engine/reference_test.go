@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -137,6 +138,14 @@ func (r *reference) holder(name string) *refExecution {
 
 func (e *refExecution) live() bool { return !e.status.Terminal() }
 
+// skips are the gates that an automatic rollback does not wait for.
+func (e *refExecution) skips() pipeline.OnRollback {
+	if e.target == nil || e.manual {
+		return pipeline.OnRollback{}
+	}
+	return e.stage().def.OnRollback
+}
+
 func (e *refExecution) halted() bool { return e.stopping || e.cancelling }
 
 func (e *refExecution) stage() *refStage { return e.stages[len(e.stages)-1] }
@@ -230,7 +239,7 @@ func (r *reference) enter(e *refExecution) {
 	if e.mode != pipeline.Parallel {
 		r.place(s.def.Name).latest = e
 	}
-	if rules := r.guards[s.def.Name+"/"]; len(rules) > 0 {
+	if rules := r.guards[s.def.Name+"/"]; len(rules) > 0 && !e.skips().SkipApprovals {
 		s.phase, s.entry = execution.PhaseApproval, r.approval(rules, 0)
 		return
 	}
@@ -324,6 +333,8 @@ func (r *reference) startMore(e *refExecution) int {
 			a.status = pipeline.Failed
 		} else if guards := r.guards[s.def.Name+"/"+def.Name]; kind.Work == pipeline.WorkApproval && len(guards) == 0 && r.ruleRequired {
 			a.status, a.people = pipeline.Failed, true
+		} else if kind.Work == pipeline.WorkApproval && e.skips().SkipApprovals {
+			a.status = pipeline.Succeeded
 		} else if kind.Work == pipeline.WorkApproval {
 			a.approval = r.approval(r.guards[s.def.Name+"/"+def.Name], kind.DefaultTimeout)
 		}
@@ -434,26 +445,59 @@ func (r *reference) left(e *refExecution, s *refStage) {
 }
 
 // fail ends stage and execution, and may roll the stage back to who succeeded in
-// it last, if that was in the same version. A rollback leads to no other.
+// it last, if the stage is the same in both versions. A rollback leads to no other.
 func (r *reference) fail(e *refExecution, rollback bool) {
 	s := e.stage()
 	s.status, e.status = pipeline.Failed, pipeline.Failed
 	target := r.place(s.def.Name).succeeded
-	if rollback && e.target == nil && s.place > 0 && e.mode != pipeline.Parallel && target != nil && target.version == e.version {
-		r.rollBack(s, target, "")
+	if rollback && e.target == nil && s.place > 0 && e.mode != pipeline.Parallel && target != nil && sameStage(target.def, e.def, s.def.Name) {
+		r.rollBack(e.version, s.def.Name, target, "")
 	}
 	r.left(e, s)
 }
 
-// rollBack starts the rollback of a stage; it enters at once.
-func (r *reference) rollBack(s *refStage, target *refExecution, by string) {
-	e := r.add(target.def, target.version, by)
+// sameStage tells whether a stage is the same in two definitions, and takes the same of
+// others: in this world "out-name" and "n-name" of actions.
+func sameStage(before, after *pipeline.Definition, name string) bool {
+	was, is := before.Stage(name), after.Stage(name)
+	if was == nil || is == nil || !reflect.DeepEqual(was, is) {
+		return false
+	}
+	from := func(def *pipeline.Definition, name string) (stage string, id pipeline.TypeID) {
+		for _, stage := range def.Stages {
+			if a := stage.Action(name); a != nil {
+				return stage.Name, a.TypeID()
+			}
+		}
+		return "", id
+	}
+	for _, a := range is.Actions {
+		for _, artifact := range a.InputArtifacts {
+			name := strings.TrimPrefix(artifact, "out-")
+			stage, id := from(before, name)
+			now, is := from(after, name)
+			if stage != now || id != is {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// rollBack starts the rollback of a stage in that version; it enters at once.
+func (r *reference) rollBack(version int64, name string, target *refExecution, by string) {
+	def := r.versions[version-1]
+	e := r.add(def, version, by)
 	e.manual = by != ""
 	e.target, e.variables = target, target.variables
 	for i, before := range target.stages {
-		if before.def.Name == s.def.Name {
+		if before.def.Name == name {
 			e.left = target.outputs(i)
-			e.stages = []*refStage{{def: before.def, place: before.place, status: pipeline.InProgress}}
+		}
+	}
+	for i := range def.Stages {
+		if def.Stages[i].Name == name {
+			e.stages = []*refStage{{def: &def.Stages[i], place: i, status: pipeline.InProgress}}
 		}
 	}
 	r.enter(e)

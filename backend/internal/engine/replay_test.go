@@ -83,6 +83,7 @@ func becomes(subject execution.Subject, from pipeline.Status, state string) (pip
 			{pipeline.InProgress, execution.EventOverridden}: pipeline.Overridden,
 			{pipeline.Failed, execution.EventOverridden}:     pipeline.Overridden,
 			{pipeline.Errored, execution.EventOverridden}:    pipeline.Overridden,
+			{none, execution.EventSkipped}:                   pipeline.Skipped,
 		})
 	}
 }
@@ -137,7 +138,7 @@ func (m *model) replay(t tester, ev execution.Event) {
 		}
 		require.Equal(t, told.attempts[ev.ActionExecutionID], ev.Attempt, "%s of %s", ev.State, ev.Action)
 	case execution.SubjectCondition:
-		if ev.State == execution.EventStarted {
+		if ev.State == execution.EventStarted || ev.State == execution.EventSkipped {
 			told.conditions[ev.Stage]++
 		}
 		require.NotEmpty(t, ev.Condition)

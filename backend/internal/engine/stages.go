@@ -163,8 +163,12 @@ func (d *decision) enter(e *execution.Execution) {
 	if e.Mode != pipeline.Parallel {
 		d.changeState(stage.Name, func(s *execution.StageState) { s.Latest = passage(e) })
 	}
-	d.event(e, execution.Event{Subject: execution.SubjectStage, State: execution.EventStarted, Stage: stage.Name})
 	d.askForEntry(e, stage)
+	ev := execution.Event{Subject: execution.SubjectStage, State: execution.EventStarted, Stage: stage.Name}
+	if stage.Entry != nil && stage.Entry.Skipped != "" {
+		ev.Message = "the approval of the entry is " + stage.Entry.Skipped
+	}
+	d.event(e, ev)
 }
 
 func passage(e *execution.Execution) *execution.Passage {
@@ -174,12 +178,15 @@ func passage(e *execution.Execution) *execution.Passage {
 // askForEntry begins the first phase of a stage: the approval that rules ask for.
 func (d *decision) askForEntry(e *execution.Execution, stage *execution.Stage) {
 	stage.Phase = execution.PhaseApproval
-	if requirements := d.scope.Requirements(stage.Name, ""); len(requirements) > 0 {
+	switch requirements := d.scope.Requirements(stage.Name, ""); {
+	case len(requirements) == 0:
+		stage.Entry = nil
+	case d.skips(e, stage).SkipApprovals:
+		stage.Entry = skippedApproval(stage, requirements)
+	default:
 		stage.Entry = d.openApproval(requirements, 0)
 		stage.Entry.ExecutionAttempt = e.Attempt
 		d.change.Turns = append(d.change.Turns, d.expiry(e, entryID(e, stage), stage.Entry))
-	} else {
-		stage.Entry = nil
 	}
 }
 
@@ -314,23 +321,25 @@ func (d *decision) next(e *execution.Execution, stage *execution.Stage) {
 
 // fail ends a stage and its execution, starts the rollback that is asked for, and
 // lets the next one in.
-func (d *decision) fail(e *execution.Execution, stage *execution.Stage, summary string, rollback bool) {
-	var target *execution.Execution
-	var id string
-	var number int64
-	if rollback {
-		var note string
-		if target, note = d.automaticTarget(e, stage); target != nil {
+func (d *decision) fail(e *execution.Execution, stage *execution.Stage, summary string, rolls bool) {
+	var back rollback
+	if rolls {
+		target, note := d.automaticTarget(e, stage)
+		if target != nil {
 			// It says which execution does it, since only that one tells how it went.
-			id, number = d.scope.NewRollback()
-			note = fmt.Sprintf("; execution %d rolls the stage back to execution %d", number, target.Number)
+			back = rollback{
+				target: target, stage: stage.Name, version: e.Version, failed: e,
+				trigger: execution.Trigger{Type: execution.TriggerAutomatedRollback},
+			}
+			back.id, back.number = d.scope.NewRollback()
+			note = fmt.Sprintf("; execution %d rolls the stage back to execution %d", back.number, target.Number)
 		}
 		summary += note
 	}
 	d.endStage(e, stage, pipeline.Failed, execution.EventFailed)
 	d.end(e, pipeline.Failed, execution.EventFailed, summary)
-	if target != nil {
-		d.startRollback(id, number, target, stage.Position, execution.Trigger{Type: execution.TriggerAutomatedRollback})
+	if back.target != nil {
+		d.startRollback(back)
 	}
 	d.leave(stage.Name)
 }

@@ -93,6 +93,10 @@ const (
 type Rollback struct {
 	TargetID     string `json:"target_id"`
 	TargetNumber int64  `json:"target_number"`
+	// FailedID and FailedNumber are the execution whose failure started an automatic
+	// rollback.
+	FailedID     string `json:"failed_id,omitempty"`
+	FailedNumber int64  `json:"failed_number,omitempty"`
 	// Artifacts and Variables are what the stages of the target before the one that
 	// is rolled back had left, variables by namespace.
 	Artifacts []action.Artifact            `json:"artifacts,omitempty"`
@@ -161,7 +165,7 @@ type StageDetails struct {
 	Phase Phase `json:"phase,omitempty"`
 	// Retries is nil while the stage was not retried.
 	Retries *Retries `json:"retries,omitempty"`
-	// Conditions are those that were checked, oldest first.
+	// Conditions are those that were checked or skipped, oldest first.
 	Conditions []*Condition `json:"conditions,omitempty"`
 }
 
@@ -313,6 +317,9 @@ type Approval struct {
 	// stage: with it the wait has an id of its own when a retry asks again. It is 0 for
 	// actions, whose execution has an id, and for entries that an older server asked for.
 	ExecutionAttempt int `json:"execution_attempt,omitempty"`
+	// Skipped says why nobody is asked, if on_rollback skips the approval, which counts
+	// as given then.
+	Skipped string `json:"skipped,omitempty"`
 }
 
 // Requirement is one approval rule as it was when the wait began.

@@ -163,7 +163,7 @@ func approvalToProto(w engine.Wait) *headracev1.Approval {
 		}),
 		ExpireTime:    timestamp(a.ExpiresAt),
 		EligibleUsers: approvers.Users, EligibleGroups: approvers.Groups,
-		AnyApprover: approvers.Anyone, ExcludedUsers: approvers.Excluded,
+		AnyApprover: approvers.Anyone, ExcludedUsers: approvers.Excluded, Skipped: a.Skipped,
 	}
 	if w.Action != nil {
 		p.CustomData, p.ExternalEntityLink = w.Action.Details.Configuration["CustomData"], w.Action.Details.Configuration["ExternalEntityLink"]

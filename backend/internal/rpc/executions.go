@@ -212,6 +212,7 @@ func (s *executions) ExplainExecution(
 		Reasons:   each(explained.Reasons, waitToProto(name.PipelineName)),
 		NextSteps: each(explained.Steps, stepToProto(name.PipelineName)),
 		Refusals:  each(explained.Refusals, stepRefusalToProto),
+		Notes:     explained.Notes,
 	}, nil
 }
 

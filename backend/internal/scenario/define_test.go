@@ -19,6 +19,7 @@ var (
 	conditionPattern = regexp.MustCompile(`^(before_entry|on_success) ([A-Z]+) unless$`)
 	failurePattern   = regexp.MustCompile(`^on_failure(?: ([A-Z]+)(?: ([A-Z_]+))?)?(?:, ([A-Z]+) when)?$`)
 	whenPattern      = regexp.MustCompile(`^on_failure ([A-Z]+) when$`)
+	skipPattern      = regexp.MustCompile(`^on_rollback skips (conditions|approvals|conditions and approvals)$`)
 	rulePattern      = regexp.MustCompile(`^rule (\S+): (\S+)(?: (.*))?$`)
 )
 
@@ -81,6 +82,12 @@ func (d *definer) line(line string) error {
 			d.condition = &pipeline.Condition{Result: match[3]}
 		}
 		d.stage.OnFailure = &pipeline.OnFailure{Result: match[1], RetryMode: pipeline.RetryMode(match[2]), Condition: d.condition}
+		return nil
+	}
+	if match := skipPattern.FindStringSubmatch(line); match != nil {
+		d.stage.OnRollback = pipeline.OnRollback{
+			SkipConditions: strings.Contains(match[1], "conditions"), SkipApprovals: strings.Contains(match[1], "approvals"),
+		}
 		return nil
 	}
 	if match := rulePattern.FindStringSubmatch(line); match != nil && d.condition != nil {

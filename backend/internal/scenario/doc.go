@@ -32,6 +32,7 @@
 //	    on_success ROLLBACK unless          or FAIL
 //	      rule smoke: Commands <- app env:VERSION=#{build.VERSION}
 //	      rule calm: Expression "true"
+//	    on_rollback skips conditions and approvals
 //
 // A second pipeline has a name, "pipeline api QUEUED", and its executions are api/1,
 // api/2. Approval rules guard the entry of a stage, or a manual action:

@@ -85,6 +85,8 @@ func showStage(stage *execution.Stage) string {
 
 func showEntry(stage *execution.Stage) string {
 	switch {
+	case stage.Entry.Skipped != "":
+		return "entry skipped"
 	case engine.Met(stage.Entry):
 		return "entry approved"
 	case stage.Live():
@@ -153,10 +155,14 @@ func clock(at time.Time) string { return at.UTC().Format("2006-01-02 15:04") }
 
 // explain writes the reasons of an explanation.
 func (w *world) explain(explanation service.Explanation) []string {
+	lines := w.reasons("", explanation.Reasons)
 	if explanation.Status.Terminal() {
-		return []string{string(explanation.Status) + ": " + explanation.Summary}
+		lines = []string{string(explanation.Status) + ": " + explanation.Summary}
 	}
-	return w.reasons("", explanation.Reasons)
+	for _, note := range explanation.Notes {
+		lines = append(lines, "note: "+note)
+	}
+	return lines
 }
 
 func (w *world) reasons(prefix string, reasons []engine.Reason) []string {
@@ -256,6 +262,10 @@ func (d *description) approval(what string, approval *execution.Approval) {
 	}
 	for _, r := range approval.Requirements {
 		d.add("%s needs %d by rule %s", what, r.MinimumCount, r.Rule)
+	}
+	if approval.Skipped != "" {
+		d.add("%s %s", what, approval.Skipped)
+		return
 	}
 	for _, v := range approval.Decisions {
 		word := "approved"

@@ -436,6 +436,8 @@ type Explanation struct {
 	Steps []engine.Step
 	// Refusals say why a retry or an override is not among them.
 	Refusals []StepRefusal
+	// Notes are what else an operator has to know.
+	Notes []string
 }
 
 // Explain says why an execution waits.
@@ -469,6 +471,9 @@ func (x *Executions) Explain(ctx context.Context, who auth.Identity, account, ex
 		if err != nil {
 			return err
 		}
+		if found.Notes, err = notesOf(ctx, r, scope.State, e); err != nil {
+			return err
+		}
 		if err := x.next(ctx, r, scope, e, &found); err != nil || e.Status.Terminal() {
 			return err
 		}
@@ -489,6 +494,44 @@ func (x *Executions) Explain(ctx context.Context, who auth.Identity, account, ex
 		away(found.Reasons)
 	}
 	return found, nil
+}
+
+// notesOf says of a rollback, and of the execution whose failure started one, what is
+// deployed as long as the rollback has not succeeded, and which gates it skipped.
+func notesOf(ctx context.Context, r store.Reader, state *execution.PipelineState, head *execution.Execution) ([]string, error) {
+	automatic := head.Rollback != nil && head.Rollback.FailedID != ""
+	if !automatic && (head.Status != pipeline.Failed || head.Mode == pipeline.Parallel) {
+		return nil, nil
+	}
+	e, err := r.Execution(ctx, head.ID)
+	if err != nil || e.Current() == nil {
+		return nil, err
+	}
+	rollback, failed := e, e
+	latest := state.Stage(e.Current().Name).Latest
+	switch {
+	case latest == nil || automatic && latest.ExecutionID != e.ID:
+		// What others have deployed since is not known here.
+		rollback = nil
+	case automatic:
+		failed, err = r.Execution(ctx, e.Rollback.FailedID)
+	default:
+		rollback, err = r.Execution(ctx, latest.ExecutionID)
+		if err == nil && (rollback.Rollback == nil || rollback.Rollback.FailedID != e.ID) {
+			rollback = nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	var notes []string
+	if rollback != nil {
+		notes = append(notes, engine.StillDeployed(failed, rollback, e))
+	}
+	if automatic {
+		notes = append(notes, engine.SkippedGates(e))
+	}
+	return slices.DeleteFunc(notes, func(note string) bool { return note == "" }), nil
 }
 
 // away adds to what runs, or waits to, that the storage is what it waits for.

@@ -17,6 +17,9 @@ type cachedScope struct {
 	versions map[int64]*pipeline.Definition
 }
 
+// known returns a version that was read before, or nil.
+func (s *cachedScope) known(version int64) *pipeline.Definition { return s.versions[version] }
+
 // owner returns the account and the name of the scope's pipeline.
 func (s *cachedScope) owner(in engine.Input) (account, name string) {
 	switch in := in.(type) {

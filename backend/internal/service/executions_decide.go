@@ -124,7 +124,7 @@ func (x *Executions) decide(ctx context.Context, tx store.Tx, key execution.Scop
 	var failed error
 	x.lend(ctx, tx, scope, in, out, &failed)
 	change, err := engine.Decide(&scope.Scope, in, x.Clock())
-	scope.Requirements, scope.Load, scope.NewRollback = nil, nil, nil
+	scope.Definition, scope.Requirements, scope.Load, scope.NewRollback = scope.known, nil, nil, nil
 	if failed != nil {
 		return failed
 	}
@@ -200,6 +200,14 @@ func newRevision() int64 {
 func (x *Executions) lend(ctx context.Context, tx store.Tx, scope *cachedScope, in engine.Input, out *outcome, failed *error) {
 	account, name := scope.owner(in)
 	x.lendRules(ctx, tx, scope, account, name, out, failed)
+	scope.Definition = func(version int64) *pipeline.Definition {
+		// Those that are not known yet are of earlier successes, which only rollbacks read.
+		if err := x.know(ctx, tx, scope, version); err != nil {
+			*failed = err
+			return &pipeline.Definition{}
+		}
+		return scope.versions[version]
+	}
 	scope.Load = func(id string) *execution.Execution {
 		e, err := tx.Execution(ctx, id)
 		if err != nil {
@@ -224,7 +232,7 @@ func (x *Executions) newScope(key execution.ScopeKey) *cachedScope {
 		Scope:    engine.Scope{Key: key, Catalog: x.Catalog, NewID: x.NewID},
 		versions: make(map[int64]*pipeline.Definition),
 	}
-	scope.Definition = func(version int64) *pipeline.Definition { return scope.versions[version] }
+	scope.Definition = scope.known
 	return scope
 }
 
