@@ -77,8 +77,24 @@ func (tf terraform) in(t *testing.T, directory string) terraform {
 	return tf
 }
 
-// do runs a command, which must succeed and, where asked for, find nothing to do.
-func (tf terraform) do(t *testing.T, arguments ...string) {
+// do runs a command, which must succeed and, where asked for, find nothing to do. It
+// returns what the command prints.
+func (tf terraform) do(t *testing.T, arguments ...string) string {
+	t.Helper()
+	output, err := tf.run(t, arguments)
+	require.NoErrorf(t, err, "%s:\n%s", strings.Join(arguments, " "), output)
+	return output
+}
+
+// fails runs a command that must fail and returns what it prints.
+func (tf terraform) fails(t *testing.T, arguments ...string) string {
+	t.Helper()
+	output, err := tf.run(t, arguments)
+	require.Errorf(t, err, "%s:\n%s", strings.Join(arguments, " "), output)
+	return output
+}
+
+func (tf terraform) run(t *testing.T, arguments []string) (string, error) {
 	t.Helper()
 	program := os.Getenv("TF_ACC_TERRAFORM_PATH")
 	if program == "" {
@@ -92,7 +108,7 @@ func (tf terraform) do(t *testing.T, arguments ...string) {
 		command.Env = append(command.Env, "TF_VAR_"+name+"="+value)
 	}
 	output, err := command.CombinedOutput()
-	require.NoErrorf(t, err, "%s %s:\n%s", program, strings.Join(arguments, " "), output)
+	return string(output), err
 }
 
 // providerProgram builds the provider and returns a configuration of Terraform
@@ -103,7 +119,13 @@ func providerProgram(t *testing.T) string {
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(directory, "terraform-provider-headrace"), "../..")
 	output, err := build.CombinedOutput()
 	require.NoErrorf(t, err, "%s", output)
-	configuration := filepath.Join(directory, "terraform.rc")
+	return rc(t, directory)
+}
+
+// rc returns a configuration of Terraform that uses the provider in a directory.
+func rc(t *testing.T, directory string) string {
+	t.Helper()
+	configuration := filepath.Join(t.TempDir(), "terraform.rc")
 	text := fmt.Sprintf("provider_installation {\n  dev_overrides {\n    %[1]q = %[3]q\n    %[2]q = %[3]q\n  }\n  direct {}\n}\n",
 		"registry.terraform.io/headrace/headrace", "hashicorp/headrace", directory)
 	require.NoError(t, os.WriteFile(configuration, []byte(text), 0o600))

@@ -4,8 +4,10 @@ import (
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/planning"
@@ -44,4 +46,7 @@ func (r *Resource) ModifyPlan(
 	planning.Name(ctx, r.session, request, response, func(account string, names []string) string {
 		return client.ApprovalRuleName(account, names[0])
 	}, "name")
+	planning.Support(ctx, r.session, response, reporter, func(m model) proto.Message {
+		return &headracev1.CreateApprovalRuleRequest{ApprovalRule: m.message()}
+	})
 }

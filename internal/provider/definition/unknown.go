@@ -17,17 +17,27 @@ func identifying() []string {
 // known yet, as dynamic blocks over unknown values make them, replaced by one
 // block that stands for any number. What is left fits into the models.
 func Decodable(config tftypes.Value) (tftypes.Value, error) {
-	decodable, err := tftypes.Transform(config, func(_ *tftypes.AttributePath, value tftypes.Value) (tftypes.Value, error) {
+	return replaceUnknown(config, func(object tftypes.Object) []tftypes.Value { return []tftypes.Value{opaque(object)} })
+}
+
+// Certain returns the configuration without the lists of blocks that are not known yet,
+// which may turn out to be empty.
+func Certain(config tftypes.Value) (tftypes.Value, error) {
+	return replaceUnknown(config, func(tftypes.Object) []tftypes.Value { return nil })
+}
+
+func replaceUnknown(config tftypes.Value, elements func(tftypes.Object) []tftypes.Value) (tftypes.Value, error) {
+	replaced, err := tftypes.Transform(config, func(_ *tftypes.AttributePath, value tftypes.Value) (tftypes.Value, error) {
 		list, object, isBlocks := blocks(value.Type())
 		if !isBlocks || value.IsKnown() {
 			return value, nil
 		}
-		return tftypes.NewValue(list, []tftypes.Value{opaque(object)}), nil
+		return tftypes.NewValue(list, elements(object)), nil
 	})
 	if err != nil {
 		return tftypes.Value{}, fmt.Errorf("prepare a configuration with unknown blocks: %w", err)
 	}
-	return decodable, nil
+	return replaced, nil
 }
 
 // blocks tells whether a type is a list of blocks, and of which.

@@ -8,8 +8,10 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/definition"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
@@ -102,6 +104,9 @@ func (r *Resource) ModifyPlan(
 	}
 	response.Diagnostics.Append(response.Plan.SetAttribute(ctx, path.Root("version"), version)...)
 	response.Diagnostics.Append(response.Plan.SetAttribute(ctx, path.Root("etag"), etag)...)
+	planning.Support(ctx, r.session, response, reporter, func(m model) proto.Message {
+		return &headracev1.CreatePipelineRequest{Pipeline: m.message()}
+	})
 }
 
 // composed tells whether the pipeline is certainly one without stage blocks.

@@ -1,6 +1,6 @@
 // Package planning holds what all resources plan in the same way: the account
-// that an object lives in, its resource name, and whether anything changed. It
-// never calls the backend, so that a plan needs no server.
+// that an object lives in, its resource name, whether anything changed, and whether the
+// server supports it. A plan needs no server: only the last asks one, if it answers.
 package planning
 
 import (

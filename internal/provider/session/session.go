@@ -1,21 +1,26 @@
 // Package session holds what the configured provider hands to its resources and
 // data sources: the client and the account that they work in by default. It
-// never calls the backend itself.
+// calls the backend only to find out what it supports.
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
+	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
 // ErrUndecided means that the provider's configuration depends on values that
@@ -40,7 +45,12 @@ type Config struct {
 type Session struct {
 	config    Config
 	refreshed sync.Map
+	// silent tells that the server did not say what it supports.
+	silent atomic.Bool
 }
+
+// supportTimeout is how long a plan waits to hear what the server supports.
+const supportTimeout = 5 * time.Second
 
 // New returns a session.
 func New(config Config) *Session {
@@ -53,6 +63,23 @@ func (s *Session) Client() (*client.Client, error) {
 		return nil, ErrUndecided
 	}
 	return s.config.Client, nil
+}
+
+// Supported returns the error that a call with the request would fail with since the
+// server is too old for what is in it. A plan needs no server: one that does not answer
+// is not asked again, and the client checks once more before it sends.
+func (s *Session) Supported(ctx context.Context, request proto.Message) error {
+	if s == nil || s.config.Client == nil || s.silent.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, supportTimeout)
+	defer cancel()
+	err := s.config.Client.Supported(ctx, request)
+	if err != nil && client.Reason(err) != domain.ReasonServerTooOld {
+		s.silent.Store(true)
+		return nil
+	}
+	return err
 }
 
 // Account returns the account that a configuration means: the one it names, or

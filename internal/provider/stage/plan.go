@@ -5,8 +5,10 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/definition"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
@@ -51,4 +53,7 @@ func (r *Resource) ModifyPlan(
 	planning.Name(ctx, r.session, request, response, func(account string, names []string) string {
 		return client.StageName(account, names[0], names[1])
 	}, "pipeline", "name")
+	planning.Support(ctx, r.session, response, reporter, func(m model) proto.Message {
+		return &headracev1.CreateStageRequest{Stage: m.message()}
+	})
 }

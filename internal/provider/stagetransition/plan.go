@@ -5,6 +5,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
@@ -58,4 +59,7 @@ func (r *Resource) ModifyPlan(
 	planning.Name(ctx, r.session, request, response, func(account string, names []string) string {
 		return client.StageName(account, names[0], names[1])
 	}, "pipeline", "stage")
+	planning.Support(ctx, r.session, response, reporter, func(m model) proto.Message {
+		return m.request()
+	})
 }

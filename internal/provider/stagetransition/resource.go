@@ -226,6 +226,10 @@ func gone(err error) bool {
 	}, client.Reason(err))
 }
 
+func reporter(m model) problem.Reporter {
+	return problem.Reporter{Object: object(m), Shape: fieldpath.StageTransition()}
+}
+
 // add adds an error of a call, which the backend does not always blame on a field.
 func add(diags *diag.Diagnostics, doing string, m model, err error) {
 	summary := "Cannot " + doing + " " + object(m)
@@ -236,8 +240,7 @@ func add(diags *diag.Diagnostics, doing string, m model, err error) {
 		diags.AddError(summary, "It was changed by somebody else since this plan was made. This object was not written. "+
 			"Plan and apply again: the new plan shows what they changed.")
 	case len(client.Violations(err)) > 0:
-		reporter := problem.Reporter{Object: object(m), Shape: fieldpath.StageTransition()}
-		reporter.Add(diags, doing, err)
+		reporter(m).Add(diags, doing, err)
 	case client.Reason(err) == domain.ReasonStageNotFound:
 		diags.AddAttributeError(path.Root("stage"), summary, client.Describe(err)+". It has to be one of the newest version.")
 	case gone(err):
