@@ -105,3 +105,82 @@ func TestPartsOfComposedPipelinesStayGuarded(t *testing.T) {
 		require.NoError(t, publish(dep))
 	}
 }
+
+// TestRollbacksSkipNoGuardsByADeployer: on_rollback in a guarded stage takes the role
+// admin, in whatever way its version comes to be.
+func TestRollbacksSkipNoGuardsByADeployer(t *testing.T) {
+	t.Parallel()
+	_, adm, dep := guardedBackend(t)
+	def := func(approvals, conditions bool) *v1.Pipeline {
+		p := inline("default", "web")
+		s := stage("Deploy", commands("Ship", "true"))
+		s.OnFailure = &v1.OnFailure{Result: "ROLLBACK"}
+		s.OnRollback = &v1.OnRollback{SkipApprovals: approvals, SkipConditions: conditions}
+		p.Definition.Stages = append(p.Definition.Stages, s)
+		return p
+	}
+	update := func(c *client.Client, p *v1.Pipeline, dry bool) error {
+		_, err := c.Pipelines.UpdatePipeline(t.Context(), &v1.UpdatePipelineRequest{Pipeline: p, ValidateOnly: dry})
+		return err
+	}
+	_, err := dep.Pipelines.CreatePipeline(t.Context(), &v1.CreatePipelineRequest{Pipeline: def(true, false)})
+	refused(t, err, codes.PermissionDenied, pipeline.ReasonPermissionDenied, `approval rule "prod" guards stage Deploy of pipeline web`,
+		"on_rollback.skip_approvals", "without its approvals", "role admin")
+	create(t, dep, def(false, false))
+	for _, dry := range []bool{true, false} {
+		refused(t, update(dep, def(false, true), dry), codes.PermissionDenied, pipeline.ReasonPermissionDenied,
+			"on_rollback.skip_conditions", "without its conditions")
+		refused(t, update(dep, def(true, true), dry), codes.PermissionDenied, pipeline.ReasonPermissionDenied, "and 1 more")
+	}
+	require.EqualValues(t, 1, get(t, adm, "web").GetVersion(), "what is refused leaves nothing")
+	require.NoError(t, update(adm, def(true, false), false))
+	edited := def(true, false)
+	edited.Definition.Description = "the same gates"
+	require.NoError(t, update(dep, edited, false), "a deployer keeps what an admin allowed")
+	refused(t, update(dep, def(true, true), false), codes.PermissionDenied, pipeline.ReasonPermissionDenied, "skip_conditions")
+	require.NoError(t, update(dep, def(false, false), false), "anyone may skip less")
+	refused(t, update(dep, def(true, false), false), codes.PermissionDenied, pipeline.ReasonPermissionDenied, "skip_approvals")
+}
+
+// TestRollbacksOfPartsSkipNoGuardsByADeployer is the same for the stages of composed
+// pipelines.
+func TestRollbacksOfPartsSkipNoGuardsByADeployer(t *testing.T) {
+	t.Parallel()
+	for _, policy := range []v1.PublishPolicy{v1.PublishPolicy_PUBLISH_POLICY_AUTO, v1.PublishPolicy_PUBLISH_POLICY_EXPLICIT} {
+		_, adm, dep := guardedBackend(t)
+		parent := client.PipelineName("default", "web")
+		create(t, dep, composed("web", policy))
+		var deploy *v1.PipelineStage
+		for i, s := range []*v1.Stage{stage("Source", git("Fetch")), stage("Deploy", commands("Ship", "true"))} {
+			name := parent + "/stages/" + s.GetName()
+			deploy = &v1.PipelineStage{Name: name, Order: int32(i + 1)}
+			_, err := dep.Pipelines.CreateStage(t.Context(), &v1.CreateStageRequest{Stage: deploy})
+			require.NoError(t, err)
+			for _, a := range s.GetActions() {
+				_, err := dep.Pipelines.CreateAction(t.Context(), &v1.CreateActionRequest{Action: &v1.PipelineAction{Name: name + "/actions/" + a.GetName(), Action: a}})
+				require.NoError(t, err)
+			}
+		}
+		publish := func(c *client.Client) error {
+			_, err := c.Pipelines.PublishPipelineVersion(t.Context(), &v1.PublishPipelineVersionRequest{Name: parent})
+			return err
+		}
+		require.NoError(t, publish(dep))
+		before := get(t, adm, "web").GetVersion()
+		deploy.OnFailure, deploy.OnRollback = &v1.OnFailure{Result: "ROLLBACK"}, &v1.OnRollback{SkipApprovals: true}
+		skip := func(c *client.Client) error {
+			_, err := c.Pipelines.UpdateStage(t.Context(), &v1.UpdateStageRequest{Stage: deploy})
+			return err
+		}
+		if policy == v1.PublishPolicy_PUBLISH_POLICY_AUTO {
+			refused(t, skip(dep), codes.PermissionDenied, pipeline.ReasonPermissionDenied, `"prod"`, "stage Deploy", "on_rollback.skip_approvals")
+			require.NoError(t, skip(adm))
+		} else {
+			require.NoError(t, skip(dep), "a draft is free")
+			refused(t, publish(dep), codes.PermissionDenied, pipeline.ReasonPermissionDenied, `"prod"`, "stage Deploy", "on_rollback.skip_approvals")
+			require.Equal(t, before, get(t, adm, "web").GetVersion())
+			require.NoError(t, publish(adm))
+		}
+		require.Equal(t, before+1, get(t, adm, "web").GetVersion())
+	}
+}

@@ -185,6 +185,9 @@ func (s *Pipelines) Create(ctx context.Context, who auth.Identity, in PipelineIn
 			return err
 		}
 		if !p.Composed {
+			if _, err := skipsGuards(ctx, tx, who, &p, 0, &p.Definition); err != nil {
+				return err
+			}
 			if err := tx.CreatePipelineVersion(ctx, versionOf(&p, &p.Definition, who, now)); err != nil {
 				return err
 			}
@@ -343,6 +346,9 @@ func (s *Pipelines) save(ctx context.Context, tx Publication, who auth.Identity,
 // does to live executions what it says.
 func nextVersion(ctx context.Context, tx Publication, who auth.Identity, p *store.Pipeline, def *pipeline.Definition, now time.Time) error {
 	if err := staysGuarded(ctx, tx, who, p, def); err != nil {
+		return err
+	}
+	if _, err := skipsGuards(ctx, tx, who, p, p.Version, def); err != nil {
 		return err
 	}
 	if err := losesNoFreeze(ctx, tx, p, def); err != nil {
