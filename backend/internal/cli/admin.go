@@ -14,6 +14,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/contract"
 )
 
 func (a *app) serverInfoCommand() *cobra.Command {
@@ -30,11 +31,21 @@ func (a *app) serverInfoCommand() *cobra.Command {
 			if a.json() {
 				return a.out.document(info)
 			}
-			a.out.fields("Endpoint", c.Endpoint, "Version", info.GetVersion(), "Store", info.GetStore(),
+			a.out.fields("Endpoint", c.Endpoint, "Version", info.GetVersion(), "Contract", revisions(info), "Store", info.GetStore(),
 				"Isolation", info.GetIsolation(), "Capabilities", strings.Join(info.GetCapabilities(), ", "))
 			return nil
 		}),
 	}
+}
+
+// revisions returns the server's revision of the contract, with that of this program if
+// they differ.
+func revisions(info *headracev1.GetServerInfoResponse) string {
+	server, own := contract.RevisionOf(info), contract.Revision()
+	if server == own {
+		return fmt.Sprintf("revision %d", server)
+	}
+	return fmt.Sprintf("revision %d (this program has %d)", server, own)
 }
 
 func (a *app) whoamiCommand() *cobra.Command {

@@ -203,7 +203,7 @@ func TestEveryUpdateIsChecked(t *testing.T) {
 	t.Parallel()
 	decided := map[string]string{
 		"UpdatePipeline": "keeps", "UpdateStage": "keeps", "UpdateAction": "keeps", "UpdateApprovalRule": "keeps",
-		"UpdateAccount":      "its mask names what it changes",
+		"UpdateAccount":      "its mask names what it changes, and settings are as old as the method",
 		"SetStageTransition": "it replaces a transition as a whole, and its request holds all that one has",
 	}
 	for _, name := range client.Methods() {
@@ -211,10 +211,13 @@ func TestEveryUpdateIsChecked(t *testing.T) {
 			require.Contains(t, decided, name, "let its handler make the check that keeps returns, and add it here")
 		}
 	}
-	// What the last reason rests on.
+	// What the last two reasons rest on.
 	contract.Range(func(d protoreflect.Descriptor, since uint32) {
-		if parent := d.Parent().Name(); parent == "SetStageTransitionRequest" || parent == "StageTransition" {
+		switch d.Parent().Name() {
+		case "SetStageTransitionRequest", "StageTransition":
 			require.EqualValues(t, 2, since, "%s: SetStageTransition has to keep it for older clients", d.FullName())
+		case "AccountSettings":
+			require.EqualValues(t, 3, since, "%s: UpdateAccount has to keep it for older clients whose mask is settings or *", d.FullName())
 		}
 	})
 }
