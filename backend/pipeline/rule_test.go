@@ -97,7 +97,7 @@ func TestCheckVariable(t *testing.T) {
 		require.Contains(t, summary, c.summary)
 	}
 	for _, c := range []struct{ operator, value, want string }{
-		{"MATCHES", "a)(b", `configuration["Value"]: the pattern is no regular expression`},
+		{"MATCHES", "a)(b", `configuration["Value"]: the pattern is not a valid regular expression`},
 		{"MATCHES", "(?=a)", "without lookarounds"},
 		{"MATCHES", "(x{0,100}){0,10}", "at most 1000 are allowed"},
 		{"==", "a", `configuration["Operator"]: operator "==" is not known; use one of EQ, NE, CONTAINS, MATCHES`},

@@ -51,7 +51,7 @@ func (c *checker) unsupportedRules(path Path, condition *Condition) {
 func (c *checker) unsupportedEnvironment(path Path, variables []EnvironmentVariable) {
 	for i := range variables {
 		c.notRun(path.At("environment_variables", i).Field("type"), variables[i].Type == typeSecretsManager,
-			"secrets of AWS Secrets Manager are not fetched", "use type PLAINTEXT for what is no secret")
+			"secrets of AWS Secrets Manager are not fetched", "use type PLAINTEXT for values that are not secret")
 	}
 }
 

@@ -63,7 +63,7 @@ func checkShellName(what, value string) error {
 	}
 	for i, r := range value {
 		if r != '_' && !isLetterOrDigit(r) || i == 0 && r >= '0' && r <= '9' {
-			return fmt.Errorf("%s %q is no name that a shell knows; use letters, digits and _, not starting with a digit", what, value)
+			return fmt.Errorf("%s %q is not a valid shell variable name; use letters, digits and _, and do not start with a digit", what, value)
 		}
 	}
 	return nil

@@ -192,7 +192,7 @@ func makeDir(parent *os.Root, base, name string) error {
 		return err
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("%q is there already and is no directory", name)
+		return fmt.Errorf("%q already exists and is not a directory", name)
 	}
 	return nil
 }

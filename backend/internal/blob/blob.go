@@ -434,7 +434,7 @@ func checkName(name string) error {
 		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune("._-/", r)
 	})
 	if odd || path.Clean(name) != name || !filepath.IsLocal(name) || name == "." {
-		return fmt.Errorf("%q is no name of an object", name)
+		return fmt.Errorf("%q is not a valid object name", name)
 	}
 	if first, _, _ := strings.Cut(name, "/"); first == Temporary {
 		return fmt.Errorf("%q is where objects are that have no name yet", name)

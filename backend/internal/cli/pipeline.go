@@ -224,7 +224,7 @@ func newerText(newer headracev1.NewerExecution) string {
 	if newer == headracev1.NewerExecution_NEWER_EXECUTION_SUPERSEDE {
 		return "supersedes one that waits"
 	}
-	return "waits behind it"
+	return "waits after it"
 }
 
 func yesNo(b bool) string {

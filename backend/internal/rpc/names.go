@@ -47,7 +47,7 @@ func pageToken(key string) string { return base64.RawURLEncoding.EncodeToString(
 func pageKey(token string) (string, error) {
 	key, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil {
-		return "", wrong("this is no page token; send back what next_page_token held, unchanged", "page_token")
+		return "", wrong("invalid page token: pass next_page_token back unchanged", "page_token")
 	}
 	return string(key), nil
 }
@@ -60,7 +60,7 @@ func pageNumber(token string) (int64, error) {
 	}
 	number, err := strconv.ParseInt(key, 10, 64)
 	if err != nil || number < 1 {
-		return 0, wrong("this is no page token of this list; send back what next_page_token held, unchanged", "page_token")
+		return 0, wrong("this page token belongs to another list: pass next_page_token back unchanged", "page_token")
 	}
 	return number, nil
 }

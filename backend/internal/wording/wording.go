@@ -14,8 +14,11 @@ import (
 
 // phrases match what a plain text says otherwise: "is not a", a range with its limits,
 // "instead of", "forever", "after it", "anyone who".
-var phrases = regexp.MustCompile(
-	`\bis no [a-z]+|\bis none of\b|\bnone of [0-9]|\bin the place of\b|\bfor ever\b|\bbehind it\b|(?:^|[.:|)] |\*\*|- )Who(?:ever)? `)
+var phrases = regexp.MustCompile(`\b(?:[Tt]here )?is no [a-z]+|\bis none of\b|\bnone of [0-9]|` +
+	`\bin the place of\b|\bfor ever\b|\bbehind it\b|(?:^|[.:|)] |\*\*|- )Who(?:ever)? `)
+
+// plain matches what phrases match but is the usual way to say it.
+var plain = regexp.MustCompile(`^(?:[Tt]here is no [a-z]+|is no longer)$`)
 
 var (
 	paragraphs = regexp.MustCompile(`\n\s*\n`)
@@ -26,7 +29,11 @@ var (
 func Find(text string) []string {
 	var found []string
 	for _, paragraph := range paragraphs.Split(text, -1) {
-		found = append(found, phrases.FindAllString(spaces.ReplaceAllString(strings.TrimSpace(paragraph), " "), -1)...)
+		for _, phrase := range phrases.FindAllString(spaces.ReplaceAllString(strings.TrimSpace(paragraph), " "), -1) {
+			if !plain.MatchString(phrase) {
+				found = append(found, phrase)
+			}
+		}
 	}
 	return found
 }

@@ -142,7 +142,7 @@ func TestCheckRefuses(t *testing.T) {
 		`execution.number == "7"`:              "== does not go with (int, string); convert one side",
 		`variables.count > 3`:                  "> does not go with (string, int)",
 		`true &&`:                              "line 1, column 8: this is not an expression:",
-		`"a".matches("(")`:                     "line 1, column 12: the pattern is no regular expression: missing closing ) near \"(\"",
+		`"a".matches("(")`:                     "line 1, column 12: the pattern is not a valid regular expression: missing closing ) near \"(\"",
 		`"a".matches("(?!x)")`:                 "without lookarounds such as (?!",
 		`"a".matches(variables.region)`:        "line 1, column 12: the pattern of matches has to stand in the expression itself",
 		`#{Build.VERSION} == "1"`:              "this is not an expression",
@@ -328,7 +328,7 @@ func TestCheckPattern(t *testing.T) {
 		require.NoError(t, expression.CheckPattern(pattern), pattern)
 	}
 	for pattern, want := range map[string]string{
-		"(":                      "the pattern is no regular expression: missing closing ) near \"(\"",
+		"(":                      "the pattern is not a valid regular expression: missing closing ) near \"(\"",
 		"a)(b":                   "unexpected )",
 		"(?=x)":                  "patterns are those of RE2, without lookarounds such as (?=",
 		"a(?<!b)":                "lookarounds such as (?<!",

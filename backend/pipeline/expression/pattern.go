@@ -85,9 +85,9 @@ func explainPattern(pattern string, err error) error {
 	}
 	var wrong *syntax.Error
 	if errors.As(err, &wrong) {
-		return fmt.Errorf("the pattern is no regular expression: %s near %.60q%s", wrong.Code, wrong.Expr, hint)
+		return fmt.Errorf("the pattern is not a valid regular expression: %s near %.60q%s", wrong.Code, wrong.Expr, hint)
 	}
-	return fmt.Errorf("the pattern is no regular expression: %w%s", err, hint)
+	return fmt.Errorf("the pattern is not a valid regular expression: %w%s", err, hint)
 }
 
 // checkPatterns refuses patterns that are computed: nobody could say beforehand

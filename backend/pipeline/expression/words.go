@@ -18,9 +18,9 @@ func inWords(message string) string {
 		name := match[1]
 		switch name {
 		case "trigger":
-			return "trigger has type, detail and principal; write one of them behind it, as in trigger.type"
+			return "trigger has type, detail and principal; use one of them, for example trigger.type"
 		case "execution":
-			return "execution has id, number, version, attempt, type, mode and stage; write one of them behind it, as in execution.number"
+			return "execution has id, number, version, attempt, type, mode and stage; use one of them, for example execution.number"
 		}
 		if strings.HasPrefix(name, "_") || strings.HasPrefix(name, "@") {
 			return message

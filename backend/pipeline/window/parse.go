@@ -141,7 +141,7 @@ func (b bounds) number(text string) (int, error) {
 	}
 	n, ok := digits(text)
 	if !ok || n < b.least || n > b.most {
-		return 0, fmt.Errorf("%q is none of %s", text, b.allowed())
+		return 0, fmt.Errorf("must be %s, got %q", b.allowed(), text)
 	}
 	return n, nil
 }
@@ -161,7 +161,7 @@ func numbers(b bounds, add func(n int)) func(element string) error {
 		if stepped {
 			var ok bool
 			if step, ok = digits(stepText); !ok || step < 1 || step > b.most {
-				return fmt.Errorf("the step %q is none of 1 to %d", stepText, b.most)
+				return fmt.Errorf("the step must be 1 to %d, got %q", b.most, stepText)
 			}
 		}
 		first, last := b.least, b.most
@@ -215,7 +215,7 @@ func (d *monthDays) read(element string) error {
 	case fromLast:
 		n, ok := digits(distance)
 		if !ok || n < 1 || n > 30 {
-			return fmt.Errorf("the distance of %q to the last day is none of 1 to 30", element)
+			return fmt.Errorf("the offset from the last day must be 1 to 30, got %q", distance)
 		}
 		d.beforeLast.add(n)
 	case weekday:
@@ -254,7 +254,7 @@ func (d *weekdays) read(element string) error {
 		}
 		nth, ok := digits(which)
 		if !ok || nth < 1 || nth > 5 {
-			return fmt.Errorf("the week %q behind # is none of 1 to 5", which)
+			return fmt.Errorf("the week after # must be 1 to 5, got %q", which)
 		}
 		d.nth = append(d.nth, nthWeekday{day: n, n: nth})
 	default:

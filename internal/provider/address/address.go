@@ -110,5 +110,5 @@ func wrong(id string, collections []string) error {
 		full += "/" + collection + "/" + name
 	}
 	names := strings.Join(short, "/")
-	return fmt.Errorf("%q is no id of such an object: write %s, ACCOUNT/%s or %s", id, names, names, full)
+	return fmt.Errorf("%q is not a valid id of such an object: write %s, ACCOUNT/%s or %s", id, names, names, full)
 }

@@ -45,10 +45,10 @@ func TestParse(t *testing.T) {
 			wantError: "write PIPELINE/STAGE, ACCOUNT/PIPELINE/STAGE or accounts/ACCOUNT/pipelines/PIPELINE/stages/STAGE",
 		},
 		"empty segment": {
-			id: "web/", account: types.StringValue("dev"), collections: stages, wantError: "is no id",
+			id: "web/", account: types.StringValue("dev"), collections: stages, wantError: "is not a valid id",
 		},
 		"too few names": {
-			id: "web", account: types.StringValue("dev"), collections: stages, wantError: "is no id",
+			id: "web", account: types.StringValue("dev"), collections: stages, wantError: "is not a valid id",
 		},
 	}
 	for name, test := range tests {

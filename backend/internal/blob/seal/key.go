@@ -93,7 +93,7 @@ func OpenKey(ctx context.Context, text string) (*secrets.Keeper, error) {
 	key, err := localsecrets.Base64Key(strings.TrimSpace(string(content)))
 	if err != nil {
 		// Its words may hold what was read.
-		return nil, fmt.Errorf("%s is no key file; make one with: headraced storage-key new FILE", path)
+		return nil, fmt.Errorf("%s is not a key file; create one with: headraced storage-key new FILE", path)
 	}
 	return localsecrets.NewKeeper(key), nil
 }

@@ -162,11 +162,11 @@ func TestRestoreRefusesWhatIsNoWholeBackup(t *testing.T) {
 		"without its last page": {cut(func(size int64) int64 { return size - 4096 }), "damaged or not all there"},
 		"half":                  {cut(func(size int64) int64 { return size / 2 }), "damaged or not all there"},
 		"a header":              {cut(func(int64) int64 { return 100 }), "cannot be used"},
-		"a few bytes":           {cut(func(int64) int64 { return 10 }), "no database of headraced"},
+		"a few bytes":           {cut(func(int64) int64 { return 10 }), "not a headraced database"},
 		"a text": {func(t *testing.T, path string) {
 			t.Helper()
 			require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("this is no database\n", 1000)), 0o600))
-		}, "no database of headraced"},
+		}, "not a headraced database"},
 		"a page of zeros": {func(t *testing.T, path string) {
 			t.Helper()
 			file, err := os.OpenFile(path, os.O_WRONLY, 0)
@@ -175,7 +175,7 @@ func TestRestoreRefusesWhatIsNoWholeBackup(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, file.Close())
 		}, "damaged or not all there"},
-		"of somebody else": {statement(`DROP TABLE goose_db_version`), "no database of headraced"},
+		"of somebody else": {statement(`DROP TABLE goose_db_version`), "not a headraced database"},
 		"of a newer program": {
 			statement(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`), "start a newer headraced",
 		},
@@ -187,19 +187,19 @@ func TestRestoreRefusesWhatIsNoWholeBackup(t *testing.T) {
 		"with a view in a table's place": {
 			statement(`DROP TABLE leases; CREATE VIEW leases AS SELECT 1`), "it has the view leases, which headraced did not make",
 		},
-		"with a view of versions": {statement(endlessVersions), "no database of headraced"},
+		"with a view of versions": {statement(endlessVersions), "not a headraced database"},
 		"with a column more":      {statement(`ALTER TABLE tokens ADD COLUMN more TEXT`), "the table tokens in it is not as headraced made it"},
 		"without a table":         {statement(`DROP TABLE leases`), "it lacks the index leases_held, which headraced made"},
 		"a named pipe": {func(t *testing.T, path string) {
 			t.Helper()
 			require.NoError(t, os.Remove(path))
 			require.NoError(t, syscall.Mkfifo(path, 0o600))
-		}, "it is no regular file"},
+		}, "it is not a regular file"},
 		"a device": {func(t *testing.T, path string) {
 			t.Helper()
 			require.NoError(t, os.Remove(path))
 			require.NoError(t, os.Symlink("/dev/zero", path))
-		}, "it is no regular file"},
+		}, "it is not a regular file"},
 		"gone": {func(t *testing.T, path string) {
 			t.Helper()
 			require.NoError(t, os.Remove(path))
@@ -247,10 +247,10 @@ func TestReadRefusesWhatIsNoDatabase(t *testing.T) {
 		_, err := db.Exec(endlessVersions)
 		require.NoError(t, err)
 	})
-	require.ErrorContains(t, read(from), "no database of headraced")
+	require.ErrorContains(t, read(from), "not a headraced database")
 	pipe := filepath.Join(t.TempDir(), "headrace.db")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
-	require.ErrorContains(t, read(pipe), "it is no regular file")
+	require.ErrorContains(t, read(pipe), "it is not a regular file")
 }
 
 func TestRestoreTakesNoPlaceOfAnotherDatabase(t *testing.T) {

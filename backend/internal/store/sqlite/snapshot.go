@@ -108,8 +108,8 @@ func schemaVersion(ctx context.Context, c *sql.Conn) (version int64, err error) 
 }
 
 var (
-	errNotOurs = errors.New("it is no database of headraced")
-	errNoFile  = errors.New("it is no regular file")
+	errNotOurs = errors.New("it is not a headraced database")
+	errNoFile  = errors.New("it is not a regular file")
 )
 
 // notOurs says of an error that it is none of the disk's.

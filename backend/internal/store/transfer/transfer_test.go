@@ -284,7 +284,7 @@ func TestSourceOfAnotherVersionIsRefused(t *testing.T) {
 	tests := map[string]struct{ query, want string }{
 		"newer":             {`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`, "start a newer headraced"},
 		"older":             {`DELETE FROM goose_db_version WHERE version_id > 1`, "start this headraced on it once"},
-		"not of headraced":  {`DROP TABLE goose_db_version`, "no database of headraced"},
+		"not of headraced":  {`DROP TABLE goose_db_version`, "not a headraced database"},
 		"another table":     {`CREATE TABLE forgotten (id TEXT)`, "only the source has table forgotten"},
 		"another column":    {`ALTER TABLE accounts ADD COLUMN forgotten TEXT`, "only the source has accounts.forgotten"},
 		"a column is gone":  {`ALTER TABLE executions DROP COLUMN details`, "only the target has executions.details"},
