@@ -315,7 +315,7 @@ func TestActionRules(t *testing.T) {
 				return pipeline.EnvironmentVariable{Name: numbered("V")(i), Value: "x"}
 			})
 		}, "stages[1].actions[0].environment_variables", "at most 10"},
-		{"environment name", func(d *D) { compile(d).EnvironmentVariables[0].Name = "1A" }, "stages[1].actions[0].environment_variables[0].name", "no name that a shell knows"},
+		{"environment name", func(d *D) { compile(d).EnvironmentVariables[0].Name = "1A" }, "stages[1].actions[0].environment_variables[0].name", "not a valid shell variable name"},
 		{"environment name missing", func(d *D) { compile(d).EnvironmentVariables[0].Name = "" }, "stages[1].actions[0].environment_variables[0].name", "missing"},
 		{"environment name too long", func(d *D) { compile(d).EnvironmentVariables[0].Name = strings.Repeat("X", 129) }, "stages[1].actions[0].environment_variables[0].name", "at most 128"},
 		{"environment name reserved", func(d *D) { compile(d).EnvironmentVariables[0].Name = "HEADRACE_TOKEN" }, "stages[1].actions[0].environment_variables[0].name", "set by Headrace itself"},
@@ -328,7 +328,7 @@ func TestActionRules(t *testing.T) {
 			agree(d).EnvironmentVariables = []pipeline.EnvironmentVariable{{Name: "A", Value: "b"}}
 		}, "stages[2].actions[0].environment_variables", "takes no environment variables"},
 
-		{"output variable name", func(d *D) { compile(d).OutputVariables = []string{"A-B"} }, "stages[1].actions[0].output_variables[0]", "no name that a shell knows"},
+		{"output variable name", func(d *D) { compile(d).OutputVariables = []string{"A-B"} }, "stages[1].actions[0].output_variables[0]", "not a valid shell variable name"},
 		{"output variable twice", func(d *D) { compile(d).OutputVariables = []string{"A", "A"} }, "stages[1].actions[0].output_variables[1]", "more than once"},
 		{"too many output variables", func(d *D) { compile(d).OutputVariables = repeat(16, numbered("V")) }, "stages[1].actions[0].output_variables", "at most 15"},
 		{"output variables elsewhere", func(d *D) { source(d).OutputVariables = []string{"A"} }, "stages[0].actions[0].output_variables", "takes no output variables"},

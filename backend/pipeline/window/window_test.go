@@ -195,7 +195,7 @@ func TestParseRefuses(t *testing.T) {
 		{"* * * ? * 8L", "", `must be 1 to 7 or SUN to SAT, got "8"; L follows one day, as in 6L or FRIL`},
 		{"* * * ? * MON-FRI#2", "", "# follows one day, as in 6#3 or FRI#3"},
 		{"* * * ? * 6#6", "", `the week after # must be 1 to 5, got "6"`},
-		{"* * * ? * 6#", "", `the week ""`},
+		{"* * * ? * 6#", "", `the week after # must be 1 to 5, got ""`},
 		{"* * * ? * ?", "", "both ?, which names no day; write * for one of them"},
 		{"* * * 1 * MON", "", `day of month "1" and day of week "MON" both choose days; write ? for one of them`},
 		{"* * * */2 * MON", "", "both choose days"},
