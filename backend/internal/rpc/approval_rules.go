@@ -41,6 +41,12 @@ func (s *approvalRules) GetApprovalRule(
 	if err != nil {
 		return nil, err
 	}
+	err = s.use.ConfirmCreate(ctx, caller(ctx), service.Created{
+		Account: name.Account, Method: "CreateApprovalRule", Resource: name.String(), RequestID: req.GetConfirmRequestId(),
+	})
+	if err != nil {
+		return nil, err
+	}
 	rule, err := s.use.Get(ctx, caller(ctx), name.Account, name.Rule)
 	if err != nil {
 		return nil, err

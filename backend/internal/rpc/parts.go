@@ -31,6 +31,12 @@ func (s *pipelines) GetStage(ctx context.Context, req *headracev1.GetStageReques
 	if err != nil {
 		return nil, err
 	}
+	err = s.use.ConfirmCreate(ctx, caller(ctx), service.Created{
+		Account: name.Account, Method: "CreateStage", Resource: name.String(), RequestID: req.GetConfirmRequestId(),
+	})
+	if err != nil {
+		return nil, err
+	}
 	part, err := s.use.GetStage(ctx, caller(ctx), name.Account, name.Pipeline, name.Stage)
 	if err != nil {
 		return nil, err
@@ -86,6 +92,12 @@ func (s *pipelines) CreateAction(
 // GetAction implements PipelineService.
 func (s *pipelines) GetAction(ctx context.Context, req *headracev1.GetActionRequest) (*headracev1.GetActionResponse, error) {
 	name, err := named(pipeline.ParseActionName, req.GetName(), "name")
+	if err != nil {
+		return nil, err
+	}
+	err = s.use.ConfirmCreate(ctx, caller(ctx), service.Created{
+		Account: name.Account, Method: "CreateAction", Resource: name.String(), RequestID: req.GetConfirmRequestId(),
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -44,6 +44,12 @@ func (s *pipelines) GetPipeline(
 	if err != nil {
 		return nil, err
 	}
+	err = s.use.ConfirmCreate(ctx, caller(ctx), service.Created{
+		Account: name.Account, Method: "CreatePipeline", Resource: name.String(), RequestID: req.GetConfirmRequestId(),
+	})
+	if err != nil {
+		return nil, err
+	}
 	view, err := s.use.Get(ctx, caller(ctx), name.Account, name.Pipeline)
 	if err != nil {
 		return nil, err

@@ -48,7 +48,7 @@ func (s *ApprovalRules) Create(ctx context.Context, who auth.Identity, rule stor
 	now := s.Clock()
 	rule.CreatedAt, rule.UpdatedAt, rule.Revision = now, now, 1
 	name := pipeline.ApprovalRuleName{Account: rule.Account, Rule: rule.Name}.String()
-	repeat := request{rule.Account, "CreateApprovalRule", requestID, name}
+	repeat := request{rule.Account, "CreateApprovalRule", requestID, name, who.Principal}
 	var created store.ApprovalRule
 	err := update(ctx, s.Store.Update, false, func(ctx context.Context, tx store.Tx) error {
 		done, err := repeat.done(ctx, tx)
@@ -59,6 +59,11 @@ func (s *ApprovalRules) Create(ctx context.Context, who auth.Identity, rule stor
 			if err := accountExists(ctx, tx, rule.Account); err != nil {
 				return err
 			}
+			if done, err = adoptRule(ctx, tx, repeat, rule, now); err != nil {
+				return err
+			}
+		}
+		if !done {
 			err := tx.CreateApprovalRule(ctx, rule)
 			if errors.Is(err, store.ErrAlreadyExists) {
 				return refuse(KindAlreadyExists, pipeline.ReasonAlreadyExists,
@@ -68,6 +73,9 @@ func (s *ApprovalRules) Create(ctx context.Context, who auth.Identity, rule stor
 				return err
 			}
 			if err := repeat.save(ctx, tx, now); err != nil {
+				return err
+			}
+			if err := repeat.remember(ctx, tx, ruleMark(&rule), now); err != nil {
 				return err
 			}
 		}

@@ -38,6 +38,26 @@ type ActionPart struct {
 	Action   pipeline.Action
 }
 
+// name returns the resource name of the stage.
+func (p *StagePart) name() string { return stageName(p.Account, p.Pipeline, p.Stage.Name) }
+
+// name returns the resource name of the action.
+func (p *ActionPart) name() string {
+	return actionName(p.Account, p.Pipeline, p.Stage, p.Action.Name)
+}
+
+// sameIn tells whether the draft has an equal stage, and nothing was added to it.
+func (p *StagePart) sameIn(d *draft) bool {
+	existing, err := d.stagePart(p.Account, p.Stage.Name)
+	return err == nil && existing.Etag() == p.Etag() && len(d.find(p.Stage.Name).Stage.Actions) == 0
+}
+
+// sameIn tells whether the draft has an equal action.
+func (p *ActionPart) sameIn(d *draft) bool {
+	existing, err := d.actionPart(p.Account, p.Stage, p.Action.Name)
+	return err == nil && existing.Etag() == p.Etag()
+}
+
 // Etag changes with the content of the part, not with that of its neighbours.
 func (p *StagePart) Etag() string {
 	stage := p.Stage
@@ -52,8 +72,8 @@ func (p *ActionPart) Etag() string {
 
 // CreateStage adds a stage to a composed pipeline.
 func (s *Pipelines) CreateStage(ctx context.Context, who auth.Identity, part StagePart, requestID string) (StagePart, error) {
-	name := stageName(part.Account, part.Pipeline, part.Stage.Name)
-	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, request{part.Account, "CreateStage", requestID, name}, func(draft *draft) error {
+	name := part.name()
+	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, request{part.Account, "CreateStage", requestID, name, who.Principal}, part.sameIn, func(draft *draft) error {
 		if draft.find(part.Stage.Name) != nil {
 			return refuse(KindAlreadyExists, pipeline.ReasonAlreadyExists,
 				"stage %q exists in pipeline %q; import it, or choose another name", part.Stage.Name, part.Pipeline)
@@ -83,7 +103,7 @@ func (s *Pipelines) GetStage(ctx context.Context, who auth.Identity, account, na
 func (s *Pipelines) UpdateStage(
 	ctx context.Context, who auth.Identity, part StagePart, etag string, check Check[StagePart],
 ) (StagePart, error) {
-	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, request{}, func(draft *draft) error {
+	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, changes(part.name()), nil, func(draft *draft) error {
 		if err := draft.matchStage(part.Stage.Name, etag); err != nil {
 			return err
 		}
@@ -104,7 +124,7 @@ func (s *Pipelines) UpdateStage(
 
 // DeleteStage removes a stage that holds no action any more.
 func (s *Pipelines) DeleteStage(ctx context.Context, who auth.Identity, account, name, stage, etag string) error {
-	_, err := s.edit(ctx, who, account, name, request{}, func(draft *draft) error {
+	_, err := s.edit(ctx, who, account, name, changes(stageName(account, name, stage)), nil, func(draft *draft) error {
 		if err := draft.matchStage(stage, etag); err != nil {
 			return err
 		}
@@ -127,8 +147,8 @@ func (s *Pipelines) DeleteStage(ctx context.Context, who auth.Identity, account,
 
 // CreateAction adds an action to a stage of a composed pipeline.
 func (s *Pipelines) CreateAction(ctx context.Context, who auth.Identity, part ActionPart, requestID string) (ActionPart, error) {
-	name := stageName(part.Account, part.Pipeline, part.Stage) + "/actions/" + part.Action.Name
-	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, request{part.Account, "CreateAction", requestID, name}, func(draft *draft) error {
+	name := part.name()
+	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, request{part.Account, "CreateAction", requestID, name, who.Principal}, part.sameIn, func(draft *draft) error {
 		stage, err := draft.stage(part.Stage)
 		if err != nil {
 			return err
@@ -166,7 +186,7 @@ func (s *Pipelines) GetAction(ctx context.Context, who auth.Identity, account, n
 func (s *Pipelines) UpdateAction(
 	ctx context.Context, who auth.Identity, part ActionPart, etag string, check Check[ActionPart],
 ) (ActionPart, error) {
-	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, request{}, func(draft *draft) error {
+	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, changes(part.name()), nil, func(draft *draft) error {
 		stage, err := draft.matchAction(part.Stage, part.Action.Name, etag)
 		if err != nil {
 			return err
@@ -191,7 +211,7 @@ func (s *Pipelines) UpdateAction(
 
 // DeleteAction removes an action.
 func (s *Pipelines) DeleteAction(ctx context.Context, who auth.Identity, account, name, stage, action, etag string) error {
-	_, err := s.edit(ctx, who, account, name, request{}, func(draft *draft) error {
+	_, err := s.edit(ctx, who, account, name, changes(actionName(account, name, stage, action)), nil, func(draft *draft) error {
 		found, err := draft.matchAction(stage, action, etag)
 		if err != nil {
 			return err
@@ -207,9 +227,10 @@ func (s *Pipelines) DeleteAction(ctx context.Context, who auth.Identity, account
 
 // edit changes the parts of a composed pipeline, and publishes where the result
 // is whole and the pipeline's policy says so. It returns the parts as they are then,
-// before anybody else changes them.
+// before anybody else changes them. A create passes same, which tells whether the draft
+// has the part that it asks for already.
 func (s *Pipelines) edit(
-	ctx context.Context, who auth.Identity, account, name string, repeat request, change func(*draft) error,
+	ctx context.Context, who auth.Identity, account, name string, repeat request, same func(*draft) bool, change func(*draft) error,
 ) (*draft, error) {
 	if err := authorize(who, auth.Deploy, account); err != nil {
 		return nil, err
@@ -229,12 +250,20 @@ func (s *Pipelines) edit(
 		if done {
 			return nil
 		}
+		if same != nil && same(edited) {
+			if adopted, err := repeat.adopt(ctx, tx, partMark(&p), now); err != nil || adopted {
+				return err
+			}
+		}
 		before := p
 		if err := change(edited); err != nil {
 			return err
 		}
 		p.Draft = edited.stages
 		if err := s.save(ctx, tx, who, &before, &p, now); err != nil {
+			return err
+		}
+		if err := repeat.remember(ctx, tx, partMark(&p), now); err != nil {
 			return err
 		}
 		return repeat.save(ctx, tx, now)
@@ -430,3 +459,10 @@ func actionNotFound(stage, action string) *Error {
 func stageName(account, name, stage string) string {
 	return pipelineName(account, name) + "/stages/" + stage
 }
+
+func actionName(account, name, stage, action string) string {
+	return stageName(account, name, stage) + "/actions/" + action
+}
+
+// changes is the write of a part that exists, which no create is answered with any more.
+func changes(resource string) request { return request{resource: resource} }

@@ -158,7 +158,7 @@ func (s *Pipelines) Create(ctx context.Context, who auth.Identity, in PipelineIn
 	id := s.NewID()
 	var created store.Pipeline
 	err := update(ctx, s.Store.Update, in.ValidateOnly, func(ctx context.Context, tx store.Tx) error {
-		repeat := request{in.Account, "CreatePipeline", in.RequestID, pipelineName(in.Account, in.Name)}
+		repeat := request{in.Account, "CreatePipeline", in.RequestID, pipelineName(in.Account, in.Name), who.Principal}
 		if done, err := repeat.done(ctx, tx); err != nil || done {
 			if err == nil {
 				created, err = findPipeline(ctx, tx, in.Account, in.Name)
@@ -176,7 +176,14 @@ func (s *Pipelines) Create(ctx context.Context, who auth.Identity, in PipelineIn
 		if !p.Composed {
 			p.Version, p.Digest = 1, pipeline.Digest(&p.Definition)
 		}
-		err := tx.CreatePipeline(ctx, p)
+		adopted, err := adoptPipeline(ctx, tx, repeat, &p, now)
+		if err == nil && adopted {
+			created, err = tx.Pipeline(ctx, in.Account, in.Name)
+		}
+		if err != nil || adopted {
+			return err
+		}
+		err = tx.CreatePipeline(ctx, p)
 		if errors.Is(err, store.ErrAlreadyExists) {
 			return refuse(KindAlreadyExists, pipeline.ReasonAlreadyExists,
 				"pipeline %q exists in account %q; import it, or choose another name", in.Name, in.Account)
@@ -195,8 +202,10 @@ func (s *Pipelines) Create(ctx context.Context, who auth.Identity, in PipelineIn
 		if err := repeat.save(ctx, tx, now); err != nil {
 			return err
 		}
-		created, err = tx.Pipeline(ctx, in.Account, in.Name)
-		return err
+		if created, err = tx.Pipeline(ctx, in.Account, in.Name); err != nil {
+			return err
+		}
+		return repeat.remember(ctx, tx, pipelineMark(&created), now)
 	})
 	if err != nil {
 		return PipelineView{}, fmt.Errorf("create pipeline %q: %w", in.Name, err)

@@ -71,21 +71,26 @@ func withAccount(t *testing.T, server *service.Pipelines) {
 	}))
 }
 
+// fetchThen is a definition with a source and a stage of that name.
+func fetchThen(stage string) pipeline.Definition {
+	return pipeline.Definition{Stages: []pipeline.Stage{
+		{Name: "Source", Actions: []pipeline.Action{{
+			Name: "Fetch", Category: pipeline.CategorySource, Owner: pipeline.Owner, Provider: "Git", Version: "1",
+			Configuration:   map[string]string{"RepositoryUrl": "https://example.com/web.git", "Branch": "main"},
+			OutputArtifacts: []pipeline.OutputArtifact{{Name: "source"}},
+		}}},
+		{Name: stage, Actions: []pipeline.Action{{
+			Name: "Wait", Category: noop.ID.Category, Owner: noop.ID.Owner, Provider: noop.ID.Provider, Version: noop.ID.Version,
+		}}},
+	}}
+}
+
 // Writes of one pipeline by two servers at once publish one version after the other.
 func TestVersionsOfTwoServers(t *testing.T) {
 	t.Parallel()
 	servers := twoServers(t)
-	input := func(name string) service.PipelineInput {
-		return service.PipelineInput{Account: "default", Name: "web", Definition: pipeline.Definition{Stages: []pipeline.Stage{
-			{Name: "Source", Actions: []pipeline.Action{{
-				Name: "Fetch", Category: pipeline.CategorySource, Owner: pipeline.Owner, Provider: "Git", Version: "1",
-				Configuration:   map[string]string{"RepositoryUrl": "https://example.com/web.git", "Branch": "main"},
-				OutputArtifacts: []pipeline.OutputArtifact{{Name: "source"}},
-			}}},
-			{Name: name, Actions: []pipeline.Action{{
-				Name: "Wait", Category: noop.ID.Category, Owner: noop.ID.Owner, Provider: noop.ID.Provider, Version: noop.ID.Version,
-			}}},
-		}}}
+	input := func(stage string) service.PipelineInput {
+		return service.PipelineInput{Account: "default", Name: "web", Definition: fetchThen(stage)}
 	}
 	_, err := servers[0].Create(t.Context(), admin, input("Begin"))
 	require.NoError(t, err)

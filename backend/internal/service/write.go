@@ -53,6 +53,8 @@ type request struct {
 	method   string
 	id       string
 	resource string
+	// principal is who makes the write.
+	principal string
 }
 
 // done tells whether the write was done before.

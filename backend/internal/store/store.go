@@ -147,6 +147,8 @@ type Reader interface {
 	// Request returns the resource that a write with that request id made, or
 	// ErrNotFound.
 	Request(ctx context.Context, account, method, requestID string) (string, error)
+	// Creation returns the creation that is remembered of an object, by its resource name.
+	Creation(ctx context.Context, resource string) (Creation, error)
 }
 
 // Tx reads and writes in one transaction and sees its own writes.
@@ -236,6 +238,29 @@ type Tx interface {
 	// when another did so first. It is remembered for 24 hours, by the times that
 	// are given here, and may be forgotten then.
 	SaveRequest(ctx context.Context, account, method, requestID, resource string, at time.Time) error
+
+	// SaveCreation remembers the creation of an object, instead of an earlier one of the
+	// same name. It is remembered for an hour, by the times that are given here, and may be
+	// forgotten then.
+	SaveCreation(ctx context.Context, c Creation) error
+	// UpdateCreation replaces a creation that is still the one of the request seen, and not
+	// confirmed; else ErrStale. Nobody else replaces it until the transaction ends.
+	UpdateCreation(ctx context.Context, seen string, c Creation) error
+	// ForgetCreation forgets the creation of an object, if one is remembered.
+	ForgetCreation(ctx context.Context, resource string) error
+}
+
+// Creation is a create whose maker confirms that the answer arrived.
+type Creation struct {
+	// Resource is the resource name of the object.
+	Resource string
+	// RequestID and Principal are those of the create that the object belongs to.
+	RequestID string
+	Principal string
+	// Object is what the maker's object can be told from a later or a changed one by.
+	Object    string
+	Confirmed bool
+	CreatedAt time.Time
 }
 
 // Take is how a runner asks for an attempt.

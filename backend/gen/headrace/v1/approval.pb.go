@@ -390,7 +390,12 @@ func (x *ApprovalSelector) GetActions() []string {
 type CreateApprovalRuleRequest struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	ApprovalRule *ApprovalRule          `protobuf:"bytes,1,opt,name=approval_rule,json=approvalRule,proto3" json:"approval_rule,omitempty"`
-	RequestId    string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Makes a repeated create return the object of the first one, for a day. A client that
+	// confirms its creates by a read with confirm_request_id sends SESSION/UNIQUE, with a
+	// SESSION of its process. While such a create is not confirmed, and nobody changed or
+	// used the object, an equal create by the same principal in another session is answered
+	// with the object within an hour.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Checks everything and stores nothing.
 	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -496,7 +501,8 @@ type GetApprovalRuleRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The request id of the create that this read confirms: its answer arrived, so no later
-	// create is answered with the object. Without effect for anyone but the creator.
+	// create is answered with the object. Without effect for anyone but the creator. Fails
+	// with ALREADY_EXISTS if a later create was answered with the object before.
 	ConfirmRequestId string `protobuf:"bytes,2,opt,name=confirm_request_id,json=confirmRequestId,proto3" json:"confirm_request_id,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache

@@ -1834,6 +1834,11 @@ type CreatePipelineRequest struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Pipeline *Pipeline              `protobuf:"bytes,1,opt,name=pipeline,proto3" json:"pipeline,omitempty"`
 	// The same id returns the first answer again instead of making a second object.
+	// Makes a repeated create return the object of the first one, for a day. A client that
+	// confirms its creates by a read with confirm_request_id sends SESSION/UNIQUE, with a
+	// SESSION of its process. While such a create is not confirmed, and nobody changed or
+	// used the object, an equal create by the same principal in another session is answered
+	// with the object within an hour.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Checks everything and stores nothing.
 	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
@@ -1948,7 +1953,8 @@ type GetPipelineRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The request id of the create that this read confirms: its answer arrived, so no later
-	// create is answered with the object. Without effect for anyone but the creator.
+	// create is answered with the object. Without effect for anyone but the creator. Fails
+	// with ALREADY_EXISTS if a later create was answered with the object before.
 	ConfirmRequestId string `protobuf:"bytes,2,opt,name=confirm_request_id,json=confirmRequestId,proto3" json:"confirm_request_id,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -2367,9 +2373,14 @@ func (x *DeletePipelineResponse) GetWarnings() []*Warning {
 }
 
 type CreateStageRequest struct {
-	state     protoimpl.MessageState `protogen:"open.v1"`
-	Stage     *PipelineStage         `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
-	RequestId string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Stage *PipelineStage         `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
+	// Makes a repeated create return the object of the first one, for a day. A client that
+	// confirms its creates by a read with confirm_request_id sends SESSION/UNIQUE, with a
+	// SESSION of its process. While such a create is not confirmed, and nobody changed or
+	// used the object, an equal create by the same principal in another session is answered
+	// with the object within an hour.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Checks everything and stores nothing.
 	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2483,7 +2494,8 @@ type GetStageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The request id of the create that this read confirms: its answer arrived, so no later
-	// create is answered with the object. Without effect for anyone but the creator.
+	// create is answered with the object. Without effect for anyone but the creator. Fails
+	// with ALREADY_EXISTS if a later create was answered with the object before.
 	ConfirmRequestId string `protobuf:"bytes,2,opt,name=confirm_request_id,json=confirmRequestId,proto3" json:"confirm_request_id,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -2779,9 +2791,14 @@ func (x *DeleteStageResponse) GetWarnings() []*Warning {
 }
 
 type CreateActionRequest struct {
-	state     protoimpl.MessageState `protogen:"open.v1"`
-	Action    *PipelineAction        `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
-	RequestId string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Action *PipelineAction        `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
+	// Makes a repeated create return the object of the first one, for a day. A client that
+	// confirms its creates by a read with confirm_request_id sends SESSION/UNIQUE, with a
+	// SESSION of its process. While such a create is not confirmed, and nobody changed or
+	// used the object, an equal create by the same principal in another session is answered
+	// with the object within an hour.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Checks everything and stores nothing.
 	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2895,7 +2912,8 @@ type GetActionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The request id of the create that this read confirms: its answer arrived, so no later
-	// create is answered with the object. Without effect for anyone but the creator.
+	// create is answered with the object. Without effect for anyone but the creator. Fails
+	// with ALREADY_EXISTS if a later create was answered with the object before.
 	ConfirmRequestId string `protobuf:"bytes,2,opt,name=confirm_request_id,json=confirmRequestId,proto3" json:"confirm_request_id,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache

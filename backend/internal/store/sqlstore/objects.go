@@ -348,6 +348,45 @@ func (t *Tx) Request(ctx context.Context, account, method, requestID string) (st
 	return resource, err
 }
 
+// Creation implements store.Reader.
+func (t *Tx) Creation(ctx context.Context, resource string) (store.Creation, error) {
+	c := store.Creation{Resource: resource}
+	var created int64
+	err := t.one(ctx, "creation of "+resource,
+		`SELECT request_id, principal, object, confirmed, created_at FROM creations WHERE resource = $1`,
+		[]any{resource}, &c.RequestID, &c.Principal, &c.Object, &c.Confirmed, &created)
+	c.CreatedAt = fromMicros(created)
+	return c, err
+}
+
+// creationMemory is how long a creation is remembered at least.
+const creationMemory = time.Hour
+
+// SaveCreation implements store.Tx. It forgets old ones, so that the table stays small.
+func (t *Tx) SaveCreation(ctx context.Context, c store.Creation) error {
+	if err := t.exec(ctx, "old creations", `DELETE FROM creations WHERE created_at < $1`, micros(c.CreatedAt.Add(-creationMemory))); err != nil {
+		return err
+	}
+	return t.exec(ctx, "creation of "+c.Resource,
+		`INSERT INTO creations (resource, request_id, principal, object, confirmed, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (resource) DO UPDATE SET request_id = excluded.request_id, principal = excluded.principal,
+		object = excluded.object, confirmed = excluded.confirmed, created_at = excluded.created_at`,
+		c.Resource, c.RequestID, c.Principal, c.Object, c.Confirmed, micros(c.CreatedAt))
+}
+
+// UpdateCreation implements store.Tx.
+func (t *Tx) UpdateCreation(ctx context.Context, seen string, c store.Creation) error {
+	return t.changed(ctx, store.ErrStale, "creation of "+c.Resource,
+		`UPDATE creations SET request_id = $3, principal = $4, object = $5, confirmed = $6
+		WHERE resource = $1 AND request_id = $2 AND NOT confirmed`,
+		c.Resource, seen, c.RequestID, c.Principal, c.Object, c.Confirmed)
+}
+
+// ForgetCreation implements store.Tx.
+func (t *Tx) ForgetCreation(ctx context.Context, resource string) error {
+	return t.exec(ctx, "creation of "+resource, `DELETE FROM creations WHERE resource = $1`, resource)
+}
+
 // requestMemory is how long a request id is remembered at least.
 const requestMemory = 24 * time.Hour
 

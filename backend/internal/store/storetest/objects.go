@@ -342,6 +342,64 @@ func testRequests(s *suite) {
 	at("1", 24*time.Hour+time.Second)
 }
 
+func testCreations(s *suite) {
+	t := s.t
+	const web = "accounts/a/pipelines/web"
+	of := func(ctx context.Context, r store.Reader) (store.Creation, error) { return r.Creation(ctx, web) }
+	save := func(c store.Creation) {
+		s.update(func(ctx context.Context, tx store.Tx) error { return tx.SaveCreation(ctx, c) })
+	}
+	replace := func(seen string, c store.Creation) error {
+		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.UpdateCreation(ctx, seen, c) })
+	}
+	missing(s, of)
+	first := store.Creation{Resource: web, RequestID: "s/1", Principal: "ann", Object: "1", CreatedAt: day()}
+	require.ErrorIs(t, replace("s/1", first), store.ErrStale)
+	save(first)
+	require.Equal(t, first, get(s, of))
+	second := store.Creation{Resource: web, RequestID: "s/2", Principal: "bob", Object: "2", CreatedAt: day()}
+	save(second)
+	require.Equal(t, second, get(s, of), "an object of the same name was created later")
+
+	// Of several that take it over at once, one does.
+	errs := make([]error, 8)
+	var group sync.WaitGroup
+	for i := range errs {
+		group.Go(func() {
+			next := second
+			next.RequestID = fmt.Sprintf("s/%d", 10+i)
+			errs[i] = replace("s/2", next)
+		})
+	}
+	group.Wait()
+	taken := -1
+	for i, err := range errs {
+		if err == nil {
+			require.Negative(t, taken)
+			taken = i
+		} else {
+			require.ErrorIs(t, err, store.ErrStale)
+		}
+	}
+	second.RequestID = fmt.Sprintf("s/%d", 10+taken)
+	require.Equal(t, second, get(s, of))
+	confirmed := second
+	confirmed.Confirmed = true
+	require.NoError(t, replace(second.RequestID, confirmed))
+	require.Equal(t, confirmed, get(s, of))
+	require.ErrorIs(t, replace(second.RequestID, second), store.ErrStale, "it is confirmed")
+
+	// An hour later it is forgotten, and no sooner.
+	save(store.Creation{Resource: "later", RequestID: "s/3", CreatedAt: day().Add(time.Hour)})
+	require.Equal(t, confirmed, get(s, of))
+	save(store.Creation{Resource: "last", RequestID: "s/4", CreatedAt: day().Add(time.Hour + time.Second)})
+	missing(s, of)
+	forget := func(ctx context.Context, tx store.Tx) error { return tx.ForgetCreation(ctx, "last") }
+	s.update(forget)
+	missing(s, func(ctx context.Context, r store.Reader) (store.Creation, error) { return r.Creation(ctx, "last") })
+	s.update(forget)
+}
+
 func testIdentities(s *suite) {
 	t := s.t
 	set := func(of store.IdentityOf, seen, id string) error {

@@ -31,6 +31,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		"PipelineVersions":                 testPipelineVersions,
 		"ApprovalRules":                    testApprovalRules,
 		"Requests":                         testRequests,
+		"Creations":                        testCreations,
 		"Identities":                       testIdentities,
 		"NextNumber":                       testNextNumber,
 		"DeletePipelineTakesAllWithIt":     testDeletePipelineTakesAllWithIt,
