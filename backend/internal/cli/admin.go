@@ -70,7 +70,7 @@ func (a *app) whoamiCommand() *cobra.Command {
 }
 
 func (a *app) accountCommand() *cobra.Command {
-	return group("account", "Create and list accounts", &cobra.Command{
+	return group("account", "Create, list and configure accounts", &cobra.Command{
 		Use:     "create ACCOUNT",
 		Short:   "Create an account",
 		Example: `  headrace account create staging`,
@@ -285,8 +285,8 @@ grant a role in all accounts.`,
 	}
 	flags := command.Flags()
 	flags.StringVar(&principal, "principal", "", "person or machine that the token identifies")
-	flags.StringArrayVar(&groups, "group", nil, "group of the principal, for approval rules (repeatable)")
-	flags.StringArrayVar(&roles, "role", nil, "role in an account, as ACCOUNT=ROLE (repeatable)")
+	flags.StringArrayVar(&groups, "group", nil, "`GROUP` of the principal, for approval rules (repeatable)")
+	flags.StringArrayVar(&roles, "role", nil, "role in an account, as `ACCOUNT=ROLE` (repeatable)")
 	flags.StringVar(&expires, "expires", "", "when the token expires: 12h, 30d or an RFC 3339 time (default never)")
 	required(command, "principal", "role")
 	return command

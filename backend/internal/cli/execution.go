@@ -55,8 +55,8 @@ COMMIT_ID).`,
 			return a.goesOn(ctx, c, response, follow)
 		}),
 	}
-	command.Flags().StringArrayVar(&variables, "var", nil, "value of a pipeline variable, as NAME=VALUE (repeatable)")
-	command.Flags().StringArrayVar(&revisions, "source-revision", nil, "revision that a source action fetches, as ACTION=TYPE:REVISION (repeatable)")
+	command.Flags().StringArrayVar(&variables, "var", nil, "value of a pipeline variable, as `NAME=VALUE` (repeatable)")
+	command.Flags().StringArrayVar(&revisions, "source-revision", nil, "revision that a source action fetches, as `ACTION=TYPE:REVISION` (repeatable)")
 	command.Flags().StringVar(&requestID, "request-id", "", "id of this request; repeating it returns the execution that was started the first time")
 	command.Flags().BoolVarP(&follow, "follow", "f", false, "watch the execution until it ends")
 	return command
@@ -162,7 +162,7 @@ func (a *app) executionListCommand() *cobra.Command {
 			return nil
 		}),
 	}
-	command.Flags().StringSliceVar(&statuses, "status", nil, "only executions with this status, for example Failed (repeatable)")
+	command.Flags().StringSliceVar(&statuses, "status", nil, "only executions with this `STATUS`, for example Failed (repeatable)")
 	command.Flags().IntVar(&limit, "limit", 20, "maximum number of executions")
 	return command
 }

@@ -61,8 +61,8 @@ a log is one object per line, with its data in base64.`,
 	}
 	flags := command.Flags()
 	flags.BoolVarP(&part.follow, "follow", "f", false, "keep printing until the action, or the whole execution, ends")
-	flags.Int32Var(&part.lines, "tail", 0, "number of lines to print from the end of the log, 1 to 100000")
-	flags.Int64Var(&part.from, "from", 0, "byte of the log to start at; a negative value counts from the end")
+	flags.Int32Var(&part.lines, "tail", 0, "print the last `N` lines, 1 to 100000")
+	flags.Int64Var(&part.from, "from", 0, "start at `BYTE` of the log of ACTION or RULE; a negative value counts from the end")
 	return command
 }
 

@@ -45,9 +45,9 @@ lines. The exit code is 1 if no line matches.`,
 	flags := command.Flags()
 	flags.BoolVarP(&request.RegularExpression, "regexp", "E", false, "treat TEXT as a regular expression")
 	flags.BoolVarP(&request.IgnoreCase, "ignore-case", "i", false, "ignore upper and lower case")
-	flags.Int32VarP(&request.ContextLines, "context", "C", 0, "lines to print before and after each match, 0 to 10")
-	flags.Int32Var(&request.MaxMatches, "max", 0, "maximum number of matches, 1 to 10000 (default 1000)")
-	flags.Int32Var(&last, "last", 0, "number of the pipeline's last executions to search, 1 to 100")
+	flags.Int32VarP(&request.ContextLines, "context", "C", 0, "print `N` lines before and after each match, 0 to 10")
+	flags.Int32Var(&request.MaxMatches, "max", 0, "stop after `N` matches, 1 to 10000 (default 1000)")
+	flags.Int32Var(&last, "last", 0, "search the last `N` executions of the pipeline, 1 to 100")
 	return command
 }
 
