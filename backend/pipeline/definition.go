@@ -214,20 +214,6 @@ type OnRollback struct {
 	SkipApprovals bool `json:"skip_approvals,omitempty"`
 }
 
-// RollsBack tells whether a failure of the stage can start an automatic rollback, as far
-// as the stage itself says.
-func (s *Stage) RollsBack() bool {
-	if s.OnFailure != nil && s.OnFailure.Result == ResultRollback {
-		return true
-	}
-	for _, kind := range []ConditionKind{ConditionOnSuccess, ConditionOnFailure} {
-		if c := s.Condition(kind); c != nil && c.Result == ResultRollback {
-			return true
-		}
-	}
-	return false
-}
-
 // Rule is one check of a condition.
 type Rule struct {
 	Name          string            `json:"name"`

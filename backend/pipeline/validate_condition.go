@@ -113,26 +113,27 @@ func (c *checker) onRollback(path Path, stage *Stage, first bool) {
 	}
 	switch {
 	case c.def.ExecutionMode == Parallel:
-		c.refuse(path, "on_rollback has no effect: a pipeline in mode %s cannot roll back; remove the block or choose another execution_mode", Parallel)
+		c.refuse(path, "on_rollback has no effect, since a pipeline in mode %s cannot roll back; remove the block or choose another execution_mode", Parallel)
 	case first:
-		c.refuse(path, "on_rollback has no effect: the first stage holds the sources and cannot roll back; remove the block")
-	case !stage.RollsBack() && !stage.mayRollBack():
-		c.refuse(path, "on_rollback has no effect: stage %s never rolls back automatically; give its on_failure or on_success the result %s, or remove the block",
-			quoted(stage.Name), ResultRollback)
+		c.refuse(path, "on_rollback has no effect, since the first stage holds the sources and cannot roll back; remove the block")
+	case !stage.mayRollBack():
+		c.refuse(path, "on_rollback has no effect, since the stage never rolls back automatically; give on_failure or on_success the result %s, or remove the block",
+			ResultRollback)
 	}
 }
 
-// mayRollBack tells whether a result that is not known yet may turn out as ROLLBACK.
+// mayRollBack tells whether a result of the stage is ROLLBACK, or may turn out so.
 func (s *Stage) mayRollBack() bool {
-	if s.OnFailure != nil && s.OnFailure.Result == Unknown {
-		return true
+	var results []string
+	if s.OnFailure != nil {
+		results = append(results, s.OnFailure.Result)
 	}
 	for _, kind := range []ConditionKind{ConditionOnSuccess, ConditionOnFailure} {
-		if c := s.Condition(kind); c != nil && c.Result == Unknown {
-			return true
+		if c := s.Condition(kind); c != nil {
+			results = append(results, c.Result)
 		}
 	}
-	return false
+	return slices.Contains(results, ResultRollback) || slices.Contains(results, Unknown)
 }
 
 func (c *checker) onFailure(path Path, f *OnFailure, first bool) {

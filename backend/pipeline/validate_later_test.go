@@ -102,6 +102,9 @@ func conditioned() *pipeline.Definition {
 	stage.OnFailure.Condition.Rules[0].Configuration["Operator"] = "MATCHES"
 	def.Stages[2].BeforeEntry = condition("SKIP", "Expression")
 	def.Stages[2].OnFailure = &pipeline.OnFailure{Result: "ROLLBACK"}
+	for i := range def.Stages[1:] {
+		def.Stages[1+i].OnRollback = pipeline.OnRollback{SkipConditions: true, SkipApprovals: true}
+	}
 	return def
 }
 
@@ -318,6 +321,16 @@ func TestConditionRules(t *testing.T) {
 		{"first stage condition of on failure", func(d *D) {
 			d.Stages[0].OnFailure = &pipeline.OnFailure{Condition: condition("ROLLBACK", "Commands")}
 		}, "stages[0].on_failure.condition.result", "the first stage"},
+		{"rollback that never is", func(d *D) { d.Stages[1].OnRollback.SkipApprovals = true }, "stages[1].on_rollback", "the stage never rolls back automatically; give on_failure or on_success the result ROLLBACK"},
+		{"rollback after a retry only", func(d *D) {
+			d.Stages[1].OnFailure = &pipeline.OnFailure{Result: "RETRY", Condition: condition("FAIL", "VariableCheck")}
+			d.Stages[1].OnRollback.SkipConditions = true
+		}, "stages[1].on_rollback", "never rolls back automatically"},
+		{"rollback of the first stage", func(d *D) { d.Stages[0].OnRollback.SkipApprovals = true }, "stages[0].on_rollback", "the first stage holds the sources"},
+		{"rollback in PARALLEL mode", func(d *D) {
+			d.ExecutionMode = pipeline.Parallel
+			d.Stages[1].OnRollback.SkipConditions = true
+		}, "stages[1].on_rollback", "a pipeline in mode PARALLEL cannot roll back"},
 		{"on_update", func(d *D) { d.OnUpdate = "cancle" }, "on_update", `did you mean "cancel"?`},
 		{"rule 15: skip by a window", func(d *D) { d.Stages[1].BeforeEntry = condition("SKIP", "DeploymentWindow") }, path + ".provider", "VariableCheck and Expression only"},
 		{"cron", func(d *D) {

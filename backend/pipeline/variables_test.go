@@ -206,6 +206,11 @@ func TestDigest(t *testing.T) {
 	digest := pipeline.Digest(base())
 	require.Regexp(t, "^[0-9a-f]{64}$", digest)
 	require.Equal(t, digest, pipeline.Digest(base()))
+	// As servers have stored it before on_rollback existed.
+	require.Equal(t, "867537d173d83f869b9cfe2cd444958ad04e80d8bbcd4edeff9aa40fd9f682ce", digest)
+	skips := base()
+	skips.Stages[2].OnRollback.SkipApprovals = true
+	require.NotEqual(t, digest, pipeline.Digest(skips))
 
 	empty, none := base(), base()
 	empty.Triggers, empty.Stages[0].Actions, none.Stages[0].Actions = []pipeline.Trigger{}, []pipeline.Action{}, nil

@@ -6,6 +6,15 @@ import "fmt"
 // other actions have, too.
 const WarningApprovalBesideWork Reason = "APPROVAL_BESIDE_WORK"
 
+// WarningRollbackWaits is the reason of a warning about a stage whose automatic rollback
+// waits for a deployment window or for people. Writing an on_rollback block answers it,
+// whatever the block says.
+const WarningRollbackWaits Reason = "ROLLBACK_WAITS"
+
+// WarningNothingToSkip is the reason of a warning about on_rollback that skips conditions
+// of a stage that has none to skip.
+const WarningNothingToSkip Reason = "NOTHING_TO_SKIP"
+
 // Warning says that a definition is valid but does something else than its author may
 // expect.
 type Warning struct {
@@ -24,9 +33,94 @@ type Warning struct {
 func Warnings(def *Definition) []Warning {
 	var warnings []Warning
 	for i := range def.Stages {
-		warnings = append(warnings, approvalsBesideWork(def, Path(nil).At("stages", i), &def.Stages[i])...)
+		path, stage := Path(nil).At("stages", i), &def.Stages[i]
+		warnings = append(warnings, approvalsBesideWork(def, path, stage)...)
+		warnings = append(warnings, rollbackWaits(def, path, stage)...)
+		warnings = append(warnings, nothingToSkip(def, path, stage)...)
 	}
 	return warnings
+}
+
+// rollbackWaits returns a warning if an automatic rollback of the stage would wait while
+// the failed release stays deployed.
+func rollbackWaits(def *Definition, path Path, stage *Stage) []Warning {
+	at := stage.rollbackResult(path)
+	if at == nil {
+		return nil
+	}
+	var gates []string
+	if stage.BeforeEntry != nil && !stage.OnRollback.SkipConditions {
+		for _, name := range windows(stage.BeforeEntry) {
+			gates = append(gates, "the deployment window "+quoted(name)+" of before_entry")
+		}
+	}
+	for i := range stage.Actions {
+		if a := &stage.Actions[i]; a.Category == CategoryApproval && !stage.OnRollback.SkipApprovals {
+			gates = append(gates, "the approval "+quoted(a.Name))
+		}
+	}
+	if len(gates) == 0 {
+		return nil
+	}
+	return []Warning{{
+		Path:    at,
+		Reason:  WarningRollbackWaits,
+		Summary: fmt.Sprintf("Automatic rollbacks of stage %s wait", quoted(stage.Name)),
+		Message: fmt.Sprintf("%s: an automatic rollback waits for %s; the failed release stays deployed until then; to roll back at once, "+
+			"add an on_rollback block with skip_conditions or skip_approvals; to keep it waiting without this warning, add the block without them",
+			Locate(def, path), enumerate(gates)),
+	}}
+}
+
+// rollbackResult returns the path of the first result that rolls the stage back, or nil.
+func (s *Stage) rollbackResult(path Path) Path {
+	switch {
+	case s.OnFailure != nil && s.OnFailure.Result == ResultRollback:
+		return path.Field("on_failure").Field("result")
+	case s.OnFailure != nil && s.OnFailure.Condition != nil && s.OnFailure.Condition.Result == ResultRollback:
+		return path.Field("on_failure").Field("condition").Field("result")
+	case s.OnSuccess != nil && s.OnSuccess.Result == ResultRollback:
+		return path.Field("on_success").Field("result")
+	}
+	return nil
+}
+
+// windows returns the names of the deployment windows of a condition.
+func windows(c *Condition) (names []string) {
+	for i := range c.Rules {
+		if c.Rules[i].Provider == RuleDeploymentWindow {
+			names = append(names, c.Rules[i].Name)
+		}
+	}
+	return names
+}
+
+// nothingToSkip returns a warning if skip_conditions has no effect.
+func nothingToSkip(def *Definition, path Path, stage *Stage) []Warning {
+	if !stage.OnRollback.SkipConditions || stage.BeforeEntry != nil {
+		return nil
+	}
+	for _, kind := range []ConditionKind{ConditionOnSuccess, ConditionOnFailure} {
+		c := stage.Condition(kind)
+		if c == nil {
+			continue
+		}
+		for i := range c.Rules {
+			if p := c.Rules[i].Provider; p == RuleDeploymentWindow || p == Unknown || opaqueRule(&c.Rules[i]) {
+				return nil
+			}
+		}
+		if opaqueCondition(c) {
+			return nil
+		}
+	}
+	return []Warning{{
+		Path:    path.Field("on_rollback").Field("skip_conditions"),
+		Reason:  WarningNothingToSkip,
+		Summary: fmt.Sprintf("skip_conditions of stage %s has no effect", quoted(stage.Name)),
+		Message: fmt.Sprintf("%s: skip_conditions has no effect, since the stage has neither a before_entry condition nor a deployment window",
+			Locate(def, path)),
+	}}
 }
 
 // approvalsBesideWork returns a warning for each approval that seems to guard actions of

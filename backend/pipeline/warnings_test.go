@@ -69,3 +69,64 @@ func TestWarningsHaveTheirOwnSummaries(t *testing.T) {
 	require.Equal(t, `Approval "Approve" of stage "Canary" does not hold back action "Ship"`, warnings[0].Summary)
 	require.Equal(t, `Approval "Approve" of stage "Fleet" does not hold back action "Ship"`, warnings[1].Summary)
 }
+
+// TestRollbackWaits warns of stages whose automatic rollback waits, and of no others.
+func TestRollbackWaits(t *testing.T) {
+	t.Parallel()
+	type S = pipeline.Stage
+	window, check := condition("FAIL", "DeploymentWindow"), condition("FAIL", "VariableCheck")
+	approval := []pipeline.Action{{Name: "Agree", Category: pipeline.CategoryApproval}, {Name: "Ship", Category: pipeline.CategoryDeploy, RunOrder: 2}}
+	rollback := &pipeline.OnFailure{Result: "ROLLBACK"}
+	for name, test := range map[string]struct {
+		stage S
+		path  string
+		says  string
+	}{
+		"a window": {S{BeforeEntry: window, OnFailure: rollback}, "stages[0].on_failure.result", `waits for the deployment window "Check" of before_entry;`},
+		"people":   {S{Actions: approval, OnSuccess: condition("ROLLBACK", "Commands")}, "stages[0].on_success.result", `waits for the approval "Agree";`},
+		"both": {
+			S{Actions: approval, BeforeEntry: window, OnFailure: &pipeline.OnFailure{Condition: condition("ROLLBACK", "Commands")}},
+			"stages[0].on_failure.condition.result", `waits for the deployment window "Check" of before_entry, the approval "Agree";`,
+		},
+		"people still": {
+			S{Actions: approval, BeforeEntry: window, OnFailure: rollback, OnRollback: pipeline.OnRollback{SkipConditions: true}},
+			"stages[0].on_failure.result", `waits for the approval "Agree";`,
+		},
+		"both skipped": {stage: S{Actions: approval, BeforeEntry: window, OnFailure: rollback, OnRollback: pipeline.OnRollback{SkipConditions: true, SkipApprovals: true}}},
+		"no rollback":  {stage: S{Actions: approval, BeforeEntry: window, OnFailure: &pipeline.OnFailure{Result: "RETRY"}}},
+		"no gate":      {stage: S{BeforeEntry: check, OnFailure: rollback}},
+		"not known":    {stage: S{BeforeEntry: window, OnFailure: &pipeline.OnFailure{Result: pipeline.Unknown}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test.stage.Name = "Production"
+			warnings := pipeline.Warnings(&pipeline.Definition{Stages: []S{test.stage}})
+			if test.path == "" {
+				require.Empty(t, warnings)
+				return
+			}
+			require.Len(t, warnings, 1)
+			require.Equal(t, pipeline.WarningRollbackWaits, warnings[0].Reason)
+			require.Equal(t, test.path, warnings[0].Path.String())
+			require.Contains(t, warnings[0].Message, `stage "Production": an automatic rollback `+test.says)
+		})
+	}
+}
+
+// TestNothingToSkip warns of skip_conditions without any condition that holds a rollback
+// back.
+func TestNothingToSkip(t *testing.T) {
+	t.Parallel()
+	warn := func(s pipeline.Stage) []pipeline.Warning {
+		s.Name, s.OnRollback.SkipConditions = "Production", true
+		return pipeline.Warnings(&pipeline.Definition{Stages: []pipeline.Stage{s}})
+	}
+	warnings := warn(pipeline.Stage{OnSuccess: condition("ROLLBACK", "Commands")})
+	require.Len(t, warnings, 1)
+	require.Equal(t, pipeline.WarningNothingToSkip, warnings[0].Reason)
+	require.Equal(t, "stages[0].on_rollback.skip_conditions", warnings[0].Path.String())
+	require.Contains(t, warnings[0].Message, "neither a before_entry condition nor a deployment window")
+	require.Empty(t, warn(pipeline.Stage{OnSuccess: condition("ROLLBACK", "DeploymentWindow")}))
+	require.Empty(t, warn(pipeline.Stage{BeforeEntry: condition("FAIL", "Commands"), OnFailure: &pipeline.OnFailure{Result: "ROLLBACK"}}))
+	require.Empty(t, warn(pipeline.Stage{OnSuccess: &pipeline.Condition{Result: pipeline.Unknown}}))
+}

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -56,7 +57,10 @@ func warn(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Conf
 	}
 	def := config.Domain()
 	def.Stages = definition.StagesDomain(config.Stages)
-	problem.AddWarnings(diags, domain.Warnings(&def), fieldpath.Definition(), config.written)
+	warnings := slices.DeleteFunc(domain.Warnings(&def), func(w domain.Warning) bool {
+		return w.Reason == domain.WarningRollbackWaits && len(config.Stages[w.Path[0].Index].OnRollback) > 0
+	})
+	problem.AddWarnings(diags, warnings, fieldpath.Definition(), config.written)
 }
 
 // decode returns the configuration, in which blocks may be unknown.

@@ -2,7 +2,9 @@ package stage
 
 import (
 	"context"
+	"slices"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"google.golang.org/protobuf/proto"
@@ -21,14 +23,8 @@ import (
 func (r *Resource) ValidateConfig(
 	ctx context.Context, request resource.ValidateConfigRequest, response *resource.ValidateConfigResponse,
 ) {
-	raw, err := definition.Decodable(request.Config.Raw)
-	if err != nil {
-		response.Diagnostics.AddError("The configuration cannot be checked", err.Error())
-		return
-	}
-	var config model
-	response.Diagnostics.Append((&tfsdk.Config{Schema: request.Config.Schema, Raw: raw}).Get(ctx, &config)...)
-	if response.Diagnostics.HasError() {
+	config, ok := decode(ctx, &response.Diagnostics, request.Config)
+	if !ok {
 		return
 	}
 	problem.CheckName(ctx, &response.Diagnostics, request.Config, "pipeline", domain.CheckPipeline)
@@ -43,6 +39,31 @@ func (r *Resource) ValidateConfig(
 		domain.Path{{Field: "stages", Index: 1}}, fieldpath.Stage(), nil)
 }
 
+// warn adds what may surprise in a valid stage.
+func warn(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Config) {
+	config, ok := decode(ctx, diags, configuration)
+	if !ok {
+		return
+	}
+	warnings := domain.Warnings(&domain.Definition{Stages: []domain.Stage{config.Domain(config.Name)}})
+	warnings = slices.DeleteFunc(warnings, func(w domain.Warning) bool {
+		return w.Reason == domain.WarningRollbackWaits && len(config.OnRollback) > 0
+	})
+	problem.AddWarnings(diags, warnings, fieldpath.Stage(), func(p domain.Path) domain.Path { return p[1:] })
+}
+
+// decode returns the configuration, in which blocks may be unknown.
+func decode(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Config) (model, bool) {
+	var config model
+	raw, err := definition.Decodable(configuration.Raw)
+	if err != nil {
+		diags.AddError("The configuration cannot be checked", err.Error())
+		return config, false
+	}
+	diags.Append((&tfsdk.Config{Schema: configuration.Schema, Raw: raw}).Get(ctx, &config)...)
+	return config, !diags.HasError()
+}
+
 // ModifyPlan fills in what depends on the provider or on other arguments.
 func (r *Resource) ModifyPlan(
 	ctx context.Context, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse,
@@ -53,6 +74,7 @@ func (r *Resource) ModifyPlan(
 	planning.Name(ctx, r.session, request, response, func(account string, names []string) string {
 		return client.StageName(account, names[0], names[1])
 	}, "pipeline", "name")
+	warn(ctx, &response.Diagnostics, request.Config)
 	planning.Support(ctx, r.session, response, reporter, func(m model) proto.Message {
 		return &headracev1.CreateStageRequest{Stage: m.message()}
 	})
