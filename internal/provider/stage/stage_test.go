@@ -213,3 +213,65 @@ func TestDriftAndConflict(t *testing.T) {
 		},
 	})
 }
+
+// TestOnRollback declares the gates that rollbacks skip, changes and clears them. A block
+// that skips nothing is the same as none, and stays as written.
+func TestOnRollback(t *testing.T) {
+	t.Parallel()
+	backend := acctest.Start(t)
+	with := func(block string) string {
+		return `
+resource "headrace_pipeline" "web" {
+  name    = "web"
+  publish = "explicit"
+}
+
+resource "headrace_stage" "build" {
+  pipeline = headrace_pipeline.web.name
+  name     = "Build"
+  order    = 10
+
+  on_failure {
+    result = "ROLLBACK"
+  }
+
+  ` + block + `
+}
+`
+	}
+	block := tfjsonpath.New("on_rollback")
+	skips := func(conditions, approvals bool) []statecheck.StateCheck {
+		return []statecheck.StateCheck{
+			statecheck.ExpectKnownValue(address, block.AtSliceIndex(0).AtMapKey("skip_conditions"), knownvalue.Bool(conditions)),
+			statecheck.ExpectKnownValue(address, block.AtSliceIndex(0).AtMapKey("skip_approvals"), knownvalue.Bool(approvals)),
+		}
+	}
+	imported := resource.TestStep{ResourceName: address, ImportState: true, ImportStateId: "web/Build", ImportStateVerify: true}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: backend.Provider(),
+		Steps: []resource.TestStep{
+			{Config: with("on_rollback {\n skip_approvals = true\n}"), ConfigStateChecks: skips(false, true)},
+			imported,
+			{
+				Config:            with("on_rollback {\n skip_conditions = true\n}"),
+				ConfigPlanChecks:  planned(plancheck.ResourceActionUpdate),
+				ConfigStateChecks: skips(true, false),
+			},
+			{
+				// Somebody took it away.
+				PreConfig: func() {
+					_, err := backend.API.Pipelines.UpdateStage(t.Context(), &headracev1.UpdateStageRequest{Stage: &headracev1.PipelineStage{
+						Name: name, Order: 10, OnFailure: &headracev1.OnFailure{Result: "ROLLBACK"},
+					}})
+					require.NoError(t, err)
+				},
+				Config:            with("on_rollback {\n skip_conditions = true\n}"),
+				ConfigPlanChecks:  planned(plancheck.ResourceActionUpdate),
+				ConfigStateChecks: skips(true, false),
+			},
+			{Config: with("on_rollback {}"), ConfigPlanChecks: planned(plancheck.ResourceActionUpdate), ConfigStateChecks: skips(false, false)},
+			{Config: with(""), ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectKnownValue(address, block, knownvalue.ListSizeExact(0))}},
+			imported,
+		},
+	})
+}
