@@ -79,8 +79,8 @@ func TestOlderProviderWithANewerServer(t *testing.T) {
 		`stage "Deploy" of pipeline "composed"`: "1",
 	} {
 		require.Regexp(t, `this update would clear on_rollback (of stage "Deploy" )?of `+object+`, which this client \(contract revision `+revision+
-			`\) does not know; upgrade the provider or program that sends it to contract revision 3 or later, `+
-			`or first remove on_rollback with a newer one`, flat(output))
+			`\) does not know; upgrade the client to contract revision 3 or later, `+
+			`or use such a client to remove on_rollback first`, flat(output))
 	}
 	inline, composed := onRollback()
 	require.True(t, proto.Equal(skips, inline), "the field stays: %v", inline)

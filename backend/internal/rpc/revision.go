@@ -72,7 +72,7 @@ func keeps[T any, Message proto.Message](
 		return &service.Error{
 			Kind: service.KindPrecondition, Reason: pipeline.ReasonClientTooOld,
 			Message: fmt.Sprintf("this update would clear %s of %s, which this client (contract revision %d) does not know; "+
-				"upgrade the provider or program that sends it to contract revision %d or later, or first remove %s with a newer one",
+				"upgrade the client to contract revision %d or later, or use such a client to remove %s first",
 				strings.Join(names, ", "), object, revision, needed, cleared[0].Name()),
 		}
 	}

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -157,8 +158,8 @@ func TestUpdatesKeepWhatAnOlderClientDoesNotKnow(t *testing.T) {
 			},
 			[]string{
 				`this update would clear environment_variables of rule "Check" of before_entry of stage "Build", on_update of pipeline "web"`,
-				`which this client (contract revision 1) does not know; upgrade the provider or program that sends it to contract revision 2 or later`,
-				`or first remove environment_variables with a newer one`,
+				`which this client (contract revision 1) does not know; upgrade the client to contract revision 2 or later`,
+				`or use such a client to remove environment_variables first`,
 			},
 		},
 		"UpdateStage": {
@@ -233,7 +234,7 @@ func TestServerTellsItsRevision(t *testing.T) {
 func enumsIn(m protoreflect.MessageDescriptor, at []protoreflect.FieldDescriptor) (paths [][]protoreflect.FieldDescriptor) {
 	for i := range m.Fields().Len() {
 		field := m.Fields().Get(i)
-		here := append(at[:len(at):len(at)], field)
+		here := slices.Concat(at, []protoreflect.FieldDescriptor{field})
 		switch {
 		case field.Enum() != nil:
 			paths = append(paths, here)

@@ -44,10 +44,27 @@ func Unknown(m proto.Message, limit int) []Stranger {
 
 // hasUnknown looks without keeping where it is: nearly all messages have none.
 func hasUnknown(m protoreflect.Message) bool {
-	return len(m.GetUnknown()) > 0 || !visit(m, func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
-		inner, ok := value.Interface().(protoreflect.Message)
-		return !ok || len(inner.GetUnknown()) == 0
+	found := len(m.GetUnknown()) > 0
+	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		switch {
+		case field.IsMap():
+			if holdsMessages(field.MapValue()) {
+				value.Map().Range(func(_ protoreflect.MapKey, entry protoreflect.Value) bool {
+					found = found || hasUnknown(entry.Message())
+					return !found
+				})
+			}
+		case !holdsMessages(field):
+		case field.IsList():
+			for i := 0; i < value.List().Len() && !found; i++ {
+				found = hasUnknown(value.List().Get(i).Message())
+			}
+		default:
+			found = found || hasUnknown(value.Message())
+		}
+		return !found
 	})
+	return found
 }
 
 func unknown(m protoreflect.Message, at place, found func(Stranger) bool) bool {
