@@ -62,13 +62,11 @@ func Older(t *testing.T) string {
 // buildOlder builds the programs of the older commit. They are there whole or not at all.
 func buildOlder(t *testing.T, root, programs string) {
 	t.Helper()
-	dir, err := os.MkdirTemp(filepath.Dir(programs), "older-")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, os.RemoveAll(dir)) }()
-	source, built := filepath.Join(dir, "source"), filepath.Join(dir, "programs")
-	require.NoError(t, os.MkdirAll(source, 0o750))
-	archive := filepath.Join(dir, "source.tar")
-	_, err = git(t.Context(), root, "archive", "--output", archive, olderCommit)
+	source, archive := t.TempDir(), filepath.Join(t.TempDir(), "source.tar")
+	// A build that was killed may have left it.
+	built := programs + ".part"
+	require.NoError(t, os.RemoveAll(built))
+	_, err := git(t.Context(), root, "archive", "--output", archive, olderCommit)
 	require.NoError(t, err)
 	unpack := exec.CommandContext(t.Context(), "tar", "-x", "-f", archive, "-C", source)
 	output, err := unpack.CombinedOutput()
