@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What quickstart.sh and quickstart-stop.sh share: where things are, and the
-# server's process. Sourced, never run.
+# Shared by quickstart.sh and quickstart-stop.sh: paths, and the server's process.
+# Sourced, never run.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=${HEADRACE_QUICKSTART_DIR:-$root/build/quickstart}
@@ -27,9 +27,9 @@ command_of() {
   fi
 }
 
-# server_pid prints the id of our server where it runs. A pid file may outlive
-# its process, and the id may belong to another one by now: ours is the one that
-# was started with our data directory.
+# server_pid prints the process id of our server if it runs. A pid file can outlive its
+# process, and the id can belong to another process: ours has our data directory in its
+# command line.
 server_pid() {
   local pid
   [ -f "$pid_file" ] || return 1
@@ -44,19 +44,19 @@ server_pid() {
   esac
 }
 
-# stop_server ends our server, by force where it does not end by itself, and
-# succeeds where none runs.
+# stop_server stops our server, by force if it does not stop otherwise. It succeeds if no
+# server runs.
 stop_server() {
   local pid tries=0
   if pid=$(server_pid); then
     kill -TERM "$pid" 2>/dev/null || true
-    # Not by kill -0: where nobody reaps it, the dead process keeps its id.
+    # Not with kill -0: a dead process keeps its id until it is reaped.
     while server_pid >/dev/null; do
       tries=$((tries + 1))
       if [ "$tries" -gt 450 ]; then
         kill -KILL "$pid" 2>/dev/null || true
       fi
-      [ "$tries" -le 500 ] || fail "the server (process $pid) does not end"
+      [ "$tries" -le 500 ] || fail "the server (process $pid) does not stop"
       sleep 0.1
     done
   fi

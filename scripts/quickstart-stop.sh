@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stops the quickstart's server. Its data stay.
+# Stops the quickstart's server and keeps its data.
 set -euo pipefail
 
 # shellcheck source=scripts/quickstart-lib.sh
@@ -7,8 +7,8 @@ set -euo pipefail
 
 if pid=$(server_pid); then
   stop_server
-  say "stopped headraced (process $pid); its data stay in $work"
+  say "stopped headraced (process $pid); its data is still in $work"
 else
   rm -f "$pid_file"
-  say "headraced does not run from $work"
+  say "no headraced runs in $work"
 fi

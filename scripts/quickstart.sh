@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# From nothing to a shipped program: starts a server, declares a pipeline with
-# Terraform, runs it, approves it as somebody else, and checks that the program
-# was really built, installed and run. `make quickstart` builds bin/ first.
+# Starts a server, declares a pipeline with Terraform, runs it, approves it as
+# another person, and checks that the program was built, installed and run.
+# `make quickstart` builds bin/ first.
 #
-# HEADRACE_QUICKSTART_DIR  where everything is kept (build/quickstart)
+# HEADRACE_QUICKSTART_DIR  directory for all data (default build/quickstart)
 # TF_BINARY                the terraform or tofu to use
 set -euo pipefail
 
@@ -15,8 +15,8 @@ approver=
 locked=
 pipeline=web
 
-# What the user's shell is set up for must not lead astray. Who has a token there
-# is told to take it away before using ours.
+# The user's environment may point to another server or configuration. If it has a
+# token, the closing text says to unset it.
 own_token=${HEADRACE_TOKEN:+yes}
 unset HEADRACE_ENDPOINT HEADRACE_TOKEN HEADRACE_TOKEN_FILE HEADRACE_ACCOUNT HEADRACE_CA_CERT_FILE \
   HEADRACE_CLIENT_CERT_FILE HEADRACE_CLIENT_KEY_FILE HEADRACE_INSECURE
@@ -26,7 +26,7 @@ if [ ! -t 1 ]; then
   export TF_CLI_ARGS_apply=-no-color TF_CLI_ARGS_output=-no-color
 fi
 
-# leave ends what this script started. The server stays only after success.
+# leave stops what this script started. The server keeps running only after success.
 leave() {
   local code=$?
   trap - EXIT INT TERM HUP
@@ -39,7 +39,7 @@ leave() {
   fi
   if [ "$code" -ne 0 ] && [ -n "$locked" ]; then
     stop_server || true
-    printf 'quickstart: not done; the server is stopped, its log is %s\n' "$work/headraced.log" >&2
+    printf 'quickstart: failed; the server is stopped, its log is %s\n' "$work/headraced.log" >&2
   fi
   exit "$code"
 }
@@ -47,8 +47,8 @@ trap leave EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# lock refuses to run twice at once in the same directory. The file of a run that
-# was killed names a process that is gone, or not a quickstart.
+# lock refuses to run twice at the same time in one directory. The file of a run
+# that was killed names a process that does not exist or is not a quickstart.
 lock() {
   local other
   lock_file=$work/quickstart.pid
@@ -57,7 +57,7 @@ lock() {
   '' | *[!0-9]*) ;;
   *)
     case $(kill -0 "$other" 2>/dev/null && command_of "$other") in
-    *quickstart.sh*) fail "another one (process $other) runs in $work: wait for it, or set HEADRACE_QUICKSTART_DIR" ;;
+    *quickstart.sh*) fail "another quickstart (process $other) is running in $work; wait for it, or set HEADRACE_QUICKSTART_DIR to another directory" ;;
     esac
     ;;
   esac
@@ -70,19 +70,19 @@ headrace() { "$root/bin/headrace" "$@"; }
 check_tools() {
   local name
   for name in git go; do
-    command -v "$name" >/dev/null || fail "$name is not on PATH: install it first"
+    command -v "$name" >/dev/null || fail "$name is not on PATH; install it"
   done
   for name in headraced headrace terraform-provider-headrace; do
-    [ -x "$root/bin/$name" ] || fail "bin/$name is missing: run make quickstart, which builds it"
+    [ -x "$root/bin/$name" ] || fail "bin/$name is missing; run make quickstart, which builds it"
   done
 }
 
-# find_terraform sets tf. Where there is neither Terraform nor OpenTofu, OpenTofu
-# is built from its Go module, once.
+# find_terraform sets tf. If neither Terraform nor OpenTofu is installed, it builds
+# OpenTofu from its Go module once.
 find_terraform() {
   tf=${TF_BINARY:-}
   if [ -n "$tf" ]; then
-    command -v "$tf" >/dev/null || fail "TF_BINARY is $tf, which cannot be run"
+    command -v "$tf" >/dev/null || fail "TF_BINARY is $tf, which is not an executable program"
     return
   fi
   for tf in terraform tofu; do
@@ -92,7 +92,7 @@ find_terraform() {
   done
   tf=$root/build/tools/tofu
   if [ ! -x "$tf" ]; then
-    say "neither terraform nor tofu is on PATH: building OpenTofu from its Go module (once, takes some minutes)"
+    say "neither terraform nor tofu is on PATH; building OpenTofu from its Go module (once, takes a few minutes)"
     mkdir -p "$root/build/tools"
     (cd "$root/tools/tofu" && go build -trimpath -o "$tf.new" github.com/opentofu/opentofu/cmd/tofu)
     mv "$tf.new" "$tf"
@@ -101,31 +101,31 @@ find_terraform() {
 
 port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# choose_ports sets grpc_port and http_port: the defaults, or the next pair that
-# nobody listens on.
+# choose_ports sets grpc_port and http_port: the defaults, or the next pair of free
+# ports.
 choose_ports() {
   local first
   for first in 7480 17480 27480 37480 47480 57480; do
     grpc_port=$first
     http_port=$((first + 1))
     if ! port_taken "$grpc_port" && ! port_taken "$http_port"; then
-      [ "$first" = 7480 ] || say "port 7480 or 7481 is taken: using $grpc_port and $http_port"
+      [ "$first" = 7480 ] || say "port 7480 or 7481 is in use; using $grpc_port and $http_port"
       return
     fi
   done
-  fail "no free pair of ports found: stop what listens on 7480 and 7481"
+  fail "no free pair of ports; stop the programs that listen on 7480 and 7481"
 }
 
-# start_server starts headraced in a process group of its own, so that Ctrl-C
-# reaches this script and not the server, and waits until it answers.
+# start_server starts headraced in its own process group, so that Ctrl-C reaches
+# this script and not the server, and waits until it answers.
 #
-# Isolation is off since Deploy installs to a directory of this machine, which is
-# what bubblewrap keeps commands from. Do so only with pipelines that you trust.
+# Isolation is off because Deploy installs to a directory of this machine, which
+# bubblewrap prevents. Turn it off only for pipelines that you trust.
 start_server() {
   local tries=0
   set -m
-  # The shell writes its own id before it becomes the server: there is no moment
-  # at which the server runs and nobody knows.
+  # The shell writes its own id before it becomes the server, so that a running
+  # server always has a pid file.
   # shellcheck disable=SC2016 # The inner shell expands these.
   nohup sh -c 'echo $$ >"$1" && shift && exec "$@"' sh "$pid_file" \
     "$root/bin/headraced" --data-dir "$data" --isolation none \
@@ -144,8 +144,8 @@ start_server() {
   done
 }
 
-# make_repository makes a git repository of examples/quickstart/app. One that is
-# there stays, with what the user committed since.
+# make_repository creates a git repository from examples/quickstart/app. It keeps an
+# existing one, with the commits that the user added.
 make_repository() {
   local new=$work/repository.new
   repository=$work/repository
@@ -154,7 +154,7 @@ make_repository() {
   cp -R "$root/examples/quickstart/app" "$new"
   (
     cd "$new"
-    # Nothing of the user's own git set-up: no templates, hooks or signatures.
+    # Without the user's git templates, hooks and signatures.
     git -c init.templateDir= init --quiet
     git symbolic-ref HEAD refs/heads/main
     git add --all
@@ -164,7 +164,7 @@ make_repository() {
   mv "$new" "$repository"
 }
 
-# approver_token makes a token for alice, who may approve and nothing else.
+# approver_token creates a token for alice, who can approve and nothing else.
 approver_token() {
   alice=$work/alice.token
   if [ -s "$alice" ] && HEADRACE_TOKEN_FILE=$alice headrace whoami >/dev/null 2>&1; then
@@ -172,12 +172,12 @@ approver_token() {
   fi
   rm -f "$alice"
   (umask 077 && headrace token create --principal alice --role default=approver >"$alice.new" 2>"$work/token.log") ||
-    fail "cannot make alice's token: $(cat "$work/token.log")"
+    fail "cannot create alice's token: $(cat "$work/token.log")"
   mv "$alice.new" "$alice"
 }
 
-# apply runs terraform init and apply with the provider that was just built, from
-# a mirror on disk: no registry is asked.
+# apply runs terraform init and apply with the provider that was just built. It comes
+# from a mirror on disk, so that no registry is needed.
 apply() {
   local platform mirror
   platform=$(go env GOHOSTOS)_$(go env GOHOSTARCH)
@@ -195,9 +195,9 @@ provider_installation {
   }
 }
 EOF
-  # The lock file and the installed copy know the binary of the last time.
+  # The lock file and the installed copy belong to the previous binary.
   rm -rf "$work/terraform/.terraform" "$work/terraform/.terraform.lock.hcl"
-  # An apply that was killed leaves its lock. Nobody else uses this state.
+  # An apply that was killed leaves its lock, and only this script uses the state.
   rm -f "$work/terraform/.terraform.tfstate.lock.info"
   export TF_CLI_CONFIG_FILE=$work/terraform.rc TF_IN_AUTOMATION=1 TF_INPUT=0
   export TF_VAR_repository_url=file://$repository TF_VAR_deploy_dir=$work/deployed TF_VAR_show_last_execution=false
@@ -215,14 +215,14 @@ EOF
   terraform_in apply -auto-approve
 }
 
-# adopt imports what the server has and Terraform's state does not know, as after
-# an apply that was killed between the two. What comes after the id is the
-# command that tells whether the server has it.
+# adopt imports an object that the server has and Terraform's state does not, for
+# example after an apply was killed. The arguments after the id are the headrace
+# command that succeeds if the server has the object.
 adopt() {
   local address=$1 id=$2
   shift 2
   if headrace "$@" >/dev/null 2>&1 && ! terraform_in state show "$address" >/dev/null 2>&1; then
-    say "$id is on the server already: importing it"
+    say "$id already exists on the server; importing it"
     terraform_in import -no-color "$address" "$id" >"$work/import.log" 2>&1 || {
       cat "$work/import.log" >&2
       fail "$tf import failed"
@@ -230,13 +230,13 @@ adopt() {
   fi
 }
 
-# terraform_in runs Terraform. The provider finds the token by the environment, so
-# that it is in no file of Terraform's.
+# terraform_in runs Terraform. The provider reads the token from the environment, so
+# that no file of Terraform has it.
 terraform_in() {
   "$tf" -chdir="$work/terraform" "$@"
 }
 
-# approve_when_asked approves as alice once the execution waits for her.
+# approve_when_asked approves as alice once the execution waits for an approval.
 approve_when_asked() {
   local tries=0
   export HEADRACE_TOKEN_FILE=$alice
@@ -253,13 +253,13 @@ approve_when_asked() {
 # ids prints the ids of the executions in a JSON document.
 ids() { sed -n 's/.*"id": *"\([0-9a-f-]*\)".*/\1/p'; }
 
-# end_leftovers stops executions that an interrupted run left waiting, since the
-# next one would queue behind them.
+# end_leftovers stops executions that an interrupted run left waiting, because the
+# next execution would wait for them.
 end_leftovers() {
   local id
   for id in $(headrace execution list "$pipeline" --status InProgress,Stopping -o json | ids); do
-    say "stopping execution $id, which an earlier run left behind"
-    headrace execution stop "$id" --abandon --reason "left behind by an earlier quickstart" >/dev/null || true
+    say "stopping execution $id of an earlier run"
+    headrace execution stop "$id" --abandon --reason "of an earlier quickstart" >/dev/null || true
   done
 }
 
@@ -279,8 +279,8 @@ run_pipeline() {
   approver=
 }
 
-# check_deployed runs the installed program and compares what it and its run in
-# the pipeline say with the repository. Only then was something really shipped.
+# check_deployed runs the installed program, and compares its output and the output of
+# its run in the pipeline with the repository.
 check_deployed() {
   local commit version report
   commit=$(git -C "$repository" rev-parse HEAD)
@@ -290,7 +290,7 @@ check_deployed() {
   *) fail "the deployed program is '$version', not that of commit $commit" ;;
   esac
   report=$work/deployed/report-$execution.txt
-  [ -s "$report" ] || fail "the deployed program was not run by the execution: $report is missing"
+  [ -s "$report" ] || fail "the execution did not run the deployed program: $report is missing"
   if ! git -C "$repository" show HEAD:sample.txt | "$work/deployed/tally" -top 3 | diff - "$report" >&2; then
     fail "the execution's report $report is not what the program prints"
   fi
@@ -308,7 +308,7 @@ stop_server
 choose_ports
 start_server
 say "headraced runs on $HEADRACE_ENDPOINT (process $(cat "$pid_file")), data in $data"
-say "commands run with --isolation none: Deploy installs to a directory of this machine, which isolation forbids"
+say "commands run with --isolation none, because Deploy installs to a directory of this machine"
 
 make_repository
 say "repository of the program: $repository"

@@ -1,5 +1,5 @@
 // Package wording finds phrases in texts for users that read like a translation, for the
-// tests of help texts and Markdown files. It must never be imported by a program.
+// tests of help texts, messages and documents. It must never be imported by a program.
 package wording
 
 import (
