@@ -21,6 +21,8 @@ func main() {
 	context.AfterFunc(ctx, stop)
 	os.Exit(cli.Run(ctx, cli.Process{
 		Args:       os.Args[1:],
+		Stdin:      os.Stdin,
+		InTerminal: term.IsTerminal(int(os.Stdin.Fd())),
 		Stdout:     os.Stdout,
 		Stderr:     os.Stderr,
 		Getenv:     os.Getenv,

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,19 +18,48 @@ func (a *app) decideCommand(approve bool) *cobra.Command {
 	if approve {
 		verb, past, effect = "approve", "approved", "it continues once every rule is met"
 	}
-	var stage, action, comment string
+	var (
+		stage, action, comment string
+		yes                    bool
+	)
 	command := &cobra.Command{
-		Use:     verb + " EXECUTION",
-		Short:   strings.ToUpper(verb[:1]) + verb[1:] + " what an execution is waiting for; " + effect,
+		Use:   verb + " EXECUTION",
+		Short: strings.ToUpper(verb[:1]) + verb[1:] + " what an execution is waiting for; " + effect,
+		Long: strings.ToUpper(verb[:1]) + verb[1:] + ` what an execution is waiting for; ` + effect + `.
+
+On a terminal, the command shows what is waiting and asks before it sends the decision.
+The decision counts only for the approval that was open when the command started. If that
+one is closed in between, the server refuses the decision, even if another approval is
+open then.
+
+With the name of a pipeline, exactly one approval of its executions must be open. If
+there are several, the command lists them.`,
 		Example: "  headrace " + verb + ` web#3 --stage Deploy --action Agree --comment "looks good"`,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
-			e, err := a.execution(ctx, c, args[0])
+			wait, err := a.openWait(ctx, c, verb, args[0], stage, action)
 			if err != nil {
 				return err
 			}
+			e, approval := wait.execution, wait.reason.GetApproval()
+			where := place(wait.reason.GetStage(), wait.reason.GetAction())
+			if a.interactive() && !yes {
+				a.out.linef("%s  %s: %s", label(e), where, oneLine(wait.reason.GetMessage()))
+				for _, line := range slices.Concat(approvalLines(e, approval), a.deadlineLines(approval)) {
+					a.out.linef("  %s", line)
+				}
+				with := "without a comment"
+				if comment != "" {
+					with = fmt.Sprintf("with the comment %q", oneLine(comment))
+				}
+				question := fmt.Sprintf("%s %s of %s %s?", strings.ToUpper(verb[:1])+verb[1:], where, label(e), with)
+				if err := a.confirm(ctx, question); err != nil {
+					return err
+				}
+			}
 			response, err := c.Executions.DecideApproval(ctx, &headracev1.DecideApprovalRequest{
-				Name: e.GetName(), Stage: stage, Action: action, Approve: approve, Comment: comment,
+				Name: e.GetName(), Stage: wait.reason.GetStage(), Action: wait.reason.GetAction(), ApprovalId: approval.GetId(),
+				Approve: approve, Comment: comment,
 			})
 			if err != nil {
 				return err
@@ -36,7 +67,7 @@ func (a *app) decideCommand(approve bool) *cobra.Command {
 			if a.json() {
 				return a.out.document(response)
 			}
-			a.out.linef("%s %s of %s", past, place(response.GetStage(), response.GetAction()), label(e))
+			a.out.linef("%s %s of %s", past, where, label(e))
 			for _, r := range response.GetApproval().GetRequirements() {
 				a.out.linef("  %s", requirementText(r))
 			}
@@ -46,6 +77,7 @@ func (a *app) decideCommand(approve bool) *cobra.Command {
 	command.Flags().StringVar(&stage, "stage", "", "stage of the approval, if several approvals are open")
 	command.Flags().StringVar(&action, "action", "", "action of the approval, if several approvals are open; omit it for the entry of a stage")
 	command.Flags().StringVar(&comment, "comment", "", "comment, stored with the decision")
+	command.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask on a terminal")
 	return command
 }
 

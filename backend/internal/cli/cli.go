@@ -39,7 +39,11 @@ type Process struct {
 	// Args are the arguments without the program's name.
 	Args           []string
 	Stdout, Stderr io.Writer
-	Getenv         func(string) string
+	// Stdin is read for answers to questions, which are asked only where InTerminal says
+	// that it is a terminal.
+	Stdin      io.Reader
+	InTerminal bool
+	Getenv     func(string) string
 	// Terminal returns the size of the terminal that Stdout is, and false where
 	// it is none. Nil means none.
 	Terminal func() (width, height int, ok bool)
@@ -153,7 +157,8 @@ const (
 const helpNotes = `
 An EXECUTION is one of:
   web#3            execution 3 of the pipeline web
-  web              the latest execution of the pipeline web
+  web              the latest execution of the pipeline web; commands that change
+                   something refuse it unless only one execution can be meant
   6f1c2d3e-…       the id of an execution
   accounts/…       the full name of an execution
 

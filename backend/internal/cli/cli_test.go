@@ -80,7 +80,7 @@ func TestJSONIsOneDocument(t *testing.T) {
 		{"execution", "list"},
 		{"execution", "show", "web"},
 		{"run", "web"},
-		{"execution", "stop", "web"},
+		{"execution", "stop", "web#3"},
 		{"explain", "web"},
 		{"whoami"},
 		{"server-info"},

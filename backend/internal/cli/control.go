@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -28,15 +27,19 @@ then continues from that stage. Actions that succeeded are not run again unless 
 --all-actions. If a condition or an approval failed and no action did, --all-actions is
 required.
 
-With the name of a pipeline, the command retries the newest execution that can be
-retried: one that failed or was stopped inside a stage, or one in which an action failed
-while others still run. The execution must run the newest version, and no later
-execution may have entered the stage.`,
+Only an execution that failed or was stopped inside a stage can be retried, or one in which
+an action failed while others still run. The execution must run the newest version, and
+no later execution may have entered the stage. "headrace explain" says whether it can be.
+
+With the name of a pipeline, exactly one of its executions must be one that can be
+retried. If there are several, the command lists them.`,
 		Example: `  headrace execution retry web
   headrace execution retry web#3 --stage Deploy --all-actions -f`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
-			e, err := a.executionOr(ctx, c, args[0], toRetry)
+			e, err := a.offered(ctx, c, args[0], "retried", &headracev1.NextStep{
+				Kind: headracev1.NextStepKind_NEXT_STEP_KIND_RETRY_STAGE, Stage: stage,
+			})
 			if err != nil {
 				return err
 			}
@@ -63,47 +66,6 @@ execution may have entered the stage.`,
 	return command
 }
 
-// toRetry is the choice of the newest execution that can be retried.
-func toRetry(ctx context.Context, c *client.Client, name string) (*headracev1.Execution, error) {
-	response, err := c.Pipelines.GetPipelineState(ctx, &headracev1.GetPipelineStateRequest{Name: pipelineName(c, name)})
-	if err != nil {
-		return nil, err
-	}
-	fits := func(e *headracev1.Execution) bool { return retryable(e) && current(e, response.GetState()) }
-	return newest("to retry", fits, headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED,
-		headracev1.ExecutionStatus_EXECUTION_STATUS_STOPPED, headracev1.ExecutionStatus_EXECUTION_STATUS_IN_PROGRESS)(ctx, c, name)
-}
-
-// retryable tells whether something of the last stage may run again. The server
-// has the last word.
-func retryable(e *headracev1.Execution) bool {
-	stage := lastStage(e)
-	return stage.GetStartTime() != nil && (terminal(e.GetStatus()) || failedAction(stage))
-}
-
-// current tells whether neither a newer version nor a later execution has passed an
-// execution in its last stage.
-func current(e *headracev1.Execution, state *headracev1.PipelineState) bool {
-	if e.GetPipelineVersion() != state.GetPipelineVersion() {
-		return false
-	}
-	if state.GetExecutionMode() == headracev1.ExecutionMode_EXECUTION_MODE_PARALLEL {
-		return true
-	}
-	return slices.ContainsFunc(state.GetStages(), func(s *headracev1.StageState) bool {
-		return s.GetStage() == lastStage(e).GetStage() && s.GetLatestExecution() == e.GetName()
-	})
-}
-
-// failedAction tells whether a stage has an action that a retry would run again.
-func failedAction(stage *headracev1.StageExecution) bool {
-	return slices.ContainsFunc(stage.GetActions(), func(action *headracev1.ActionExecution) bool {
-		failed := action.GetStatus() == headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED ||
-			action.GetStatus() == headracev1.ExecutionStatus_EXECUTION_STATUS_ABANDONED
-		return failed && !action.GetRetried()
-	})
-}
-
 // goesOn ends a command after which an execution runs: it follows it, or says how.
 func (a *app) goesOn(ctx context.Context, c *client.Client, response executionResponse, follow bool) error {
 	e := response.GetExecution()
@@ -128,8 +90,8 @@ func (a *app) executionOverrideCommand() *cobra.Command {
 		Long: `Override a condition of a stage that blocks or failed an execution. The execution
 continues as if the condition had been met, and records who overrode it and why.
 
-With the name of a pipeline, the command takes the newest execution that the condition
-blocks or failed.`,
+With the name of a pipeline, exactly one of its executions must be blocked by the
+condition or have failed because of it. If there are several, the command lists them.`,
 		Example: `  headrace execution override web#3 --stage Deploy --condition before-entry --reason "urgent fix, agreed with ops"`,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
@@ -137,9 +99,10 @@ blocks or failed.`,
 			if err != nil {
 				return err
 			}
-			lacking := fmt.Sprintf("that the %s condition of stage %s stopped or holds", kindText(kind), stage)
-			e, err := a.executionOr(ctx, c, args[0], newest(lacking, heldBy(stage, kind),
-				headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED, headracev1.ExecutionStatus_EXECUTION_STATUS_IN_PROGRESS))
+			what := fmt.Sprintf("continued without the %s condition of stage %s", kindText(kind), stage)
+			e, err := a.offered(ctx, c, args[0], what, &headracev1.NextStep{
+				Kind: headracev1.NextStepKind_NEXT_STEP_KIND_OVERRIDE_CONDITION, Stage: stage, Condition: kind,
+			})
 			if err != nil {
 				return err
 			}
@@ -161,25 +124,6 @@ blocks or failed.`,
 	command.Flags().BoolVarP(&follow, "follow", "f", false, "watch the execution until it ends")
 	required(command, "stage", "condition", "reason")
 	return command
-}
-
-// heldBy tells of executions whether the newest check of a condition keeps them.
-func heldBy(stage string, kind headracev1.ConditionKind) func(*headracev1.Execution) bool {
-	return func(e *headracev1.Execution) bool {
-		last := lastStage(e)
-		if last.GetStage() != stage {
-			return false
-		}
-		for _, condition := range slices.Backward(last.GetConditions()) {
-			if condition.GetKind() == kind {
-				return slices.Contains([]headracev1.ExecutionStatus{
-					headracev1.ExecutionStatus_EXECUTION_STATUS_IN_PROGRESS, headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED,
-					headracev1.ExecutionStatus_EXECUTION_STATUS_ERRORED,
-				}, condition.GetStatus())
-			}
-		}
-		return false
-	}
 }
 
 // parseCondition takes a condition as the text shows it or as JSON does.

@@ -39,66 +39,58 @@ func TestRunWithRevisions(t *testing.T) {
 		&headracev1.StartExecutionRequest{SourceRevisions: got.GetSourceRevisions()}), "%v", got)
 }
 
-// TestRetryFindsWhatFailed holds that of a pipeline it is the newest execution that
-// can be retried, not the newest.
+// TestRetryFindsWhatFailed holds that of a pipeline it is the only execution that the
+// server lets be retried, and that nobody guesses where there are several or none.
 func TestRetryFindsWhatFailed(t *testing.T) {
 	t.Parallel()
-	inProgress, failed, stopped := headracev1.ExecutionStatus_EXECUTION_STATUS_IN_PROGRESS,
-		headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED, headracev1.ExecutionStatus_EXECUTION_STATUS_STOPPED
-	type execution struct {
-		status, action headracev1.ExecutionStatus
-		retried        bool
-		outside        bool
-		version        int64
+	const newName = web + "/executions/new"
+	failed := func(t *testing.T) *fake {
+		f := newFake(t)
+		f.failed()
+		newer := proto.CloneOf(f.executions[0])
+		newer.Name, newer.Id, newer.Number = newName, "new", 4
+		f.executions = append([]*headracev1.Execution{newer}, f.executions...)
+		f.state = &headracev1.PipelineState{Name: web, PipelineVersion: 4, Stages: []*headracev1.StageState{
+			{Stage: "Source", LatestExecution: newName}, {Stage: "Build", LatestExecution: runName}, {Stage: "Deploy"},
+		}}
+		return f
 	}
-	tests := map[string]struct {
-		newer execution
-		want  string
-	}{
-		"failed":                         {execution{status: failed, action: failed}, "new"},
-		"stopped":                        {execution{status: stopped}, "new"},
-		"stopped in front of a stage":    {execution{status: stopped, outside: true}, runID},
-		"succeeded":                      {execution{status: headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED}, ""},
-		"runs":                           {execution{status: inProgress, action: inProgress}, ""},
-		"runs with a failed action":      {execution{status: inProgress, action: failed}, "new"},
-		"runs with one that was retried": {execution{status: inProgress, action: failed, retried: true}, ""},
-		"of an older version":            {execution{status: failed, action: failed, version: 1}, ""},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
+	refused := []*headracev1.StepRefusal{{
+		Kind: headracev1.NextStepKind_NEXT_STEP_KIND_RETRY_STAGE, Stage: "Build", Reason: "STAGE_NOT_RETRYABLE",
+		Message: "the stage cannot be retried: the definition changed: execution 4 runs version 3, the newest is 4; start a new execution",
+	}}
+	start := []*headracev1.NextStep{{Kind: headracev1.NextStepKind_NEXT_STEP_KIND_START_EXECUTION}}
+	for _, mode := range []headracev1.ExecutionMode{headracev1.ExecutionMode_EXECUTION_MODE_QUEUED, headracev1.ExecutionMode_EXECUTION_MODE_PARALLEL} {
+		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
-			f.failed()
-			stage := &headracev1.StageExecution{Stage: "Build", StartTime: at(0), Actions: []*headracev1.ActionExecution{
-				{Status: test.newer.action, Retried: test.newer.retried},
-			}}
-			if test.newer.outside {
-				stage.StartTime = nil
-			}
-			older := f.executions[0]
-			newer := &headracev1.Execution{
-				Name: web + "/executions/new", Id: "new", Number: 4, Status: test.newer.status, Stages: []*headracev1.StageExecution{stage},
-				PipelineVersion: older.GetPipelineVersion() - test.newer.version,
-			}
-			f.state = &headracev1.PipelineState{
-				Name: web, PipelineVersion: older.GetPipelineVersion(),
-				Stages: []*headracev1.StageState{{Stage: "Build", LatestExecution: newer.GetName()}},
-			}
-			if test.newer.outside {
-				f.state.GetStages()[0].LatestExecution = older.GetName()
-			}
-			f.executions = append([]*headracev1.Execution{newer}, f.executions...)
-			if test.want == "" {
-				got := f.run(t, "execution", "retry", "web")
-				require.Equal(t, cli.ExitFailed, got.code)
-				require.Contains(t, got.stderr, "the pipeline web has no execution to retry; the newest, web#4, is ")
-				return
-			}
+			f := failed(t)
+			f.state.ExecutionMode = mode
 			f.said(t, "execution", "retry", "web")
 			request := sent[*headracev1.RetryStageRequest](t, f, "RetryStage")
-			require.Equal(t, web+"/executions/"+test.want, request.GetName())
+			require.Equal(t, runName, request.GetName(), "not the newest, which the server does not offer")
 			require.Equal(t, headracev1.RetryMode_RETRY_MODE_FAILED_ACTIONS, request.GetMode())
 			require.Empty(t, request.GetStage())
+
+			f = failed(t)
+			f.state.ExecutionMode = mode
+			f.steps[newName] = []*headracev1.NextStep{retryStep(newName, "Build", headracev1.RetryMode_RETRY_MODE_FAILED_ACTIONS)}
+			got := f.run(t, "execution", "retry", "web")
+			require.Equal(t, cli.ExitUsage, got.code)
+			require.Contains(t, got.stderr, "several executions of web can be retried; name one:\n")
+			require.Regexp(t, `(?m)^  web#3  Build  for 1m0s  0123456789ab .* bob  headrace execution retry web#3$`, got.stderr)
+			require.Regexp(t, `(?m)^  web#4  .*  headrace execution retry web#4$`, got.stderr)
+			require.Empty(t, f.requests["RetryStage"])
+
+			f = failed(t)
+			f.state.ExecutionMode = mode
+			f.steps = map[string][]*headracev1.NextStep{newName: start}
+			f.refusals[newName] = refused
+			got = f.run(t, "execution", "retry", "web")
+			require.Equal(t, cli.ExitFailed, got.code)
+			require.Contains(t, got.stderr, "no execution of web can be retried; web#4: the stage cannot be retried: the definition changed: "+
+				"execution 4 runs version 3, the newest is 4; start a new execution: headrace run web\n")
+			require.Contains(t, f.said(t, "explain", "web"), "  the stage cannot be retried: the definition changed: "+
+				"execution 4 runs version 3, the newest is 4; start a new execution: headrace run web\n")
 		})
 	}
 }
@@ -112,7 +104,8 @@ func TestRetry(t *testing.T) {
 	request := sent[*headracev1.RetryStageRequest](t, f, "RetryStage")
 	require.Equal(t, "Build", request.GetStage())
 	require.Equal(t, headracev1.RetryMode_RETRY_MODE_ALL_ACTIONS, request.GetMode())
-	require.Contains(t, f.said(t, "explain", "web"), "  run it again from there: headrace execution retry web#3\n")
+	require.Contains(t, f.said(t, "explain", "web"), "  retry it with: headrace execution retry web#3\n"+
+		`  or fix the cause and start a new execution: headrace run web --var 'Color=it'\''s red'`+"\n")
 
 	got := f.run(t, "execution", "retry", "web#3", "--follow")
 	require.Equal(t, cli.ExitFailed, got.code)
@@ -121,9 +114,10 @@ func TestRetry(t *testing.T) {
 	f = newFake(t)
 	f.waits()
 	f.executions = f.executions[:1]
+	f.state = &headracev1.PipelineState{Name: web, Stages: []*headracev1.StageState{{Stage: "Build", LatestExecution: runName}}}
 	none := f.run(t, "execution", "retry", "web")
 	require.Equal(t, cli.ExitFailed, none.code)
-	require.Contains(t, none.stderr, "no execution to retry; the newest, web#3, is InProgress")
+	require.Contains(t, none.stderr, "no execution of web can be retried; web#3: it is InProgress")
 }
 
 func TestOverride(t *testing.T) {
@@ -132,8 +126,8 @@ func TestOverride(t *testing.T) {
 	f.conditioned()
 	newer := proto.CloneOf(f.executions[0])
 	newer.Name, newer.Number = web+"/executions/new", 4
-	newer.GetStages()[3].GetConditions()[0].Status = headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED
 	f.executions = append([]*headracev1.Execution{newer}, f.executions...)
+	f.state = &headracev1.PipelineState{Name: web, Stages: []*headracev1.StageState{{Stage: "Deploy", LatestExecution: runName}}}
 	require.Equal(t, "overrode the before-entry condition of stage Deploy of web#3\nwatch it with: headrace execution watch web#3\n",
 		f.said(t, "execution", "override", "web", "--stage", "Deploy", "--condition", "before_entry", "--reason", "urgent"))
 	request := sent[*headracev1.OverrideConditionRequest](t, f, "OverrideCondition")
@@ -143,7 +137,7 @@ func TestOverride(t *testing.T) {
 
 	none := f.run(t, "execution", "override", "web", "--stage", "Deploy", "--condition", "on-success", "--reason", "urgent")
 	require.Equal(t, cli.ExitFailed, none.code)
-	require.Contains(t, none.stderr, "no execution that the on-success condition of stage Deploy stopped or holds")
+	require.Contains(t, none.stderr, "no execution of web can be continued without the on-success condition of stage Deploy; web#4: it is Failed")
 }
 
 func TestRollback(t *testing.T) {
@@ -253,8 +247,8 @@ func TestConditionsAreShown(t *testing.T) {
   Deploy/before-entry/Smoke failed with JobFailed: ./smoke exited with 1
     its log: headrace logs web#3 Deploy/before-entry/Smoke
   Deploy/before-entry/Region was not met: eu is not us
-  run it again from there: headrace execution retry web#3 --all-actions
-  or go on without the condition: headrace execution override web#3 --stage Deploy --condition before-entry --reason "..."
+  retry it with: headrace execution retry web#3 --all-actions
+  or continue without the condition: headrace execution override web#3 --stage Deploy --condition before-entry --reason "..."
 `, f.said(t, "explain", "web"))
 
 	for word, want := range map[string]string{
@@ -275,13 +269,15 @@ func TestExplainPrintsATree(t *testing.T) {
   Approve: waits for stage Approve, which execution 1 is in \(for 1m0s\)
     behind web#1
       Approve/Approve: 1 of 1 approvals is missing \(for 1m0s, until [-0-9: ]+\)
-        rule prod: 0 of 1 from alice, with a comment, not by who started it
-        approved so far by zoe
+        version 2
+        rule prod: 0 of 1 from alice, bob, with a comment, not by who started it
+        may still approve: alice; not bob
+        zoe approved at [-0-9: ]+: fine
         approve with: headrace approve web#1 --stage Approve --action Approve --comment "..."
   Deploy: the transition into stage Deploy is disabled \(for 1m0s\)
     enable it with: headrace transition enable web Deploy
   Deploy/before-entry/Night: the deployment window is closed \(for 1m0s, opens [-0-9: ]+\)
-    go on without it: headrace execution override web#3 --stage Deploy --condition before-entry --reason "..."
+    continue without it: headrace execution override web#3 --stage Deploy --condition before-entry --reason "..."
 $`, f.said(t, "explain", "web"))
 
 	var explained struct {

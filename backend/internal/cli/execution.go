@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -194,8 +195,29 @@ func (a *app) executionShowCommand() *cobra.Command {
 				return a.out.document(&headracev1.GetExecutionResponse{Execution: e})
 			}
 			a.showExecution(e)
+			if terminal(e.GetStatus()) {
+				return nil
+			}
+			why, err := explain(ctx, c, e)
+			if err != nil {
+				return err
+			}
+			a.showApprovals(why)
 			return nil
 		}),
+	}
+}
+
+// showApprovals shows the open approvals of an execution.
+func (a *app) showApprovals(why *explained) {
+	for _, reason := range why.GetReasons() {
+		if reason.GetApproval() == nil {
+			continue
+		}
+		a.out.linef("\n%s: %s", reasonPlace(reason), oneLine(reason.GetMessage()))
+		for _, line := range slices.Concat(approvalLines(why.execution, reason.GetApproval()), a.deadlineLines(reason.GetApproval())) {
+			a.out.linef("  %s", line)
+		}
 	}
 }
 
@@ -285,14 +307,18 @@ func overridesText(e *headracev1.Execution) string {
 func revisionsText(e *headracev1.Execution) string {
 	var texts []string
 	for _, r := range e.GetSourceRevisions() {
-		id := r.GetRevisionId()
-		if len(id) == 40 {
-			id = id[:12]
-		}
-		summary, _, _ := strings.Cut(r.GetRevisionSummary(), "\n")
-		texts = append(texts, strings.TrimSpace(id+" "+summary))
+		texts = append(texts, revisionText(r))
 	}
 	return strings.Join(texts, "; ")
+}
+
+func revisionText(r *headracev1.SourceRevision) string {
+	id := r.GetRevisionId()
+	if len(id) == 40 {
+		id = id[:12]
+	}
+	summary, _, _ := strings.Cut(r.GetRevisionSummary(), "\n")
+	return strings.TrimSpace(id + " " + summary)
 }
 
 func (a *app) executionWatchCommand() *cobra.Command {
@@ -323,12 +349,17 @@ func (a *app) executionStopCommand() *cobra.Command {
 		reason  string
 	)
 	command := &cobra.Command{
-		Use:     "stop EXECUTION",
-		Short:   "Stop an execution after its running actions finish",
+		Use:   "stop EXECUTION",
+		Short: "Stop an execution after its running actions finish",
+		Long: `Stop an execution. Its running actions finish first, unless you set --abandon. Waits for
+an approval or a deployment window end at once.
+
+With the name of a pipeline, exactly one of its executions must be in progress. If there
+are several, the command lists them.`,
 		Example: `  headrace execution stop web --reason "wrong branch"`,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
-			e, err := a.execution(ctx, c, args[0])
+			e, err := a.toStop(ctx, c, args[0], abandon)
 			if err != nil {
 				return err
 			}
@@ -344,7 +375,7 @@ func (a *app) executionStopCommand() *cobra.Command {
 			stopped := response.GetExecution()
 			a.out.linef("%s is %s", label(stopped), statusText(stopped.GetStatus()))
 			if !terminal(stopped.GetStatus()) {
-				a.out.linef("it ends once its running actions did; end them at once with: %s",
+				a.out.linef("it ends after its running actions; end them now with: %s",
 					a.hint(c, "execution stop "+label(stopped)+" --abandon"))
 			}
 			return nil

@@ -27,32 +27,33 @@ shows why.`,
 			if err != nil {
 				return err
 			}
-			response, err := c.Executions.ExplainExecution(ctx, &headracev1.ExplainExecutionRequest{Name: e.GetName()})
+			why, err := explain(ctx, c, e)
 			if err != nil {
 				return err
 			}
 			if a.json() {
-				return a.out.document(response)
+				return a.out.document(why.ExplainExecutionResponse)
 			}
-			if terminal(response.GetStatus()) {
+			if terminal(why.GetStatus()) {
 				if e, err = get(ctx, c, e.GetName()); err != nil {
 					return err
 				}
-				a.out.lines(a.endLines(c, e))
-				a.out.lines(noteLines(response.GetNotes()))
+				why.execution = e
+				a.out.lines(a.endLines(c, why))
 				return nil
 			}
-			a.out.linef("%s  %s", label(e), statusText(response.GetStatus()))
+			a.out.linef("%s  %s", label(e), statusText(why.GetStatus()))
 			if target := rollbackText(e); target != "" {
 				a.out.linef("  rollback of stage %s to %s, started by %s", lastStage(e).GetStage(), target, oneLine(startedBy(e)))
 			}
-			if err := nameBlocking(ctx, c, response.GetReasons()); err != nil {
-				return err
+			for _, reason := range why.GetReasons() {
+				a.out.lines(a.reasonLines(c, why, e.GetName(), reason))
 			}
-			for _, reason := range response.GetReasons() {
-				a.out.lines(a.reasonLines(c, label(e), reason))
+			a.out.lines(a.liveLines(c, why))
+			if stop := why.own(headracev1.NextStepKind_NEXT_STEP_KIND_STOP_EXECUTION); stop != nil {
+				a.out.linef("  stop it with: %s", why.command(a, c, stop))
 			}
-			a.out.lines(noteLines(response.GetNotes()))
+			a.out.lines(noteLines(why.GetNotes()))
 			return nil
 		}),
 	}
@@ -67,72 +68,55 @@ func noteLines(notes []string) []string {
 	return lines
 }
 
-// nameBlocking puts the short form of the executions that block in place of their
-// resource names, also in the causes of reasons. One that is gone meanwhile keeps
-// its name.
-func nameBlocking(ctx context.Context, c *client.Client, reasons []*headracev1.WaitReason) error {
-	names := labels{}
-	var walk func([]*headracev1.WaitReason) error
-	walk = func(reasons []*headracev1.WaitReason) error {
-		for _, reason := range reasons {
-			if reason.GetBlockingExecution() != "" {
-				short, err := names.of(ctx, c, reason.GetBlockingExecution())
-				if err != nil {
-					return err
-				}
-				reason.BlockingExecution = short
-			}
-			if err := walk(reason.GetCauses()); err != nil {
-				return err
-			}
-		}
+// labels are executions by their resource names, nil for those that are gone.
+type labels map[string]*headracev1.Execution
+
+// load reads an execution that is not known yet.
+func (l labels) load(ctx context.Context, c *client.Client, name string) error {
+	if _, known := l[name]; known || name == "" {
 		return nil
 	}
-	return walk(reasons)
+	e, err := get(ctx, c, name)
+	if err != nil && !client.IsNotFound(err) {
+		return err
+	}
+	l[name] = e
+	return nil
 }
 
-// labels are the short forms of executions by their resource names.
-type labels map[string]string
-
-// of returns the short form of an execution, or its name where it is gone.
-func (l labels) of(ctx context.Context, c *client.Client, name string) (string, error) {
-	if l[name] == "" {
-		e, err := get(ctx, c, name)
-		switch {
-		case err == nil:
-			l[name] = label(e)
-		case client.IsNotFound(err):
-			l[name] = name
-		default:
-			return "", err
-		}
+// short returns the short form of an execution, or its name if it is gone.
+func (l labels) short(name string) string {
+	if l[name] == nil {
+		return name
 	}
-	return l[name], nil
+	return label(l[name])
+}
+
+// of returns the short form of an execution, which it reads if it is not known yet.
+func (l labels) of(ctx context.Context, c *client.Client, name string) (string, error) {
+	err := l.load(ctx, c, name)
+	return l.short(name), err
 }
 
 // reasonLines returns a reason of an execution to wait, with what to do about it
 // and its causes below. The message tells the place in line and who closed a door.
-func (a *app) reasonLines(c *client.Client, of string, reason *headracev1.WaitReason) []string {
+func (a *app) reasonLines(c *client.Client, why *explained, of string, reason *headracev1.WaitReason) []string {
 	lines := []string{reasonPlace(reason) + ": " + oneLine(reason.GetMessage()) + a.reasonTime(reason)}
 	causesOf, indent := of, ""
 	if blocking := reason.GetBlockingExecution(); blocking != "" {
-		lines = append(lines, "  behind "+blocking)
+		lines = append(lines, "  behind "+why.named.short(blocking))
 		causesOf, indent = blocking, "  "
 	}
-	switch reason.GetKind() {
-	case headracev1.WaitKind_WAIT_KIND_APPROVAL:
-		lines = append(lines, a.approvalLines(c, of, reason)...)
-	case headracev1.WaitKind_WAIT_KIND_TRANSITION:
-		pipelineWord, _, _ := strings.Cut(of, "#")
-		lines = append(lines, "  enable it with: "+a.hint(c, "transition enable "+pipelineWord+" "+reason.GetStage()))
-	case headracev1.WaitKind_WAIT_KIND_WINDOW:
-		if reason.GetCondition() != headracev1.ConditionKind_CONDITION_KIND_ON_FAILURE {
-			lines = append(lines, "  go on without it: "+a.overrideHint(c, of, reason.GetStage(), reason.GetCondition()))
+	if reason.GetApproval() != nil {
+		for _, line := range approvalLines(why.named[of], reason.GetApproval()) {
+			lines = append(lines, "  "+line)
 		}
-	default:
+	}
+	if text, step := why.reasonStep(of, reason); step != nil {
+		lines = append(lines, "  "+text+why.command(a, c, step))
 	}
 	for _, cause := range reason.GetCauses() {
-		for _, line := range a.reasonLines(c, causesOf, cause) {
+		for _, line := range a.reasonLines(c, why, causesOf, cause) {
 			lines = append(lines, indent+line)
 		}
 	}
@@ -171,43 +155,6 @@ func (a *app) reasonTime(reason *headracev1.WaitReason) string {
 		return ""
 	}
 	return " (" + strings.Join(parts, ", ") + ")"
-}
-
-// approvalLines say who agreed, who else could and how.
-func (a *app) approvalLines(c *client.Client, of string, reason *headracev1.WaitReason) []string {
-	var lines, agreed []string
-	for _, r := range reason.GetApproval().GetRequirements() {
-		lines = append(lines, "  "+requirementText(r))
-	}
-	for _, decision := range reason.GetApproval().GetDecisions() {
-		if decision.GetApproved() {
-			agreed = append(agreed, decision.GetPrincipal())
-		}
-	}
-	if len(agreed) > 0 {
-		lines = append(lines, "  approved so far by "+oneLine(strings.Join(agreed, ", ")))
-	}
-	return append(lines, "  approve with: "+a.approveHint(c, of, reason))
-}
-
-// approveHint returns the exact command that approves what a reason waits for.
-func (a *app) approveHint(c *client.Client, of string, reason *headracev1.WaitReason) string {
-	command := "approve " + of + " --stage " + reason.GetStage()
-	if reason.GetAction() != "" {
-		command += " --action " + reason.GetAction()
-	}
-	for _, r := range reason.GetApproval().GetRequirements() {
-		if r.GetRequireComment() {
-			command += ` --comment "..."`
-			break
-		}
-	}
-	return a.hint(c, command)
-}
-
-// overrideHint returns the command that overrides a condition.
-func (a *app) overrideHint(c *client.Client, of, stage string, kind headracev1.ConditionKind) string {
-	return a.hint(c, "execution override "+of+" --stage "+stage+" --condition "+kindText(kind)+` --reason "..."`)
 }
 
 // requirementText returns what a rule asks for and how far it is.

@@ -48,6 +48,10 @@ type fake struct {
 	executions []*headracev1.Execution
 	events     []*headracev1.Event
 	reasons    []*headracev1.WaitReason
+	// steps and refusals are what the server says of executions, by name, besides the
+	// reasons, which are those of all executions that are in progress.
+	steps    map[string][]*headracev1.NextStep
+	refusals map[string][]*headracev1.StepRefusal
 	state      *headracev1.PipelineState
 	logs       map[string]string
 	// cuts are the positions after which a watch breaks off, one a stream; a
@@ -64,7 +68,10 @@ type fake struct {
 // newFake starts a fake server that ends with the test.
 func newFake(t *testing.T) *fake {
 	t.Helper()
-	f := &fake{logs: map[string]string{}, fail: map[string]error{}, requests: map[string][]proto.Message{}}
+	f := &fake{
+		logs: map[string]string{}, fail: map[string]error{}, requests: map[string][]proto.Message{},
+		steps: map[string][]*headracev1.NextStep{}, refusals: map[string][]*headracev1.StepRefusal{},
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	f.endpoint = listener.Addr().String()
@@ -247,7 +254,13 @@ func (f *fake) ExplainExecution(
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	e, err := f.find(r.GetName())
-	return &headracev1.ExplainExecutionResponse{Status: e.GetStatus(), Summary: "it waits for people", Reasons: f.reasons}, err
+	response := &headracev1.ExplainExecutionResponse{
+		Status: e.GetStatus(), Summary: "it waits for people", NextSteps: f.steps[r.GetName()], Refusals: f.refusals[r.GetName()],
+	}
+	if e.GetStatus() == headracev1.ExecutionStatus_EXECUTION_STATUS_IN_PROGRESS {
+		response.Reasons = f.reasons
+	}
+	return response, err
 }
 
 func (f *fake) WatchExecution(

@@ -98,7 +98,7 @@ func TestFollowTellsHowToApprove(t *testing.T) {
 	line := <-output.seen
 	require.Equal(t, `headrace approve web#3 --stage Approve --action Approve --comment "..."`, line)
 	require.Contains(t, output.text(), "WAITING     Approve/Approve           1 of 1 approvals is missing")
-	require.Contains(t, output.text(), "rule prod: 0 of 1 from alice, with a comment, not by who started it")
+	require.Contains(t, output.text(), "rule prod: 0 of 1 from alice, bob, with a comment, not by who started it")
 
 	got := f.run(t, "approve", "web#3", "--stage", "Approve", "--action", "Approve", "--comment", "looks good")
 	require.Equal(t, cli.ExitOK, got.code, got.stderr)
@@ -131,7 +131,11 @@ func TestNothingToApprove(t *testing.T) {
 	f.succeeded()
 	got := f.run(t, "approve", "web")
 	require.Equal(t, cli.ExitFailed, got.code)
-	require.Contains(t, got.stderr, "nothing waits for an approval")
+	require.Contains(t, got.stderr, "no execution of web is in progress; the newest, web#3, is Succeeded")
+	got = f.run(t, "approve", "web#3")
+	require.Equal(t, cli.ExitFailed, got.code)
+	require.Contains(t, got.stderr, "web#3 is not waiting for an approval: it is Succeeded")
+	require.Empty(t, f.requests["DecideApproval"])
 }
 
 func TestWatchSurvivesRestarts(t *testing.T) {
@@ -192,7 +196,7 @@ func TestLiveView(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.failed()
-	const width, height = 40, 11
+	const width, height = 40, 14
 	got := f.runIn(t.Context(), cli.Process{
 		Args:     []string{"execution", "watch", "web"},
 		Terminal: func() (int, int, bool) { return width, height, true },

@@ -216,9 +216,14 @@ func kindText(kind headracev1.ConditionKind) string {
 
 // pairsText returns a map as key=value, sorted by key.
 func pairsText(values map[string]string) string {
-	var pairs []string
+	return strings.Join(pairs(values), ", ")
+}
+
+// pairs returns a map as key=value each, sorted by key.
+func pairs(values map[string]string) []string {
+	var all []string
 	for _, key := range slices.Sorted(maps.Keys(values)) {
-		pairs = append(pairs, key+"="+values[key])
+		all = append(all, key+"="+values[key])
 	}
-	return strings.Join(pairs, ", ")
+	return all
 }

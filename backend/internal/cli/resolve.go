@@ -16,10 +16,32 @@ import (
 // pageSize is the most that the server lists of executions at once.
 const pageSize = 100
 
-// execution returns the execution that a user's word names, with its stages. Of a
-// pipeline it is the latest.
+// execution returns the execution to read that a user's word names, with its stages. Of a
+// pipeline it is the latest. If others are in progress it says which one it is.
 func (a *app) execution(ctx context.Context, c *client.Client, word string) (*headracev1.Execution, error) {
-	return a.executionOr(ctx, c, word, latest)
+	return a.executionOr(ctx, c, word, func(ctx context.Context, c *client.Client, name string) (*headracev1.Execution, error) {
+		e, err := latest(ctx, c, name)
+		if err != nil {
+			return nil, err
+		}
+		live, err := withStatus(ctx, c, name,
+			headracev1.ExecutionStatus_EXECUTION_STATUS_IN_PROGRESS, headracev1.ExecutionStatus_EXECUTION_STATUS_STOPPING)
+		var others []string
+		for _, other := range live {
+			if other.GetName() != e.GetName() {
+				others = append(others, label(other))
+			}
+		}
+		if len(others) > 0 {
+			a.err.linef("headrace: this is %s, the newest execution of %s; also in progress: %s", label(e), name, strings.Join(others, ", "))
+		}
+		return e, err
+	})
+}
+
+// named returns the execution that a user's word names, nil if it names a pipeline.
+func (a *app) named(ctx context.Context, c *client.Client, word string) (*headracev1.Execution, error) {
+	return a.executionOr(ctx, c, word, func(context.Context, *client.Client, string) (*headracev1.Execution, error) { return nil, nil })
 }
 
 // choice chooses one of the executions of a pipeline.
@@ -72,34 +94,6 @@ func latest(ctx context.Context, c *client.Client, name string) (*headracev1.Exe
 		return nil, fmt.Errorf("the pipeline %s has no execution yet: start one with: headrace run %s", name, name)
 	}
 	return get(ctx, c, response.GetExecutions()[0].GetName())
-}
-
-// newest returns the choice of the newest execution with one of the statuses that
-// fits. Lacking says which execution a pipeline has not where none does.
-func newest(lacking string, fits func(*headracev1.Execution) bool, statuses ...headracev1.ExecutionStatus) choice {
-	return func(ctx context.Context, c *client.Client, name string) (*headracev1.Execution, error) {
-		response, err := c.Executions.ListExecutions(ctx, &headracev1.ListExecutionsRequest{
-			Parent: pipelineName(c, name), PageSize: pageSize, Statuses: statuses,
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, head := range response.GetExecutions() {
-			e, err := get(ctx, c, head.GetName())
-			if err != nil {
-				return nil, err
-			}
-			if fits(e) {
-				return e, nil
-			}
-		}
-		last, err := latest(ctx, c, name)
-		if err != nil {
-			return nil, err
-		}
-		return nil, fmt.Errorf("the pipeline %s has no execution %s; the newest, %s, is %s; look with: headrace execution list %s",
-			name, lacking, label(last), statusText(last.GetStatus()), name)
-	}
 }
 
 // lastStage returns the stage where an execution is or ended, nil before the first.

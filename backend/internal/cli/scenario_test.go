@@ -86,6 +86,22 @@ func (f *fake) failed() {
 	compile := e.GetStages()[1].GetActions()[0]
 	compile.Status = headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED
 	compile.Error = &headracev1.ErrorDetails{Code: "JobFailed", Message: "go build exited with 1"}
+	f.steps[runName] = []*headracev1.NextStep{
+		retryStep(runName, "Build", headracev1.RetryMode_RETRY_MODE_FAILED_ACTIONS),
+		{Kind: headracev1.NextStepKind_NEXT_STEP_KIND_START_EXECUTION, Variables: map[string]string{"Color": "it's red"}},
+	}
+}
+
+func retryStep(execution, stage string, mode headracev1.RetryMode) *headracev1.NextStep {
+	return &headracev1.NextStep{
+		Kind: headracev1.NextStepKind_NEXT_STEP_KIND_RETRY_STAGE, Execution: execution, Stage: stage, RetryMode: mode,
+	}
+}
+
+func overrideStep(execution, stage string, kind headracev1.ConditionKind) *headracev1.NextStep {
+	return &headracev1.NextStep{
+		Kind: headracev1.NextStepKind_NEXT_STEP_KIND_OVERRIDE_CONDITION, Execution: execution, Stage: stage, Condition: kind,
+	}
 }
 
 // waits lets the fake hold a web#3 that waits for an approval.
@@ -98,10 +114,23 @@ func (f *fake) waits() {
 	f.reasons = []*headracev1.WaitReason{{
 		Kind: headracev1.WaitKind_WAIT_KIND_APPROVAL, Stage: "Approve", Action: "Approve", Since: at(0), Until: at(3600),
 		Message: "1 of 1 approvals is missing",
-		Approval: &headracev1.Approval{Requirements: []*headracev1.ApprovalRequirement{{
-			Rule: "accounts/default/approvalRules/prod", MinimumCount: 1, Users: []string{"alice"}, RequireComment: true,
-		}}},
+		Approval: &headracev1.Approval{
+			Id: "a4", ExpireTime: at(3600), EligibleUsers: []string{"alice"}, ExcludedUsers: []string{"bob"},
+			Requirements: []*headracev1.ApprovalRequirement{{
+				Rule: "accounts/default/approvalRules/prod", MinimumCount: 1, Users: []string{"alice", "bob"}, RequireComment: true,
+			}},
+		},
 	}}
+	f.steps[runName] = []*headracev1.NextStep{decideStep(runName), {
+		Kind: headracev1.NextStepKind_NEXT_STEP_KIND_STOP_EXECUTION, Execution: runName,
+	}}
+}
+
+func decideStep(execution string) *headracev1.NextStep {
+	return &headracev1.NextStep{
+		Kind: headracev1.NextStepKind_NEXT_STEP_KIND_DECIDE_APPROVAL, Execution: execution,
+		Stage: "Approve", Action: "Approve", ApprovalId: "a4", RequiresComment: true,
+	}
 }
 
 // conditioned lets the fake hold a web#3 of two attempts: its build was retried, and
@@ -147,6 +176,10 @@ func (f *fake) conditioned() {
 			}},
 		}},
 	})
+	f.steps[runName] = []*headracev1.NextStep{
+		retryStep(runName, "Deploy", headracev1.RetryMode_RETRY_MODE_ALL_ACTIONS),
+		overrideStep(runName, "Deploy", headracev1.ConditionKind_CONDITION_KIND_BEFORE_ENTRY),
+	}
 	f.logs["a4"], f.logs["r2"] = "compiling again\n", "no smoke\n"
 }
 
@@ -172,7 +205,7 @@ func (f *fake) rolledBack() {
 func (f *fake) queued() {
 	f.waits()
 	approval := f.reasons[0]
-	approval.GetApproval().Decisions = []*headracev1.ApprovalDecision{{Principal: "zoe", Approved: true}}
+	approval.GetApproval().Decisions = []*headracev1.ApprovalDecision{{Principal: "zoe", Approved: true, DecideTime: at(30), Comment: "fine"}}
 	f.reasons = []*headracev1.WaitReason{
 		{
 			Kind: headracev1.WaitKind_WAIT_KIND_STAGE_LOCK, Stage: "Approve", Since: at(0), BlockingExecution: oldName, QueuePosition: 2,
@@ -188,5 +221,9 @@ func (f *fake) queued() {
 			Kind: headracev1.WaitKind_WAIT_KIND_WINDOW, Stage: "Deploy", Rule: "Night", Since: at(0), Until: at(3600),
 			Condition: headracev1.ConditionKind_CONDITION_KIND_BEFORE_ENTRY, Message: "the deployment window is closed",
 		},
+	}
+	f.steps[runName] = []*headracev1.NextStep{
+		decideStep(oldName), {Kind: headracev1.NextStepKind_NEXT_STEP_KIND_ENABLE_TRANSITION, Execution: runName, Stage: "Deploy"},
+		overrideStep(runName, "Deploy", headracev1.ConditionKind_CONDITION_KIND_BEFORE_ENTRY),
 	}
 }

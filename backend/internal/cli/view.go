@@ -33,14 +33,14 @@ func (v *jsonView) event(e *headracev1.Event) {
 	v.print(v.app.out.object(&headracev1.WatchExecutionResponse{Event: e}))
 }
 
-func (v *jsonView) state(*headracev1.Execution, []*headracev1.WaitReason) {}
+func (v *jsonView) state(*explained) {}
 
 func (v *jsonView) notice(text string) { v.app.err.linef("headrace: %s", text) }
 
 func (v *jsonView) tick() {}
 
-func (v *jsonView) end(e *headracev1.Execution) {
-	v.print(v.app.out.object(&headracev1.GetExecutionResponse{Execution: e}))
+func (v *jsonView) end(why *explained) {
+	v.print(v.app.out.object(&headracev1.GetExecutionResponse{Execution: why.execution}))
 }
 
 func (v *jsonView) print(err error) {
@@ -84,8 +84,8 @@ func (v *plainView) event(e *headracev1.Event) {
 	v.line(clockText(e.GetEventTime()), e.GetState(), where, text)
 }
 
-func (v *plainView) state(e *headracev1.Execution, reasons []*headracev1.WaitReason) {
-	for _, reason := range reasons {
+func (v *plainView) state(why *explained) {
+	for _, reason := range why.GetReasons() {
 		// The same wait may come again after a retry, with another beginning.
 		key := fmt.Sprint(reason.GetKind(), reasonPlace(reason), reason.GetSince().AsTime())
 		if reason.GetKind() == headracev1.WaitKind_WAIT_KIND_ACTION_RUNNING || v.told[key] {
@@ -97,7 +97,7 @@ func (v *plainView) state(e *headracev1.Execution, reasons []*headracev1.WaitRea
 			since = timestamppb.New(v.app.Now())
 		}
 		v.line(clockText(since), "WAITING", reasonPlace(reason), reason.GetMessage())
-		v.app.out.lines(v.app.reasonLines(v.client, label(e), reason)[1:])
+		v.app.out.lines(v.app.reasonLines(v.client, why, why.execution.GetName(), reason)[1:])
 	}
 }
 
@@ -105,13 +105,14 @@ func (v *plainView) notice(text string) { v.app.err.linef("headrace: %s", text) 
 
 func (v *plainView) tick() {}
 
-func (v *plainView) end(e *headracev1.Execution) {
-	v.app.out.lines(v.app.endLines(v.client, e))
+func (v *plainView) end(why *explained) {
+	v.app.out.lines(v.app.endLines(v.client, why))
 }
 
 // endLines says how an execution ended, where to look when it did not succeed and
 // how to bring it back.
-func (a *app) endLines(c *client.Client, e *headracev1.Execution) []string {
+func (a *app) endLines(c *client.Client, why *explained) []string {
+	e := why.execution
 	head := fmt.Sprintf("%s  %s in %s", label(e), statusText(e.GetStatus()), elapsed(e.GetStartTime(), e.GetEndTime(), a.Now()))
 	if summary := oneLine(summaryText(e)); summary != "" {
 		head += ": " + summary
@@ -149,7 +150,8 @@ func (a *app) endLines(c *client.Client, e *headracev1.Execution) []string {
 			}
 		}
 	}
-	return append(lines, a.backLines(c, e)...)
+	lines = append(lines, a.backLines(c, why)...)
+	return append(lines, noteLines(why.GetNotes())...)
 }
 
 // newestConditions returns the newest check of each condition, without those that
@@ -167,45 +169,23 @@ func newestConditions(stage *headracev1.StageExecution) []*headracev1.ConditionE
 	return found
 }
 
-// backLines says how to bring an execution back that failed or was stopped inside
-// of a stage.
-func (a *app) backLines(c *client.Client, e *headracev1.Execution) []string {
-	failed := e.GetStatus() == headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED
-	if !failed && e.GetStatus() != headracev1.ExecutionStatus_EXECUTION_STATUS_STOPPED || !retryable(e) {
-		return nil
-	}
-	stage, word := lastStage(e), label(e)
-	command := "execution retry " + word
-	if failed && !failedAction(stage) {
-		command += " --all-actions"
-	}
-	lines := []string{"  run it again from there: " + a.hint(c, command)}
-	for _, kind := range []headracev1.ConditionKind{
-		headracev1.ConditionKind_CONDITION_KIND_BEFORE_ENTRY, headracev1.ConditionKind_CONDITION_KIND_ON_SUCCESS,
-	} {
-		if failed && heldBy(stage.GetStage(), kind)(e) {
-			lines = append(lines, "  or go on without the condition: "+a.overrideHint(c, word, stage.GetStage(), kind))
-		}
-	}
-	return lines
-}
-
 // liveView redraws the whole execution in place.
 type liveView struct {
 	app       *app
 	client    *client.Client
 	execution *headracev1.Execution
-	reasons   []*headracev1.WaitReason
-	told      string
-	color     bool
+	// why is nil until the server was asked, and once the execution has ended.
+	why   *explained
+	told  string
+	color bool
 	// drawn is how many rows the cursor stands below the first.
 	drawn int
 }
 
 func (v *liveView) event(*headracev1.Event) {}
 
-func (v *liveView) state(e *headracev1.Execution, reasons []*headracev1.WaitReason) {
-	v.execution, v.reasons, v.told = e, reasons, ""
+func (v *liveView) state(why *explained) {
+	v.execution, v.why, v.told = why.execution, why, ""
 	v.draw(nil)
 }
 
@@ -216,9 +196,9 @@ func (v *liveView) notice(text string) {
 
 func (v *liveView) tick() { v.draw(nil) }
 
-func (v *liveView) end(e *headracev1.Execution) {
-	v.execution, v.reasons, v.told = e, nil, ""
-	v.draw(v.app.endLines(v.client, e))
+func (v *liveView) end(why *explained) {
+	v.execution, v.why, v.told = why.execution, nil, ""
+	v.draw(v.app.endLines(v.client, why))
 	v.drawn = 0
 }
 
@@ -227,14 +207,8 @@ func (v *liveView) end(e *headracev1.Execution) {
 func (v *liveView) draw(last []string) {
 	width, height, _ := v.app.Terminal()
 	lines := executionLines(v.execution, v.app.Now())
-	for _, reason := range v.reasons {
-		if reason.GetKind() == headracev1.WaitKind_WAIT_KIND_ACTION_RUNNING {
-			continue
-		}
-		lines = append(lines, shownLine{})
-		for _, text := range v.app.reasonLines(v.client, label(v.execution), reason) {
-			lines = append(lines, shownLine{text: text, whole: true})
-		}
+	if v.why != nil {
+		lines = append(lines, v.whyLines()...)
 	}
 	if v.told != "" {
 		lines = append(lines, shownLine{}, shownLine{text: v.told, whole: true})
@@ -264,6 +238,27 @@ func (v *liveView) draw(last []string) {
 	}
 	v.app.out.write(b.String())
 	v.drawn = rows
+}
+
+// whyLines say what the execution waits for, and what to do about it.
+func (v *liveView) whyLines() []shownLine {
+	var lines []shownLine
+	for _, reason := range v.why.GetReasons() {
+		if reason.GetKind() == headracev1.WaitKind_WAIT_KIND_ACTION_RUNNING {
+			continue
+		}
+		lines = append(lines, shownLine{})
+		for _, text := range v.app.reasonLines(v.client, v.why, v.execution.GetName(), reason) {
+			lines = append(lines, shownLine{text: text, whole: true})
+		}
+	}
+	if more := slices.Concat(v.app.liveLines(v.client, v.why), noteLines(v.why.GetNotes())); len(more) > 0 {
+		lines = append(lines, shownLine{})
+		for _, text := range more {
+			lines = append(lines, shownLine{text: text, whole: true})
+		}
+	}
+	return lines
 }
 
 // shownLine is one line about an execution.
@@ -343,12 +338,14 @@ func executionLines(e *headracev1.Execution, now time.Time) []shownLine {
 	lines := []shownLine{{status: e.GetStatus(), text: head}}
 	for _, stage := range e.GetStages() {
 		lines = append(lines, stageLine(e, stage, now))
+		lines = append(lines, decidedLines(stage.GetEntryApproval(), 2, "entry: ")...)
 		entry, rest := conditionsOf(stage)
 		for _, condition := range entry {
 			lines = append(lines, conditionLines(condition, now)...)
 		}
 		for _, action := range stage.GetActions() {
 			lines = append(lines, actionLine(action, now))
+			lines = append(lines, decidedLines(action.GetApproval(), 3, "")...)
 		}
 		for _, condition := range rest {
 			lines = append(lines, conditionLines(condition, now)...)

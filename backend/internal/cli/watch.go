@@ -124,13 +124,13 @@ type view interface {
 	// event shows what happened.
 	event(e *headracev1.Event)
 	// state shows where the execution is and why.
-	state(e *headracev1.Execution, reasons []*headracev1.WaitReason)
+	state(why *explained)
 	// notice shows a sentence about the connection.
 	notice(text string)
 	// tick is called every second.
 	tick()
-	// end shows how the execution ended.
-	end(e *headracev1.Execution)
+	// end shows how the execution ended, and what can be done about it.
+	end(why *explained)
 }
 
 // follow shows an execution to its end and returns an endError where it did not
@@ -162,7 +162,7 @@ func (a *app) follow(ctx context.Context, c *client.Client, e *headracev1.Execut
 			case u.err != nil:
 				return u.err
 			case u.ended != nil:
-				return a.ended(u.ended, v)
+				return a.ended(ctx, c, u.ended, v)
 			case u.notice != "":
 				lost = true
 				v.notice(u.notice)
@@ -198,20 +198,22 @@ func showState(ctx context.Context, c *client.Client, name string, v view) error
 	if err != nil || terminal(e.GetStatus()) {
 		return err
 	}
-	why, err := c.Executions.ExplainExecution(ctx, &headracev1.ExplainExecutionRequest{Name: name})
+	why, err := explain(ctx, c, e)
 	if err != nil {
 		return err
 	}
-	if err := nameBlocking(ctx, c, why.GetReasons()); err != nil {
-		return err
-	}
-	v.state(e, why.GetReasons())
+	v.state(why)
 	return nil
 }
 
 // ended shows the end of an execution.
-func (a *app) ended(e *headracev1.Execution, v view) error {
-	v.end(e)
+func (a *app) ended(ctx context.Context, c *client.Client, e *headracev1.Execution, v view) error {
+	why, err := explain(ctx, c, e)
+	if err != nil {
+		// How it ended is known, and the exit code must tell. The hints can be asked for.
+		why = &explained{ExplainExecutionResponse: &headracev1.ExplainExecutionResponse{Status: e.GetStatus()}, execution: e}
+	}
+	v.end(why)
 	if a.out.failure != nil {
 		return a.out.failure
 	}
