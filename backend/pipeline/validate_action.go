@@ -142,14 +142,21 @@ func (c *checker) configuration(path Path, a *Action) {
 func (c *checker) commands(path Path, commands []string) {
 	known, complete := knownStrings(commands)
 	c.count(path.Field("commands"), "commands", known, complete, 0, maxCommands)
+	windows := false
 	for i, command := range commands {
 		if command == Unknown {
 			continue
 		}
 		path := path.At("commands", i)
 		c.check(path, checkText("the command", command, 1, maxCommand))
-		if strings.ContainsAny(command, "\r\n") {
+		switch {
+		case strings.Contains(command, "\n"):
 			c.refuse(path, "a command is one line; make it several commands, or a script in the repository")
+		case strings.Contains(command, "\r") && !windows:
+			// All commands of a file are alike.
+			windows = true
+			c.refuse(path, `the command holds a carriage return (\r), as in files with Windows line endings, which a shell takes for a part of the last word; `+
+				`convert the file to Unix line endings, or remove it, in Terraform by replace(text, "\r", "")`)
 		}
 		// CodePipeline puts the text of a variable into the command. Values such as
 		// a commit message come from whoever may push, so that would let them run

@@ -303,6 +303,7 @@ func TestActionRules(t *testing.T) {
 		{"too many commands", func(d *D) { compile(d).Commands = repeat(51, numbered("c")) }, "stages[1].actions[0].commands", "at most 50"},
 		{"command empty", func(d *D) { compile(d).Commands[1] = "" }, "stages[1].actions[0].commands[1]", "empty"},
 		{"command too long", func(d *D) { compile(d).Commands[1] = strings.Repeat("x", 1001) }, "stages[1].actions[0].commands[1]", "at most 1000"},
+		{"command with a Windows line ending", func(d *D) { compile(d).Commands[1] = "make\r" }, "stages[1].actions[0].commands[1]", `carriage return (\r), as in files with Windows line endings`},
 		{"command of two lines", func(d *D) { compile(d).Commands[1] = "a\nb" }, "stages[1].actions[0].commands[1]", "one line"},
 		{
 			"reference in a command", func(d *D) { compile(d).Commands[1] = "echo #{Src.CommitMessage}" },

@@ -37,6 +37,7 @@ func Warnings(def *Definition) []Warning {
 		warnings = append(warnings, approvalsBesideWork(def, path, stage)...)
 		warnings = append(warnings, rollbackWaits(def, path, stage)...)
 		warnings = append(warnings, nothingToSkip(def, path, stage)...)
+		warnings = append(warnings, incompleteCommands(def, path, stage)...)
 	}
 	return warnings
 }

@@ -60,6 +60,27 @@ func TestApprovalBesideWork(t *testing.T) {
 	}
 }
 
+// TestIncompleteCommand warns once of a compound command that is spread over several.
+func TestIncompleteCommand(t *testing.T) {
+	t.Parallel()
+	spread := []string{"make", "if ! command -v tool; then", "  exit 1", "else", "fi", "echo 'open"}
+	def := &pipeline.Definition{Stages: []pipeline.Stage{{
+		Name:      "Build",
+		Actions:   []pipeline.Action{{Name: "Lines", Commands: spread}, {Name: "Fine", Commands: []string{"if true; then make; fi", pipeline.Unknown}}},
+		OnFailure: &pipeline.OnFailure{Condition: &pipeline.Condition{Rules: []pipeline.Rule{{Name: "smoke", Commands: []string{"cat <<EOF"}}}}},
+	}}}
+	warnings := pipeline.Warnings(def)
+	require.Len(t, warnings, 2)
+	require.Equal(t, pipeline.Warning{
+		Path:    pipeline.Path(nil).At("stages", 0).At("actions", 0).At("commands", 1),
+		Reason:  pipeline.WarningIncompleteCommand,
+		Summary: `Command of stage "Build", action "Lines" is not complete by itself`,
+		Message: `stage "Build", action "Lines", command 2: "if ! command -v tool; then" is not complete by itself (` + "`then` must be followed by a statement list)" +
+			`, and the shell reads each command on its own; write the whole on one line, for instance if a; then b; fi, or in a script in the repository`,
+	}, warnings[0])
+	require.Equal(t, "stages[0].on_failure.condition.rules[0].commands[0]", warnings[1].Path.String())
+}
+
 // TestWarningsHaveTheirOwnSummaries holds that Terraform shows each of several.
 func TestWarningsHaveTheirOwnSummaries(t *testing.T) {
 	t.Parallel()

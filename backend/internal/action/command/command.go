@@ -67,7 +67,8 @@ func (e *Executor) Execute(ctx context.Context, attempt action.Attempt, workspac
 		return action.Result{Failure: failure}
 	}
 	env := e.environment(&attempt, workspace.Dir, layout)
-	argv, err := e.shell(a, workspace)
+	output := newEchoes(workspace.Log)
+	argv, err := e.shell(a, workspace, output.format())
 	if err != nil {
 		return action.Failed(action.SystemUnavailable, "cannot write the script of the commands: %v", err)
 	}
@@ -75,9 +76,10 @@ func (e *Executor) Execute(ctx context.Context, attempt action.Attempt, workspac
 		Argv:   argv,
 		Dir:    filepath.Join(workspace.Dir, action.FilesDir),
 		Env:    env,
-		Stdout: workspace.Log,
-		Stderr: workspace.Log,
+		Stdout: output,
+		Stderr: output,
 	})
+	_ = output.Close() // The log takes what it can; it fails no action.
 	if err != nil {
 		return action.Failed(action.SystemUnavailable, "cannot run the commands: %v", err)
 	}
@@ -175,23 +177,26 @@ func (e *Executor) environment(attempt *action.Attempt, dir string, inputs []str
 
 // failedCommand says which command failed, and how.
 func failedCommand(commands []string, root *os.Root, exitCode int) action.Result {
-	which := "a command"
+	which, why, hint := "a command", "", ""
 	raw, err := readBounded(root, failedFile, 16)
 	// Commands that set an EXIT trap of their own leave no note.
 	if line, convErr := strconv.Atoi(string(raw)); err == nil && convErr == nil && line >= 1 && line <= len(commands) {
 		which = fmt.Sprintf("command %d of %d (`%s`)", line, len(commands), shorten(commands[line-1]))
+		why, hint = cause(commands[line-1], root), unfinished(commands[:line-1])
 	}
 	switch {
+	case why != "":
+		return action.Failed(action.JobFailed, "%s exited with %d: %s", which, exitCode, why)
 	case exitCode == 127:
-		return action.Failed(action.JobFailed, "%s exited with 127: a program was not found; check its spelling, and that it is installed on the runner", which)
+		return action.Failed(action.JobFailed, "%s exited with 127: a program was not found; check its spelling, and that it is installed on the runner%s", which, hint)
 	case exitCode == 126:
-		return action.Failed(action.JobFailed, "%s exited with 126: a program could not be executed; check its permissions and format", which)
+		return action.Failed(action.JobFailed, "%s exited with 126: a program could not be executed; check its permissions and format%s", which, hint)
 	case exitCode == 137:
 		return action.Failed(action.JobFailed, "%s was killed by signal 9 (SIGKILL); the machine may be out of memory", which)
 	case exitCode > 128 && exitCode <= 128+64:
 		return action.Failed(action.JobFailed, "%s was ended by signal %d (%s)", which, exitCode-128, signalName(exitCode-128))
 	}
-	return action.Failed(action.JobFailed, "%s exited with %d", which, exitCode)
+	return action.Failed(action.JobFailed, "%s exited with %d%s", which, exitCode, hint)
 }
 
 func shorten(command string) string {

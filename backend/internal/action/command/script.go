@@ -44,8 +44,8 @@ func limits() string {
 // shell returns the arguments that run the commands. Each is shown, noted and
 // evaluated on its own, so that an open quote in one does not swallow the next.
 // Nothing here starts a process beside the shell, and only a failure writes a
-// file.
-func (e *Executor) shell(a *pipeline.Action, workspace action.Workspace) ([]string, error) {
+// file. mark is printed before each command is shown, for echoes.
+func (e *Executor) shell(a *pipeline.Action, workspace action.Workspace, mark string) ([]string, error) {
 	dir := workspace.Dir
 	var script strings.Builder
 	script.WriteString(e.limits)
@@ -53,7 +53,7 @@ func (e *Executor) shell(a *pipeline.Action, workspace action.Workspace) ([]stri
 		// Quoted twice: for the script, and within the trap's own quotes.
 		strings.ReplaceAll(quote(filepath.Join(dir, failedFile)), "'", `'\''`))
 	for i, line := range a.Commands {
-		fmt.Fprintf(&script, "_headrace_n=%d _headrace_c=%s\nprintf '$ %%s\\n' \"$_headrace_c\"\neval \"$_headrace_c\"\n", i+1, quote(line))
+		fmt.Fprintf(&script, "_headrace_n=%d _headrace_c=%s\nprintf '%s$ %%s\\n' \"$_headrace_c\"\neval \"$_headrace_c\"\n", i+1, quote(line), mark)
 	}
 	if len(a.OutputVariables) > 0 {
 		script.WriteString("{\n")
@@ -82,6 +82,15 @@ var errTooLong = errors.New("it is too long")
 // in hand: what they made of the file is never followed out of the directory, nor
 // waited for.
 func readBounded(root *os.Root, name string, limit int64) ([]byte, error) {
+	raw, err := readStart(root, name, limit+1)
+	if err == nil && int64(len(raw)) > limit {
+		err = errTooLong
+	}
+	return raw, err
+}
+
+// readStart reads the first bytes of a file that the commands may have made.
+func readStart(root *os.Root, name string, most int64) ([]byte, error) {
 	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
@@ -94,14 +103,7 @@ func readBounded(root *os.Root, name string, limit int64) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file any more", name)
 	}
-	raw, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(raw)) > limit {
-		return raw, errTooLong
-	}
-	return raw, nil
+	return io.ReadAll(io.LimitReader(file, most))
 }
 
 func signalName(number int) string {
