@@ -70,6 +70,12 @@ const (
 	// ReasonServerTooOld: the request holds what the server does not know. Clients find it
 	// before they send.
 	ReasonServerTooOld Reason = "SERVER_TOO_OLD"
+	// ReasonSelectorMatchesNothing warns of an entry of an approval rule that guards nothing.
+	ReasonSelectorMatchesNothing Reason = "SELECTOR_MATCHES_NOTHING"
+	// ReasonApproverUnknown warns of a user or group of an approval rule that no token has.
+	ReasonApproverUnknown Reason = "APPROVER_UNKNOWN"
+	// ReasonGuardRemoved warns an admin of a change that removes what an approval rule guards.
+	ReasonGuardRemoved Reason = "GUARD_REMOVED"
 	// ReasonStoreUnavailable is of calls that the server cannot answer since its database
 	// does not. Of a write it is not known whether it was stored.
 	ReasonStoreUnavailable Reason = "STORE_UNAVAILABLE"

@@ -114,6 +114,16 @@ func isLetterOrDigit(r rune) bool {
 // didYouMean returns a question to put after the word in a message, with which the
 // sentence may go on, or nothing where no candidate comes near the word.
 func didYouMean(word string, candidates []string) string {
+	best := Nearest(word, candidates)
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %q?)", best)
+}
+
+// Nearest returns the candidate that a word is most likely a typo of, or nothing if none
+// comes near it.
+func Nearest(word string, candidates []string) string {
 	// No valid definition has more; comparing them all would take long.
 	if len(candidates) > maxActions {
 		return ""
@@ -130,13 +140,12 @@ func didYouMean(word string, candidates []string) string {
 			best, distance = candidate, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (did you mean %q?)", best)
+	return best
 }
 
-// enumerate returns words with commas between them, and of many only the first.
+// Enumerate returns words with commas between them, and of many only the first.
+func Enumerate(words []string) string { return enumerate(words) }
+
 func enumerate(words []string) string {
 	const most = 10
 	if len(words) > most {
