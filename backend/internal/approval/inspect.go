@@ -47,6 +47,8 @@ func OutlineOf(name string, def *pipeline.Definition) Outline {
 // People are the users and groups of tokens that may approve in an account.
 type People struct {
 	Users, Groups []string
+	// Hidden keeps them out of messages: who has tokens is for admins.
+	Hidden bool
 }
 
 // Guard is a part of a pipeline that a rule guards.
@@ -85,9 +87,21 @@ func Inspect(rule *store.ApprovalRule, pipelines []Outline, people People) Repor
 	x.judgePipelines(pipelines)
 	x.judgeStages()
 	x.judgeActions()
-	x.judgePeople("users", "user", rule.Users, people.Users)
-	x.judgePeople("groups", "group", rule.Groups, people.Groups)
+	x.judgePeople("users", "user", rule.Users, people.Users, people.Hidden)
+	x.judgePeople("groups", "group", rule.Groups, people.Groups, people.Hidden)
 	return x.report
+}
+
+// Concerns tells whether a rule matches a pipeline.
+func Concerns(rule *store.ApprovalRule, pipelineName string) bool {
+	return matches(rule.Pipelines, pipelineName)
+}
+
+// About tells whether a warning of a rule that matches a pipeline is about what is in that
+// pipeline: an entry for stages or actions, or the one that matches the pipeline itself.
+func About(rule *store.ApprovalRule, w Warning, pipelineName string) bool {
+	last := w.Path[len(w.Path)-1]
+	return last.Field != "pipelines" || matches(rule.Pipelines[last.Index:last.Index+1], pipelineName)
 }
 
 // inspection collects what one rule matches.
@@ -109,6 +123,8 @@ type stageOf struct {
 // entry is a pattern of a rule and what it matched.
 type entry struct {
 	pattern string
+	// prefix is what every name begins with that the pattern matches: all of a literal one.
+	prefix  string
 	literal bool
 	broken  bool
 	// matched tells that it matched a name, guards that this led to a guarded part.
@@ -119,8 +135,12 @@ func newInspection(rule *store.ApprovalRule) *inspection {
 	entries := func(patterns []string) []*entry {
 		all := make([]*entry, len(patterns))
 		for i, pattern := range patterns {
+			prefix := pattern
+			if special := strings.IndexAny(pattern, `*?[{\`); special >= 0 {
+				prefix = pattern[:special]
+			}
 			all[i] = &entry{
-				pattern: pattern, literal: !strings.ContainsAny(pattern, `*?[{\`),
+				pattern: pattern, prefix: prefix, literal: prefix == pattern,
 				// As in matches: what could not be stored today matches everything.
 				broken: pipeline.CheckGlob(pattern) != nil,
 			}
@@ -137,6 +157,8 @@ func (e *entry) matches(name string) bool {
 		return true
 	case e.literal:
 		return e.pattern == name
+	case !strings.HasPrefix(name, e.prefix):
+		return false
 	}
 	ok, err := doublestar.Match(e.pattern, name)
 	return err != nil || ok
@@ -171,7 +193,9 @@ func (x *inspection) look(outline *Outline) {
 		if len(x.stages) > 0 && len(stages) == 0 {
 			continue
 		}
-		x.within = append(x.within, stageOf{outline.Pipeline, stage})
+		if len(x.stages)+len(x.actions) > 0 {
+			x.within = append(x.within, stageOf{outline.Pipeline, stage})
+		}
 		here := x.guard(outline.Pipeline, stage)
 		guards += here
 		for _, e := range stages {
@@ -251,7 +275,7 @@ func (x *inspection) pipelinesOf(e *entry) (names []string) {
 }
 
 func (x *inspection) judgeStages() {
-	if len(x.matched) == 0 {
+	if len(x.matched) == 0 || !slices.ContainsFunc(x.stages, func(e *entry) bool { return !e.guards }) {
 		return
 	}
 	var pipelines, stages []string
@@ -279,7 +303,7 @@ func (x *inspection) hasManual(e *entry) bool {
 }
 
 func (x *inspection) judgeActions() {
-	if len(x.within) == 0 {
+	if len(x.within) == 0 || !slices.ContainsFunc(x.actions, func(e *entry) bool { return !e.matched }) {
 		return
 	}
 	var stages, pipelines, manual, other []string
@@ -308,17 +332,17 @@ func (x *inspection) judgeActions() {
 	}
 }
 
-func (x *inspection) judgePeople(field, kind string, wanted, have []string) {
+func (x *inspection) judgePeople(field, kind string, wanted, have []string, hidden bool) {
 	for i, name := range wanted {
 		if slices.Contains(have, name) {
 			continue
 		}
-		known := "no such token has a " + kind
-		if len(have) > 0 {
-			known = "such tokens have " + list(kind, have)
+		known := ""
+		if !hidden {
+			known = "; those that do are of " + list(kind, have) + didYouMean(&entry{pattern: name, literal: true}, have)
 		}
-		x.warn(field, i, pipeline.ReasonApproverUnknown, "%s %q has no token with the role approver or admin in account %s; %s%s",
-			kind, name, x.rule.Account, known, didYouMean(&entry{pattern: name, literal: true}, have))
+		x.warn(field, i, pipeline.ReasonApproverUnknown, "no token of %s %q has the role approver or admin in account %s%s",
+			kind, name, x.rule.Account, known)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
@@ -26,11 +27,11 @@ func (s *approvalRules) CreateApprovalRule(
 	if err != nil {
 		return nil, err
 	}
-	created, err := s.use.Create(ctx, caller(ctx), rule, req.GetRequestId())
+	created, err := s.use.Create(ctx, caller(ctx), rule, req.GetRequestId(), req.GetValidateOnly())
 	if err != nil {
 		return nil, err
 	}
-	return &headracev1.CreateApprovalRuleResponse{ApprovalRule: ruleToProto(created)}, nil
+	return &headracev1.CreateApprovalRuleResponse{ApprovalRule: viewToProto(created)}, nil
 }
 
 // GetApprovalRule implements ApprovalRuleService.
@@ -51,7 +52,7 @@ func (s *approvalRules) GetApprovalRule(
 	if err != nil {
 		return nil, err
 	}
-	return &headracev1.GetApprovalRuleResponse{ApprovalRule: ruleToProto(rule)}, nil
+	return &headracev1.GetApprovalRuleResponse{ApprovalRule: viewToProto(rule)}, nil
 }
 
 // ListApprovalRules implements ApprovalRuleService.
@@ -70,7 +71,7 @@ func (s *approvalRules) ListApprovalRules(
 	if err != nil {
 		return nil, err
 	}
-	return &headracev1.ListApprovalRulesResponse{ApprovalRules: each(rules, ruleToProto), NextPageToken: pageToken(next)}, nil
+	return &headracev1.ListApprovalRulesResponse{ApprovalRules: each(rules, viewToProto), NextPageToken: pageToken(next)}, nil
 }
 
 // UpdateApprovalRule implements ApprovalRuleService.
@@ -81,12 +82,12 @@ func (s *approvalRules) UpdateApprovalRule(
 	if err != nil {
 		return nil, err
 	}
-	updated, err := s.use.Update(ctx, caller(ctx), rule, req.GetApprovalRule().GetEtag(),
+	updated, err := s.use.Update(ctx, caller(ctx), rule, req.GetApprovalRule().GetEtag(), req.GetValidateOnly(),
 		keeps(ctx, req, fmt.Sprintf("approval rule %q", rule.Name), ruleToProto))
 	if err != nil {
 		return nil, err
 	}
-	return &headracev1.UpdateApprovalRuleResponse{ApprovalRule: ruleToProto(updated)}, nil
+	return &headracev1.UpdateApprovalRuleResponse{ApprovalRule: viewToProto(updated)}, nil
 }
 
 // DeleteApprovalRule implements ApprovalRuleService.
@@ -125,6 +126,21 @@ func ruleFromProto(p *headracev1.ApprovalRule) (store.ApprovalRule, error) {
 			ExpireAfter: time.Duration(p.GetExpireAfterMinutes()) * time.Minute, Supersede: supersede,
 		},
 	}, nil
+}
+
+// viewToProto converts a rule with what it does now.
+func viewToProto(v service.RuleView) *headracev1.ApprovalRule {
+	p := ruleToProto(v.ApprovalRule)
+	p.GuardCount = int32(v.GuardCount)
+	p.Guards = each(v.Guards, func(g approval.Guard) *headracev1.GuardedPart {
+		return &headracev1.GuardedPart{Pipeline: g.Pipeline, Stage: g.Stage, Action: g.Action}
+	})
+	p.Warnings = each(v.Warnings, warningToProto)
+	return p
+}
+
+func warningToProto(w service.Warning) *headracev1.Warning {
+	return &headracev1.Warning{Field: w.Path.String(), Reason: string(w.Reason), Message: w.Message}
 }
 
 func ruleToProto(r store.ApprovalRule) *headracev1.ApprovalRule {

@@ -18,11 +18,11 @@ func (s *pipelines) CreateStage(
 	if err != nil {
 		return nil, err
 	}
-	created, err := s.use.CreateStage(ctx, caller(ctx), part, req.GetRequestId())
+	created, err := s.use.CreateStage(ctx, caller(ctx), part, req.GetRequestId(), req.GetValidateOnly())
 	if err != nil {
 		return nil, err
 	}
-	return &headracev1.CreateStageResponse{Stage: stageToProto(created)}, nil
+	return &headracev1.CreateStageResponse{Stage: stageToProto(created), Warnings: each(created.Warnings, warningToProto)}, nil
 }
 
 // GetStage implements PipelineService.
@@ -52,12 +52,12 @@ func (s *pipelines) UpdateStage(
 	if err != nil {
 		return nil, err
 	}
-	updated, err := s.use.UpdateStage(ctx, caller(ctx), part, req.GetStage().GetEtag(),
+	updated, err := s.use.UpdateStage(ctx, caller(ctx), part, req.GetStage().GetEtag(), req.GetValidateOnly(),
 		keeps(ctx, req, fmt.Sprintf("stage %q of pipeline %q", part.Stage.Name, part.Pipeline), stageToProto))
 	if err != nil {
 		return nil, err
 	}
-	return &headracev1.UpdateStageResponse{Stage: stageToProto(updated)}, nil
+	return &headracev1.UpdateStageResponse{Stage: stageToProto(updated), Warnings: each(updated.Warnings, warningToProto)}, nil
 }
 
 // DeleteStage implements PipelineService.
@@ -68,10 +68,11 @@ func (s *pipelines) DeleteStage(
 	if err != nil {
 		return nil, err
 	}
-	if err := s.use.DeleteStage(ctx, caller(ctx), name.Account, name.Pipeline, name.Stage, req.GetEtag()); err != nil {
+	warnings, err := s.use.DeleteStage(ctx, caller(ctx), name.Account, name.Pipeline, name.Stage, req.GetEtag())
+	if err != nil {
 		return nil, err
 	}
-	return &headracev1.DeleteStageResponse{}, nil
+	return &headracev1.DeleteStageResponse{Warnings: each(warnings, warningToProto)}, nil
 }
 
 // CreateAction implements PipelineService.
@@ -82,11 +83,11 @@ func (s *pipelines) CreateAction(
 	if err != nil {
 		return nil, err
 	}
-	created, err := s.use.CreateAction(ctx, caller(ctx), part, req.GetRequestId())
+	created, err := s.use.CreateAction(ctx, caller(ctx), part, req.GetRequestId(), req.GetValidateOnly())
 	if err != nil {
 		return nil, err
 	}
-	return &headracev1.CreateActionResponse{Action: actionToProto(created)}, nil
+	return &headracev1.CreateActionResponse{Action: actionToProto(created), Warnings: each(created.Warnings, warningToProto)}, nil
 }
 
 // GetAction implements PipelineService.
@@ -116,12 +117,12 @@ func (s *pipelines) UpdateAction(
 	if err != nil {
 		return nil, err
 	}
-	updated, err := s.use.UpdateAction(ctx, caller(ctx), part, req.GetAction().GetEtag(),
+	updated, err := s.use.UpdateAction(ctx, caller(ctx), part, req.GetAction().GetEtag(), req.GetValidateOnly(),
 		keeps(ctx, req, fmt.Sprintf("action %q of stage %q of pipeline %q", part.Action.Name, part.Stage, part.Pipeline), actionToProto))
 	if err != nil {
 		return nil, err
 	}
-	return &headracev1.UpdateActionResponse{Action: actionToProto(updated)}, nil
+	return &headracev1.UpdateActionResponse{Action: actionToProto(updated), Warnings: each(updated.Warnings, warningToProto)}, nil
 }
 
 // DeleteAction implements PipelineService.
@@ -132,11 +133,11 @@ func (s *pipelines) DeleteAction(
 	if err != nil {
 		return nil, err
 	}
-	err = s.use.DeleteAction(ctx, caller(ctx), name.Account, name.Pipeline, name.Stage, name.Action, req.GetEtag())
+	warnings, err := s.use.DeleteAction(ctx, caller(ctx), name.Account, name.Pipeline, name.Stage, name.Action, req.GetEtag())
 	if err != nil {
 		return nil, err
 	}
-	return &headracev1.DeleteActionResponse{}, nil
+	return &headracev1.DeleteActionResponse{Warnings: each(warnings, warningToProto)}, nil
 }
 
 func stageFromProto(p *headracev1.PipelineStage) (service.StagePart, error) {

@@ -33,7 +33,7 @@ func (s *pipelines) CreatePipeline(
 	if err != nil {
 		return nil, err
 	}
-	return &headracev1.CreatePipelineResponse{Pipeline: pipelineToProto(view)}, nil
+	return &headracev1.CreatePipelineResponse{Pipeline: pipelineToProto(view), Warnings: each(view.Warnings, warningToProto)}, nil
 }
 
 // GetPipeline implements PipelineService.
@@ -90,7 +90,7 @@ func (s *pipelines) UpdatePipeline(
 	if err != nil {
 		return nil, err
 	}
-	return &headracev1.UpdatePipelineResponse{Pipeline: pipelineToProto(view)}, nil
+	return &headracev1.UpdatePipelineResponse{Pipeline: pipelineToProto(view), Warnings: each(view.Warnings, warningToProto)}, nil
 }
 
 // DeletePipeline implements PipelineService.
@@ -101,10 +101,11 @@ func (s *pipelines) DeletePipeline(
 	if err != nil {
 		return nil, err
 	}
-	if err := s.use.Delete(ctx, caller(ctx), name.Account, name.Pipeline, req.GetEtag(), req.GetForce()); err != nil {
+	warnings, err := s.use.Delete(ctx, caller(ctx), name.Account, name.Pipeline, req.GetEtag(), req.GetForce())
+	if err != nil {
 		return nil, err
 	}
-	return &headracev1.DeletePipelineResponse{}, nil
+	return &headracev1.DeletePipelineResponse{Warnings: each(warnings, warningToProto)}, nil
 }
 
 // PublishPipelineVersion implements PipelineService.
@@ -115,11 +116,13 @@ func (s *pipelines) PublishPipelineVersion(
 	if err != nil {
 		return nil, err
 	}
-	version, err := s.use.Publish(ctx, caller(ctx), name.Account, name.Pipeline)
+	version, warnings, err := s.use.Publish(ctx, caller(ctx), name.Account, name.Pipeline)
 	if err != nil {
 		return nil, err
 	}
-	return &headracev1.PublishPipelineVersionResponse{Version: versionToProto(name, version)}, nil
+	return &headracev1.PublishPipelineVersionResponse{
+		Version: versionToProto(name, version), Warnings: each(warnings, warningToProto),
+	}, nil
 }
 
 // GetPipelineVersion implements PipelineService.

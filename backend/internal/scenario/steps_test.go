@@ -102,10 +102,10 @@ func (w *world) approvalRule(match []string, _ *statement) (*look, error) {
 	}
 	admin := w.identity("admin")
 	if _, err := w.rules.Get(w.t.Context(), admin, account, rule.Name); err == nil {
-		_, err := w.rules.Update(w.t.Context(), admin, rule, "", nil)
+		_, err := w.rules.Update(w.t.Context(), admin, rule, "", false, nil)
 		return nil, err
 	}
-	_, err = w.rules.Create(w.t.Context(), admin, rule, "")
+	_, err = w.rules.Create(w.t.Context(), admin, rule, "", false)
 	return nil, err
 }
 

@@ -46,19 +46,28 @@ func (a *Accounts) Authenticate(ctx context.Context, secret string) (auth.Identi
 		token, err = r.TokenByHash(ctx, auth.Hash(secret))
 		return err
 	})
-	expired := !token.ExpiresAt.IsZero() && !a.Clock().Before(token.ExpiresAt)
-	if errors.Is(err, store.ErrNotFound) || err == nil && expired {
+	if errors.Is(err, store.ErrNotFound) || err == nil && expired(&token, a.Clock()) {
 		return auth.Identity{}, refuse(KindUnauthenticated, pipeline.ReasonUnauthenticated,
 			"the token is unknown, revoked or expired; ask an admin for a new one")
 	}
 	if err != nil {
 		return auth.Identity{}, fmt.Errorf("look up a token: %w", err)
 	}
+	return identityOf(&token), nil
+}
+
+// expired tells whether a token has ended by itself.
+func expired(token *store.Token, now time.Time) bool {
+	return !token.ExpiresAt.IsZero() && !now.Before(token.ExpiresAt)
+}
+
+// identityOf returns who a token stands for.
+func identityOf(token *store.Token) auth.Identity {
 	who := auth.Identity{Token: token.ID, Principal: token.Principal, Groups: token.Groups}
 	for _, b := range token.Bindings {
 		who.Bindings = append(who.Bindings, auth.Binding{Account: b.Account, Role: auth.Role(b.Role)})
 	}
-	return who, nil
+	return who
 }
 
 // CreateAccount makes an account. It takes an admin of all accounts.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
@@ -23,11 +24,20 @@ type ApprovalRulesConfig struct {
 // admins: who deploys must not choose who has to agree.
 type ApprovalRules struct {
 	ApprovalRulesConfig
+	reporter *reporter
+}
+
+// RuleView is a rule with what it does now.
+type RuleView struct {
+	store.ApprovalRule
+	Guards     []approval.Guard
+	GuardCount int
+	Warnings   []Warning
 }
 
 // NewApprovalRules returns the use cases of approval rules.
 func NewApprovalRules(cfg ApprovalRulesConfig) *ApprovalRules {
-	return &ApprovalRules{ApprovalRulesConfig: cfg}
+	return &ApprovalRules{ApprovalRulesConfig: cfg, reporter: newReporter(cfg.Store, cfg.Clock)}
 }
 
 // ApprovalRuleEtag returns what a write of the rule has to match. The revision counts from
@@ -37,20 +47,46 @@ func ApprovalRuleEtag(rule *store.ApprovalRule) string {
 	return strconv.FormatInt(rule.Revision, 10) + "-" + strconv.FormatInt(rule.UpdatedAt.UnixMicro(), 36)
 }
 
-// Create stores a rule. It holds for waits that begin from now on.
-func (s *ApprovalRules) Create(ctx context.Context, who auth.Identity, rule store.ApprovalRule, requestID string) (store.ApprovalRule, error) {
+// views returns rules of one account with what they do now.
+func (s *ApprovalRules) views(ctx context.Context, who auth.Identity, account string, rules ...store.ApprovalRule) ([]RuleView, error) {
+	reports, err := s.reporter.reports(ctx, who, account, rules, nil)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]RuleView, len(rules))
+	for i := range rules {
+		views[i] = RuleView{
+			ApprovalRule: rules[i], Guards: reports[i].Guards, GuardCount: reports[i].Count, Warnings: requestWarnings(&reports[i]),
+		}
+	}
+	return views, nil
+}
+
+// view is views of one rule.
+func (s *ApprovalRules) view(ctx context.Context, who auth.Identity, rule store.ApprovalRule) (RuleView, error) {
+	views, err := s.views(ctx, who, rule.Account, rule)
+	if err != nil {
+		return RuleView{}, fmt.Errorf("report what approval rule %q guards: %w", rule.Name, err)
+	}
+	return views[0], nil
+}
+
+// Create stores a rule, or only checks it. It holds for waits that begin from now on.
+func (s *ApprovalRules) Create(
+	ctx context.Context, who auth.Identity, rule store.ApprovalRule, requestID string, validateOnly bool,
+) (RuleView, error) {
 	if err := authorize(who, auth.Administer, rule.Account); err != nil {
-		return store.ApprovalRule{}, err
+		return RuleView{}, err
 	}
 	if err := checkRule(&rule); err != nil {
-		return store.ApprovalRule{}, err
+		return RuleView{}, err
 	}
 	now := s.Clock()
 	rule.CreatedAt, rule.UpdatedAt, rule.Revision = now, now, 1
 	name := pipeline.ApprovalRuleName{Account: rule.Account, Rule: rule.Name}.String()
 	repeat := request{rule.Account, "CreateApprovalRule", requestID, name, who.Principal}
 	var created store.ApprovalRule
-	err := update(ctx, s.Store.Update, false, func(ctx context.Context, tx store.Tx) error {
+	err := update(ctx, s.Store.Update, validateOnly, func(ctx context.Context, tx store.Tx) error {
 		done, err := repeat.done(ctx, tx)
 		if err != nil {
 			return err
@@ -83,15 +119,15 @@ func (s *ApprovalRules) Create(ctx context.Context, who auth.Identity, rule stor
 		return err
 	})
 	if err != nil {
-		return store.ApprovalRule{}, fmt.Errorf("create approval rule %q: %w", rule.Name, err)
+		return RuleView{}, fmt.Errorf("create approval rule %q: %w", rule.Name, err)
 	}
-	return created, nil
+	return s.view(ctx, who, created)
 }
 
 // Get returns a rule.
-func (s *ApprovalRules) Get(ctx context.Context, who auth.Identity, account, name string) (store.ApprovalRule, error) {
+func (s *ApprovalRules) Get(ctx context.Context, who auth.Identity, account, name string) (RuleView, error) {
 	if err := authorize(who, auth.Read, account); err != nil {
-		return store.ApprovalRule{}, err
+		return RuleView{}, err
 	}
 	var rule store.ApprovalRule
 	err := s.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
@@ -99,14 +135,14 @@ func (s *ApprovalRules) Get(ctx context.Context, who auth.Identity, account, nam
 		return err
 	})
 	if err != nil {
-		return store.ApprovalRule{}, fmt.Errorf("get approval rule %q: %w", name, err)
+		return RuleView{}, fmt.Errorf("get approval rule %q: %w", name, err)
 	}
-	return rule, nil
+	return s.view(ctx, who, rule)
 }
 
 // List returns at most size rules of an account by name, those after the given
 // name. The second result is the name to go on after, empty at the end.
-func (s *ApprovalRules) List(ctx context.Context, who auth.Identity, account, after string, size int) ([]store.ApprovalRule, string, error) {
+func (s *ApprovalRules) List(ctx context.Context, who auth.Identity, account, after string, size int) ([]RuleView, string, error) {
 	if err := authorize(who, auth.Read, account); err != nil {
 		return nil, "", err
 	}
@@ -126,23 +162,27 @@ func (s *ApprovalRules) List(ctx context.Context, who auth.Identity, account, af
 		rules = rules[:size]
 		next = rules[size-1].Name
 	}
-	return rules, next, nil
+	views, err := s.views(ctx, who, account, rules...)
+	if err != nil {
+		return nil, "", fmt.Errorf("report what approval rules guard: %w", err)
+	}
+	return views, next, nil
 }
 
-// Update replaces a rule. Waits that began before keep the rule that they began
-// with.
+// Update replaces a rule, or only checks that. Waits that began before keep the rule that
+// they began with.
 func (s *ApprovalRules) Update(
-	ctx context.Context, who auth.Identity, rule store.ApprovalRule, etag string, check Check[store.ApprovalRule],
-) (store.ApprovalRule, error) {
+	ctx context.Context, who auth.Identity, rule store.ApprovalRule, etag string, validateOnly bool, check Check[store.ApprovalRule],
+) (RuleView, error) {
 	if err := authorize(who, auth.Administer, rule.Account); err != nil {
-		return store.ApprovalRule{}, err
+		return RuleView{}, err
 	}
 	if err := checkRule(&rule); err != nil {
-		return store.ApprovalRule{}, err
+		return RuleView{}, err
 	}
 	now := s.Clock()
 	var updated store.ApprovalRule
-	err := update(ctx, s.Store.Update, false, func(ctx context.Context, tx store.Tx) error {
+	err := update(ctx, s.Store.Update, validateOnly, func(ctx context.Context, tx store.Tx) error {
 		before, err := matchRule(ctx, tx, rule.Account, rule.Name, etag)
 		if err != nil {
 			return err
@@ -162,9 +202,9 @@ func (s *ApprovalRules) Update(
 		return err
 	})
 	if err != nil {
-		return store.ApprovalRule{}, fmt.Errorf("update approval rule %q: %w", rule.Name, err)
+		return RuleView{}, fmt.Errorf("update approval rule %q: %w", rule.Name, err)
 	}
-	return updated, nil
+	return s.view(ctx, who, updated)
 }
 
 // Delete removes a rule.

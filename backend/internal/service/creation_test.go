@@ -41,7 +41,7 @@ func makers(t *testing.T, s *service.Pipelines) map[string]maker {
 	ctx := t.Context()
 	_, err := s.Create(ctx, admin, service.PipelineInput{Account: "default", Name: "parts", Publish: service.PublishExplicit})
 	require.NoError(t, err)
-	_, err = s.CreateStage(ctx, admin, service.StagePart{Account: "default", Pipeline: "parts", Order: 1, Stage: pipeline.Stage{Name: "First"}}, "")
+	_, err = s.CreateStage(ctx, admin, service.StagePart{Account: "default", Pipeline: "parts", Order: 1, Stage: pipeline.Stage{Name: "First"}}, "", false)
 	require.NoError(t, err)
 	rules := service.NewApprovalRules(service.ApprovalRulesConfig{Store: s.Store, Clock: func() time.Time { return s.Clock() }})
 	confirm := func(method, resource string) func(context.Context, auth.Identity, string) error {
@@ -83,7 +83,10 @@ func pipelineMaker(s *service.Pipelines, confirm func(context.Context, auth.Iden
 			_, err := s.Update(ctx, colleague(), in)
 			return err
 		},
-		remove: func(ctx context.Context) error { return s.Delete(ctx, colleague(), in.Account, in.Name, "", false) },
+		remove: func(ctx context.Context) error {
+			_, err := s.Delete(ctx, colleague(), in.Account, in.Name, "", false)
+			return err
+		},
 	}
 }
 
@@ -93,21 +96,22 @@ func stageMaker(s *service.Pipelines, confirm func(context.Context, auth.Identit
 	}
 	create := func(order int) func(context.Context, auth.Identity, string) error {
 		return func(ctx context.Context, who auth.Identity, id string) error {
-			_, err := s.CreateStage(ctx, who, part(order), id)
+			_, err := s.CreateStage(ctx, who, part(order), id, false)
 			return err
 		}
 	}
 	return maker{
 		create: create(2), other: create(3), confirm: confirm,
 		change: func(ctx context.Context) error {
-			_, err := s.UpdateStage(ctx, colleague(), part(4), "", nil)
+			_, err := s.UpdateStage(ctx, colleague(), part(4), "", false, nil)
 			if err == nil {
-				_, err = s.UpdateStage(ctx, colleague(), part(2), "", nil)
+				_, err = s.UpdateStage(ctx, colleague(), part(2), "", false, nil)
 			}
 			return err
 		},
 		remove: func(ctx context.Context) error {
-			return s.DeleteStage(ctx, colleague(), "default", "parts", "Build", "")
+			_, err := s.DeleteStage(ctx, colleague(), "default", "parts", "Build", "")
+			return err
 		},
 	}
 }
@@ -120,21 +124,22 @@ func actionMaker(s *service.Pipelines, confirm func(context.Context, auth.Identi
 	}
 	create := func(order int) func(context.Context, auth.Identity, string) error {
 		return func(ctx context.Context, who auth.Identity, id string) error {
-			_, err := s.CreateAction(ctx, who, part(order), id)
+			_, err := s.CreateAction(ctx, who, part(order), id, false)
 			return err
 		}
 	}
 	return maker{
 		create: create(1), other: create(2), confirm: confirm,
 		change: func(ctx context.Context) error {
-			_, err := s.UpdateAction(ctx, colleague(), part(3), "", nil)
+			_, err := s.UpdateAction(ctx, colleague(), part(3), "", false, nil)
 			if err == nil {
-				_, err = s.UpdateAction(ctx, colleague(), part(1), "", nil)
+				_, err = s.UpdateAction(ctx, colleague(), part(1), "", false, nil)
 			}
 			return err
 		},
 		remove: func(ctx context.Context) error {
-			return s.DeleteAction(ctx, colleague(), "default", "parts", "First", "Wait", "")
+			_, err := s.DeleteAction(ctx, colleague(), "default", "parts", "First", "Wait", "")
+			return err
 		},
 	}
 }
@@ -147,16 +152,16 @@ func ruleMaker(s *service.ApprovalRules, confirm func(context.Context, auth.Iden
 	}
 	create := func(count int) func(context.Context, auth.Identity, string) error {
 		return func(ctx context.Context, who auth.Identity, id string) error {
-			_, err := s.Create(ctx, who, rule(count), id)
+			_, err := s.Create(ctx, who, rule(count), id, false)
 			return err
 		}
 	}
 	return maker{
 		create: create(1), other: create(2), confirm: confirm,
 		change: func(ctx context.Context) error {
-			_, err := s.Update(ctx, colleague(), rule(2), "", nil)
+			_, err := s.Update(ctx, colleague(), rule(2), "", false, nil)
 			if err == nil {
-				_, err = s.Update(ctx, colleague(), rule(1), "", nil)
+				_, err = s.Update(ctx, colleague(), rule(1), "", false, nil)
 			}
 			return err
 		},
@@ -276,13 +281,13 @@ func TestLostCreateOfWhatIsUsed(t *testing.T) {
 		"a stage was added": {kind: "composed pipeline", use: func(ctx context.Context, s *service.Pipelines, _ *service.Executions) error {
 			_, err := s.CreateStage(ctx, admin, service.StagePart{
 				Account: "default", Pipeline: "composed", Order: 1, Stage: pipeline.Stage{Name: "More"},
-			}, "")
+			}, "", false)
 			return err
 		}},
 		"an action was added": {kind: "stage", use: func(ctx context.Context, s *service.Pipelines, _ *service.Executions) error {
 			_, err := s.CreateAction(ctx, admin, service.ActionPart{Account: "default", Pipeline: "parts", Stage: "Build", Action: pipeline.Action{
 				Name: "More", Category: noop.ID.Category, Owner: noop.ID.Owner, Provider: noop.ID.Provider, Version: noop.ID.Version,
-			}}, "")
+			}}, "", false)
 			return err
 		}},
 	}

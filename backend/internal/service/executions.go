@@ -354,9 +354,10 @@ func (x *Executions) input(ctx context.Context, account, executionID string, in 
 // unless force abandons them first in the same transaction. The etag is compared in that
 // transaction too: parts of a composed pipeline that are deleted at the same time change
 // its revision, but nothing that the caller read.
-func (x *Executions) DeletePipeline(ctx context.Context, who auth.Identity, account, name, etag string, force bool) error {
+func (x *Executions) DeletePipeline(ctx context.Context, who auth.Identity, account, name, etag string, force bool) ([]Warning, error) {
 	var p store.Pipeline
 	var ids []string
+	var warnings []Warning
 	out, err := x.update(ctx, func(ctx context.Context, tx store.Tx, out *outcome) (err error) {
 		if p, err = findPipeline(ctx, tx, account, name); err != nil {
 			return refusal(out, err)
@@ -364,7 +365,7 @@ func (x *Executions) DeletePipeline(ctx context.Context, who auth.Identity, acco
 		if err := checkEtag(&p, etag); err != nil {
 			return refusal(out, err)
 		}
-		if err := staysGuarded(ctx, tx, who, &p, &pipeline.Definition{}); err != nil {
+		if warnings, err = staysGuarded(ctx, tx, who, &p, &pipeline.Definition{}); err != nil {
 			return refusal(out, err)
 		}
 		live, err := tx.LiveExecutions(ctx, p.ID)
@@ -395,7 +396,7 @@ func (x *Executions) DeletePipeline(ctx context.Context, who auth.Identity, acco
 		return tx.DeletePipeline(ctx, p.ID, p.Revision)
 	})
 	if err := errors.Join(err, out.refused()); err != nil {
-		return err
+		return nil, err
 	}
 	x.scopes.drop(p.ID)
 	for _, id := range ids {
@@ -404,7 +405,7 @@ func (x *Executions) DeletePipeline(ctx context.Context, who auth.Identity, acco
 			x.Log.Warn("logs of a deleted pipeline are left behind", "pipeline", p.Name, "execution", id, "error", err)
 		}
 	}
-	return nil
+	return warnings, nil
 }
 
 // executionIDs returns the ids of all executions of a pipeline. It reads them by

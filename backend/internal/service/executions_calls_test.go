@@ -384,7 +384,7 @@ func TestDeletePipelineWithLiveExecutions(t *testing.T) {
 			l.start("web")
 		}
 		queued, running := l.attempts()
-		err = l.DeletePipeline(t.Context(), admin, "default", "web", "", false)
+		_, err = l.DeletePipeline(t.Context(), admin, "default", "web", "", false)
 		requireRefused(t, err, service.KindPrecondition, pipeline.ReasonExecutionLive)
 		require.ErrorContains(t, err, "5 executions in progress")
 		require.ErrorContains(t, err, first.ID)
@@ -399,7 +399,8 @@ func TestDeletePipelineWithLiveExecutions(t *testing.T) {
 		if mode == pipeline.Queued {
 			go func() { _, err := l.Acquire(waiting, "r2"); got <- err }()
 		}
-		require.NoError(t, l.DeletePipeline(t.Context(), admin, "default", "web", "", true))
+		_, err = l.DeletePipeline(t.Context(), admin, "default", "web", "", true)
+		require.NoError(t, err)
 		cancel()
 		if mode == pipeline.Queued {
 			require.ErrorIs(t, <-got, context.Canceled)
@@ -427,7 +428,10 @@ func TestDeletePipelineOnlyAsItWasRead(t *testing.T) {
 	changed := read.Pipeline
 	changed.Definition.Description = "changed"
 	require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error { return tx.UpdatePipeline(ctx, changed) }))
-	remove := func(etag string) error { return l.DeletePipeline(t.Context(), admin, "default", "web", etag, true) }
+	remove := func(etag string) error {
+		_, err := l.DeletePipeline(t.Context(), admin, "default", "web", etag, true)
+		return err
+	}
 	requireRefused(t, remove(read.Etag()), service.KindConflict, pipeline.ReasonEtagMismatch)
 	now := stored()
 	require.NoError(t, remove(now.Etag()))

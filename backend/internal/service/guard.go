@@ -10,31 +10,53 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
-// staysGuarded refuses a next version in which the approval rules of the account
-// guard less than in the newest one, unless the caller is an admin: rules go by
-// names, and who deploys must not choose who has to agree by renaming. After is
-// empty where the pipeline is deleted.
-func staysGuarded(ctx context.Context, r store.Reader, who auth.Identity, p *store.Pipeline, after *pipeline.Definition) error {
-	if p.Version == 0 || who.May(auth.Administer, p.Account) {
-		return nil
+// staysGuarded refuses a next version in which the approval rules of the account guard
+// less than in the newest one: rules go by names, and who deploys must not choose who has
+// to agree by renaming. An admin may do it and is warned. After is empty if the pipeline
+// is deleted.
+func staysGuarded(ctx context.Context, r store.Reader, who auth.Identity, p *store.Pipeline, after *pipeline.Definition) ([]Warning, error) {
+	if p.Version == 0 {
+		return nil, nil
 	}
 	rules, err := r.ApprovalRules(ctx, p.Account, store.Page{})
 	if err != nil || len(rules) == 0 {
-		return err
+		return nil, err
 	}
 	newest, err := r.PipelineVersion(ctx, p.ID, p.Version)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	lost := approval.Lost(rules, p.Name, &newest.Definition, after)
 	if len(lost) == 0 {
-		return nil
+		return nil, nil
+	}
+	if who.May(auth.Administer, p.Account) {
+		return lostWarnings(lost, p.Name), nil
 	}
 	more := ""
 	if len(lost) > 1 {
 		more = fmt.Sprintf(" (and %d more that rules guard)", len(lost)-1)
 	}
-	return refuse(KindDenied, pipeline.ReasonPermissionDenied,
+	return nil, refuse(KindDenied, pipeline.ReasonPermissionDenied,
 		"approval rule %q guards %s of pipeline %s, and this change removes or renames it%s: that takes the role admin",
 		lost[0].Rule, lost[0], p.Name, more)
+}
+
+// lostWarnings warns of what rules no longer guard.
+func lostWarnings(lost []approval.Part, pipelineName string) []Warning {
+	warnings := make([]Warning, len(lost))
+	for i, part := range lost {
+		warnings[i] = Warning{Reason: pipeline.ReasonGuardRemoved, Message: fmt.Sprintf(
+			"this change removes or renames %s of pipeline %s, which rule %s guards; if it has another name now, add that to the rule",
+			part, pipelineName, part.Rule)}
+	}
+	return bounded(warnings)
+}
+
+// bounded keeps a list of warnings to what somebody reads.
+func bounded(warnings []Warning) []Warning {
+	if more := len(warnings) - maxViolations; more > 0 {
+		warnings = append(warnings[:maxViolations:maxViolations], Warning{Message: fmt.Sprintf("and %d more", more)})
+	}
+	return warnings
 }

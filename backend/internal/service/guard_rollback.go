@@ -38,6 +38,15 @@ func skipsGuards(ctx context.Context, r store.Reader, who auth.Identity, p *stor
 	return nil, refuse(KindDenied, pipeline.ReasonPermissionDenied, "%s%s: that takes the role admin", skipMessage(skips[0], p.Name), more)
 }
 
+// skipWarnings warns an admin of what rollbacks would skip.
+func skipWarnings(skips []approval.Skip, pipelineName string) []Warning {
+	warnings := make([]Warning, len(skips))
+	for i, s := range skips {
+		warnings[i] = Warning{Reason: pipeline.ReasonGuardRemoved, Message: skipMessage(s, pipelineName)}
+	}
+	return bounded(warnings)
+}
+
 // skipMessage says what a rule guards and a rollback skips.
 func skipMessage(s approval.Skip, pipelineName string) string {
 	return fmt.Sprintf("approval rule %q guards stage %s of pipeline %s, and with on_rollback.%s automatic rollbacks of the stage pass without its %s",

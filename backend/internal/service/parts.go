@@ -28,6 +28,8 @@ type StagePart struct {
 	Order int
 	// Stage holds no actions: they are objects of their own.
 	Stage pipeline.Stage
+	// Warnings are set after a write.
+	Warnings []Warning
 }
 
 // ActionPart is an action of a composed pipeline as an object of its own.
@@ -36,6 +38,8 @@ type ActionPart struct {
 	Pipeline string
 	Stage    string
 	Action   pipeline.Action
+	// Warnings are set after a write.
+	Warnings []Warning
 }
 
 // name returns the resource name of the stage.
@@ -71,9 +75,12 @@ func (p *ActionPart) Etag() string {
 }
 
 // CreateStage adds a stage to a composed pipeline.
-func (s *Pipelines) CreateStage(ctx context.Context, who auth.Identity, part StagePart, requestID string) (StagePart, error) {
+func (s *Pipelines) CreateStage(
+	ctx context.Context, who auth.Identity, part StagePart, requestID string, validateOnly bool,
+) (StagePart, error) {
 	name := part.name()
-	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, request{part.Account, "CreateStage", requestID, name, who.Principal}, part.sameIn, func(draft *draft) error {
+	repeat := request{part.Account, "CreateStage", requestID, name, who.Principal}
+	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, repeat, part.sameIn, validateOnly, func(draft *draft) error {
 		if draft.find(part.Stage.Name) != nil {
 			return refuse(KindAlreadyExists, pipeline.ReasonAlreadyExists,
 				"stage %q exists in pipeline %q; import it, or choose another name", part.Stage.Name, part.Pipeline)
@@ -101,9 +108,9 @@ func (s *Pipelines) GetStage(ctx context.Context, who auth.Identity, account, na
 
 // UpdateStage replaces the settings of a stage; its actions stay.
 func (s *Pipelines) UpdateStage(
-	ctx context.Context, who auth.Identity, part StagePart, etag string, check Check[StagePart],
+	ctx context.Context, who auth.Identity, part StagePart, etag string, validateOnly bool, check Check[StagePart],
 ) (StagePart, error) {
-	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, changes(part.name()), nil, func(draft *draft) error {
+	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, changes(part.name()), nil, validateOnly, func(draft *draft) error {
 		if err := draft.matchStage(part.Stage.Name, etag); err != nil {
 			return err
 		}
@@ -123,8 +130,8 @@ func (s *Pipelines) UpdateStage(
 }
 
 // DeleteStage removes a stage that holds no action any more.
-func (s *Pipelines) DeleteStage(ctx context.Context, who auth.Identity, account, name, stage, etag string) error {
-	_, err := s.edit(ctx, who, account, name, changes(stageName(account, name, stage)), nil, func(draft *draft) error {
+func (s *Pipelines) DeleteStage(ctx context.Context, who auth.Identity, account, name, stage, etag string) ([]Warning, error) {
+	edited, err := s.edit(ctx, who, account, name, changes(stageName(account, name, stage)), nil, false, func(draft *draft) error {
 		if err := draft.matchStage(stage, etag); err != nil {
 			return err
 		}
@@ -140,15 +147,18 @@ func (s *Pipelines) DeleteStage(ctx context.Context, who auth.Identity, account,
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("delete stage %q: %w", stage, err)
+		return nil, fmt.Errorf("delete stage %q: %w", stage, err)
 	}
-	return nil
+	return edited.warnings, nil
 }
 
 // CreateAction adds an action to a stage of a composed pipeline.
-func (s *Pipelines) CreateAction(ctx context.Context, who auth.Identity, part ActionPart, requestID string) (ActionPart, error) {
+func (s *Pipelines) CreateAction(
+	ctx context.Context, who auth.Identity, part ActionPart, requestID string, validateOnly bool,
+) (ActionPart, error) {
 	name := part.name()
-	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, request{part.Account, "CreateAction", requestID, name, who.Principal}, part.sameIn, func(draft *draft) error {
+	repeat := request{part.Account, "CreateAction", requestID, name, who.Principal}
+	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, repeat, part.sameIn, validateOnly, func(draft *draft) error {
 		stage, err := draft.stage(part.Stage)
 		if err != nil {
 			return err
@@ -184,9 +194,9 @@ func (s *Pipelines) GetAction(ctx context.Context, who auth.Identity, account, n
 
 // UpdateAction replaces an action.
 func (s *Pipelines) UpdateAction(
-	ctx context.Context, who auth.Identity, part ActionPart, etag string, check Check[ActionPart],
+	ctx context.Context, who auth.Identity, part ActionPart, etag string, validateOnly bool, check Check[ActionPart],
 ) (ActionPart, error) {
-	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, changes(part.name()), nil, func(draft *draft) error {
+	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, changes(part.name()), nil, validateOnly, func(draft *draft) error {
 		stage, err := draft.matchAction(part.Stage, part.Action.Name, etag)
 		if err != nil {
 			return err
@@ -210,8 +220,8 @@ func (s *Pipelines) UpdateAction(
 }
 
 // DeleteAction removes an action.
-func (s *Pipelines) DeleteAction(ctx context.Context, who auth.Identity, account, name, stage, action, etag string) error {
-	_, err := s.edit(ctx, who, account, name, changes(actionName(account, name, stage, action)), nil, func(draft *draft) error {
+func (s *Pipelines) DeleteAction(ctx context.Context, who auth.Identity, account, name, stage, action, etag string) ([]Warning, error) {
+	edited, err := s.edit(ctx, who, account, name, changes(actionName(account, name, stage, action)), nil, false, func(draft *draft) error {
 		found, err := draft.matchAction(stage, action, etag)
 		if err != nil {
 			return err
@@ -220,9 +230,9 @@ func (s *Pipelines) DeleteAction(ctx context.Context, who auth.Identity, account
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("delete action %q: %w", action, err)
+		return nil, fmt.Errorf("delete action %q: %w", action, err)
 	}
-	return nil
+	return edited.warnings, nil
 }
 
 // edit changes the parts of a composed pipeline, and publishes where the result
@@ -230,14 +240,15 @@ func (s *Pipelines) DeleteAction(ctx context.Context, who auth.Identity, account
 // before anybody else changes them. A create passes same, which tells whether the draft
 // has the part that it asks for already.
 func (s *Pipelines) edit(
-	ctx context.Context, who auth.Identity, account, name string, repeat request, same func(*draft) bool, change func(*draft) error,
+	ctx context.Context, who auth.Identity, account, name string, repeat request, same func(*draft) bool,
+	validateOnly bool, change func(*draft) error,
 ) (*draft, error) {
 	if err := authorize(who, auth.Deploy, account); err != nil {
 		return nil, err
 	}
 	now := s.Clock()
 	var edited *draft
-	err := update(ctx, s.Runs.Write, false, func(ctx context.Context, tx Publication) error {
+	err := update(ctx, s.Runs.Write, validateOnly, func(ctx context.Context, tx Publication) error {
 		done, err := repeat.done(ctx, tx)
 		if err != nil {
 			return err
@@ -247,6 +258,7 @@ func (s *Pipelines) edit(
 			return err
 		}
 		edited = newDraft(&p)
+		tx.lost = &edited.warnings
 		if done {
 			return nil
 		}
@@ -357,6 +369,8 @@ func findComposed(ctx context.Context, r store.Reader, account, name string) (st
 type draft struct {
 	pipeline string
 	stages   []store.DraftStage
+	// warnings are about the version that the edit published.
+	warnings []Warning
 }
 
 func newDraft(p *store.Pipeline) *draft {
@@ -390,7 +404,7 @@ func (d *draft) stagePart(account, stage string) (StagePart, error) {
 	if found == nil {
 		return StagePart{}, stageNotFound(d.pipeline, stage)
 	}
-	part := StagePart{Account: account, Pipeline: d.pipeline, Order: found.Order, Stage: found.Stage}
+	part := StagePart{Account: account, Pipeline: d.pipeline, Order: found.Order, Stage: found.Stage, Warnings: d.warnings}
 	part.Stage.Actions = nil
 	return part, nil
 }
@@ -405,7 +419,7 @@ func (d *draft) actionPart(account, stage, action string) (ActionPart, error) {
 	if a == nil {
 		return ActionPart{}, actionNotFound(stage, action)
 	}
-	return ActionPart{Account: account, Pipeline: d.pipeline, Stage: stage, Action: *a}, nil
+	return ActionPart{Account: account, Pipeline: d.pipeline, Stage: stage, Action: *a, Warnings: d.warnings}, nil
 }
 
 // matchStage refuses a stage that is not there or is not what the caller read.

@@ -19,7 +19,8 @@ import (
 type Runs interface {
 	// DeletePipeline removes a pipeline that still has the etag, with its history. It
 	// refuses while executions are live, unless forced.
-	DeletePipeline(ctx context.Context, who auth.Identity, account, name, etag string, force bool) error
+	// It returns what an admin has to know about it.
+	DeletePipeline(ctx context.Context, who auth.Identity, account, name, etag string, force bool) ([]Warning, error)
 	// Write is the Update of a store for writes that may publish a version.
 	Write(ctx context.Context, fn func(context.Context, Publication) error) error
 }
@@ -30,6 +31,8 @@ type Publication struct {
 	// Cancel ends the live executions of versions before this one, once their running
 	// actions ended.
 	Cancel func(ctx context.Context, pipelineID string, version int64, principal string) error
+	// lost receives the warnings about what rules guarded before the version.
+	lost *[]Warning
 }
 
 // PipelinesConfig is what Pipelines needs.
@@ -45,11 +48,12 @@ type PipelinesConfig struct {
 // Pipelines keeps definitions: pipelines, their parts and their versions.
 type Pipelines struct {
 	PipelinesConfig
+	reporter *reporter
 }
 
 // NewPipelines returns the use cases of definitions.
 func NewPipelines(cfg PipelinesConfig) *Pipelines {
-	return &Pipelines{PipelinesConfig: cfg}
+	return &Pipelines{PipelinesConfig: cfg, reporter: newReporter(cfg.Store, cfg.Clock)}
 }
 
 // Composition says who holds the stages of a pipeline. The empty one is left to
@@ -106,6 +110,8 @@ type PipelineView struct {
 	store.Pipeline
 	// Unpublished tells that parts changed since the newest version.
 	Unpublished bool
+	// Warnings are set after a write.
+	Warnings []Warning
 }
 
 // Etag returns what a write of the pipeline has to match.
@@ -157,6 +163,7 @@ func (s *Pipelines) Create(ctx context.Context, who auth.Identity, in PipelineIn
 	now := s.Clock()
 	id := s.NewID()
 	var created store.Pipeline
+	var skipped []Warning
 	err := update(ctx, s.Store.Update, in.ValidateOnly, func(ctx context.Context, tx store.Tx) error {
 		repeat := request{in.Account, "CreatePipeline", in.RequestID, pipelineName(in.Account, in.Name), who.Principal}
 		if done, err := repeat.done(ctx, tx); err != nil || done {
@@ -192,9 +199,11 @@ func (s *Pipelines) Create(ctx context.Context, who auth.Identity, in PipelineIn
 			return err
 		}
 		if !p.Composed {
-			if _, err := skipsGuards(ctx, tx, who, &p, 0, &p.Definition); err != nil {
+			skips, err := skipsGuards(ctx, tx, who, &p, 0, &p.Definition)
+			if err != nil {
 				return err
 			}
+			skipped = skipWarnings(skips, p.Name)
 			if err := tx.CreatePipelineVersion(ctx, versionOf(&p, &p.Definition, who, now)); err != nil {
 				return err
 			}
@@ -210,7 +219,9 @@ func (s *Pipelines) Create(ctx context.Context, who auth.Identity, in PipelineIn
 	if err != nil {
 		return PipelineView{}, fmt.Errorf("create pipeline %q: %w", in.Name, err)
 	}
-	return viewOf(created), nil
+	view := viewOf(created)
+	view.Warnings = append(skipped, s.reporter.ofPipeline(ctx, who, &created)...)
+	return view, nil
 }
 
 // Get returns a pipeline.
@@ -267,7 +278,10 @@ func (s *Pipelines) Update(ctx context.Context, who auth.Identity, in PipelineIn
 	}
 	now := s.Clock()
 	var updated store.Pipeline
+	var warnings []Warning
 	err := update(ctx, s.Runs.Write, in.ValidateOnly, func(ctx context.Context, tx Publication) error {
+		warnings = nil
+		tx.lost = &warnings
 		p, err := findPipeline(ctx, tx, in.Account, in.Name)
 		if err != nil {
 			return err
@@ -298,19 +312,22 @@ func (s *Pipelines) Update(ctx context.Context, who auth.Identity, in PipelineIn
 	if err != nil {
 		return PipelineView{}, fmt.Errorf("update pipeline %q: %w", in.Name, err)
 	}
-	return viewOf(updated), nil
+	view := viewOf(updated)
+	view.Warnings = append(warnings, s.reporter.ofPipeline(ctx, who, &updated)...)
+	return view, nil
 }
 
 // Delete removes a pipeline with its versions and history. While an execution is
 // live it is refused, unless force abandons them first.
-func (s *Pipelines) Delete(ctx context.Context, who auth.Identity, account, name, etag string, force bool) error {
+func (s *Pipelines) Delete(ctx context.Context, who auth.Identity, account, name, etag string, force bool) ([]Warning, error) {
 	if err := authorize(who, auth.Deploy, account); err != nil {
-		return err
+		return nil, err
 	}
-	if err := s.Runs.DeletePipeline(ctx, who, account, name, etag, force); err != nil {
-		return fmt.Errorf("delete pipeline %q: %w", name, err)
+	warnings, err := s.Runs.DeletePipeline(ctx, who, account, name, etag, force)
+	if err != nil {
+		return nil, fmt.Errorf("delete pipeline %q: %w", name, err)
 	}
-	return nil
+	return warnings, nil
 }
 
 // check validates what the input declares, as far as it holds it.
@@ -354,18 +371,21 @@ func (s *Pipelines) save(ctx context.Context, tx Publication, who auth.Identity,
 // nextVersion makes the next version of a pipeline, which is to be updated then, and
 // does to live executions what it says.
 func nextVersion(ctx context.Context, tx Publication, who auth.Identity, p *store.Pipeline, def *pipeline.Definition, now time.Time) error {
-	if err := staysGuarded(ctx, tx, who, p, def); err != nil {
+	lost, err := staysGuarded(ctx, tx, who, p, def)
+	if err != nil {
 		return err
 	}
-	if _, err := skipsGuards(ctx, tx, who, p, p.Version, def); err != nil {
+	skips, err := skipsGuards(ctx, tx, who, p, p.Version, def)
+	if err != nil {
 		return err
 	}
+	*tx.lost = append(lost, skipWarnings(skips, p.Name)...)
 	if err := losesNoFreeze(ctx, tx, p, def); err != nil {
 		return err
 	}
 	p.Version++
 	p.Digest = pipeline.Digest(def)
-	err := tx.CreatePipelineVersion(ctx, versionOf(p, def, who, now))
+	err = tx.CreatePipelineVersion(ctx, versionOf(p, def, who, now))
 	if errors.Is(err, store.ErrAlreadyExists) {
 		// Another server was first: p is not the newest any more.
 		return store.ErrStale

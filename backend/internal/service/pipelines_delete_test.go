@@ -36,21 +36,30 @@ func deleteAtOnce(t *testing.T, servers []*service.Pipelines) {
 	for i, stage := range []string{"Source", "Build", "Deploy"} {
 		_, err = first.CreateStage(ctx, admin, service.StagePart{
 			Account: "default", Pipeline: "web", Order: i + 1, Stage: pipeline.Stage{Name: stage},
-		}, "")
+		}, "", false)
 		require.NoError(t, err)
-		deletes = append(deletes, func() error { return last.DeleteStage(ctx, admin, "default", "web", stage, "") })
+		deletes = append(deletes, func() error {
+			_, err := last.DeleteStage(ctx, admin, "default", "web", stage, "")
+			return err
+		})
 		for _, action := range []string{"One", "Two"} {
 			part, err := first.CreateAction(ctx, admin, service.ActionPart{
 				Account: "default", Pipeline: "web", Stage: stage, Action: pipeline.Action{
 					Name: action, Category: noop.ID.Category, Owner: noop.ID.Owner, Provider: noop.ID.Provider, Version: noop.ID.Version,
 				},
-			}, "")
+			}, "", false)
 			require.NoError(t, err)
-			deletes = append(deletes, func() error { return first.DeleteAction(ctx, admin, "default", "web", stage, action, part.Etag()) })
+			deletes = append(deletes, func() error {
+				_, err := first.DeleteAction(ctx, admin, "default", "web", stage, action, part.Etag())
+				return err
+			})
 		}
 	}
 	var group errgroup.Group
-	group.Go(func() error { return last.Delete(ctx, admin, "default", "web", view.Etag(), false) })
+	group.Go(func() error {
+		_, err := last.Delete(ctx, admin, "default", "web", view.Etag(), false)
+		return err
+	})
 	for _, remove := range deletes {
 		group.Go(func() error {
 			err := remove()

@@ -12,17 +12,22 @@ import (
 
 // Publish makes a version of a composed pipeline's parts as they are now, or
 // returns the newest version where nothing changed since.
-func (s *Pipelines) Publish(ctx context.Context, who auth.Identity, account, name string) (store.PipelineVersion, error) {
+func (s *Pipelines) Publish(ctx context.Context, who auth.Identity, account, name string) (store.PipelineVersion, []Warning, error) {
 	if err := authorize(who, auth.Deploy, account); err != nil {
-		return store.PipelineVersion{}, err
+		return store.PipelineVersion{}, nil, err
 	}
 	now := s.Clock()
 	var version store.PipelineVersion
+	var published store.Pipeline
+	var warnings []Warning
 	err := update(ctx, s.Runs.Write, false, func(ctx context.Context, tx Publication) error {
+		warnings = nil
+		tx.lost = &warnings
 		p, err := findPipeline(ctx, tx, account, name)
 		if err != nil {
 			return err
 		}
+		published = p
 		if !p.Composed {
 			return refuse(KindPrecondition, pipeline.ReasonCompositionMismatch,
 				"pipeline %q is inline: every change of it is published at once, there is nothing to publish by hand", name)
@@ -50,9 +55,9 @@ func (s *Pipelines) Publish(ctx context.Context, who auth.Identity, account, nam
 		return err
 	})
 	if err != nil {
-		return store.PipelineVersion{}, fmt.Errorf("publish pipeline %q: %w", name, err)
+		return store.PipelineVersion{}, nil, fmt.Errorf("publish pipeline %q: %w", name, err)
 	}
-	return version, nil
+	return version, append(warnings, s.reporter.ofPipeline(ctx, who, &published)...), nil
 }
 
 // Version returns one version of a pipeline.

@@ -83,6 +83,9 @@ type Reader interface {
 	Pipeline(ctx context.Context, account, name string) (Pipeline, error)
 	// Pipelines are ordered by name; Page.After is a name.
 	Pipelines(ctx context.Context, account string, page Page) ([]Pipeline, error)
+	// PipelineHeads are all pipelines of an account by name, with nothing but id, account,
+	// name, revision and time of the last change.
+	PipelineHeads(ctx context.Context, account string) ([]Pipeline, error)
 	PipelineVersion(ctx context.Context, pipelineID string, version int64) (PipelineVersion, error)
 	// PipelineVersions come newest first; before 0 starts at the newest.
 	PipelineVersions(ctx context.Context, pipelineID string, before int64, size int) ([]PipelineVersion, error)

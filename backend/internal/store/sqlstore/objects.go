@@ -190,6 +190,17 @@ func (t *Tx) Pipelines(ctx context.Context, account string, page store.Page) ([]
 		account, page.After, limit(page.Size))
 }
 
+// PipelineHeads implements store.Reader.
+func (t *Tx) PipelineHeads(ctx context.Context, account string) ([]store.Pipeline, error) {
+	return list(ctx, t, func(rows Rows) (store.Pipeline, error) {
+		p := store.Pipeline{Account: account}
+		var updated int64
+		err := rows.Scan(&p.ID, &p.Name, &p.Revision, &updated)
+		p.UpdatedAt = fromMicros(updated)
+		return p, err
+	}, `SELECT id, name, revision, updated_at FROM pipelines WHERE account = $1 ORDER BY name`, account)
+}
+
 const versionColumns = `pipeline_id, version, definition, digest, principal, created_at`
 
 func scanVersion(rows Rows) (store.PipelineVersion, error) {

@@ -189,6 +189,20 @@ func testPipelinePages(s *suite) {
 	require.Len(t, page("a", 0, ""), 5)
 	require.Equal(t, []string{"bB"}, page("b", 1, ""))
 	require.Empty(t, page("unknown", 9, ""))
+
+	heads := get(s, func(ctx context.Context, r store.Reader) ([]store.Pipeline, error) { return r.PipelineHeads(ctx, "a") })
+	var names []string
+	for _, head := range heads {
+		names = append(names, head.Name)
+		whole := get(s, func(ctx context.Context, r store.Reader) (store.Pipeline, error) {
+			return r.Pipeline(ctx, "a", head.Name)
+		})
+		require.Equal(t, store.Pipeline{ID: whole.ID, Account: "a", Name: whole.Name, Revision: whole.Revision, UpdatedAt: whole.UpdatedAt}, head)
+	}
+	require.Equal(t, []string{"B", "a", "b", "c", "d"}, names)
+	require.Empty(t, get(s, func(ctx context.Context, r store.Reader) ([]store.Pipeline, error) {
+		return r.PipelineHeads(ctx, "unknown")
+	}))
 }
 
 func testPipelineVersions(s *suite) {

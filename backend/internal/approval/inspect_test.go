@@ -1,0 +1,140 @@
+package approval_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// outline is network: Source (Fetch) | Plan (Show) | Apply (Run, and Approve by hand).
+func outline(name string) approval.Outline {
+	return approval.Outline{Pipeline: name, Stages: []approval.StageOutline{
+		{Name: "Source", Other: []string{"Fetch"}}, {Name: "Plan", Other: []string{"Show"}},
+		{Name: "Apply", Manual: []string{"Approve"}, Other: []string{"Run"}},
+	}}
+}
+
+func TestInspect(t *testing.T) {
+	t.Parallel()
+	of := func(texts ...string) []string { return texts }
+	network := []approval.Outline{outline("network")}
+	two := []approval.Outline{outline("network"), {Pipeline: "web", Stages: []approval.StageOutline{{Name: "Build", Other: []string{"Make"}}, {Name: "Prod", Manual: []string{"Sign"}}}}}
+	for name, test := range map[string]struct {
+		pipelines, stages, actions []string
+		users, groups              []string
+		all                        []approval.Outline
+		guards                     []string
+		warnings                   []string
+	}{
+		"a misspelt stage": {
+			pipelines: of("network"), stages: of("Aply"), all: network,
+			warnings: of(`selector.stages[0]: rule r: stage "Aply" matches nothing; pipeline network has stages Source, Plan, Apply; did you mean Apply?`),
+		},
+		"a stage in other letters": {
+			pipelines: of("network"), stages: of("apply"), all: network,
+			warnings: of(`selector.stages[0]: rule r: stage "apply" matches nothing; pipeline network has stages Source, Plan, Apply; did you mean Apply?`),
+		},
+		"one misspelt entry beside a good one": {
+			pipelines: of("network"), stages: of("Apply", "Paln"), all: network, guards: of("network/Apply/"),
+			warnings: of(`selector.stages[1]: rule r: stage "Paln" matches nothing; pipeline network has stages Source, Plan, Apply; did you mean Plan?`),
+		},
+		"a misspelt pipeline": {
+			pipelines: of("ntwork"), stages: of("Apply"), all: two,
+			warnings: of(`selector.pipelines[0]: rule r: pipeline "ntwork" matches nothing; account prod has pipelines network, web; did you mean network?`),
+		},
+		"a pattern that matches no pipeline": {
+			pipelines: of("web", "api-*"), all: two, guards: of("web/Prod/Sign"),
+			warnings: of(`selector.pipelines[1]: rule r: pipeline "api-*" matches nothing; account prod has pipelines network, web`),
+		},
+		"a pipeline to come in an empty account": {
+			pipelines: of("network"), stages: of("Apply"),
+			warnings: of(`selector.pipelines[0]: rule r: pipeline "network" matches nothing; account prod has no pipelines yet`),
+		},
+		"all pipelines of an empty account": {pipelines: of("*"), stages: of("Apply"), actions: of("Approve")},
+		"a pipeline whose stages are to come": {
+			pipelines: of("network"), stages: of("Apply"), actions: of("Approve"), all: []approval.Outline{{Pipeline: "network"}},
+		},
+		"all manual actions of a pipeline to come": {pipelines: of("network"), all: []approval.Outline{{Pipeline: "network"}}},
+		"a stage in one of several pipelines": {
+			pipelines: of("*"), stages: of("Prod", "Prd"), all: two, guards: of("web/Prod/"),
+			warnings: of(`selector.stages[1]: rule r: stage "Prd" matches nothing; pipelines network, web have stages Source, Plan, Apply, Build, Prod; did you mean Prod?`),
+		},
+		"a stage of a pipeline that the rule does not match": {
+			pipelines: of("web"), stages: of("Apply"), all: two,
+			warnings: of(`selector.stages[0]: rule r: stage "Apply" matches nothing; pipeline web has stages Build, Prod`),
+		},
+		"a misspelt action": {
+			pipelines: of("network"), stages: of("Apply"), actions: of("Aprove"), all: network,
+			warnings: of(`selector.actions[0]: rule r: action "Aprove" matches nothing; stage Apply of pipeline network has manual approval action Approve; did you mean Approve?`),
+		},
+		"an action that is not a manual approval": {
+			pipelines: of("network"), stages: of("Apply"), actions: of("Run"), all: network,
+			warnings: of(`selector.actions[0]: rule r: action "Run" matches no manual approval action; Run is another kind of action, which no rule guards`),
+		},
+		"a stage without a manual approval action": {
+			pipelines: of("network"), stages: of("Plan"), actions: of("Approve"), all: network,
+			warnings: of(
+				`selector.stages[0]: rule r: stage "Plan" has no manual approval action, and a rule with actions guards only these`,
+				`selector.actions[0]: rule r: action "Approve" matches nothing; stage Plan of pipeline network has no manual approval action`,
+			),
+		},
+		"an action anywhere": {pipelines: of("*"), actions: of("{Approve,Sign}"), all: two, guards: of("network/Apply/Approve", "web/Prod/Sign")},
+		"manual actions of a pipeline that has none": {
+			pipelines: of("net"), all: []approval.Outline{{Pipeline: "net", Stages: []approval.StageOutline{{Name: "Build", Other: of("Make")}}}},
+			warnings: of(`selector.pipelines[0]: rule r: "net" guards nothing; pipeline net has no manual approval action`),
+		},
+		"a glob that is refused today guards everything": {pipelines: of("["), all: network, guards: of("network/Apply/Approve")},
+		"people": {
+			pipelines: of("network"), all: network, guards: of("network/Apply/Approve"), users: of("alice", "bobb"), groups: of("ops", "opps"),
+			warnings: of(
+				`users[1]: rule r: no token of user "bobb" has the role approver or admin in account prod; those that do are of users alice, bob; did you mean bob?`,
+				`groups[1]: rule r: no token of group "opps" has the role approver or admin in account prod; those that do are of group ops; did you mean ops?`,
+			),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rule := store.ApprovalRule{Account: "prod", Name: "r", Pipelines: test.pipelines, Stages: test.stages, Actions: test.actions}
+			rule.Users, rule.Groups = test.users, test.groups
+			report := approval.Inspect(&rule, test.all, approval.People{Users: of("alice", "bob"), Groups: of("ops")})
+			var guards, warnings []string
+			for _, g := range report.Guards {
+				guards = append(guards, g.Pipeline+"/"+g.Stage+"/"+g.Action)
+				require.Len(t, approval.Requirements([]store.ApprovalRule{rule}, g.Pipeline, g.Stage, g.Action), 1, "what it says it guards it does")
+			}
+			for _, w := range report.Warnings {
+				warnings = append(warnings, w.Path.String()+": "+w.Message)
+			}
+			require.Equal(t, test.guards, guards)
+			require.Len(t, guards, report.Count)
+			require.Equal(t, test.warnings, warnings)
+		})
+	}
+}
+
+// Who has tokens is for admins: others learn that a name has none, not which do.
+func TestInspectHidesPeople(t *testing.T) {
+	t.Parallel()
+	rule := store.ApprovalRule{Account: "prod", Name: "r", Pipelines: []string{"*"}}
+	rule.Users = []string{"bobb"}
+	report := approval.Inspect(&rule, nil, approval.People{Users: []string{"bob"}, Hidden: true})
+	require.Equal(t, `rule r: no token of user "bobb" has the role approver or admin in account prod`, report.Warnings[0].Message)
+	require.Equal(t, pipeline.ReasonApproverUnknown, report.Warnings[0].Reason)
+}
+
+func TestInspectListsTheFirstHundred(t *testing.T) {
+	t.Parallel()
+	var all []approval.Outline
+	for i := range 150 {
+		all = append(all, outline(fmt.Sprintf("p%03d", i)))
+	}
+	report := approval.Inspect(&store.ApprovalRule{Name: "r", Pipelines: []string{"p*"}}, all, approval.People{})
+	require.Len(t, report.Guards, 100)
+	require.Equal(t, 150, report.Count)
+	require.Equal(t, "p099", report.Guards[99].Pipeline)
+}

@@ -1,0 +1,250 @@
+package rpc_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
+	"github.com/headrace/terraform-provider-headrace/backend/client"
+	v1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// network plans, asks and applies.
+func network() *v1.Pipeline {
+	p := inline("default", "network")
+	p.Definition.Stages = []*v1.Stage{
+		stage("Source", git("Fetch")), stage("Plan", commands("Show", "true")), stage("Apply", manual("Approve")),
+	}
+	return p
+}
+
+func approvalRule(name string, selector *v1.ApprovalSelector) *v1.ApprovalRule {
+	return &v1.ApprovalRule{Name: client.ApprovalRuleName("default", name), MinimumCount: 1, Selector: selector}
+}
+
+func createRule(t *testing.T, c *client.Client, rule *v1.ApprovalRule, dry bool) *v1.ApprovalRule {
+	t.Helper()
+	resp, err := c.ApprovalRules.CreateApprovalRule(t.Context(), &v1.CreateApprovalRuleRequest{ApprovalRule: rule, ValidateOnly: dry})
+	require.NoError(t, err)
+	return resp.GetApprovalRule()
+}
+
+// said returns warnings as "field: message".
+func said(warnings []*v1.Warning) []string {
+	texts := []string{}
+	for _, w := range warnings {
+		texts = append(texts, w.GetField()+": "+w.GetMessage())
+	}
+	return texts
+}
+
+const typo = `rule network-apply: stage "Aply" matches nothing; pipeline network has stages Source, Plan, Apply; did you mean Apply?`
+
+func TestAMisspeltRuleIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	c := backendtest.Start(t).Admin()
+	misspelt := approvalRule("network-apply", &v1.ApprovalSelector{Pipelines: []string{"network"}, Stages: []string{"Aply"}})
+	create(t, c, network())
+	want := []string{"approval_rule.selector.stages[0]: " + typo}
+	require.Equal(t, want, said(createRule(t, c, misspelt, true).GetWarnings()))
+	list := func() []*v1.ApprovalRule {
+		resp, err := c.ApprovalRules.ListApprovalRules(t.Context(), &v1.ListApprovalRulesRequest{Parent: "accounts/default"})
+		require.NoError(t, err)
+		return resp.GetApprovalRules()
+	}
+	require.Empty(t, list(), "only validated")
+	require.Equal(t, want, said(createRule(t, c, misspelt, false).GetWarnings()))
+	require.Equal(t, want, said(list()[0].GetWarnings()))
+	require.Equal(t, string(pipeline.ReasonSelectorMatchesNothing), list()[0].GetWarnings()[0].GetReason())
+	require.Zero(t, list()[0].GetGuardCount())
+
+	misspelt.Selector.Stages = []string{"Apply"}
+	update := func(dry bool) *v1.ApprovalRule {
+		resp, err := c.ApprovalRules.UpdateApprovalRule(t.Context(), &v1.UpdateApprovalRuleRequest{ApprovalRule: misspelt, ValidateOnly: dry})
+		require.NoError(t, err)
+		return resp.GetApprovalRule()
+	}
+	for _, dry := range []bool{true, false} {
+		require.Len(t, list()[0].GetWarnings(), 1, "the stored rule is still the misspelt one")
+		rule := update(dry)
+		require.Empty(t, rule.GetWarnings())
+		require.EqualValues(t, 1, rule.GetGuardCount())
+		require.Equal(t, "Apply", rule.GetGuards()[0].GetStage())
+	}
+	got, err := c.ApprovalRules.GetApprovalRule(t.Context(), &v1.GetApprovalRuleRequest{Name: misspelt.GetName()})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, got.GetApprovalRule().GetGuardCount())
+	require.Empty(t, got.GetApprovalRule().GetWarnings())
+}
+
+// The other order: the rule is there before its pipeline.
+func TestAPipelineWarnsOfAMisspeltRule(t *testing.T) {
+	t.Parallel()
+	c := backendtest.Start(t).Admin()
+	selector := &v1.ApprovalSelector{Pipelines: []string{"network"}, Stages: []string{"Aply"}}
+	require.Equal(t, []string{`approval_rule.selector.pipelines[0]: rule network-apply: pipeline "network" matches nothing; account default has no pipelines yet`},
+		said(createRule(t, c, approvalRule("network-apply", selector), false).GetWarnings()))
+	createRule(t, c, approvalRule("elsewhere", &v1.ApprovalSelector{Pipelines: []string{"web"}, Stages: []string{"Nowhere"}}), false)
+	for _, dry := range []bool{true, false} {
+		resp, err := c.Pipelines.CreatePipeline(t.Context(), &v1.CreatePipelineRequest{Pipeline: network(), ValidateOnly: dry})
+		require.NoError(t, err)
+		require.Equal(t, []string{": " + typo}, said(resp.GetWarnings()))
+	}
+	right := network()
+	right.Definition.Stages[2].Name = "Aply"
+	for _, dry := range []bool{true, false} {
+		resp, err := c.Pipelines.UpdatePipeline(t.Context(), &v1.UpdatePipelineRequest{Pipeline: right, ValidateOnly: dry})
+		require.NoError(t, err)
+		require.Empty(t, resp.GetWarnings())
+	}
+}
+
+func TestPeopleOfARuleWithoutAToken(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	c := b.Admin()
+	b.Account("other")
+	b.Token("alice", []string{"ops"}, backendtest.Binding("default", approver))
+	b.Token("dan", []string{"devs"}, backendtest.Binding("default", deployer))
+	b.Token("eve", nil, backendtest.Binding("other", approver))
+	rule := approvalRule("people", &v1.ApprovalSelector{Pipelines: []string{"*"}})
+	rule.Users, rule.Groups = []string{"alice", "alise", "dan", "eve"}, []string{"ops", "devs"}
+	const have = "has the role approver or admin in account default; those that do are of"
+	require.Equal(t, []string{
+		`approval_rule.users[1]: rule people: no token of user "alise" ` + have + ` users admin, alice; did you mean alice?`,
+		`approval_rule.users[2]: rule people: no token of user "dan" ` + have + ` users admin, alice`,
+		`approval_rule.users[3]: rule people: no token of user "eve" ` + have + ` users admin, alice`,
+		`approval_rule.groups[1]: rule people: no token of group "devs" ` + have + ` group ops`,
+	}, said(createRule(t, c, rule, false).GetWarnings()))
+	reader := b.Client(b.Token("vic", nil, backendtest.Binding("default", viewer)))
+	got, err := reader.ApprovalRules.GetApprovalRule(t.Context(), &v1.GetApprovalRuleRequest{Name: rule.GetName()})
+	require.NoError(t, err)
+	require.Len(t, got.GetApprovalRule().GetWarnings(), 4)
+	require.NotContains(t, fmt.Sprint(said(got.GetApprovalRule().GetWarnings())), "those that do")
+}
+
+// A deployer is refused; an admin does it and is told.
+func TestAnAdminIsWarnedOfWhatRulesNoLongerGuard(t *testing.T) {
+	t.Parallel()
+	_, adm, _ := guardedBackend(t)
+	def := func(stageName string, actions ...*v1.Action) *v1.Pipeline {
+		p := inline("default", "web")
+		p.Definition.Stages = append(p.Definition.Stages, stage(stageName, append(actions, commands("Ship", "true"))...))
+		return p
+	}
+	create(t, adm, def("Deploy", manual("Sign")))
+	for _, dry := range []bool{true, false} {
+		resp, err := adm.Pipelines.UpdatePipeline(t.Context(), &v1.UpdatePipelineRequest{Pipeline: def("Live", manual("Sign")), ValidateOnly: dry})
+		require.NoError(t, err)
+		texts := said(resp.GetWarnings())
+		require.Contains(t, texts, ": this change removes or renames stage Deploy of pipeline web, which rule prod guards; if it has another name now, add that to the rule")
+		require.Contains(t, texts, ": this change removes or renames action Sign of stage Deploy of pipeline web, which rule sign guards; if it has another name now, add that to the rule")
+		require.Contains(t, texts, `: rule prod: stage "Deploy" matches nothing; pipeline web has stages Source, Build, Live`)
+		require.Len(t, texts, 3)
+		require.Equal(t, string(pipeline.ReasonGuardRemoved), resp.GetWarnings()[0].GetReason())
+	}
+	removed, err := adm.Pipelines.DeletePipeline(t.Context(), &v1.DeletePipelineRequest{Name: client.PipelineName("default", "web")})
+	require.NoError(t, err)
+	require.Equal(t, []string{": this change removes or renames action Sign of stage Live of pipeline web, which rule sign guards; if it has another name now, add that to the rule"},
+		said(removed.GetWarnings()))
+}
+
+func TestPartsWarnOfWhatRulesNoLongerGuard(t *testing.T) {
+	t.Parallel()
+	_, adm, _ := guardedBackend(t)
+	parent := client.PipelineName("default", "web")
+	create(t, adm, composed("web", v1.PublishPolicy_PUBLISH_POLICY_AUTO))
+	part := func(s *v1.Stage, order int, dry bool) {
+		name := parent + "/stages/" + s.GetName()
+		_, err := adm.Pipelines.CreateStage(t.Context(), &v1.CreateStageRequest{Stage: &v1.PipelineStage{Name: name, Order: int32(order)}, ValidateOnly: dry})
+		require.NoError(t, err)
+		for _, a := range s.GetActions() {
+			if !dry {
+				_, err := adm.Pipelines.CreateAction(t.Context(), &v1.CreateActionRequest{Action: &v1.PipelineAction{Name: name + "/actions/" + a.GetName(), Action: a}})
+				require.NoError(t, err)
+			}
+		}
+	}
+	for i, s := range []*v1.Stage{
+		stage("Source", git("Fetch")), stage("Build", commands("Compile", "true")), stage("Deploy", manual("Sign"), commands("Ship", "true")),
+	} {
+		part(s, i+1, true)
+		part(s, i+1, false)
+	}
+	sign := &v1.PipelineAction{Name: parent + "/stages/Deploy/actions/Sign", Action: commands("Sign", "true")}
+	version := get(t, adm, "web").GetVersion()
+	for _, dry := range []bool{true, false} {
+		require.Equal(t, version, get(t, adm, "web").GetVersion())
+		resp, err := adm.Pipelines.UpdateAction(t.Context(), &v1.UpdateActionRequest{Action: sign, ValidateOnly: dry})
+		require.NoError(t, err)
+		require.Len(t, resp.GetWarnings(), 1)
+		require.Contains(t, resp.GetWarnings()[0].GetMessage(), "removes or renames action Sign of stage Deploy of pipeline web, which rule sign guards")
+	}
+	require.Equal(t, version+1, get(t, adm, "web").GetVersion())
+	for _, action := range []string{"Ship", "Sign"} {
+		_, err := adm.Pipelines.DeleteAction(t.Context(), &v1.DeleteActionRequest{Name: parent + "/stages/Deploy/actions/" + action})
+		require.NoError(t, err)
+	}
+	gone, err := adm.Pipelines.DeleteStage(t.Context(), &v1.DeleteStageRequest{Name: parent + "/stages/Deploy"})
+	require.NoError(t, err)
+	require.Len(t, gone.GetWarnings(), 1)
+	require.Contains(t, gone.GetWarnings()[0].GetMessage(), "stage Deploy of pipeline web, which rule prod guards")
+}
+
+func TestPublishingWarns(t *testing.T) {
+	t.Parallel()
+	c := backendtest.Start(t).Admin()
+	createRule(t, c, approvalRule("network-apply", &v1.ApprovalSelector{Pipelines: []string{"network"}, Stages: []string{"Aply"}}), false)
+	create(t, c, composed("network", v1.PublishPolicy_PUBLISH_POLICY_EXPLICIT))
+	parent := client.PipelineName("default", "network")
+	for i, s := range network().GetDefinition().GetStages() {
+		name := parent + "/stages/" + s.GetName()
+		created, err := c.Pipelines.CreateStage(t.Context(), &v1.CreateStageRequest{Stage: &v1.PipelineStage{Name: name, Order: int32(i + 1)}})
+		require.NoError(t, err)
+		require.Empty(t, created.GetWarnings(), "a stage may follow that the rule is for")
+		for _, a := range s.GetActions() {
+			_, err := c.Pipelines.CreateAction(t.Context(), &v1.CreateActionRequest{Action: &v1.PipelineAction{Name: name + "/actions/" + a.GetName(), Action: a}})
+			require.NoError(t, err)
+		}
+	}
+	published, err := c.Pipelines.PublishPipelineVersion(t.Context(), &v1.PublishPipelineVersionRequest{Name: parent})
+	require.NoError(t, err)
+	require.Equal(t, []string{": " + typo}, said(published.GetWarnings()))
+}
+
+// A page of rules is as fast in an account of a thousand pipelines; how fast is logged.
+func TestListOfRulesInALargeAccount(t *testing.T) {
+	t.Parallel()
+	c := backendtest.Start(t).Admin()
+	for i := range 1000 {
+		p := network()
+		p.Name = client.PipelineName("default", fmt.Sprintf("network-%04d", i))
+		create(t, c, p)
+	}
+	for i := range 100 {
+		rule := approvalRule(fmt.Sprintf("r%03d", i), &v1.ApprovalSelector{
+			Pipelines: []string{fmt.Sprintf("network-%02d*", i), fmt.Sprintf("network-%04d", i)}, Stages: []string{"Apply"}, Actions: []string{"Approve"},
+		})
+		if i%10 == 0 {
+			rule.Selector = &v1.ApprovalSelector{Pipelines: []string{"*"}, Stages: []string{"Apply"}}
+		}
+		createRule(t, c, rule, false)
+	}
+	var fastest time.Duration
+	for i := range 20 {
+		begun := time.Now()
+		resp, err := c.ApprovalRules.ListApprovalRules(t.Context(), &v1.ListApprovalRulesRequest{Parent: "accounts/default"})
+		took := time.Since(begun)
+		require.NoError(t, err)
+		require.Len(t, resp.GetApprovalRules(), 100)
+		require.EqualValues(t, 1000, resp.GetApprovalRules()[0].GetGuardCount())
+		if i == 0 || took < fastest {
+			fastest = took
+		}
+	}
+	t.Logf("a page of 100 rules takes %s", fastest)
+}

@@ -1,0 +1,224 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// Warning says that a write is accepted but does less than its author may expect.
+type Warning struct {
+	// Path is the field of the request that it is about; empty for the whole request.
+	Path    pipeline.Path
+	Reason  pipeline.Reason
+	Message string
+}
+
+// maxOutlines bounds the pipelines whose outlines are kept in memory.
+const maxOutlines = 1 << 14
+
+// reporter reports what approval rules guard in the pipelines of their account. It keeps
+// the outlines of declared pipelines: to decode the definitions of a thousand pipelines
+// takes longer than a page of rules may.
+type reporter struct {
+	store store.Store
+	clock func() time.Time
+
+	mu       sync.Mutex
+	outlines map[outlineKey]approval.Outline
+}
+
+// outlineKey changes with every write of a pipeline.
+type outlineKey struct {
+	id        string
+	revision  int64
+	updatedAt int64
+}
+
+func keyOf(p *store.Pipeline) outlineKey {
+	return outlineKey{p.ID, p.Revision, p.UpdatedAt.UnixMicro()}
+}
+
+func newReporter(s store.Store, clock func() time.Time) *reporter {
+	return &reporter{store: s, clock: clock, outlines: make(map[outlineKey]approval.Outline)}
+}
+
+// reports returns the reports of rules of one account, in their order. Written is a
+// pipeline as a write leaves it that may not be stored; nil for none.
+func (x *reporter) reports(
+	ctx context.Context, who auth.Identity, account string, rules []store.ApprovalRule, written *store.Pipeline,
+) ([]approval.Report, error) {
+	if len(rules) == 0 {
+		return nil, nil
+	}
+	var reports []approval.Report
+	err := x.store.View(ctx, func(ctx context.Context, r store.Reader) error {
+		outlines, err := x.read(ctx, r, account, written)
+		if err != nil {
+			return err
+		}
+		people, err := x.people(ctx, r, account, rules)
+		if err != nil {
+			return err
+		}
+		people.Hidden = !who.May(auth.Administer, account)
+		reports = make([]approval.Report, len(rules))
+		for i := range rules {
+			reports[i] = approval.Inspect(&rules[i], outlines, people)
+		}
+		return nil
+	})
+	return reports, err
+}
+
+// read returns the outlines of an account's pipelines by name.
+func (x *reporter) read(ctx context.Context, r store.Reader, account string, written *store.Pipeline) ([]approval.Outline, error) {
+	heads, err := r.PipelineHeads(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	outlines := make([]approval.Outline, len(heads), len(heads)+1)
+	missing := x.known(heads, outlines)
+	if len(missing) > 0 {
+		if err := x.decode(ctx, r, account, heads, outlines, missing); err != nil {
+			return nil, err
+		}
+	}
+	if written == nil {
+		return outlines, nil
+	}
+	at, found := slices.BinarySearchFunc(outlines, written.Name, func(o approval.Outline, name string) int { return strings.Compare(o.Pipeline, name) })
+	outline := approval.OutlineOf(written.Name, assembled(written))
+	if found {
+		outlines[at] = outline
+		return outlines, nil
+	}
+	return slices.Insert(outlines, at, outline), nil
+}
+
+// known fills in the outlines that are in memory and returns the places of the others.
+func (x *reporter) known(heads []store.Pipeline, outlines []approval.Outline) (missing []int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i := range heads {
+		outline, ok := x.outlines[keyOf(&heads[i])]
+		if !ok {
+			missing = append(missing, i)
+		}
+		outlines[i] = outline
+	}
+	return missing
+}
+
+// fewPipelines are read one by one; of more all are.
+const fewPipelines = 10
+
+// decode reads the definitions of pipelines that are not in memory.
+func (x *reporter) decode(ctx context.Context, r store.Reader, account string, heads []store.Pipeline, outlines []approval.Outline, missing []int) error {
+	declared := make(map[string]*store.Pipeline, len(missing))
+	if len(missing) > fewPipelines {
+		all, err := r.Pipelines(ctx, account, store.Page{})
+		if err != nil {
+			return err
+		}
+		for i := range all {
+			declared[all[i].Name] = &all[i]
+		}
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.outlines)+len(missing) > maxOutlines {
+		clear(x.outlines)
+	}
+	for _, i := range missing {
+		p := declared[heads[i].Name]
+		if p == nil {
+			one, err := r.Pipeline(ctx, account, heads[i].Name)
+			if err != nil {
+				return err
+			}
+			p = &one
+		}
+		outlines[i] = approval.OutlineOf(p.Name, assembled(p))
+		x.outlines[keyOf(p)] = outlines[i]
+	}
+	return nil
+}
+
+// people returns who may approve in an account now, if one of the rules names people.
+func (x *reporter) people(ctx context.Context, r store.Reader, account string, rules []store.ApprovalRule) (approval.People, error) {
+	var people approval.People
+	if !slices.ContainsFunc(rules, func(rule store.ApprovalRule) bool { return len(rule.Users)+len(rule.Groups) > 0 }) {
+		return people, nil
+	}
+	tokens, err := r.Tokens(ctx, store.Page{})
+	if err != nil {
+		return people, err
+	}
+	now := x.clock()
+	users, groups := make(map[string]bool), make(map[string]bool)
+	for i := range tokens {
+		token := &tokens[i]
+		if !identityOf(token).May(auth.Approve, account) || expired(token, now) {
+			continue
+		}
+		users[token.Principal] = true
+		for _, group := range token.Groups {
+			groups[group] = true
+		}
+	}
+	return approval.People{Users: sorted(users), Groups: sorted(groups)}, nil
+}
+
+func sorted(set map[string]bool) []string {
+	all := make([]string, 0, len(set))
+	for name := range set {
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// requestWarnings returns the warnings of a report, with paths that start at the request.
+func requestWarnings(report *approval.Report) []Warning {
+	warnings := make([]Warning, len(report.Warnings))
+	for i, w := range report.Warnings {
+		path := append(requestPath("approval_rule"), w.Path...)
+		warnings[i] = Warning{Path: path, Reason: w.Reason, Message: w.Message}
+	}
+	return warnings
+}
+
+// ofPipeline returns the warnings about rules that match a pipeline whose other entries
+// match nothing, now that it is as written. The write itself succeeded, so that nothing is
+// said if they cannot be read.
+func (x *reporter) ofPipeline(ctx context.Context, who auth.Identity, written *store.Pipeline) []Warning {
+	var rules []store.ApprovalRule
+	err := x.store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+		rules, err = r.ApprovalRules(ctx, written.Account, store.Page{})
+		return err
+	})
+	rules = slices.DeleteFunc(rules, func(rule store.ApprovalRule) bool { return !approval.Concerns(&rule, written.Name) })
+	reports, failed := x.reports(ctx, who, written.Account, rules, written)
+	if errors.Join(err, failed) != nil {
+		return nil
+	}
+	var warnings []Warning
+	for i := range reports {
+		for _, w := range reports[i].Warnings {
+			if w.Reason == pipeline.ReasonSelectorMatchesNothing && approval.About(&rules[i], w, written.Name) {
+				// It is about no field of the pipeline.
+				warnings = append(warnings, Warning{Reason: w.Reason, Message: w.Message})
+			}
+		}
+	}
+	return bounded(warnings)
+}
