@@ -56,7 +56,10 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 		return
 	}
 	plan.Account = r.session.Settled(plan.Account)
-	created, err := backend.Pipelines.CreateAction(ctx, &headracev1.CreateActionRequest{Action: plan.message()})
+	requestID := r.session.RequestID()
+	created, err := backend.Pipelines.CreateAction(ctx, &headracev1.CreateActionRequest{
+		Action: plan.message(), RequestId: requestID,
+	})
 	if err != nil {
 		report.Add(&response.Diagnostics, "create", err)
 		return
@@ -64,6 +67,10 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 	state := modelOf(created.GetAction(), plan)
 	response.Diagnostics.Append(response.State.Set(ctx, state)...)
 	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
+	_, err = backend.Pipelines.GetAction(ctx, &headracev1.GetActionRequest{
+		Name: state.resourceName(), ConfirmRequestId: requestID,
+	})
+	report.Confirmed(ctx, response, err)
 }
 
 // Read refreshes the state; an action that is gone leaves it.

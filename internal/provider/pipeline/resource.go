@@ -58,7 +58,10 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 		return
 	}
 	plan.Account = r.session.Settled(plan.Account)
-	created, err := backend.Pipelines.CreatePipeline(ctx, &headracev1.CreatePipelineRequest{Pipeline: plan.message()})
+	requestID := r.session.RequestID()
+	created, err := backend.Pipelines.CreatePipeline(ctx, &headracev1.CreatePipelineRequest{
+		Pipeline: plan.message(), RequestId: requestID,
+	})
 	if err != nil {
 		report.Add(&response.Diagnostics, "create", err)
 		return
@@ -66,6 +69,10 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 	state := modelOf(created.GetPipeline(), plan)
 	response.Diagnostics.Append(response.State.Set(ctx, state)...)
 	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
+	_, err = backend.Pipelines.GetPipeline(ctx, &headracev1.GetPipelineRequest{
+		Name: state.resourceName(), ConfirmRequestId: requestID,
+	})
+	report.Confirmed(ctx, response, err)
 }
 
 // Read refreshes the state; a pipeline that is gone leaves it.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
@@ -44,6 +45,25 @@ func (r Reporter) Add(diags *diag.Diagnostics, doing string, err error) {
 		diags.AddError(summary, client.Describe(err)+". To manage the existing one with Terraform, import it.")
 	default:
 		r.addViolations(diags, summary, err)
+	}
+}
+
+// Confirmed takes the outcome of the read that confirms a create. The object is in the
+// state already and stays there unless a later create was answered with it.
+func (r Reporter) Confirmed(ctx context.Context, response *resource.CreateResponse, err error) {
+	switch {
+	case err == nil, Gone(err), client.Reason(err) == domain.ReasonServerTooOld:
+		// An object that is gone is drift, which the next refresh shows. An older server
+		// answers no create with the object of another one.
+	case client.Reason(err) == domain.ReasonAlreadyExists:
+		response.State.RemoveResource(ctx)
+		response.Diagnostics.AddError("Cannot create "+r.Object, "It was created, and then another configuration with the same token "+
+			"created the same object and was answered with this one. It belongs to that configuration now. Let only one of the two "+
+			"declare it.")
+	default:
+		response.Diagnostics.AddWarning("The creation of "+r.Object+" is not confirmed", "It was created and is in the state, but the "+
+			"read that confirms it failed: "+client.Describe(err)+".\n\nUntil it is changed or used, and for an hour at most, another "+
+			"configuration with the same token that creates the same object is answered with this one instead of an error.")
 	}
 }
 

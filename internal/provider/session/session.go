@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -44,6 +45,7 @@ type Config struct {
 // Session is what the configured provider hands out.
 type Session struct {
 	config    Config
+	id        string
 	refreshed sync.Map
 	// silent tells that the server did not say what it supports.
 	silent atomic.Bool
@@ -54,7 +56,7 @@ const supportTimeout = 5 * time.Second
 
 // New returns a session.
 func New(config Config) *Session {
-	return &Session{config: config}
+	return &Session{config: config, id: uuid.NewString()}
 }
 
 // Client returns the client, or ErrUndecided.
@@ -108,6 +110,12 @@ func (s *Session) CheckAllowed(account types.String) error {
 	}
 	return fmt.Errorf("account %q is not one of the provider's allowed_accounts: %s",
 		account.ValueString(), strings.Join(s.config.AllowedAccounts, ", "))
+}
+
+// RequestID returns a fresh request id for a create that the caller confirms by a read.
+// Creates of one session are different ones to the server, however equal they are.
+func (s *Session) RequestID() string {
+	return s.id + "/" + uuid.NewString()
 }
 
 // NoteRefresh remembers that an object was refreshed in this session.

@@ -56,7 +56,10 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 		return
 	}
 	plan.Account = r.session.Settled(plan.Account)
-	created, err := backend.Pipelines.CreateStage(ctx, &headracev1.CreateStageRequest{Stage: plan.message()})
+	requestID := r.session.RequestID()
+	created, err := backend.Pipelines.CreateStage(ctx, &headracev1.CreateStageRequest{
+		Stage: plan.message(), RequestId: requestID,
+	})
 	if err != nil {
 		report.Add(&response.Diagnostics, "create", err)
 		return
@@ -64,6 +67,10 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 	state := modelOf(created.GetStage(), plan)
 	response.Diagnostics.Append(response.State.Set(ctx, state)...)
 	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
+	_, err = backend.Pipelines.GetStage(ctx, &headracev1.GetStageRequest{
+		Name: state.resourceName(), ConfirmRequestId: requestID,
+	})
+	report.Confirmed(ctx, response, err)
 }
 
 // Read refreshes the state; a stage that is gone leaves it.

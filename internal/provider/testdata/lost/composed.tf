@@ -1,0 +1,4 @@
+resource "headrace_pipeline" "lost" {
+  name    = "lost"
+  publish = "explicit"
+}

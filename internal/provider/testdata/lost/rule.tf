@@ -1,0 +1,4 @@
+resource "headrace_approval_rule" "lost" {
+  name      = "lost"
+  pipelines = ["web"]
+}

@@ -1,0 +1,5 @@
+resource "headrace_stage" "lost" {
+  pipeline = "web"
+  name     = "Lost"
+  order    = 30
+}

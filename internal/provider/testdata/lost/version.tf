@@ -1,0 +1,3 @@
+resource "headrace_pipeline_version" "lost" {
+  pipeline = "web"
+}
