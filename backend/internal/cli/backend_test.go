@@ -256,3 +256,39 @@ func TestRefusalsOfTheBackend(t *testing.T) {
 	}
 	require.Equal(t, cli.ExitOK, headrace(t, b, "", "server-info").code, "needs no token")
 }
+
+func TestApprovalRulesSayWhatTheyGuard(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	declare(t, b)
+	run := func(args ...string) string {
+		t.Helper()
+		got := headrace(t, b, b.AdminToken, args...)
+		require.Equal(t, cli.ExitOK, got.code, "%v: %s", args, got.stderr)
+		return got.stdout
+	}
+	rule := func(name string, selector *headracev1.ApprovalSelector) {
+		_, err := b.Admin().ApprovalRules.CreateApprovalRule(t.Context(), &headracev1.CreateApprovalRuleRequest{ApprovalRule: &headracev1.ApprovalRule{
+			Name: client.ApprovalRuleName("default", name), MinimumCount: 1, Selector: selector,
+		}})
+		require.NoError(t, err)
+	}
+	rule("typo", &headracev1.ApprovalSelector{Pipelines: []string{"web"}, Stages: []string{"Deplyo"}})
+	rule("future", &headracev1.ApprovalSelector{Pipelines: []string{"later-*"}})
+	rule("all", &headracev1.ApprovalSelector{Pipelines: []string{"*"}, Stages: []string{"*"}})
+	list := run("approval-rule", "list")
+	require.Regexp(t, `(?m)^typo .* nothing *$`, list)
+	require.Regexp(t, `(?m)^warning: rule typo: stage "Deplyo" matches nothing; pipeline web has stages .*; did you mean Deploy\?$`, list)
+	require.Regexp(t, `(?m)^warning: rule future: pipeline "later-\*" matches nothing; account default has pipeline web$`, list)
+	show := run("approval-rule", "show", "typo")
+	require.Regexp(t, `(?m)^Guards now +nothing$`, show)
+	require.Contains(t, show, "warning: rule typo")
+	require.Regexp(t, `(?m)^web +Deploy +\(entry of the stage\)$`, run("approval-rule", "show", "all"))
+	require.NotContains(t, run("approval-rule", "show", "all"), "warning")
+
+	require.Contains(t, run("account", "set", "default", "--require-approval-rule"), "required")
+	require.Contains(t, run("account", "show", "default"), "required")
+	require.Contains(t, run("account", "set", "default", "--require-approval-rule=false"), "optional")
+	require.Equal(t, cli.ExitUsage, headrace(t, b, b.AdminToken, "account", "set", "default").code)
+	require.Equal(t, cli.ExitFailed, headrace(t, b, b.AdminToken, "account", "show", "ghost").code)
+}

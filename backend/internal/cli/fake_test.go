@@ -52,8 +52,8 @@ type fake struct {
 	// reasons, which are those of all executions that are in progress.
 	steps    map[string][]*headracev1.NextStep
 	refusals map[string][]*headracev1.StepRefusal
-	state      *headracev1.PipelineState
-	logs       map[string]string
+	state    *headracev1.PipelineState
+	logs     map[string]string
 	// cuts are the positions after which a watch breaks off, one a stream; a
 	// negative one breaks off every stream before its first event.
 	cuts []int64
@@ -357,6 +357,14 @@ func (f *fake) CreateAccount(_ context.Context, r *headracev1.CreateAccountReque
 	return &headracev1.CreateAccountResponse{Account: r.GetAccount()}, nil
 }
 
+func (f *fake) GetAccount(_ context.Context, r *headracev1.GetAccountRequest) (*headracev1.GetAccountResponse, error) {
+	return &headracev1.GetAccountResponse{Account: &headracev1.Account{Name: r.GetName(), Settings: &headracev1.AccountSettings{}}}, nil
+}
+
+func (f *fake) UpdateAccount(_ context.Context, r *headracev1.UpdateAccountRequest) (*headracev1.UpdateAccountResponse, error) {
+	return &headracev1.UpdateAccountResponse{Account: r.GetAccount()}, nil
+}
+
 func (f *fake) ListAccounts(_ context.Context, r *headracev1.ListAccountsRequest) (*headracev1.ListAccountsResponse, error) {
 	if r.GetPageToken() == "" {
 		return &headracev1.ListAccountsResponse{NextPageToken: "more"}, nil
@@ -395,6 +403,7 @@ func prodRule(account string) *headracev1.ApprovalRule {
 		Name:         account + "/approvalRules/prod",
 		Selector:     &headracev1.ApprovalSelector{Pipelines: []string{"web*"}, Actions: []string{"Approve"}},
 		MinimumCount: 2, Users: []string{"alice"}, Groups: []string{"ops"}, RequireComment: true, ExpireAfterMinutes: 60,
+		Warnings: []*headracev1.Warning{{Field: "approval_rule.selector.actions[0]", Message: "rule prod: action \"Aprove\" matches nothing"}},
 	}
 }
 
