@@ -149,7 +149,9 @@ func (a *app) rollbackCommand() *cobra.Command {
 		Long: `Roll a stage back: run it again with the revisions, variables and artifacts of an
 earlier execution that succeeded in it. This starts a new execution, which ends with the
 stage. "headrace pipeline state" shows the execution that an automatic rollback would
-use.
+use. The stage, and what it uses of other stages, must be the same in the version of that
+execution and in the newest version. The new execution meets the approvals and conditions
+of the stage, even if on_rollback skips them in automatic rollbacks.
 
 With --follow, the command watches the new execution as "headrace run" does.`,
 		Example: `  headrace rollback web Deploy --to 3 -f

@@ -121,6 +121,12 @@ resource "headrace_pipeline" "web" {
       }
     }
 
+    # The release before comes back at once, also at night and without the people on call.
+    on_rollback {
+      skip_conditions = true
+      skip_approvals  = true
+    }
+
     # An installation that fails is tried once more. If it fails again, the release
     # before comes back, but only of what was on the main branch.
     on_failure {

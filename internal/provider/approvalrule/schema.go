@@ -35,7 +35,9 @@ const (
 const description = "Sets who must approve before a stage or a manual approval action continues. A rule is owned apart from the pipelines " +
 	"that it guards and finds them by selectors. All rules that match must be met, so the strictest wins.\n\n" +
 	"With `actions`, or with `pipelines` alone, a rule guards manual approval actions; with `stages` and no `actions` it guards the " +
-	"entry of the stages. A rule is read when a wait begins: a change holds for later waits. Only an admin may write rules."
+	"entry of the stages. A rule is read when a wait begins: a change holds for later waits. Only an admin may write rules.\n\n" +
+	"`on_rollback` of a stage can let automatic rollbacks pass without these approvals. In a stage that a rule guards, only an admin " +
+	"can publish that."
 
 // Schema returns the arguments.
 func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response *resource.SchemaResponse) {
