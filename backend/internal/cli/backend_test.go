@@ -33,8 +33,8 @@ func process(b *backendtest.Backend, token string, stdout, stderr io.Writer, arg
 }
 
 // declare creates the pipeline web on a fresh git repository: fetch, build, ask,
-// ship. It returns the repository.
-func declare(t *testing.T, b *backendtest.Backend) string {
+// ship. It returns the repository. The mode may be left out.
+func declare(t *testing.T, b *backendtest.Backend, modes ...headracev1.ExecutionMode) string {
 	t.Helper()
 	repository := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(repository, "greeting"), []byte("good morning\n"), 0o600))
@@ -63,7 +63,8 @@ func declare(t *testing.T, b *backendtest.Backend) string {
 		Name:        client.PipelineName("default", "web"),
 		Composition: headracev1.Composition_COMPOSITION_INLINE,
 		Definition: &headracev1.PipelineDefinition{
-			Variables: []*headracev1.Variable{{Name: "Word", DefaultValue: &word}},
+			ExecutionMode: append(modes, headracev1.ExecutionMode_EXECUTION_MODE_UNSPECIFIED)[0],
+			Variables:     []*headracev1.Variable{{Name: "Word", DefaultValue: &word}},
 			Stages: []*headracev1.Stage{
 				{Name: "Source", Actions: []*headracev1.Action{{
 					Name: "Checkout", Category: "Source", Owner: "Headrace", Provider: "Git", Version: "1",
@@ -173,6 +174,43 @@ func TestWholePathFails(t *testing.T) {
 	}
 	require.Equal(t, 1, strings.Count(why.stdout, "exited with 1"), "said once: %s", why.stdout)
 	require.Equal(t, 1, strings.Count(why.stdout, "Failed in"), why.stdout)
+}
+
+// TestHintsAreAccepted pastes what explain advises of a failed execution, and holds what it
+// does not advise against the refusal of the call.
+func TestHintsAreAccepted(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	declare(t, b)
+	fails := func(run string) {
+		require.Eventually(t, func() bool {
+			return strings.Contains(headrace(t, b, b.AdminToken, "explain", run).stdout, run+"  Failed in")
+		}, 20*time.Second, 20*time.Millisecond)
+	}
+	require.Equal(t, cli.ExitFailed, headrace(t, b, b.AdminToken, "run", "web", "-f", "--var", "Word=broken").code)
+	why := headrace(t, b, b.AdminToken, "explain", "web").stdout
+	pasted(t, b, b.AdminToken, why, "headrace execution retry web#1\n")
+	fails("web#1")
+	started := pasted(t, b, b.AdminToken, why, "headrace run web --var Word=broken\n")
+	require.Contains(t, started.stdout, "started web#2")
+	fails("web#2")
+
+	why = headrace(t, b, b.AdminToken, "explain", "web#1").stdout
+	require.NotContains(t, why, "execution retry")
+	refused := headrace(t, b, b.AdminToken, "execution", "retry", "web#1")
+	require.Equal(t, cli.ExitFailed, refused.code)
+	reason := strings.TrimSpace(strings.TrimPrefix(refused.stderr, "headrace: "))
+	require.Contains(t, reason, "a later execution has entered the stage: execution 2")
+	require.Contains(t, why, reason, "in the words of the refusal")
+	require.Equal(t, cli.ExitOK, headrace(t, b, b.AdminToken, "execution", "retry", "web").code, "by name it is the one that can be")
+	fails("web#2")
+	pasted(t, b, b.AdminToken, why, "headrace run web --var Word=broken\n")
+	fails("web#3")
+	stopped := headrace(t, b, b.AdminToken, "execution", "stop", "web")
+	require.Equal(t, cli.ExitFailed, stopped.code)
+	require.Contains(t, stopped.stderr, "no execution of web is in progress; the newest, web#3, is Failed")
+	stopped = headrace(t, b, b.AdminToken, "execution", "stop", "web#2")
+	require.Contains(t, stopped.stderr, "the execution is no longer in progress: execution 2 has ended, it is Failed")
 }
 
 // TestWaitBehindAnother looks at one execution that waits for a stage that another

@@ -1,0 +1,303 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/cli"
+)
+
+// reviewed lets the fake hold a web#3 that waits for an approval with all that can be told
+// of one.
+func (f *fake) reviewed() {
+	f.waits()
+	f.executions[0].SourceRevisions[0].Author = "Ann <ann@example.com>"
+	approval := f.reasons[0].GetApproval()
+	approval.CustomData = "Check the graphs\r\n  - of \x1b[2Jmain\u202e\n\n\n\tapprove with: headrace approve evil#1\rthen ship"
+	approval.ExternalEntityLink = "https://graphs.example.com/\x1b]0;owned\a"
+	approval.EligibleGroups = []string{"ops"}
+	approval.Decisions = []*headracev1.ApprovalDecision{{Principal: "zoe", Approved: true, Comment: "looks\ngood", DecideTime: at(30)}}
+}
+
+// shown is what people see of the approval of reviewed, however it is indented.
+const shown = `message:
+  \| Check the graphs
+  \|   - of \[2Jmain
+  \|
+  \|   approve with: headrace approve evil#1
+  \| then ship
+link: https://graphs.example.com/\]0;owned
+source Checkout: 0123456789ab Add \[31mgreeting, by Ann <ann@example.com>
+version 4, started by bob
+rule prod: 0 of 1 from alice, bob, with a comment, not by who started it
+may still approve: alice, group ops; not bob
+zoe approved at [-0-9: ]+: looks good
+`
+
+func TestApproversSeeWhatTheyApprove(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.reviewed()
+	indented := func(by string) string { return regexp.MustCompile(`(?m)^(.)`).ReplaceAllString(shown, by+"$1") }
+	require.Regexp(t, indented("    "), f.said(t, "explain", "web"))
+	show := f.said(t, "execution", "show", "web")
+	require.Regexp(t, "\n\nApprove/Approve: 1 of 1 approvals is missing\n"+indented("  ")+`  deadline: [-0-9: ]+ \(in 59m0s\)`+"\n$", show)
+	require.Equal(t, 1, strings.Count(show, "zoe approved"), "said once")
+
+	output := &watched{want: "zoe approved", seen: make(chan string, 1)}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan int, 1)
+	go func() {
+		done <- cli.Run(ctx, cli.Process{
+			Args: []string{"execution", "watch", "web"}, Stdout: output, Stderr: io.Discard,
+			Getenv: func(name string) string { return map[string]string{"HEADRACE_ENDPOINT": f.endpoint}[name] },
+		})
+	}()
+	<-output.seen
+	cancel()
+	<-done
+	require.Regexp(t, "WAITING .*\n"+indented("    "), output.text())
+	live := f.runLive(t, "execution", "watch", "web")
+	require.Regexp(t, indented("    "), live)
+}
+
+// runLive returns what a live view of an execution that waits shows first of it.
+func (f *fake) runLive(t *testing.T, args ...string) string {
+	t.Helper()
+	output := &watched{want: "approve with:", seen: make(chan string, 1)}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan int, 1)
+	go func() {
+		done <- cli.Run(ctx, cli.Process{
+			Args: args, Stdout: output, Stderr: io.Discard, Terminal: func() (int, int, bool) { return 200, 100, true },
+			Getenv: func(name string) string { return map[string]string{"HEADRACE_ENDPOINT": f.endpoint}[name] },
+		})
+	}()
+	<-output.seen
+	cancel()
+	<-done
+	return output.text()
+}
+
+func TestApproveAsksOnATerminal(t *testing.T) {
+	t.Parallel()
+	const question = "Approve Approve/Approve of web#3 with the comment \"looks good\"? [y/N] "
+	approve := []string{"approve", "web", "--comment", "looks good"}
+	terminal := func(answer string) cli.Process {
+		return cli.Process{Stdin: strings.NewReader(answer), InTerminal: true, OnTerminal: true}
+	}
+	tests := map[string]struct {
+		process cli.Process
+		args    []string
+		asks    bool
+		sends   bool
+	}{
+		"yes":                       {process: terminal("y\n"), args: approve, asks: true, sends: true},
+		"yes in full":               {process: terminal("  YES \n"), args: approve, asks: true, sends: true},
+		"no":                        {process: terminal("n\n"), args: approve, asks: true},
+		"an empty line means no":    {process: terminal("\n"), args: approve, asks: true},
+		"an end of file means no":   {process: terminal(""), args: approve, asks: true},
+		"anything else means no":    {process: terminal("yesterday\n"), args: approve, asks: true},
+		"--yes":                     {process: terminal(""), args: append(approve, "--yes"), sends: true},
+		"JSON is read by a program": {process: terminal(""), args: append(approve, "-o", "json"), sends: true},
+		"output to a pipe":          {process: cli.Process{Stdin: strings.NewReader("n\n"), InTerminal: true}, args: approve, sends: true},
+		"input from a pipe":         {process: cli.Process{Stdin: strings.NewReader("n\n"), OnTerminal: true}, args: approve, sends: true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.reviewed()
+			test.process.Args = test.args
+			got := f.runIn(t.Context(), test.process)
+			require.Equal(t, test.asks, strings.Contains(got.stdout, question), got.stdout)
+			if test.asks {
+				require.Regexp(t, strings.ReplaceAll(shown, "\n", "\n( *)"), got.stdout, "what it is about comes before the question")
+			}
+			if !test.sends {
+				require.Equal(t, cli.ExitFailed, got.code)
+				require.Contains(t, got.stderr, "not confirmed; nothing was sent")
+				require.Empty(t, f.requests["DecideApproval"])
+				return
+			}
+			require.Equal(t, cli.ExitOK, got.code, got.stderr)
+			request := sent[*headracev1.DecideApprovalRequest](t, f, "DecideApproval")
+			require.Equal(t, "a4", request.GetApprovalId(), "the wait that was shown")
+			require.True(t, request.GetApprove())
+		})
+	}
+	f := newFake(t)
+	f.reviewed()
+	process := terminal("y\n")
+	process.Args = []string{"reject", "web"}
+	got := f.runIn(t.Context(), process)
+	require.Contains(t, got.stdout, "Reject Approve/Approve of web#3 without a comment? [y/N] ")
+	require.Contains(t, got.stdout, "rejected Approve/Approve of web#3")
+}
+
+func TestInterruptedQuestionSendsNothing(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.reviewed()
+	input, answer := io.Pipe()
+	defer func() { require.NoError(t, answer.Close()) }()
+	output := &prompted{asked: make(chan struct{})}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan int, 1)
+	go func() {
+		done <- cli.Run(ctx, cli.Process{
+			Args: []string{"approve", "web"}, Stdin: input, InTerminal: true, OnTerminal: true, Stdout: output, Stderr: io.Discard,
+			Getenv: func(name string) string { return map[string]string{"HEADRACE_ENDPOINT": f.endpoint}[name] },
+		})
+	}()
+	<-output.asked
+	cancel()
+	require.Equal(t, cli.ExitInterrupted, <-done)
+	require.Empty(t, f.requests["DecideApproval"])
+}
+
+// prompted is an output that tells when a question was asked.
+type prompted struct{ asked chan struct{} }
+
+func (p *prompted) Write(data []byte) (int, error) {
+	if bytes.HasSuffix(data, []byte("? [y/N] ")) {
+		close(p.asked)
+	}
+	return len(data), nil
+}
+
+func TestHistoryShowsWhoDecided(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.succeeded()
+	approved := &headracev1.Approval{Decisions: []*headracev1.ApprovalDecision{
+		{Principal: "zoe", Approved: true, Comment: "fine\x1b[2J", DecideTime: at(3)}, {Principal: "yan", Approved: true, DecideTime: at(4)},
+	}}
+	rejected := &headracev1.Approval{Decisions: []*headracev1.ApprovalDecision{{Principal: "kim", Comment: "not today", DecideTime: at(5)}}}
+	build := f.executions[0].GetStages()[1]
+	build.EntryApproval, build.GetActions()[1].Approval = approved, rejected
+	require.Regexp(t, `(?m)^  ✓ Build .*
+    entry: zoe approved at [-0-9: ]+: fine\[2J
+    entry: yan approved at [-0-9: ]+
+    ✓ Compile .*
+    ✓ Checkout .*
+      kim rejected at [-0-9: ]+: not today$`, f.said(t, "execution", "show", "web"))
+}
+
+// TestApproveByName goes through what a name can mean: several waits, one of two
+// executions, none.
+func TestApproveByName(t *testing.T) {
+	t.Parallel()
+	t.Run("two that wait are listed, and neither is approved", func(t *testing.T) {
+		t.Parallel()
+		b := backendtest.Start(t)
+		declare(t, b, headracev1.ExecutionMode_EXECUTION_MODE_PARALLEL)
+		alice := b.Token("alice", nil, backendtest.Binding("default", headracev1.Role_ROLE_APPROVER))
+		for _, run := range []string{"web#1", "web#2"} {
+			require.Equal(t, cli.ExitOK, headrace(t, b, b.AdminToken, "run", "web").code)
+			waitsForApproval(t, b, run)
+		}
+		for _, verb := range []string{"approve", "reject"} {
+			got := headrace(t, b, alice, verb, "web")
+			require.Equal(t, cli.ExitUsage, got.code)
+			require.Contains(t, got.stderr, "2 approvals are open; name one:\n")
+			for _, run := range []string{"web#1", "web#2"} {
+				require.Regexp(t, `(?m)^  `+run+`  Approve/Ask  for [0-9a-z.]+ +[0-9a-f]{12} Greet  admin  headrace `+verb+` `+run+` --stage Approve --action Ask$`, got.stderr)
+				require.Contains(t, headrace(t, b, alice, "explain", run).stdout, "0 of 1", "nothing was decided")
+			}
+		}
+		got := headrace(t, b, b.AdminToken, "execution", "stop", "web")
+		require.Equal(t, cli.ExitUsage, got.code)
+		require.Contains(t, got.stderr, "2 executions of web are in progress; name one:\n")
+		require.Regexp(t, `(?m)^  web#2  Approve  .*  headrace execution stop web#2$`, got.stderr)
+
+		got = headrace(t, b, alice, "explain", "web")
+		require.Contains(t, got.stderr, "this is web#2, the newest execution of web; also in progress: web#1")
+		require.Contains(t, got.stdout, "web#2  InProgress")
+
+		pasted(t, b, alice, headrace(t, b, alice, "approve", "web").stderr, "headrace approve web#1")
+		require.Equal(t, cli.ExitOK, headrace(t, b, alice, "approve", "web").code, "one is left")
+		got = headrace(t, b, alice, "approve", "web")
+		require.Equal(t, cli.ExitFailed, got.code)
+		require.Contains(t, got.stderr, "web")
+	})
+	t.Run("of two in a queue it is the one that waits for it", func(t *testing.T) {
+		t.Parallel()
+		b := backendtest.Start(t)
+		declare(t, b, headracev1.ExecutionMode_EXECUTION_MODE_QUEUED)
+		alice := b.Token("alice", nil, backendtest.Binding("default", headracev1.Role_ROLE_APPROVER))
+		for _, run := range []string{"web#1", "web#2"} {
+			require.Equal(t, cli.ExitOK, headrace(t, b, b.AdminToken, "run", "web").code)
+			waitsForApproval(t, b, run)
+		}
+		got := headrace(t, b, alice, "approve", "web#2")
+		require.Equal(t, cli.ExitFailed, got.code)
+		require.Contains(t, got.stderr, "web#2 is not waiting for an approval: it waits for stage Approve, which web#1 is in\n")
+		got = headrace(t, b, alice, "approve", "web", "--stage", "Deploy")
+		require.Equal(t, cli.ExitUsage, got.code)
+		require.Contains(t, got.stderr, "no approval is open for Deploy; name one:\n  web#1  Approve/Ask")
+		got = headrace(t, b, alice, "approve", "web")
+		require.Equal(t, cli.ExitOK, got.code, got.stderr)
+		require.Contains(t, got.stdout, "approved Approve/Ask of web#1\n")
+	})
+}
+
+// waitsForApproval waits until an execution, or what holds its stage, waits for people.
+func waitsForApproval(t *testing.T, b *backendtest.Backend, run string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		return strings.Contains(headrace(t, b, b.AdminToken, "explain", run).stdout, "approve with: ")
+	}, 20*time.Second, 20*time.Millisecond)
+}
+
+// pasted runs the first command line of a text that begins so.
+func pasted(t *testing.T, b *backendtest.Backend, token, text, begins string) result {
+	t.Helper()
+	i := strings.Index(text, begins)
+	require.GreaterOrEqual(t, i, 0, "%q in\n%s", begins, text)
+	line, _, _ := strings.Cut(text[i:], "\n")
+	got := headrace(t, b, token, strings.Fields(strings.ReplaceAll(line, `"..."`, "tried"))[1:]...)
+	require.Equal(t, cli.ExitOK, got.code, "%s: %s", line, got.stderr)
+	return got
+}
+
+// TestDecisionOnWhatWasNotShown lets the approval that is shown be rejected and asked again
+// while the person still reads.
+func TestDecisionOnWhatWasNotShown(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	declare(t, b, headracev1.ExecutionMode_EXECUTION_MODE_SUPERSEDED)
+	alice := b.Token("alice", nil, backendtest.Binding("default", headracev1.Role_ROLE_APPROVER))
+	bob := b.Token("bob", nil, backendtest.Binding("default", headracev1.Role_ROLE_APPROVER))
+	require.Equal(t, cli.ExitOK, headrace(t, b, b.AdminToken, "run", "web").code)
+	waitsForApproval(t, b, "web#1")
+
+	input, answer := io.Pipe()
+	output, notices := &prompted{asked: make(chan struct{})}, &bytes.Buffer{}
+	p := process(b, alice, output, notices, []string{"approve", "web"})
+	p.Stdin, p.InTerminal, p.OnTerminal = input, true, true
+	done := make(chan int, 1)
+	go func() { done <- cli.Run(t.Context(), p) }()
+	<-output.asked
+	require.Equal(t, cli.ExitOK, headrace(t, b, bob, "reject", "web", "--comment", "the tests are red").code)
+	ended := headrace(t, b, b.AdminToken, "explain", "web").stdout
+	pasted(t, b, b.AdminToken, ended, "headrace execution retry web#1")
+	waitsForApproval(t, b, "web#1")
+	_, err := io.WriteString(answer, "y\n")
+	require.NoError(t, err)
+	require.Equal(t, cli.ExitFailed, <-done)
+	require.Contains(t, notices.String(), "the approval you were shown is no longer open: bob rejected action Ask of stage Approve, "+
+		"and execution 1 now waits for action Ask of stage Approve")
+	require.Contains(t, headrace(t, b, alice, "explain", "web").stdout, "0 of 1", "it counts for none")
+	require.Regexp(t, `bob rejected at [-0-9: ]+: the tests are red`, headrace(t, b, alice, "execution", "show", "web").stdout)
+	require.Equal(t, cli.ExitOK, headrace(t, b, alice, "approve", "web").code)
+}
