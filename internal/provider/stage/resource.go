@@ -4,6 +4,7 @@ package stage
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/accountguard"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/address"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
@@ -126,7 +128,7 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 	response.Diagnostics.Append(response.State.Set(ctx, modelOf(updated.GetStage(), plan))...)
 }
 
-// Delete removes the stage, which must hold no action any more.
+// Delete removes the stage. The actions that it still has may be on their way out too.
 func (r *Resource) Delete(ctx context.Context, request resource.DeleteRequest, response *resource.DeleteResponse) {
 	var state model
 	response.Diagnostics.Append(request.State.Get(ctx, &state)...)
@@ -139,11 +141,41 @@ func (r *Resource) Delete(ctx context.Context, request resource.DeleteRequest, r
 		report.Add(&response.Diagnostics, "delete", err)
 		return
 	}
-	_, err = backend.Pipelines.DeleteStage(ctx, &headracev1.DeleteStageRequest{
-		Name: state.resourceName(), Etag: state.ETag.ValueString(),
-	})
+	err = remove(ctx, backend, &headracev1.DeleteStageRequest{Name: state.resourceName(), Etag: state.ETag.ValueString()})
 	if err != nil && !problem.Gone(err) {
 		report.Add(&response.Diagnostics, "delete", err)
+	}
+}
+
+const (
+	// patience is how long a stage waits for the next of its actions to be deleted.
+	patience = 10 * time.Second
+	// pause is between two tries.
+	pause = 200 * time.Millisecond
+)
+
+// remove deletes a stage as soon as it has no actions any more. Without references between
+// them Terraform deletes a stage and its actions at the same time, or another
+// configuration does. It is up to the server to refuse while actions are left: its refusal
+// names them, so it changes as long as they go.
+func remove(ctx context.Context, backend *client.Client, request *headracev1.DeleteStageRequest) error {
+	refusal, deadline := "", time.Now()
+	for {
+		_, err := backend.Pipelines.DeleteStage(ctx, request)
+		if client.Reason(err) != domain.ReasonStageNotEmpty {
+			return err
+		}
+		if said := client.Describe(err); said != refusal {
+			refusal, deadline = said, time.Now().Add(patience)
+		}
+		if !time.Now().Before(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
 	}
 }
 
