@@ -1,7 +1,7 @@
 package pipeline
 
 import (
-	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -75,12 +75,19 @@ func ruleConfiguration(provider string) []ConfigurationKey {
 }
 
 func checkCron(cron string) error {
-	w, err := window.Parse(cron, "")
+	_, err := window.Parse(cron, "")
+	return err
+}
+
+// checkOpens checks that a window opens at some time by the clock of its zone.
+func checkOpens(cron, zone string) error {
+	w, err := window.Parse(cron, zone)
 	if err != nil {
-		return err
+		// What is wrong with either is refused as such.
+		return nil
 	}
 	if _, opens := w.Next(time.Time{}); !opens {
-		return errors.New("the window never opens, since no day is like that; change the days, the months or the years")
+		return fmt.Errorf("the window %q never opens: no minute is like that; change the days, the months or the years", cron)
 	}
 	return nil
 }
@@ -255,6 +262,10 @@ func (c *checker) ruleConfiguration(path Path, rule *Rule) {
 		if key.Check != nil && given && value != Unknown && len(References(value)) == 0 {
 			c.check(path.Entry("configuration", key.Name), key.Check(value))
 		}
+	}
+	cron, zone := rule.Configuration[KeyCron], rule.Configuration[KeyTimeZone]
+	if rule.Provider == RuleDeploymentWindow && !partial && !anyUnknown(cron, zone) && len(References(cron+zone)) == 0 {
+		c.check(path.Entry("configuration", KeyCron), checkOpens(cron, zone))
 	}
 	checkNames := ruleNeedsAWS(rule.Provider) || slices.Contains(runningProviders(), rule.Provider)
 	for _, key := range keys {

@@ -340,7 +340,13 @@ func TestConditionRules(t *testing.T) {
 		{"cron that never opens", func(d *D) {
 			d.Stages[1].BeforeEntry = condition("FAIL", "DeploymentWindow")
 			d.Stages[1].BeforeEntry.Rules[0].Configuration["Cron"] = "* * * 30 2 ?"
-		}, path + `.configuration["Cron"]`, "never opens"},
+		}, path + `.configuration["Cron"]`, `the window "* * * 30 2 ?" never opens`},
+		{"cron that never opens in its zone", func(d *D) {
+			d.Stages[1].BeforeEntry = condition("FAIL", "DeploymentWindow")
+			// The clocks there go from 2 to 3 that night.
+			d.Stages[1].BeforeEntry.Rules[0].Configuration["Cron"] = "* 30 2 29 3 ? 2026"
+			d.Stages[1].BeforeEntry.Rules[0].Configuration["TimeZone"] = "Europe/Berlin"
+		}, path + `.configuration["Cron"]`, `the window "* 30 2 29 3 ? 2026" never opens`},
 		{"time zone", func(d *D) {
 			d.Stages[1].BeforeEntry = condition("FAIL", "DeploymentWindow")
 			d.Stages[1].BeforeEntry.Rules[0].Configuration["TimeZone"] = "Berlin"

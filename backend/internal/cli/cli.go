@@ -194,7 +194,10 @@ func (a *app) root() *cobra.Command {
 		Version:       a.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(command *cobra.Command, args []string) error {
+			if err := checkUTF8(command, args); err != nil {
+				return err
+			}
 			if a.output != "text" && a.output != "json" {
 				return usagef("--output is %q: use text or json", a.output)
 			}

@@ -257,6 +257,8 @@ func TestConditionsAreShown(t *testing.T) {
 	} {
 		require.Equal(t, want, f.said(t, "logs", "web", word))
 	}
+	// The header begins a line, also after a log without a newline at its end.
+	f.logs["a4"] = "compiling again"
 	require.Contains(t, f.said(t, "logs", "web"), "==> Build/Compile (retried)\ncompiling\nok\n"+
 		"==> Build/Compile\ncompiling again\n==> Deploy/before-entry/Smoke\nno smoke\n")
 }
@@ -276,7 +278,7 @@ func TestExplainPrintsATree(t *testing.T) {
         approve with: headrace approve web#1 --stage Approve --action Approve --comment "..."
   Deploy: the transition into stage Deploy is disabled \(for 1m0s\)
     enable it with: headrace transition enable web Deploy
-  Deploy/before-entry/Night: the deployment window is closed \(for 1m0s, opens [-0-9: ]+\)
+  Deploy/before-entry/Night: the deployment window is closed \(for 1m0s, until [-0-9: ]+\)
     continue without it: headrace execution override web#3 --stage Deploy --condition before-entry --reason "..."
 $`, f.said(t, "explain", "web"))
 

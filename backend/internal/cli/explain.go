@@ -145,11 +145,9 @@ func (a *app) reasonTime(reason *headracev1.WaitReason) string {
 		parts = append(parts, "for "+elapsed(since, nil, a.Now()))
 	}
 	if until := reason.GetUntil(); until != nil {
-		word := "until "
-		if reason.GetKind() == headracev1.WaitKind_WAIT_KIND_WINDOW {
-			word = "opens "
-		}
-		parts = append(parts, word+timeText(until))
+		// Of a window that may be when it opens, or when its rule gives up before: the
+		// message says which.
+		parts = append(parts, "until "+timeText(until))
 	}
 	if len(parts) == 0 {
 		return ""

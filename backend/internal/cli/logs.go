@@ -185,6 +185,7 @@ func (a *app) allLogs(ctx context.Context, c *client.Client, e *headracev1.Execu
 				if log.retried {
 					header += " (retried)"
 				}
+				a.out.freshLine()
 				a.out.linef("==> %s", header)
 			}
 			if err := a.tail(ctx, c, e.GetName(), log.id, part); err != nil {

@@ -23,11 +23,21 @@ import (
 type printer struct {
 	w       io.Writer
 	failure error
+	// midline tells that the last line has no end yet.
+	midline bool
 }
 
 func (p *printer) write(text string) {
-	if p.failure == nil {
+	if p.failure == nil && text != "" {
+		p.midline = !strings.HasSuffix(text, "\n")
 		_, p.failure = io.WriteString(p.w, text)
+	}
+}
+
+// freshLine ends the line, if it has begun.
+func (p *printer) freshLine() {
+	if p.midline {
+		p.write("\n")
 	}
 }
 

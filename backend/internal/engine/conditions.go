@@ -174,7 +174,7 @@ func (d *decision) checkWindow(e *execution.Execution, r *execution.Rule, declar
 	}
 	opens, ok := w.Next(d.now)
 	if !ok {
-		d.endRule(r, action.Failed(action.JobFailed, "the window never opens again"))
+		d.endRule(r, action.Failed(action.JobFailed, "the window %q never opens again", resolved.Configuration[pipeline.KeyCron]))
 		return
 	}
 	r.Opens = opens

@@ -157,7 +157,8 @@ func (x *explanation) condition(stage *execution.Stage, c *execution.Condition) 
 			reason.Message = fmt.Sprintf("waits for the deployment window of %s, which opens at %s", what, clock(r.Opens))
 			if r.Deadline.Before(r.Opens) {
 				reason.Until = r.Deadline
-				reason.Message += ", after the rule fails at " + clock(r.Deadline)
+				reason.Message = fmt.Sprintf("waits for the deployment window of %s, which opens only at %s; the rule fails before, at %s",
+					what, clock(r.Opens), clock(r.Deadline))
 			}
 		case lease != nil && lease.Runner == "":
 			reason.Kind, reason.Since = WaitRunner, lease.QueuedAt
