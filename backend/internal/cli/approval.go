@@ -131,6 +131,9 @@ func decidedLines(approval *headracev1.Approval, indent int, what string) []show
 		return nil
 	}
 	var lines []shownLine
+	if skipped := oneLine(approval.GetSkipped()); skipped != "" {
+		lines = append(lines, shownLine{indent: indent, text: what + skipped})
+	}
 	for _, decision := range approval.GetDecisions() {
 		lines = append(lines, shownLine{indent: indent, text: what + decisionText(decision)})
 	}
