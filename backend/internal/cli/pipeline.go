@@ -119,11 +119,27 @@ func (a *app) showConditions(definition *headracev1.PipelineDefinition) {
 		failure := stage.GetOnFailure()
 		row("on-failure", strings.TrimSpace(failure.GetResult()+" "+failure.GetRetryMode()), nil)
 		row("on-failure", failure.GetCondition().GetResult(), failure.GetCondition())
+		row("on-rollback", skipsText(stage.GetOnRollback()), nil)
 	}
 	if len(rows) > 0 {
 		a.out.linef("")
 		a.out.table([]string{"STAGE", "CONDITION", "RESULT", "RULES"}, rows)
 	}
+}
+
+// skipsText names the gates that an automatic rollback skips, if any.
+func skipsText(r *headracev1.OnRollback) string {
+	var gates []string
+	if r.GetSkipConditions() {
+		gates = append(gates, "conditions")
+	}
+	if r.GetSkipApprovals() {
+		gates = append(gates, "approvals")
+	}
+	if len(gates) == 0 {
+		return ""
+	}
+	return "skips " + strings.Join(gates, " and ")
 }
 
 // onUpdateText says what a new version does to live executions.

@@ -338,6 +338,9 @@ func executionLines(e *headracev1.Execution, now time.Time) []shownLine {
 	lines := []shownLine{{status: e.GetStatus(), text: head}}
 	for _, stage := range e.GetStages() {
 		lines = append(lines, stageLine(e, stage, now))
+		if skipped := stage.GetEntryApproval().GetSkipped(); skipped != "" {
+			lines = append(lines, shownLine{indent: 2, text: "entry: " + oneLine(skipped)})
+		}
 		lines = append(lines, decidedLines(stage.GetEntryApproval(), 2, "entry: ")...)
 		entry, rest := conditionsOf(stage)
 		for _, condition := range entry {

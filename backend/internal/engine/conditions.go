@@ -29,6 +29,12 @@ func (d *decision) check(e *execution.Execution, stage *execution.Stage, kind pi
 		stage.Phase = execution.PhaseOnFailure
 	}
 	c := &execution.Condition{Kind: kind, Result: declared.Result, Status: pipeline.InProgress, StartedAt: d.now}
+	if kind == pipeline.ConditionBeforeEntry && d.skips(e, stage).SkipConditions {
+		stage.Conditions = append(stage.Conditions, c)
+		d.endCondition(e, stage, c, pipeline.Skipped, execution.EventSkipped, skippedBy(stage))
+		d.passed(e, stage, kind)
+		return
+	}
 	for i := range declared.Rules {
 		rule := &declared.Rules[i]
 		c.Rules = append(c.Rules, &execution.Rule{
@@ -37,12 +43,6 @@ func (d *decision) check(e *execution.Execution, stage *execution.Stage, kind pi
 	}
 	stage.Conditions = append(stage.Conditions, c)
 	d.stageChanged(e, stage)
-	if kind == pipeline.ConditionBeforeEntry && d.skips(e, stage).SkipConditions {
-		d.endRules(e, stage, c, false, "not checked")
-		d.endCondition(e, stage, c, pipeline.Skipped, execution.EventSkipped, skippedBy(stage))
-		d.passed(e, stage, kind)
-		return
-	}
 	d.conditionEvent(e, stage, c, execution.Event{State: execution.EventStarted})
 }
 

@@ -36,8 +36,7 @@ func (r *reference) check(e *refExecution, kind pipeline.ConditionKind) {
 	}
 	s.conditions = append(s.conditions, c)
 	if kind == pipeline.ConditionBeforeEntry && e.skips().SkipConditions {
-		c.status = pipeline.Skipped
-		c.rest()
+		c.status, c.rules = pipeline.Skipped, nil
 		r.checked(e, kind, pipeline.Succeeded, "")
 		return
 	}

@@ -106,7 +106,7 @@ func showCondition(condition *execution.Condition) string {
 		plain = plain && rule.Status == pipeline.Succeeded
 		rules = append(rules, rule.Name+" "+string(rule.Status))
 	}
-	if plain {
+	if plain || len(rules) == 0 {
 		return text
 	}
 	return text + " [" + strings.Join(rules, ", ") + "]"
