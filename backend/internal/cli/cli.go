@@ -157,8 +157,8 @@ const (
 const helpNotes = `
 An EXECUTION is one of:
   web#3            execution 3 of the pipeline web
-  web              the latest execution of the pipeline web; commands that change
-                   something refuse it unless only one execution can be meant
+  web              the latest execution of the pipeline web; commands that change an
+                   execution accept it only if exactly one execution qualifies
   6f1c2d3e-…       the id of an execution
   accounts/…       the full name of an execution
 
