@@ -119,7 +119,7 @@ func conditionsAttribute() schema.Attribute {
 			"kind":   text("`BEFORE_ENTRY`, `ON_SUCCESS` or `ON_FAILURE`."),
 			"result": text("What follows where it is not met, or, for `ON_FAILURE`, where it is: `FAIL`, `SKIP` or `ROLLBACK`."),
 			"status": text("`InProgress`, `Succeeded` (met), `Failed` (not met), `Errored` (a rule could not be checked), `Cancelled`, " +
-				"`Abandoned` or `Overridden`."),
+				"`Abandoned`, `Overridden` or `Skipped` (by `on_rollback` of the stage)."),
 			"summary":     text("The outcome in one sentence."),
 			"started_at":  text("When it started (RFC 3339, UTC)."),
 			"finished_at": text("When it ended (RFC 3339, UTC). Null while it is checked."),
