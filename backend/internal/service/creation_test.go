@@ -333,7 +333,7 @@ func TestLostCreateIsAdoptedOnce(t *testing.T) {
 				})
 			}
 			require.NoError(t, group.Wait())
-			require.Equal(t, 1, len(slices.DeleteFunc(confirmed, func(ok bool) bool { return !ok })))
+			require.Len(t, slices.DeleteFunc(confirmed, func(ok bool) bool { return !ok }), 1)
 		})
 	}
 }

@@ -89,7 +89,13 @@ func (g *guarded) Read(ctx context.Context, request resource.ReadRequest, respon
 	}
 	g.session.NoteRefresh(id(ctx, request.State))
 	g.Managed.Read(ctx, request, response)
-	g.note(ctx, response.Private, recorded(ctx, request.Private).Origin, &response.Diagnostics)
+	from := recorded(ctx, request.Private).Origin
+	if from == "" && argument(ctx, request.State, &response.Diagnostics).Equal(g.session.Account(types.StringNull())) {
+		// Imported, or in the state of an older provider: while the accounts are the same,
+		// the provider's is the likely origin.
+		from = fromProvider
+	}
+	g.note(ctx, response.Private, from, &response.Diagnostics)
 }
 
 // Delete refuses to delete an object if the provider's account moved.
@@ -221,7 +227,7 @@ func originOf(configured types.String) origin {
 // record is what is kept with the state.
 type record struct {
 	// Origin is where the account came from when the object was last written. It is empty
-	// for an object that was only imported.
+	// for one that was only imported, into another account than the provider's.
 	Origin origin `json:"origin,omitempty"`
 	// Provider is the provider's account when the object was last planned or refreshed.
 	Provider string `json:"provider"`

@@ -44,7 +44,7 @@ func own(account string) config.Variables {
 	return config.Variables{"own": config.StringVariable(account)}
 }
 
-var everything = config.StaticFile("testdata/everything.tf") //nolint:gochecknoglobals // a constant that Go cannot have
+var everything = config.StaticFile("testdata/everything.tf")
 
 // ids are those of testdata/everything.tf in an account, one of each kind.
 func ids(account string) []string {
@@ -110,6 +110,31 @@ func TestRemovedWhileTheProvidersAccountMoves(t *testing.T) {
 				ProtoV6ProviderFactories: in(backend, "prod"), ConfigFile: empty,
 				Check: exists(backend, "accounts/prod/pipelines/web", false),
 			},
+		},
+	})
+}
+
+// TestImportedWhileTheProvidersAccountMoves removes an imported object, which was never
+// written, while the provider's account is another one.
+func TestImportedWhileTheProvidersAccountMoves(t *testing.T) {
+	t.Parallel()
+	backend := start(t)
+	_, err := backend.API.ApprovalRules.CreateApprovalRule(t.Context(), &headracev1.CreateApprovalRuleRequest{
+		ApprovalRule: &headracev1.ApprovalRule{
+			Name: "accounts/prod/approvalRules/release", MinimumCount: 1,
+			Selector:       &headracev1.ApprovalSelector{Pipelines: []string{"web"}},
+			NewerExecution: headracev1.NewerExecution_NEWER_EXECUTION_WAIT,
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty := config.StaticFile("testdata/empty.tf")
+	resource.Test(t, resource.TestCase{
+		Steps: []resource.TestStep{
+			{ProtoV6ProviderFactories: in(backend, "prod"), ConfigFile: config.StaticFile("testdata/imported.tf")},
+			{ProtoV6ProviderFactories: in(backend, ""), ConfigFile: empty, ExpectError: acctest.Says("which it took from the provider")},
+			{ProtoV6ProviderFactories: in(backend, "prod"), ConfigFile: empty},
 		},
 	})
 }

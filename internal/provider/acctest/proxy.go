@@ -213,14 +213,14 @@ func (l *link) answers(client io.Writer, server io.Reader) error {
 func frames(to io.Writer, from io.Reader, pass func(kind byte, stream uint32, frame []byte) (int, error)) error {
 	reader := bufio.NewReader(from)
 	for {
-		frame := make([]byte, frameHeader)
-		if _, err := io.ReadFull(reader, frame); err != nil {
+		header, err := reader.Peek(frameHeader)
+		if err != nil {
 			return err
 		}
-		length := int(frame[0])<<16 | int(frame[1])<<8 | int(frame[2])
-		kind, stream := frame[3], binary.BigEndian.Uint32(frame[5:])&(1<<31-1)
-		frame = append(frame, make([]byte, length)...)
-		if _, err := io.ReadFull(reader, frame[frameHeader:]); err != nil {
+		length := int(header[0])<<16 | int(header[1])<<8 | int(header[2])
+		kind, stream := header[3], binary.BigEndian.Uint32(header[5:])&(1<<31-1)
+		frame := make([]byte, frameHeader+length)
+		if _, err := io.ReadFull(reader, frame); err != nil {
 			return err
 		}
 		size, cut := pass(kind, stream, frame)
