@@ -129,7 +129,10 @@ func (a *app) waitOptions(c *client.Client, verb string, waits []openWait) []opt
 // notWaiting says what executions wait for that wait for no approval.
 func notWaiting(idle []*explained) []string {
 	var lines []string
-	for _, why := range idle {
+	for i, why := range idle {
+		if i == maxOptions {
+			return append(lines, fmt.Sprintf("and %d more", len(idle)-i))
+		}
 		line := label(why.execution) + " is not waiting for an approval: "
 		switch reasons := why.GetReasons(); {
 		case len(reasons) == 0:

@@ -45,6 +45,7 @@ func TestRetryFindsWhatFailed(t *testing.T) {
 	t.Parallel()
 	const newName = web + "/executions/new"
 	failed := func(t *testing.T) *fake {
+		t.Helper()
 		f := newFake(t)
 		f.failed()
 		newer := proto.CloneOf(f.executions[0])

@@ -223,7 +223,8 @@ func (f *fake) queued() {
 		},
 	}
 	f.steps[runName] = []*headracev1.NextStep{
-		decideStep(oldName), {Kind: headracev1.NextStepKind_NEXT_STEP_KIND_ENABLE_TRANSITION, Execution: runName, Stage: "Deploy"},
+		decideStep(oldName),
+		{Kind: headracev1.NextStepKind_NEXT_STEP_KIND_ENABLE_TRANSITION, Execution: runName, Stage: "Deploy"},
 		overrideStep(runName, "Deploy", headracev1.ConditionKind_CONDITION_KIND_BEFORE_ENTRY),
 	}
 }

@@ -119,7 +119,7 @@ func (d *decision) retryable(e *execution.Execution, stage *execution.Stage, liv
 	case live && (e.Stop != nil || e.Cancel != nil):
 		return refuse("execution %d is being stopped; retry it when it has", e.Number)
 	case live && stage.Phase != execution.PhaseActions:
-		return refuse("execution %d is %s in stage %s, where no action failed", e.Number, stage.Phase, stage.Name)
+		return refuse("no action of stage %s failed; execution %d is in the phase %s of the stage", stage.Name, e.Number, stage.Phase)
 	case live && failed == 0:
 		return refuse("no action of stage %s failed", stage.Name)
 	case !live && e.Status != pipeline.Failed && e.Status != pipeline.Stopped:

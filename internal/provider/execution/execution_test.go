@@ -73,7 +73,7 @@ func TestExecutions(t *testing.T) {
 					})),
 					value(latest, "source_revisions", knownvalue.ListExact([]knownvalue.Check{knownvalue.ObjectPartial(map[string]knownvalue.Check{
 						"action": knownvalue.StringExact("Fetch"), "revision_id": knownvalue.StringExact(commit),
-						"revision_summary": knownvalue.StringExact("Begin"),
+						"revision_summary": knownvalue.StringExact("Begin"), "author": knownvalue.StringExact("Ada <ada@example.com>"),
 					})})),
 					value(latest, "stages", knownvalue.ListSizeExact(2)),
 					statecheck.ExpectKnownValue(latest, tfjsonpath.New("stages").AtSliceIndex(1), knownvalue.ObjectPartial(map[string]knownvalue.Check{

@@ -43,6 +43,7 @@ type sourceRevision struct {
 	RevisionID      types.String `tfsdk:"revision_id"`
 	RevisionSummary types.String `tfsdk:"revision_summary"`
 	RevisionURL     types.String `tfsdk:"revision_url"`
+	Author          types.String `tfsdk:"author"`
 }
 
 type stage struct {
@@ -143,6 +144,7 @@ func summaryOf(execution *headracev1.Execution) summary {
 			RevisionID:      types.StringValue(revision.GetRevisionId()),
 			RevisionSummary: values.FromText(revision.GetRevisionSummary()),
 			RevisionURL:     values.FromText(revision.GetRevisionUrl()),
+			Author:          values.FromText(revision.GetAuthor()),
 		})
 	}
 	return s

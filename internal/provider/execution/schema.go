@@ -50,6 +50,7 @@ func summaryAttributes() map[string]schema.Attribute {
 				"revision_id":      text("The revision, for instance a commit id."),
 				"revision_summary": text("What it is about, for instance the commit message."),
 				"revision_url":     text("Where to read about it."),
+				"author":           text("Author of the revision, as `Name <address>`. Null if the source has no authors."),
 			}},
 		},
 	}
