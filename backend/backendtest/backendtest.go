@@ -5,6 +5,7 @@ package backendtest
 
 import (
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -129,7 +130,22 @@ func (b *Backend) Stop() {
 func (b *Backend) Restart() {
 	b.tb.Helper()
 	b.Stop()
+	b.awaitFree(b.Endpoint)
+	b.awaitFree(b.HTTPAddr)
 	b.start()
+}
+
+// awaitFree waits until an address can be listened on. The system may give its port to a
+// connection of another process while the backend is stopped.
+func (b *Backend) awaitFree(address string) {
+	b.tb.Helper()
+	require.Eventually(b.tb, func() bool {
+		listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
+		if err != nil {
+			return false
+		}
+		return listener.Close() == nil
+	}, stopTimeout, 20*time.Millisecond, "another process keeps %s", address)
 }
 
 // Client returns a client with a token, which is empty for a stranger. Its
