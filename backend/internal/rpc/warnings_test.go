@@ -248,3 +248,28 @@ func TestListOfRulesInALargeAccount(t *testing.T) {
 	}
 	t.Logf("a page of 100 rules takes %s", fastest)
 }
+
+// TestPublishWarnsOfAnApprovalBesideItsDeployment shows what no plan sees: the parts of a
+// composed pipeline come together when they are published.
+func TestPublishWarnsOfAnApprovalBesideItsDeployment(t *testing.T) {
+	t.Parallel()
+	c := backendtest.Start(t).Admin()
+	create(t, c, composed("web", v1.PublishPolicy_PUBLISH_POLICY_EXPLICIT))
+	parent := client.PipelineName("default", "web")
+	for i, s := range []*v1.Stage{stage("Source", git("Fetch")), stage("Deploy", manual("Sign"), commands("Ship", "true"))} {
+		name := parent + "/stages/" + s.GetName()
+		_, err := c.Pipelines.CreateStage(t.Context(), &v1.CreateStageRequest{Stage: &v1.PipelineStage{Name: name, Order: int32(i + 1)}})
+		require.NoError(t, err)
+		for _, a := range s.GetActions() {
+			_, err := c.Pipelines.CreateAction(t.Context(), &v1.CreateActionRequest{Action: &v1.PipelineAction{Name: name + "/actions/" + a.GetName(), Action: a}})
+			require.NoError(t, err)
+		}
+	}
+	for range 2 {
+		published, err := c.Pipelines.PublishPipelineVersion(t.Context(), &v1.PublishPipelineVersionRequest{Name: parent})
+		require.NoError(t, err)
+		require.Equal(t, []string{`stages[1].actions[1].run_order: stage "Deploy", action "Sign": action "Ship" starts without waiting for the approval, ` +
+			`since both have the run_order 1; to guard it, give it a higher run_order than the approval`}, said(published.GetWarnings()))
+		require.Equal(t, string(pipeline.WarningApprovalBesideWork), published.GetWarnings()[0].GetReason())
+	}
+}

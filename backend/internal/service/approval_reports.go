@@ -22,6 +22,21 @@ type Warning struct {
 	Message string
 }
 
+// definitionWarnings returns what may surprise in a definition that stands at a path of the
+// request. Terraform alone sees an empty on_rollback block, which says that a rollback may
+// wait.
+func definitionWarnings(def *pipeline.Definition, outer pipeline.Path) []Warning {
+	var warnings []Warning
+	for _, w := range pipeline.Warnings(def) {
+		if w.Reason == pipeline.WarningRollbackWaits {
+			continue
+		}
+		path := append(outer[:len(outer):len(outer)], w.Path...)
+		warnings = append(warnings, Warning{Path: path, Reason: w.Reason, Message: w.Message})
+	}
+	return warnings
+}
+
 // maxOutlines bounds the pipelines whose outlines are kept in memory.
 const maxOutlines = 1 << 14
 

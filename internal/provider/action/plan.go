@@ -3,6 +3,7 @@ package action
 import (
 	"context"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"google.golang.org/protobuf/proto"
@@ -22,14 +23,8 @@ import (
 func (r *Resource) ValidateConfig(
 	ctx context.Context, request resource.ValidateConfigRequest, response *resource.ValidateConfigResponse,
 ) {
-	raw, err := definition.Decodable(request.Config.Raw)
-	if err != nil {
-		response.Diagnostics.AddError("The configuration cannot be checked", err.Error())
-		return
-	}
-	var config model
-	response.Diagnostics.Append((&tfsdk.Config{Schema: request.Config.Schema, Raw: raw}).Get(ctx, &config)...)
-	if response.Diagnostics.HasError() {
+	config, ok := definition.Decode[model](ctx, &response.Diagnostics, request.Config)
+	if !ok {
 		return
 	}
 	problem.CheckName(ctx, &response.Diagnostics, request.Config, "pipeline", domain.CheckPipeline)
@@ -51,6 +46,18 @@ func (r *Resource) ValidateConfig(
 		at, fieldpath.Action(), nil)
 }
 
+// warn adds what may surprise in a valid action.
+func warn(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Config) {
+	config, ok := definition.Decode[model](ctx, diags, configuration)
+	if !ok {
+		return
+	}
+	def := &domain.Definition{Stages: []domain.Stage{{
+		Name: values.Text(config.Stage), Actions: []domain.Action{config.Domain(config.Name, config.ProviderName)},
+	}}}
+	problem.AddWarnings(diags, domain.Warnings(def), fieldpath.Action(), func(p domain.Path) domain.Path { return p[2:] })
+}
+
 // ModifyPlan fills in what depends on the provider or on other arguments.
 func (r *Resource) ModifyPlan(
 	ctx context.Context, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse,
@@ -58,6 +65,7 @@ func (r *Resource) ModifyPlan(
 	if request.Plan.Raw.IsNull() {
 		return
 	}
+	warn(ctx, &response.Diagnostics, request.Config)
 	planning.Name(ctx, r.session, request, response, func(account string, names []string) string {
 		return client.ActionName(account, names[0], names[1], names[2])
 	}, "pipeline", "stage", "name")

@@ -1,8 +1,11 @@
 package definition
 
 import (
+	"context"
 	"fmt"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
@@ -13,10 +16,23 @@ func identifying() []string {
 	return []string{"name", "location", "provider_type", "result"}
 }
 
-// Decodable returns the configuration with every list of blocks that is not
+// Decode returns the configuration as a model, in which blocks may be unknown.
+func Decode[M any](ctx context.Context, diags *diag.Diagnostics, config tfsdk.Config) (M, bool) {
+	var decoded M
+	raw, err := decodable(config.Raw)
+	if err != nil {
+		diags.AddError("The configuration cannot be checked", err.Error())
+		return decoded, false
+	}
+	found := (&tfsdk.Config{Schema: config.Schema, Raw: raw}).Get(ctx, &decoded)
+	diags.Append(found...)
+	return decoded, !found.HasError()
+}
+
+// decodable returns the configuration with every list of blocks that is not
 // known yet, as dynamic blocks over unknown values make them, replaced by one
 // block that stands for any number. What is left fits into the models.
-func Decodable(config tftypes.Value) (tftypes.Value, error) {
+func decodable(config tftypes.Value) (tftypes.Value, error) {
 	return replaceUnknown(config, func(object tftypes.Object) []tftypes.Value { return []tftypes.Value{opaque(object)} })
 }
 

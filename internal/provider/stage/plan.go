@@ -23,7 +23,7 @@ import (
 func (r *Resource) ValidateConfig(
 	ctx context.Context, request resource.ValidateConfigRequest, response *resource.ValidateConfigResponse,
 ) {
-	config, ok := decode(ctx, &response.Diagnostics, request.Config)
+	config, ok := definition.Decode[model](ctx, &response.Diagnostics, request.Config)
 	if !ok {
 		return
 	}
@@ -41,7 +41,7 @@ func (r *Resource) ValidateConfig(
 
 // warn adds what may surprise in a valid stage.
 func warn(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Config) {
-	config, ok := decode(ctx, diags, configuration)
+	config, ok := definition.Decode[model](ctx, diags, configuration)
 	if !ok {
 		return
 	}
@@ -50,18 +50,6 @@ func warn(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Conf
 		return w.Reason == domain.WarningRollbackWaits && len(config.OnRollback) > 0
 	})
 	problem.AddWarnings(diags, warnings, fieldpath.Stage(), func(p domain.Path) domain.Path { return p[1:] })
-}
-
-// decode returns the configuration, in which blocks may be unknown.
-func decode(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Config) (model, bool) {
-	var config model
-	raw, err := definition.Decodable(configuration.Raw)
-	if err != nil {
-		diags.AddError("The configuration cannot be checked", err.Error())
-		return config, false
-	}
-	diags.Append((&tfsdk.Config{Schema: configuration.Schema, Raw: raw}).Get(ctx, &config)...)
-	return config, !diags.HasError()
 }
 
 // ModifyPlan fills in what depends on the provider or on other arguments.
