@@ -58,13 +58,13 @@ func blockChanges(was, is *Stage) []string {
 		}
 	}
 	for _, name := range before {
-		switch a, b := was.Action(name), is.Action(name); {
-		case b == nil:
+		now := is.Action(name)
+		if now == nil {
 			changes = append(changes, fmt.Sprintf("action %s is gone", name))
-		default:
-			for _, field := range differing(a, b) {
-				changes = append(changes, fmt.Sprintf("action %s, %s", name, field))
-			}
+			continue
+		}
+		for _, field := range differing(was.Action(name), now) {
+			changes = append(changes, fmt.Sprintf("action %s, %s", name, field))
 		}
 	}
 	if len(changes) == 0 && !slices.Equal(before, after) {
