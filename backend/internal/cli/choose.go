@@ -276,12 +276,17 @@ func (a *app) notOffered(ctx context.Context, c *client.Client, word, what strin
 	if err != nil {
 		return err
 	}
-	lines := []string{"it is " + statusText(last.GetStatus())}
-	switch refusal := why.refusal(want); {
-	case refusal != "" && want.GetKind() == headracev1.NextStepKind_NEXT_STEP_KIND_RETRY_STAGE:
+	if len(why.GetNextSteps())+len(why.GetRefusals()) == 0 {
+		return fmt.Errorf("this server does not say which execution of %s can be %s; name one, for example %s", word, what, label(last))
+	}
+	var lines []string
+	if want.GetKind() == headracev1.NextStepKind_NEXT_STEP_KIND_RETRY_STAGE {
 		lines = a.refusedRetry(c, why)
-	case refusal != "":
+	} else if refusal := why.refusal(want); refusal != "" {
 		lines = []string{refusal}
+	}
+	if len(lines) == 0 {
+		lines = []string{"it is " + statusText(last.GetStatus())}
 	}
 	for i := range lines {
 		lines[i] = strings.TrimSpace(lines[i])

@@ -116,9 +116,15 @@ func TestRetry(t *testing.T) {
 	f.waits()
 	f.executions = f.executions[:1]
 	f.state = &headracev1.PipelineState{Name: web, Stages: []*headracev1.StageState{{Stage: "Build", LatestExecution: runName}}}
+	f.refusals[runName] = []*headracev1.StepRefusal{{
+		Kind: headracev1.NextStepKind_NEXT_STEP_KIND_RETRY_STAGE, Message: "the stage cannot be retried: no action of stage Build failed",
+	}}
 	none := f.run(t, "execution", "retry", "web")
 	require.Equal(t, cli.ExitFailed, none.code)
-	require.Contains(t, none.stderr, "no execution of web can be retried; web#3: it is InProgress")
+	require.Contains(t, none.stderr, "no execution of web can be retried; web#3: the stage cannot be retried: no action of stage Build failed\n")
+	f.executions[0].Status = headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED
+	none = f.run(t, "execution", "retry", "web")
+	require.Contains(t, none.stderr, "no execution of web can be retried; web#3: it is Succeeded\n")
 }
 
 func TestOverride(t *testing.T) {
@@ -129,6 +135,7 @@ func TestOverride(t *testing.T) {
 	newer.Name, newer.Number = web+"/executions/new", 4
 	f.executions = append([]*headracev1.Execution{newer}, f.executions...)
 	f.state = &headracev1.PipelineState{Name: web, Stages: []*headracev1.StageState{{Stage: "Deploy", LatestExecution: runName}}}
+	f.refusals[newer.GetName()] = []*headracev1.StepRefusal{{Kind: headracev1.NextStepKind_NEXT_STEP_KIND_RETRY_STAGE}}
 	require.Equal(t, "overrode the before-entry condition of stage Deploy of web#3\nwatch it with: headrace execution watch web#3\n",
 		f.said(t, "execution", "override", "web", "--stage", "Deploy", "--condition", "before_entry", "--reason", "urgent"))
 	request := sent[*headracev1.OverrideConditionRequest](t, f, "OverrideCondition")
@@ -139,6 +146,30 @@ func TestOverride(t *testing.T) {
 	none := f.run(t, "execution", "override", "web", "--stage", "Deploy", "--condition", "on-success", "--reason", "urgent")
 	require.Equal(t, cli.ExitFailed, none.code)
 	require.Contains(t, none.stderr, "no execution of web can be continued without the on-success condition of stage Deploy; web#4: it is Failed")
+}
+
+// TestOlderServerGivesNoHints holds that the command line offers nothing of its own.
+func TestOlderServerGivesNoHints(t *testing.T) {
+	t.Parallel()
+	for name, prepare := range map[string]func(*fake){
+		"waits": (*fake).waits, "queued": (*fake).queued, "failed": (*fake).failed, "conditioned": (*fake).conditioned,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			prepare(f)
+			clear(f.steps)
+			said := f.said(t, "explain", "web")
+			for _, verb := range []string{"approve", "retry", "override", "enable", "stop", "run"} {
+				require.NotRegexp(t, "headrace .*"+verb, said)
+			}
+			f.state = &headracev1.PipelineState{Name: web, Stages: []*headracev1.StageState{{Stage: "Build", LatestExecution: runName}}}
+			got := f.run(t, "execution", "retry", "web")
+			require.Equal(t, cli.ExitFailed, got.code)
+			require.Contains(t, got.stderr, "this server does not say which execution of web can be retried; name one, for example web#")
+			f.said(t, "execution", "retry", "web#3")
+		})
+	}
 }
 
 func TestRollback(t *testing.T) {
