@@ -323,7 +323,11 @@ func (s *Pipelines) Delete(ctx context.Context, who auth.Identity, account, name
 	if err := authorize(who, auth.Deploy, account); err != nil {
 		return nil, err
 	}
-	warnings, err := s.Runs.DeletePipeline(ctx, who, account, name, etag, force)
+	var warnings []Warning
+	err := retry(func() (err error) {
+		warnings, err = s.Runs.DeletePipeline(ctx, who, account, name, etag, force)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("delete pipeline %q: %w", name, err)
 	}

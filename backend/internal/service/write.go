@@ -18,21 +18,29 @@ var errDry = errors.New("validate only")
 // update runs fn in a transaction of begin, and again where another write came
 // between. A dry one checks all and keeps nothing.
 func update[T any](ctx context.Context, begin func(context.Context, func(context.Context, T) error) error, dry bool, fn func(context.Context, T) error) error {
-	for range maxTries {
+	return retry(func() error {
 		err := begin(ctx, func(ctx context.Context, tx T) error {
 			if err := fn(ctx, tx); err != nil || !dry {
 				return err
 			}
 			return errDry
 		})
-		switch {
-		case errors.Is(err, errDry):
+		if errors.Is(err, errDry) {
 			return nil
-		case !errors.Is(err, store.ErrStale):
+		}
+		return err
+	})
+}
+
+// retry does a write again as often as another one comes between. That is not the fault
+// of the caller, whose etag may match, so the refusal has no reason of its own.
+func retry(write func() error) error {
+	for range maxTries {
+		if err := write(); !errors.Is(err, store.ErrStale) {
 			return err
 		}
 	}
-	return refuse(KindConflict, pipeline.ReasonEtagMismatch, "others change it all the time; repeat the call")
+	return refuse(KindConflict, "", "too many concurrent changes to this object; try again")
 }
 
 // Check is what the caller of a use case has against the replacement of an object. It is
