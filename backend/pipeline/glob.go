@@ -24,6 +24,12 @@ func CheckGlob(pattern string) error {
 	return nil
 }
 
+// MatchGlob tells whether a pattern that CheckGlob accepts matches a name.
+func MatchGlob(pattern, name string) bool {
+	ok, err := doublestar.Match(pattern, name)
+	return err == nil && ok
+}
+
 // alternatives counts the patterns without braces that a valid pattern stands
 // for, up to one more than is allowed.
 func alternatives(pattern string) int {

@@ -4,8 +4,10 @@ import (
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
@@ -15,6 +17,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/planning"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/problem"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/values"
 )
 
@@ -69,6 +72,17 @@ func (r *Resource) ModifyPlan(
 	planning.Name(ctx, r.session, request, response, func(account string, names []string) string {
 		return client.ActionName(account, names[0], names[1], names[2])
 	}, "pipeline", "stage", "name")
+	var account, pipeline, stage, name, category types.String
+	for attribute, value := range map[string]*types.String{
+		"account": &account, "pipeline": &pipeline, "stage": &stage, "name": &name, "category": &category,
+	} {
+		response.Diagnostics.Append(response.Plan.GetAttribute(ctx, path.Root(attribute), value)...)
+	}
+	if category.ValueString() == string(domain.CategoryApproval) {
+		r.session.NotePlanned(account.ValueString(), session.Part{
+			Pipeline: pipeline.ValueString(), Stage: stage.ValueString(), Action: name.ValueString(),
+		})
+	}
 	planning.Support(ctx, r.session, response, reporter, func(m model) proto.Message {
 		return &headracev1.CreateActionRequest{Action: m.message()}
 	})

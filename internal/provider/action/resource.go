@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -67,6 +68,7 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 	state := modelOf(created.GetAction(), plan)
 	response.Diagnostics.Append(response.State.Set(ctx, state)...)
 	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
+	r.written(&response.Diagnostics, state, created.GetWarnings())
 	_, err = backend.Pipelines.GetAction(ctx, &headracev1.GetActionRequest{
 		Name: state.resourceName(), ConfirmRequestId: requestID,
 	})
@@ -124,6 +126,7 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 		return
 	}
 	response.Diagnostics.Append(response.State.Set(ctx, modelOf(updated.GetAction(), plan))...)
+	r.written(&response.Diagnostics, plan, updated.GetWarnings())
 }
 
 // Delete removes the action.
@@ -139,12 +142,20 @@ func (r *Resource) Delete(ctx context.Context, request resource.DeleteRequest, r
 		report.Add(&response.Diagnostics, "delete", err)
 		return
 	}
-	_, err = backend.Pipelines.DeleteAction(ctx, &headracev1.DeleteActionRequest{
+	deleted, err := backend.Pipelines.DeleteAction(ctx, &headracev1.DeleteActionRequest{
 		Name: state.resourceName(), Etag: state.ETag.ValueString(),
 	})
 	if err != nil && !problem.Gone(err) {
 		report.Add(&response.Diagnostics, "delete", err)
 	}
+	r.written(&response.Diagnostics, state, deleted.GetWarnings())
+}
+
+// written shows the warnings of a write, and notes that other parts of the pipeline may
+// follow.
+func (r *Resource) written(diags *diag.Diagnostics, m model, warnings []*headracev1.Warning) {
+	r.session.NoteWritten(m.Account.ValueString(), m.Pipeline.ValueString())
+	reporter(m).Warn(diags, warnings, r.session.Tell)
 }
 
 // ImportState takes PIPELINE/STAGE/ACTION, ACCOUNT/PIPELINE/STAGE/ACTION or the resource

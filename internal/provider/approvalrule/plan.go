@@ -49,4 +49,5 @@ func (r *Resource) ModifyPlan(
 	planning.Support(ctx, r.session, response, reporter, func(m model) proto.Message {
 		return &headracev1.CreateApprovalRuleRequest{ApprovalRule: m.message()}
 	})
+	r.planWarnings(ctx, request, response)
 }

@@ -99,6 +99,7 @@ func (r *Resource) ModifyPlan(
 	planning.Support(ctx, r.session, response, reporter, func(m model) proto.Message {
 		return &headracev1.CreatePipelineRequest{Pipeline: m.message()}
 	})
+	r.planWarnings(ctx, request, response)
 }
 
 // composed tells whether the pipeline is certainly one without stage blocks.

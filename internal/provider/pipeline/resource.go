@@ -69,6 +69,7 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 	state := modelOf(created.GetPipeline(), plan)
 	response.Diagnostics.Append(response.State.Set(ctx, state)...)
 	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
+	r.written(&response.Diagnostics, state, created.GetWarnings())
 	_, err = backend.Pipelines.GetPipeline(ctx, &headracev1.GetPipelineRequest{
 		Name: state.resourceName(), ConfirmRequestId: requestID,
 	})
@@ -132,6 +133,7 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 		return
 	}
 	response.Diagnostics.Append(response.State.Set(ctx, modelOf(updated.GetPipeline(), plan))...)
+	r.written(&response.Diagnostics, plan, updated.GetWarnings())
 }
 
 // Delete removes the pipeline with its versions and its history.
@@ -147,11 +149,13 @@ func (r *Resource) Delete(ctx context.Context, request resource.DeleteRequest, r
 		report.Add(&response.Diagnostics, "delete", err)
 		return
 	}
-	_, err = backend.Pipelines.DeletePipeline(ctx, &headracev1.DeletePipelineRequest{
+	deleted, err := backend.Pipelines.DeletePipeline(ctx, &headracev1.DeletePipelineRequest{
 		Name: state.resourceName(), Etag: state.ETag.ValueString(), Force: state.ForceDestroy.ValueBool(),
 	})
 	switch {
-	case err == nil, client.IsNotFound(err):
+	case err == nil:
+		report.Warn(&response.Diagnostics, deleted.GetWarnings(), r.session.Tell)
+	case client.IsNotFound(err):
 	case client.Reason(err) == domain.ReasonExecutionLive:
 		response.Diagnostics.AddError("Cannot delete "+report.Object, client.Describe(err)+
 			"\n\nWith Terraform: wait for the execution or stop it, then destroy again; or set force_destroy = true, apply, and "+

@@ -93,7 +93,7 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 	}
 	plan.Account = r.session.Settled(plan.Account)
 	plan.ID = types.StringValue(plan.pipelineName())
-	state, err := publish(ctx, backend, plan)
+	state, err := r.publish(ctx, backend, plan, &response.Diagnostics)
 	if err != nil {
 		refused(&response.Diagnostics, plan, err)
 		return
@@ -157,7 +157,7 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 	plan.Account = state.Account
 	plan.ID = types.StringValue(plan.pipelineName())
 	response.Diagnostics.Append(response.Identity.Set(ctx, plan.identity())...)
-	published, err := publish(ctx, backend, plan)
+	published, err := r.publish(ctx, backend, plan, &response.Diagnostics)
 	if err != nil {
 		refused(&response.Diagnostics, plan, err)
 		return
@@ -188,13 +188,14 @@ func (r *Resource) ImportState(
 }
 
 // publish makes a version of the parts as they are.
-func publish(ctx context.Context, backend *client.Client, plan model) (model, error) {
+func (r *Resource) publish(ctx context.Context, backend *client.Client, plan model, diags *diag.Diagnostics) (model, error) {
 	answer, err := backend.Pipelines.PublishPipelineVersion(ctx, &headracev1.PublishPipelineVersionRequest{
 		Name: plan.pipelineName(),
 	})
 	if err != nil {
 		return model{}, err
 	}
+	reporter(plan).Warn(diags, answer.GetWarnings(), r.session.Tell)
 	return plan.with(answer.GetVersion(), false), nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
 )
@@ -106,6 +107,34 @@ func (r Reporter) argument(field string) (path.Path, bool) {
 	}
 	at := r.Shape.Translate(path.Empty(), fields)
 	return at, !at.Equal(path.Empty())
+}
+
+// Warn adds warnings of the server that tell says are new.
+func (r Reporter) Warn(diags *diag.Diagnostics, warnings []*headracev1.Warning, tell func(message string) bool) {
+	for _, w := range warnings {
+		if !tell(w.GetMessage()) {
+			continue
+		}
+		summary, detail := warningSummary(domain.Reason(w.GetReason())), Sentence(w.GetMessage())
+		if at, found := r.argument(w.GetField()); found {
+			diags.AddAttributeWarning(at, summary, detail)
+			continue
+		}
+		diags.AddWarning(summary, detail)
+	}
+}
+
+func warningSummary(reason domain.Reason) string {
+	switch reason {
+	case domain.ReasonSelectorMatchesNothing:
+		return "An approval rule guards less than it says"
+	case domain.ReasonApproverUnknown:
+		return "An approval rule names somebody who cannot approve"
+	case domain.ReasonGuardRemoved:
+		return "This change removes what an approval rule guards"
+	default:
+		return "The server warns"
+	}
 }
 
 // Gone tells whether a part of a composed pipeline is not there any more: it was

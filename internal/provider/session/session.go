@@ -49,6 +49,7 @@ type Session struct {
 	refreshed sync.Map
 	// silent tells that the server did not say what it supports.
 	silent atomic.Bool
+	notes  notes
 }
 
 // supportTimeout is how long a plan waits to hear what the server supports.

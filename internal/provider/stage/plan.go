@@ -5,8 +5,10 @@ import (
 	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
@@ -16,6 +18,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/planning"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/problem"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 )
 
 // ValidateConfig checks what a stage alone can break. What it has to do with its
@@ -63,6 +66,11 @@ func (r *Resource) ModifyPlan(
 		return client.StageName(account, names[0], names[1])
 	}, "pipeline", "name")
 	warn(ctx, &response.Diagnostics, request.Config)
+	var account, pipeline, name types.String
+	for attribute, value := range map[string]*types.String{"account": &account, "pipeline": &pipeline, "name": &name} {
+		response.Diagnostics.Append(response.Plan.GetAttribute(ctx, path.Root(attribute), value)...)
+	}
+	r.session.NotePlanned(account.ValueString(), session.Part{Pipeline: pipeline.ValueString(), Stage: name.ValueString()})
 	planning.Support(ctx, r.session, response, reporter, func(m model) proto.Message {
 		return &headracev1.CreateStageRequest{Stage: m.message()}
 	})

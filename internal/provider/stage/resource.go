@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -69,6 +70,7 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 	state := modelOf(created.GetStage(), plan)
 	response.Diagnostics.Append(response.State.Set(ctx, state)...)
 	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
+	r.written(&response.Diagnostics, state, created.GetWarnings())
 	_, err = backend.Pipelines.GetStage(ctx, &headracev1.GetStageRequest{
 		Name: state.resourceName(), ConfirmRequestId: requestID,
 	})
@@ -126,6 +128,7 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 		return
 	}
 	response.Diagnostics.Append(response.State.Set(ctx, modelOf(updated.GetStage(), plan))...)
+	r.written(&response.Diagnostics, plan, updated.GetWarnings())
 }
 
 // Delete removes the stage. The actions that it still has may be on their way out too.
@@ -141,10 +144,18 @@ func (r *Resource) Delete(ctx context.Context, request resource.DeleteRequest, r
 		report.Add(&response.Diagnostics, "delete", err)
 		return
 	}
-	err = remove(ctx, backend, &headracev1.DeleteStageRequest{Name: state.resourceName(), Etag: state.ETag.ValueString()})
+	warnings, err := remove(ctx, backend, &headracev1.DeleteStageRequest{Name: state.resourceName(), Etag: state.ETag.ValueString()})
 	if err != nil && !problem.Gone(err) {
 		report.Add(&response.Diagnostics, "delete", err)
 	}
+	r.written(&response.Diagnostics, state, warnings)
+}
+
+// written shows the warnings of a write, and notes that other parts of the pipeline may
+// follow.
+func (r *Resource) written(diags *diag.Diagnostics, m model, warnings []*headracev1.Warning) {
+	r.session.NoteWritten(m.Account.ValueString(), m.Pipeline.ValueString())
+	reporter(m).Warn(diags, warnings, r.session.Tell)
 }
 
 const (
@@ -158,22 +169,22 @@ const (
 // them Terraform deletes a stage and its actions at the same time, or another
 // configuration does. It is up to the server to refuse while actions are left: its refusal
 // names them, so it changes as long as they go.
-func remove(ctx context.Context, backend *client.Client, request *headracev1.DeleteStageRequest) error {
+func remove(ctx context.Context, backend *client.Client, request *headracev1.DeleteStageRequest) ([]*headracev1.Warning, error) {
 	refusal, deadline := "", time.Now()
 	for {
-		_, err := backend.Pipelines.DeleteStage(ctx, request)
+		deleted, err := backend.Pipelines.DeleteStage(ctx, request)
 		if client.Reason(err) != domain.ReasonStageNotEmpty {
-			return err
+			return deleted.GetWarnings(), err
 		}
 		if said := client.Describe(err); said != refusal {
 			refusal, deadline = said, time.Now().Add(patience)
 		}
 		if !time.Now().Before(deadline) {
-			return err
+			return nil, err
 		}
 		select {
 		case <-ctx.Done():
-			return err
+			return nil, err
 		case <-time.After(pause):
 		}
 	}

@@ -1,0 +1,120 @@
+package approvalrule
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/headrace/terraform-provider-headrace/backend/client"
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/planning"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
+)
+
+// planWarnings shows what the server would warn of. A server that does not answer, or
+// refuses, says nothing here: the apply will say it.
+func (r *Resource) planWarnings(ctx context.Context, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse) {
+	if response.Diagnostics.HasError() || !request.Config.Raw.IsFullyKnown() {
+		return
+	}
+	var planned model
+	response.Diagnostics.Append(response.Plan.Get(ctx, &planned)...)
+	if response.Diagnostics.HasError() || planned.Account.IsUnknown() {
+		return
+	}
+	changed := !planning.Unchanged(response.Plan.Raw, request.State.Raw)
+	var rule *headracev1.ApprovalRule
+	asked, err := r.session.Ask(ctx, func(ctx context.Context, backend *client.Client) error {
+		var err error
+		rule, err = dryRun(ctx, backend, planned, request.State.Raw.IsNull() || len(response.RequiresReplace) > 0, changed)
+		return err
+	})
+	if asked && err == nil {
+		r.warn(&response.Diagnostics, planned, rule, false)
+	}
+}
+
+// dryRun returns the rule as an apply would store it, with what it would guard.
+func dryRun(ctx context.Context, backend *client.Client, planned model, create, changed bool) (*headracev1.ApprovalRule, error) {
+	switch {
+	case create:
+		answer, err := backend.ApprovalRules.CreateApprovalRule(ctx, &headracev1.CreateApprovalRuleRequest{
+			ApprovalRule: planned.message(), ValidateOnly: true,
+		})
+		return answer.GetApprovalRule(), err
+	case changed:
+		answer, err := backend.ApprovalRules.UpdateApprovalRule(ctx, &headracev1.UpdateApprovalRuleRequest{
+			ApprovalRule: planned.message(), ValidateOnly: true,
+		})
+		return answer.GetApprovalRule(), err
+	}
+	// Anyone who may read the rule may plan it unchanged.
+	answer, err := backend.ApprovalRules.GetApprovalRule(ctx, &headracev1.GetApprovalRuleRequest{Name: planned.resourceName()})
+	return answer.GetApprovalRule(), err
+}
+
+// warn shows the warnings of a rule that hold whatever else the same run creates.
+func (r *Resource) warn(diags *diag.Diagnostics, m model, rule *headracev1.ApprovalRule, applied bool) {
+	account := client.Segment(rule.GetName(), "accounts")
+	warnings := settled(rule, r.session.Planned(account), r.session.Written(account), applied)
+	reporter(m).Warn(diags, warnings, r.session.Tell)
+}
+
+// settled returns the warnings of a rule without those that the rest of the run may make
+// untrue. Planned are parts that it plans, written the composed pipelines whose parts are
+// being written.
+func settled(rule *headracev1.ApprovalRule, planned []session.Part, written []string, applied bool) []*headracev1.Warning {
+	selector := rule.GetSelector()
+	about := func(w *headracev1.Warning, field string) bool {
+		return strings.HasPrefix(w.GetField(), "approval_rule.selector."+field)
+	}
+	unmatched := 0
+	for _, w := range rule.GetWarnings() {
+		if about(w, "pipelines[") {
+			unmatched++
+		}
+	}
+	unfinished := slices.ContainsFunc(written, func(name string) bool { return matches(selector.GetPipelines(), name) })
+	return slices.DeleteFunc(slices.Clone(rule.GetWarnings()), func(w *headracev1.Warning) bool {
+		switch {
+		case !about(w, ""):
+			return false
+		case unfinished:
+			return true
+		case about(w, "pipelines[") && (applied || unmatched == len(selector.GetPipelines())):
+			// Its pipeline may be created by the same apply.
+			return true
+		}
+		return slices.ContainsFunc(planned, func(part session.Part) bool { return fulfils(selector, w, part) })
+	})
+}
+
+// fulfils tells whether a planned part is what an entry of a rule looks for.
+func fulfils(selector *headracev1.ApprovalSelector, w *headracev1.Warning, part session.Part) bool {
+	fields, err := domain.ParsePath(strings.TrimPrefix(w.GetField(), "approval_rule.selector."))
+	if err != nil || len(fields) != 1 {
+		return false
+	}
+	name, entries := "", []string(nil)
+	switch fields[0].Field {
+	case "pipelines":
+		return entryMatches(selector.GetPipelines(), fields[0].Index, part.Pipeline)
+	case "stages":
+		name, entries = part.Stage, selector.GetStages()
+	case "actions":
+		name, entries = part.Action, selector.GetActions()
+	}
+	return name != "" && matches(selector.GetPipelines(), part.Pipeline) && entryMatches(entries, fields[0].Index, name)
+}
+
+func entryMatches(entries []string, index int, name string) bool {
+	return index >= 0 && index < len(entries) && domain.MatchGlob(entries[index], name)
+}
+
+func matches(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return domain.MatchGlob(pattern, name) })
+}

@@ -1,0 +1,155 @@
+package provider_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/acctest"
+)
+
+const guards = "testdata/guards"
+
+// misspelt is what Terraform prints of the misspelt stage of a rule, in one line.
+const misspelt = `stage "Aply" matches nothing; pipeline network has stages Source, Plan, Apply; did you mean Apply?`
+
+// guarded is Terraform with some of the files of testdata/guards, which the test chooses.
+type guarded struct {
+	terraform
+	t *testing.T
+}
+
+func guard(t *testing.T, configuration string, backend *acctest.Backend) guarded {
+	t.Helper()
+	return guarded{terraform{configuration: configuration, backend: backend, variables: map[string]string{}, directory: t.TempDir()}, t}
+}
+
+// with adds a file.
+func (g guarded) with(names ...string) guarded {
+	g.t.Helper()
+	for _, name := range names {
+		text, err := os.ReadFile(filepath.Join(guards, name+".tf"))
+		require.NoError(g.t, err)
+		require.NoError(g.t, os.WriteFile(filepath.Join(g.directory, name+".tf"), text, 0o600))
+	}
+	return g
+}
+
+// without removes a file.
+func (g guarded) without(name string) guarded {
+	g.t.Helper()
+	require.NoError(g.t, os.Remove(filepath.Join(g.directory, name+".tf")))
+	return g
+}
+
+// says returns what a command prints, without the frames of warnings and broken lines.
+func (g guarded) says(arguments ...string) string {
+	g.t.Helper()
+	said := strings.ReplaceAll(g.do(g.t, arguments...), "│", "")
+	// The tests use a provider that they built.
+	said = strings.ReplaceAll(said, "Warning: Provider development overrides are in effect", "")
+	return strings.Join(strings.Fields(said), " ")
+}
+
+func (g guarded) applies() string { return g.says("apply", "-auto-approve") }
+
+func TestRulesThatGuardNothing(t *testing.T) {
+	t.Parallel()
+	configuration := providerProgram(t)
+	tests := map[string]func(t *testing.T, tf guarded){
+		"the rule after its pipeline": func(t *testing.T, tf guarded) {
+			tf.variables["stages"] = `["Aply"]`
+			require.NotContains(t, tf.with("network").applies(), "Warning")
+			plan := tf.with("rule").says("plan")
+			require.Contains(t, plan, "Rule network-apply: "+misspelt)
+			require.Contains(t, plan, "stages = var.stages", "the argument is underlined")
+			require.Contains(t, tf.applies(), misspelt)
+			require.Contains(t, tf.says("plan"), misspelt, "until it is mended")
+			tf.variables["stages"] = `["Apply"]`
+			require.NotContains(t, tf.applies(), "Warning")
+			require.NotContains(t, tf.says("plan", "-detailed-exitcode"), "Warning")
+		},
+		"the pipeline after its rule": func(t *testing.T, tf guarded) {
+			tf.variables["stages"] = `["Aply"]`
+			require.NotContains(t, tf.with("rule").applies(), "Warning", "its pipeline may follow")
+			require.Contains(t, tf.with("network").says("plan"), misspelt)
+			require.Contains(t, tf.applies(), misspelt)
+		},
+		"both misspelt in one first apply": func(t *testing.T, tf guarded) {
+			tf.variables["stages"] = `["Aply"]`
+			tf.with("rule", "network")
+			require.NotContains(t, tf.says("plan"), "Warning", "nothing is known yet")
+			require.Equal(t, 1, strings.Count(tf.applies(), misspelt), "the one that is created last warns")
+		},
+		"both in one first apply": func(t *testing.T, tf guarded) {
+			require.NotContains(t, tf.with("rule", "network").applies(), "Warning")
+			require.NotContains(t, tf.says("plan", "-detailed-exitcode"), "Warning")
+		},
+		"a composed pipeline in one first apply": func(t *testing.T, tf guarded) {
+			require.NotContains(t, tf.with("composed").applies(), "Warning")
+			require.NotContains(t, tf.says("plan", "-detailed-exitcode"), "Warning")
+		},
+		"all pipelines of an empty account": func(t *testing.T, tf guarded) {
+			tf.variables["pipelines"] = `["*"]`
+			require.NotContains(t, tf.with("rule").applies(), "Warning")
+			require.NotContains(t, tf.says("plan", "-detailed-exitcode"), "Warning")
+			require.NotContains(t, tf.with("network").applies(), "Warning")
+		},
+		"one of two pipelines": func(t *testing.T, tf guarded) {
+			tf.with("network").applies()
+			tf.variables["pipelines"] = `["network", "netwrok"]`
+			require.Contains(t, tf.with("rule").says("plan"), `pipeline "netwrok" matches nothing; account default has pipeline network; did you mean network?`)
+		},
+		"a group that no token has": func(t *testing.T, tf guarded) {
+			tf.backend.Token("alice", []string{"release-managers"}, backendtest.Binding("default", headracev1.Role_ROLE_APPROVER))
+			tf.variables["groups"] = `["release-mangers"]`
+			require.Contains(t, tf.with("rule", "network").says("plan"),
+				`no token of group "release-mangers" has the role approver or admin in account default; those that do are of group release-managers; did you mean release-managers?`)
+			tf.variables["groups"] = `["release-managers"]`
+			require.NotContains(t, tf.applies(), "Warning")
+		},
+		"a guarded stage that an admin renames": func(t *testing.T, tf guarded) {
+			tf.with("rule", "network").applies()
+			tf.variables["approve_stage"] = "Deploy"
+			plan := tf.says("plan")
+			require.Contains(t, plan, "This change removes or renames stage Apply of pipeline network, which rule network-apply guards")
+			require.Contains(t, tf.applies(), "which rule network-apply guards")
+			require.Contains(t, tf.says("plan"), `stage "Apply" matches nothing; pipeline network has stages Source, Plan, Deploy`)
+		},
+		"a guarded pipeline that an admin deletes": func(t *testing.T, tf guarded) {
+			tf.with("rule", "network").applies()
+			require.Contains(t, tf.without("network").applies(), "removes or renames stage Apply of pipeline network, which rule network-apply guards")
+		},
+		"a deployer's rename warns in the plan": func(t *testing.T, tf guarded) {
+			tf.with("rule", "network").applies()
+			deployer := *tf.backend
+			deployer.Backend = &backendtest.Backend{Endpoint: tf.backend.Endpoint}
+			deployer.AdminToken = tf.backend.Token("dan", nil, backendtest.Binding("default", headracev1.Role_ROLE_DEPLOYER))
+			tf.terraform.backend = &deployer
+			tf.variables["approve_stage"] = "Deploy"
+			require.Contains(t, tf.says("plan"), `Warning: The apply may be refused`)
+		},
+		"a viewer's plan": func(t *testing.T, tf guarded) {
+			tf.variables["stages"] = `["Aply"]`
+			tf.with("rule", "network").applies()
+			viewer := *tf.backend
+			viewer.Backend = &backendtest.Backend{Endpoint: tf.backend.Endpoint}
+			viewer.AdminToken = tf.backend.Token("vic", nil, backendtest.Binding("default", headracev1.Role_ROLE_VIEWER))
+			tf.terraform.backend = &viewer
+			require.Contains(t, tf.says("plan"), misspelt)
+			tf.variables["approve_stage"] = "Deploy"
+			require.NotContains(t, tf.says("plan"), "refused", "plans may have a token of their own")
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, guard(t, configuration, acctest.Start(t)))
+		})
+	}
+}

@@ -1,0 +1,96 @@
+package pipeline
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/headrace/terraform-provider-headrace/backend/client"
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/planning"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
+)
+
+// planWarnings shows what the server would warn of: approval rules that match nothing in
+// this pipeline, and what they would no longer guard. A server that does not answer says
+// nothing here. What it refuses the apply will say, since it may not be refused then.
+func (r *Resource) planWarnings(ctx context.Context, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse) {
+	if response.Diagnostics.HasError() || !request.Config.Raw.IsFullyKnown() {
+		return
+	}
+	var planned model
+	response.Diagnostics.Append(response.Plan.Get(ctx, &planned)...)
+	if response.Diagnostics.HasError() || planned.Account.IsUnknown() {
+		return
+	}
+	r.session.NotePlanned(planned.Account.ValueString(), parts(planned.Name.ValueString(), planned.message().GetDefinition())...)
+	create := request.State.Raw.IsNull() || len(response.RequiresReplace) > 0
+	if !create && planning.Unchanged(response.Plan.Raw, request.State.Raw, "force_destroy") {
+		return
+	}
+	var warnings []*headracev1.Warning
+	asked, err := r.session.Ask(ctx, func(ctx context.Context, backend *client.Client) error {
+		var err error
+		warnings, err = dryRun(ctx, backend, planned, create)
+		return err
+	})
+	switch {
+	case !asked:
+	case err == nil:
+		r.warn(&response.Diagnostics, planned, warnings)
+	case client.Reason(err) == domain.ReasonPermissionDenied && strings.Contains(client.Describe(err), "approval rule"):
+		// Not a token without a role, which may be the one of plans alone.
+		response.Diagnostics.AddWarning("The apply may be refused", client.Describe(err)+".")
+	}
+}
+
+// dryRun returns what an apply would be warned of.
+func dryRun(ctx context.Context, backend *client.Client, planned model, create bool) ([]*headracev1.Warning, error) {
+	if create {
+		answer, err := backend.Pipelines.CreatePipeline(ctx, &headracev1.CreatePipelineRequest{
+			Pipeline: planned.message(), ValidateOnly: true,
+		})
+		return answer.GetWarnings(), err
+	}
+	answer, err := backend.Pipelines.UpdatePipeline(ctx, &headracev1.UpdatePipelineRequest{
+		Pipeline: planned.message(), ValidateOnly: true,
+	})
+	return answer.GetWarnings(), err
+}
+
+// warn shows warnings of a write. The stages of a composed pipeline are resources of their
+// own, which may follow: whether a rule matches none of them is not known yet.
+func (r *Resource) warn(diags *diag.Diagnostics, m model, warnings []*headracev1.Warning) {
+	if len(m.Stages) == 0 {
+		warnings = slices.DeleteFunc(slices.Clone(warnings), func(w *headracev1.Warning) bool {
+			return w.GetReason() == string(domain.ReasonSelectorMatchesNothing)
+		})
+	}
+	reporter(m).Warn(diags, warnings, r.session.Tell)
+}
+
+// written shows warnings after a write, and notes that parts may follow.
+func (r *Resource) written(diags *diag.Diagnostics, m model, warnings []*headracev1.Warning) {
+	if len(m.Stages) == 0 {
+		r.session.NoteWritten(m.Account.ValueString(), m.Name.ValueString())
+	}
+	r.warn(diags, m, warnings)
+}
+
+// parts returns what approval rules may match of a definition.
+func parts(name string, def *headracev1.PipelineDefinition) []session.Part {
+	all := []session.Part{{Pipeline: name}}
+	for _, stage := range def.GetStages() {
+		all = append(all, session.Part{Pipeline: name, Stage: stage.GetName()})
+		for _, action := range stage.GetActions() {
+			if action.GetCategory() == string(domain.CategoryApproval) {
+				all = append(all, session.Part{Pipeline: name, Stage: stage.GetName(), Action: action.GetName()})
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,51 @@
+variable "approve_stage" {
+  type    = string
+  default = "Apply"
+}
+
+resource "headrace_pipeline" "network" {
+  name = "network"
+
+  stage {
+    name = "Source"
+
+    action {
+      name             = "Fetch"
+      category         = "Source"
+      owner            = "Headrace"
+      provider         = "Git"
+      version          = "1"
+      output_artifacts = ["source"]
+
+      configuration = {
+        RepositoryUrl = "https://example.com/network.git"
+      }
+    }
+  }
+
+  stage {
+    name = "Plan"
+
+    action {
+      name            = "Plan"
+      category        = "Build"
+      owner           = "Headrace"
+      provider        = "Commands"
+      version         = "1"
+      input_artifacts = ["source"]
+      commands        = ["terraform plan"]
+    }
+  }
+
+  stage {
+    name = var.approve_stage
+
+    action {
+      name     = "Approve"
+      category = "Approval"
+      owner    = "Headrace"
+      provider = "Manual"
+      version  = "1"
+    }
+  }
+}
