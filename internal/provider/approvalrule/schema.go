@@ -36,6 +36,9 @@ const description = "Sets who must approve before a stage or a manual approval a
 	"that it guards and finds them by selectors. All rules that match must be met, so the strictest wins.\n\n" +
 	"With `actions`, or with `pipelines` alone, a rule guards manual approval actions; with `stages` and no `actions` it guards the " +
 	"entry of the stages. A rule is read when a wait begins: a change holds for later waits. Only an admin may write rules.\n\n" +
+	"Plan and apply warn of each entry of `pipelines`, `stages` and `actions` that matches nothing, and of users and groups that no " +
+	"token with the role approver or admin has. `headrace approval-rule list` shows the same. Without any rule a manual approval " +
+	"action needs one approver who did not start the execution.\n\n" +
 	"`on_rollback` of a stage can let automatic rollbacks pass without these approvals. In a stage that a rule guards, only an admin " +
 	"can publish that."
 
@@ -98,7 +101,8 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				Optional:            true,
 				Computed:            true,
 				Default:             booldefault.StaticBool(false),
-				MarkdownDescription: "Whether the one who started the execution counts as an approver. Defaults to `false`.",
+				MarkdownDescription: "Whether the one who started the execution counts as an approver. Defaults to `false`. Set it if one person "+
+					"must be able to approve their own executions.",
 			},
 			"newer_execution": schema.StringAttribute{
 				Optional:   true,
