@@ -11,8 +11,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-
-	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
 // DefaultEndpoint is where headraced listens when nothing else is said.
@@ -121,9 +119,6 @@ func (c Config) Validate() error {
 	}
 	if c.Insecure && (c.CACertFile != "" || c.ClientCertFile != "") {
 		errs = append(errs, errors.New("insecure means plaintext: it cannot be set together with certificate files"))
-	}
-	if err := pipeline.CheckAccount(c.Account); c.Account != "" && err != nil {
-		errs = append(errs, fmt.Errorf("%w; it comes from the configuration or from %s", err, EnvAccount))
 	}
 	for _, r := range c.Token {
 		if r <= ' ' || r > '~' {

@@ -83,8 +83,7 @@ func checkCron(cron string) error {
 func checkOpens(cron, zone string) error {
 	w, err := window.Parse(cron, zone)
 	if err != nil {
-		// What is wrong with either is refused as such.
-		return nil
+		return nil //nolint:nilerr // It is refused where it stands.
 	}
 	if _, opens := w.Next(time.Time{}); !opens {
 		return fmt.Errorf("the window %q never opens: no minute is like that; change the days, the months or the years", cron)

@@ -17,20 +17,9 @@ func incompleteCommands(def *Definition, path Path, stage *Stage) []Warning {
 	for i := range stage.Actions {
 		warnings = append(warnings, incompleteCommand(def, path.At("actions", i), stage.Actions[i].Commands)...)
 	}
-	for _, c := range []struct {
-		kind ConditionKind
-		path Path
-	}{
-		{ConditionBeforeEntry, path.Field("before_entry")},
-		{ConditionOnSuccess, path.Field("on_success")},
-		{ConditionOnFailure, path.Field("on_failure").Field("condition")},
-	} {
-		condition := stage.Condition(c.kind)
-		if condition == nil {
-			continue
-		}
-		for i := range condition.Rules {
-			warnings = append(warnings, incompleteCommand(def, c.path.At("rules", i), condition.Rules[i].Commands)...)
+	for _, c := range conditionsAt(stage, path) {
+		for i := range c.Rules {
+			warnings = append(warnings, incompleteCommand(def, c.path.At("rules", i), c.Rules[i].Commands)...)
 		}
 	}
 	return warnings

@@ -259,6 +259,9 @@ func (a *app) call(do func(ctx context.Context, c *client.Client, args []string)
 		if err != nil {
 			return usageError{err}
 		}
+		if err := pipeline.CheckAccount(cfg.Account); err != nil {
+			return usagef("%w; it comes from --account or %s", err, client.EnvAccount)
+		}
 		c, err := client.Dial(cfg, "headrace/"+a.Version)
 		if err != nil {
 			return usageError{err}

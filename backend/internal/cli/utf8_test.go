@@ -1,6 +1,8 @@
 package cli_test
 
 import (
+	"bytes"
+	"io"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -33,6 +35,13 @@ func TestBytesThatAreNotUTF8(t *testing.T) {
 			require.Contains(t, got.stderr, "iconv")
 		})
 	}
+	var stderr bytes.Buffer
+	require.Equal(t, cli.ExitUsage, cli.Run(t.Context(), cli.Process{
+		Args: []string{"pipeline", "list"}, Stdout: io.Discard, Stderr: &stderr,
+		Getenv: func(name string) string { return map[string]string{"HEADRACE_ACCOUNT": "d\xe9"}[name] },
+	}))
+	require.Contains(t, stderr.String(), `account "d\xe9" has`)
+	require.Contains(t, stderr.String(), "it comes from --account or HEADRACE_ACCOUNT")
 	// Files are named by bytes.
 	got := f.run(t, "api", "GetPipeline", "--file", t.TempDir()+"/\xe9")
 	require.NotContains(t, got.stderr, "UTF-8")

@@ -25,13 +25,13 @@ type Warning struct {
 // definitionWarnings returns what may surprise in a definition that stands at a path of the
 // request. Terraform alone sees an empty on_rollback block, which says that a rollback may
 // wait.
-func definitionWarnings(def *pipeline.Definition, outer pipeline.Path) []Warning {
+func definitionWarnings(def *pipeline.Definition, outer pipeline.Path, now time.Time) []Warning {
 	var warnings []Warning
-	for _, w := range pipeline.Warnings(def) {
+	for _, w := range pipeline.WarningsAt(def, now) {
 		if w.Reason == pipeline.WarningRollbackWaits {
 			continue
 		}
-		path := append(outer[:len(outer):len(outer)], w.Path...)
+		path := slices.Concat(outer, w.Path)
 		warnings = append(warnings, Warning{Path: path, Reason: w.Reason, Message: w.Message})
 	}
 	return warnings

@@ -57,7 +57,7 @@ func (s *Pipelines) Publish(ctx context.Context, who auth.Identity, account, nam
 	if err != nil {
 		return store.PipelineVersion{}, nil, fmt.Errorf("publish pipeline %q: %w", name, err)
 	}
-	warnings = append(warnings, definitionWarnings(&version.Definition, nil)...)
+	warnings = append(warnings, definitionWarnings(&version.Definition, nil, now)...)
 	return version, append(warnings, s.reporter.ofPipeline(ctx, who, &published)...), nil
 }
 

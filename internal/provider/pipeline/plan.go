@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -57,7 +58,7 @@ func warn(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Conf
 	}
 	def := config.Domain()
 	def.Stages = definition.StagesDomain(config.Stages)
-	warnings := slices.DeleteFunc(domain.Warnings(&def), func(w domain.Warning) bool {
+	warnings := slices.DeleteFunc(domain.WarningsAt(&def, time.Now()), func(w domain.Warning) bool {
 		return w.Reason == domain.WarningRollbackWaits && len(config.Stages[w.Path[0].Index].OnRollback) > 0
 	})
 	problem.AddWarnings(diags, warnings, fieldpath.Definition(), config.written)

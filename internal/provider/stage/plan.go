@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -48,7 +49,7 @@ func warn(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Conf
 	if !ok {
 		return
 	}
-	warnings := domain.Warnings(&domain.Definition{Stages: []domain.Stage{config.Domain(config.Name)}})
+	warnings := domain.WarningsAt(&domain.Definition{Stages: []domain.Stage{config.Domain(config.Name)}}, time.Now())
 	warnings = slices.DeleteFunc(warnings, func(w domain.Warning) bool {
 		return w.Reason == domain.WarningRollbackWaits && len(config.OnRollback) > 0
 	})

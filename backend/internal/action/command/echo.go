@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"io"
+	"slices"
 )
 
 // echoes writes what a script prints and begins the echo of each command on a line of its
@@ -29,7 +30,7 @@ func (e *echoes) format() string { return `\001` + string(e.mark[1:]) }
 func (e *echoes) Write(p []byte) (int, error) {
 	data := p
 	if len(e.held) > 0 {
-		data = append(e.held, p...)
+		data = slices.Concat(e.held, p)
 		e.held = nil
 	}
 	for {
