@@ -1,4 +1,4 @@
-# The provider's account comes out of the same apply.
+# The provider's accounts come out of the same apply.
 variable "generation" {
   type = number
 }
@@ -9,7 +9,8 @@ resource "terraform_data" "account" {
 }
 
 provider "headrace" {
-  account = terraform_data.account.output
+  account          = terraform_data.account.output
+  allowed_accounts = [terraform_data.account.output]
 }
 
 resource "headrace_approval_rule" "release" {
