@@ -46,7 +46,7 @@ func (d *decision) startApproval(e *execution.Execution, stage *execution.Stage,
 	if len(requirements) == 0 && d.scope.RuleRequired() {
 		d.finish(e, stage, a, action.Failed(action.ApprovalRuleMissing,
 			"no approval rule matches action %s of stage %s of pipeline %s, and account %s has require_approval_rule set; "+
-				"create a rule that matches the action, then retry the stage", a.Name, stage.Name, e.Pipeline, e.Account))
+				"create a rule with actions = [%q], then retry the stage", a.Name, stage.Name, e.Pipeline, e.Account, a.Name))
 		return
 	}
 	if d.skips(e, stage).SkipApprovals {

@@ -252,7 +252,7 @@ func TestMissingRuleNamesTheSettingAndTheWayOut(t *testing.T) {
 	require.Equal(t, &action.Failure{
 		Code: action.ApprovalRuleMissing,
 		Message: "no approval rule matches action sign of stage Release of pipeline web, and account default has require_approval_rule set; " +
-			"create a rule that matches the action, then retry the stage",
+			`create a rule with actions = ["sign"], then retry the stage`,
 	}, w.action(e, "sign").Details.Failure)
 	require.Empty(t, w.model.turns, "nothing is left to expire")
 }
