@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 )
 
@@ -13,7 +15,7 @@ import (
 const maxMessageLines = 30
 
 // approvalLines say what people are asked to approve, who may, and who did.
-func approvalLines(e *headracev1.Execution, approval *headracev1.Approval) []string {
+func (a *app) approvalLines(e *headracev1.Execution, approval *headracev1.Approval) []string {
 	lines := messageLines(approval.GetCustomData())
 	if link := oneLine(approval.GetExternalEntityLink()); link != "" {
 		lines = append(lines, "link: "+link)
@@ -39,23 +41,22 @@ func approvalLines(e *headracev1.Execution, approval *headracev1.Approval) []str
 	for _, decision := range approval.GetDecisions() {
 		lines = append(lines, decisionText(decision))
 	}
+	if until := approval.GetExpireTime(); until != nil {
+		lines = append(lines, "deadline: "+deadlineText(until, a.Now()))
+	}
 	return lines
 }
 
-// deadlineLines say until when people can decide.
-func (a *app) deadlineLines(approval *headracev1.Approval) []string {
-	until := approval.GetExpireTime()
-	if until == nil {
-		return nil
-	}
-	left := until.AsTime().Sub(a.Now())
+// deadlineText says until when people can decide.
+func deadlineText(until *timestamppb.Timestamp, now time.Time) string {
+	left := until.AsTime().Sub(now)
 	switch {
 	case left <= 0:
-		return []string{"deadline: " + timeText(until) + ", which has passed"}
+		return timeText(until) + ", which has passed"
 	case left >= 48*time.Hour:
-		return []string{fmt.Sprintf("deadline: %s (in %d days)", timeText(until), int(left.Hours()/24))}
+		return fmt.Sprintf("%s (in %d days)", timeText(until), int(left.Hours()/24))
 	}
-	return []string{fmt.Sprintf("deadline: %s (in %s)", timeText(until), left.Round(time.Second))}
+	return fmt.Sprintf("%s (in %s)", timeText(until), left.Round(time.Second))
 }
 
 // messageLines show a message to approvers. One of several lines has a mark before each,

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -45,7 +44,7 @@ there are several, the command lists them.`,
 			where := place(wait.reason.GetStage(), wait.reason.GetAction())
 			if a.interactive() && !yes {
 				a.out.linef("%s  %s: %s", label(e), where, oneLine(wait.reason.GetMessage()))
-				for _, line := range slices.Concat(approvalLines(e, approval), a.deadlineLines(approval)) {
+				for _, line := range a.approvalLines(e, approval) {
 					a.out.linef("  %s", line)
 				}
 				with := "without a comment"

@@ -302,11 +302,12 @@ func TestExplainPrintsATree(t *testing.T) {
 	require.Regexp(t, `^web#3  InProgress
   Approve: waits for stage Approve, which execution 1 is in \(for 1m0s\)
     behind web#1
-      Approve/Approve: 1 of 1 approvals is missing \(for 1m0s, until [-0-9: ]+\)
+      Approve/Approve: 1 of 1 approvals is missing \(for 1m0s\)
         version 2
         rule prod: 0 of 1 from alice, bob, with a comment, not by who started it
         may still approve: alice; not bob
         zoe approved at [-0-9: ]+: fine
+        deadline: [-0-9: ]+ \(in 59m0s\)
         approve with: headrace approve web#1 --stage Approve --action Approve --comment "..."
   Deploy: the transition into stage Deploy is disabled \(for 1m0s\)
     enable it with: headrace transition enable web Deploy

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -215,7 +214,7 @@ func (a *app) showApprovals(why *explained) {
 			continue
 		}
 		a.out.linef("\n%s: %s", reasonPlace(reason), oneLine(reason.GetMessage()))
-		for _, line := range slices.Concat(approvalLines(why.execution, reason.GetApproval()), a.deadlineLines(reason.GetApproval())) {
+		for _, line := range a.approvalLines(why.execution, reason.GetApproval()) {
 			a.out.linef("  %s", line)
 		}
 	}

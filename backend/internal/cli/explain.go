@@ -108,7 +108,7 @@ func (a *app) reasonLines(c *client.Client, why *explained, of string, reason *h
 		causesOf, indent = blocking, "  "
 	}
 	if reason.GetApproval() != nil {
-		for _, line := range approvalLines(why.named[of], reason.GetApproval()) {
+		for _, line := range a.approvalLines(why.named[of], reason.GetApproval()) {
 			lines = append(lines, "  "+line)
 		}
 	}
@@ -144,7 +144,8 @@ func (a *app) reasonTime(reason *headracev1.WaitReason) string {
 	if since := reason.GetSince(); since != nil {
 		parts = append(parts, "for "+elapsed(since, nil, a.Now()))
 	}
-	if until := reason.GetUntil(); until != nil {
+	// An approval has its deadline among its lines.
+	if until := reason.GetUntil(); until != nil && reason.GetApproval() == nil {
 		// Of a window that may be when it opens, or when its rule gives up before: the
 		// message says which.
 		parts = append(parts, "until "+timeText(until))

@@ -116,7 +116,7 @@ func TestExplainAndReject(t *testing.T) {
 	f.waits()
 	got := f.run(t, "explain", "web", "--account", "default")
 	require.Equal(t, cli.ExitOK, got.code)
-	require.Contains(t, got.stdout, "Approve/Approve: 1 of 1 approvals is missing (for 1m0s, until ")
+	require.Contains(t, got.stdout, "Approve/Approve: 1 of 1 approvals is missing (for 1m0s)\n")
 	require.Contains(t, got.stdout, `--comment "..." --account default`, "the command works with these flags")
 
 	got = f.run(t, "reject", "web")
