@@ -63,6 +63,7 @@ func TestRulesThatGuardNothing(t *testing.T) {
 	configuration := providerProgram(t)
 	tests := map[string]func(t *testing.T, tf guarded){
 		"the rule after its pipeline": func(t *testing.T, tf guarded) {
+			t.Helper()
 			tf.variables["stages"] = `["Aply"]`
 			require.NotContains(t, tf.with("network").applies(), "Warning")
 			plan := tf.with("rule").says("plan")
@@ -75,37 +76,44 @@ func TestRulesThatGuardNothing(t *testing.T) {
 			require.NotContains(t, tf.says("plan", "-detailed-exitcode"), "Warning")
 		},
 		"the pipeline after its rule": func(t *testing.T, tf guarded) {
+			t.Helper()
 			tf.variables["stages"] = `["Aply"]`
 			require.NotContains(t, tf.with("rule").applies(), "Warning", "its pipeline may follow")
 			require.Contains(t, tf.with("network").says("plan"), misspelt)
 			require.Contains(t, tf.applies(), misspelt)
 		},
 		"both misspelt in one first apply": func(t *testing.T, tf guarded) {
+			t.Helper()
 			tf.variables["stages"] = `["Aply"]`
 			tf.with("rule", "network")
 			require.NotContains(t, tf.says("plan"), "Warning", "nothing is known yet")
 			require.Equal(t, 1, strings.Count(tf.applies(), misspelt), "the one that is created last warns")
 		},
 		"both in one first apply": func(t *testing.T, tf guarded) {
+			t.Helper()
 			require.NotContains(t, tf.with("rule", "network").applies(), "Warning")
 			require.NotContains(t, tf.says("plan", "-detailed-exitcode"), "Warning")
 		},
 		"a composed pipeline in one first apply": func(t *testing.T, tf guarded) {
+			t.Helper()
 			require.NotContains(t, tf.with("composed").applies(), "Warning")
 			require.NotContains(t, tf.says("plan", "-detailed-exitcode"), "Warning")
 		},
 		"all pipelines of an empty account": func(t *testing.T, tf guarded) {
+			t.Helper()
 			tf.variables["pipelines"] = `["*"]`
 			require.NotContains(t, tf.with("rule").applies(), "Warning")
 			require.NotContains(t, tf.says("plan", "-detailed-exitcode"), "Warning")
 			require.NotContains(t, tf.with("network").applies(), "Warning")
 		},
 		"one of two pipelines": func(t *testing.T, tf guarded) {
+			t.Helper()
 			tf.with("network").applies()
-			tf.variables["pipelines"] = `["network", "netwrok"]`
-			require.Contains(t, tf.with("rule").says("plan"), `pipeline "netwrok" matches nothing; account default has pipeline network; did you mean network?`)
+			tf.variables["pipelines"] = `["network", "netwerk"]`
+			require.Contains(t, tf.with("rule").says("plan"), `pipeline "netwerk" matches nothing; account default has pipeline network; did you mean network?`)
 		},
 		"a group that no token has": func(t *testing.T, tf guarded) {
+			t.Helper()
 			tf.backend.Token("alice", []string{"release-managers"}, backendtest.Binding("default", headracev1.Role_ROLE_APPROVER))
 			tf.variables["groups"] = `["release-mangers"]`
 			require.Contains(t, tf.with("rule", "network").says("plan"),
@@ -114,6 +122,7 @@ func TestRulesThatGuardNothing(t *testing.T) {
 			require.NotContains(t, tf.applies(), "Warning")
 		},
 		"a guarded stage that an admin renames": func(t *testing.T, tf guarded) {
+			t.Helper()
 			tf.with("rule", "network").applies()
 			tf.variables["approve_stage"] = "Deploy"
 			plan := tf.says("plan")
@@ -122,25 +131,28 @@ func TestRulesThatGuardNothing(t *testing.T) {
 			require.Contains(t, tf.says("plan"), `stage "Apply" matches nothing; pipeline network has stages Source, Plan, Deploy`)
 		},
 		"a guarded pipeline that an admin deletes": func(t *testing.T, tf guarded) {
+			t.Helper()
 			tf.with("rule", "network").applies()
 			require.Contains(t, tf.without("network").applies(), "removes or renames stage Apply of pipeline network, which rule network-apply guards")
 		},
 		"a deployer's rename warns in the plan": func(t *testing.T, tf guarded) {
+			t.Helper()
 			tf.with("rule", "network").applies()
 			deployer := *tf.backend
 			deployer.Backend = &backendtest.Backend{Endpoint: tf.backend.Endpoint}
 			deployer.AdminToken = tf.backend.Token("dan", nil, backendtest.Binding("default", headracev1.Role_ROLE_DEPLOYER))
-			tf.terraform.backend = &deployer
+			tf.backend = &deployer
 			tf.variables["approve_stage"] = "Deploy"
 			require.Contains(t, tf.says("plan"), `Warning: The apply may be refused`)
 		},
 		"a viewer's plan": func(t *testing.T, tf guarded) {
+			t.Helper()
 			tf.variables["stages"] = `["Aply"]`
 			tf.with("rule", "network").applies()
 			viewer := *tf.backend
 			viewer.Backend = &backendtest.Backend{Endpoint: tf.backend.Endpoint}
 			viewer.AdminToken = tf.backend.Token("vic", nil, backendtest.Binding("default", headracev1.Role_ROLE_VIEWER))
-			tf.terraform.backend = &viewer
+			tf.backend = &viewer
 			require.Contains(t, tf.says("plan"), misspelt)
 			tf.variables["approve_stage"] = "Deploy"
 			require.NotContains(t, tf.says("plan"), "refused", "plans may have a token of their own")

@@ -14,7 +14,8 @@ import (
 // outline is network: Source (Fetch) | Plan (Show) | Apply (Run, and Approve by hand).
 func outline(name string) approval.Outline {
 	return approval.Outline{Pipeline: name, Stages: []approval.StageOutline{
-		{Name: "Source", Other: []string{"Fetch"}}, {Name: "Plan", Other: []string{"Show"}},
+		{Name: "Source", Other: []string{"Fetch"}},
+		{Name: "Plan", Other: []string{"Show"}},
 		{Name: "Apply", Manual: []string{"Approve"}, Other: []string{"Run"}},
 	}}
 }

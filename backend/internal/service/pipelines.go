@@ -220,7 +220,7 @@ func (s *Pipelines) Create(ctx context.Context, who auth.Identity, in PipelineIn
 		return PipelineView{}, fmt.Errorf("create pipeline %q: %w", in.Name, err)
 	}
 	view := viewOf(created)
-	view.Warnings = append(skipped, s.reporter.ofPipeline(ctx, who, &created)...)
+	view.Warnings = slices.Concat(skipped, s.reporter.ofPipeline(ctx, who, &created))
 	return view, nil
 }
 
@@ -313,7 +313,7 @@ func (s *Pipelines) Update(ctx context.Context, who auth.Identity, in PipelineIn
 		return PipelineView{}, fmt.Errorf("update pipeline %q: %w", in.Name, err)
 	}
 	view := viewOf(updated)
-	view.Warnings = append(warnings, s.reporter.ofPipeline(ctx, who, &updated)...)
+	view.Warnings = slices.Concat(warnings, s.reporter.ofPipeline(ctx, who, &updated))
 	return view, nil
 }
 
@@ -383,7 +383,7 @@ func nextVersion(ctx context.Context, tx Publication, who auth.Identity, p *stor
 	if err != nil {
 		return err
 	}
-	*tx.lost = append(lost, skipWarnings(skips, p.Name)...)
+	*tx.lost = slices.Concat(lost, skipWarnings(skips, p.Name))
 	if err := losesNoFreeze(ctx, tx, p, def); err != nil {
 		return err
 	}

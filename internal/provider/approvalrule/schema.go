@@ -98,10 +98,10 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 					"all that apply counts.",
 			},
 			"allow_starter": schema.BoolAttribute{
-				Optional:            true,
-				Computed:            true,
-				Default:             booldefault.StaticBool(false),
-				MarkdownDescription: "Whether the one who started the execution counts as an approver. Defaults to `false`. Set it if one person "+
+				Optional: true,
+				Computed: true,
+				Default:  booldefault.StaticBool(false),
+				MarkdownDescription: "Whether the one who started the execution counts as an approver. Defaults to `false`. Set it if one person " +
 					"must be able to approve their own executions.",
 			},
 			"newer_execution": schema.StringAttribute{
