@@ -188,7 +188,9 @@ func TestHistoryShowsWhoDecided(t *testing.T) {
 	rejected := &headracev1.Approval{Decisions: []*headracev1.ApprovalDecision{{Principal: "kim", Comment: "not today", DecideTime: at(5)}}}
 	build := f.executions[0].GetStages()[1]
 	build.EntryApproval, build.GetActions()[1].Approval = approved, rejected
+	build.EarlierEntryApprovals = []*headracev1.Approval{{Decisions: []*headracev1.ApprovalDecision{{Principal: "liv", DecideTime: at(1)}}}}
 	require.Regexp(t, `(?m)^  ✓ Build .*
+    entry: liv rejected at [-0-9: ]+
     entry: zoe approved at [-0-9: ]+: fine\[2J
     entry: yan approved at [-0-9: ]+
     ✓ Compile .*

@@ -341,7 +341,9 @@ func executionLines(e *headracev1.Execution, now time.Time) []shownLine {
 		if skipped := stage.GetEntryApproval().GetSkipped(); skipped != "" {
 			lines = append(lines, shownLine{indent: 2, text: "entry: " + oneLine(skipped)})
 		}
-		lines = append(lines, decidedLines(stage.GetEntryApproval(), 2, "entry: ")...)
+		for _, approval := range append(slices.Clone(stage.GetEarlierEntryApprovals()), stage.GetEntryApproval()) {
+			lines = append(lines, decidedLines(approval, 2, "entry: ")...)
+		}
 		entry, rest := conditionsOf(stage)
 		for _, condition := range entry {
 			lines = append(lines, conditionLines(condition, now)...)

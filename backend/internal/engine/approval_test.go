@@ -302,6 +302,11 @@ func TestDecisionCountsForTheWaitThatWasShown(t *testing.T) {
 			err := decide(w, id)
 			require.ErrorIs(t, err, engine.ErrStaleApproval)
 			require.ErrorContains(t, err, "the approval you were shown is no longer open: "+test.words)
+			if test.guard == "Release/" {
+				earlier := w.execution(1).Current().EarlierEntries
+				require.Len(t, earlier, 1, "who rejected it stays known")
+				require.Equal(t, "cy", earlier[0].Decisions[0].Principal)
+			}
 			if strings.Contains(test.words, "now waits") {
 				clear(w.memory)
 				require.NotEqual(t, id, shown(w))

@@ -177,6 +177,7 @@ func automaticRetries(stage *execution.Stage) int {
 // its entry are not asked again: what they agreed to is the same.
 func (d *decision) enterAgain(e *execution.Execution, stage *execution.Stage) {
 	if stage.Entry != nil && open(stage.Entry) {
+		stage.EarlierEntries = append(stage.EarlierEntries, stage.Entry)
 		d.askForEntry(e, stage)
 		return
 	}

@@ -163,6 +163,8 @@ type Stage struct {
 // StageDetails is what is kept of a stage beside its status.
 type StageDetails struct {
 	Phase Phase `json:"phase,omitempty"`
+	// EarlierEntries are approvals of the entry that a retry asked for anew, oldest first.
+	EarlierEntries []*Approval `json:"earlier_entries,omitempty"`
 	// Retries is nil while the stage was not retried.
 	Retries *Retries `json:"retries,omitempty"`
 	// Conditions are those that were checked or skipped, oldest first.

@@ -77,6 +77,9 @@ func stageExecutionToProto(e *execution.Execution) func(*execution.Stage) *headr
 			Stage: s.Name, Status: pipelinepb.StatusToProto(s.Status), StartTime: timestamp(s.StartedAt), EndTime: timestamp(s.EndedAt),
 			Actions: each(s.Actions, actionExecutionToProto(e, s)), EntryApproval: approvalToProto(engine.Wait{Execution: e, Stage: s}),
 			Conditions: each(s.Conditions, conditionExecutionToProto),
+			EarlierEntryApprovals: each(s.EarlierEntries, func(a *execution.Approval) *headracev1.Approval {
+				return approvalToProto(engine.Wait{Execution: e, Stage: &execution.Stage{Position: s.Position, Name: s.Name, Entry: a}})
+			}),
 		}
 		if s.Retries != nil {
 			p.Retry = &headracev1.RetryStageMetadata{

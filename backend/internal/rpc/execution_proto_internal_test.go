@@ -115,6 +115,8 @@ func TestEveryFieldIsTold(t *testing.T) {
 		// What is said about an approval is said by the configuration of its action.
 		[]string{"stages.entry_approval.custom_data", "stages.entry_approval.external_entity_link"},
 		approvers("stages.entry_approval"),
+		[]string{"stages.earlier_entry_approvals.custom_data", "stages.earlier_entry_approvals.external_entity_link"},
+		approvers("stages.earlier_entry_approvals"),
 	), unset(executionToProto(e).ProtoReflect(), ""))
 
 	name := nameOf(e)

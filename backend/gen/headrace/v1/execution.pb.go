@@ -1093,9 +1093,11 @@ type StageExecution struct {
 	// The conditions that were checked, oldest first. A retry may check one again.
 	Conditions []*ConditionExecution `protobuf:"bytes,7,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	// Present once the stage was retried.
-	Retry         *RetryStageMetadata `protobuf:"bytes,8,opt,name=retry,proto3" json:"retry,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Retry *RetryStageMetadata `protobuf:"bytes,8,opt,name=retry,proto3" json:"retry,omitempty"`
+	// Approvals of the entry that a retry of the stage asked for anew, oldest first.
+	EarlierEntryApprovals []*Approval `protobuf:"bytes,9,rep,name=earlier_entry_approvals,json=earlierEntryApprovals,proto3" json:"earlier_entry_approvals,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *StageExecution) Reset() {
@@ -1180,6 +1182,13 @@ func (x *StageExecution) GetConditions() []*ConditionExecution {
 func (x *StageExecution) GetRetry() *RetryStageMetadata {
 	if x != nil {
 		return x.Retry
+	}
+	return nil
+}
+
+func (x *StageExecution) GetEarlierEntryApprovals() []*Approval {
+	if x != nil {
+		return x.EarlierEntryApprovals
 	}
 	return nil
 }
@@ -4683,7 +4692,7 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"revisionId\x12)\n" +
 	"\x10revision_summary\x18\x03 \x01(\tR\x0frevisionSummary\x12!\n" +
 	"\frevision_url\x18\x04 \x01(\tR\vrevisionUrl\x12\x1c\n" +
-	"\x06author\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x03R\x06author\"\xc8\x03\n" +
+	"\x06author\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x03R\x06author\"\x9d\x04\n" +
 	"\x0eStageExecution\x12\x14\n" +
 	"\x05stage\x18\x01 \x01(\tR\x05stage\x124\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x1c.headrace.v1.ExecutionStatusR\x06status\x129\n" +
@@ -4695,7 +4704,8 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\n" +
 	"conditions\x18\a \x03(\v2\x1f.headrace.v1.ConditionExecutionB\x04\xa8\xbb\x18\x02R\n" +
 	"conditions\x12;\n" +
-	"\x05retry\x18\b \x01(\v2\x1f.headrace.v1.RetryStageMetadataB\x04\xa8\xbb\x18\x02R\x05retry\"\xe8\x01\n" +
+	"\x05retry\x18\b \x01(\v2\x1f.headrace.v1.RetryStageMetadataB\x04\xa8\xbb\x18\x02R\x05retry\x12S\n" +
+	"\x17earlier_entry_approvals\x18\t \x03(\v2\x15.headrace.v1.ApprovalB\x04\xa8\xbb\x18\x03R\x15earlierEntryApprovals\"\xe8\x01\n" +
 	"\x12RetryStageMetadata\x123\n" +
 	"\x12automatic_attempts\x18\x01 \x01(\x05B\x04\xa8\xbb\x18\x02R\x11automaticAttempts\x12-\n" +
 	"\x0fmanual_attempts\x18\x02 \x01(\x05B\x04\xa8\xbb\x18\x02R\x0emanualAttempts\x12+\n" +
@@ -5199,108 +5209,109 @@ var file_headrace_v1_execution_proto_depIdxs = []int32{
 	22,  // 21: headrace.v1.StageExecution.entry_approval:type_name -> headrace.v1.Approval
 	16,  // 22: headrace.v1.StageExecution.conditions:type_name -> headrace.v1.ConditionExecution
 	15,  // 23: headrace.v1.StageExecution.retry:type_name -> headrace.v1.RetryStageMetadata
-	64,  // 24: headrace.v1.RetryStageMetadata.latest_time:type_name -> google.protobuf.Timestamp
-	2,   // 25: headrace.v1.ConditionExecution.kind:type_name -> headrace.v1.ConditionKind
-	0,   // 26: headrace.v1.ConditionExecution.status:type_name -> headrace.v1.ExecutionStatus
-	64,  // 27: headrace.v1.ConditionExecution.start_time:type_name -> google.protobuf.Timestamp
-	64,  // 28: headrace.v1.ConditionExecution.end_time:type_name -> google.protobuf.Timestamp
-	17,  // 29: headrace.v1.ConditionExecution.rules:type_name -> headrace.v1.RuleExecution
-	18,  // 30: headrace.v1.ConditionExecution.override:type_name -> headrace.v1.ConditionOverride
-	0,   // 31: headrace.v1.RuleExecution.status:type_name -> headrace.v1.ExecutionStatus
-	20,  // 32: headrace.v1.RuleExecution.error:type_name -> headrace.v1.ErrorDetails
-	58,  // 33: headrace.v1.RuleExecution.resolved_configuration:type_name -> headrace.v1.RuleExecution.ResolvedConfigurationEntry
-	64,  // 34: headrace.v1.RuleExecution.start_time:type_name -> google.protobuf.Timestamp
-	64,  // 35: headrace.v1.RuleExecution.end_time:type_name -> google.protobuf.Timestamp
-	64,  // 36: headrace.v1.RuleExecution.open_time:type_name -> google.protobuf.Timestamp
-	64,  // 37: headrace.v1.ConditionOverride.override_time:type_name -> google.protobuf.Timestamp
-	0,   // 38: headrace.v1.ActionExecution.status:type_name -> headrace.v1.ExecutionStatus
-	64,  // 39: headrace.v1.ActionExecution.start_time:type_name -> google.protobuf.Timestamp
-	64,  // 40: headrace.v1.ActionExecution.end_time:type_name -> google.protobuf.Timestamp
-	20,  // 41: headrace.v1.ActionExecution.error:type_name -> headrace.v1.ErrorDetails
-	59,  // 42: headrace.v1.ActionExecution.output_variables:type_name -> headrace.v1.ActionExecution.OutputVariablesEntry
-	60,  // 43: headrace.v1.ActionExecution.resolved_configuration:type_name -> headrace.v1.ActionExecution.ResolvedConfigurationEntry
-	21,  // 44: headrace.v1.ActionExecution.input_artifacts:type_name -> headrace.v1.Artifact
-	21,  // 45: headrace.v1.ActionExecution.output_artifacts:type_name -> headrace.v1.Artifact
-	22,  // 46: headrace.v1.ActionExecution.approval:type_name -> headrace.v1.Approval
-	23,  // 47: headrace.v1.Approval.requirements:type_name -> headrace.v1.ApprovalRequirement
-	24,  // 48: headrace.v1.Approval.decisions:type_name -> headrace.v1.ApprovalDecision
-	64,  // 49: headrace.v1.Approval.expire_time:type_name -> google.protobuf.Timestamp
-	64,  // 50: headrace.v1.ApprovalDecision.decide_time:type_name -> google.protobuf.Timestamp
-	21,  // 51: headrace.v1.ApprovalDecision.artifacts:type_name -> headrace.v1.Artifact
-	64,  // 52: headrace.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	4,   // 53: headrace.v1.Event.subject:type_name -> headrace.v1.EventSubject
-	11,  // 54: headrace.v1.Event.trigger:type_name -> headrace.v1.ExecutionTrigger
-	2,   // 55: headrace.v1.Event.condition:type_name -> headrace.v1.ConditionKind
-	26,  // 56: headrace.v1.Event.action_type:type_name -> headrace.v1.ActionTypeId
-	21,  // 57: headrace.v1.Event.input_artifacts:type_name -> headrace.v1.Artifact
-	21,  // 58: headrace.v1.Event.output_artifacts:type_name -> headrace.v1.Artifact
-	27,  // 59: headrace.v1.Event.execution_result:type_name -> headrace.v1.ActionExecutionResult
-	64,  // 60: headrace.v1.Event.start_time:type_name -> google.protobuf.Timestamp
-	64,  // 61: headrace.v1.Event.stage_last_retry_attempt_time:type_name -> google.protobuf.Timestamp
-	5,   // 62: headrace.v1.WaitReason.kind:type_name -> headrace.v1.WaitKind
-	64,  // 63: headrace.v1.WaitReason.since:type_name -> google.protobuf.Timestamp
-	64,  // 64: headrace.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
-	22,  // 65: headrace.v1.WaitReason.approval:type_name -> headrace.v1.Approval
-	65,  // 66: headrace.v1.WaitReason.transition:type_name -> headrace.v1.StageTransition
-	2,   // 67: headrace.v1.WaitReason.condition:type_name -> headrace.v1.ConditionKind
-	28,  // 68: headrace.v1.WaitReason.causes:type_name -> headrace.v1.WaitReason
-	6,   // 69: headrace.v1.NextStep.kind:type_name -> headrace.v1.NextStepKind
-	2,   // 70: headrace.v1.NextStep.condition:type_name -> headrace.v1.ConditionKind
-	3,   // 71: headrace.v1.NextStep.retry_mode:type_name -> headrace.v1.RetryMode
-	61,  // 72: headrace.v1.NextStep.variables:type_name -> headrace.v1.NextStep.VariablesEntry
-	6,   // 73: headrace.v1.StepRefusal.kind:type_name -> headrace.v1.NextStepKind
-	2,   // 74: headrace.v1.StepRefusal.condition:type_name -> headrace.v1.ConditionKind
-	62,  // 75: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
-	10,  // 76: headrace.v1.StartExecutionRequest.source_revisions:type_name -> headrace.v1.SourceRevisionOverride
-	7,   // 77: headrace.v1.StartExecutionResponse.execution:type_name -> headrace.v1.Execution
-	7,   // 78: headrace.v1.GetExecutionResponse.execution:type_name -> headrace.v1.Execution
-	0,   // 79: headrace.v1.ListExecutionsRequest.statuses:type_name -> headrace.v1.ExecutionStatus
-	7,   // 80: headrace.v1.ListExecutionsResponse.executions:type_name -> headrace.v1.Execution
-	7,   // 81: headrace.v1.StopExecutionResponse.execution:type_name -> headrace.v1.Execution
-	3,   // 82: headrace.v1.RetryStageRequest.mode:type_name -> headrace.v1.RetryMode
-	7,   // 83: headrace.v1.RetryStageResponse.execution:type_name -> headrace.v1.Execution
-	7,   // 84: headrace.v1.RollbackStageResponse.execution:type_name -> headrace.v1.Execution
-	2,   // 85: headrace.v1.OverrideConditionRequest.condition:type_name -> headrace.v1.ConditionKind
-	7,   // 86: headrace.v1.OverrideConditionResponse.execution:type_name -> headrace.v1.Execution
-	7,   // 87: headrace.v1.DecideApprovalResponse.execution:type_name -> headrace.v1.Execution
-	22,  // 88: headrace.v1.DecideApprovalResponse.approval:type_name -> headrace.v1.Approval
-	0,   // 89: headrace.v1.ExplainExecutionResponse.status:type_name -> headrace.v1.ExecutionStatus
-	28,  // 90: headrace.v1.ExplainExecutionResponse.reasons:type_name -> headrace.v1.WaitReason
-	29,  // 91: headrace.v1.ExplainExecutionResponse.next_steps:type_name -> headrace.v1.NextStep
-	30,  // 92: headrace.v1.ExplainExecutionResponse.refusals:type_name -> headrace.v1.StepRefusal
-	25,  // 93: headrace.v1.WatchExecutionResponse.event:type_name -> headrace.v1.Event
-	55,  // 94: headrace.v1.SearchLogsResponse.match:type_name -> headrace.v1.LogMatch
-	56,  // 95: headrace.v1.SearchLogsResponse.summary:type_name -> headrace.v1.LogSearchSummary
-	2,   // 96: headrace.v1.LogMatch.condition:type_name -> headrace.v1.ConditionKind
-	31,  // 97: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
-	33,  // 98: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
-	35,  // 99: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
-	37,  // 100: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
-	39,  // 101: headrace.v1.ExecutionService.RetryStage:input_type -> headrace.v1.RetryStageRequest
-	41,  // 102: headrace.v1.ExecutionService.RollbackStage:input_type -> headrace.v1.RollbackStageRequest
-	43,  // 103: headrace.v1.ExecutionService.OverrideCondition:input_type -> headrace.v1.OverrideConditionRequest
-	45,  // 104: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
-	47,  // 105: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
-	49,  // 106: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
-	51,  // 107: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
-	53,  // 108: headrace.v1.ExecutionService.SearchLogs:input_type -> headrace.v1.SearchLogsRequest
-	32,  // 109: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
-	34,  // 110: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
-	36,  // 111: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
-	38,  // 112: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
-	40,  // 113: headrace.v1.ExecutionService.RetryStage:output_type -> headrace.v1.RetryStageResponse
-	42,  // 114: headrace.v1.ExecutionService.RollbackStage:output_type -> headrace.v1.RollbackStageResponse
-	44,  // 115: headrace.v1.ExecutionService.OverrideCondition:output_type -> headrace.v1.OverrideConditionResponse
-	46,  // 116: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
-	48,  // 117: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
-	50,  // 118: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
-	52,  // 119: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
-	54,  // 120: headrace.v1.ExecutionService.SearchLogs:output_type -> headrace.v1.SearchLogsResponse
-	109, // [109:121] is the sub-list for method output_type
-	97,  // [97:109] is the sub-list for method input_type
-	97,  // [97:97] is the sub-list for extension type_name
-	97,  // [97:97] is the sub-list for extension extendee
-	0,   // [0:97] is the sub-list for field type_name
+	22,  // 24: headrace.v1.StageExecution.earlier_entry_approvals:type_name -> headrace.v1.Approval
+	64,  // 25: headrace.v1.RetryStageMetadata.latest_time:type_name -> google.protobuf.Timestamp
+	2,   // 26: headrace.v1.ConditionExecution.kind:type_name -> headrace.v1.ConditionKind
+	0,   // 27: headrace.v1.ConditionExecution.status:type_name -> headrace.v1.ExecutionStatus
+	64,  // 28: headrace.v1.ConditionExecution.start_time:type_name -> google.protobuf.Timestamp
+	64,  // 29: headrace.v1.ConditionExecution.end_time:type_name -> google.protobuf.Timestamp
+	17,  // 30: headrace.v1.ConditionExecution.rules:type_name -> headrace.v1.RuleExecution
+	18,  // 31: headrace.v1.ConditionExecution.override:type_name -> headrace.v1.ConditionOverride
+	0,   // 32: headrace.v1.RuleExecution.status:type_name -> headrace.v1.ExecutionStatus
+	20,  // 33: headrace.v1.RuleExecution.error:type_name -> headrace.v1.ErrorDetails
+	58,  // 34: headrace.v1.RuleExecution.resolved_configuration:type_name -> headrace.v1.RuleExecution.ResolvedConfigurationEntry
+	64,  // 35: headrace.v1.RuleExecution.start_time:type_name -> google.protobuf.Timestamp
+	64,  // 36: headrace.v1.RuleExecution.end_time:type_name -> google.protobuf.Timestamp
+	64,  // 37: headrace.v1.RuleExecution.open_time:type_name -> google.protobuf.Timestamp
+	64,  // 38: headrace.v1.ConditionOverride.override_time:type_name -> google.protobuf.Timestamp
+	0,   // 39: headrace.v1.ActionExecution.status:type_name -> headrace.v1.ExecutionStatus
+	64,  // 40: headrace.v1.ActionExecution.start_time:type_name -> google.protobuf.Timestamp
+	64,  // 41: headrace.v1.ActionExecution.end_time:type_name -> google.protobuf.Timestamp
+	20,  // 42: headrace.v1.ActionExecution.error:type_name -> headrace.v1.ErrorDetails
+	59,  // 43: headrace.v1.ActionExecution.output_variables:type_name -> headrace.v1.ActionExecution.OutputVariablesEntry
+	60,  // 44: headrace.v1.ActionExecution.resolved_configuration:type_name -> headrace.v1.ActionExecution.ResolvedConfigurationEntry
+	21,  // 45: headrace.v1.ActionExecution.input_artifacts:type_name -> headrace.v1.Artifact
+	21,  // 46: headrace.v1.ActionExecution.output_artifacts:type_name -> headrace.v1.Artifact
+	22,  // 47: headrace.v1.ActionExecution.approval:type_name -> headrace.v1.Approval
+	23,  // 48: headrace.v1.Approval.requirements:type_name -> headrace.v1.ApprovalRequirement
+	24,  // 49: headrace.v1.Approval.decisions:type_name -> headrace.v1.ApprovalDecision
+	64,  // 50: headrace.v1.Approval.expire_time:type_name -> google.protobuf.Timestamp
+	64,  // 51: headrace.v1.ApprovalDecision.decide_time:type_name -> google.protobuf.Timestamp
+	21,  // 52: headrace.v1.ApprovalDecision.artifacts:type_name -> headrace.v1.Artifact
+	64,  // 53: headrace.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	4,   // 54: headrace.v1.Event.subject:type_name -> headrace.v1.EventSubject
+	11,  // 55: headrace.v1.Event.trigger:type_name -> headrace.v1.ExecutionTrigger
+	2,   // 56: headrace.v1.Event.condition:type_name -> headrace.v1.ConditionKind
+	26,  // 57: headrace.v1.Event.action_type:type_name -> headrace.v1.ActionTypeId
+	21,  // 58: headrace.v1.Event.input_artifacts:type_name -> headrace.v1.Artifact
+	21,  // 59: headrace.v1.Event.output_artifacts:type_name -> headrace.v1.Artifact
+	27,  // 60: headrace.v1.Event.execution_result:type_name -> headrace.v1.ActionExecutionResult
+	64,  // 61: headrace.v1.Event.start_time:type_name -> google.protobuf.Timestamp
+	64,  // 62: headrace.v1.Event.stage_last_retry_attempt_time:type_name -> google.protobuf.Timestamp
+	5,   // 63: headrace.v1.WaitReason.kind:type_name -> headrace.v1.WaitKind
+	64,  // 64: headrace.v1.WaitReason.since:type_name -> google.protobuf.Timestamp
+	64,  // 65: headrace.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
+	22,  // 66: headrace.v1.WaitReason.approval:type_name -> headrace.v1.Approval
+	65,  // 67: headrace.v1.WaitReason.transition:type_name -> headrace.v1.StageTransition
+	2,   // 68: headrace.v1.WaitReason.condition:type_name -> headrace.v1.ConditionKind
+	28,  // 69: headrace.v1.WaitReason.causes:type_name -> headrace.v1.WaitReason
+	6,   // 70: headrace.v1.NextStep.kind:type_name -> headrace.v1.NextStepKind
+	2,   // 71: headrace.v1.NextStep.condition:type_name -> headrace.v1.ConditionKind
+	3,   // 72: headrace.v1.NextStep.retry_mode:type_name -> headrace.v1.RetryMode
+	61,  // 73: headrace.v1.NextStep.variables:type_name -> headrace.v1.NextStep.VariablesEntry
+	6,   // 74: headrace.v1.StepRefusal.kind:type_name -> headrace.v1.NextStepKind
+	2,   // 75: headrace.v1.StepRefusal.condition:type_name -> headrace.v1.ConditionKind
+	62,  // 76: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
+	10,  // 77: headrace.v1.StartExecutionRequest.source_revisions:type_name -> headrace.v1.SourceRevisionOverride
+	7,   // 78: headrace.v1.StartExecutionResponse.execution:type_name -> headrace.v1.Execution
+	7,   // 79: headrace.v1.GetExecutionResponse.execution:type_name -> headrace.v1.Execution
+	0,   // 80: headrace.v1.ListExecutionsRequest.statuses:type_name -> headrace.v1.ExecutionStatus
+	7,   // 81: headrace.v1.ListExecutionsResponse.executions:type_name -> headrace.v1.Execution
+	7,   // 82: headrace.v1.StopExecutionResponse.execution:type_name -> headrace.v1.Execution
+	3,   // 83: headrace.v1.RetryStageRequest.mode:type_name -> headrace.v1.RetryMode
+	7,   // 84: headrace.v1.RetryStageResponse.execution:type_name -> headrace.v1.Execution
+	7,   // 85: headrace.v1.RollbackStageResponse.execution:type_name -> headrace.v1.Execution
+	2,   // 86: headrace.v1.OverrideConditionRequest.condition:type_name -> headrace.v1.ConditionKind
+	7,   // 87: headrace.v1.OverrideConditionResponse.execution:type_name -> headrace.v1.Execution
+	7,   // 88: headrace.v1.DecideApprovalResponse.execution:type_name -> headrace.v1.Execution
+	22,  // 89: headrace.v1.DecideApprovalResponse.approval:type_name -> headrace.v1.Approval
+	0,   // 90: headrace.v1.ExplainExecutionResponse.status:type_name -> headrace.v1.ExecutionStatus
+	28,  // 91: headrace.v1.ExplainExecutionResponse.reasons:type_name -> headrace.v1.WaitReason
+	29,  // 92: headrace.v1.ExplainExecutionResponse.next_steps:type_name -> headrace.v1.NextStep
+	30,  // 93: headrace.v1.ExplainExecutionResponse.refusals:type_name -> headrace.v1.StepRefusal
+	25,  // 94: headrace.v1.WatchExecutionResponse.event:type_name -> headrace.v1.Event
+	55,  // 95: headrace.v1.SearchLogsResponse.match:type_name -> headrace.v1.LogMatch
+	56,  // 96: headrace.v1.SearchLogsResponse.summary:type_name -> headrace.v1.LogSearchSummary
+	2,   // 97: headrace.v1.LogMatch.condition:type_name -> headrace.v1.ConditionKind
+	31,  // 98: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
+	33,  // 99: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
+	35,  // 100: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
+	37,  // 101: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
+	39,  // 102: headrace.v1.ExecutionService.RetryStage:input_type -> headrace.v1.RetryStageRequest
+	41,  // 103: headrace.v1.ExecutionService.RollbackStage:input_type -> headrace.v1.RollbackStageRequest
+	43,  // 104: headrace.v1.ExecutionService.OverrideCondition:input_type -> headrace.v1.OverrideConditionRequest
+	45,  // 105: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
+	47,  // 106: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
+	49,  // 107: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
+	51,  // 108: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
+	53,  // 109: headrace.v1.ExecutionService.SearchLogs:input_type -> headrace.v1.SearchLogsRequest
+	32,  // 110: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
+	34,  // 111: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
+	36,  // 112: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
+	38,  // 113: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
+	40,  // 114: headrace.v1.ExecutionService.RetryStage:output_type -> headrace.v1.RetryStageResponse
+	42,  // 115: headrace.v1.ExecutionService.RollbackStage:output_type -> headrace.v1.RollbackStageResponse
+	44,  // 116: headrace.v1.ExecutionService.OverrideCondition:output_type -> headrace.v1.OverrideConditionResponse
+	46,  // 117: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
+	48,  // 118: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
+	50,  // 119: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
+	52,  // 120: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
+	54,  // 121: headrace.v1.ExecutionService.SearchLogs:output_type -> headrace.v1.SearchLogsResponse
+	110, // [110:122] is the sub-list for method output_type
+	98,  // [98:110] is the sub-list for method input_type
+	98,  // [98:98] is the sub-list for extension type_name
+	98,  // [98:98] is the sub-list for extension extendee
+	0,   // [0:98] is the sub-list for field type_name
 }
 
 func init() { file_headrace_v1_execution_proto_init() }
