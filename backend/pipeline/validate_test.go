@@ -384,8 +384,10 @@ func TestArtifactRules(t *testing.T) {
 		{"input name", func(d *D) { compile(d).InputArtifacts[0] = "a.b" }, "stages[1].actions[0].input_artifacts[0]", `'.' in it`},
 		{"input name too long", func(d *D) { compile(d).InputArtifacts[0] = strings.Repeat("a", 101) }, "stages[1].actions[0].input_artifacts[0]", "101 characters"},
 		{"input twice", func(d *D) { check(d).InputArtifacts[1] = "Code" }, "stages[1].actions[1].input_artifacts[1]", "listed more than once"},
-		{"inputs of one variable", func(d *D) { check(d).InputArtifacts = append(check(d).InputArtifacts, "code") }, "stages[1].actions[1].input_artifacts[2]",
-			`input artifacts "Code" and "code" share the environment variable HEADRACE_INPUT_CODE`},
+		{
+			"inputs of one variable", func(d *D) { check(d).InputArtifacts = append(check(d).InputArtifacts, "code") }, "stages[1].actions[1].input_artifacts[2]",
+			`input artifacts "Code" and "code" share the environment variable HEADRACE_INPUT_CODE`,
+		},
 		{"output name", func(d *D) { compile(d).OutputArtifacts[0].Name = "a b" }, "stages[1].actions[0].output_artifacts[0].name", `' ' in it`},
 		{"output name missing", func(d *D) { compile(d).OutputArtifacts[0].Name = "" }, "stages[1].actions[0].output_artifacts[0].name", "missing"},
 		{"too many file patterns", outputs(repeat(11, numbered("f"))...), files, "at most 10"},
