@@ -28,6 +28,26 @@ type Warning struct {
 	Message string
 }
 
+// WarningSummary returns what is unexpected, without names, for the reason of a warning
+// about a definition, and nothing for other reasons.
+func WarningSummary(reason Reason) string {
+	switch reason {
+	case WarningApprovalBesideWork:
+		return "An approval does not hold back the actions beside it"
+	case WarningIncompleteCommand:
+		return "A command is not complete by itself"
+	case WarningRollbackWaits:
+		return "Automatic rollbacks wait"
+	case WarningNothingToSkip:
+		return "skip_conditions has no effect"
+	case WarningWindowOver:
+		return "A deployment window never opens again"
+	case WarningWindowsApart:
+		return "Deployment windows are not open together"
+	}
+	return ""
+}
+
 // Warnings returns what may surprise in a valid definition, which may be partly unknown
 // as for Validate.
 func Warnings(def *Definition) []Warning {

@@ -220,7 +220,8 @@ func (s *Pipelines) Create(ctx context.Context, who auth.Identity, in PipelineIn
 		return PipelineView{}, fmt.Errorf("create pipeline %q: %w", in.Name, err)
 	}
 	view := viewOf(created)
-	view.Warnings = slices.Concat(skipped, s.reporter.ofPipeline(ctx, who, &created))
+	view.Warnings = slices.Concat(skipped, definitionWarnings(&created.Definition, requestPath("pipeline", "definition"), now),
+		s.reporter.ofPipeline(ctx, who, &created))
 	return view, nil
 }
 
@@ -313,7 +314,8 @@ func (s *Pipelines) Update(ctx context.Context, who auth.Identity, in PipelineIn
 		return PipelineView{}, fmt.Errorf("update pipeline %q: %w", in.Name, err)
 	}
 	view := viewOf(updated)
-	view.Warnings = slices.Concat(warnings, s.reporter.ofPipeline(ctx, who, &updated))
+	view.Warnings = slices.Concat(warnings, definitionWarnings(&updated.Definition, requestPath("pipeline", "definition"), now),
+		s.reporter.ofPipeline(ctx, who, &updated))
 	return view, nil
 }
 

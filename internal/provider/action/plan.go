@@ -49,8 +49,8 @@ func (r *Resource) ValidateConfig(
 		at, fieldpath.Action(), nil)
 }
 
-// warn adds what may surprise in a valid action.
-func warn(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Config) {
+// warnOffline adds what may surprise in a valid action.
+func (r *Resource) warnOffline(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Config) {
 	config, ok := definition.Decode[model](ctx, diags, configuration)
 	if !ok {
 		return
@@ -58,7 +58,7 @@ func warn(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Conf
 	def := &domain.Definition{Stages: []domain.Stage{{
 		Name: values.Text(config.Stage), Actions: []domain.Action{config.Domain(config.Name, config.ProviderName)},
 	}}}
-	problem.AddWarnings(diags, domain.Warnings(def), fieldpath.Action(), func(p domain.Path) domain.Path { return p[2:] })
+	problem.AddWarnings(diags, reporter(config).Object, domain.Warnings(def), fieldpath.Action(), func(p domain.Path) domain.Path { return p[2:] }, r.session.Tell)
 }
 
 // ModifyPlan fills in what depends on the provider or on other arguments.
@@ -68,7 +68,7 @@ func (r *Resource) ModifyPlan(
 	if request.Plan.Raw.IsNull() {
 		return
 	}
-	warn(ctx, &response.Diagnostics, request.Config)
+	r.warnOffline(ctx, &response.Diagnostics, request.Config)
 	planning.Name(ctx, r.session, request, response, func(account string, names []string) string {
 		return client.ActionName(account, names[0], names[1], names[2])
 	}, "pipeline", "stage", "name")

@@ -49,9 +49,9 @@ func (r *Resource) ValidateConfig(
 		nil, fieldpath.Definition(), nil)
 }
 
-// warn adds what may surprise in a valid definition. It is part of the plan, since
+// warnOffline adds what may surprise in a valid definition. It is part of the plan, since
 // Terraform checks a configuration several times and repeats what that warns of.
-func warn(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Config) {
+func (r *Resource) warnOffline(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Config) {
 	config, ok := definition.Decode[model](ctx, diags, configuration)
 	if !ok {
 		return
@@ -61,7 +61,7 @@ func warn(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Conf
 	warnings := slices.DeleteFunc(domain.WarningsAt(&def, time.Now()), func(w domain.Warning) bool {
 		return w.Reason == domain.WarningRollbackWaits && len(config.Stages[w.Path[0].Index].OnRollback) > 0
 	})
-	problem.AddWarnings(diags, warnings, fieldpath.Definition(), config.written)
+	problem.AddWarnings(diags, reporter(config).Object, warnings, fieldpath.Definition(), config.written, r.session.Tell)
 }
 
 // ModifyPlan fills in what depends on the provider, on other arguments or on the
@@ -72,7 +72,7 @@ func (r *Resource) ModifyPlan(
 	if request.Plan.Raw.IsNull() {
 		return
 	}
-	warn(ctx, &response.Diagnostics, request.Config)
+	r.warnOffline(ctx, &response.Diagnostics, request.Config)
 	planning.Name(ctx, r.session, request, response, func(account string, names []string) string {
 		return client.PipelineName(account, names[0])
 	}, "name")

@@ -112,10 +112,15 @@ func (r Reporter) argument(field string) (path.Path, bool) {
 // Warn adds warnings of the server that tell says are new.
 func (r Reporter) Warn(diags *diag.Diagnostics, warnings []*headracev1.Warning, tell func(message string) bool) {
 	for _, w := range warnings {
-		if !tell(w.GetMessage()) {
+		reason, key := domain.Reason(w.GetReason()), w.GetMessage()
+		if domain.WarningSummary(reason) != "" {
+			// What is said of a definition does not name the pipeline.
+			key = r.Object + ": " + key
+		}
+		if !tell(key) {
 			continue
 		}
-		summary, detail := warningSummary(domain.Reason(w.GetReason())), Sentence(w.GetMessage())
+		summary, detail := warningSummary(reason), Sentence(w.GetMessage())
 		if at, found := r.argument(w.GetField()); found {
 			diags.AddAttributeWarning(at, summary, detail)
 			continue
@@ -132,9 +137,11 @@ func warningSummary(reason domain.Reason) string {
 		return "An approval rule names somebody who cannot approve"
 	case domain.ReasonGuardRemoved:
 		return "This change removes what an approval rule guards"
-	default:
-		return "The server warns"
 	}
+	if summary := domain.WarningSummary(reason); summary != "" {
+		return summary
+	}
+	return "The server warns"
 }
 
 // Gone tells whether a part of a composed pipeline is not there any more: it was
@@ -193,9 +200,17 @@ func AddViolations(
 	}
 }
 
-// AddWarnings adds what may surprise in a definition. written is as in Reporter.
-func AddWarnings(diags *diag.Diagnostics, warnings []domain.Warning, shape fieldpath.Shape, written func(domain.Path) domain.Path) {
+// AddWarnings adds what may surprise in the definition of an object, unless tell says that it
+// is not new. written is as in Reporter.
+func AddWarnings(
+	diags *diag.Diagnostics, object string, warnings []domain.Warning,
+	shape fieldpath.Shape, written func(domain.Path) domain.Path, tell func(message string) bool,
+) {
 	for _, w := range warnings {
+		// By the key of Reporter.Warn, so that the server does not repeat it.
+		if !tell(object + ": " + w.Message) {
+			continue
+		}
 		diags.AddAttributeWarning(shape.Translate(path.Empty(), written(w.Path)), w.Summary, Sentence(w.Message))
 	}
 }

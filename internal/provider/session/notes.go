@@ -68,6 +68,9 @@ func (s *Session) Written(account string) []string {
 // Tell tells whether a message is new in this run. A rule and its pipeline are warned of the
 // same, and an apply plans each object once more before it writes it.
 func (s *Session) Tell(message string) bool {
+	if s == nil {
+		return true
+	}
 	s.notes.mu.Lock()
 	defer s.notes.mu.Unlock()
 	if s.notes.told == nil {

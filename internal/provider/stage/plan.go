@@ -43,8 +43,8 @@ func (r *Resource) ValidateConfig(
 		domain.Path{{Field: "stages", Index: 1}}, fieldpath.Stage(), nil)
 }
 
-// warn adds what may surprise in a valid stage.
-func warn(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Config) {
+// warnOffline adds what may surprise in a valid stage.
+func (r *Resource) warnOffline(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Config) {
 	config, ok := definition.Decode[model](ctx, diags, configuration)
 	if !ok {
 		return
@@ -53,7 +53,7 @@ func warn(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Conf
 	warnings = slices.DeleteFunc(warnings, func(w domain.Warning) bool {
 		return w.Reason == domain.WarningRollbackWaits && len(config.OnRollback) > 0
 	})
-	problem.AddWarnings(diags, warnings, fieldpath.Stage(), func(p domain.Path) domain.Path { return p[1:] })
+	problem.AddWarnings(diags, reporter(config).Object, warnings, fieldpath.Stage(), func(p domain.Path) domain.Path { return p[1:] }, r.session.Tell)
 }
 
 // ModifyPlan fills in what depends on the provider or on other arguments.
@@ -66,7 +66,7 @@ func (r *Resource) ModifyPlan(
 	planning.Name(ctx, r.session, request, response, func(account string, names []string) string {
 		return client.StageName(account, names[0], names[1])
 	}, "pipeline", "name")
-	warn(ctx, &response.Diagnostics, request.Config)
+	r.warnOffline(ctx, &response.Diagnostics, request.Config)
 	var account, pipeline, name types.String
 	for attribute, value := range map[string]*types.String{"account": &account, "pipeline": &pipeline, "name": &name} {
 		response.Diagnostics.Append(response.Plan.GetAttribute(ctx, path.Root(attribute), value)...)
