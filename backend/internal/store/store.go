@@ -37,7 +37,8 @@ type Store interface {
 	// writes back and is returned as it is.
 	Update(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error
 	// View runs fn on one consistent snapshot that contains every commit
-	// acknowledged before the call.
+	// acknowledged before the call. If the database went away before it answered
+	// anything, fn may run again.
 	View(ctx context.Context, fn func(ctx context.Context, r Reader) error) error
 	// Listen calls fn with what other processes on the same data commit, soon after,
 	// until the context ends. Where some of it may have been missed, Notice says so.

@@ -150,17 +150,30 @@ func (s *Store) Update(ctx context.Context, fn func(context.Context, store.Tx) e
 	return err
 }
 
-// View implements store.Store.
-func (s *Store) View(ctx context.Context, fn func(context.Context, store.Reader) error) (err error) {
+// View implements store.Store. A connection that was cut while it was idle, as by a restart
+// of the database, is only noticed when it is used: then nothing was read, and the next
+// connection is tried.
+func (s *Store) View(ctx context.Context, fn func(context.Context, store.Reader) error) error {
+	for cut := int32(0); ; cut++ {
+		begun, err := s.view(ctx, fn)
+		if begun || !errors.Is(err, store.ErrUnavailable) || cut >= s.reading.Config().MaxConns || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// view runs fn on one connection, and tells whether its transaction began.
+func (s *Store) view(ctx context.Context, fn func(context.Context, store.Reader) error) (begun bool, err error) {
 	held, err := s.reading.Acquire(ctx)
 	switch {
 	case err == nil:
 	case s.closed.Load():
-		return sqlstore.ErrClosed
+		return false, sqlstore.ErrClosed
 	case ctx.Err() != nil:
-		return ctx.Err()
+		return false, ctx.Err()
 	default:
-		return classify(err)
+		// A new connection was tried already.
+		return true, classify(err)
 	}
 	defer held.Release()
 	c := &conn{pg: held.Conn(), begin: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", of: -1}
@@ -169,8 +182,9 @@ func (s *Store) View(ctx context.Context, fn func(context.Context, store.Reader)
 		if end := c.rollback(ctx); err == nil {
 			err = end
 		}
+		begun = c.begin == ""
 	}()
-	return fn(ctx, sqlstore.New(c))
+	return false, fn(ctx, sqlstore.New(c))
 }
 
 // Ready implements store.Store.
