@@ -86,7 +86,7 @@ func (a *age) tooOld(server *headracev1.GetServerInfoResponse, message proto.Mes
 	revision := contract.RevisionOf(server)
 	request := message.ProtoReflect().Descriptor()
 	details := &errdetails.BadRequest{}
-	text := fmt.Sprintf("headraced at %s is older than this program (version %s, contract revision %d): upgrade it, or remove what it lacks",
+	text := fmt.Sprintf("headraced at %s is older than this program (version %s, contract revision %d): upgrade it, or remove the fields that it does not support",
 		a.endpoint, server.GetVersion(), revision)
 	if contract.NewCall(request, revision) {
 		text = fmt.Sprintf("%s needs headraced with contract revision %d or later; the one at %s has version %s (contract revision %d): upgrade it",

@@ -33,7 +33,7 @@ func StageChanges(before, after *Definition, name string) []string {
 		if from, to := before.origin(was, use), after.origin(is, use); from != to {
 			if use.kind == useVariable {
 				// A default may be long, and has no place in the history.
-				changes = append(changes, use.String()+", its default")
+				changes = append(changes, "default of "+use.String())
 				continue
 			}
 			changes = append(changes, fmt.Sprintf("%s, %s instead of %s", use, to, from))
@@ -54,17 +54,17 @@ func blockChanges(was, is *Stage) []string {
 	before, after := names(was), names(is)
 	for _, name := range after {
 		if !slices.Contains(before, name) {
-			changes = append(changes, fmt.Sprintf("action %s is new", name))
+			changes = append(changes, fmt.Sprintf("action %s was added", name))
 		}
 	}
 	for _, name := range before {
 		now := is.Action(name)
 		if now == nil {
-			changes = append(changes, fmt.Sprintf("action %s is gone", name))
+			changes = append(changes, fmt.Sprintf("action %s was removed", name))
 			continue
 		}
 		for _, field := range differing(was.Action(name), now) {
-			changes = append(changes, fmt.Sprintf("action %s, %s", name, field))
+			changes = append(changes, fmt.Sprintf("%s of action %s", field, name))
 		}
 	}
 	if len(changes) == 0 && !slices.Equal(before, after) {

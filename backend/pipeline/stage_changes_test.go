@@ -45,16 +45,16 @@ func TestStageChanges(t *testing.T) {
 		"an empty list": {func(d *D) { agree(d).Commands = []string{} }, nil},
 
 		// What does not.
-		"commands of an action":      {func(d *D) { install(d).Commands = []string{"rm"} }, []string{"action Install, commands"}},
-		"several fields":             {func(d *D) { install(d).Commands, install(d).RunOrder = nil, 3 }, []string{"action Install, commands", "action Install, run_order"}},
-		"a new action":               {func(d *D) { deploy(d).Actions = append(deploy(d).Actions, pipeline.Action{Name: "Tell"}) }, []string{"action Tell is new"}},
-		"an action less":             {func(d *D) { deploy(d).Actions = deploy(d).Actions[1:] }, []string{"action Agree is gone"}},
+		"commands of an action":      {func(d *D) { install(d).Commands = []string{"rm"} }, []string{"commands of action Install"}},
+		"several fields":             {func(d *D) { install(d).Commands, install(d).RunOrder = nil, 3 }, []string{"commands of action Install", "run_order of action Install"}},
+		"a new action":               {func(d *D) { deploy(d).Actions = append(deploy(d).Actions, pipeline.Action{Name: "Tell"}) }, []string{"action Tell was added"}},
+		"an action less":             {func(d *D) { deploy(d).Actions = deploy(d).Actions[1:] }, []string{"action Agree was removed"}},
 		"the order of the actions":   {func(d *D) { a := deploy(d).Actions; a[0], a[1] = a[1], a[0] }, []string{"the order of its actions"}},
 		"its conditions":             {func(d *D) { deploy(d).BeforeEntry.Result = "SKIP" }, []string{"before_entry"}},
 		"its on_failure":             {func(d *D) { deploy(d).OnFailure = &pipeline.OnFailure{Result: "ROLLBACK"} }, []string{"on_failure"}},
 		"its on_rollback":            {func(d *D) { deploy(d).OnRollback.SkipApprovals = true }, []string{"on_rollback"}},
-		"the default of a variable":  {func(d *D) { d.Variables[0].DefaultValue = text("us") }, []string{"pipeline variable region, its default"}},
-		"a variable without default": {func(d *D) { d.Variables[0].DefaultValue = nil }, []string{"pipeline variable region, its default"}},
+		"the default of a variable":  {func(d *D) { d.Variables[0].DefaultValue = text("us") }, []string{"default of pipeline variable region"}},
+		"a variable without default": {func(d *D) { d.Variables[0].DefaultValue = nil }, []string{"default of pipeline variable region"}},
 		"the files of an artifact": {func(d *D) { compile(d).OutputArtifacts[0].Files = nil }, []string{
 			"artifact Binary, from action Compile of stage Build (Build/Headrace/Commands/1) instead of " +
 				"from action Compile of stage Build (Build/Headrace/Commands/1) with files dist/**, *.{txt,md}",
@@ -95,5 +95,5 @@ func TestStageChangesInside(t *testing.T) {
 	t.Parallel()
 	after := base()
 	compile(after).OutputArtifacts[0].Files = []string{"all"}
-	require.Equal(t, []string{"action Compile, output_artifacts"}, pipeline.StageChanges(base(), after, "Build"))
+	require.Equal(t, []string{"output_artifacts of action Compile"}, pipeline.StageChanges(base(), after, "Build"))
 }

@@ -155,8 +155,8 @@ func (c *checker) commands(path Path, commands []string) {
 		case strings.Contains(command, "\r") && !windows:
 			// All commands of a file are alike.
 			windows = true
-			c.refuse(path, `the command holds a carriage return (\r), as in files with Windows line endings, which a shell takes for a part of the last word; `+
-				`convert the file to Unix line endings, or remove it, in Terraform by replace(text, "\r", "")`)
+			c.refuse(path, `the command contains a carriage return (\r), as in files with Windows line endings, which the shell reads as part of the last word; `+
+				`convert the file to Unix line endings, or remove the \r with replace(text, "\r", "")`)
 		}
 		// CodePipeline puts the text of a variable into the command. Values such as
 		// a commit message come from whoever may push, so that would let them run
@@ -180,7 +180,7 @@ func (c *checker) environment(path Path, variables []EnvironmentVariable) {
 			c.check(path.Field("name"), checkShellName("environment variable name", name))
 			for _, prefix := range []string{reservedEnvironment, scriptEnvironment} {
 				if strings.HasPrefix(name, prefix) {
-					c.refuse(path.Field("name"), "names that start with %s are set by Headrace itself; rename %q", prefix, name)
+					c.refuse(path.Field("name"), "names that start with %s are reserved for Headrace; rename %q", prefix, name)
 				}
 			}
 			unique(path.Field("name"), name)

@@ -86,7 +86,7 @@ func checkOpens(cron, zone string) error {
 		return nil //nolint:nilerr // It is refused where it stands.
 	}
 	if _, opens := w.Next(time.Time{}); !opens {
-		return fmt.Errorf("the window %q never opens: no minute is like that; change the days, the months or the years", cron)
+		return fmt.Errorf("the window %q never opens: no minute matches it; change the days, the months or the years", cron)
 	}
 	return nil
 }

@@ -374,7 +374,7 @@ func TestConditionRules(t *testing.T) {
 		{"environment elsewhere", first(func(r *pipeline.Rule) {
 			r.EnvironmentVariables = []pipeline.EnvironmentVariable{{Name: "A", Value: "b"}}
 		}), path + ".environment_variables", "only a Commands rule takes environment variables"},
-		{"environment name", commands(func(r *pipeline.Rule) { r.EnvironmentVariables[0].Name = "HEADRACE_X" }), path + ".environment_variables[0].name", "set by Headrace itself"},
+		{"environment name", commands(func(r *pipeline.Rule) { r.EnvironmentVariables[0].Name = "HEADRACE_X" }), path + ".environment_variables[0].name", "reserved for Headrace"},
 		{"environment value", commands(func(r *pipeline.Rule) { r.EnvironmentVariables[0].Value = "" }), path + ".environment_variables[0].value", "empty"},
 		{"environment reference", commands(func(r *pipeline.Rule) { r.EnvironmentVariables[0].Value = "#{Build.VERSION}" }), path + ".environment_variables[0].value", "use only what is there"},
 		{"command reference", commands(func(r *pipeline.Rule) { r.Commands[0] = "echo #{Src.CommitId}" }), path + ".commands[0]", "may not hold #{Src.CommitId}"},

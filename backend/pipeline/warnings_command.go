@@ -39,7 +39,7 @@ func incompleteCommand(def *Definition, path Path, commands []string) []Warning 
 			Reason:  WarningIncompleteCommand,
 			Summary: fmt.Sprintf("Command of %s is not complete by itself", Locate(def, path)),
 			Message: fmt.Sprintf("%s: %q is not complete by itself (%s), and the shell reads each command on its own; "+
-				"write the whole on one line, for instance if a; then b; fi, or in a script in the repository", Locate(def, at), command, missing),
+				"write it on one line, for example if a; then b; fi, or in a script in the repository", Locate(def, at), command, missing),
 		}}
 	}
 	return nil

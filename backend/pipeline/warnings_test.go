@@ -76,7 +76,7 @@ func TestIncompleteCommand(t *testing.T) {
 		Reason:  pipeline.WarningIncompleteCommand,
 		Summary: `Command of stage "Build", action "Lines" is not complete by itself`,
 		Message: `stage "Build", action "Lines", command 2: "if ! command -v tool; then" is not complete by itself (` + "`then` must be followed by a statement list)" +
-			`, and the shell reads each command on its own; write the whole on one line, for instance if a; then b; fi, or in a script in the repository`,
+			`, and the shell reads each command on its own; write it on one line, for example if a; then b; fi, or in a script in the repository`,
 	}, warnings[0])
 	require.Equal(t, "stages[0].on_failure.condition.rules[0].commands[0]", warnings[1].Path.String())
 }

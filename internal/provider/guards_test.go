@@ -117,7 +117,7 @@ func TestRulesThatGuardNothing(t *testing.T) {
 			tf.backend.Token("alice", []string{"release-managers"}, backendtest.Binding("default", headracev1.Role_ROLE_APPROVER))
 			tf.variables["groups"] = `["release-mangers"]`
 			require.Contains(t, tf.with("rule", "network").says("plan"),
-				`no token of group "release-mangers" has the role approver or admin in account default; those that do are of group release-managers; did you mean release-managers?`)
+				`no token of group "release-mangers" has the role approver or admin in account default; known: group release-managers; did you mean release-managers?`)
 			tf.variables["groups"] = `["release-managers"]`
 			require.NotContains(t, tf.applies(), "Warning")
 		},

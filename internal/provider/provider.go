@@ -85,12 +85,12 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, response 
 				Validators: notEmpty(),
 				Sensitive:  true,
 				MarkdownDescription: "Token of the caller. Defaults to `HEADRACE_TOKEN`, or else the content of the file that " +
-					"`HEADRACE_TOKEN_FILE` names. Better given there than in a configuration.",
+					"`HEADRACE_TOKEN_FILE` names. Prefer these to a token in the configuration.",
 			},
 			"account": schema.StringAttribute{
 				Optional:   true,
 				Validators: notEmpty(),
-				MarkdownDescription: "Account of the objects that name none, for instance `terraform.workspace`. Defaults to " +
+				MarkdownDescription: "Account of the objects that do not name one, for example `terraform.workspace`. Defaults to " +
 					"`HEADRACE_ACCOUNT`, or else `default`.",
 			},
 			"allowed_accounts": schema.ListAttribute{
@@ -103,7 +103,7 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, response 
 			"ca_cert_file": schema.StringAttribute{
 				Optional:   true,
 				Validators: notEmpty(),
-				MarkdownDescription: "File with the PEM certificates of the authorities that may vouch for the server, instead of the " +
+				MarkdownDescription: "File with the PEM certificates of the authorities that the server's certificate is checked against, instead of the " +
 					"system's. Defaults to `HEADRACE_CA_CERT_FILE`.",
 			},
 			"client_cert_file": schema.StringAttribute{
@@ -167,12 +167,12 @@ func (p *Provider) session(config model, response *provider.ConfigureResponse) *
 		Insecure:       config.Insecure.ValueBool(),
 	})
 	if err != nil {
-		response.Diagnostics.AddError("The provider's configuration is wrong", err.Error())
+		response.Diagnostics.AddError("Invalid provider configuration", err.Error())
 		return nil
 	}
 	backend, err := client.Dial(settings, "terraform-provider-headrace/"+p.version)
 	if err != nil {
-		response.Diagnostics.AddError("The provider's configuration is wrong", err.Error())
+		response.Diagnostics.AddError("Invalid provider configuration", err.Error())
 		return nil
 	}
 	settled.Client = backend
@@ -201,7 +201,7 @@ func checkAccounts(config model, settled session.Config, diags *diag.Diagnostics
 	for i, element := range config.Allowed.Elements() {
 		if name, ok := element.(types.String); ok && !name.IsUnknown() {
 			if err := domain.CheckAccount(name.ValueString()); err != nil {
-				diags.AddAttributeError(path.Root("allowed_accounts").AtListIndex(i), "The allowed account is wrong", problem.Sentence(err.Error()))
+				diags.AddAttributeError(path.Root("allowed_accounts").AtListIndex(i), "Invalid allowed account", problem.Sentence(err.Error()))
 			}
 		}
 	}
@@ -213,7 +213,7 @@ func checkAccounts(config model, settled session.Config, diags *diag.Diagnostics
 		at = path.Root("allowed_accounts")
 	}
 	if err := domain.CheckAccount(settled.Account.ValueString()); err != nil {
-		diags.AddAttributeError(path.Root("account"), "The provider's account is wrong",
+		diags.AddAttributeError(path.Root("account"), "Invalid provider account",
 			err.Error()+". It comes from "+settled.AccountSource+".")
 	} else if err := session.New(settled).CheckAllowed(settled.Account); err != nil {
 		diags.AddAttributeError(at, "The provider's account is not allowed",

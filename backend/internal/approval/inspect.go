@@ -292,7 +292,7 @@ func (x *inspection) judgeStages() {
 				e.pattern, having("pipeline", pipelines), list("stage", stages), didYouMean(e, stages))
 		case !e.guards && !x.hasManual(e):
 			x.warn("stages", i, pipeline.ReasonSelectorMatchesNothing,
-				"stage %q has no manual approval action, and a rule with actions guards only these", e.pattern)
+				"stage %q has no manual approval action, and a rule with actions guards only those", e.pattern)
 		}
 	}
 }
@@ -321,7 +321,7 @@ func (x *inspection) judgeActions() {
 		case e.matched:
 		case len(others) > 0:
 			x.warn("actions", i, pipeline.ReasonSelectorMatchesNothing,
-				"action %q matches no manual approval action; %s is another kind of action, which no rule guards", e.pattern, others[0])
+				"action %q matches no manual approval action; %s is not a manual approval action, and rules guard only those", e.pattern, others[0])
 		case len(manual) == 0:
 			x.warn("actions", i, pipeline.ReasonSelectorMatchesNothing, "action %q matches nothing; %s no manual approval action",
 				e.pattern, where)
@@ -339,7 +339,7 @@ func (x *inspection) judgePeople(field, kind string, wanted, have []string, hidd
 		}
 		known := ""
 		if !hidden {
-			known = "; those that do are of " + list(kind, have) + didYouMean(&entry{pattern: name, literal: true}, have)
+			known = "; known: " + list(kind, have) + didYouMean(&entry{pattern: name, literal: true}, have)
 		}
 		x.warn(field, i, pipeline.ReasonApproverUnknown, "no token of %s %q has the role approver or admin in account %s%s",
 			kind, name, x.rule.Account, known)

@@ -75,12 +75,12 @@ func TestInspect(t *testing.T) {
 		},
 		"an action that is not a manual approval": {
 			pipelines: of("network"), stages: of("Apply"), actions: of("Run"), all: network,
-			warnings: of(`selector.actions[0]: rule r: action "Run" matches no manual approval action; Run is another kind of action, which no rule guards`),
+			warnings: of(`selector.actions[0]: rule r: action "Run" matches no manual approval action; Run is not a manual approval action, and rules guard only those`),
 		},
 		"a stage without a manual approval action": {
 			pipelines: of("network"), stages: of("Plan"), actions: of("Approve"), all: network,
 			warnings: of(
-				`selector.stages[0]: rule r: stage "Plan" has no manual approval action, and a rule with actions guards only these`,
+				`selector.stages[0]: rule r: stage "Plan" has no manual approval action, and a rule with actions guards only those`,
 				`selector.actions[0]: rule r: action "Approve" matches nothing; stage Plan of pipeline network has no manual approval action`,
 			),
 		},
@@ -93,8 +93,8 @@ func TestInspect(t *testing.T) {
 		"people": {
 			pipelines: of("network"), all: network, guards: of("network/Apply/Approve"), users: of("alice", "bobb"), groups: of("ops", "opps"),
 			warnings: of(
-				`users[1]: rule r: no token of user "bobb" has the role approver or admin in account prod; those that do are of users alice, bob; did you mean bob?`,
-				`groups[1]: rule r: no token of group "opps" has the role approver or admin in account prod; those that do are of group ops; did you mean ops?`,
+				`users[1]: rule r: no token of user "bobb" has the role approver or admin in account prod; known: users alice, bob; did you mean bob?`,
+				`groups[1]: rule r: no token of group "opps" has the role approver or admin in account prod; known: group ops; did you mean ops?`,
 			),
 		},
 	} {

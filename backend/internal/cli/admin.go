@@ -144,14 +144,14 @@ func (a *app) accountSetCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "set ACCOUNT --" + flag + "[=false]",
 		Short: "Change settings of an account",
-		Long: `Change settings of an account. It takes the role admin there.
+		Long: `Change settings of an account. It requires the admin role in the account.
 
-With --require-approval-rule a manual approval action that no approval rule matches
-fails instead of waiting for any approver. Waits that have begun go on.`,
+With --require-approval-rule, a manual approval action that no approval rule matches
+fails instead of waiting for any approver. Open approvals are not affected.`,
 		Example: `  headrace account set prod --require-approval-rule`,
 		Args:    cobra.ExactArgs(1),
 	}
-	command.Flags().BoolVar(&required, flag, false, "let manual approvals fail that no approval rule matches")
+	command.Flags().BoolVar(&required, flag, false, "fail manual approvals that no approval rule matches")
 	command.RunE = a.call(func(ctx context.Context, c *client.Client, args []string) error {
 		if !command.Flags().Changed(flag) {
 			return usagef("nothing to change: use --%s or --%s=false", flag, flag)

@@ -73,7 +73,7 @@ func (a *app) approvalRuleCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			expiry := "as the action says"
+			expiry := "as set on the action"
 			if minutes := rule.GetExpireAfterMinutes(); minutes > 0 {
 				expiry = fmt.Sprintf("after %d minutes", minutes)
 			}
@@ -95,9 +95,9 @@ func (a *app) approvalRuleCommand() *cobra.Command {
 // newerText says what a newer execution does to one that waits for approval.
 func newerText(newer headracev1.NewerExecution) string {
 	if newer == headracev1.NewerExecution_NEWER_EXECUTION_SUPERSEDE {
-		return "supersedes one that waits"
+		return "supersedes the waiting one"
 	}
-	return "waits after it"
+	return "waits"
 }
 
 // guardsRevision is the revision of the contract that tells what a rule guards now.

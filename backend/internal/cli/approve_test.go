@@ -246,7 +246,7 @@ func TestApproveByName(t *testing.T) {
 		}
 		got := headrace(t, b, alice, "approve", "web#2")
 		require.Equal(t, cli.ExitFailed, got.code)
-		require.Contains(t, got.stderr, "web#2 is not waiting for an approval: it waits for stage Approve, which web#1 is in\n")
+		require.Contains(t, got.stderr, "web#2 is not waiting for an approval: it waits until web#1 leaves stage Approve\n")
 		got = headrace(t, b, alice, "approve", "web", "--stage", "Deploy")
 		require.Equal(t, cli.ExitUsage, got.code)
 		require.Contains(t, got.stderr, "no approval is open for Deploy; name one:\n  web#1  Approve/Ask")

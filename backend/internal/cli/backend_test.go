@@ -210,7 +210,7 @@ func TestHintsAreAccepted(t *testing.T) {
 	require.Equal(t, cli.ExitFailed, stopped.code)
 	require.Contains(t, stopped.stderr, "no execution of web is in progress; the newest, web#3, is Failed")
 	stopped = headrace(t, b, b.AdminToken, "execution", "stop", "web#2")
-	require.Contains(t, stopped.stderr, "the execution is no longer in progress: execution 2 has ended, it is Failed")
+	require.Contains(t, stopped.stderr, "the execution is no longer in progress: execution 2 has ended with status Failed")
 }
 
 // TestWaitBehindAnother looks at one execution that waits for a stage that another

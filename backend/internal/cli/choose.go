@@ -138,7 +138,7 @@ func notWaiting(idle []*explained) []string {
 		case len(reasons) == 0:
 			line += "it is " + statusText(why.GetStatus())
 		case reasons[0].GetBlockingExecution() != "":
-			line += fmt.Sprintf("it waits for stage %s, which %s is in", reasons[0].GetStage(), why.named.short(reasons[0].GetBlockingExecution()))
+			line += fmt.Sprintf("it waits until %s leaves stage %s", why.named.short(reasons[0].GetBlockingExecution()), reasons[0].GetStage())
 		default:
 			message := oneLine(reasons[0].GetMessage())
 			if strings.HasPrefix(message, "waits ") {

@@ -131,10 +131,10 @@ func (c *Config) register(flags *pflag.FlagSet) {
 	flags.StringVar(&c.Isolation, "isolation", c.Isolation,
 		"isolation of commands from this machine: "+list(isolations())+". auto uses bubblewrap if it works")
 	flags.Var(&c.RetentionAge, "retention-age",
-		"time to keep the logs and artifacts of an execution after it ends, for example 90d or 36h. 0s sets no age. If "+
-			"retention-count is also set, whatever one of the two keeps is kept. If neither is set, everything is kept")
+		"time to keep the logs and artifacts of an execution after it ends, for example 90d or 36h. 0s means no limit. If "+
+			"retention-count is also set, an execution that either setting keeps is kept. If neither is set, everything is kept")
 	flags.IntVar(&c.RetentionCount, "retention-count", c.RetentionCount,
-		"number of each pipeline's newest executions to keep the logs and artifacts of. 0 sets no count")
+		"number of executions of each pipeline, newest first, whose logs and artifacts are kept. 0 means no limit")
 	flags.BoolVar(&c.RetentionKeepLastSuccessful, "retention-keep-last-successful", c.RetentionKeepLastSuccessful,
 		"also keep the logs and artifacts of the last execution that succeeded in each stage, so that a rollback can use them")
 }
@@ -202,10 +202,10 @@ func (c *Config) Validate() error {
 		refuse("shutdown-grace", "must not be negative, got %s; 0s ends running actions immediately", c.ShutdownGrace)
 	}
 	if c.RetentionAge < 0 {
-		refuse("retention-age", "must not be negative, got %s; 0s sets no age", &c.RetentionAge)
+		refuse("retention-age", "must not be negative, got %s; 0s means no limit", &c.RetentionAge)
 	}
 	if c.RetentionCount < 0 || c.RetentionCount > math.MaxInt32 {
-		refuse("retention-count", "must be 0 to 2147483647, got %d; 0 sets no count", c.RetentionCount)
+		refuse("retention-count", "must be 0 to 2147483647, got %d; 0 means no limit", c.RetentionCount)
 	}
 	return errors.Join(errs...)
 }

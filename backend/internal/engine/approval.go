@@ -313,7 +313,7 @@ func eligible(e *execution.Execution, t Wait, in Approve) error {
 func mayDecide(e *execution.Execution, t Wait, principal string, groups []string) (comment bool, err error) {
 	for _, v := range t.Approval().Decisions {
 		if v.Principal == principal {
-			return false, fmt.Errorf("%w: %s has approved %s before", ErrAlreadyDecided, principal, t)
+			return false, fmt.Errorf("%w: %s has already approved %s", ErrAlreadyDecided, principal, t)
 		}
 	}
 	counts := false

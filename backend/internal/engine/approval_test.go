@@ -288,7 +288,7 @@ func TestDecisionCountsForTheWaitThatWasShown(t *testing.T) {
 			words: "cy approved action sign of stage Release, and execution 1 is not waiting for an approval now",
 		},
 		"one that ended with the execution": {
-			guard: "Release/sign", between: []string{"reject 1 cy"}, words: "execution 1 has ended, it is Failed",
+			guard: "Release/sign", between: []string{"reject 1 cy"}, words: "execution 1 has ended with status Failed",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

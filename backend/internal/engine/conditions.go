@@ -437,14 +437,14 @@ func (d *decision) overridable(e *execution.Execution, live bool, in Override) (
 	}
 	stage := e.Current()
 	if stage.Name != in.Stage || len(stage.Conditions) == 0 {
-		return nil, fmt.Errorf("%w: no condition of stage %s keeps execution %d", ErrNotOverridable, in.Stage, e.Number)
+		return nil, fmt.Errorf("%w: no condition of stage %s blocks execution %d", ErrNotOverridable, in.Stage, e.Number)
 	}
 	c := stage.Conditions[len(stage.Conditions)-1]
 	switch {
 	case in.Condition != pipeline.ConditionBeforeEntry && in.Condition != pipeline.ConditionOnSuccess:
 		return nil, fmt.Errorf("%w: only conditions BEFORE_ENTRY and ON_SUCCESS can be", ErrNotOverridable)
 	case c.Kind != in.Condition:
-		return nil, fmt.Errorf("%w: condition %s of stage %s does not keep execution %d; the last that was checked is %s",
+		return nil, fmt.Errorf("%w: condition %s of stage %s does not block execution %d; the last one checked is %s",
 			ErrNotOverridable, in.Condition, in.Stage, e.Number, c.Kind)
 	case c.Result == pipeline.ResultSkip:
 		return nil, fmt.Errorf("%w: its result is SKIP", ErrNotOverridable)

@@ -168,7 +168,7 @@ func TestRollback(t *testing.T) {
 		{
 			name: "not to a version in which the stage was another", pipeline: "A: a | B: b | C: c",
 			steps: after("publish A: a | B: b* => ",
-				"rollback B 1 => refused: the stage cannot be rolled back: stage B changed between version 1 and version 2: action b, on_lost"),
+				"rollback B 1 => refused: the stage cannot be rolled back: stage B changed between version 1 and version 2: on_lost of action b"),
 		},
 		{
 			name: "not to what another action has left", pipeline: "A: a | B: b | C: c<b",

@@ -157,7 +157,7 @@ func (x *explanation) condition(stage *execution.Stage, c *execution.Condition) 
 			reason.Message = fmt.Sprintf("waits for the deployment window of %s, which opens at %s", what, clock(r.Opens))
 			if r.Deadline.Before(r.Opens) {
 				reason.Until = r.Deadline
-				reason.Message = fmt.Sprintf("waits for the deployment window of %s, which opens only at %s; the rule fails before, at %s",
+				reason.Message = fmt.Sprintf("waits for the deployment window of %s, which opens at %s; the rule times out before that, at %s",
 					what, clock(r.Opens), clock(r.Deadline))
 			}
 		case lease != nil && lease.Runner == "":

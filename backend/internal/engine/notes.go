@@ -32,7 +32,7 @@ func StillDeployed(failed, rollback, explained *execution.Execution) string {
 	case !rollback.Status.Terminal():
 		return deployed + " until " + name + " finishes"
 	case hasRun(stage):
-		return fmt.Sprintf("%s ended before it finished: %s may still be deployed in stage %s, at least in part", name, release, stage.Name)
+		return fmt.Sprintf("%s did not finish: %s may still be deployed in stage %s, at least in part", name, release, stage.Name)
 	}
 	return deployed + " because " + name + " ended before it ran an action"
 }

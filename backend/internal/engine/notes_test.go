@@ -51,8 +51,8 @@ func TestStillDeployed(t *testing.T) {
 		},
 		"the rollback failed halfway": {
 			run(3, pipeline.Failed, done), run(4, pipeline.Failed, broken),
-			"this rollback ended before it finished: release web#3 may still be deployed in stage Prod, at least in part",
-			"rollback web#4 ended before it finished: release web#3 may still be deployed in stage Prod, at least in part",
+			"this rollback did not finish: release web#3 may still be deployed in stage Prod, at least in part",
+			"rollback web#4 did not finish: release web#3 may still be deployed in stage Prod, at least in part",
 		},
 		"the rollback succeeded":      {failed: run(3, pipeline.Failed, done), rollback: run(4, pipeline.Succeeded, done)},
 		"nobody approved the release": {failed: run(3, pipeline.Failed, act(approval, pipeline.Failed, action.ApprovalRejected)), rollback: run(4, pipeline.InProgress)},

@@ -32,14 +32,14 @@ func (d *decision) rollBack(in Rollback) error {
 		return fmt.Errorf("%w: execution %d is a rollback itself; name the execution that it went back to, %d",
 			ErrOutdated, target.Number, target.Rollback.TargetNumber)
 	case target.Mode == pipeline.Parallel:
-		return unable("execution %d ran in mode PARALLEL, in which stages have no order of executions to go back in", target.Number)
+		return unable("execution %d ran in PARALLEL mode, in which stages cannot be rolled back", target.Number)
 	case !succeededIn(target, in.Stage):
 		return fmt.Errorf("%w: execution %d did not succeed in stage %s", ErrOutdated, target.Number, in.Stage)
 	case holder != nil:
 		return unable("execution %d is in stage %s; wait for it, or stop it", holder.Number, in.Stage)
 	}
 	if changed := d.changed(in.Stage, target.Version, in.Newest); changed != "" {
-		return unable("%s; choose an execution that ran the stage as it is, or start a new one", changed)
+		return unable("%s; choose an execution that ran the stage as it is now, or start a new execution", changed)
 	}
 	if err := stillWhole(target); err != nil {
 		return fmt.Errorf("%w; choose a later one", err)

@@ -60,7 +60,7 @@ func stoppable(e *execution.Execution, abandon bool) error {
 // ended says how an execution ended that the scope does not know as live.
 func (d *decision) ended(id string) string {
 	if e := d.scope.Load(id); e != nil {
-		return fmt.Sprintf("execution %d has ended, it is %s", e.Number, e.Status)
+		return fmt.Sprintf("execution %d has ended with status %s", e.Number, e.Status)
 	}
 	return "the execution has ended"
 }

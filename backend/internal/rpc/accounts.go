@@ -79,7 +79,7 @@ func accountChange(req *headracev1.UpdateAccountRequest) (service.AccountChange,
 		}
 	}
 	if len(req.GetUpdateMask().GetPaths()) == 0 {
-		return change, wrong("the mask is empty; name the settings to change, as settings.require_approval_rule, or * for all", "update_mask")
+		return change, wrong("the mask is empty; name the settings to change, such as settings.require_approval_rule, or * for all", "update_mask")
 	}
 	return change, nil
 }

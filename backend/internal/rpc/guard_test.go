@@ -125,11 +125,11 @@ func TestRollbacksSkipNoGuardsByADeployer(t *testing.T) {
 	}
 	_, err := dep.Pipelines.CreatePipeline(t.Context(), &v1.CreatePipelineRequest{Pipeline: def(true, false)})
 	refused(t, err, codes.PermissionDenied, pipeline.ReasonPermissionDenied, `approval rule "prod" guards stage Deploy of pipeline web`,
-		"on_rollback.skip_approvals", "without its approvals", "role admin")
+		"on_rollback.skip_approvals", "skip its approvals", "role admin")
 	create(t, dep, def(false, false))
 	for _, dry := range []bool{true, false} {
 		refused(t, update(dep, def(false, true), dry), codes.PermissionDenied, pipeline.ReasonPermissionDenied,
-			"on_rollback.skip_conditions", "without its conditions")
+			"on_rollback.skip_conditions", "skip its conditions")
 		refused(t, update(dep, def(true, true), dry), codes.PermissionDenied, pipeline.ReasonPermissionDenied, "and 1 more")
 	}
 	require.EqualValues(t, 1, get(t, adm, "web").GetVersion(), "what is refused leaves nothing")

@@ -41,7 +41,7 @@ func (g *gate) knows(ctx context.Context, message proto.Message) error {
 	return &service.Error{
 		Kind: service.KindInvalid, Reason: pipeline.ReasonUnknownField,
 		Message: fmt.Sprintf("the request has %s, which this server does not know: headraced %s has contract revision %d, the client has %d; "+
-			"upgrade headraced, or remove what sets it",
+			"upgrade headraced, or remove the field",
 			strings.Join(each(strangers, contract.Stranger.String), ", "), g.version, contract.Revision(), clientRevision(ctx)),
 	}
 }

@@ -114,7 +114,7 @@ func TestPeopleOfARuleWithoutAToken(t *testing.T) {
 	b.Token("eve", nil, backendtest.Binding("other", approver))
 	rule := approvalRule("people", &v1.ApprovalSelector{Pipelines: []string{"*"}})
 	rule.Users, rule.Groups = []string{"alice", "alise", "dan", "eve"}, []string{"ops", "devs"}
-	const have = "has the role approver or admin in account default; those that do are of"
+	const have = "has the role approver or admin in account default; known:"
 	require.Equal(t, []string{
 		`approval_rule.users[1]: rule people: no token of user "alise" ` + have + ` users admin, alice; did you mean alice?`,
 		`approval_rule.users[2]: rule people: no token of user "dan" ` + have + ` users admin, alice`,
@@ -142,8 +142,8 @@ func TestAnAdminIsWarnedOfWhatRulesNoLongerGuard(t *testing.T) {
 		resp, err := adm.Pipelines.UpdatePipeline(t.Context(), &v1.UpdatePipelineRequest{Pipeline: def("Live", manual("Sign")), ValidateOnly: dry})
 		require.NoError(t, err)
 		texts := said(resp.GetWarnings())
-		require.Contains(t, texts, ": this change removes or renames stage Deploy of pipeline web, which rule prod guards; if it has another name now, add that to the rule")
-		require.Contains(t, texts, ": this change removes or renames action Sign of stage Deploy of pipeline web, which rule sign guards; if it has another name now, add that to the rule")
+		require.Contains(t, texts, ": this change removes or renames stage Deploy of pipeline web, which rule prod guards; if it was renamed, add the new name to the rule")
+		require.Contains(t, texts, ": this change removes or renames action Sign of stage Deploy of pipeline web, which rule sign guards; if it was renamed, add the new name to the rule")
 		require.Contains(t, texts, `: rule prod: stage "Deploy" matches nothing; pipeline web has stages Source, Build, Live`)
 		require.Contains(t, strings.Join(texts, "\n"), `stage "Live", action "Sign": action "Ship" starts without waiting for the approval`)
 		require.Len(t, texts, 4)
@@ -151,7 +151,7 @@ func TestAnAdminIsWarnedOfWhatRulesNoLongerGuard(t *testing.T) {
 	}
 	removed, err := adm.Pipelines.DeletePipeline(t.Context(), &v1.DeletePipelineRequest{Name: client.PipelineName("default", "web")})
 	require.NoError(t, err)
-	require.Equal(t, []string{": this change removes or renames action Sign of stage Live of pipeline web, which rule sign guards; if it has another name now, add that to the rule"},
+	require.Equal(t, []string{": this change removes or renames action Sign of stage Live of pipeline web, which rule sign guards; if it was renamed, add the new name to the rule"},
 		said(removed.GetWarnings()))
 }
 

@@ -281,7 +281,7 @@ func administersAny(who auth.Identity) error {
 		}
 	}
 	return refuse(KindDenied, pipeline.ReasonPermissionDenied,
-		"%q may not see or change tokens: that takes the role admin in an account, and its token has it in none", who.Principal)
+		"%q may not see or change tokens; this requires the role admin in at least one account", who.Principal)
 }
 
 func administersToken(who auth.Identity, token *store.Token) bool {

@@ -139,7 +139,7 @@ func unconfirmed(ctx context.Context, r store.Reader, who auth.Identity, c Creat
 		return made, false, err
 	}
 	return made, false, refuse(KindAlreadyExists, pipeline.ReasonAlreadyExists,
-		"a later create of %s with the same token was answered with the object of this one, which was not confirmed yet", c.Resource)
+		"a later create of %s with the same token took over this object before this create was confirmed", c.Resource)
 }
 
 // ConfirmCreate notes that the answer of a create of a pipeline, a stage or an action

@@ -160,5 +160,5 @@ func TestStaleDecisionIsRefused(t *testing.T) {
 	l.becomes(e.ID, pipeline.Succeeded)
 
 	_, err = l.Stop(t.Context(), admin, "default", e.ID, false, "")
-	require.ErrorContains(t, err, "execution 1 has ended, it is Succeeded")
+	require.ErrorContains(t, err, "execution 1 has ended with status Succeeded")
 }

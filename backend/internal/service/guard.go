@@ -38,7 +38,7 @@ func staysGuarded(ctx context.Context, r store.Reader, who auth.Identity, p *sto
 		more = fmt.Sprintf(" (and %d more that rules guard)", len(lost)-1)
 	}
 	return nil, refuse(KindDenied, pipeline.ReasonPermissionDenied,
-		"approval rule %q guards %s of pipeline %s, and this change removes or renames it%s: that takes the role admin",
+		"approval rule %q guards %s of pipeline %s, and this change removes or renames it%s; this requires the role admin",
 		lost[0].Rule, lost[0], p.Name, more)
 }
 
@@ -47,7 +47,7 @@ func lostWarnings(lost []approval.Part, pipelineName string) []Warning {
 	warnings := make([]Warning, len(lost))
 	for i, part := range lost {
 		warnings[i] = Warning{Reason: pipeline.ReasonGuardRemoved, Message: fmt.Sprintf(
-			"this change removes or renames %s of pipeline %s, which rule %s guards; if it has another name now, add that to the rule",
+			"this change removes or renames %s of pipeline %s, which rule %s guards; if it was renamed, add the new name to the rule",
 			part, pipelineName, part.Rule)}
 	}
 	return bounded(warnings)

@@ -35,7 +35,7 @@ func skipsGuards(ctx context.Context, r store.Reader, who auth.Identity, p *stor
 	if len(skips) > 1 {
 		more = fmt.Sprintf(" (and %d more)", len(skips)-1)
 	}
-	return nil, refuse(KindDenied, pipeline.ReasonPermissionDenied, "%s%s: that takes the role admin", skipMessage(skips[0], p.Name), more)
+	return nil, refuse(KindDenied, pipeline.ReasonPermissionDenied, "%s%s; this requires the role admin", skipMessage(skips[0], p.Name), more)
 }
 
 // skipWarnings warns an admin of what rollbacks would skip.
@@ -49,6 +49,6 @@ func skipWarnings(skips []approval.Skip, pipelineName string) []Warning {
 
 // skipMessage says what a rule guards and a rollback skips.
 func skipMessage(s approval.Skip, pipelineName string) string {
-	return fmt.Sprintf("approval rule %q guards stage %s of pipeline %s, and with on_rollback.%s automatic rollbacks of the stage pass without its %s",
+	return fmt.Sprintf("approval rule %q guards stage %s of pipeline %s, and on_rollback.%s lets automatic rollbacks of the stage skip its %s",
 		s.Rule, s.Stage, pipelineName, s.Field, map[string]string{"skip_approvals": "approvals", "skip_conditions": "conditions"}[s.Field])
 }

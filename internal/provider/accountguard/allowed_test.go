@@ -35,7 +35,7 @@ func TestAllowedAccounts(t *testing.T) {
 		"of an import":      {file: "allowed_import", account: "dev", says: outside},
 		"no account at all": {file: "allowed_empty", account: "dev", says: "list must contain at least 1 elements"},
 		"null":              {file: "allowed_null", account: "dev", says: "Null"},
-		"not a name":        {file: "allowed_name", account: "dev", says: "The allowed account is wrong"},
+		"not a name":        {file: "allowed_name", account: "dev", says: "Invalid allowed account"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -32,15 +32,15 @@ const (
 	newerSupersedes = "supersede"
 )
 
-const description = "Sets who must approve before a stage or a manual approval action continues. A rule is owned apart from the pipelines " +
-	"that it guards and finds them by selectors. All rules that match must be met, so the strictest wins.\n\n" +
+const description = "Sets who must approve before a stage or a manual approval action continues. A rule is independent of the " +
+	"pipelines that it guards, and selects them by name. All rules that match must be met, so the strictest wins.\n\n" +
 	"With `actions`, or with `pipelines` alone, a rule guards manual approval actions; with `stages` and no `actions` it guards the " +
-	"entry of the stages. A rule is read when a wait begins: a change holds for later waits. Only an admin may write rules.\n\n" +
+	"entry of the stages. A rule is read when an approval opens: a change applies to approvals that open later. Only an admin may write rules.\n\n" +
 	"Plan and apply warn of each entry of `pipelines`, `stages` and `actions` that matches nothing, and of users and groups that no " +
-	"token with the role approver or admin has. `headrace approval-rule list` shows the same. Without any rule a manual approval " +
+	"token with the role approver or admin has. `headrace approval-rule list` shows the same. Without any rule, a manual approval " +
 	"action needs one approver who did not start the execution.\n\n" +
 	"`on_rollback` of a stage can let automatic rollbacks pass without these approvals. In a stage that a rule guards, only an admin " +
-	"can publish that."
+	"can publish such a version."
 
 // Schema returns the arguments.
 func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response *resource.SchemaResponse) {
@@ -55,7 +55,7 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				Optional:   true,
 				Computed:   true,
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
-				MarkdownDescription: "Account that the rule holds in. Defaults to the provider's account. Another value replaces the rule; if only " +
+				MarkdownDescription: "Account of the rule. Defaults to the provider's account. Another value replaces the rule; if only " +
 					"the provider's account changes, the plan is refused.",
 			},
 			"name": schema.StringAttribute{
@@ -72,19 +72,19 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				Required:            true,
 				ElementType:         types.StringType,
 				Validators:          []validator.Set{setvalidator.NoNullValues()},
-				MarkdownDescription: "Globs over the names of pipelines (`* ? [ ] { }`), 1 to 100; one that matches is enough.",
+				MarkdownDescription: "Globs over the names of pipelines (`* ? [ ] { }`), 1 to 100. A pipeline must match one of them.",
 			},
-			"stages":  texts("Globs over the names of stages, up to 100; one that matches is enough. Without it all stages match."),
-			"actions": texts("Globs over the names of manual approval actions, up to 100; one that matches is enough."),
+			"stages":  texts("Globs over the names of stages, up to 100. A stage must match one of them. If not set, all stages match."),
+			"actions": texts("Globs over the names of manual approval actions, up to 100. An action must match one of them."),
 			"minimum_count": schema.Int64Attribute{
 				Optional:            true,
 				Computed:            true,
 				Default:             int64default.StaticInt64(defaultCount),
-				MarkdownDescription: "How many different people must agree, 1 to 100. Defaults to `1`.",
+				MarkdownDescription: "Number of different users who must approve, 1 to 100. Defaults to `1`.",
 			},
-			"users": texts("Names of the people that may agree, up to 100. Without `users` and `groups` everyone with the approver " +
-				"role may."),
-			"groups": texts("Groups whose members may agree, each for themselves, up to 100."),
+			"users": texts("Names of the users who may approve, up to 100. If neither `users` nor `groups` is set, anyone with the " +
+				"approver role may approve."),
+			"groups": texts("Groups whose members may approve, up to 100. Each member counts once."),
 			"require_comment": schema.BoolAttribute{
 				Optional:            true,
 				Computed:            true,
@@ -94,14 +94,14 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 			"expire_after_minutes": schema.Int64Attribute{
 				Optional:   true,
 				Validators: []validator.Int64{int64validator.Between(1, maxExpiry)},
-				MarkdownDescription: "Minutes until a wait fails, 1 to 86400. Without it the timeout of the action holds; the shortest of " +
-					"all that apply counts.",
+				MarkdownDescription: "Minutes until an open approval fails, 1 to 86400. If not set, the timeout of the action applies. If " +
+					"several apply, the shortest counts.",
 			},
 			"allow_starter": schema.BoolAttribute{
 				Optional: true,
 				Computed: true,
 				Default:  booldefault.StaticBool(false),
-				MarkdownDescription: "Whether the one who started the execution counts as an approver. Defaults to `false`. Set it if one person " +
+				MarkdownDescription: "Whether the user who started the execution counts as an approver. Defaults to `false`. Set it if one person " +
 					"must be able to approve their own executions.",
 			},
 			"newer_execution": schema.StringAttribute{
@@ -109,10 +109,10 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				Computed:   true,
 				Default:    stringdefault.StaticString(newerWaits),
 				Validators: []validator.String{stringvalidator.OneOf(newerWaits, newerSupersedes)},
-				MarkdownDescription: "What a newer execution does that arrives at the stage while an older one waits in it for this approval " +
-					"and for nothing else: `wait`, as in CodePipeline, or `supersede` it, which takes its approval away unanswered. " +
-					"Only in the execution mode `SUPERSEDED`; where several rules guard what is waited for, all must say `supersede`. " +
-					"Defaults to `wait`.",
+				MarkdownDescription: "What a newer execution does if it arrives at the stage while an older one waits there for this " +
+					"approval and for nothing else: `wait`, as in CodePipeline, or `supersede` the older one, which closes its approval " +
+					"without a decision. `supersede` works only in the execution mode `SUPERSEDED`, and only if all rules that apply set " +
+					"it. Defaults to `wait`.",
 			},
 			"etag": schema.StringAttribute{
 				Computed: true,

@@ -13,7 +13,7 @@ type nullsAreAbsent struct{}
 
 // Description implements planmodifier.Map.
 func (nullsAreAbsent) Description(context.Context) string {
-	return "An entry that is null counts as absent."
+	return "A null entry counts as absent."
 }
 
 // MarkdownDescription implements planmodifier.Map.

@@ -14,7 +14,7 @@ import (
 )
 
 // refused is said of what can be written and is checked, but is not run yet.
-const refused = " This version checks it and then refuses it, since it does not use it yet."
+const refused = " This version checks it and then refuses it, because it does not support it yet."
 
 // ActionAttributes returns the attributes that an action has wherever it is
 // written: all but its name and its action provider.
@@ -23,7 +23,7 @@ func ActionAttributes() map[string]schema.Attribute {
 		"category": schema.StringAttribute{
 			Required: true,
 			MarkdownDescription: "Kind of the action: `Source`, `Build`, `Test`, `Deploy`, `Approval`, `Invoke` or `Compute`. " +
-				"The first stage holds source actions only, and no other stage holds any.",
+				"The first stage has only source actions, and no other stage has any.",
 		},
 		"owner": schema.StringAttribute{
 			Required:            true,
@@ -49,13 +49,13 @@ func ActionAttributes() map[string]schema.Attribute {
 			PlanModifiers: []planmodifier.Map{nullsAreAbsent{}},
 			MarkdownDescription: "Settings of the action type. `Source/Git` takes `RepositoryUrl` (required) and at most one of " +
 				"`Branch`, `Tag` and `Commit`; `Approval/Manual` takes `CustomData` and `ExternalEntityLink`. Values may refer to " +
-				"variables as `#{variables.name}` and `#{namespace.key}`. An entry that is null counts as absent. Do not write secrets here: values are part of the " +
+				"variables as `#{variables.name}` and `#{namespace.key}`. A null entry counts as absent. Do not write secrets here: values are part of the " +
 				"definition and of Terraform's state.",
 		},
 		"commands": texts("Shell lines of a `Commands` action, run in order until one fails: 1 to 50 of up to 1000 characters each. " +
-			"They may not refer to variables, whose values would become shell code: hand those in by `environment_variable`."),
-		"input_artifacts": texts("Names of artifacts of earlier actions that are laid out in the work directory. The first one is " +
-			"where the commands start."),
+			"They may not refer to variables, whose values would become shell code: pass those in an `environment_variable`."),
+		"input_artifacts": texts("Names of artifacts of earlier actions that are placed in the work directory. The commands start in the " +
+			"first one."),
 		"output_artifacts": texts("Names of artifacts that the action leaves behind, unique in the pipeline."),
 		"output_artifact_files": schema.MapAttribute{
 			Optional:      true,
@@ -74,15 +74,14 @@ func ActionAttributes() map[string]schema.Attribute {
 		"timeout_in_minutes": schema.Int64Attribute{
 			Optional:   true,
 			Validators: []validator.Int64{int64validator.AtLeast(1)},
-			MarkdownDescription: "Minutes until the action fails, up to 86400. Without it the default of the action type holds: 60 for " +
+			MarkdownDescription: "Minutes until the action fails, up to 86400. If not set, the default of the action type applies: 60 for " +
 				"`Git` and `Commands`, 10080 (seven days) for `Manual`.",
 		},
 		"on_lost": schema.StringAttribute{
 			Optional:   true,
 			Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
-			MarkdownDescription: "What becomes of the action when the runner that carries it out is lost: `fail`, or `retry` as another " +
-				"attempt. Without it the action type decides: `Git` is retried, `Commands` fails, since only its author knows " +
-				"whether it may run twice.",
+			MarkdownDescription: "What happens to the action if its runner is lost: `fail`, or `retry` as another attempt. Defaults to " +
+				"`retry` for `Git` and to `fail` for `Commands`, because only its author knows whether it may run twice.",
 		},
 	}
 }

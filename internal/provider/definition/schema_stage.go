@@ -41,30 +41,30 @@ func StageBlock() schema.Block {
 
 // StageBlocks returns the blocks that a stage has wherever it is written.
 func StageBlocks() map[string]schema.Block {
-	const rollback = "rolls it back to the last execution that succeeded in it, if that ran the same version or one in which the stage, and " +
-		"what it uses of other stages, is equal; not in the first stage, and not in `PARALLEL` mode"
-	const unchecked = " A rule that cannot be checked, for instance since a variable has no value, fails the stage whatever is said here."
+	const rollback = "rolls it back to the last execution that succeeded in it, if the stage, and what it uses from other stages, is the " +
+		"same in the version of that execution. It is not available in the first stage or in `PARALLEL` mode"
+	const unchecked = " A rule that cannot be checked, for example because a variable has no value, fails the stage whatever the result."
 	return map[string]schema.Block{
 		"before_entry": one("Condition that is checked when an execution has entered the stage, after the approval of the entry and "+
-			"before the first action; others wait in front of the stage meanwhile. A retry of a stage that ended checks it again.",
+			"before the first action; other executions wait for the stage meanwhile. A retry of a stage that ended checks it again.",
 			schema.NestedBlockObject{Blocks: map[string]schema.Block{
-				"condition": conditionBlock("What follows where a rule is not met: `FAIL` fails the stage; `SKIP` skips its actions and goes " +
-					"on with the next stage, with rules of `VariableCheck` and `Expression` only." + unchecked),
+				"condition": conditionBlock("What happens if a rule is not met: `FAIL` fails the stage; `SKIP` skips its actions and continues " +
+					"with the next stage, and allows only `VariableCheck` and `Expression` rules." + unchecked),
 			}}),
-		"on_success": one("Condition that is checked when all actions of the stage succeeded.",
+		"on_success": one("Condition that is checked after all actions of the stage succeed.",
 			schema.NestedBlockObject{Blocks: map[string]schema.Block{
-				"condition": conditionBlock("What follows where a rule is not met: `FAIL` fails the stage; `ROLLBACK` fails it and " +
+				"condition": conditionBlock("What happens if a rule is not met: `FAIL` fails the stage; `ROLLBACK` fails it and " +
 					rollback + "." + unchecked),
 			}}),
-		"on_failure": one("What happens when an action of the stage failed. It does not apply where the stage was failed by the approval "+
-			"of its entry, by `before_entry` or by `on_success`.", schema.NestedBlockObject{
+		"on_failure": one("What happens if an action of the stage fails. It does not apply if the approval of the entry, "+
+			"`before_entry` or `on_success` failed the stage.", schema.NestedBlockObject{
 			Attributes: map[string]schema.Attribute{
-				"result": optionalText("`RETRY` runs the stage once more, once in an execution of the stage, but not where people rejected a " +
-					"manual approval or did not answer it in time. `FAIL` leaves it failed, as without the block. `ROLLBACK` " + rollback + ". " +
-					"With `condition` only `RETRY` and `FAIL`: the condition is checked when the stage failed for good."),
+				"result": optionalText("`RETRY` runs the stage once more, at most once in an execution of the stage, and not if somebody rejected " +
+					"a manual approval or nobody answered it in time. `FAIL` leaves it failed, as without the block. `ROLLBACK` " + rollback + ". " +
+					"With a `condition`, only `RETRY` and `FAIL` are allowed, and the condition is checked after the last attempt."),
 			},
 			Blocks: map[string]schema.Block{
-				"retry_configuration": one("How a `RETRY` is done. Without it as `FAILED_ACTIONS`.", schema.NestedBlockObject{
+				"retry_configuration": one("How `RETRY` runs the stage. Defaults to `FAILED_ACTIONS`.", schema.NestedBlockObject{
 					Attributes: map[string]schema.Attribute{
 						"retry_mode": schema.StringAttribute{
 							Required:   true,
@@ -74,21 +74,21 @@ func StageBlocks() map[string]schema.Block {
 						},
 					},
 				}),
-				"condition": conditionBlock("What follows where all rules are met, for instance since a check finds the release broken: " +
+				"condition": conditionBlock("What happens if all rules are met, for example because a check finds the release broken: " +
 					"`ROLLBACK` rolls the stage back as `result` does; `FAIL` leaves it failed, and so does a rule that cannot be " +
 					"checked."),
 			},
 		}),
 		"on_rollback": one("Gates that an automatic rollback of the stage passes without waiting, so that a failed release does not stay "+
-			"deployed until a window opens or people answer. A rollback that a person starts meets every gate. Requires the result "+
+			"deployed until a window opens or people answer. A rollback that a person starts skips nothing. Requires the result "+
 			"`ROLLBACK` in `on_failure` or `on_success`. A block that skips nothing is the same as no block. In a stage that an approval "+
 			"rule guards, only an admin can publish a version that skips more than the version before.", schema.NestedBlockObject{
 			Attributes: map[string]schema.Attribute{
 				"skip_conditions": flag("Skips the condition `before_entry`, its deployment windows included. In `on_success` and " +
 					"`on_failure`, deployment windows count as open, and all other rules are checked: a smoke test that still fails after the " +
 					"rollback fails it. Defaults to `false`."),
-				"skip_approvals": flag("Counts the approval of the entry and the manual approval actions of the stage as given, without a " +
-					"decision of anyone. The execution shows that they were skipped. Defaults to `false`."),
+				"skip_approvals": flag("Counts the approval of the entry and the manual approval actions of the stage as given, without " +
+					"anyone's decision. The execution shows that they were skipped. Defaults to `false`."),
 			},
 		}),
 	}
@@ -102,8 +102,8 @@ func flag(description string) schema.Attribute {
 }
 
 func conditionBlock(result string) schema.Block {
-	return one("The condition; exactly one, as in CodePipeline. Windows of `DeploymentWindow` rules are waited for first; once all of "+
-		"them are open the other rules are checked.", schema.NestedBlockObject{
+	return one("The condition; exactly one, as in CodePipeline. It first waits until the windows of all `DeploymentWindow` rules are "+
+		"open, and then checks the other rules.", schema.NestedBlockObject{
 		Attributes: map[string]schema.Attribute{
 			"result": required(result),
 		},
@@ -127,11 +127,11 @@ func ruleBlock() schema.Block {
 					MarkdownDescription: "Settings of the rule, by its provider. `VariableCheck` compares `Variable`, for instance " +
 						"`#{git.BranchName}`, with `Value` by the `Operator` `EQ`, `NE`, `CONTAINS` or `MATCHES` (a regular expression, RE2, that " +
 						"must match the whole text). `DeploymentWindow` waits until `Cron` matches the minute, for instance " +
-						"`* * 9-16 ? * MON-FRI`, by the clock of `TimeZone`, for instance `Europe/Berlin` (`UTC` where it is left out). `Expression` " +
-						"takes `Expression`, in CEL, which must be true and refers to variables by name, for instance `trigger.principal != \"bot\"`. `Commands` takes none. An entry that is null counts as absent. See the guide [Gates](../guides/gates.md). Do not write secrets here.",
+						"`* * 9-16 ? * MON-FRI`, by the clock of `TimeZone`, for instance `Europe/Berlin` (defaults to `UTC`). `Expression` " +
+						"takes `Expression`, in CEL, which must be true and refers to variables by name, for instance `trigger.principal != \"bot\"`. `Commands` takes no settings. A null entry counts as absent. See the guide [Gates](../guides/gates.md). Do not write secrets here.",
 				},
-				"commands": texts("Shell lines of a `Commands` rule, 1 to 50 of up to 1000 characters each; the rule is met where all " +
-					"succeed. They run as those of a `Commands` action do, and may not refer to variables either: hand those in by " +
+				"commands": texts("Shell lines of a `Commands` rule, 1 to 50 of up to 1000 characters each; the rule is met if all " +
+					"succeed. They run like those of a `Commands` action, and may not refer to variables either: pass those in an " +
 					"`environment_variable`."),
 				"input_artifacts": texts("Names of artifacts that a `Commands` rule reads, up to 10."),
 				"role_arn":        optionalText("IAM role that the rule assumes, for rules that work in AWS." + refused),
@@ -139,8 +139,8 @@ func ruleBlock() schema.Block {
 				"timeout_in_minutes": schema.Int64Attribute{
 					Optional:   true,
 					Validators: []validator.Int64{int64validator.AtLeast(1)},
-					MarkdownDescription: "Minutes until the rule fails, 5 to 86400. Without it 60 for `Commands`, and 86400 (60 days) of " +
-						"waiting for a `DeploymentWindow`.",
+					MarkdownDescription: "Minutes until the rule fails, 5 to 86400. Defaults to 60 for `Commands` and to 86400 (60 days) for " +
+						"`DeploymentWindow`, where it limits the wait.",
 				},
 			},
 			Blocks: map[string]schema.Block{
@@ -161,8 +161,8 @@ func ruleBlock() schema.Block {
 							Computed:   true,
 							Default:    stringdefault.StaticString(ruleOwner),
 							Validators: []validator.String{stringvalidator.OneOf(ruleOwner, ruleOwnerAWS)},
-							MarkdownDescription: "`Headrace`, which is the default, or `AWS`, so that the block of an `aws_codepipeline` moves " +
-								"over unchanged. Both mean the same.",
+							MarkdownDescription: "`Headrace`, which is the default, or `AWS`, so that a block of an `aws_codepipeline` works " +
+								"unchanged. Both mean the same.",
 						},
 						"provider": schema.StringAttribute{
 							Required: true,

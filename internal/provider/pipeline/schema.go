@@ -40,7 +40,7 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 			Optional:   true,
 			Computed:   true,
 			Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
-			MarkdownDescription: "Account that the pipeline lives in. Defaults to the provider's account. Another value replaces the " +
+			MarkdownDescription: "Account of the pipeline. Defaults to the provider's account. Another value replaces the " +
 				"pipeline, with its versions and its history; if only the provider's account changes, the plan is refused.",
 		},
 		"name": schema.StringAttribute{

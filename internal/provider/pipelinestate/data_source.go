@@ -77,7 +77,7 @@ func (d *DataSource) Schema(
 	}
 	response.Schema = schema.Schema{
 		MarkdownDescription: "What happens in a pipeline now: which executions are in its stages or wait in front of them, and which " +
-			"transitions are disabled. Fails if no pipeline has that name. Executions are given by their ids, for " +
+			"transitions are disabled. Fails if no pipeline has that name. Executions are listed by id, for use with " +
 			"[`headrace_execution`](execution.md).",
 		Attributes: map[string]schema.Attribute{
 			"id": text("Resource name of the pipeline: `accounts/{account}/pipelines/{pipeline}`."),

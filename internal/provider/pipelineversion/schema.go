@@ -21,7 +21,7 @@ const description = "The newest published version of a composed [`headrace_pipel
 	"fit together.\n\n" +
 	"It publishes when it is created, when its `triggers` change, and when it finds changes that are not published or a version " +
 	"that somebody else published. A destroy " +
-	"only forgets it: versions are history and stay until the pipeline is deleted."
+	"only removes it from the state: versions remain until the pipeline is deleted."
 
 // Schema returns the arguments.
 func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response *resource.SchemaResponse) {
@@ -48,7 +48,7 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				Optional:    true,
 				ElementType: types.StringType,
 				MarkdownDescription: "Values whose change publishes, such as `headrace_stage.build.etag`. They also make the version wait " +
-					"for the stages and actions that it is about: name all of them.",
+					"for its stages and actions: name all of them.",
 			},
 			"version": schema.Int64Attribute{
 				Computed:            true,

@@ -58,13 +58,12 @@ func (r Reporter) Confirmed(ctx context.Context, response *resource.CreateRespon
 		// answers no create with the object of another one.
 	case client.Reason(err) == domain.ReasonAlreadyExists:
 		response.State.RemoveResource(ctx)
-		response.Diagnostics.AddError("Cannot create "+r.Object, "It was created, and then another configuration with the same token "+
-			"created the same object and was answered with this one. It belongs to that configuration now. Let only one of the two "+
-			"declare it.")
+		response.Diagnostics.AddError("Cannot create "+r.Object, "It was created, but another configuration with the same token created "+
+			"the same object before this apply confirmed it, and owns it now. Declare it in only one of the two.")
 	default:
 		response.Diagnostics.AddWarning("The creation of "+r.Object+" is not confirmed", "It was created and is in the state, but the "+
-			"read that confirms it failed: "+client.Describe(err)+".\n\nUntil it is changed or used, and for an hour at most, another "+
-			"configuration with the same token that creates the same object is answered with this one instead of an error.")
+			"read that confirms it failed: "+client.Describe(err)+".\n\nUntil it is changed or used, and for at most an hour, another "+
+			"configuration with the same token that creates the same object gets this one instead of an error.")
 	}
 }
 

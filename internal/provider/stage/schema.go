@@ -17,17 +17,17 @@ import (
 
 const maxOrder = 1000000
 
-const description = "A stage of a composed [`headrace_pipeline`](pipeline.md), that is one without `stage` blocks. Its actions are " +
-	"[`headrace_action`](action.md) resources. A stage of an inline pipeline is a block of it: the backend refuses the mix." +
+const description = "A stage of a composed [`headrace_pipeline`](pipeline.md), which is one without `stage` blocks. Its actions are " +
+	"[`headrace_action`](action.md) resources. A stage of an inline pipeline is a block of it. The server refuses to mix the two." +
 	"\n\n~> **With `publish = \"auto\"`, the default of the pipeline, each change is published by itself**, also between the delete " +
 	"and the create that a rename is: renaming a stage, with its approval actions, publishes a version without it in between. For a pipeline with " +
 	"approvals set `publish = \"explicit\"` and publish with [`headrace_pipeline_version`](pipeline_version.md)." +
 	"\n\nA pipeline that is replaced comes without its stages and actions. With `replace_triggered_by` and the `uid` of the pipeline, as " +
 	"in the example, the same apply creates the stage again." +
 	"\n\nA stage is deleted once it has no actions. Actions that refer to their stage, as in the example, are deleted before it. " +
-	"Without references Terraform deletes them at the same time: the stage then waits while its actions go, and the delete fails " +
-	"with their names if none went for 10 seconds. Ten such stages at once leave no room for the deletes of their actions at " +
-	"Terraform's default `-parallelism`."
+	"Without references, Terraform deletes them at the same time. The delete of the stage then waits for them, and fails if no " +
+	"action was deleted for 10 seconds; the error names those that remain. With ten or more such stages, Terraform's default " +
+	"`-parallelism` leaves no room for the deletes of their actions."
 
 // Schema returns the arguments.
 func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response *resource.SchemaResponse) {

@@ -15,17 +15,17 @@ import (
 )
 
 const description = "The transition into a stage of a pipeline, enabled or disabled. While it is disabled, executions wait in front of the " +
-	"stage, and newer ones go on to supersede those that wait, or to queue behind them; what is inside of the stage already goes on. A " +
+	"stage, and newer ones supersede those that wait, or queue after them; an execution that is already in the stage continues. A " +
 	"disabled transition stays disabled until somebody enables it. Retries, rollbacks and overrides do not pass it.\n\n" +
-	"Every stage has one transition, also the first. Creating the resource makes it what is declared, whatever it was, " +
-	"and a transition that somebody disables or enables by the command line is drift that the next plan shows. Declare it for the stages whose transition Terraform " +
-	"alone shall control.\n\n" +
-	"Destroying the resource leaves the transition as it is, so that nothing enters a stage because a configuration goes: see " +
+	"Every stage has one transition, also the first. Creating the resource sets it as declared, whatever it was, " +
+	"and if somebody disables or enables it on the command line, the next plan shows the drift. Declare it for the stages whose transition only " +
+	"Terraform should control.\n\n" +
+	"Destroying the resource leaves the transition as it is, so that nothing enters a stage because a configuration is removed: see " +
 	"`on_destroy`. To lift a freeze, set `enabled = true` and keep the resource.\n\n" +
 	"A pipeline that is replaced comes with all transitions enabled. With `replace_triggered_by` and the `uid` of the pipeline, as in the " +
-	"example, the same apply makes the transition what is declared again.\n\n" +
-	"Executions of a pipeline in `PARALLEL` mode pass one another and have no transitions: there nothing can be disabled, and a pipeline " +
-	"with a disabled transition does not change to that mode."
+	"example, the same apply sets the transition as declared again.\n\n" +
+	"Executions of a pipeline in `PARALLEL` mode pass one another and have no transitions. A pipeline with a disabled " +
+	"transition cannot change to that mode."
 
 // Schema returns the arguments.
 func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response *resource.SchemaResponse) {
@@ -41,21 +41,21 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				Computed:   true,
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 				MarkdownDescription: "Account of the pipeline. Defaults to the provider's account. Another value replaces the " +
-					"resource, which does to the transition that it leaves what `on_destroy` says; if only the provider's account " +
+					"resource, and `on_destroy` applies to the transition in the old account; if only the provider's account " +
 					"changes, the plan is refused.",
 			},
 			"pipeline": schema.StringAttribute{
 				Required:      true,
 				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()},
-				MarkdownDescription: "Name of the pipeline, as in `headrace_pipeline.web.name`. A change replaces the resource, which does " +
-					"to the transition that it leaves what `on_destroy` says.",
+				MarkdownDescription: "Name of the pipeline, as in `headrace_pipeline.web.name`. A change replaces the resource, " +
+					"and `on_destroy` applies to the old transition.",
 			},
 			"stage": schema.StringAttribute{
 				Required:      true,
 				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()},
 				MarkdownDescription: "Name of the stage that the transition leads into, one of the newest version. A composed pipeline has to " +
-					"be published first. A change replaces the resource, which does to the transition that it leaves what `on_destroy` says; " +
-					"executions of older versions go on waiting there.",
+					"be published first. A change replaces the resource, and `on_destroy` applies to the old transition, where " +
+					"executions of older versions continue to wait.",
 			},
 			"enabled": schema.BoolAttribute{
 				Optional:            true,

@@ -37,7 +37,7 @@ apply -var at_once=true -var description=second -var 'command=cp -v release' || 
 release 7
 await '#7  *Failed' headrace explain "web#7"
 headrace explain "web#7" >explain.log
-grep -q 'stage Production changed between version .* and version .*: action Deploy, commands' explain.log || fault "explain does not say what changed: $(cat explain.log)"
+grep -q 'stage Production changed between version .* and version .*: commands of action Deploy' explain.log || fault "explain does not say what changed: $(cat explain.log)"
 headrace rollback web Production --to 1 >rollback.log 2>&1 && fault "a rollback to a success of another stage"
-grep -q 'action Deploy, commands' rollback.log || fault "the refusal does not say what changed: $(cat rollback.log)"
+grep -q 'commands of action Deploy' rollback.log || fault "the refusal does not say what changed: $(cat rollback.log)"
 cat show.log explain.log rollback.log

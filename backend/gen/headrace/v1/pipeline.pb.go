@@ -1048,7 +1048,7 @@ func (x *OnRollback) GetSkipApprovals() bool {
 // after it failed.
 type Condition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What follows where a rule is not met: FAIL or SKIP before the entry, FAIL or
+	// What happens if a rule is not met: FAIL or SKIP before the entry, FAIL or
 	// ROLLBACK on success; on failure what follows where all are: ROLLBACK or FAIL.
 	Result        string  `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
 	Rules         []*Rule `protobuf:"bytes,2,rep,name=rules,proto3" json:"rules,omitempty"`

@@ -21,8 +21,8 @@ func cause(command string, root *os.Root) string {
 	}
 	for _, word := range shell.Words(command) {
 		if windowsScript(root, word) {
-			return fmt.Sprintf("the script %s has Windows line endings, which a shell takes for a part of each line; "+
-				"commit it with Unix line endings, for instance by *.sh text eol=lf in .gitattributes", shorten(word))
+			return fmt.Sprintf("the script %s has Windows line endings, which the shell reads as part of each line; "+
+				"commit it with Unix line endings, for example with *.sh text eol=lf in .gitattributes", shorten(word))
 		}
 	}
 	return ""
@@ -41,7 +41,7 @@ func unfinished(commands []string) string {
 
 func incomplete(missing string) string {
 	return fmt.Sprintf("is not complete by itself (%s), and the shell reads each command on its own; "+
-		"write the whole on one line, for instance if a; then b; fi, or in a script in the repository", shorten(missing))
+		"write it on one line, for example if a; then b; fi, or in a script in the repository", shorten(missing))
 }
 
 // windowsScript tells whether a word names a script in the work directory whose lines end

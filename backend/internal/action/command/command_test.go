@@ -66,20 +66,20 @@ func TestFailures(t *testing.T) {
 		},
 		"the shell kills itself": {[]string{"kill -TERM $$"}, "a command was ended by signal 15 (SIGTERM)", ""},
 		"an open quote is its own": {[]string{"echo 'a", "echo 'b"}, "command 1 of 2 (`echo 'a`) exited with 2: it is not complete by itself " +
-			"(reached EOF without closing quote `'`), and the shell reads each command on its own; write the whole on one line, for instance if a; then b; fi, " +
+			"(reached EOF without closing quote `'`), and the shell reads each command on its own; write it on one line, for example if a; then b; fi, " +
 			"or in a script in the repository", ""},
 		"if over several commands": {[]string{"echo start", "if true; then", "echo yes", "fi"}, "command 2 of 4 (`if true; then`) exited with 2: it is not complete by itself " +
-			"(`then` must be followed by a statement list), and the shell reads each command on its own; write the whole on one line, for instance if a; then b; fi, " +
+			"(`then` must be followed by a statement list), and the shell reads each command on its own; write it on one line, for example if a; then b; fi, " +
 			"or in a script in the repository", ""},
 		"here-document": {[]string{"cat > values <<EOF", "key: value", "EOF"}, "command 2 of 3 (`key: value`) exited with 127: a program was not found; check its spelling, and that it is installed on the runner. Command 1 (`cat > values <<EOF`) is not complete by itself " +
-			"(unclosed here-document `EOF`), and the shell reads each command on its own; write the whole on one line, for instance if a; then b; fi, " +
+			"(unclosed here-document `EOF`), and the shell reads each command on its own; write it on one line, for example if a; then b; fi, " +
 			"or in a script in the repository", ""},
 		"Windows line endings": {[]string{`printf '#!/bin/sh\r\necho hi\r\n' > build && chmod +x build`, "./build"}, "command 2 of 2 (`./build`) exited with 127: " +
-			"the script ./build has Windows line endings, which a shell takes for a part of each line; " +
-			"commit it with Unix line endings, for instance by *.sh text eol=lf in .gitattributes", ""},
+			"the script ./build has Windows line endings, which the shell reads as part of each line; " +
+			"commit it with Unix line endings, for example with *.sh text eol=lf in .gitattributes", ""},
 		"Windows line endings without a first line": {[]string{`printf 'set -e\r\n' > build.sh`, `sh "build.sh"`}, "command 2 of 2 (`sh \"build.sh\"`) exited with 2: " +
-			"the script build.sh has Windows line endings, which a shell takes for a part of each line; " +
-			"commit it with Unix line endings, for instance by *.sh text eol=lf in .gitattributes", ""},
+			"the script build.sh has Windows line endings, which the shell reads as part of each line; " +
+			"commit it with Unix line endings, for example with *.sh text eol=lf in .gitattributes", ""},
 		"no line ends before the echo": {[]string{"printf 50%%", "false"}, "command 2 of 2 (`false`) exited with 1", "$ printf 50%%\n50%\n$ false\n"},
 		"a trap of its own":            {[]string{"trap 'echo bye' EXIT", "false"}, "a command exited with 1", "bye\n"},
 		"its work directory is gone":   {[]string{`rm -rf "$HEADRACE_WORKSPACE"`, "false"}, "a command exited with 1", ""},
