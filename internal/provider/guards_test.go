@@ -112,6 +112,15 @@ func TestRulesThatGuardNothing(t *testing.T) {
 			tf.variables["pipelines"] = `["network", "netwerk"]`
 			require.Contains(t, tf.with("rule").says("plan"), `pipeline "netwerk" matches nothing; account default has pipeline network; did you mean network?`)
 		},
+		"a misspelt pipeline": func(t *testing.T, tf guarded) {
+			t.Helper()
+			tf.with("network").applies()
+			tf.variables["pipelines"] = `["netwerk"]`
+			require.NotContains(t, tf.with("rule").applies(), "Warning", "the apply could have created it")
+			require.Contains(t, tf.says("plan"), `pipeline "netwerk" matches nothing; account default has pipeline network; did you mean network?`)
+			tf.variables["pipelines"] = `["network"]`
+			require.NotContains(t, tf.applies(), "Warning")
+		},
 		"a group that no token has": func(t *testing.T, tf guarded) {
 			t.Helper()
 			tf.backend.Token("alice", []string{"release-managers"}, backendtest.Binding("default", headracev1.Role_ROLE_APPROVER))

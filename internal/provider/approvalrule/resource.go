@@ -67,7 +67,7 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 	state := modelOf(created.GetApprovalRule(), plan)
 	response.Diagnostics.Append(response.State.Set(ctx, state)...)
 	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
-	r.warn(&response.Diagnostics, state, created.GetApprovalRule(), true)
+	r.warn(&response.Diagnostics, state, created.GetApprovalRule(), runState{changed: true, applied: true})
 	_, err = backend.ApprovalRules.GetApprovalRule(ctx, &headracev1.GetApprovalRuleRequest{
 		Name: state.resourceName(), ConfirmRequestId: requestID,
 	})
@@ -125,7 +125,7 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 		return
 	}
 	response.Diagnostics.Append(response.State.Set(ctx, modelOf(updated.GetApprovalRule(), plan))...)
-	r.warn(&response.Diagnostics, plan, updated.GetApprovalRule(), true)
+	r.warn(&response.Diagnostics, plan, updated.GetApprovalRule(), runState{changed: true, applied: true})
 }
 
 // Delete removes the rule. Waits that have begun go on by the rule as it was.

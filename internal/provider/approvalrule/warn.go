@@ -26,15 +26,16 @@ func (r *Resource) planWarnings(ctx context.Context, request resource.ModifyPlan
 	if response.Diagnostics.HasError() || planned.Account.IsUnknown() {
 		return
 	}
-	changed := !planning.Unchanged(response.Plan.Raw, request.State.Raw)
+	create := request.State.Raw.IsNull() || len(response.RequiresReplace) > 0
+	changed := create || !planning.Unchanged(response.Plan.Raw, request.State.Raw)
 	var rule *headracev1.ApprovalRule
 	asked, err := r.session.Ask(ctx, func(ctx context.Context, backend *client.Client) error {
 		var err error
-		rule, err = dryRun(ctx, backend, planned, request.State.Raw.IsNull() || len(response.RequiresReplace) > 0, changed)
+		rule, err = dryRun(ctx, backend, planned, create, changed)
 		return err
 	})
 	if asked && err == nil {
-		r.warn(&response.Diagnostics, planned, rule, false)
+		r.warn(&response.Diagnostics, planned, rule, runState{changed: changed})
 	}
 }
 
@@ -57,17 +58,21 @@ func dryRun(ctx context.Context, backend *client.Client, planned model, create, 
 	return answer.GetApprovalRule(), err
 }
 
+// runState is how far a run of Terraform is with a rule: it creates or changes it, and has
+// applied that.
+type runState struct{ changed, applied bool }
+
 // warn shows the warnings of a rule that hold whatever else the same run creates.
-func (r *Resource) warn(diags *diag.Diagnostics, m model, rule *headracev1.ApprovalRule, applied bool) {
+func (r *Resource) warn(diags *diag.Diagnostics, m model, rule *headracev1.ApprovalRule, run runState) {
 	account := client.Segment(rule.GetName(), "accounts")
-	warnings := settled(rule, r.session.Planned(account), r.session.Written(account), applied)
+	warnings := settled(rule, r.session.Planned(account), r.session.Written(account), run)
 	reporter(m).Warn(diags, warnings, r.session.Tell)
 }
 
 // settled returns the warnings of a rule without those that the rest of the run may make
 // untrue. Planned are parts that it plans, written the composed pipelines whose parts are
 // being written.
-func settled(rule *headracev1.ApprovalRule, planned []session.Part, written []string, applied bool) []*headracev1.Warning {
+func settled(rule *headracev1.ApprovalRule, planned []session.Part, written []string, run runState) []*headracev1.Warning {
 	selector := rule.GetSelector()
 	about := func(w *headracev1.Warning, field string) bool {
 		return strings.HasPrefix(w.GetField(), "approval_rule.selector."+field)
@@ -85,8 +90,9 @@ func settled(rule *headracev1.ApprovalRule, planned []session.Part, written []st
 			return false
 		case unfinished:
 			return true
-		case about(w, "pipelines[") && (applied || unmatched == len(selector.GetPipelines())):
-			// Its pipeline may be created by the same apply.
+		case about(w, "pipelines[") && (run.applied || run.changed && unmatched == len(selector.GetPipelines())):
+			// Its pipeline may be created by the same apply. A rule that an earlier run applied
+			// should have one.
 			return true
 		}
 		return slices.ContainsFunc(planned, func(part session.Part) bool { return fulfils(selector, w, part) })
