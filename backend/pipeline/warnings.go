@@ -44,8 +44,9 @@ func WarningSummary(reason Reason) string {
 		return "A deployment window never opens again"
 	case WarningWindowsApart:
 		return "Deployment windows are not open together"
+	default:
+		return ""
 	}
-	return ""
 }
 
 // Warnings returns what may surprise in a valid definition, which may be partly unknown

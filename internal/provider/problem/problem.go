@@ -136,6 +136,7 @@ func warningSummary(reason domain.Reason) string {
 		return "An approval rule names somebody who cannot approve"
 	case domain.ReasonGuardRemoved:
 		return "This change removes what an approval rule guards"
+	default:
 	}
 	if summary := domain.WarningSummary(reason); summary != "" {
 		return summary
