@@ -24,7 +24,7 @@ func CheckGlob(pattern string) error {
 	return nil
 }
 
-// MatchGlob tells whether a pattern that CheckGlob accepts matches a name.
+// MatchGlob reports whether a pattern that CheckGlob accepts matches a name.
 func MatchGlob(pattern, name string) bool {
 	ok, err := doublestar.Match(pattern, name)
 	return err == nil && ok

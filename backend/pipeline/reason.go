@@ -26,7 +26,7 @@ const (
 	ReasonPermissionDenied Reason = "PERMISSION_DENIED"
 	// ReasonNotStoppable: the execution already ended.
 	ReasonNotStoppable Reason = "NOT_STOPPABLE"
-	// ReasonDuplicateStop: the execution is being stopped already.
+	// ReasonDuplicateStop: the execution is already being stopped.
 	ReasonDuplicateStop Reason = "DUPLICATE_STOP"
 	// ReasonApprovalNotFound: no approval of that stage and action is open.
 	ReasonApprovalNotFound Reason = "APPROVAL_NOT_FOUND"

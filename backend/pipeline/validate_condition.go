@@ -119,11 +119,11 @@ func (c *checker) onRollback(path Path, stage *Stage, first bool) {
 	}
 	switch {
 	case c.def.ExecutionMode == Parallel:
-		c.refuse(path, "on_rollback has no effect, since a pipeline in mode %s cannot roll back; remove the block or choose another execution_mode", Parallel)
+		c.refuse(path, "on_rollback has no effect, because a pipeline in mode %s cannot roll back; remove the block or choose another execution_mode", Parallel)
 	case first:
-		c.refuse(path, "on_rollback has no effect, since the first stage holds the sources and cannot roll back; remove the block")
+		c.refuse(path, "on_rollback has no effect, because the first stage holds the sources and cannot roll back; remove the block")
 	case !stage.mayRollBack():
-		c.refuse(path, "on_rollback has no effect, since the stage never rolls back automatically; give on_failure or on_success the result %s, or remove the block",
+		c.refuse(path, "on_rollback has no effect, because the stage never rolls back automatically; give on_failure or on_success the result %s, or remove the block",
 			ResultRollback)
 	}
 }

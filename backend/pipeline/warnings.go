@@ -89,7 +89,7 @@ func rollbackWaits(def *Definition, path Path, stage *Stage) []Warning {
 		Reason:  WarningRollbackWaits,
 		Summary: fmt.Sprintf("Automatic rollbacks of stage %s wait", quoted(stage.Name)),
 		Message: fmt.Sprintf("%s: an automatic rollback waits for %s; the failed release stays deployed until then; to roll back at once, "+
-			"add an on_rollback block with skip_conditions or skip_approvals; to keep it waiting without this warning, add the block without them",
+			"add an on_rollback block with skip_conditions or skip_approvals; to keep it waiting without this warning, add an empty on_rollback block",
 			Locate(def, path), enumerate(gates)),
 	}}
 }
@@ -163,7 +163,7 @@ func approvalsBesideWork(def *Definition, path Path, stage *Stage) []Warning {
 			Path:    path.At("actions", i).Field("run_order"),
 			Reason:  WarningApprovalBesideWork,
 			Summary: fmt.Sprintf("Approval %s of stage %s does not hold back %s", quoted(approval.Name), quoted(stage.Name), names),
-			Message: fmt.Sprintf("%s: %s starts without waiting for the approval, since both have the run_order %d; to guard it, give it a higher run_order than the approval",
+			Message: fmt.Sprintf("%s: %s starts without waiting for the approval, because both have run_order %d; to guard it, give it a higher run_order than the approval",
 				Locate(def, path.At("actions", i)), names, approval.Order()),
 		})
 	}

@@ -20,22 +20,22 @@ func TestApprovalBesideWork(t *testing.T) {
 		"default run order": {
 			[]A{{Name: "Approve", Category: approval}, {Name: "Ship", Category: deploy}},
 			[]string{`stages[1].actions[0].run_order: stage "Production", action "Approve": action "Ship" starts without waiting for the approval, ` +
-				`since both have the run_order 1; to guard it, give it a higher run_order than the approval`},
+				`because both have run_order 1; to guard it, give it a higher run_order than the approval`},
 		},
 		"one of two": {
 			[]A{{Name: "Ship", Category: deploy, RunOrder: 3}, {Name: "Approve", Category: approval, RunOrder: 3}, {Name: "Tell", Category: pipeline.CategoryInvoke, RunOrder: 4}},
 			[]string{`stages[1].actions[1].run_order: stage "Production", action "Approve": action "Ship" starts without waiting for the approval, ` +
-				`since both have the run_order 3; to guard it, give it a higher run_order than the approval`},
+				`because both have run_order 3; to guard it, give it a higher run_order than the approval`},
 		},
 		"names not known": {
 			[]A{{Name: pipeline.Unknown, Category: approval, Owner: "Headrace"}, {Name: pipeline.Unknown, Category: deploy, Owner: "Headrace"}},
 			[]string{`stages[1].actions[0].run_order: stage "Production", action 1: action with a name not known yet starts without waiting for the approval, ` +
-				`since both have the run_order 1; to guard it, give it a higher run_order than the approval`},
+				`because both have run_order 1; to guard it, give it a higher run_order than the approval`},
 		},
 		"build alone": {
 			[]A{{Name: "Approve", Category: approval}, {Name: "Make", Category: build}},
 			[]string{`stages[1].actions[0].run_order: stage "Production", action "Approve": action "Make" starts without waiting for the approval, ` +
-				`since both have the run_order 1; to guard it, give it a higher run_order than the approval`},
+				`because both have run_order 1; to guard it, give it a higher run_order than the approval`},
 		},
 		"approval first":         {[]A{{Name: "Approve", Category: approval}, {Name: "Ship", Category: deploy, RunOrder: 2}}, nil},
 		"approval afterwards":    {[]A{{Name: "Ship", Category: deploy}, {Name: "Approve", Category: approval, RunOrder: 2}}, nil},

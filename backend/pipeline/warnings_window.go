@@ -96,8 +96,8 @@ func windowsNotOpening(def *Definition, c placedCondition, now time.Time) []Warn
 	return []Warning{{
 		Path: c.path.Field("rules"), Reason: WarningWindowsApart,
 		Summary: fmt.Sprintf("The deployment windows of %s are not open together", where),
-		Message: fmt.Sprintf("%s: all deployment windows of a condition have to be open at the same time, and these are not within four years, so the condition fails; "+
-			"write one window with both times, or remove one", where),
+		Message: fmt.Sprintf("%s: all deployment windows of a condition must be open at the same time, and these never are within four years, so the condition fails; "+
+			"write one window for both, or remove one", where),
 	}}
 }
 

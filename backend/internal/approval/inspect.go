@@ -57,7 +57,7 @@ type Guard struct {
 	Part
 }
 
-// Warning says that an entry of a rule has no effect.
+// Warning says that an entry of a rule matches nothing.
 type Warning struct {
 	// Path is the entry's, as in an approval rule of the contract.
 	Path    pipeline.Path
@@ -92,7 +92,7 @@ func Inspect(rule *store.ApprovalRule, pipelines []Outline, people People) Repor
 	return x.report
 }
 
-// Concerns tells whether a rule matches a pipeline.
+// Concerns reports whether a rule matches a pipeline.
 func Concerns(rule *store.ApprovalRule, pipelineName string) bool {
 	return matches(rule.Pipelines, pipelineName)
 }

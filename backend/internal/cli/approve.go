@@ -28,8 +28,8 @@ func (a *app) decideCommand(approve bool) *cobra.Command {
 
 On a terminal, the command shows what is waiting and asks before it sends the decision.
 The decision counts only for the approval that was open when the command started. If that
-one is closed in between, the server refuses the decision, even if another approval is
-open then.
+one closes in between, the server refuses the decision, even if another approval is
+open.
 
 With the name of a pipeline, exactly one approval of its executions must be open. If
 there are several, the command lists them.`,

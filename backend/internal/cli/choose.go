@@ -182,7 +182,7 @@ func (a *app) toStop(ctx context.Context, c *client.Client, word string, abandon
 		}
 		return nil, a.ambiguous(fmt.Sprintf("%d executions of %s are in progress", len(eligible), word), options)
 	case len(all) > 0:
-		return nil, fmt.Errorf("%s is being stopped already; end its running actions now with: %s",
+		return nil, fmt.Errorf("%s is already being stopped; end its running actions now with: %s",
 			label(all[0]), a.hint(c, "execution stop "+label(all[0])+" --abandon"))
 	}
 	last, err := latest(ctx, c, word)

@@ -29,10 +29,11 @@ required.
 
 Only an execution that failed or was stopped inside a stage can be retried, or one in which
 an action failed while others still run. The execution must run the newest version, and
-no later execution may have entered the stage. "headrace explain" says whether it can be.
+no later execution may have entered the stage. "headrace explain" says whether it can be
+retried.
 
-With the name of a pipeline, exactly one of its executions must be one that can be
-retried. If there are several, the command lists them.`,
+With the name of a pipeline, exactly one of its executions must be retryable. If
+several are, the command lists them.`,
 		Example: `  headrace execution retry web
   headrace execution retry web#3 --stage Deploy --all-actions -f`,
 		Args: cobra.ExactArgs(1),
@@ -149,7 +150,7 @@ func (a *app) rollbackCommand() *cobra.Command {
 		Long: `Roll a stage back: run it again with the revisions, variables and artifacts of an
 earlier execution that succeeded in it. This starts a new execution, which ends with the
 stage. "headrace pipeline state" shows the execution that an automatic rollback would
-use. The stage, and what it uses of other stages, must be the same in the version of that
+use. The stage, and what it uses from other stages, must be the same in the version of that
 execution and in the newest version. The new execution meets the approvals and conditions
 of the stage, even if on_rollback skips them in automatic rollbacks.
 

@@ -11,7 +11,7 @@ import (
 // Refusals of a stop, as CodePipeline names them.
 var (
 	ErrNotStoppable  = errors.New("the execution is no longer in progress")
-	ErrDuplicateStop = errors.New("the execution is being stopped already")
+	ErrDuplicateStop = errors.New("the execution is already being stopped")
 )
 
 // stop ends an execution (CodePipeline 3.6): without abandon nothing new starts

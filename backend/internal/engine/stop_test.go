@@ -35,7 +35,7 @@ func TestStop(t *testing.T) {
 		{
 			name: "from waiting to abandoning, not back and not twice", pipeline: "A: a b",
 			steps: []string{
-				"start ann => ", "stop 1 bob => ", "stop 1 cy => refused: being stopped already: execution 1, by bob", "ok 1 b => ",
+				"start ann => ", "stop 1 bob => ", "stop 1 cy => refused: already being stopped: execution 1, by bob", "ok 1 b => ",
 				"abandon 1 cy => 1 Stopped A(a~ b+)-", "abandon 1 cy => refused: no longer in progress", "stop 1 cy => refused: no longer in progress",
 			},
 		},

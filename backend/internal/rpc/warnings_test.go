@@ -271,7 +271,7 @@ func TestPublishWarnsOfAnApprovalBesideItsDeployment(t *testing.T) {
 		published, err := c.Pipelines.PublishPipelineVersion(t.Context(), &v1.PublishPipelineVersionRequest{Name: parent})
 		require.NoError(t, err)
 		require.Equal(t, []string{`stages[1].actions[1].run_order: stage "Deploy", action "Sign": action "Ship" starts without waiting for the approval, ` +
-			`since both have the run_order 1; to guard it, give it a higher run_order than the approval`}, said(published.GetWarnings()))
+			`because both have run_order 1; to guard it, give it a higher run_order than the approval`}, said(published.GetWarnings()))
 		require.Equal(t, string(pipeline.WarningApprovalBesideWork), published.GetWarnings()[0].GetReason())
 	}
 }

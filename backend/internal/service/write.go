@@ -43,9 +43,9 @@ func retry(write func() error) error {
 	return refuse(KindConflict, "", "too many concurrent changes to this object; try again")
 }
 
-// Check is what the caller of a use case has against the replacement of an object. It is
-// called in the transaction of the write, with the object as it is and as it would be
-// stored; its error refuses the write. Nil has nothing against any.
+// Check decides whether a use case may replace an object. It is called in the transaction
+// of the write, with the object as it is and as it would be stored; its error refuses the
+// write. A nil Check allows every replacement.
 type Check[T any] func(before, after T) error
 
 func (c Check[T]) allows(before, after T) error {

@@ -64,7 +64,7 @@ func rangeEnums(enums protoreflect.EnumDescriptors, visit func(protoreflect.Desc
 	}
 }
 
-// Holds tells whether a message is one of the contract.
+// Holds reports whether a message belongs to the contract.
 func Holds(m proto.Message) bool {
 	return m.ProtoReflect().Descriptor().ParentFile().Package() == packageName()
 }

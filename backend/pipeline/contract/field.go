@@ -200,7 +200,7 @@ func dispensable(field protoreflect.FieldDescriptor, value protoreflect.Value, r
 	return Since(field) > revision && (ignorable(field) || !field.IsList() && !means(field, value))
 }
 
-// NewCall tells whether a request belongs to a method that a peer of that revision does
+// NewCall reports whether a request belongs to a method that a peer of that revision does
 // not have: all that a request can hold is newer.
 func NewCall(request protoreflect.MessageDescriptor, revision uint32) bool {
 	for i := range request.Fields().Len() {

@@ -1,5 +1,5 @@
 // Package shell tells which shell lines are not complete by themselves. It does no I/O and
-// knows nothing of pipelines.
+// does not depend on pipelines.
 package shell
 
 import (

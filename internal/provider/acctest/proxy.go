@@ -85,7 +85,7 @@ func (p *Proxy) Revive() {
 	p.dead, p.request = false, nil
 }
 
-// Died tells whether the call came.
+// Died reports whether the proxy died at the chosen call.
 func (p *Proxy) Died() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -78,7 +78,7 @@ func TestInvalidConfigurations(t *testing.T) {
 		"rollback_beside_condition":  {`result = "ROLLBACK"`, `Stage "Build", on_failure: ROLLBACK as the result rolls back whatever the condition says`},
 		"skip_after_failure":         {`result = "SKIP"`, `Stage "Build", on_failure: a stage that has failed cannot be skipped any more`},
 		"skip_with_commands":         {`provider = "Commands"`, `Stage "Build", before_entry, rule "smoke": the result SKIP goes with rules of`},
-		"rollback_that_never_is":     {`on_rollback {`, `Stage "Build": on_rollback has no effect, since the stage never rolls back automatically`},
+		"rollback_that_never_is":     {`on_rollback {`, `Stage "Build": on_rollback has no effect, because the stage never rolls back automatically`},
 		"retry_mode":                 {`retry_mode = "SOME_ACTIONS"`, `Stage "Build", on_failure: retry mode "SOME_ACTIONS" is not known`},
 		"rule_variable":              {`Variable = "#{build.VERSION}"`, `Stage "Build", on_failure, rule "version", configuration "Variable": #{build.VERSION} has no value`},
 		"one_stage":                  {`resource "headrace_pipeline" "web" {`, `1 stage given; at least 2 needed.`},

@@ -65,8 +65,8 @@ func (s *Session) Written(account string) []string {
 	return slices.Clone(s.notes.written[account])
 }
 
-// Tell tells whether a message is new in this run. A rule and its pipeline are warned of the
-// same, and an apply plans each object once more before it writes it.
+// Tell reports whether a message is new in this run. A rule and its pipeline get the same
+// warnings, and an apply plans each object again before it writes it.
 func (s *Session) Tell(message string) bool {
 	if s == nil {
 		return true

@@ -126,7 +126,7 @@ func (s *Session) NoteRefresh(id string) {
 	}
 }
 
-// Refreshed tells whether the object was refreshed in this session.
+// Refreshed reports whether the object was refreshed in this session.
 func (s *Session) Refreshed(id string) bool {
 	if s == nil {
 		return false

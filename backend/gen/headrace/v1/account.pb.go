@@ -150,7 +150,7 @@ func (x *Account) GetSettings() *AccountSettings {
 	return nil
 }
 
-// AccountSettings are what an account's admins decide for all of its pipelines.
+// AccountSettings apply to all pipelines of an account. Only its admins can change them.
 type AccountSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A manual approval action that no approval rule matches fails instead of waiting for
@@ -522,7 +522,7 @@ func (x *GetAccountResponse) GetAccount() *Account {
 type UpdateAccountRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Account *Account               `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
-	// The settings to change, as settings.require_approval_rule; * for all.
+	// The settings to change, such as settings.require_approval_rule; * for all.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

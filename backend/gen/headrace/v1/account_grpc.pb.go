@@ -38,7 +38,7 @@ type AccountServiceClient interface {
 	CreateAccount(ctx context.Context, in *CreateAccountRequest, opts ...grpc.CallOption) (*CreateAccountResponse, error)
 	// GetAccount returns an account with its settings. Any role in the account may read it.
 	GetAccount(ctx context.Context, in *GetAccountRequest, opts ...grpc.CallOption) (*GetAccountResponse, error)
-	// UpdateAccount changes settings of an account. It takes the role admin there.
+	// UpdateAccount changes settings of an account. It requires the role admin in the account.
 	UpdateAccount(ctx context.Context, in *UpdateAccountRequest, opts ...grpc.CallOption) (*UpdateAccountResponse, error)
 	// ListAccounts returns accounts by name.
 	ListAccounts(ctx context.Context, in *ListAccountsRequest, opts ...grpc.CallOption) (*ListAccountsResponse, error)
@@ -138,7 +138,7 @@ type AccountServiceServer interface {
 	CreateAccount(context.Context, *CreateAccountRequest) (*CreateAccountResponse, error)
 	// GetAccount returns an account with its settings. Any role in the account may read it.
 	GetAccount(context.Context, *GetAccountRequest) (*GetAccountResponse, error)
-	// UpdateAccount changes settings of an account. It takes the role admin there.
+	// UpdateAccount changes settings of an account. It requires the role admin in the account.
 	UpdateAccount(context.Context, *UpdateAccountRequest) (*UpdateAccountResponse, error)
 	// ListAccounts returns accounts by name.
 	ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error)

@@ -77,7 +77,7 @@ func (NewerExecution) EnumDescriptor() ([]byte, []int) {
 
 // ApprovalRule says who must agree before a stage or a manual action goes on.
 // All rules that match must be met. A rule is read when a wait begins: later
-// changes to it hold for later waits. It takes the role admin to publish a
+// changes apply to later waits. It requires the role admin to publish a
 // version of a pipeline, or to delete one, so that a rule guards fewer of its
 // stages and actions than in the newest version.
 type ApprovalRule struct {
@@ -111,8 +111,8 @@ type ApprovalRule struct {
 	Guards []*GuardedPart `protobuf:"bytes,14,rep,name=guards,proto3" json:"guards,omitempty"`
 	// How many parts it guards. Output only.
 	GuardCount int32 `protobuf:"varint,15,opt,name=guard_count,json=guardCount,proto3" json:"guard_count,omitempty"`
-	// The entries that match nothing now, and users and groups that no token has. Output
-	// only.
+	// The entries that match nothing now, and the users and groups that no token has.
+	// Output only.
 	Warnings      []*Warning `protobuf:"bytes,16,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -392,9 +392,9 @@ type CreateApprovalRuleRequest struct {
 	ApprovalRule *ApprovalRule          `protobuf:"bytes,1,opt,name=approval_rule,json=approvalRule,proto3" json:"approval_rule,omitempty"`
 	// Makes a repeated create return the object of the first one, for a day. A client that
 	// confirms its creates by a read with confirm_request_id sends SESSION/UNIQUE, with a
-	// SESSION of its process. While such a create is not confirmed, and nobody changed or
-	// used the object, an equal create by the same principal in another session is answered
-	// with the object within an hour.
+	// SESSION of its process. For an hour, while such a create is not confirmed and nobody
+	// changed or used the object, an equal create by the same principal in another session
+	// returns the object.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Checks everything and stores nothing.
 	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
@@ -501,8 +501,8 @@ type GetApprovalRuleRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The request id of the create that this read confirms: its answer arrived, so no later
-	// create is answered with the object. Without effect for anyone but the creator. Fails
-	// with ALREADY_EXISTS if a later create was answered with the object before.
+	// create is answered with the object. Has no effect for other principals. Fails with
+	// ALREADY_EXISTS if a later create has already been answered with the object.
 	ConfirmRequestId string `protobuf:"bytes,2,opt,name=confirm_request_id,json=confirmRequestId,proto3" json:"confirm_request_id,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache

@@ -1901,19 +1901,19 @@ type Approval struct {
 	CustomData string `protobuf:"bytes,4,opt,name=custom_data,json=customData,proto3" json:"custom_data,omitempty"`
 	// The configuration ExternalEntityLink of the action, with variables resolved.
 	ExternalEntityLink string `protobuf:"bytes,5,opt,name=external_entity_link,json=externalEntityLink,proto3" json:"external_entity_link,omitempty"`
-	// Names this wait. A stage that is retried, or an action that runs again, waits under
+	// Id of this wait. If a stage is retried or an action runs again, the new wait has
 	// another id.
 	Id string `protobuf:"bytes,6,opt,name=id,proto3" json:"id,omitempty"`
-	// Who may still approve while the wait is open. With neither users nor groups that is
-	// everyone with the approver role, if any_approver is set.
+	// Who may still approve while the wait is open. any_approver is set if that is anyone
+	// with the approver role.
 	EligibleUsers  []string `protobuf:"bytes,7,rep,name=eligible_users,json=eligibleUsers,proto3" json:"eligible_users,omitempty"`
 	EligibleGroups []string `protobuf:"bytes,8,rep,name=eligible_groups,json=eligibleGroups,proto3" json:"eligible_groups,omitempty"`
 	AnyApprover    bool     `protobuf:"varint,9,opt,name=any_approver,json=anyApprover,proto3" json:"any_approver,omitempty"`
 	// Names of those who may not approve although they are listed: they have decided, or
 	// they started the execution.
 	ExcludedUsers []string `protobuf:"bytes,10,rep,name=excluded_users,json=excludedUsers,proto3" json:"excluded_users,omitempty"`
-	// Why nobody is asked: on_rollback of the stage skips approvals in automatic
-	// rollbacks. The approval counts as given. Empty for all others.
+	// Why the approval was skipped: on_rollback of the stage skips approvals in automatic
+	// rollbacks. The approval counts as given. Empty if it was not skipped.
 	Skipped       string `protobuf:"bytes,11,opt,name=skipped,proto3" json:"skipped,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2737,12 +2737,12 @@ func (x *WaitReason) GetCauses() []*WaitReason {
 	return nil
 }
 
-// NextStep is one thing that can be done about an execution now. The server offers it by
-// the checks that it would refuse it by.
+// NextStep is one thing that can be done about an execution now. The server offers it only
+// if the call would pass the same checks.
 type NextStep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Kind  NextStepKind           `protobuf:"varint,1,opt,name=kind,proto3,enum=headrace.v1.NextStepKind" json:"kind,omitempty"`
-	// The execution to do it to: of a wait for a stage, the one that holds it.
+	// The execution to act on. For a wait for a stage, the execution that holds the stage.
 	Execution string        `protobuf:"bytes,2,opt,name=execution,proto3" json:"execution,omitempty"`
 	Stage     string        `protobuf:"bytes,3,opt,name=stage,proto3" json:"stage,omitempty"`
 	Action    string        `protobuf:"bytes,4,opt,name=action,proto3" json:"action,omitempty"`
@@ -2751,7 +2751,7 @@ type NextStep struct {
 	// The wait to decide on, and whether a decision needs a comment.
 	ApprovalId      string `protobuf:"bytes,7,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
 	RequiresComment bool   `protobuf:"varint,8,opt,name=requires_comment,json=requiresComment,proto3" json:"requires_comment,omitempty"`
-	// Of a start, the variables that the execution had besides the defaults.
+	// For a start: the variables of the execution that were set explicitly.
 	Variables     map[string]string `protobuf:"bytes,9,rep,name=variables,proto3" json:"variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2850,7 +2850,7 @@ func (x *NextStep) GetVariables() map[string]string {
 	return nil
 }
 
-// StepRefusal says why something that people try is not possible now.
+// StepRefusal says why a step that users may try is not possible now.
 type StepRefusal struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Kind      NextStepKind           `protobuf:"varint,1,opt,name=kind,proto3,enum=headrace.v1.NextStepKind" json:"kind,omitempty"`
@@ -3710,8 +3710,8 @@ type DecideApprovalRequest struct {
 	Action  string `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
 	Approve bool   `protobuf:"varint,4,opt,name=approve,proto3" json:"approve,omitempty"`
 	Comment string `protobuf:"bytes,5,opt,name=comment,proto3" json:"comment,omitempty"`
-	// The id of the approval that the caller was shown. The decision is refused if another
-	// one waits under the name now.
+	// The id of the approval that the caller was shown. The decision is refused if that
+	// approval is no longer open, even if another one is.
 	ApprovalId    string `protobuf:"bytes,6,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3913,7 +3913,7 @@ type ExplainExecutionResponse struct {
 	NextSteps []*NextStep `protobuf:"bytes,4,rep,name=next_steps,json=nextSteps,proto3" json:"next_steps,omitempty"`
 	// Why a retry or an override is not among the next steps.
 	Refusals []*StepRefusal `protobuf:"bytes,5,rep,name=refusals,proto3" json:"refusals,omitempty"`
-	// What else an operator has to know, as that a failed release is still deployed.
+	// What else an operator should know, for example that a failed release is still deployed.
 	Notes         []string `protobuf:"bytes,6,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

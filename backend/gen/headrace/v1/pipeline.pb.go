@@ -1836,9 +1836,9 @@ type CreatePipelineRequest struct {
 	// The same id returns the first answer again instead of making a second object.
 	// Makes a repeated create return the object of the first one, for a day. A client that
 	// confirms its creates by a read with confirm_request_id sends SESSION/UNIQUE, with a
-	// SESSION of its process. While such a create is not confirmed, and nobody changed or
-	// used the object, an equal create by the same principal in another session is answered
-	// with the object within an hour.
+	// SESSION of its process. For an hour, while such a create is not confirmed and nobody
+	// changed or used the object, an equal create by the same principal in another session
+	// returns the object.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Checks everything and stores nothing.
 	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
@@ -1953,8 +1953,8 @@ type GetPipelineRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The request id of the create that this read confirms: its answer arrived, so no later
-	// create is answered with the object. Without effect for anyone but the creator. Fails
-	// with ALREADY_EXISTS if a later create was answered with the object before.
+	// create is answered with the object. Has no effect for other principals. Fails with
+	// ALREADY_EXISTS if a later create has already been answered with the object.
 	ConfirmRequestId string `protobuf:"bytes,2,opt,name=confirm_request_id,json=confirmRequestId,proto3" json:"confirm_request_id,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -2377,9 +2377,9 @@ type CreateStageRequest struct {
 	Stage *PipelineStage         `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
 	// Makes a repeated create return the object of the first one, for a day. A client that
 	// confirms its creates by a read with confirm_request_id sends SESSION/UNIQUE, with a
-	// SESSION of its process. While such a create is not confirmed, and nobody changed or
-	// used the object, an equal create by the same principal in another session is answered
-	// with the object within an hour.
+	// SESSION of its process. For an hour, while such a create is not confirmed and nobody
+	// changed or used the object, an equal create by the same principal in another session
+	// returns the object.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Checks everything and stores nothing.
 	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
@@ -2494,8 +2494,8 @@ type GetStageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The request id of the create that this read confirms: its answer arrived, so no later
-	// create is answered with the object. Without effect for anyone but the creator. Fails
-	// with ALREADY_EXISTS if a later create was answered with the object before.
+	// create is answered with the object. Has no effect for other principals. Fails with
+	// ALREADY_EXISTS if a later create has already been answered with the object.
 	ConfirmRequestId string `protobuf:"bytes,2,opt,name=confirm_request_id,json=confirmRequestId,proto3" json:"confirm_request_id,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -2795,9 +2795,9 @@ type CreateActionRequest struct {
 	Action *PipelineAction        `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
 	// Makes a repeated create return the object of the first one, for a day. A client that
 	// confirms its creates by a read with confirm_request_id sends SESSION/UNIQUE, with a
-	// SESSION of its process. While such a create is not confirmed, and nobody changed or
-	// used the object, an equal create by the same principal in another session is answered
-	// with the object within an hour.
+	// SESSION of its process. For an hour, while such a create is not confirmed and nobody
+	// changed or used the object, an equal create by the same principal in another session
+	// returns the object.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Checks everything and stores nothing.
 	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
@@ -2912,8 +2912,8 @@ type GetActionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The request id of the create that this read confirms: its answer arrived, so no later
-	// create is answered with the object. Without effect for anyone but the creator. Fails
-	// with ALREADY_EXISTS if a later create was answered with the object before.
+	// create is answered with the object. Has no effect for other principals. Fails with
+	// ALREADY_EXISTS if a later create has already been answered with the object.
 	ConfirmRequestId string `protobuf:"bytes,2,opt,name=confirm_request_id,json=confirmRequestId,proto3" json:"confirm_request_id,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache

@@ -21,14 +21,14 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Warning says that a write is accepted but does less than its author may expect, or
-// something else. A write that is only validated returns the same warnings.
+// Warning says that a write is accepted but does not do what its author may expect. A
+// write that is only validated returns the same warnings.
 type Warning struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The field of the request that it is about, as in the violations of a refusal.
 	// Empty if it is about the whole request.
 	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
-	// A constant for programs, for instance SELECTOR_MATCHES_NOTHING.
+	// A constant for programs, for example SELECTOR_MATCHES_NOTHING.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// What has no effect, where, and what to do.
 	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
