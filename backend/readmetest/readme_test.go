@@ -50,7 +50,10 @@ func TestTour(t *testing.T) {
 	second := terminal{dir: clone, env: env}
 	// The server has created its token, and may listen a moment later.
 	require.Contains(t, second.run(t, client), "Isolation")
-	require.Contains(t, second.run(t, apply), "2 added")
+	require.Contains(t, second.run(t, "./setup.sh"), "kept the git repository", "a second time")
+	applied := second.run(t, apply)
+	require.Contains(t, applied, "2 added")
+	require.NotContains(t, applied, "approval rule", "no warning: the group of the rule has a token by then")
 	require.Contains(t, second.run(t, start), "started web#1")
 	token, err := os.Stat(filepath.Join(home, "headrace-tour", "alice.token"))
 	require.NoError(t, err)

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Prepares the directory that the tour of README.md runs in: a git repository with the
 # program in hello/, and a Terraform configuration that takes the provider from the
-# directory of the headrace program on PATH, because it is not in a registry yet.
+# directory of the headrace program on PATH, because it is not in a registry yet. It can
+# run again: it keeps the repository.
 set -eu
 cd "$(dirname "$0")"
 
@@ -15,9 +16,15 @@ provider_installation {
 }
 EOT
 
+echo "wrote dev.tfrc, which uses the provider in $bin"
+
 cd hello
+if [ -d .git ] && git rev-parse -q --verify refs/heads/main > /dev/null; then
+  echo "kept the git repository in $(pwd)"
+  exit
+fi
 git init -q
 git symbolic-ref HEAD refs/heads/main
 git add .
 git -c user.name=Me -c user.email=me@example.com -c commit.gpgSign=false commit -q -m "Say hello"
-echo "created dev.tfrc, which uses the provider in $bin, and a git repository in $(pwd)"
+echo "created a git repository in $(pwd)"

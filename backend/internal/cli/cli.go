@@ -26,7 +26,8 @@ const (
 	// ExitFailed: the server refused the request, or a followed execution ended
 	// otherwise than Succeeded.
 	ExitFailed = 1
-	// ExitUsage: wrong arguments, flags or configuration; nothing was sent.
+	// ExitUsage: wrong arguments, flags or configuration, or a name that matches several
+	// objects; nothing was changed.
 	ExitUsage = 2
 	// ExitNoAccess: the server cannot be reached, or refuses the token or its roles.
 	ExitNoAccess = 3
@@ -181,7 +182,8 @@ per line.
 Exit codes:
   0    success; a followed execution succeeded
   1    the server refused the request, or a followed execution did not succeed
-  2    invalid arguments or configuration; nothing was sent
+  2    invalid arguments or configuration, or a name that matches several executions
+       or actions; nothing was changed
   3    the server cannot be reached, or refuses the token or its roles
   130  interrupted; an execution that was started continues
 `

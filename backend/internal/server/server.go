@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -228,19 +229,20 @@ func (s *Server) counts() (metrics.Counts, error) {
 }
 
 func (s *Server) listen(ctx context.Context) error {
-	var listener net.ListenConfig
-	grpcOn, err := listener.Listen(ctx, "tcp", s.config.GRPCListen)
-	if err != nil {
-		return fmt.Errorf("grpc-listen: %w", err)
+	for _, on := range []struct {
+		setting, address string
+		listener         *net.Listener
+	}{{"grpc-listen", s.config.GRPCListen, &s.grpcOn}, {"http-listen", s.config.HTTPListen, &s.httpOn}} {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", on.address)
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+			return fmt.Errorf("%s: %s is in use: stop the other program, or choose another address with --%s", on.setting, on.address, on.setting)
+		case err != nil:
+			return fmt.Errorf("%s: %w", on.setting, err)
+		}
+		*on.listener = listener
+		s.onClose(closeListener(listener))
 	}
-	s.grpcOn = grpcOn
-	s.onClose(closeListener(grpcOn))
-	httpOn, err := listener.Listen(ctx, "tcp", s.config.HTTPListen)
-	if err != nil {
-		return fmt.Errorf("http-listen: %w", err)
-	}
-	s.httpOn = httpOn
-	s.onClose(closeListener(httpOn))
 	return nil
 }
 

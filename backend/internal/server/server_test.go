@@ -187,7 +187,7 @@ func TestFailedStartLeavesNothingOpen(t *testing.T) {
 	cfg := config.Default()
 	cfg.DataDir, cfg.GRPCListen, cfg.HTTPListen = filepath.Join(t.TempDir(), "data"), "127.0.0.1:0", taken.Addr().String()
 	_, err = server.New(t.Context(), cfg, server.Options{Log: hclog.NewNullLogger()})
-	require.ErrorContains(t, err, "http-listen")
+	require.EqualError(t, err, "http-listen: "+cfg.HTTPListen+" is in use: stop the other program, or choose another address with --http-listen")
 	require.NoError(t, taken.Close())
 	b := backendtest.Start(t, backendtest.WithDataDir(cfg.DataDir))
 	require.NoError(t, whoAmI(t, b.Admin()))
