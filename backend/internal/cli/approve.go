@@ -18,8 +18,9 @@ func (a *app) decideCommand(approve bool) *cobra.Command {
 		verb, past, effect = "approve", "approved", "it continues once every rule is met"
 	}
 	var (
-		stage, action, comment string
-		yes                    bool
+		want    wanted
+		comment string
+		yes     bool
 	)
 	command := &cobra.Command{
 		Use:   verb + " EXECUTION",
@@ -32,17 +33,18 @@ one closes in between, the server refuses the decision, even if another approval
 open.
 
 With the name of a pipeline, exactly one approval of its executions must be open. If
-there are several, the command lists them.`,
+there are several, the command lists them. --stage without --action names the approval of
+the stage's entry, never one of its actions.`,
 		Example: "  headrace " + verb + ` web#3 --stage Deploy --action Agree --comment "looks good"`,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
-			wait, err := a.openWait(ctx, c, verb, args[0], stage, action)
+			wait, err := a.openWait(ctx, c, verb, args[0], want)
 			if err != nil {
 				return err
 			}
 			e, approval := wait.execution, wait.reason.GetApproval()
 			where := place(wait.reason.GetStage(), wait.reason.GetAction())
-			if a.interactive() && !yes {
+			if a.interactive() && !yes && !wait.closed {
 				a.out.linef("%s  %s: %s", label(e), where, oneLine(wait.reason.GetMessage()))
 				for _, line := range a.approvalLines(e, approval) {
 					a.out.linef("  %s", line)
@@ -73,8 +75,9 @@ there are several, the command lists them.`,
 			return nil
 		}),
 	}
-	command.Flags().StringVar(&stage, "stage", "", "stage of the approval, if several approvals are open")
-	command.Flags().StringVar(&action, "action", "", "action of the approval, if several approvals are open; omit it for the entry of a stage")
+	command.Flags().StringVar(&want.stage, "stage", "", "stage of the approval, if several approvals are open")
+	command.Flags().StringVar(&want.action, "action", "", "action of the approval, if several approvals are open; omit it for the entry of the stage")
+	command.Flags().StringVar(&want.approval, "approval", "", "id of the approval that was shown; the decision is refused if another one waits now")
 	command.Flags().StringVar(&comment, "comment", "", "comment, stored with the decision")
 	command.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask on a terminal")
 	return command

@@ -216,7 +216,7 @@ func TestApproveByName(t *testing.T) {
 			require.Equal(t, cli.ExitUsage, got.code)
 			require.Contains(t, got.stderr, "2 approvals are open; name one:\n")
 			for _, run := range []string{"web#1", "web#2"} {
-				require.Regexp(t, `(?m)^  `+run+`  Approve/Ask  for [0-9a-z.]+ +[0-9a-f]{12} Greet  admin  headrace `+verb+` `+run+` --stage Approve --action Ask$`, got.stderr)
+				require.Regexp(t, `(?m)^  `+run+`  Approve/Ask  for [0-9a-z.]+ +[0-9a-f]{12} Greet  admin  headrace `+verb+` `+run+` --stage Approve --action Ask --approval \S+$`, got.stderr)
 				require.Contains(t, headrace(t, b, alice, "explain", run).stdout, "0 of 1", "nothing was decided")
 			}
 		}
@@ -235,6 +235,16 @@ func TestApproveByName(t *testing.T) {
 		require.Equal(t, cli.ExitFailed, got.code)
 		require.Contains(t, got.stderr, "web")
 	})
+	t.Run("a stage alone is its entry, not an action that waits later", func(t *testing.T) {
+		t.Parallel()
+		f := newFake(t)
+		f.waits()
+		got := f.run(t, "approve", "web#3", "--stage", "Approve", "--yes")
+		require.Equal(t, cli.ExitUsage, got.code)
+		require.Contains(t, got.stderr, "no approval is open for the entry of stage Approve; name one:\n")
+		require.Contains(t, got.stderr, "headrace approve web#3 --stage Approve --action Approve --approval a4\n")
+		require.Empty(t, f.requests["DecideApproval"])
+	})
 	t.Run("of two in a queue it is the one that waits for it", func(t *testing.T) {
 		t.Parallel()
 		b := backendtest.Start(t)
@@ -249,7 +259,7 @@ func TestApproveByName(t *testing.T) {
 		require.Contains(t, got.stderr, "web#2 is not waiting for an approval: it waits until web#1 leaves stage Approve\n")
 		got = headrace(t, b, alice, "approve", "web", "--stage", "Deploy")
 		require.Equal(t, cli.ExitUsage, got.code)
-		require.Contains(t, got.stderr, "no approval is open for Deploy; name one:\n  web#1  Approve/Ask")
+		require.Contains(t, got.stderr, "no approval is open for the entry of stage Deploy; name one:\n  web#1  Approve/Ask")
 		got = headrace(t, b, alice, "approve", "web")
 		require.Equal(t, cli.ExitOK, got.code, got.stderr)
 		require.Contains(t, got.stdout, "approved Approve/Ask of web#1\n")
@@ -285,6 +295,8 @@ func TestDecisionOnWhatWasNotShown(t *testing.T) {
 	bob := b.Token("bob", nil, backendtest.Binding("default", headracev1.Role_ROLE_APPROVER))
 	require.Equal(t, cli.ExitOK, headrace(t, b, b.AdminToken, "run", "web").code)
 	waitsForApproval(t, b, "web#1")
+	_, hint, _ := strings.Cut(headrace(t, b, alice, "explain", "web").stdout, "approve with: headrace ")
+	hint, _, _ = strings.Cut(hint, "\n")
 
 	input, answer := io.Pipe()
 	output, notices := &prompted{asked: make(chan struct{})}, &bytes.Buffer{}
@@ -302,6 +314,9 @@ func TestDecisionOnWhatWasNotShown(t *testing.T) {
 	require.Equal(t, cli.ExitFailed, <-done)
 	require.Contains(t, notices.String(), "the approval you were shown is no longer open: bob rejected action Ask of stage Approve, "+
 		"and execution 1 now waits for action Ask of stage Approve")
+	got := headrace(t, b, alice, strings.Fields(hint)...)
+	require.Equal(t, cli.ExitFailed, got.code, "a hint pasted late: %s", hint)
+	require.Contains(t, got.stderr, "the approval you were shown is no longer open: bob rejected")
 	require.Contains(t, headrace(t, b, alice, "explain", "web").stdout, "0 of 1", "it counts for none")
 	require.Regexp(t, `bob rejected at [-0-9: ]+: the tests are red`, headrace(t, b, alice, "execution", "show", "web").stdout)
 	require.Equal(t, cli.ExitOK, headrace(t, b, alice, "approve", "web").code)

@@ -100,7 +100,7 @@ func TestWholePath(t *testing.T) {
 		done <- cli.Run(t.Context(), process(b, b.AdminToken, output, &notices, []string{"run", "web", "--follow", "--var", "Word=moon"}))
 	}()
 	hint := strings.Fields(<-output.seen)
-	require.Equal(t, []string{"approve", "web#1", "--stage", "Approve", "--action", "Ask"}, hint)
+	require.Equal(t, []string{"approve", "web#1", "--stage", "Approve", "--action", "Ask", "--approval"}, hint[:7])
 	b.Restart()
 
 	why := headrace(t, b, alice, "explain", "web#1", "-o", "json")

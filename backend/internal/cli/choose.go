@@ -58,11 +58,43 @@ func withStatus(
 type openWait struct {
 	execution *headracev1.Execution
 	reason    *headracev1.WaitReason
+	// closed is set if a user named it by an id that is not open any more.
+	closed bool
+}
+
+// wanted is the approval that a user names: by stage and action, by its id, or not at all.
+type wanted struct {
+	stage, action, approval string
+}
+
+// means tells whether the words name a wait. A stage alone names its entry, as for the
+// server.
+func (w wanted) means(reason *headracev1.WaitReason) bool {
+	switch {
+	case w.approval != "" && w.approval != reason.GetApproval().GetId(), w.stage != "" && w.stage != reason.GetStage():
+		return false
+	case w.action != "":
+		return w.action == reason.GetAction()
+	}
+	return w.stage == "" || reason.GetAction() == "" || w.approval != ""
+}
+
+// String names what is wanted.
+func (w wanted) String() string {
+	switch {
+	case w.stage == "" && w.action == "":
+		return "approval " + w.approval
+	case w.action == "":
+		return "the entry of stage " + w.stage
+	case w.stage == "":
+		return "action " + w.action
+	}
+	return place(w.stage, w.action)
 }
 
 // openWait returns the open approval that the words of a user mean. If there are several
 // it lists them, since the user has looked at one of them.
-func (a *app) openWait(ctx context.Context, c *client.Client, verb, word, stage, action string) (openWait, error) {
+func (a *app) openWait(ctx context.Context, c *client.Client, verb, word string, want wanted) (openWait, error) {
 	named, err := a.named(ctx, c, word)
 	if err != nil {
 		return openWait{}, err
@@ -86,10 +118,10 @@ func (a *app) openWait(ctx context.Context, c *client.Client, verb, word, stage,
 				continue
 			}
 			open++
-			if (stage == "" || stage == reason.GetStage()) && (action == "" || action == reason.GetAction()) {
-				found = append(found, openWait{e, reason})
+			if want.means(reason) {
+				found = append(found, openWait{execution: e, reason: reason})
 			} else {
-				others = append(others, openWait{e, reason})
+				others = append(others, openWait{execution: e, reason: reason})
 			}
 		}
 		if open == 0 {
@@ -103,8 +135,13 @@ func (a *app) openWait(ctx context.Context, c *client.Client, verb, word, stage,
 		return found[0], err
 	case len(found) > 1:
 		return openWait{}, a.ambiguous(fmt.Sprintf("%d approvals are open", len(found)), a.waitOptions(c, verb, found))
+	case named != nil && want.approval != "":
+		// The server knows what became of it.
+		return openWait{execution: named, closed: true, reason: &headracev1.WaitReason{
+			Stage: want.stage, Action: want.action, Approval: &headracev1.Approval{Id: want.approval},
+		}}, nil
 	case len(others) > 0:
-		return openWait{}, a.ambiguous("no approval is open for "+place(stage, action), a.waitOptions(c, verb, others))
+		return openWait{}, a.ambiguous("no approval is open for "+want.String(), a.waitOptions(c, verb, others))
 	case len(idle) > 0:
 		return openWait{}, errors.New(strings.Join(notWaiting(idle), "\n"))
 	}
@@ -120,7 +157,7 @@ func (a *app) waitOptions(c *client.Client, verb string, waits []openWait) []opt
 	for _, w := range waits {
 		options = append(options, option{
 			execution: w.execution, place: place(w.reason.GetStage(), w.reason.GetAction()), since: w.reason.GetSince(),
-			command: a.hint(c, verb+" "+label(w.execution)+placeFlags(w.reason.GetStage(), w.reason.GetAction())),
+			command: a.hint(c, verb+" "+label(w.execution)+waitFlags(w.reason.GetStage(), w.reason.GetAction(), w.reason.GetApproval().GetId())),
 		})
 	}
 	return options

@@ -308,7 +308,7 @@ func TestExplainPrintsATree(t *testing.T) {
         may still approve: alice; not bob
         zoe approved at [-0-9: ]+: fine
         deadline: [-0-9: ]+ \(in 59m0s\)
-        approve with: headrace approve web#1 --stage Approve --action Approve --comment "..."
+        approve with: headrace approve web#1 --stage Approve --action Approve --approval a4 --comment "..."
   Deploy: the transition into stage Deploy is disabled \(for 1m0s\)
     enable it with: headrace transition enable web Deploy
   Deploy/before-entry/Night: the deployment window is closed \(for 1m0s, until [-0-9: ]+\)

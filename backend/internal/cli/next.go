@@ -64,7 +64,7 @@ func (x *explained) command(a *app, c *client.Client, s *headracev1.NextStep) st
 	var command string
 	switch s.GetKind() {
 	case headracev1.NextStepKind_NEXT_STEP_KIND_DECIDE_APPROVAL:
-		command = "approve " + word + placeFlags(s.GetStage(), s.GetAction())
+		command = "approve " + word + waitFlags(s.GetStage(), s.GetAction(), s.GetApprovalId())
 		if s.GetRequiresComment() {
 			command += ` --comment "..."`
 		}
@@ -92,11 +92,15 @@ func (x *explained) command(a *app, c *client.Client, s *headracev1.NextStep) st
 	return a.hint(c, command)
 }
 
-// placeFlags name an approval to a command.
-func placeFlags(stage, action string) string {
+// waitFlags name an approval to a command: the place for people, the id so that the
+// command cannot decide on another approval of that place later.
+func waitFlags(stage, action, approval string) string {
 	flags := " --stage " + stage
 	if action != "" {
 		flags += " --action " + action
+	}
+	if approval != "" {
+		flags += " --approval " + quoted(approval)
 	}
 	return flags
 }

@@ -181,18 +181,30 @@ func choose(e *execution.Execution, in Approve) (Wait, error) {
 	default:
 		return Wait{}, fmt.Errorf("%w: %sexecution %d now waits for %s", ErrStaleApproval, fate(e, in.ApprovalID), e.Number, strings.Join(names, ", "))
 	}
-	matching = slices.DeleteFunc(matching, func(w Wait) bool {
-		return (in.Stage != "" && w.Stage.Name != in.Stage) || (in.Action != "" && (w.Action == nil || w.Action.Name != in.Action))
-	})
+	matching = slices.DeleteFunc(matching, func(w Wait) bool { return !in.means(w) })
 	switch {
 	case len(all) == 0:
 		return Wait{}, fmt.Errorf("%w: execution %d is not waiting for an approval", ErrNoApproval, e.Number)
+	case len(matching) == 0 && in.Stage != "" && in.Action == "":
+		return Wait{}, fmt.Errorf("%w: the entry of stage %s is not waiting for an approval; open: %s", ErrNoApproval, in.Stage, strings.Join(names, ", "))
 	case len(matching) == 0:
 		return Wait{}, fmt.Errorf("%w under that name; open: %s", ErrNoApproval, strings.Join(names, ", "))
 	case len(matching) > 1:
 		return Wait{}, fmt.Errorf("%w: several are open, name one of %s", ErrNoApproval, strings.Join(names, ", "))
 	}
 	return matching[0], nil
+}
+
+// means tells whether a decision names a wait. A stage alone names its entry: a decision
+// on the entry that comes late must not count for an action of the stage.
+func (in Approve) means(w Wait) bool {
+	switch {
+	case in.Stage != "" && w.Stage.Name != in.Stage:
+		return false
+	case in.Action != "":
+		return w.Action != nil && w.Action.Name == in.Action
+	}
+	return in.Stage == "" || w.Action == nil || in.ApprovalID != ""
 }
 
 // fate says what became of a wait that is not open any more, as the beginning of a

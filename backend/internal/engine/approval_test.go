@@ -130,7 +130,7 @@ func TestApproval(t *testing.T) {
 			name: "several are open: name one", pipeline: "Release: ?legal ?ops; put",
 			steps: []string{
 				"start ann => 1 InProgress Release(legal… ops…)", "approve 1 bob => refused: name one of",
-				"approve 1 bob Release => refused: name one of", "approve 1 bob Elsewhere legal => refused: open: action legal",
+				"approve 1 bob Release => refused: the entry of stage Release is not waiting", "approve 1 bob Elsewhere legal => refused: open: action legal",
 				"approve 1 bob Release nothing => refused: open: action legal",
 				"approve 1 bob Release ops => 1 InProgress Release(legal… ops+)", "approve 1 bob => 1 InProgress Release(legal+ ops+ put…)",
 			},
@@ -255,6 +255,24 @@ func TestMissingRuleNamesTheSettingAndTheWayOut(t *testing.T) {
 			`create a rule with actions = ["sign"], then retry the stage`,
 	}, w.action(e, "sign").Details.Failure)
 	require.Empty(t, w.model.turns, "nothing is left to expire")
+}
+
+// TestStageAloneNamesItsEntry decides on the entry of a stage after it was met, when an
+// action of the stage waits.
+func TestStageAloneNamesItsEntry(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, define("Release: ?sign; put")).guard("Release/", execution.Requirement{MinimumCount: 1})
+	w.start("ann", nil)
+	decide := func(in engine.Approve) error {
+		in.ExecutionID, in.Approved = "e1", true
+		_, err := w.decide(w.scope(), in)
+		return err
+	}
+	require.NoError(t, decide(engine.Approve{Stage: "Release", Principal: "bob"}))
+	err := decide(engine.Approve{Stage: "Release", Principal: "cy"})
+	require.ErrorIs(t, err, engine.ErrNoApproval)
+	require.ErrorContains(t, err, "the entry of stage Release is not waiting for an approval; open: action sign of stage Release")
+	require.NoError(t, decide(engine.Approve{Stage: "Release", Action: "sign", Principal: "cy"}))
 }
 
 // TestDecisionCountsForTheWaitThatWasShown decides on an approval that another one has

@@ -52,6 +52,9 @@ func (r *reference) approve(e *refExecution, who string, agrees bool, stage, nam
 		if (stage != "" && stage != s.def.Name) || (name != "" && (i < 0 || s.now()[i].def.Name != name)) {
 			continue
 		}
+		if stage != "" && name == "" && i >= 0 {
+			continue // A stage alone is its entry.
+		}
 		found = append(found, open)
 		if i >= 0 {
 			of = s.now()[i]

@@ -3704,9 +3704,10 @@ type DecideApprovalRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the execution.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// May be empty when only one approval is open.
+	// Stage of the approval. It may be empty if only one approval is open.
 	Stage string `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
-	// Empty for the approval of a stage's entry, or when only one is open.
+	// If it is empty and the stage is not, the decision is on the approval of the stage's
+	// entry. If both are empty, exactly one approval of the execution must be open.
 	Action  string `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
 	Approve bool   `protobuf:"varint,4,opt,name=approve,proto3" json:"approve,omitempty"`
 	Comment string `protobuf:"bytes,5,opt,name=comment,proto3" json:"comment,omitempty"`
