@@ -24,6 +24,9 @@ const (
 	ReasonUnauthenticated Reason = "UNAUTHENTICATED"
 	// ReasonPermissionDenied: the token lacks the role in the account.
 	ReasonPermissionDenied Reason = "PERMISSION_DENIED"
+	// ReasonGuardRequiresAdmin: the change weakens what an approval rule guards, and the token
+	// lacks the role admin.
+	ReasonGuardRequiresAdmin Reason = "GUARD_REQUIRES_ADMIN"
 	// ReasonNotStoppable: the execution already ended.
 	ReasonNotStoppable Reason = "NOT_STOPPABLE"
 	// ReasonDuplicateStop: the execution is already being stopped.
@@ -74,6 +77,13 @@ const (
 	ReasonSelectorMatchesNothing Reason = "SELECTOR_MATCHES_NOTHING"
 	// ReasonApproverUnknown warns of a user or group of an approval rule that no token has.
 	ReasonApproverUnknown Reason = "APPROVER_UNKNOWN"
+	// ReasonTooFewApprovers warns of an approval rule that requires more people than may approve.
+	ReasonTooFewApprovers Reason = "TOO_FEW_APPROVERS"
+	// ReasonApprovalRuleMissing warns of a manual approval action that fails, because the
+	// account requires an approval rule and none matches it.
+	ReasonApprovalRuleMissing Reason = "APPROVAL_RULE_MISSING"
+	// ReasonGuardSkipped warns of an approval rule that automatic rollbacks of a stage skip.
+	ReasonGuardSkipped Reason = "GUARD_SKIPPED"
 	// ReasonGuardRemoved warns an admin of a change that removes what an approval rule guards.
 	ReasonGuardRemoved Reason = "GUARD_REMOVED"
 	// ReasonStoreUnavailable is of calls that the server cannot answer since its database

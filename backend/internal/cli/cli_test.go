@@ -242,6 +242,10 @@ func TestExitCodesOfErrors(t *testing.T) {
 		"not found":    {refusal(codes.NotFound, pipeline.ReasonNotFound, "there is no pipeline web"), cli.ExitFailed, "headrace: there is no pipeline web\n"},
 		"bad token":    {status.Error(codes.Unauthenticated, "the token is expired"), cli.ExitNoAccess, "does not accept the token: the token is expired"},
 		"no role":      {refusal(codes.PermissionDenied, pipeline.ReasonPermissionDenied, "needs deployer"), cli.ExitNoAccess, "needs deployer"},
+		"guarded": {
+			refusal(codes.PermissionDenied, pipeline.ReasonGuardRequiresAdmin, "rule prod guards it; this requires the role admin"),
+			cli.ExitNoAccess, "requires the role admin",
+		},
 		"not eligible": {refusal(codes.PermissionDenied, pipeline.ReasonApprovalNotEligible, "not you"), cli.ExitFailed, "not you"},
 	}
 	for name, test := range tests {

@@ -48,13 +48,13 @@ func TestRenamingIsNoWayAroundApprovalRules(t *testing.T) {
 	}
 	create(t, dep, def("Deploy", manual("Sign")))
 	for _, dry := range []bool{true, false} {
-		refused(t, update(dep, def("Live", manual("Sign")), dry), codes.PermissionDenied, pipeline.ReasonPermissionDenied,
+		refused(t, update(dep, def("Live", manual("Sign")), dry), codes.PermissionDenied, pipeline.ReasonGuardRequiresAdmin,
 			`approval rule "prod" guards stage Deploy of pipeline web`, "removes or renames it", "1 more", "role admin")
-		refused(t, update(dep, def("Deploy", manual("Wave")), dry), codes.PermissionDenied, pipeline.ReasonPermissionDenied,
+		refused(t, update(dep, def("Deploy", manual("Wave")), dry), codes.PermissionDenied, pipeline.ReasonGuardRequiresAdmin,
 			`approval rule "sign" guards action Sign of stage Deploy of pipeline web`)
-		refused(t, update(dep, def("Deploy"), dry), codes.PermissionDenied, pipeline.ReasonPermissionDenied)
+		refused(t, update(dep, def("Deploy"), dry), codes.PermissionDenied, pipeline.ReasonGuardRequiresAdmin)
 	}
-	refused(t, remove(dep), codes.PermissionDenied, pipeline.ReasonPermissionDenied, `"prod"`)
+	refused(t, remove(dep), codes.PermissionDenied, pipeline.ReasonGuardRequiresAdmin, `"prod"`)
 	require.EqualValues(t, 1, get(t, adm, "web").GetVersion(), "what is refused leaves nothing")
 
 	require.NoError(t, update(dep, def("Deploy", manual("Sign"), manual("More")), false), "more is nobody's loss")
@@ -93,11 +93,11 @@ func TestPartsOfComposedPipelinesStayGuarded(t *testing.T) {
 			return err
 		}
 		if policy == v1.PublishPolicy_PUBLISH_POLICY_AUTO {
-			refused(t, deleteSign(dep), codes.PermissionDenied, pipeline.ReasonPermissionDenied, `"sign"`, "action Sign of stage Deploy")
+			refused(t, deleteSign(dep), codes.PermissionDenied, pipeline.ReasonGuardRequiresAdmin, `"sign"`, "action Sign of stage Deploy")
 			require.NoError(t, deleteSign(adm))
 		} else {
 			require.NoError(t, deleteSign(dep), "a draft is free")
-			refused(t, publish(dep), codes.PermissionDenied, pipeline.ReasonPermissionDenied, `"sign"`, "action Sign of stage Deploy")
+			refused(t, publish(dep), codes.PermissionDenied, pipeline.ReasonGuardRequiresAdmin, `"sign"`, "action Sign of stage Deploy")
 			require.Equal(t, before, get(t, adm, "web").GetVersion())
 			require.NoError(t, publish(adm))
 		}
@@ -124,22 +124,22 @@ func TestRollbacksSkipNoGuardsByADeployer(t *testing.T) {
 		return err
 	}
 	_, err := dep.Pipelines.CreatePipeline(t.Context(), &v1.CreatePipelineRequest{Pipeline: def(true, false)})
-	refused(t, err, codes.PermissionDenied, pipeline.ReasonPermissionDenied, `approval rule "prod" guards stage Deploy of pipeline web`,
+	refused(t, err, codes.PermissionDenied, pipeline.ReasonGuardRequiresAdmin, `approval rule "prod" guards stage Deploy of pipeline web`,
 		"on_rollback.skip_approvals", "skip its approvals", "role admin")
 	create(t, dep, def(false, false))
 	for _, dry := range []bool{true, false} {
-		refused(t, update(dep, def(false, true), dry), codes.PermissionDenied, pipeline.ReasonPermissionDenied,
+		refused(t, update(dep, def(false, true), dry), codes.PermissionDenied, pipeline.ReasonGuardRequiresAdmin,
 			"on_rollback.skip_conditions", "skip its conditions")
-		refused(t, update(dep, def(true, true), dry), codes.PermissionDenied, pipeline.ReasonPermissionDenied, "and 1 more")
+		refused(t, update(dep, def(true, true), dry), codes.PermissionDenied, pipeline.ReasonGuardRequiresAdmin, "and 1 more")
 	}
 	require.EqualValues(t, 1, get(t, adm, "web").GetVersion(), "what is refused leaves nothing")
 	require.NoError(t, update(adm, def(true, false), false))
 	edited := def(true, false)
 	edited.Definition.Description = "the same gates"
 	require.NoError(t, update(dep, edited, false), "a deployer keeps what an admin allowed")
-	refused(t, update(dep, def(true, true), false), codes.PermissionDenied, pipeline.ReasonPermissionDenied, "skip_conditions")
+	refused(t, update(dep, def(true, true), false), codes.PermissionDenied, pipeline.ReasonGuardRequiresAdmin, "skip_conditions")
 	require.NoError(t, update(dep, def(false, false), false), "anyone may skip less")
-	refused(t, update(dep, def(true, false), false), codes.PermissionDenied, pipeline.ReasonPermissionDenied, "skip_approvals")
+	refused(t, update(dep, def(true, false), false), codes.PermissionDenied, pipeline.ReasonGuardRequiresAdmin, "skip_approvals")
 }
 
 // TestRollbacksOfPartsSkipNoGuardsByADeployer is the same for the stages of composed
@@ -173,11 +173,11 @@ func TestRollbacksOfPartsSkipNoGuardsByADeployer(t *testing.T) {
 			return err
 		}
 		if policy == v1.PublishPolicy_PUBLISH_POLICY_AUTO {
-			refused(t, skip(dep), codes.PermissionDenied, pipeline.ReasonPermissionDenied, `"prod"`, "stage Deploy", "on_rollback.skip_approvals")
+			refused(t, skip(dep), codes.PermissionDenied, pipeline.ReasonGuardRequiresAdmin, `"prod"`, "stage Deploy", "on_rollback.skip_approvals")
 			require.NoError(t, skip(adm))
 		} else {
 			require.NoError(t, skip(dep), "a draft is free")
-			refused(t, publish(dep), codes.PermissionDenied, pipeline.ReasonPermissionDenied, `"prod"`, "stage Deploy", "on_rollback.skip_approvals")
+			refused(t, publish(dep), codes.PermissionDenied, pipeline.ReasonGuardRequiresAdmin, `"prod"`, "stage Deploy", "on_rollback.skip_approvals")
 			require.Equal(t, before, get(t, adm, "web").GetVersion())
 			require.NoError(t, publish(adm))
 		}

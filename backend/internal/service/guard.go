@@ -37,7 +37,7 @@ func staysGuarded(ctx context.Context, r store.Reader, who auth.Identity, p *sto
 	if len(lost) > 1 {
 		more = fmt.Sprintf(" (and %d more that rules guard)", len(lost)-1)
 	}
-	return nil, refuse(KindDenied, pipeline.ReasonPermissionDenied,
+	return nil, refuse(KindDenied, pipeline.ReasonGuardRequiresAdmin,
 		"approval rule %q guards %s of pipeline %s, and this change removes or renames it%s; this requires the role admin",
 		lost[0].Rule, lost[0], p.Name, more)
 }

@@ -35,7 +35,7 @@ func skipsGuards(ctx context.Context, r store.Reader, who auth.Identity, p *stor
 	if len(skips) > 1 {
 		more = fmt.Sprintf(" (and %d more)", len(skips)-1)
 	}
-	return nil, refuse(KindDenied, pipeline.ReasonPermissionDenied, "%s%s; this requires the role admin", skipMessage(skips[0], p.Name), more)
+	return nil, refuse(KindDenied, pipeline.ReasonGuardRequiresAdmin, "%s%s; this requires the role admin", skipMessage(skips[0], p.Name), more)
 }
 
 // skipWarnings warns an admin of what rollbacks would skip.

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -42,7 +41,7 @@ func (r *Resource) planWarnings(ctx context.Context, request resource.ModifyPlan
 	case !asked:
 	case err == nil:
 		r.warn(&response.Diagnostics, planned, warnings)
-	case client.Reason(err) == domain.ReasonPermissionDenied && strings.Contains(client.Describe(err), "approval rule"):
+	case client.Reason(err) == domain.ReasonGuardRequiresAdmin:
 		// Not a token without a role, which may be the one of plans alone.
 		response.Diagnostics.AddWarning("The apply may be refused", client.Describe(err)+".")
 	}

@@ -476,8 +476,12 @@ func (x *GetAccountRequest) GetName() string {
 }
 
 type GetAccountResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Account       *Account               `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Account *Account               `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The manual approval actions in the newest versions of the pipelines that fail because
+	// the account requires a rule and none matches them. Empty without a role that may read
+	// pipelines.
+	Warnings      []*Warning `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -515,6 +519,13 @@ func (*GetAccountResponse) Descriptor() ([]byte, []int) {
 func (x *GetAccountResponse) GetAccount() *Account {
 	if x != nil {
 		return x.Account
+	}
+	return nil
+}
+
+func (x *GetAccountResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
 	}
 	return nil
 }
@@ -573,8 +584,10 @@ func (x *UpdateAccountRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 }
 
 type UpdateAccountResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Account       *Account               `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Account *Account               `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// As in GetAccountResponse, with the settings as they are now.
+	Warnings      []*Warning `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -612,6 +625,13 @@ func (*UpdateAccountResponse) Descriptor() ([]byte, []int) {
 func (x *UpdateAccountResponse) GetAccount() *Account {
 	if x != nil {
 		return x.Account
+	}
+	return nil
+}
+
+func (x *UpdateAccountResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
 	}
 	return nil
 }
@@ -1222,7 +1242,7 @@ var File_headrace_v1_account_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_account_proto_rawDesc = "" +
 	"\n" +
-	"\x19headrace/v1/account.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headrace/v1/options.proto\"\xc3\x01\n" +
+	"\x19headrace/v1/account.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headrace/v1/options.proto\x1a\x19headrace/v1/warning.proto\"\xc3\x01\n" +
 	"\aAccount\x12;\n" +
 	"\x04name\x18\x01 \x01(\tB'\xbaH$r\"2 ^accounts/[A-Za-z0-9._-]{1,100}$R\x04name\x12;\n" +
 	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -1251,17 +1271,19 @@ const file_headrace_v1_account_proto_rawDesc = "" +
 	"\x15CreateAccountResponse\x12.\n" +
 	"\aaccount\x18\x01 \x01(\v2\x14.headrace.v1.AccountR\aaccount\"7\n" +
 	"\x11GetAccountRequest\x12\"\n" +
-	"\x04name\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xa8\xbb\x18\x03R\x04name\"J\n" +
+	"\x04name\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xa8\xbb\x18\x03R\x04name\"\x82\x01\n" +
 	"\x12GetAccountResponse\x124\n" +
-	"\aaccount\x18\x01 \x01(\v2\x14.headrace.v1.AccountB\x04\xa8\xbb\x18\x03R\aaccount\"\x9b\x01\n" +
+	"\aaccount\x18\x01 \x01(\v2\x14.headrace.v1.AccountB\x04\xa8\xbb\x18\x03R\aaccount\x126\n" +
+	"\bwarnings\x18\x02 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"\x9b\x01\n" +
 	"\x14UpdateAccountRequest\x12:\n" +
 	"\aaccount\x18\x01 \x01(\v2\x14.headrace.v1.AccountB\n" +
 	"\xbaH\x03\xc8\x01\x01\xa8\xbb\x18\x03R\aaccount\x12G\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB\n" +
 	"\xbaH\x03\xc8\x01\x01\xa8\xbb\x18\x03R\n" +
-	"updateMask\"M\n" +
+	"updateMask\"\x85\x01\n" +
 	"\x15UpdateAccountResponse\x124\n" +
-	"\aaccount\x18\x01 \x01(\v2\x14.headrace.v1.AccountB\x04\xa8\xbb\x18\x03R\aaccount\"g\n" +
+	"\aaccount\x18\x01 \x01(\v2\x14.headrace.v1.AccountB\x04\xa8\xbb\x18\x03R\aaccount\x126\n" +
+	"\bwarnings\x18\x02 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"g\n" +
 	"\x13ListAccountsRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
@@ -1359,7 +1381,8 @@ var file_headrace_v1_account_proto_goTypes = []any{
 	(*WhoAmIRequest)(nil),         // 21: headrace.v1.WhoAmIRequest
 	(*WhoAmIResponse)(nil),        // 22: headrace.v1.WhoAmIResponse
 	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil), // 24: google.protobuf.FieldMask
+	(*Warning)(nil),               // 24: headrace.v1.Warning
+	(*fieldmaskpb.FieldMask)(nil), // 25: google.protobuf.FieldMask
 }
 var file_headrace_v1_account_proto_depIdxs = []int32{
 	23, // 0: headrace.v1.Account.create_time:type_name -> google.protobuf.Timestamp
@@ -1371,37 +1394,39 @@ var file_headrace_v1_account_proto_depIdxs = []int32{
 	1,  // 6: headrace.v1.CreateAccountRequest.account:type_name -> headrace.v1.Account
 	1,  // 7: headrace.v1.CreateAccountResponse.account:type_name -> headrace.v1.Account
 	1,  // 8: headrace.v1.GetAccountResponse.account:type_name -> headrace.v1.Account
-	1,  // 9: headrace.v1.UpdateAccountRequest.account:type_name -> headrace.v1.Account
-	24, // 10: headrace.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
-	1,  // 11: headrace.v1.UpdateAccountResponse.account:type_name -> headrace.v1.Account
-	1,  // 12: headrace.v1.ListAccountsResponse.accounts:type_name -> headrace.v1.Account
-	3,  // 13: headrace.v1.CreateTokenRequest.token:type_name -> headrace.v1.Token
-	3,  // 14: headrace.v1.CreateTokenResponse.token:type_name -> headrace.v1.Token
-	3,  // 15: headrace.v1.ListTokensResponse.tokens:type_name -> headrace.v1.Token
-	4,  // 16: headrace.v1.WhoAmIResponse.bindings:type_name -> headrace.v1.RoleBinding
-	5,  // 17: headrace.v1.AccountService.CreateAccount:input_type -> headrace.v1.CreateAccountRequest
-	7,  // 18: headrace.v1.AccountService.GetAccount:input_type -> headrace.v1.GetAccountRequest
-	9,  // 19: headrace.v1.AccountService.UpdateAccount:input_type -> headrace.v1.UpdateAccountRequest
-	11, // 20: headrace.v1.AccountService.ListAccounts:input_type -> headrace.v1.ListAccountsRequest
-	13, // 21: headrace.v1.AccountService.CreateToken:input_type -> headrace.v1.CreateTokenRequest
-	15, // 22: headrace.v1.AccountService.ListTokens:input_type -> headrace.v1.ListTokensRequest
-	17, // 23: headrace.v1.AccountService.RevokeToken:input_type -> headrace.v1.RevokeTokenRequest
-	19, // 24: headrace.v1.ServerService.GetServerInfo:input_type -> headrace.v1.GetServerInfoRequest
-	21, // 25: headrace.v1.ServerService.WhoAmI:input_type -> headrace.v1.WhoAmIRequest
-	6,  // 26: headrace.v1.AccountService.CreateAccount:output_type -> headrace.v1.CreateAccountResponse
-	8,  // 27: headrace.v1.AccountService.GetAccount:output_type -> headrace.v1.GetAccountResponse
-	10, // 28: headrace.v1.AccountService.UpdateAccount:output_type -> headrace.v1.UpdateAccountResponse
-	12, // 29: headrace.v1.AccountService.ListAccounts:output_type -> headrace.v1.ListAccountsResponse
-	14, // 30: headrace.v1.AccountService.CreateToken:output_type -> headrace.v1.CreateTokenResponse
-	16, // 31: headrace.v1.AccountService.ListTokens:output_type -> headrace.v1.ListTokensResponse
-	18, // 32: headrace.v1.AccountService.RevokeToken:output_type -> headrace.v1.RevokeTokenResponse
-	20, // 33: headrace.v1.ServerService.GetServerInfo:output_type -> headrace.v1.GetServerInfoResponse
-	22, // 34: headrace.v1.ServerService.WhoAmI:output_type -> headrace.v1.WhoAmIResponse
-	26, // [26:35] is the sub-list for method output_type
-	17, // [17:26] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	24, // 9: headrace.v1.GetAccountResponse.warnings:type_name -> headrace.v1.Warning
+	1,  // 10: headrace.v1.UpdateAccountRequest.account:type_name -> headrace.v1.Account
+	25, // 11: headrace.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
+	1,  // 12: headrace.v1.UpdateAccountResponse.account:type_name -> headrace.v1.Account
+	24, // 13: headrace.v1.UpdateAccountResponse.warnings:type_name -> headrace.v1.Warning
+	1,  // 14: headrace.v1.ListAccountsResponse.accounts:type_name -> headrace.v1.Account
+	3,  // 15: headrace.v1.CreateTokenRequest.token:type_name -> headrace.v1.Token
+	3,  // 16: headrace.v1.CreateTokenResponse.token:type_name -> headrace.v1.Token
+	3,  // 17: headrace.v1.ListTokensResponse.tokens:type_name -> headrace.v1.Token
+	4,  // 18: headrace.v1.WhoAmIResponse.bindings:type_name -> headrace.v1.RoleBinding
+	5,  // 19: headrace.v1.AccountService.CreateAccount:input_type -> headrace.v1.CreateAccountRequest
+	7,  // 20: headrace.v1.AccountService.GetAccount:input_type -> headrace.v1.GetAccountRequest
+	9,  // 21: headrace.v1.AccountService.UpdateAccount:input_type -> headrace.v1.UpdateAccountRequest
+	11, // 22: headrace.v1.AccountService.ListAccounts:input_type -> headrace.v1.ListAccountsRequest
+	13, // 23: headrace.v1.AccountService.CreateToken:input_type -> headrace.v1.CreateTokenRequest
+	15, // 24: headrace.v1.AccountService.ListTokens:input_type -> headrace.v1.ListTokensRequest
+	17, // 25: headrace.v1.AccountService.RevokeToken:input_type -> headrace.v1.RevokeTokenRequest
+	19, // 26: headrace.v1.ServerService.GetServerInfo:input_type -> headrace.v1.GetServerInfoRequest
+	21, // 27: headrace.v1.ServerService.WhoAmI:input_type -> headrace.v1.WhoAmIRequest
+	6,  // 28: headrace.v1.AccountService.CreateAccount:output_type -> headrace.v1.CreateAccountResponse
+	8,  // 29: headrace.v1.AccountService.GetAccount:output_type -> headrace.v1.GetAccountResponse
+	10, // 30: headrace.v1.AccountService.UpdateAccount:output_type -> headrace.v1.UpdateAccountResponse
+	12, // 31: headrace.v1.AccountService.ListAccounts:output_type -> headrace.v1.ListAccountsResponse
+	14, // 32: headrace.v1.AccountService.CreateToken:output_type -> headrace.v1.CreateTokenResponse
+	16, // 33: headrace.v1.AccountService.ListTokens:output_type -> headrace.v1.ListTokensResponse
+	18, // 34: headrace.v1.AccountService.RevokeToken:output_type -> headrace.v1.RevokeTokenResponse
+	20, // 35: headrace.v1.ServerService.GetServerInfo:output_type -> headrace.v1.GetServerInfoResponse
+	22, // 36: headrace.v1.ServerService.WhoAmI:output_type -> headrace.v1.WhoAmIResponse
+	28, // [28:37] is the sub-list for method output_type
+	19, // [19:28] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_headrace_v1_account_proto_init() }
@@ -1410,6 +1435,7 @@ func file_headrace_v1_account_proto_init() {
 		return
 	}
 	file_headrace_v1_options_proto_init()
+	file_headrace_v1_warning_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -111,8 +111,9 @@ type ApprovalRule struct {
 	Guards []*GuardedPart `protobuf:"bytes,14,rep,name=guards,proto3" json:"guards,omitempty"`
 	// How many parts it guards. Output only.
 	GuardCount int32 `protobuf:"varint,15,opt,name=guard_count,json=guardCount,proto3" json:"guard_count,omitempty"`
-	// The entries that match nothing now, and the users and groups that no token has.
-	// Output only.
+	// The entries that match nothing now, the users and groups that no token has, and a
+	// minimum_count that is more than the people who may approve. The answer of a create or
+	// an update also names the stages whose automatic rollbacks skip the rule. Output only.
 	Warnings      []*Warning `protobuf:"bytes,16,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -267,9 +268,11 @@ type GuardedPart struct {
 	Pipeline string `protobuf:"bytes,1,opt,name=pipeline,proto3" json:"pipeline,omitempty"`
 	Stage    string `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
 	// Empty for the entry of the stage.
-	Action        string `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Action string `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
+	// Automatic rollbacks of the stage skip this approval: on_rollback.skip_approvals is set.
+	SkippedOnRollback bool `protobuf:"varint,4,opt,name=skipped_on_rollback,json=skippedOnRollback,proto3" json:"skipped_on_rollback,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *GuardedPart) Reset() {
@@ -321,6 +324,13 @@ func (x *GuardedPart) GetAction() string {
 		return x.Action
 	}
 	return ""
+}
+
+func (x *GuardedPart) GetSkippedOnRollback() bool {
+	if x != nil {
+		return x.SkippedOnRollback
+	}
+	return false
 }
 
 // ApprovalSelector chooses what a rule guards. Patterns are globs over names
@@ -920,11 +930,12 @@ const file_headrace_v1_approval_proto_rawDesc = "" +
 	"\x06guards\x18\x0e \x03(\v2\x18.headrace.v1.GuardedPartB\x04\xa8\xbb\x18\x03R\x06guards\x12%\n" +
 	"\vguard_count\x18\x0f \x01(\x05B\x04\xa8\xbb\x18\x03R\n" +
 	"guardCount\x126\n" +
-	"\bwarnings\x18\x10 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"i\n" +
+	"\bwarnings\x18\x10 \x03(\v2\x14.headrace.v1.WarningB\x04\xa8\xbb\x18\x03R\bwarnings\"\x9f\x01\n" +
 	"\vGuardedPart\x12 \n" +
 	"\bpipeline\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x03R\bpipeline\x12\x1a\n" +
 	"\x05stage\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x03R\x05stage\x12\x1c\n" +
-	"\x06action\x18\x03 \x01(\tB\x04\xa8\xbb\x18\x03R\x06action\"\x9d\x01\n" +
+	"\x06action\x18\x03 \x01(\tB\x04\xa8\xbb\x18\x03R\x06action\x124\n" +
+	"\x13skipped_on_rollback\x18\x04 \x01(\bB\x04\xa8\xbb\x18\x03R\x11skippedOnRollback\"\x9d\x01\n" +
 	"\x10ApprovalSelector\x121\n" +
 	"\tpipelines\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x10d\"\ar\x05\x10\x01\x18\xff\x01R\tpipelines\x12)\n" +
 	"\x06stages\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10d\"\ar\x05\x10\x01\x18\xff\x01R\x06stages\x12+\n" +
