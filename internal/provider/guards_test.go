@@ -15,8 +15,8 @@ import (
 
 const guards = "testdata/guards"
 
-// misspelt is what Terraform prints of the misspelt stage of a rule, in one line.
-const misspelt = `stage "Aply" matches nothing; pipeline network has stages Source, Plan, Apply; did you mean Apply?`
+// misspelt is the summary of a warning about the misspelt stage of a rule.
+const misspelt = `Warning: Rule network-apply: stage "Aply" matches nothing`
 
 // guarded is Terraform with some of the files of testdata/guards, which the test chooses.
 type guarded struct {
@@ -67,7 +67,8 @@ func TestRulesThatGuardNothing(t *testing.T) {
 			tf.variables["stages"] = `["Aply"]`
 			require.NotContains(t, tf.with("network").applies(), "Warning")
 			plan := tf.with("rule").says("plan")
-			require.Contains(t, plan, "Rule network-apply: "+misspelt)
+			require.Contains(t, plan, misspelt)
+			require.Contains(t, plan, "Pipeline network has stages Source, Plan, Apply; did you mean Apply?")
 			require.Contains(t, plan, "stages = var.stages", "the argument is underlined")
 			require.Contains(t, tf.applies(), misspelt)
 			require.Contains(t, tf.says("plan"), misspelt, "until it is mended")
@@ -110,14 +111,15 @@ func TestRulesThatGuardNothing(t *testing.T) {
 			t.Helper()
 			tf.with("network").applies()
 			tf.variables["pipelines"] = `["network", "netwerk"]`
-			require.Contains(t, tf.with("rule").says("plan"), `pipeline "netwerk" matches nothing; account default has pipeline network; did you mean network?`)
+			require.Contains(t, tf.with("rule").says("plan"), `pipeline "netwerk" matches nothing`)
+			require.Contains(t, tf.says("plan"), "Account default has pipeline network; did you mean network?")
 		},
 		"a misspelt pipeline": func(t *testing.T, tf guarded) {
 			t.Helper()
 			tf.with("network").applies()
 			tf.variables["pipelines"] = `["netwerk"]`
 			require.NotContains(t, tf.with("rule").applies(), "Warning", "the apply could have created it")
-			require.Contains(t, tf.says("plan"), `pipeline "netwerk" matches nothing; account default has pipeline network; did you mean network?`)
+			require.Contains(t, tf.says("plan"), `pipeline "netwerk" matches nothing`)
 			tf.variables["pipelines"] = `["network"]`
 			require.NotContains(t, tf.applies(), "Warning")
 		},
@@ -125,8 +127,9 @@ func TestRulesThatGuardNothing(t *testing.T) {
 			t.Helper()
 			tf.backend.Token("alice", []string{"release-managers"}, backendtest.Binding("default", headracev1.Role_ROLE_APPROVER))
 			tf.variables["groups"] = `["release-mangers"]`
-			require.Contains(t, tf.with("rule", "network").says("plan"),
-				`no token of group "release-mangers" has the role approver or admin in account default; known: group release-managers; did you mean release-managers?`)
+			plan := tf.with("rule", "network").says("plan")
+			require.Contains(t, plan, `no token of group "release-mangers" has the role approver or admin in account default`)
+			require.Contains(t, plan, "Known: group release-managers; did you mean release-managers?")
 			tf.variables["groups"] = `["release-managers"]`
 			require.NotContains(t, tf.applies(), "Warning")
 		},
@@ -135,14 +138,14 @@ func TestRulesThatGuardNothing(t *testing.T) {
 			tf.with("rule", "network").applies()
 			tf.variables["approve_stage"] = "Deploy"
 			plan := tf.says("plan")
-			require.Contains(t, plan, "This change removes or renames stage Apply of pipeline network, which rule network-apply guards")
-			require.Contains(t, tf.applies(), "which rule network-apply guards")
-			require.Contains(t, tf.says("plan"), `stage "Apply" matches nothing; pipeline network has stages Source, Plan, Deploy`)
+			require.Contains(t, plan, "Warning: Rule network-apply no longer guards stage Apply of pipeline network")
+			require.Contains(t, tf.applies(), "Rule network-apply no longer guards stage Apply")
+			require.Contains(t, tf.says("plan"), `Rule network-apply: stage "Apply" matches nothing`)
 		},
 		"a guarded pipeline that an admin deletes": func(t *testing.T, tf guarded) {
 			t.Helper()
 			tf.with("rule", "network").applies()
-			require.Contains(t, tf.without("network").applies(), "removes or renames stage Apply of pipeline network, which rule network-apply guards")
+			require.Contains(t, tf.without("network").applies(), "Rule network-apply no longer guards stage Apply of pipeline network")
 		},
 		"a deployer's rename warns in the plan": func(t *testing.T, tf guarded) {
 			t.Helper()
@@ -152,7 +155,31 @@ func TestRulesThatGuardNothing(t *testing.T) {
 			deployer.AdminToken = tf.backend.Token("dan", nil, backendtest.Binding("default", headracev1.Role_ROLE_DEPLOYER))
 			tf.backend = &deployer
 			tf.variables["approve_stage"] = "Deploy"
-			require.Contains(t, tf.says("plan"), `Warning: The apply may be refused`)
+			require.Contains(t, tf.says("plan"), `Warning: The apply of pipeline "network" may be refused`)
+		},
+		"several of a kind": func(t *testing.T, tf guarded) {
+			t.Helper()
+			shows := func(said string, warnings ...string) {
+				t.Helper()
+				for _, warning := range warnings {
+					require.Equal(t, 1, strings.Count(said, "Warning: "+warning), "%q in %s", warning, said)
+				}
+			}
+			shows(tf.with("several").applies(),
+				`Approval "Ask" of stage "Prod" does not hold back action "Ship" (pipeline "api")`,
+				`Approval "Ask" of stage "Prod" does not hold back action "Ship" (pipeline "web")`)
+			tf.variables["guarded"] = "Prd"
+			wrong := []string{`Rule entry-api: stage "Prd" matches nothing`, `Rule entry-web: stage "Prd" matches nothing`}
+			shows(tf.says("plan"), wrong...)
+			shows(tf.applies(), wrong...)
+			tf.variables["guarded"], tf.variables["asked"] = "Prod", "Confirm"
+			lost := []string{
+				"Rule ask-api no longer guards action Ask of stage Prod of pipeline api",
+				"Rule ask-web no longer guards action Ask of stage Prod of pipeline web",
+				`Rule ask-api: action "Ask" matches nothing`, `Rule ask-web: action "Ask" matches nothing`,
+			}
+			shows(tf.says("plan"), lost...)
+			shows(tf.applies(), lost...)
 		},
 		"a viewer's plan": func(t *testing.T, tf guarded) {
 			t.Helper()

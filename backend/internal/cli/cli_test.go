@@ -239,9 +239,9 @@ func TestExitCodesOfErrors(t *testing.T) {
 		code int
 		want string
 	}{
-		"not found":    {refusal(codes.NotFound, pipeline.ReasonNotFound, "there is no pipeline web"), cli.ExitFailed, "headrace: there is no pipeline web\n"},
-		"bad token":    {status.Error(codes.Unauthenticated, "the token is expired"), cli.ExitNoAccess, "does not accept the token: the token is expired"},
-		"no role":      {refusal(codes.PermissionDenied, pipeline.ReasonPermissionDenied, "needs deployer"), cli.ExitNoAccess, "needs deployer"},
+		"not found": {refusal(codes.NotFound, pipeline.ReasonNotFound, "there is no pipeline web"), cli.ExitFailed, "headrace: there is no pipeline web\n"},
+		"bad token": {status.Error(codes.Unauthenticated, "the token is expired"), cli.ExitNoAccess, "does not accept the token: the token is expired"},
+		"no role":   {refusal(codes.PermissionDenied, pipeline.ReasonPermissionDenied, "needs deployer"), cli.ExitNoAccess, "needs deployer"},
 		"guarded": {
 			refusal(codes.PermissionDenied, pipeline.ReasonGuardRequiresAdmin, "rule prod guards it; this requires the role admin"),
 			cli.ExitNoAccess, "requires the role admin",

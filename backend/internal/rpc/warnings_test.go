@@ -142,8 +142,8 @@ func TestAnAdminIsWarnedOfWhatRulesNoLongerGuard(t *testing.T) {
 		resp, err := adm.Pipelines.UpdatePipeline(t.Context(), &v1.UpdatePipelineRequest{Pipeline: def("Live", manual("Sign")), ValidateOnly: dry})
 		require.NoError(t, err)
 		texts := said(resp.GetWarnings())
-		require.Contains(t, texts, ": this change removes or renames stage Deploy of pipeline web, which rule prod guards; if it was renamed, add the new name to the rule")
-		require.Contains(t, texts, ": this change removes or renames action Sign of stage Deploy of pipeline web, which rule sign guards; if it was renamed, add the new name to the rule")
+		require.Contains(t, texts, ": rule prod no longer guards stage Deploy of pipeline web; this change removes or renames it: if it was renamed, add the new name to the rule")
+		require.Contains(t, texts, ": rule sign no longer guards action Sign of stage Deploy of pipeline web; this change removes or renames it: if it was renamed, add the new name to the rule")
 		require.Contains(t, texts, `: rule prod: stage "Deploy" matches nothing; pipeline web has stages Source, Build, Live`)
 		require.Contains(t, strings.Join(texts, "\n"), `stage "Live", action "Sign": action "Ship" starts without waiting for the approval`)
 		require.Len(t, texts, 4)
@@ -151,7 +151,7 @@ func TestAnAdminIsWarnedOfWhatRulesNoLongerGuard(t *testing.T) {
 	}
 	removed, err := adm.Pipelines.DeletePipeline(t.Context(), &v1.DeletePipelineRequest{Name: client.PipelineName("default", "web")})
 	require.NoError(t, err)
-	require.Equal(t, []string{": this change removes or renames action Sign of stage Live of pipeline web, which rule sign guards; if it was renamed, add the new name to the rule"},
+	require.Equal(t, []string{": rule sign no longer guards action Sign of stage Live of pipeline web; this change removes or renames it: if it was renamed, add the new name to the rule"},
 		said(removed.GetWarnings()))
 }
 
@@ -184,7 +184,7 @@ func TestPartsWarnOfWhatRulesNoLongerGuard(t *testing.T) {
 		resp, err := adm.Pipelines.UpdateAction(t.Context(), &v1.UpdateActionRequest{Action: sign, ValidateOnly: dry})
 		require.NoError(t, err)
 		require.Len(t, resp.GetWarnings(), 1)
-		require.Contains(t, resp.GetWarnings()[0].GetMessage(), "removes or renames action Sign of stage Deploy of pipeline web, which rule sign guards")
+		require.Contains(t, resp.GetWarnings()[0].GetMessage(), "rule sign no longer guards action Sign of stage Deploy of pipeline web; this change removes or renames it")
 	}
 	require.Equal(t, version+1, get(t, adm, "web").GetVersion())
 	for _, action := range []string{"Ship", "Sign"} {
@@ -194,7 +194,7 @@ func TestPartsWarnOfWhatRulesNoLongerGuard(t *testing.T) {
 	gone, err := adm.Pipelines.DeleteStage(t.Context(), &v1.DeleteStageRequest{Name: parent + "/stages/Deploy"})
 	require.NoError(t, err)
 	require.Len(t, gone.GetWarnings(), 1)
-	require.Contains(t, gone.GetWarnings()[0].GetMessage(), "stage Deploy of pipeline web, which rule prod guards")
+	require.Contains(t, gone.GetWarnings()[0].GetMessage(), "rule prod no longer guards stage Deploy of pipeline web")
 }
 
 func TestPublishingWarns(t *testing.T) {

@@ -47,8 +47,8 @@ func lostWarnings(lost []approval.Part, pipelineName string) []Warning {
 	warnings := make([]Warning, len(lost))
 	for i, part := range lost {
 		warnings[i] = Warning{Reason: pipeline.ReasonGuardRemoved, Message: fmt.Sprintf(
-			"this change removes or renames %s of pipeline %s, which rule %s guards; if it was renamed, add the new name to the rule",
-			part, pipelineName, part.Rule)}
+			"rule %s no longer guards %s of pipeline %s; this change removes or renames it: if it was renamed, add the new name to the rule",
+			part.Rule, part, pipelineName)}
 	}
 	return bounded(warnings)
 }

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
@@ -42,13 +43,24 @@ func skipsGuards(ctx context.Context, r store.Reader, who auth.Identity, p *stor
 func skipWarnings(skips []approval.Skip, pipelineName string) []Warning {
 	warnings := make([]Warning, len(skips))
 	for i, s := range skips {
-		warnings[i] = Warning{Reason: pipeline.ReasonGuardRemoved, Message: skipMessage(s, pipelineName)}
+		warnings[i] = Warning{Reason: pipeline.ReasonGuardRemoved, Message: skipWarning(s, pipelineName)}
 	}
 	return bounded(warnings)
+}
+
+// skipWarning says to an admin what rollbacks skip.
+func skipWarning(s approval.Skip, pipelineName string) string {
+	return fmt.Sprintf("rule %s: automatic rollbacks skip the %s of stage %s of pipeline %s; on_rollback.%s is set",
+		s.Rule, skipped(s), s.Stage, pipelineName, s.Field)
 }
 
 // skipMessage says what a rule guards and a rollback skips.
 func skipMessage(s approval.Skip, pipelineName string) string {
 	return fmt.Sprintf("approval rule %q guards stage %s of pipeline %s, and on_rollback.%s lets automatic rollbacks of the stage skip its %s",
-		s.Rule, s.Stage, pipelineName, s.Field, map[string]string{"skip_approvals": "approvals", "skip_conditions": "conditions"}[s.Field])
+		s.Rule, s.Stage, pipelineName, s.Field, skipped(s))
+}
+
+// skipped names the gates that a rollback skips.
+func skipped(s approval.Skip) string {
+	return strings.TrimPrefix(s.Field, "skip_")
 }

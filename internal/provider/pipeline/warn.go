@@ -11,6 +11,7 @@ import (
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/planning"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/problem"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 )
 
@@ -43,7 +44,7 @@ func (r *Resource) planWarnings(ctx context.Context, request resource.ModifyPlan
 		r.warn(&response.Diagnostics, planned, warnings)
 	case client.Reason(err) == domain.ReasonGuardRequiresAdmin:
 		// Not a token without a role, which may be the one of plans alone.
-		response.Diagnostics.AddWarning("The apply may be refused", client.Describe(err)+".")
+		response.Diagnostics.AddWarning("The apply of "+reporter(planned).Object+" may be refused", problem.Sentence(client.Describe(err)))
 	}
 }
 

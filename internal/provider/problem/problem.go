@@ -119,7 +119,7 @@ func (r Reporter) Warn(diags *diag.Diagnostics, warnings []*headracev1.Warning, 
 		if !tell(key) {
 			continue
 		}
-		summary, detail := warningSummary(reason), Sentence(w.GetMessage())
+		summary, detail := r.summary(w)
 		if at, found := r.argument(w.GetField()); found {
 			diags.AddAttributeWarning(at, summary, detail)
 			continue
@@ -128,20 +128,21 @@ func (r Reporter) Warn(diags *diag.Diagnostics, warnings []*headracev1.Warning, 
 	}
 }
 
-func warningSummary(reason domain.Reason) string {
-	switch reason {
-	case domain.ReasonSelectorMatchesNothing:
-		return "An approval rule guards less than it says"
-	case domain.ReasonApproverUnknown:
-		return "An approval rule names somebody who cannot approve"
-	case domain.ReasonGuardRemoved:
-		return "This change removes what an approval rule guards"
-	default:
+// summary splits a warning of the server into summary and detail. The summary has all names,
+// since Terraform shows only the first of several warnings with the same summary.
+func (r Reporter) summary(w *headracev1.Warning) (summary, detail string) {
+	if general := domain.WarningSummary(domain.Reason(w.GetReason())); general != "" {
+		// The message begins with the place in the definition.
+		place, _, _ := strings.Cut(w.GetMessage(), ": ")
+		return in(general+": "+place, r.Object), Sentence(w.GetMessage())
 	}
-	if summary := domain.WarningSummary(reason); summary != "" {
-		return summary
-	}
-	return "The server warns"
+	first, rest, _ := strings.Cut(w.GetMessage(), "; ")
+	return strings.TrimSuffix(Sentence(first), "."), Sentence(rest)
+}
+
+// in names the object of a summary.
+func in(summary, object string) string {
+	return summary + " (" + object + ")"
 }
 
 // Gone tells whether a part of a composed pipeline is not there any more: it was
@@ -211,7 +212,7 @@ func AddWarnings(
 		if !tell(object + ": " + w.Message) {
 			continue
 		}
-		diags.AddAttributeWarning(shape.Translate(path.Empty(), written(w.Path)), w.Summary, Sentence(w.Message))
+		diags.AddAttributeWarning(shape.Translate(path.Empty(), written(w.Path)), in(w.Summary, object), Sentence(w.Message))
 	}
 }
 

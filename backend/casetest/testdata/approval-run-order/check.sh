@@ -1,6 +1,6 @@
 # The approval has the run order of the deployment, which is the default.
 apply || fault "no apply"
-grep -q '^Warning: Approval "Approve" of stage "Production" does not hold back action "Deploy"$' apply.log || fault "no warning at the plan"
+grep -q '^Warning: Approval "Approve" of stage "Production" does not hold back action "Deploy" ' apply.log || fault "no warning at the plan"
 headrace run gate
 await 'DEPLOYED' headrace logs gate Deploy
 
