@@ -73,8 +73,11 @@ const (
 	// ReasonServerTooOld: the request holds what the server does not know. Clients find it
 	// before they send.
 	ReasonServerTooOld Reason = "SERVER_TOO_OLD"
-	// ReasonSelectorMatchesNothing warns of an entry of an approval rule that guards nothing.
+	// ReasonSelectorMatchesNothing warns of an entry of an approval rule that matches nothing.
 	ReasonSelectorMatchesNothing Reason = "SELECTOR_MATCHES_NOTHING"
+	// ReasonSelectorGuardsNothing warns of an entry of an approval rule that matches pipelines
+	// in which the rule guards nothing.
+	ReasonSelectorGuardsNothing Reason = "SELECTOR_GUARDS_NOTHING"
 	// ReasonApproverUnknown warns of a user or group of an approval rule that no token has.
 	ReasonApproverUnknown Reason = "APPROVER_UNKNOWN"
 	// ReasonTooFewApprovers warns of an approval rule that requires more people than may approve.
@@ -90,3 +93,9 @@ const (
 	// does not. Of a write it is not known whether it was stored.
 	ReasonStoreUnavailable Reason = "STORE_UNAVAILABLE"
 )
+
+// AboutSelector tells whether a reason is that of a warning about the selector of an approval
+// rule.
+func (r Reason) AboutSelector() bool {
+	return r == ReasonSelectorMatchesNothing || r == ReasonSelectorGuardsNothing
+}

@@ -114,6 +114,25 @@ func TestRulesThatGuardNothing(t *testing.T) {
 			require.Contains(t, tf.with("rule").says("plan"), `pipeline "netwerk" matches nothing`)
 			require.Contains(t, tf.says("plan"), "Account default has pipeline network; did you mean network?")
 		},
+		"a pipeline without the stage that the rule guards in another": func(t *testing.T, tf guarded) {
+			t.Helper()
+			const unguarded = `Warning: Rule network-apply: "web" guards nothing, because the rule matches no stage`
+			tf.with("network", "web").applies()
+			tf.variables["pipelines"] = `["network", "web"]`
+			require.Contains(t, tf.with("rule").says("plan"), unguarded)
+			require.Contains(t, tf.applies(), unguarded)
+			plan := tf.says("plan")
+			require.Contains(t, plan, unguarded, "until it is mended")
+			require.Contains(t, plan, "Pipeline web has stages Source, Deploy.")
+			tf.variables["web_stage"] = "Apply"
+			tf.applies()
+			require.NotContains(t, tf.says("plan", "-detailed-exitcode"), "Warning")
+		},
+		"both pipelines and the rule in one first apply": func(t *testing.T, tf guarded) {
+			t.Helper()
+			tf.variables["pipelines"], tf.variables["web_stage"] = `["network", "web"]`, "Apply"
+			require.NotContains(t, tf.with("rule", "network", "web").applies(), "Warning")
+		},
 		"a misspelt pipeline": func(t *testing.T, tf guarded) {
 			t.Helper()
 			tf.with("network").applies()

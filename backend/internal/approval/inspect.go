@@ -258,10 +258,38 @@ func (x *inspection) judgePipelines(all []Outline) {
 			x.warn("pipelines", i, pipeline.ReasonSelectorMatchesNothing, "pipeline %q matches nothing; account %s has %s%s",
 				e.pattern, x.rule.Account, list("pipeline", names), didYouMean(e, names))
 		case !e.guards && len(x.rule.Stages)+len(x.rule.Actions) == 0:
-			x.warn("pipelines", i, pipeline.ReasonSelectorMatchesNothing, "%q guards nothing; %s no manual approval action",
+			x.warn("pipelines", i, pipeline.ReasonSelectorGuardsNothing, "%q guards nothing; %s no manual approval action",
 				e.pattern, having("pipeline", x.pipelinesOf(e)))
+		case !e.guards && x.report.Count > 0:
+			// If the rule guards nothing at all, its stages and actions are at fault.
+			x.warn("pipelines", i, pipeline.ReasonSelectorGuardsNothing, "%q guards nothing, because %s", e.pattern, x.whyUnguarded(e))
 		}
 	}
+}
+
+// whyUnguarded says what a rule with stages or actions does not match in the pipelines that
+// an entry matches, none of which it guards.
+func (x *inspection) whyUnguarded(e *entry) string {
+	within, manual := false, []string(nil)
+	for _, s := range x.within {
+		if e.matches(s.pipeline) {
+			within, manual = true, appendNew(manual, s.Manual...)
+		}
+	}
+	pipelines := x.pipelinesOf(e)
+	if within {
+		return fmt.Sprintf("the rule matches no action; %s %s", having("pipeline", pipelines), list("manual approval action", manual))
+	}
+	var stages []string
+	for _, outline := range x.matched {
+		if !e.matches(outline.Pipeline) {
+			continue
+		}
+		for i := range outline.Stages {
+			stages = appendNew(stages, outline.Stages[i].Name)
+		}
+	}
+	return fmt.Sprintf("the rule matches no stage; %s %s", having("pipeline", pipelines), list("stage", stages))
 }
 
 // pipelinesOf returns the pipelines with stages that an entry matches.

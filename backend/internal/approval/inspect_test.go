@@ -84,6 +84,19 @@ func TestInspect(t *testing.T) {
 				`selector.actions[0]: rule r: action "Approve" matches nothing; stage Plan of pipeline network has no manual approval action`,
 			),
 		},
+		"a pipeline without the stage beside one that has it": {
+			pipelines: of("network", "web"), stages: of("Apply"), all: two, guards: of("network/Apply/"),
+			warnings: of(`selector.pipelines[1]: rule r: "web" guards nothing, because the rule matches no stage; pipeline web has stages Build, Prod`),
+		},
+		"a pipeline without the action beside one that has it": {
+			pipelines: of("network", "w*"), actions: of("Approve"), all: two, guards: of("network/Apply/Approve"),
+			warnings: of(`selector.pipelines[1]: rule r: "w*" guards nothing, because the rule matches no action; pipeline web has manual approval action Sign`),
+		},
+		"a pattern that guards one of its pipelines": {pipelines: of("*"), stages: of("Apply"), all: two, guards: of("network/Apply/")},
+		"a stage that none of the pipelines has": {
+			pipelines: of("network", "web"), stages: of("Aply"), all: two,
+			warnings: of(`selector.stages[0]: rule r: stage "Aply" matches nothing; pipelines network, web have stages Source, Plan, Apply, Build, Prod; did you mean Apply?`),
+		},
 		"an action anywhere": {pipelines: of("*"), actions: of("{Approve,Sign}"), all: two, guards: of("network/Apply/Approve", "web/Prod/Sign")},
 		"manual actions of a pipeline that has none": {
 			pipelines: of("net"), all: []approval.Outline{{Pipeline: "net", Stages: []approval.StageOutline{{Name: "Build", Other: of("Make")}}}},

@@ -229,7 +229,7 @@ func (x *reporter) ofPipeline(ctx context.Context, who auth.Identity, written *s
 	var warnings []Warning
 	for i := range reports {
 		for _, w := range reports[i].Warnings {
-			if w.Reason == pipeline.ReasonSelectorMatchesNothing && approval.About(&rules[i], w, written.Name) {
+			if w.Reason.AboutSelector() && approval.About(&rules[i], w, written.Name) {
 				// It is about no field of the pipeline.
 				warnings = append(warnings, Warning{Reason: w.Reason, Message: w.Message})
 			}

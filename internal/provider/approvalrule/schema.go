@@ -36,8 +36,8 @@ const description = "Sets who must approve before a stage or a manual approval a
 	"pipelines that it guards, and selects them by name. All rules that match must be met, so the strictest wins.\n\n" +
 	"With `actions`, or with `pipelines` alone, a rule guards manual approval actions; with `stages` and no `actions` it guards the " +
 	"entry of the stages. A rule is read when an approval opens: a change applies to approvals that open later. Only an admin may write rules.\n\n" +
-	"Plan and apply warn of each entry of `pipelines`, `stages` and `actions` that matches nothing, and of users and groups that no " +
-	"token with the role approver or admin has. `headrace approval-rule list` shows the same.\n\n" +
+	"Plan and apply warn of each entry of `pipelines`, `stages` and `actions` that matches nothing, of pipelines in which the " +
+	"rule guards nothing, and of users and groups that no token with the role approver or admin has. `headrace approval-rule list` shows the same.\n\n" +
 	"A manual approval action that no rule matches needs one approver who did not start the execution. If one person works alone, " +
 	"create a rule with `allow_starter = true`. `headrace account set NAME --require-approval-rule` makes approvals without a rule " +
 	"fail instead.\n\n" +

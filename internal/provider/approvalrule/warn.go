@@ -77,9 +77,12 @@ func settled(rule *headracev1.ApprovalRule, planned []session.Part, written []st
 	about := func(w *headracev1.Warning, field string) bool {
 		return strings.HasPrefix(w.GetField(), "approval_rule.selector."+field)
 	}
+	missing := func(w *headracev1.Warning) bool {
+		return about(w, "pipelines[") && domain.Reason(w.GetReason()) == domain.ReasonSelectorMatchesNothing
+	}
 	unmatched := 0
 	for _, w := range rule.GetWarnings() {
-		if about(w, "pipelines[") {
+		if missing(w) {
 			unmatched++
 		}
 	}
@@ -90,7 +93,7 @@ func settled(rule *headracev1.ApprovalRule, planned []session.Part, written []st
 			return false
 		case unfinished:
 			return true
-		case about(w, "pipelines[") && (run.applied || run.changed && unmatched == len(selector.GetPipelines())):
+		case missing(w) && (run.applied || run.changed && unmatched == len(selector.GetPipelines())):
 			// Its pipeline may be created by the same apply. A rule that an earlier run applied
 			// should have one.
 			return true
@@ -108,13 +111,24 @@ func fulfils(selector *headracev1.ApprovalSelector, w *headracev1.Warning, part 
 	name, entries := "", []string(nil)
 	switch fields[0].Field {
 	case "pipelines":
-		return entryMatches(selector.GetPipelines(), fields[0].Index, part.Pipeline)
+		return entryMatches(selector.GetPipelines(), fields[0].Index, part.Pipeline) &&
+			(domain.Reason(w.GetReason()) != domain.ReasonSelectorGuardsNothing || guards(selector, part))
 	case "stages":
 		name, entries = part.Stage, selector.GetStages()
 	case "actions":
 		name, entries = part.Action, selector.GetActions()
 	}
 	return name != "" && matches(selector.GetPipelines(), part.Pipeline) && entryMatches(entries, fields[0].Index, name)
+}
+
+// guards tells whether a rule guards a part of a pipeline that it matches.
+func guards(selector *headracev1.ApprovalSelector, part session.Part) bool {
+	stages, actions := selector.GetStages(), selector.GetActions()
+	inStage := part.Stage != "" && (len(stages) == 0 || matches(stages, part.Stage))
+	if len(stages) > 0 && len(actions) == 0 {
+		return inStage
+	}
+	return inStage && part.Action != "" && (len(actions) == 0 || matches(actions, part.Action))
 }
 
 func entryMatches(entries []string, index int, name string) bool {

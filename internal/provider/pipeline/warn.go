@@ -67,7 +67,7 @@ func dryRun(ctx context.Context, backend *client.Client, planned model, create b
 func (r *Resource) warn(diags *diag.Diagnostics, m model, warnings []*headracev1.Warning) {
 	if len(m.Stages) == 0 {
 		warnings = slices.DeleteFunc(slices.Clone(warnings), func(w *headracev1.Warning) bool {
-			return w.GetReason() == string(domain.ReasonSelectorMatchesNothing)
+			return domain.Reason(w.GetReason()).AboutSelector()
 		})
 	}
 	reporter(m).Warn(diags, warnings, r.session.Tell)
