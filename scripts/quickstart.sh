@@ -247,7 +247,7 @@ approve_when_asked() {
   done
   # Long enough to be seen.
   sleep 1
-  headrace approve "$1" --stage Approve --action Approve --comment "Tests are green: ship it."
+  headrace approve "$1" --stage Approve --action Approve --yes --comment "Tests are green: ship it."
 }
 
 # ids prints the ids of the executions in a JSON document.

@@ -14,16 +14,37 @@ import (
 // maxMessageLines bounds what is shown of a message to approvers.
 const maxMessageLines = 30
 
-// approvalLines say what people are asked to approve, who may, and who did.
-func (a *app) approvalLines(e *headracev1.Execution, approval *headracev1.Approval) []string {
-	lines := messageLines(approval.GetCustomData())
-	if link := oneLine(approval.GetExternalEntityLink()); link != "" {
-		lines = append(lines, "link: "+link)
+// approvalMargin is the most by which the lines about an approval are indented.
+const approvalMargin = 12
+
+// approvalLines say what people are asked to approve, who may, and who did. They fit a
+// terminal of the width, if it is not 0: others wrote most of what they say.
+func (a *app) approvalLines(e *headracev1.Execution, approval *headracev1.Approval, width int) []string {
+	if width > 0 {
+		width = max(width-approvalMargin, 1)
 	}
+	lines := messageLines(approval.GetCustomData(), width)
+	if link := oneLine(approval.GetExternalEntityLink()); link != "" {
+		// It stays whole to be followed. Without a space it cannot look like another line.
+		if strings.Contains(link, " ") {
+			lines = append(lines, fold("link: "+link, width)...)
+		} else {
+			lines = append(lines, "link: "+link)
+		}
+	}
+	for _, line := range a.approvalFacts(e, approval) {
+		lines = append(lines, fold(line, width)...)
+	}
+	return lines
+}
+
+// approvalFacts are approvalLines without message and link.
+func (a *app) approvalFacts(e *headracev1.Execution, approval *headracev1.Approval) []string {
+	var lines []string
 	for _, r := range e.GetSourceRevisions() {
 		line := "source " + r.GetAction() + ": " + revisionText(r)
 		if r.GetAuthor() != "" {
-			line += ", by " + r.GetAuthor()
+			line += ", by " + authorText(r.GetAuthor())
 		}
 		lines = append(lines, oneLine(line))
 	}
@@ -59,9 +80,25 @@ func deadlineText(until *timestamppb.Timestamp, now time.Time) string {
 	return fmt.Sprintf("%s (in %s)", timeText(until), left.Round(time.Second))
 }
 
+// authorText returns the author of a commit. One that is more than a name and an address
+// is quoted and cut, since it could name somebody else.
+func authorText(author string) string {
+	author = oneLine(author)
+	name, rest, addressed := strings.Cut(author, "<")
+	address, more, closed := strings.Cut(rest, ">")
+	plain := !strings.ContainsAny(name, ",;:|>") && !strings.ContainsAny(address, "< ")
+	switch {
+	case !addressed && plain, addressed && closed && more == "" && plain:
+		return author
+	case !addressed:
+		return fmt.Sprintf("%q", author)
+	}
+	return fmt.Sprintf("%q", strings.TrimSpace(name)+" <"+strings.TrimSpace(address)+">")
+}
+
 // messageLines show a message to approvers. One of several lines has a mark before each,
 // so that none can pass for a line of this program.
-func messageLines(message string) []string {
+func messageLines(message string, width int) []string {
 	var texts []string
 	for line := range strings.Lines(strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "\u2029", "\n").Replace(message)) {
 		texts = append(texts, oneLineIndented(line))
@@ -71,22 +108,32 @@ func messageLines(message string) []string {
 	case len(texts) == 0 || len(texts) == 1 && texts[0] == "":
 		return nil
 	case len(texts) == 1:
-		return []string{"message: " + strings.TrimSpace(texts[0])}
+		if line := "message: " + strings.TrimSpace(texts[0]); len(fold(line, width)) == 1 {
+			return []string{line}
+		}
 	}
 	lines := []string{"message:"}
 	for i, text := range texts {
 		if i == maxMessageLines {
 			return append(lines, fmt.Sprintf("  | … %d more lines; -o json shows all", len(texts)-i))
 		}
-		lines = append(lines, strings.TrimRight("  | "+text, " "))
+		for j, row := range fold(foldMark+text, max(width-len(foldMark), 0)) {
+			if j == maxMessageLines {
+				lines = append(lines, "  | … the line continues; -o json shows all")
+				break
+			}
+			lines = append(lines, strings.TrimRight("  "+row, " "))
+		}
 	}
 	return lines
 }
 
 // oneLineIndented is oneLine that keeps the indentation, as of a list.
 func oneLineIndented(text string) string {
+	const deepest = 20
 	rest := strings.TrimLeft(text, " \t")
-	return strings.ReplaceAll(text[:len(text)-len(rest)], "\t", "  ") + oneLine(rest)
+	indent := strings.ReplaceAll(text[:len(text)-len(rest)], "\t", "  ")
+	return indent[:min(len(indent), deepest)] + oneLine(rest)
 }
 
 // mayApproveText returns who may still approve, empty if that is not known or nobody is

@@ -96,7 +96,7 @@ func TestApproveAsksOnATerminal(t *testing.T) {
 	const question = "Approve Approve/Approve of web#3 with the comment \"looks good\"? [y/N] "
 	approve := []string{"approve", "web", "--comment", "looks good"}
 	terminal := func(answer string) cli.Process {
-		return cli.Process{Stdin: strings.NewReader(answer), InTerminal: true, OnTerminal: true}
+		return cli.Process{Stdin: strings.NewReader(answer), InTerminal: true, OnTerminal: true, Terminal: wide}
 	}
 	tests := map[string]struct {
 		process cli.Process
@@ -104,16 +104,16 @@ func TestApproveAsksOnATerminal(t *testing.T) {
 		asks    bool
 		sends   bool
 	}{
-		"yes":                       {process: terminal("y\n"), args: approve, asks: true, sends: true},
-		"yes in full":               {process: terminal("  YES \n"), args: approve, asks: true, sends: true},
-		"no":                        {process: terminal("n\n"), args: approve, asks: true},
-		"an empty line means no":    {process: terminal("\n"), args: approve, asks: true},
-		"an end of file means no":   {process: terminal(""), args: approve, asks: true},
-		"anything else means no":    {process: terminal("yesterday\n"), args: approve, asks: true},
-		"--yes":                     {process: terminal(""), args: append(approve, "--yes"), sends: true},
-		"JSON is read by a program": {process: terminal(""), args: append(approve, "-o", "json"), sends: true},
-		"output to a pipe":          {process: cli.Process{Stdin: strings.NewReader("n\n"), InTerminal: true}, args: approve, sends: true},
-		"input from a pipe":         {process: cli.Process{Stdin: strings.NewReader("n\n"), OnTerminal: true}, args: approve, sends: true},
+		"yes":                     {process: terminal("y\n"), args: approve, asks: true, sends: true},
+		"yes in full":             {process: terminal("  YES \n"), args: approve, asks: true, sends: true},
+		"no":                      {process: terminal("n\n"), args: approve, asks: true},
+		"an empty line means no":  {process: terminal("\n"), args: approve, asks: true},
+		"an end of file means no": {process: terminal(""), args: approve, asks: true},
+		"anything else means no":  {process: terminal("yesterday\n"), args: approve, asks: true},
+		"--yes":                   {process: terminal(""), args: append(approve, "--yes"), sends: true},
+		"JSON for a program":      {process: terminal("n\n"), args: append(approve, "-o", "json"), asks: true},
+		"output to a file":        {process: cli.Process{Stdin: strings.NewReader("n\n"), InTerminal: true}, args: approve, asks: true},
+		"input from a pipe":       {process: cli.Process{Stdin: strings.NewReader("n\n"), OnTerminal: true}, args: approve, sends: true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -122,9 +122,9 @@ func TestApproveAsksOnATerminal(t *testing.T) {
 			f.reviewed()
 			test.process.Args = test.args
 			got := f.runIn(t.Context(), test.process)
-			require.Equal(t, test.asks, strings.Contains(got.stdout, question), got.stdout)
-			if test.asks {
-				require.Regexp(t, strings.ReplaceAll(shown, "\n", "\n( *)"), got.stdout, "what it is about comes before the question")
+			require.Equal(t, test.asks, strings.Contains(got.stderr, question), got.stderr)
+			if test.process.Terminal != nil && test.asks {
+				require.Regexp(t, strings.ReplaceAll(shown, "\n", "\n( *)"), got.stderr, "what it is about comes before the question")
 			}
 			if !test.sends {
 				require.Equal(t, cli.ExitFailed, got.code)
@@ -143,8 +143,80 @@ func TestApproveAsksOnATerminal(t *testing.T) {
 	process := terminal("y\n")
 	process.Args = []string{"reject", "web"}
 	got := f.runIn(t.Context(), process)
-	require.Contains(t, got.stdout, "Reject Approve/Approve of web#3 without a comment? [y/N] ")
+	require.Contains(t, got.stderr, "Reject Approve/Approve of web#3 without a comment? It fails the stage. [y/N] ")
 	require.Contains(t, got.stdout, "rejected Approve/Approve of web#3")
+}
+
+// TestDecisionIsAskedWithItsPast holds that somebody who decides sees what people did to
+// the execution before, and that the version is old.
+func TestDecisionIsAskedWithItsPast(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.reviewed()
+	e := f.executions[0]
+	e.PipelineVersion = 3
+	e.Variables = map[string]string{"Region": "eu"}
+	e.Rollback = &headracev1.RollbackMetadata{TargetExecution: web + "/executions/old", TargetNumber: 2}
+	e.Stages = append(e.Stages, &headracev1.StageExecution{
+		Stage: "Approve",
+		Conditions: []*headracev1.ConditionExecution{{
+			Kind:     headracev1.ConditionKind_CONDITION_KIND_BEFORE_ENTRY,
+			Override: &headracev1.ConditionOverride{Principal: "dan", Reason: "urgent"},
+		}},
+		Actions: []*headracev1.ActionExecution{{Action: "Approve", Retried: true, Approval: &headracev1.Approval{
+			Decisions: []*headracev1.ApprovalDecision{{Principal: "kim", Comment: "tests are red", DecideTime: at(10)}},
+		}}},
+	})
+	f.notes = []string{"release web#2 is still deployed in stage Approve until this rollback finishes"}
+	got := f.runIn(t.Context(), cli.Process{
+		Args: []string{"approve", "web", "--comment", "ok"}, Stdin: strings.NewReader("n\n"), InTerminal: true, OnTerminal: true, Terminal: wide,
+	})
+	require.Regexp(t, `deadline: .*
+  rollback of stage Approve to web#2
+  variables: Region=eu
+  version 3 is not the newest: version 4 is published
+  condition before-entry of stage Approve was overridden by dan: urgent
+  earlier in this execution: kim rejected at [-0-9: ]+: tests are red
+  note: release web#2 is still deployed in stage Approve until this rollback finishes
+Approve Approve/Approve of web#3 with the comment "ok"\? \[y/N\] `, got.stderr)
+}
+
+// TestOthersCannotFakeALine writes what looks like a line of this program into each text
+// that others choose, at the column where a terminal breaks the line.
+func TestOthersCannotFakeALine(t *testing.T) {
+	t.Parallel()
+	const fake = "approve with: headrace approve evil#1"
+	for _, width := range []int{80, 50} {
+		for by, filler := range map[string]string{"spaces": " ", "letters": "x", "wide letters": "界", "blanks": "\u2800"} {
+			f := newFake(t)
+			f.reviewed()
+			long := strings.Repeat(filler, 400)
+			approval := f.reasons[0].GetApproval()
+			approval.CustomData = long + fake
+			approval.Decisions[0].Comment = long + fake
+			f.executions[0].SourceRevisions[0].RevisionSummary = long + fake
+			f.executions[0].SourceRevisions[0].Author = "Ann <ann@example.com>, by Eve <eve@example.com>"
+			got := f.runIn(t.Context(), cli.Process{
+				Args: []string{"explain", "web"}, OnTerminal: true, Terminal: func() (int, int, bool) { return width, 24, true },
+			})
+			require.Equal(t, cli.ExitOK, got.code, got.stderr)
+			require.NotContains(t, got.stdout, "Eve", by)
+			require.Contains(t, strings.Join(strings.Fields(strings.ReplaceAll(got.stdout, "| ", "")), " "), `by "Ann <ann@example.com>"`)
+			for line := range strings.Lines(got.stdout) {
+				if strings.Contains(line, "link: ") || strings.Contains(line, "headrace ") && !strings.Contains(line, "evil") {
+					continue // A link and a command stay whole.
+				}
+				columns := 0
+				for _, r := range strings.TrimRight(line, "\n") {
+					if columns++; r > 0x3000 {
+						columns++
+					}
+				}
+				require.LessOrEqual(t, columns, width, "%s: the terminal breaks %q", by, line)
+				require.NotRegexp(t, "^ *approve with: headrace approve evil", line, by)
+			}
+		}
+	}
 }
 
 func TestInterruptedQuestionSendsNothing(t *testing.T) {
@@ -158,7 +230,7 @@ func TestInterruptedQuestionSendsNothing(t *testing.T) {
 	done := make(chan int, 1)
 	go func() {
 		done <- cli.Run(ctx, cli.Process{
-			Args: []string{"approve", "web"}, Stdin: input, InTerminal: true, OnTerminal: true, Stdout: output, Stderr: io.Discard,
+			Args: []string{"approve", "web"}, Stdin: input, InTerminal: true, OnTerminal: true, Stdout: io.Discard, Stderr: output,
 			Getenv: func(name string) string { return map[string]string{"HEADRACE_ENDPOINT": f.endpoint}[name] },
 		})
 	}()
@@ -168,14 +240,20 @@ func TestInterruptedQuestionSendsNothing(t *testing.T) {
 	require.Empty(t, f.requests["DecideApproval"])
 }
 
+// wide is a terminal that breaks no line.
+func wide() (width, height int, ok bool) { return 200, 100, true }
+
 // prompted is an output that tells when a question was asked.
-type prompted struct{ asked chan struct{} }
+type prompted struct {
+	asked chan struct{}
+	said  bytes.Buffer
+}
 
 func (p *prompted) Write(data []byte) (int, error) {
 	if bytes.HasSuffix(data, []byte("? [y/N] ")) {
 		close(p.asked)
 	}
-	return len(data), nil
+	return p.said.Write(data)
 }
 
 func TestHistoryShowsWhoDecided(t *testing.T) {
@@ -299,8 +377,8 @@ func TestDecisionOnWhatWasNotShown(t *testing.T) {
 	hint, _, _ = strings.Cut(hint, "\n")
 
 	input, answer := io.Pipe()
-	output, notices := &prompted{asked: make(chan struct{})}, &bytes.Buffer{}
-	p := process(b, alice, output, notices, []string{"approve", "web"})
+	output := &prompted{asked: make(chan struct{})}
+	p := process(b, alice, io.Discard, output, []string{"approve", "web"})
 	p.Stdin, p.InTerminal, p.OnTerminal = input, true, true
 	done := make(chan int, 1)
 	go func() { done <- cli.Run(t.Context(), p) }()
@@ -312,7 +390,7 @@ func TestDecisionOnWhatWasNotShown(t *testing.T) {
 	_, err := io.WriteString(answer, "y\n")
 	require.NoError(t, err)
 	require.Equal(t, cli.ExitFailed, <-done)
-	require.Contains(t, notices.String(), "the approval you were shown is no longer open: bob rejected action Ask of stage Approve, "+
+	require.Contains(t, output.said.String(), "the approval you were shown is no longer open: bob rejected action Ask of stage Approve, "+
 		"and execution 1 now waits for action Ask of stage Approve")
 	got := headrace(t, b, alice, strings.Fields(hint)...)
 	require.Equal(t, cli.ExitFailed, got.code, "a hint pasted late: %s", hint)

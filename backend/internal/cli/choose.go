@@ -58,6 +58,8 @@ func withStatus(
 type openWait struct {
 	execution *headracev1.Execution
 	reason    *headracev1.WaitReason
+	// why is what the server said about the execution.
+	why *explained
 	// closed is set if a user named it by an id that is not open any more.
 	closed bool
 }
@@ -119,9 +121,9 @@ func (a *app) openWait(ctx context.Context, c *client.Client, verb, word string,
 			}
 			open++
 			if want.means(reason) {
-				found = append(found, openWait{execution: e, reason: reason})
+				found = append(found, openWait{execution: e, reason: reason, why: why})
 			} else {
-				others = append(others, openWait{execution: e, reason: reason})
+				others = append(others, openWait{execution: e, reason: reason, why: why})
 			}
 		}
 		if open == 0 {

@@ -214,7 +214,7 @@ func (a *app) showApprovals(why *explained) {
 			continue
 		}
 		a.out.linef("\n%s: %s", reasonPlace(reason), oneLine(reason.GetMessage()))
-		for _, line := range a.approvalLines(why.execution, reason.GetApproval()) {
+		for _, line := range a.approvalLines(why.execution, reason.GetApproval(), a.width()) {
 			a.out.linef("  %s", line)
 		}
 	}

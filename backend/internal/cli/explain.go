@@ -108,7 +108,7 @@ func (a *app) reasonLines(c *client.Client, why *explained, of string, reason *h
 		causesOf, indent = blocking, "  "
 	}
 	if reason.GetApproval() != nil {
-		for _, line := range a.approvalLines(why.named[of], reason.GetApproval()) {
+		for _, line := range a.approvalLines(why.named[of], reason.GetApproval(), a.width()) {
 			lines = append(lines, "  "+line)
 		}
 	}

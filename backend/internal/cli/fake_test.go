@@ -52,6 +52,7 @@ type fake struct {
 	// reasons, which are those of all executions that are in progress.
 	steps    map[string][]*headracev1.NextStep
 	refusals map[string][]*headracev1.StepRefusal
+	notes    []string
 	state    *headracev1.PipelineState
 	logs     map[string]string
 	// cuts are the positions after which a watch breaks off, one a stream; a
@@ -256,6 +257,7 @@ func (f *fake) ExplainExecution(
 	e, err := f.find(r.GetName())
 	response := &headracev1.ExplainExecutionResponse{
 		Status: e.GetStatus(), Summary: "it waits for people", NextSteps: f.steps[r.GetName()], Refusals: f.refusals[r.GetName()],
+		Notes: f.notes,
 	}
 	if e.GetStatus() == headracev1.ExecutionStatus_EXECUTION_STATUS_IN_PROGRESS {
 		response.Reasons = f.reasons

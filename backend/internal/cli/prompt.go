@@ -11,15 +11,31 @@ import (
 // errDeclined ends a command whose question was not answered with yes.
 var errDeclined = errors.New("not confirmed; nothing was sent")
 
-// interactive tells whether a person can be asked: input and output are a terminal, and
-// the output is not for a program.
+// interactive tells whether a person can be asked: the input is a terminal. Where the
+// output goes does not matter, since questions are asked on standard error.
 func (a *app) interactive() bool {
-	return a.Stdin != nil && a.InTerminal && a.OnTerminal && !a.json()
+	return a.Stdin != nil && a.InTerminal
 }
 
-// confirm asks a question, to which everything but yes means no.
+// defaultWidth is the width of a terminal that cannot say it.
+const defaultWidth = 80
+
+// width returns the width of the terminal that the output is, 0 if it is not one.
+func (a *app) width() int {
+	if a.Terminal != nil {
+		if width, _, ok := a.Terminal(); ok {
+			return width
+		}
+	}
+	if a.OnTerminal {
+		return defaultWidth
+	}
+	return 0
+}
+
+// confirm asks a question on standard error. Everything but yes means no.
 func (a *app) confirm(ctx context.Context, question string) error {
-	a.out.write(question + " [y/N] ")
+	a.err.write(question + " [y/N] ")
 	type answer struct {
 		line string
 		err  error
@@ -32,14 +48,14 @@ func (a *app) confirm(ctx context.Context, question string) error {
 	}()
 	select {
 	case <-ctx.Done():
-		a.out.linef("")
+		a.err.linef("")
 		return ctx.Err()
 	case got := <-answered:
 		if got.err != nil && !errors.Is(got.err, io.EOF) {
 			return got.err
 		}
 		if !strings.HasSuffix(got.line, "\n") {
-			a.out.linef("")
+			a.err.linef("")
 		}
 		switch strings.ToLower(strings.TrimSpace(got.line)) {
 		case "y", "yes":

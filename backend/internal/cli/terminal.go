@@ -17,17 +17,72 @@ func hidden(r rune) bool {
 }
 
 // oneLine returns text that cannot break a line or command a terminal: commit
-// messages and comments come from anybody.
+// messages and comments come from anybody. Runs of white space become one space, since
+// enough of them fill up a row and so look like the beginning of a line.
 func oneLine(text string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
+	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
 		switch {
-		case r == '\n' || r == '\t' || r == '\u2028' || r == '\u2029':
+		case unicode.IsSpace(r), blank(r):
 			return ' '
 		case hidden(r):
 			return -1
 		}
 		return r
-	}, text))
+	}, text)), " ")
+}
+
+// blank tells whether a character looks like a space and is a letter or symbol by its
+// class: the empty Braille pattern and the Hangul fillers.
+func blank(r rune) bool {
+	return strings.ContainsRune("\u2800\u3164\u115f\u1160\uffa0", r)
+}
+
+// cells returns how many columns of a terminal a character takes, at most.
+func cells(r rune) int {
+	const firstWide = 0x1100
+	if r >= firstWide && (r < 0x2000 || r > 0x2bff) {
+		return 2
+	}
+	return 1
+}
+
+// foldMark begins each row that continues a line.
+const foldMark = "| "
+
+// fold breaks a line into rows of a width, so that the terminal does not break it where
+// its author wants. Rows after the first have a mark. A width of 0 means no limit.
+func fold(line string, width int) []string {
+	const narrowest = 20
+	if width <= 0 {
+		return []string{line}
+	}
+	width = max(width, narrowest)
+	var rows []string
+	var row strings.Builder
+	used := 0
+	for _, word := range strings.SplitAfter(line, " ") {
+		length := 0
+		for _, r := range word {
+			length += cells(r)
+		}
+		if used > len(foldMark) && used+length > width && length <= width-len(foldMark) {
+			rows = append(rows, strings.TrimRight(row.String(), " "))
+			row.Reset()
+			row.WriteString(foldMark)
+			used = len(foldMark)
+		}
+		for _, r := range word {
+			if used+cells(r) > width {
+				rows = append(rows, row.String())
+				row.Reset()
+				row.WriteString(foldMark)
+				used = len(foldMark)
+			}
+			row.WriteRune(r)
+			used += cells(r)
+		}
+	}
+	return append(rows, strings.TrimRight(row.String(), " "))
 }
 
 // harmless returns text of several lines that cannot command a terminal.

@@ -58,7 +58,7 @@ type plainView struct {
 }
 
 func (v *plainView) line(clock, state, where, text string) {
-	line := fmt.Sprintf("%s  %-10s  %-24s  %s", clock, state, where, oneLine(text))
+	line := fmt.Sprintf("%s  %-10s  %-24s  %s", clock, state, where, text)
 	v.app.out.linef("%s", strings.TrimRight(line, " "))
 }
 
@@ -77,8 +77,8 @@ func (v *plainView) event(e *headracev1.Event) {
 	if e.GetAttempt() > 1 {
 		where += fmt.Sprintf(" (attempt %d)", e.GetAttempt())
 	}
-	text := e.GetMessage()
-	if by := e.GetPrincipal(); by != "" {
+	text := oneLine(e.GetMessage())
+	if by := oneLine(e.GetPrincipal()); by != "" {
 		text = strings.TrimSpace("by " + by + "  " + text)
 	}
 	v.line(clockText(e.GetEventTime()), e.GetState(), where, text)
@@ -96,7 +96,7 @@ func (v *plainView) state(why *explained) {
 		if since == nil {
 			since = timestamppb.New(v.app.Now())
 		}
-		v.line(clockText(since), "WAITING", reasonPlace(reason), reason.GetMessage())
+		v.line(clockText(since), "WAITING", reasonPlace(reason), oneLine(reason.GetMessage()))
 		v.app.out.lines(v.app.reasonLines(v.client, why, why.execution.GetName(), reason)[1:])
 	}
 }
