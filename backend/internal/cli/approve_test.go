@@ -186,7 +186,7 @@ Approve Approve/Approve of web#3 with the comment "ok"\? \[y/N\] `, got.stderr)
 func TestOthersCannotFakeALine(t *testing.T) {
 	t.Parallel()
 	const fake = "approve with: headrace approve evil#1"
-	for _, width := range []int{80, 50} {
+	for _, width := range []int{80, 60} {
 		for by, filler := range map[string]string{"spaces": " ", "letters": "x", "wide letters": "界", "blanks": "\u2800"} {
 			f := newFake(t)
 			f.reviewed()
