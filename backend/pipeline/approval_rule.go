@@ -1,5 +1,10 @@
 package pipeline
 
+import (
+	"fmt"
+	"regexp"
+)
+
 // The limits of an approval rule.
 const (
 	maxRuleElements  = 100
@@ -48,9 +53,23 @@ func (c *checker) principals(field string, names []string) {
 	c.count(Path(nil).Field(field), field, known, complete, 0, maxRuleElements)
 	for i, name := range names {
 		if name != Unknown {
-			c.check(Path(nil).At(field, i), checkText("the name", name, 1, maxPrincipal))
+			c.check(Path(nil).At(field, i), checkPrincipal(name))
 		}
 	}
+}
+
+// principalName is also in the contract, which checks tokens by it.
+var principalName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._@+:/ -]*[A-Za-z0-9])?$`)
+
+func checkPrincipal(name string) error {
+	if err := checkText("the name", name, 1, maxPrincipal); err != nil {
+		return err
+	}
+	if !principalName.MatchString(name) {
+		return fmt.Errorf("%q is not a valid name: use 1 to %d of A-Z a-z 0-9 . _ @ + : / - and space, and begin and end with a letter or a digit",
+			name, maxPrincipal)
+	}
+	return nil
 }
 
 func (c *checker) approvals(users, groups []string, minimumCount int) {

@@ -34,6 +34,8 @@ func TestApprovalRules(t *testing.T) {
 		"many patterns":      {approvalRule{pipelines: web, stages: make([]string, 101), count: 1}, "selector.stages", "at most 100 allowed"},
 		"empty user":         {approvalRule{pipelines: web, users: []string{""}, count: 1}, "users[0]", "is empty"},
 		"long group":         {approvalRule{pipelines: web, groups: []string{strings.Repeat("a", 201)}, count: 1}, "groups[0]", "at most 200"},
+		"space at the end":   {approvalRule{pipelines: web, groups: []string{"ops", "release-managers "}, count: 1}, "groups[1]", `"release-managers " is not a valid name: use 1 to 200 of A-Z a-z 0-9 . _ @ + : / - and space, and begin and end with a letter or a digit`},
+		"accent":             {approvalRule{pipelines: web, users: []string{"rené"}, count: 1}, "users[0]", `"rené" is not a valid name`},
 		"nobody":             {approvalRule{pipelines: web}, "minimum_count", "minimum_count is 0; use 1 to 100"},
 		"too many people":    {approvalRule{pipelines: web, count: 101}, "minimum_count", "use 1 to 100"},
 		"more than may":      {approvalRule{pipelines: web, users: []string{"ann", "bob"}, count: 3}, "minimum_count", "3 people have to agree but only 2 may"},
@@ -56,6 +58,7 @@ func TestApprovalRulesThatMayBeMet(t *testing.T) {
 	for name, rule := range map[string]approvalRule{
 		"least":              {pipelines: []string{"*"}, count: 1},
 		"all users":          {pipelines: web, users: []string{"ann", "bob"}, count: 2},
+		"names with extras":  {pipelines: web, users: []string{"ann@example.com", "a/b:c+d e.f_g-h"}, groups: []string{"9"}, count: 1},
 		"members of a group": {pipelines: web, users: []string{"ann"}, groups: []string{"ops"}, count: 5},
 		"everyone":           {pipelines: web, count: 100},
 		"unknown":            {unknown, unknown, unknown, unknown, unknown, pipeline.UnknownInt},

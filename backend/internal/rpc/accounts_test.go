@@ -95,6 +95,7 @@ func TestTokensAndAccountsThatMakeNoSense(t *testing.T) {
 		return err
 	}
 	require.Equal(t, []string{"token.principal"}, fields(mint(func(k *v1.Token) { k.Principal = "" })))
+	require.ErrorContains(t, mint(func(k *v1.Token) { k.Groups = []string{"ops "} }), `token.groups[0]: "ops " is not a valid name: use 1 to 200 of`)
 	require.Equal(t, []string{"token.bindings"}, fields(mint(func(k *v1.Token) { k.Bindings = nil })))
 	require.Equal(t, []string{"token.bindings[0].role"}, fields(mint(func(k *v1.Token) { k.Bindings[0].Role = 0 })))
 	require.Equal(t, []string{"token.expire_time"}, fields(mint(func(k *v1.Token) { k.ExpireTime = timestamppb.New(time.Now().Add(-time.Hour)) })))

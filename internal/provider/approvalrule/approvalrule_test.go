@@ -11,6 +11,10 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/acctest"
@@ -85,6 +89,7 @@ func TestInvalidConfigurations(t *testing.T) {
 		"never_met":       {`minimum_count = 3`, "3 people have to agree but only 2 may, so the rule could never be met"},
 		"null_user":       {`users = ["ann", null]`, "This attribute contains a null value."},
 		"invalid_newer":   {`newer_execution = "overtake"`, `Attribute newer_execution value must be one of: ["wait" "supersede"]`},
+		"invalid_group":   {`groups = ["release-managers "]`, `"release-managers " is not a valid name: use 1 to 200 of A-Z a-z 0-9`},
 		"empty_stage":     {`stages = [""]`, "The pattern is empty"},
 	}
 	for name, test := range tests {
@@ -99,6 +104,36 @@ func TestInvalidConfigurations(t *testing.T) {
 			})
 		})
 	}
+}
+
+// stricter is a server of a later version, which refuses what this provider accepts.
+type stricter struct {
+	headracev1.ApprovalRuleServiceClient
+}
+
+func (stricter) CreateApprovalRule(
+	context.Context, *headracev1.CreateApprovalRuleRequest, ...grpc.CallOption,
+) (*headracev1.CreateApprovalRuleResponse, error) {
+	refusal, err := status.New(codes.InvalidArgument, "the request is not valid").WithDetails(&errdetails.BadRequest{
+		FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "approval_rule.selector.pipelines[0]", Description: `"web" is reserved`}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return nil, refusal.Err()
+}
+
+func TestRefusalOfTheServerShowsInThePlan(t *testing.T) {
+	t.Parallel()
+	api := *acctest.Start(t).API
+	api.ApprovalRules = stricter{api.ApprovalRules}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: acctest.ProviderOf(&api),
+		Steps: []resource.TestStep{{
+			ConfigFile: file("minimal"), PlanOnly: true,
+			ExpectError: acctest.Underlined(address, `pipelines = ["web"]`, `"web" is reserved`),
+		}},
+	})
 }
 
 // TestLongDescription counts characters, as the server does, and not bytes.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
@@ -15,8 +17,9 @@ import (
 	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 )
 
-// planWarnings shows what the server would warn of. A server that does not answer, or
-// refuses, says nothing here: the apply will say it.
+// planWarnings shows what the server would warn of, and which values it would refuse. A
+// server that does not answer, or refuses for another reason, says nothing here: the apply
+// will say it.
 func (r *Resource) planWarnings(ctx context.Context, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse) {
 	if response.Diagnostics.HasError() || !request.Config.Raw.IsFullyKnown() {
 		return
@@ -34,8 +37,16 @@ func (r *Resource) planWarnings(ctx context.Context, request resource.ModifyPlan
 		rule, err = dryRun(ctx, backend, planned, create, changed)
 		return err
 	})
-	if asked && err == nil {
+	switch {
+	case !asked:
+	case err == nil:
 		r.warn(&response.Diagnostics, planned, rule, runState{changed: changed})
+	case status.Code(err) == codes.InvalidArgument && len(client.Violations(err)) > 0:
+		doing := "update"
+		if create {
+			doing = "create"
+		}
+		reporter(planned).Add(&response.Diagnostics, doing, err)
 	}
 }
 

@@ -1,0 +1,5 @@
+resource "headrace_approval_rule" "release" {
+  name      = "release"
+  pipelines = ["web"]
+  groups    = ["release-managers "]
+}
