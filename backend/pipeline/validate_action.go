@@ -149,10 +149,8 @@ func (c *checker) commands(path Path, commands []string) {
 		}
 		path := path.At("commands", i)
 		c.check(path, checkText("the command", command, 1, maxCommand))
-		switch {
-		case strings.Contains(command, "\n"):
-			c.refuse(path, "a command is one line; make it several commands, or a script in the repository")
-		case strings.Contains(command, "\r") && !windows:
+		c.newlines(path, command)
+		if strings.Contains(command, "\r") && !windows {
 			// All commands of a file are alike.
 			windows = true
 			c.refuse(path, `the command contains a carriage return (\r), as in files with Windows line endings, which the shell reads as part of the last word; `+
@@ -165,6 +163,18 @@ func (c *checker) commands(path Path, commands []string) {
 		if references := References(command); len(references) > 0 {
 			c.refuse(path, "%s", referenceInCommand(references[0]))
 		}
+	}
+}
+
+// newlines refuses a command that is not one line. A heredoc and a file end in a newline.
+func (c *checker) newlines(path Path, command string) {
+	line := strings.TrimRight(command, "\r\n")
+	switch {
+	case strings.Contains(line, "\n"):
+		c.refuse(path, `the command has %d lines, but a command is one line; write an if or a loop on one line, as in "if a; then b; fi", `+
+			`put commands that are complete by themselves into separate entries, or call a script in the repository`, strings.Count(line, "\n")+1)
+	case strings.Contains(command, "\n"):
+		c.refuse(path, `the command ends in a newline, as the text of a heredoc does; remove it with chomp(text)`)
 	}
 }
 

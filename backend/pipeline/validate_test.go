@@ -304,7 +304,13 @@ func TestActionRules(t *testing.T) {
 		{"command empty", func(d *D) { compile(d).Commands[1] = "" }, "stages[1].actions[0].commands[1]", "empty"},
 		{"command too long", func(d *D) { compile(d).Commands[1] = strings.Repeat("x", 1001) }, "stages[1].actions[0].commands[1]", "at most 1000"},
 		{"command with a Windows line ending", func(d *D) { compile(d).Commands[1] = "make\r" }, "stages[1].actions[0].commands[1]", `carriage return (\r), as in files with Windows line endings`},
-		{"command of two lines", func(d *D) { compile(d).Commands[1] = "a\nb" }, "stages[1].actions[0].commands[1]", "one line"},
+		{
+			"command of several lines", func(d *D) { compile(d).Commands[1] = "if a; then\n  b\nfi\n" },
+			"stages[1].actions[0].commands[1]", `the command has 3 lines, but a command is one line; write an if or a loop on one line, as in "if a; then b; fi"`,
+		},
+		{"command from a heredoc", func(d *D) { compile(d).Commands[1] = "make\n" }, "stages[1].actions[0].commands[1]", "the command ends in a newline, as the text of a heredoc does; remove it with chomp(text)"},
+		{"lines of a file with Windows line endings", func(d *D) { compile(d).Commands[1] = "echo hi\r\necho ho\r\n" }, "stages[1].actions[0].commands[1]", `carriage return (\r), as in files with Windows line endings`},
+		{"lines with Windows line endings are several", func(d *D) { compile(d).Commands[1] = "echo hi\r\necho ho\r\n" }, "stages[1].actions[0].commands[1]", "the command has 2 lines"},
 		{
 			"reference in a command", func(d *D) { compile(d).Commands[1] = "echo #{Src.CommitMessage}" },
 			"stages[1].actions[0].commands[1]", `environment_variable with the value "#{Src.CommitMessage}"`,
