@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -416,11 +417,30 @@ func aloneText(e *execution.Execution, t Wait, starter string) string {
 	return fmt.Sprintf(`%s started execution %d, and no approval rule matches %s, so somebody else has to approve it. `+
 		`If you work alone, an admin can apply this rule; then stop the execution and retry the stage:
 
-resource "headrace_approval_rule" "alone" {
-  name          = "alone"
+%s`, starter, e.Number, t, ruleForOnePerson(e.Pipeline, t.Stage.Name, t.Action.Name))
+}
+
+// maxRuleName is how long the name of an approval rule may be.
+const maxRuleName = 100
+
+// notInLabel are the characters of a name that the label of a Terraform resource cannot have.
+var notInLabel = regexp.MustCompile(`[^A-Za-z0-9_-]`)
+
+// ruleForOnePerson returns a Terraform resource that lets the starter approve one action.
+// Its name is one for each action, so that the next action needs another rule and takes
+// none from this one.
+func ruleForOnePerson(pipelineName, stage, name string) string {
+	rule := pipelineName + "-" + stage + "-" + name
+	rule = rule[:min(len(rule), maxRuleName)]
+	// A label begins with a letter.
+	label := "rule-" + notInLabel.ReplaceAllString(rule, "_")
+	return fmt.Sprintf(`resource "headrace_approval_rule" %q {
+  name          = %q
   pipelines     = [%q]
+  stages        = [%q]
+  actions       = [%q]
   allow_starter = true
-}`, starter, e.Number, t, e.Pipeline)
+}`, label, rule, pipelineName, stage, name)
 }
 
 // Missing says what an approval still needs and who could give it.

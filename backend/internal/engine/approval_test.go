@@ -237,9 +237,11 @@ func TestTheStarterIsToldTheWayOut(t *testing.T) {
 	err := w.step("approve 1 ann")
 	require.ErrorIs(t, err, engine.ErrNotEligible)
 	require.ErrorContains(t, err, "ann started execution 1, and no approval rule matches action sign of stage Release")
-	require.ErrorContains(t, err, `resource "headrace_approval_rule" "alone" {
-  name          = "alone"
+	require.ErrorContains(t, err, `resource "headrace_approval_rule" "rule-web-Release-sign" {
+  name          = "web-Release-sign"
   pipelines     = ["web"]
+  stages        = ["Release"]
+  actions       = ["sign"]
   allow_starter = true
 }`)
 }
