@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,7 +101,7 @@ func (tf terraform) run(t *testing.T, arguments []string) (string, error) {
 	if program == "" {
 		program = "terraform"
 	}
-	command := exec.CommandContext(t.Context(), program, append(arguments, "-input=false", "-no-color")...)
+	command := exec.CommandContext(t.Context(), program, slices.Insert(arguments, 1, "-input=false", "-no-color")...)
 	command.Dir = tf.directory
 	command.Env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+tf.configuration,
 		client.EnvEndpoint+"="+tf.backend.Endpoint, client.EnvToken+"="+tf.backend.AdminToken)

@@ -55,7 +55,7 @@ func (g *guarded) ModifyPlan(
 	ctx context.Context, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse,
 ) {
 	if request.Plan.Raw.IsNull() {
-		g.checkDelete(ctx, request.State, request.Private, &response.Diagnostics)
+		g.planDelete(ctx, request.State, response.Private, &response.Diagnostics)
 		if !response.Diagnostics.HasError() {
 			g.Managed.ModifyPlan(ctx, request, response)
 		}
@@ -70,14 +70,14 @@ func (g *guarded) ModifyPlan(
 		return
 	}
 	g.Managed.ModifyPlan(ctx, request, response)
-	g.note(ctx, response.Private, originOf(configured), &response.Diagnostics)
+	note(ctx, response.Private, record{Origin: originOf(configured)}, &response.Diagnostics)
 }
 
 // Create creates the object and records where its account came from. An apply plans once
 // more before it creates or updates, so ModifyPlan has checked what was configured.
 func (g *guarded) Create(ctx context.Context, request resource.CreateRequest, response *resource.CreateResponse) {
 	g.Managed.Create(ctx, request, response)
-	g.note(ctx, response.Private, originOf(argument(ctx, request.Config, &response.Diagnostics)), &response.Diagnostics)
+	note(ctx, response.Private, record{Origin: originOf(argument(ctx, request.Config, &response.Diagnostics))}, &response.Diagnostics)
 }
 
 // Read reads the object in the account that the state has it in, whatever the provider's
@@ -89,18 +89,15 @@ func (g *guarded) Read(ctx context.Context, request resource.ReadRequest, respon
 	}
 	g.session.NoteRefresh(id(ctx, request.State))
 	g.Managed.Read(ctx, request, response)
-	from := recorded(ctx, request.Private).Origin
-	if from == "" && argument(ctx, request.State, &response.Diagnostics).Equal(g.session.Account(types.StringNull())) {
-		// Imported, or in the state of an older provider: while the accounts are the same,
-		// the provider's is the likely origin.
-		from = fromProvider
-	}
-	g.note(ctx, response.Private, from, &response.Diagnostics)
+	g.noteRefresh(ctx, request.State, request.Private, response.Private, &response.Diagnostics)
 }
 
 // Delete refuses to delete an object if the provider's account moved.
 func (g *guarded) Delete(ctx context.Context, request resource.DeleteRequest, response *resource.DeleteResponse) {
-	g.checkDelete(ctx, request.State, request.Private, &response.Diagnostics)
+	g.checkAllowed(argument(ctx, request.State, &response.Diagnostics), &response.Diagnostics)
+	if known := recorded(ctx, request.Private); known.Approved == "" || known.Approved != g.provider() {
+		g.checkDelete(ctx, request.State, known, &response.Diagnostics)
+	}
 	if response.Diagnostics.HasError() {
 		return
 	}
@@ -124,9 +121,14 @@ const (
 	where = "account in the provider block, or HEADRACE_ACCOUNT"
 )
 
+// provider returns the provider's account, empty while it is not known.
+func (g *guarded) provider() string {
+	return g.session.Account(types.StringNull()).ValueString()
+}
+
 // now says what the provider's account is.
 func (g *guarded) now() string {
-	return fmt.Sprintf("The provider's account is %q now, from %s.", g.session.Account(types.StringNull()).ValueString(), g.session.AccountSource())
+	return fmt.Sprintf("The provider's account is %q now, from %s.", g.provider(), g.session.AccountSource())
 }
 
 // moved tells whether the provider's account is known and another one.
@@ -143,7 +145,7 @@ func (g *guarded) checkExisting(ctx context.Context, state tfsdk.State, configur
 	if !configured.IsNull() || !g.moved(before) {
 		return
 	}
-	from, to := before.ValueString(), g.session.Account(types.StringNull()).ValueString()
+	from, to := before.ValueString(), g.provider()
 	diags.AddAttributeError(path.Root("account"), summary, fmt.Sprintf("%s is in account %q and its configuration sets no account. %s "+
 		"Nothing is planned, so that nothing in %q is destroyed.\n\n"+
 		"To keep it in %q, set the provider's account to %q again (%s), or set account = %q on the resource.\n"+
@@ -151,30 +153,44 @@ func (g *guarded) checkExisting(ctx context.Context, state tfsdk.State, configur
 		id(ctx, state), from, g.now(), from, from, from, where, from, to, to, from))
 }
 
-// checkDelete refuses to delete an object that took its account from the provider if the
-// provider's account is another one now. Terraform does not say what the configuration is
-// or was, so this rests on what earlier plans and applies recorded.
-func (g *guarded) checkDelete(ctx context.Context, state tfsdk.State, private private, diags *diag.Diagnostics) {
+// planDelete refuses to plan to delete an object as checkDelete does, unless a plan that had
+// the configuration passed in the same run of Terraform. Before it plans to destroy
+// everything, Terraform refreshes and plans as usual, in a session of its own. That plan has
+// the last word: the configuration may name the account since the object was recorded. An
+// object whose configuration was removed is refreshed and planned to be deleted in one session.
+func (g *guarded) planDelete(ctx context.Context, state tfsdk.State, private private, diags *diag.Diagnostics) {
+	g.checkAllowed(argument(ctx, state, diags), diags)
+	known := recorded(ctx, private)
+	if seen := known.Seen; seen != nil && seen.Run == run() && seen.Provider == g.provider() && !g.session.Refreshed(id(ctx, state)) {
+		known.Approved = g.provider()
+		note(ctx, private, known, diags)
+		return
+	}
+	g.checkDelete(ctx, state, known, diags)
+}
+
+// checkDelete refuses to delete an object that took its account from the provider, or may
+// have, if the provider's account is another one now. Terraform does not say what the
+// configuration is or was, so this rests on what earlier plans and applies recorded.
+func (g *guarded) checkDelete(ctx context.Context, state tfsdk.State, known record, diags *diag.Diagnostics) {
 	account := argument(ctx, state, diags)
-	g.checkAllowed(account, diags)
 	if !g.moved(account) {
 		return
 	}
-	known := recorded(ctx, private)
-	if known.Origin != fromProvider {
+	var why string
+	switch known.Origin {
+	case fromProvider:
+		why = ", which it took from the provider."
+	case fromImport:
+		why = ". Whether its configuration set account is not recorded, since it was imported or last written by an older provider."
+	default:
 		return
 	}
-	// Before it plans to destroy everything, Terraform refreshes and plans as usual, in a
-	// session of its own. That plan has the configuration, and so the last word: it may
-	// name the account since the object was recorded. An object whose configuration was
-	// removed is refreshed and planned to be deleted in one session.
-	name := id(ctx, state)
-	if !g.session.Refreshed(name) && known.Provider == g.session.Account(types.StringNull()).ValueString() {
-		return
-	}
-	diags.AddError(summary, fmt.Sprintf("%s is in account %q, which it took from the provider. %s Nothing was deleted.\n\n"+
-		"To delete it, set the provider's account to %q again (%s).",
-		name, account.ValueString(), g.now(), account.ValueString(), where))
+	name, from := id(ctx, state), account.ValueString()
+	diags.AddError(summary, fmt.Sprintf("%s is in account %q%s %s Nothing was deleted.\n\n"+
+		"To delete it, set the provider's account to %q again (%s), or keep the resource in the configuration with account = %q "+
+		"and run terraform destroy -target for it.",
+		name, from, why, g.now(), from, where, from))
 }
 
 func (g *guarded) checkAllowed(account types.String, diags *diag.Diagnostics) {
@@ -215,6 +231,9 @@ type origin string
 const (
 	fromProvider origin = "provider"
 	fromResource origin = "resource"
+	// fromImport is of an object that was imported from the provider's account. The
+	// provider or the resource may name it.
+	fromImport origin = "import"
 )
 
 func originOf(configured types.String) origin {
@@ -227,10 +246,22 @@ func originOf(configured types.String) origin {
 // record is what is kept with the state.
 type record struct {
 	// Origin is where the account came from when the object was last written. It is empty
-	// for one that was only imported, into another account than the provider's.
+	// for one that was only imported, from another account than the provider's.
 	Origin origin `json:"origin,omitempty"`
-	// Provider is the provider's account when the object was last planned or refreshed.
+	// Seen is kept by a refresh that finds the object in another account than the provider's.
+	Seen *sighting `json:"seen,omitempty"`
+	// Approved is the provider's account with which a delete was planned although the object
+	// is in another one. It is in plans only.
+	Approved string `json:"approved,omitempty"`
+}
+
+// sighting is a refresh. It moves nothing: only the plan that may follow in the same run of
+// Terraform has the configuration.
+type sighting struct {
+	// Provider is the provider's account.
 	Provider string `json:"provider"`
+	// Run is the run of Terraform.
+	Run string `json:"run"`
 }
 
 const recordKey = "account"
@@ -244,13 +275,22 @@ func recorded(ctx context.Context, private private) record {
 	return found
 }
 
-// note keeps where the account came from, unless the provider's is not known yet.
-func (g *guarded) note(ctx context.Context, private private, from origin, diags *diag.Diagnostics) {
-	provider := g.session.Account(types.StringNull())
-	if provider.IsUnknown() {
-		return
+// noteRefresh keeps the record of an object that is refreshed. Where the account came from
+// stays as it is.
+func (g *guarded) noteRefresh(ctx context.Context, state tfsdk.State, before, after private, diags *diag.Diagnostics) {
+	account, known := argument(ctx, state, diags), record{Origin: recorded(ctx, before).Origin}
+	switch {
+	case g.moved(account):
+		known.Seen = &sighting{Provider: g.provider(), Run: run()}
+	case known.Origin == "" && account.Equal(g.session.Account(types.StringNull())):
+		// Imported, or in the state of an older provider.
+		known.Origin = fromImport
 	}
-	value, err := json.Marshal(record{Origin: from, Provider: provider.ValueString()})
+	note(ctx, after, known, diags)
+}
+
+func note(ctx context.Context, private private, known record, diags *diag.Diagnostics) {
+	value, err := json.Marshal(known)
 	if err != nil {
 		diags.AddError("The origin of the account cannot be recorded", err.Error())
 		return

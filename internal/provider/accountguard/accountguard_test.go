@@ -133,7 +133,7 @@ func TestImportedWhileTheProvidersAccountMoves(t *testing.T) {
 	resource.Test(t, resource.TestCase{
 		Steps: []resource.TestStep{
 			{ProtoV6ProviderFactories: in(backend, "prod"), ConfigFile: config.StaticFile("testdata/imported.tf")},
-			{ProtoV6ProviderFactories: in(backend, ""), ConfigFile: empty, ExpectError: acctest.Says("which it took from the provider")},
+			{ProtoV6ProviderFactories: in(backend, ""), ConfigFile: empty, ExpectError: acctest.Says("Whether its configuration set account is not recorded")},
 			{ProtoV6ProviderFactories: in(backend, "prod"), ConfigFile: empty},
 		},
 	})
