@@ -25,13 +25,15 @@ type StageOutline struct {
 	Name string
 	// Manual are its manual approval actions, Other its other actions.
 	Manual, Other []string
+	// OnRollback says which gates its automatic rollbacks skip.
+	OnRollback pipeline.OnRollback
 }
 
 // OutlineOf returns the outline of a definition.
 func OutlineOf(name string, def *pipeline.Definition) Outline {
 	outline := Outline{Pipeline: name, Stages: make([]StageOutline, len(def.Stages))}
 	for i := range def.Stages {
-		stage := StageOutline{Name: def.Stages[i].Name}
+		stage := StageOutline{Name: def.Stages[i].Name, OnRollback: def.Stages[i].OnRollback}
 		for _, a := range def.Stages[i].Actions {
 			if a.Category == pipeline.CategoryApproval {
 				stage.Manual = append(stage.Manual, a.Name)
@@ -44,17 +46,12 @@ func OutlineOf(name string, def *pipeline.Definition) Outline {
 	return outline
 }
 
-// People are the users and groups of tokens that may approve in an account.
-type People struct {
-	Users, Groups []string
-	// Hidden keeps them out of messages: who has tokens is for admins.
-	Hidden bool
-}
-
 // Guard is a part of a pipeline that a rule guards.
 type Guard struct {
 	Pipeline string
 	Part
+	// SkippedOnRollback tells that automatic rollbacks of the stage skip the approval.
+	SkippedOnRollback bool
 }
 
 // Warning says that an entry of a rule matches nothing.
@@ -72,11 +69,20 @@ type Report struct {
 	Guards   []Guard
 	Count    int
 	Warnings []Warning
+	// Skips are what automatic rollbacks skip in the stages that the rule guards, by
+	// pipeline.
+	Skips []PipelineSkip
+}
+
+// PipelineSkip is a Skip in a pipeline.
+type PipelineSkip struct {
+	Pipeline string
+	Skip
 }
 
 // Inspect reports what a rule guards in the pipelines of its account, which of its entries
-// match nothing, and which users and groups no token that may approve has. A stage is
-// looked for in the pipelines that the rule matches, an action in the stages that it
+// match nothing, which users and groups no token that may approve has, and whether enough
+// people may approve. A stage is looked for in the pipelines that the rule matches, an action in the stages that it
 // matches. A pipeline that has no stages yet is not finished, so that nothing is missing
 // in it.
 func Inspect(rule *store.ApprovalRule, pipelines []Outline, people People) Report {
@@ -87,8 +93,9 @@ func Inspect(rule *store.ApprovalRule, pipelines []Outline, people People) Repor
 	x.judgePipelines(pipelines)
 	x.judgeStages()
 	x.judgeActions()
-	x.judgePeople("users", "user", rule.Users, people.Users, people.Hidden)
-	x.judgePeople("groups", "group", rule.Groups, people.Groups, people.Hidden)
+	x.judgePeople("users", "user", rule.Users, people.users(), people.Hidden)
+	x.judgePeople("groups", "group", rule.Groups, people.groups(), people.Hidden)
+	x.judgeCount(people)
 	return x.report
 }
 
@@ -211,34 +218,40 @@ func (x *inspection) look(outline *Outline) {
 // is.
 func (x *inspection) guard(pipelineName string, stage *StageOutline) int {
 	if len(x.stages) > 0 && len(x.actions) == 0 {
-		x.add(pipelineName, stage.Name, "")
+		x.add(pipelineName, stage, "")
 		return 1
 	}
 	count := 0
 	for _, name := range stage.Manual {
 		if len(x.actions) == 0 || len(matching(x.actions, name)) > 0 {
-			x.add(pipelineName, stage.Name, name)
+			x.add(pipelineName, stage, name)
 			count++
 		}
 	}
 	return count
 }
 
-func (x *inspection) add(pipelineName, stage, action string) {
+func (x *inspection) add(pipelineName string, stage *StageOutline, action string) {
 	x.report.Count++
+	part := Part{Rule: x.rule.Name, Stage: stage.Name, Action: action}
 	if len(x.report.Guards) < maxGuards {
-		x.report.Guards = append(x.report.Guards, Guard{pipelineName, Part{Rule: x.rule.Name, Stage: stage, Action: action}})
+		x.report.Guards = append(x.report.Guards, Guard{pipelineName, part, stage.OnRollback.SkipApprovals})
+	}
+	for _, skip := range skipsOf(part, stage.OnRollback) {
+		if skip := (PipelineSkip{pipelineName, skip}); !slices.Contains(x.report.Skips, skip) {
+			x.report.Skips = append(x.report.Skips, skip)
+		}
 	}
 }
 
+// warn adds a warning about an entry of a field of the selector.
 func (x *inspection) warn(field string, index int, reason pipeline.Reason, format string, args ...any) {
-	path := pipeline.Path(nil)
-	if field != "users" && field != "groups" {
-		path = path.Field("selector")
-	}
+	x.warnAt(pipeline.Path(nil).Field("selector").At(field, index), reason, format, args...)
+}
+
+func (x *inspection) warnAt(path pipeline.Path, reason pipeline.Reason, format string, args ...any) {
 	x.report.Warnings = append(x.report.Warnings, Warning{
-		Path: path.At(field, index), Reason: reason,
-		Message: fmt.Sprintf("rule %s: %s", x.rule.Name, fmt.Sprintf(format, args...)),
+		Path: path, Reason: reason, Message: fmt.Sprintf("rule %s: %s", x.rule.Name, fmt.Sprintf(format, args...)),
 	})
 }
 
@@ -369,8 +382,19 @@ func (x *inspection) judgePeople(field, kind string, wanted, have []string, hidd
 		if !hidden {
 			known = "; known: " + list(kind, have) + didYouMean(&entry{pattern: name, literal: true}, have)
 		}
-		x.warn(field, i, pipeline.ReasonApproverUnknown, "no token of %s %q has the role approver or admin in account %s%s",
+		x.warnAt(pipeline.Path(nil).At(field, i), pipeline.ReasonApproverUnknown, "no token of %s %q has the role approver or admin in account %s%s",
 			kind, name, x.rule.Account, known)
+	}
+}
+
+// judgeCount looks whether enough people may approve. If none of the named ones may, that
+// is said of each.
+func (x *inspection) judgeCount(people People) {
+	if len(x.rule.Users)+len(x.rule.Groups) > 0 && len(people.able(&x.rule.Requirement)) == 0 {
+		return
+	}
+	if message := TooFew(&x.rule.Requirement, x.rule.Account, people); message != "" {
+		x.warnAt(pipeline.Path(nil).Field("minimum_count"), pipeline.ReasonTooFewApprovers, "%s", message)
 	}
 }
 

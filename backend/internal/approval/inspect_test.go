@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
@@ -23,11 +24,13 @@ func outline(name string) approval.Outline {
 func TestInspect(t *testing.T) {
 	t.Parallel()
 	of := func(texts ...string) []string { return texts }
+	people := approval.People{Groups: map[string][]string{"alice": nil, "bob": {"ops"}, "cy": {"ops"}}}
 	network := []approval.Outline{outline("network")}
 	two := []approval.Outline{outline("network"), {Pipeline: "web", Stages: []approval.StageOutline{{Name: "Build", Other: []string{"Make"}}, {Name: "Prod", Manual: []string{"Sign"}}}}}
 	for name, test := range map[string]struct {
 		pipelines, stages, actions []string
 		users, groups              []string
+		count                      int
 		all                        []approval.Outline
 		guards                     []string
 		warnings                   []string
@@ -106,16 +109,32 @@ func TestInspect(t *testing.T) {
 		"people": {
 			pipelines: of("network"), all: network, guards: of("network/Apply/Approve"), users: of("alice", "bobb"), groups: of("ops", "opps"),
 			warnings: of(
-				`users[1]: rule r: no token of user "bobb" has the role approver or admin in account prod; known: users alice, bob; did you mean bob?`,
+				`users[1]: rule r: no token of user "bobb" has the role approver or admin in account prod; known: users alice, bob, cy; did you mean bob?`,
 				`groups[1]: rule r: no token of group "opps" has the role approver or admin in account prod; known: group ops; did you mean ops?`,
 			),
+		},
+		"as many as may approve": {pipelines: of("*"), all: network, guards: of("network/Apply/Approve"), count: 3},
+		"more than may approve": {
+			pipelines: of("*"), all: network, guards: of("network/Apply/Approve"), count: 4,
+			warnings: of(`minimum_count: rule r: 4 must approve, but only alice, bob and cy can; no other token has the role approver or admin in account prod`),
+		},
+		"more than a group has": {
+			pipelines: of("*"), all: network, guards: of("network/Apply/Approve"), groups: of("ops"), count: 3,
+			warnings: of(`minimum_count: rule r: 3 must approve, but only bob and cy can; no other token of group ops has the role approver or admin in account prod`),
+		},
+		"a group and a user": {
+			pipelines: of("*"), all: network, guards: of("network/Apply/Approve"), groups: of("ops"), users: of("alice", "bob"), count: 3,
+		},
+		"people of whom none may approve": {
+			pipelines: of("*"), all: network, guards: of("network/Apply/Approve"), groups: of("devs"), count: 2,
+			warnings: of(`groups[0]: rule r: no token of group "devs" has the role approver or admin in account prod; known: group ops`),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rule := store.ApprovalRule{Account: "prod", Name: "r", Pipelines: test.pipelines, Stages: test.stages, Actions: test.actions}
-			rule.Users, rule.Groups = test.users, test.groups
-			report := approval.Inspect(&rule, test.all, approval.People{Users: of("alice", "bob"), Groups: of("ops")})
+			rule.Users, rule.Groups, rule.MinimumCount = test.users, test.groups, test.count
+			report := approval.Inspect(&rule, test.all, people)
 			var guards, warnings []string
 			for _, g := range report.Guards {
 				guards = append(guards, g.Pipeline+"/"+g.Stage+"/"+g.Action)
@@ -136,9 +155,53 @@ func TestInspectHidesPeople(t *testing.T) {
 	t.Parallel()
 	rule := store.ApprovalRule{Account: "prod", Name: "r", Pipelines: []string{"*"}}
 	rule.Users = []string{"bobb"}
-	report := approval.Inspect(&rule, nil, approval.People{Users: []string{"bob"}, Hidden: true})
+	report := approval.Inspect(&rule, nil, approval.People{Groups: map[string][]string{"bob": nil}, Hidden: true})
 	require.Equal(t, `rule r: no token of user "bobb" has the role approver or admin in account prod`, report.Warnings[0].Message)
 	require.Equal(t, pipeline.ReasonApproverUnknown, report.Warnings[0].Reason)
+}
+
+func TestTooFew(t *testing.T) {
+	t.Parallel()
+	two := execution.Requirement{MinimumCount: 2, Users: []string{"alice"}, Groups: []string{"ops", "devs"}}
+	people := approval.People{Groups: map[string][]string{"bob": {"ops"}, "eve": nil}, Hidden: true}
+	require.Equal(t, "2 must approve, but only 1 person can; no other token of user alice or groups ops, devs has the role approver or admin in account prod",
+		approval.TooFew(&two, "prod", people))
+	require.Empty(t, approval.TooFew(&two, "prod", people.With([]execution.Verdict{{Principal: "dan", Groups: []string{"devs"}, Approved: true}})),
+		"who approved before the token was revoked counts")
+	require.Equal(t, "nobody can approve; no token of user alice or groups ops, devs has the role approver or admin in account prod",
+		approval.TooFew(&two, "prod", approval.People{}))
+	require.Equal(t, "nobody can approve; no token has the role approver or admin in account prod",
+		approval.TooFew(&execution.Requirement{MinimumCount: 1}, "prod", approval.People{}))
+}
+
+func TestInspectTellsWhatRollbacksSkip(t *testing.T) {
+	t.Parallel()
+	web := outline("web")
+	web.Stages[2].OnRollback = pipeline.OnRollback{SkipApprovals: true, SkipConditions: true}
+	report := approval.Inspect(&store.ApprovalRule{Name: "r", Pipelines: []string{"*"}, Stages: []string{"Plan", "Apply"}},
+		[]approval.Outline{outline("network"), web}, approval.People{})
+	var skipped []string
+	for _, g := range report.Guards {
+		if g.SkippedOnRollback {
+			skipped = append(skipped, g.Pipeline+"/"+g.Stage)
+		}
+	}
+	require.Equal(t, []string{"web/Apply"}, skipped)
+	require.Equal(t, []approval.PipelineSkip{
+		{Pipeline: "web", Skip: approval.Skip{Rule: "r", Stage: "Apply", Field: "skip_approvals"}},
+		{Pipeline: "web", Skip: approval.Skip{Rule: "r", Stage: "Apply", Field: "skip_conditions"}},
+	}, report.Skips)
+}
+
+// A rule for the entry of a stage is none for its manual actions.
+func TestMissing(t *testing.T) {
+	t.Parallel()
+	all := []approval.Outline{outline("network"), outline("web")}
+	rules := []store.ApprovalRule{
+		{Name: "entry", Pipelines: []string{"*"}, Stages: []string{"Apply"}}, {Name: "manual", Pipelines: []string{"web"}},
+	}
+	require.Equal(t, []approval.Guard{{Pipeline: "network", Part: approval.Part{Stage: "Apply", Action: "Approve"}}}, approval.Missing(rules, all))
+	require.Len(t, approval.Missing(nil, all), 2)
 }
 
 func TestInspectListsTheFirstHundred(t *testing.T) {

@@ -18,15 +18,23 @@ type Skip struct {
 // Skips returns what on_rollback skips in the stages of a definition that rules guard.
 func Skips(rules []store.ApprovalRule, pipelineName string, def *pipeline.Definition) []Skip {
 	var skips []Skip
-	add := func(p Part, field string, skipped bool) {
-		if skip := (Skip{Rule: p.Rule, Stage: p.Stage, Field: field}); skipped && !slices.Contains(skips, skip) {
-			skips = append(skips, skip)
+	for _, part := range Guarded(rules, pipelineName, def) {
+		for _, skip := range skipsOf(part, def.Stage(part.Stage).OnRollback) {
+			if !slices.Contains(skips, skip) {
+				skips = append(skips, skip)
+			}
 		}
 	}
-	for _, part := range Guarded(rules, pipelineName, def) {
-		on := def.Stage(part.Stage).OnRollback
-		add(part, "skip_approvals", on.SkipApprovals)
-		add(part, "skip_conditions", on.SkipConditions)
+	return skips
+}
+
+// skipsOf returns what automatic rollbacks skip in the stage of a guarded part.
+func skipsOf(part Part, on pipeline.OnRollback) (skips []Skip) {
+	if on.SkipApprovals {
+		skips = append(skips, Skip{part.Rule, part.Stage, "skip_approvals"})
+	}
+	if on.SkipConditions {
+		skips = append(skips, Skip{part.Rule, part.Stage, "skip_conditions"})
 	}
 	return skips
 }

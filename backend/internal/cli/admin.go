@@ -132,7 +132,7 @@ func (a *app) accountShowCommand() *cobra.Command {
 			if a.json() {
 				return a.out.document(response)
 			}
-			a.showAccount(response.GetAccount())
+			a.showAccount(response.GetAccount(), response.GetWarnings())
 			return nil
 		}),
 	}
@@ -147,7 +147,8 @@ func (a *app) accountSetCommand() *cobra.Command {
 		Long: `Change settings of an account. It requires the admin role in the account.
 
 With --require-approval-rule, a manual approval action that no approval rule matches
-fails instead of waiting for any approver. Open approvals are not affected.`,
+fails instead of waiting for any approver. Open approvals are not affected. The command
+warns of each action that will fail.`,
 		Example: `  headrace account set prod --require-approval-rule`,
 		Args:    cobra.ExactArgs(1),
 	}
@@ -168,19 +169,20 @@ fails instead of waiting for any approver. Open approvals are not affected.`,
 		if a.json() {
 			return a.out.document(response)
 		}
-		a.showAccount(response.GetAccount())
+		a.showAccount(response.GetAccount(), response.GetWarnings())
 		return nil
 	})
 	return command
 }
 
-func (a *app) showAccount(account *headracev1.Account) {
+func (a *app) showAccount(account *headracev1.Account, warnings []*headracev1.Warning) {
 	rules := "optional: without one, an approver who did not start the execution"
 	if account.GetSettings().GetRequireApprovalRule() {
 		rules = "required: a manual approval that no rule matches fails"
 	}
 	a.out.fields("Account", client.Segment(account.GetName(), "accounts"), "Created", timeText(account.GetCreateTime()),
 		"Approval rules", rules)
+	a.warnings(warnings)
 }
 
 func (a *app) tokenCommand() *cobra.Command {

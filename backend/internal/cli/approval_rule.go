@@ -125,14 +125,35 @@ func guardsText(rule *headracev1.ApprovalRule, known bool) string {
 	case rule.GetGuardCount() == 0:
 		return "nothing"
 	case rule.GetGuardCount() > few:
-		return fmt.Sprintf("%d stages and actions", rule.GetGuardCount())
+		return fmt.Sprintf("%d stages and actions%s", rule.GetGuardCount(), skippedText(rule))
 	}
 	var parts []string
 	for _, part := range rule.GetGuards() {
-		parts = append(parts, part.GetPipeline()+" "+place(part.GetStage(), part.GetAction()))
+		text := part.GetPipeline() + " " + place(part.GetStage(), part.GetAction())
+		if part.GetSkippedOnRollback() {
+			text += " (" + exceptRollbacks + ")"
+		}
+		parts = append(parts, text)
 	}
 	return strings.Join(parts, ", ")
 }
+
+// skippedText says of how many of the listed parts automatic rollbacks skip the approval.
+func skippedText(rule *headracev1.ApprovalRule) string {
+	skipped := 0
+	for _, part := range rule.GetGuards() {
+		if part.GetSkippedOnRollback() {
+			skipped++
+		}
+	}
+	if skipped == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d of them %s", skipped, exceptRollbacks)
+}
+
+// exceptRollbacks says what a rule does not guard.
+const exceptRollbacks = "except automatic rollbacks: on_rollback.skip_approvals"
 
 // showGuards lists what a rule guards now where guardsText only counts it.
 func (a *app) showGuards(rule *headracev1.ApprovalRule) {
@@ -145,10 +166,14 @@ func (a *app) showGuards(rule *headracev1.ApprovalRule) {
 		if action == "" {
 			action = "(entry of the stage)"
 		}
-		rows = append(rows, []string{part.GetPipeline(), part.GetStage(), action})
+		rollbacks := "guarded"
+		if part.GetSkippedOnRollback() {
+			rollbacks = "skipped"
+		}
+		rows = append(rows, []string{part.GetPipeline(), part.GetStage(), action, rollbacks})
 	}
 	a.out.linef("")
-	a.out.table([]string{"PIPELINE", "STAGE", "ACTION"}, rows)
+	a.out.table([]string{"PIPELINE", "STAGE", "ACTION", "AUTOMATIC ROLLBACKS"}, rows)
 	if more := int(rule.GetGuardCount()) - len(rows); more > 0 {
 		a.out.linef("and %d more", more)
 	}

@@ -321,12 +321,19 @@ func TestApprovalRulesSayWhatTheyGuard(t *testing.T) {
 	show := run("approval-rule", "show", "typo")
 	require.Regexp(t, `(?m)^Guards now +nothing$`, show)
 	require.Contains(t, show, "warning: rule typo")
-	require.Regexp(t, `(?m)^web +Deploy +\(entry of the stage\)$`, run("approval-rule", "show", "all"))
+	require.Regexp(t, `(?m)^web +Deploy +\(entry of the stage\) +guarded$`, run("approval-rule", "show", "all"))
 	require.NotContains(t, run("approval-rule", "show", "all"), "warning")
 
-	require.Contains(t, run("account", "set", "default", "--require-approval-rule"), "required")
-	require.Contains(t, run("account", "show", "default"), "required")
-	require.Contains(t, run("account", "set", "default", "--require-approval-rule=false"), "optional")
+	for _, args := range [][]string{{"set", "default", "--require-approval-rule"}, {"show", "default"}} {
+		account := run(append([]string{"account"}, args...)...)
+		require.Contains(t, account, "required")
+		require.Regexp(t, `(?m)^warning: action \w+ of stage Approve of pipeline web fails without an approval rule; .*: create a rule$`, account)
+	}
+	rule("manual", &headracev1.ApprovalSelector{Pipelines: []string{"web"}})
+	require.NotContains(t, run("account", "show", "default"), "warning", "the rule matches it")
+	optional := run("account", "set", "default", "--require-approval-rule=false")
+	require.Contains(t, optional, "optional")
+	require.NotContains(t, optional, "warning")
 	require.Equal(t, cli.ExitUsage, headrace(t, b, b.AdminToken, "account", "set", "default").code)
 	require.Equal(t, cli.ExitFailed, headrace(t, b, b.AdminToken, "account", "show", "ghost").code)
 }

@@ -46,7 +46,9 @@ func (s *accounts) GetAccount(ctx context.Context, req *headracev1.GetAccountReq
 	if err != nil {
 		return nil, err
 	}
-	return &headracev1.GetAccountResponse{Account: accountToProto(account)}, nil
+	return &headracev1.GetAccountResponse{
+		Account: accountToProto(account.Account), Warnings: each(account.Warnings, warningToProto),
+	}, nil
 }
 
 // UpdateAccount implements AccountService.
@@ -63,7 +65,9 @@ func (s *accounts) UpdateAccount(ctx context.Context, req *headracev1.UpdateAcco
 	if err != nil {
 		return nil, err
 	}
-	return &headracev1.UpdateAccountResponse{Account: accountToProto(account)}, nil
+	return &headracev1.UpdateAccountResponse{
+		Account: accountToProto(account.Account), Warnings: each(account.Warnings, warningToProto),
+	}, nil
 }
 
 // accountChange returns what the mask of a request says is to change.

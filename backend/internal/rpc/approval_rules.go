@@ -133,7 +133,9 @@ func viewToProto(v service.RuleView) *headracev1.ApprovalRule {
 	p := ruleToProto(v.ApprovalRule)
 	p.GuardCount = int32(v.GuardCount)
 	p.Guards = each(v.Guards, func(g approval.Guard) *headracev1.GuardedPart {
-		return &headracev1.GuardedPart{Pipeline: g.Pipeline, Stage: g.Stage, Action: g.Action}
+		return &headracev1.GuardedPart{
+			Pipeline: g.Pipeline, Stage: g.Stage, Action: g.Action, SkippedOnRollback: g.SkippedOnRollback,
+		}
 	})
 	p.Warnings = each(v.Warnings, warningToProto)
 	return p

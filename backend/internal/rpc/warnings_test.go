@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
 	"github.com/headrace/terraform-provider-headrace/backend/client"
@@ -274,4 +275,117 @@ func TestPublishWarnsOfAnApprovalBesideItsDeployment(t *testing.T) {
 			`because both have run_order 1; to guard it, give it a higher run_order than the approval`}, said(published.GetWarnings()))
 		require.Equal(t, string(pipeline.WarningApprovalBesideWork), published.GetWarnings()[0].GetReason())
 	}
+}
+
+// A rule that requires more people than there are is told when it is written and read, and
+// by the wait that it keeps open.
+func TestARuleThatTooFewPeopleCanMeet(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	c := b.Admin()
+	b.Token("alice", []string{"ops"}, backendtest.Binding("default", approver))
+	b.Token("dan", []string{"ops"}, backendtest.Binding("default", deployer))
+	vic := b.Client(b.Token("vic", nil, backendtest.Binding("default", viewer)))
+	create(t, c, release(t, "cat greeting", "echo done"))
+	many := approvalRule("many", &v1.ApprovalSelector{Pipelines: []string{"web"}})
+	many.Groups, many.MinimumCount = []string{"ops"}, 2
+	const want = "rule many: 2 must approve, but only alice can; no other token of group ops has the role approver or admin in account default"
+	for _, dry := range []bool{true, false} {
+		created := createRule(t, c, many, dry)
+		require.Equal(t, []string{"approval_rule.minimum_count: " + want}, said(created.GetWarnings()))
+		require.Equal(t, string(pipeline.ReasonTooFewApprovers), created.GetWarnings()[0].GetReason())
+	}
+	const hidden = "rule many: 2 must approve, but only 1 person can; no other token of group ops has the role approver or admin in account default"
+	read, err := vic.ApprovalRules.GetApprovalRule(t.Context(), &v1.GetApprovalRuleRequest{Name: many.GetName()})
+	require.NoError(t, err)
+	require.Equal(t, []string{"approval_rule.minimum_count: " + hidden}, said(read.GetApprovalRule().GetWarnings()))
+
+	e := start(t, c, "web")
+	watch(t, c, e.GetName(), begun("Sign"))
+	notes := func(c *client.Client) []string {
+		explained, err := c.Executions.ExplainExecution(t.Context(), &v1.ExplainExecutionRequest{Name: e.GetName()})
+		require.NoError(t, err)
+		return explained.GetNotes()
+	}
+	require.Contains(t, strings.Join(notes(c), "\n"), ", "+want)
+	require.Contains(t, strings.Join(notes(vic), "\n"), ", "+hidden)
+	b.Token("bob", []string{"ops"}, backendtest.Binding("default", approver))
+	require.Empty(t, notes(c), "bob can")
+	read, err = vic.ApprovalRules.GetApprovalRule(t.Context(), &v1.GetApprovalRuleRequest{Name: many.GetName()})
+	require.NoError(t, err)
+	require.Empty(t, read.GetApprovalRule().GetWarnings())
+}
+
+// An account that requires rules warns of the manual actions without one: when that is set,
+// when it is read, and when a pipeline is written.
+func TestManualActionsThatLackARule(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	c := b.Admin()
+	create(t, c, network())
+	set := func(required bool) []*v1.Warning {
+		resp, err := c.Accounts.UpdateAccount(t.Context(), &v1.UpdateAccountRequest{
+			Account:    &v1.Account{Name: "accounts/default", Settings: &v1.AccountSettings{RequireApprovalRule: required}},
+			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"settings.require_approval_rule"}},
+		})
+		require.NoError(t, err)
+		return resp.GetWarnings()
+	}
+	show := func(c *client.Client) []string {
+		resp, err := c.Accounts.GetAccount(t.Context(), &v1.GetAccountRequest{Name: "accounts/default"})
+		require.NoError(t, err)
+		return said(resp.GetWarnings())
+	}
+	write := func(dry bool) []string {
+		resp, err := c.Pipelines.UpdatePipeline(t.Context(), &v1.UpdatePipelineRequest{Pipeline: network(), ValidateOnly: dry})
+		require.NoError(t, err)
+		return said(resp.GetWarnings())
+	}
+	want := []string{": action Approve of stage Apply of pipeline network fails without an approval rule; " +
+		"account default requires one, and none matches the action: create a rule"}
+	require.Empty(t, write(true), "no rule is required")
+	require.Empty(t, set(false))
+	warnings := set(true)
+	require.Equal(t, want, said(warnings))
+	require.Equal(t, string(pipeline.ReasonApprovalRuleMissing), warnings[0].GetReason())
+	require.Equal(t, want, show(c))
+	require.Equal(t, want, write(true))
+	require.Equal(t, want, write(false))
+	require.Empty(t, show(b.Client(b.Token("machine", nil, backendtest.Binding("default", v1.Role_ROLE_RUNNER)))), "it may not read pipelines")
+	entry := approvalRule("entry", &v1.ApprovalSelector{Pipelines: []string{"network"}, Stages: []string{"Apply"}})
+	createRule(t, c, entry, false)
+	require.Equal(t, want, show(c), "the rule guards the entry alone")
+	createRule(t, c, approvalRule("manual", &v1.ApprovalSelector{Pipelines: []string{"network"}}), false)
+	require.Empty(t, show(c))
+	require.Empty(t, write(true))
+}
+
+// A rule over a stage whose automatic rollbacks skip it already says so to its author, and
+// shows it to everyone.
+func TestARuleThatRollbacksSkipAlready(t *testing.T) {
+	t.Parallel()
+	c := backendtest.Start(t).Admin()
+	web := inline("default", "web")
+	deploy := stage("Deploy", commands("Ship", "true"))
+	deploy.OnFailure = &v1.OnFailure{Result: "ROLLBACK"}
+	deploy.OnRollback = &v1.OnRollback{SkipApprovals: true}
+	web.Definition.Stages = append(web.Definition.Stages, deploy)
+	create(t, c, web)
+	rule := approvalRule("prod", &v1.ApprovalSelector{Pipelines: []string{"web"}, Stages: []string{"Build", "Deploy"}})
+	want := []string{": rule prod: automatic rollbacks skip the approvals of stage Deploy of pipeline web; on_rollback.skip_approvals is set"}
+	for _, dry := range []bool{true, false} {
+		created := createRule(t, c, rule, dry)
+		require.Equal(t, want, said(created.GetWarnings()))
+		require.Equal(t, string(pipeline.ReasonGuardSkipped), created.GetWarnings()[0].GetReason())
+	}
+	updated, err := c.ApprovalRules.UpdateApprovalRule(t.Context(), &v1.UpdateApprovalRuleRequest{ApprovalRule: rule})
+	require.NoError(t, err)
+	require.Equal(t, want, said(updated.GetApprovalRule().GetWarnings()))
+	got, err := c.ApprovalRules.GetApprovalRule(t.Context(), &v1.GetApprovalRuleRequest{Name: rule.GetName()})
+	require.NoError(t, err)
+	require.Empty(t, got.GetApprovalRule().GetWarnings(), "not whenever it is read")
+	guards := got.GetApprovalRule().GetGuards()
+	require.Len(t, guards, 2)
+	require.False(t, guards[0].GetSkippedOnRollback())
+	require.True(t, guards[1].GetSkippedOnRollback())
 }

@@ -100,6 +100,10 @@ func (w *world) approvalRule(match []string, _ *statement) (*look, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.tokens(rule.Users...)
+	for _, group := range rule.Groups {
+		w.tokens(w.groups[group]...)
+	}
 	admin := w.identity("admin")
 	if _, err := w.rules.Get(w.t.Context(), admin, account, rule.Name); err == nil {
 		_, err := w.rules.Update(w.t.Context(), admin, rule, "", false, nil)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
@@ -82,7 +83,25 @@ func newWorld(t *testing.T, open opener) *world {
 	require.NoError(t, w.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
 		return tx.CreateAccount(ctx, store.Account{Name: account, CreatedAt: w.now()})
 	}))
+	w.tokens("ann", "bob", "cleo", "dan")
 	return w
+}
+
+// tokens gives people a token, without which nobody may approve.
+func (w *world) tokens(names ...string) {
+	w.t.Helper()
+	require.NoError(w.t, w.store.Update(w.t.Context(), func(ctx context.Context, tx store.Tx) error {
+		for _, name := range names {
+			id := uuid.NewString()
+			if err := tx.CreateToken(ctx, store.Token{
+				ID: id, Hash: id, Principal: name, Groups: w.identity(name).Groups, CreatedAt: w.now(),
+				Bindings: []store.Binding{{Account: account, Role: string(auth.Admin)}},
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 }
 
 func (w *world) now() time.Time { return time.Unix(0, w.clock.Load()).UTC() }

@@ -22,11 +22,18 @@ type AccountsConfig struct {
 // Accounts keeps accounts and tokens and tells who a token stands for.
 type Accounts struct {
 	AccountsConfig
+	reporter *reporter
+}
+
+// AccountView is an account with what its settings do now.
+type AccountView struct {
+	store.Account
+	Warnings []Warning
 }
 
 // NewAccounts returns the use cases of accounts and tokens.
 func NewAccounts(cfg AccountsConfig) *Accounts {
-	return &Accounts{AccountsConfig: cfg}
+	return &Accounts{AccountsConfig: cfg, reporter: newReporter(cfg.Store, cfg.Clock)}
 }
 
 // NewToken is what a token shall stand for.
@@ -92,9 +99,9 @@ func (a *Accounts) CreateAccount(ctx context.Context, who auth.Identity, name st
 }
 
 // GetAccount returns an account. Any role in it is enough, as for the list of accounts.
-func (a *Accounts) GetAccount(ctx context.Context, who auth.Identity, name string) (store.Account, error) {
+func (a *Accounts) GetAccount(ctx context.Context, who auth.Identity, name string) (AccountView, error) {
 	if len(who.RolesIn(name)) == 0 {
-		return store.Account{}, authorize(who, auth.Read, name)
+		return AccountView{}, authorize(who, auth.Read, name)
 	}
 	var account store.Account
 	err := a.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
@@ -102,9 +109,9 @@ func (a *Accounts) GetAccount(ctx context.Context, who auth.Identity, name strin
 		return err
 	})
 	if err != nil {
-		return store.Account{}, fmt.Errorf("get account %q: %w", name, err)
+		return AccountView{}, fmt.Errorf("get account %q: %w", name, err)
 	}
-	return account, nil
+	return AccountView{account, a.reporter.ofAccount(ctx, who, &account)}, nil
 }
 
 // AccountChange is what an update changes of an account's settings; nil leaves a setting.
@@ -113,9 +120,9 @@ type AccountChange struct {
 }
 
 // UpdateAccount changes settings of an account. They hold for waits that begin from now on.
-func (a *Accounts) UpdateAccount(ctx context.Context, who auth.Identity, name string, change AccountChange) (store.Account, error) {
+func (a *Accounts) UpdateAccount(ctx context.Context, who auth.Identity, name string, change AccountChange) (AccountView, error) {
 	if err := authorize(who, auth.Administer, name); err != nil {
-		return store.Account{}, err
+		return AccountView{}, err
 	}
 	var updated store.Account
 	err := update(ctx, a.Store.Update, false, func(ctx context.Context, tx store.Tx) error {
@@ -133,9 +140,9 @@ func (a *Accounts) UpdateAccount(ctx context.Context, who auth.Identity, name st
 		return tx.UpdateAccount(ctx, updated)
 	})
 	if err != nil {
-		return store.Account{}, fmt.Errorf("update account %q: %w", name, err)
+		return AccountView{}, fmt.Errorf("update account %q: %w", name, err)
 	}
-	return updated, nil
+	return AccountView{updated, a.reporter.ofAccount(ctx, who, &updated)}, nil
 }
 
 // ListAccounts returns at most size accounts that the caller has a role in, by

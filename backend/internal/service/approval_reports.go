@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -80,11 +81,10 @@ func (x *reporter) reports(
 		if err != nil {
 			return err
 		}
-		people, err := x.people(ctx, r, account, rules)
+		people, err := approvers(ctx, r, who, account, x.clock())
 		if err != nil {
 			return err
 		}
-		people.Hidden = !who.May(auth.Administer, account)
 		reports = make([]approval.Report, len(rules))
 		for i := range rules {
 			reports[i] = approval.Inspect(&rules[i], outlines, people)
@@ -168,38 +168,31 @@ func (x *reporter) decode(ctx context.Context, r store.Reader, account string, h
 	return nil
 }
 
-// people returns who may approve in an account now, if one of the rules names people.
-func (x *reporter) people(ctx context.Context, r store.Reader, account string, rules []store.ApprovalRule) (approval.People, error) {
-	var people approval.People
-	if !slices.ContainsFunc(rules, func(rule store.ApprovalRule) bool { return len(rule.Users)+len(rule.Groups) > 0 }) {
-		return people, nil
-	}
+// approvers returns who may approve in an account now. Who they are is shown to admins
+// only.
+func approvers(ctx context.Context, r store.Reader, who auth.Identity, account string, now time.Time) (approval.People, error) {
+	people := approval.People{Groups: make(map[string][]string), Hidden: !who.May(auth.Administer, account)}
 	tokens, err := r.Tokens(ctx, store.Page{})
 	if err != nil {
 		return people, err
 	}
-	now := x.clock()
-	users, groups := make(map[string]bool), make(map[string]bool)
 	for i := range tokens {
 		token := &tokens[i]
-		if !identityOf(token).May(auth.Approve, account) || expired(token, now) {
-			continue
-		}
-		users[token.Principal] = true
-		for _, group := range token.Groups {
-			groups[group] = true
+		if identityOf(token).May(auth.Approve, account) && !expired(token, now) {
+			people.Groups[token.Principal] = slices.Concat(people.Groups[token.Principal], token.Groups)
 		}
 	}
-	return approval.People{Users: sorted(users), Groups: sorted(groups)}, nil
+	return people, nil
 }
 
-func sorted(set map[string]bool) []string {
-	all := make([]string, 0, len(set))
-	for name := range set {
-		all = append(all, name)
+// skipWarnings warns the author of a rule of what automatic rollbacks skip in the stages
+// that it guards.
+func (v *RuleView) skipWarnings() {
+	var warnings []Warning
+	for _, skip := range v.skips {
+		warnings = append(warnings, skipWarning(skip.Skip, skip.Pipeline))
 	}
-	slices.Sort(all)
-	return all
+	v.Warnings = append(v.Warnings, bounded(warnings)...)
 }
 
 // requestWarnings returns the warnings of a report, with paths that start at the request.
@@ -213,15 +206,20 @@ func requestWarnings(report *approval.Report) []Warning {
 }
 
 // ofPipeline returns the warnings about rules that match a pipeline whose other entries
-// match nothing, now that it is as written. The write itself succeeded, so that nothing is
-// said if they cannot be read.
+// match nothing, now that it is as written, and about its manual actions that lack a rule.
+// The write itself succeeded, so that nothing is said if they cannot be read.
 func (x *reporter) ofPipeline(ctx context.Context, who auth.Identity, written *store.Pipeline) []Warning {
-	var rules []store.ApprovalRule
+	var all []store.ApprovalRule
+	var missing []Warning
 	err := x.store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
-		rules, err = r.ApprovalRules(ctx, written.Account, store.Page{})
+		if all, err = r.ApprovalRules(ctx, written.Account, store.Page{}); err != nil {
+			return err
+		}
+		account, err := r.Account(ctx, written.Account)
+		missing = missingRules(&account, all, approval.OutlineOf(written.Name, assembled(written)))
 		return err
 	})
-	rules = slices.DeleteFunc(rules, func(rule store.ApprovalRule) bool { return !approval.Concerns(&rule, written.Name) })
+	rules := slices.DeleteFunc(all, func(rule store.ApprovalRule) bool { return !approval.Concerns(&rule, written.Name) })
 	reports, failed := x.reports(ctx, who, written.Account, rules, written)
 	if errors.Join(err, failed) != nil {
 		return nil
@@ -235,5 +233,43 @@ func (x *reporter) ofPipeline(ctx context.Context, who auth.Identity, written *s
 			}
 		}
 	}
+	return bounded(append(warnings, missing...))
+}
+
+// ofAccount returns the warnings about manual actions that lack a rule in the pipelines of
+// an account, for those who may read these. The account itself was read or written, so that
+// nothing is said if they cannot be read.
+func (x *reporter) ofAccount(ctx context.Context, who auth.Identity, account *store.Account) []Warning {
+	if !account.RequireApprovalRule || !who.May(auth.Read, account.Name) {
+		return nil
+	}
+	var warnings []Warning
+	err := x.store.View(ctx, func(ctx context.Context, r store.Reader) error {
+		rules, err := r.ApprovalRules(ctx, account.Name, store.Page{})
+		if err != nil {
+			return err
+		}
+		outlines, err := x.read(ctx, r, account.Name, nil)
+		warnings = missingRules(account, rules, outlines...)
+		return err
+	})
+	if err != nil {
+		return nil
+	}
 	return bounded(warnings)
+}
+
+// missingRules warns of manual actions that fail because the account requires a rule and
+// none matches them.
+func missingRules(account *store.Account, rules []store.ApprovalRule, outlines ...approval.Outline) []Warning {
+	if !account.RequireApprovalRule {
+		return nil
+	}
+	var warnings []Warning
+	for _, part := range approval.Missing(rules, outlines) {
+		warnings = append(warnings, Warning{Reason: pipeline.ReasonApprovalRuleMissing, Message: fmt.Sprintf(
+			"%s of pipeline %s fails without an approval rule; account %s requires one, and none matches the action: create a rule",
+			part.Part, part.Pipeline, account.Name)})
+	}
+	return warnings
 }

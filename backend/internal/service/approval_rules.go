@@ -33,6 +33,7 @@ type RuleView struct {
 	Guards     []approval.Guard
 	GuardCount int
 	Warnings   []Warning
+	skips      []approval.PipelineSkip
 }
 
 // NewApprovalRules returns the use cases of approval rules.
@@ -57,6 +58,7 @@ func (s *ApprovalRules) views(ctx context.Context, who auth.Identity, account st
 	for i := range rules {
 		views[i] = RuleView{
 			ApprovalRule: rules[i], Guards: reports[i].Guards, GuardCount: reports[i].Count, Warnings: requestWarnings(&reports[i]),
+			skips: reports[i].Skips,
 		}
 	}
 	return views, nil
@@ -69,6 +71,13 @@ func (s *ApprovalRules) view(ctx context.Context, who auth.Identity, rule store.
 		return RuleView{}, fmt.Errorf("report what approval rule %q guards: %w", rule.Name, err)
 	}
 	return views[0], nil
+}
+
+// written is view of a rule that was written just now, or only checked.
+func (s *ApprovalRules) written(ctx context.Context, who auth.Identity, rule store.ApprovalRule) (RuleView, error) {
+	view, err := s.view(ctx, who, rule)
+	view.skipWarnings()
+	return view, err
 }
 
 // Create stores a rule, or only checks it. It holds for waits that begin from now on.
@@ -121,7 +130,7 @@ func (s *ApprovalRules) Create(
 	if err != nil {
 		return RuleView{}, fmt.Errorf("create approval rule %q: %w", rule.Name, err)
 	}
-	return s.view(ctx, who, created)
+	return s.written(ctx, who, created)
 }
 
 // Get returns a rule.
@@ -204,7 +213,7 @@ func (s *ApprovalRules) Update(
 	if err != nil {
 		return RuleView{}, fmt.Errorf("update approval rule %q: %w", rule.Name, err)
 	}
-	return s.view(ctx, who, updated)
+	return s.written(ctx, who, updated)
 }
 
 // Delete removes a rule.

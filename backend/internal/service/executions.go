@@ -483,7 +483,9 @@ func (x *Executions) Explain(ctx context.Context, who auth.Identity, account, ex
 			return err
 		}
 		found.Reasons = engine.Explain(&scope.Scope, e.ID, work, x.Clock())
-		return nil
+		unmet, err := unmetNotes(ctx, r, who, account, found.Reasons, x.Clock())
+		found.Notes = append(found.Notes, unmet...)
+		return err
 	})
 	if err != nil {
 		return found, err
@@ -533,6 +535,37 @@ func notesOf(ctx context.Context, r store.Reader, state *execution.PipelineState
 		notes = append(notes, engine.SkippedGates(e))
 	}
 	return slices.DeleteFunc(notes, func(note string) bool { return note == "" }), nil
+}
+
+// unmetNotes says of open approvals which requirements too few people can meet now.
+func unmetNotes(ctx context.Context, r store.Reader, who auth.Identity, account string, reasons []engine.Reason, now time.Time) ([]string, error) {
+	reasons = slices.DeleteFunc(slices.Clone(reasons), func(reason engine.Reason) bool { return reason.Wait == nil })
+	if len(reasons) == 0 {
+		return nil, nil
+	}
+	people, err := approvers(ctx, r, who, account, now)
+	if err != nil {
+		return nil, err
+	}
+	var notes []string
+	for i := range reasons {
+		wait := reasons[i].Wait
+		record := wait.Approval()
+		able := people.With(record.Decisions)
+		for j := range record.Requirements {
+			requirement := &record.Requirements[j]
+			message := approval.TooFew(requirement, account, able)
+			if message == "" {
+				continue
+			}
+			rule := ""
+			if requirement.Rule != "" {
+				rule = ", rule " + requirement.Rule
+			}
+			notes = append(notes, fmt.Sprintf("%s%s: %s", wait, rule, message))
+		}
+	}
+	return notes, nil
 }
 
 // away adds to what runs, or waits to, that the storage is what it waits for.

@@ -43,15 +43,16 @@ func skipsGuards(ctx context.Context, r store.Reader, who auth.Identity, p *stor
 func skipWarnings(skips []approval.Skip, pipelineName string) []Warning {
 	warnings := make([]Warning, len(skips))
 	for i, s := range skips {
-		warnings[i] = Warning{Reason: pipeline.ReasonGuardRemoved, Message: skipWarning(s, pipelineName)}
+		warnings[i] = skipWarning(s, pipelineName)
 	}
 	return bounded(warnings)
 }
 
 // skipWarning says to an admin what rollbacks skip.
-func skipWarning(s approval.Skip, pipelineName string) string {
-	return fmt.Sprintf("rule %s: automatic rollbacks skip the %s of stage %s of pipeline %s; on_rollback.%s is set",
-		s.Rule, skipped(s), s.Stage, pipelineName, s.Field)
+func skipWarning(s approval.Skip, pipelineName string) Warning {
+	return Warning{Reason: pipeline.ReasonGuardSkipped, Message: fmt.Sprintf(
+		"rule %s: automatic rollbacks skip the %s of stage %s of pipeline %s; on_rollback.%s is set",
+		s.Rule, skipped(s), s.Stage, pipelineName, s.Field)}
 }
 
 // skipMessage says what a rule guards and a rollback skips.

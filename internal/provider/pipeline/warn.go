@@ -63,13 +63,13 @@ func dryRun(ctx context.Context, backend *client.Client, planned model, create b
 }
 
 // warn shows warnings of a write. The stages of a composed pipeline are resources of their
-// own, which may follow: whether a rule matches none of them is not known yet.
+// own, which may follow: whether a rule matches none of them is not known yet. A rule that
+// is missing may follow, too, and usually does, since it names the pipeline.
 func (r *Resource) warn(diags *diag.Diagnostics, m model, warnings []*headracev1.Warning) {
-	if len(m.Stages) == 0 {
-		warnings = slices.DeleteFunc(slices.Clone(warnings), func(w *headracev1.Warning) bool {
-			return domain.Reason(w.GetReason()).AboutSelector()
-		})
-	}
+	warnings = slices.DeleteFunc(slices.Clone(warnings), func(w *headracev1.Warning) bool {
+		reason := domain.Reason(w.GetReason())
+		return reason == domain.ReasonApprovalRuleMissing || reason.AboutSelector() && len(m.Stages) == 0
+	})
 	reporter(m).Warn(diags, warnings, r.session.Tell)
 }
 
