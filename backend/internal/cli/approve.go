@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -79,6 +80,13 @@ the stage's entry, never one of its actions.`,
 func (a *app) confirmDecision(ctx context.Context, c *client.Client, wait openWait, approve bool, comment string) error {
 	e := wait.execution
 	where := place(wait.reason.GetStage(), wait.reason.GetAction())
+	approval := wait.reason.GetApproval().GetId()
+	if refusal := wait.why.mayNotDecide(approval); refusal != "" {
+		return errors.New(refusal)
+	}
+	if strings.TrimSpace(comment) == "" && wait.why.needsComment(approval) {
+		return usagef("a rule requires a comment on %s of %s: add --comment", where, label(e))
+	}
 	a.err.linef("%s  %s: %s", label(e), where, oneLine(wait.reason.GetMessage()))
 	// Standard output may be no terminal, and standard error is not measured.
 	width := a.width()

@@ -143,6 +143,20 @@ func TestApproveAsksOnATerminal(t *testing.T) {
 	process := terminal("y\n")
 	process.Args = []string{"reject", "web"}
 	got := f.runIn(t.Context(), process)
+	require.Equal(t, cli.ExitUsage, got.code)
+	require.Contains(t, got.stderr, "a rule requires a comment on Approve/Approve of web#3: add --comment\n")
+	require.NotContains(t, got.stderr, "[y/N]", "nobody is asked in vain")
+	f.refusals[runName] = []*headracev1.StepRefusal{{
+		Kind: headracev1.NextStepKind_NEXT_STEP_KIND_DECIDE_APPROVAL, ApprovalId: "a4", Message: "bob started execution 3. Ask somebody",
+	}}
+	got = f.runIn(t.Context(), process)
+	require.Equal(t, cli.ExitFailed, got.code)
+	require.Equal(t, "headrace: bob started execution 3. Ask somebody\n", got.stderr)
+	require.Empty(t, f.requests["DecideApproval"])
+	f.refusals, f.steps[runName][0].RequiresComment = nil, false
+	process = terminal("y\n")
+	process.Args = []string{"reject", "web"}
+	got = f.runIn(t.Context(), process)
 	require.Contains(t, got.stderr, "Reject Approve/Approve of web#3 without a comment? It fails the stage. [y/N] ")
 	require.Contains(t, got.stdout, "rejected Approve/Approve of web#3")
 }
@@ -230,7 +244,7 @@ func TestInterruptedQuestionSendsNothing(t *testing.T) {
 	done := make(chan int, 1)
 	go func() {
 		done <- cli.Run(ctx, cli.Process{
-			Args: []string{"approve", "web"}, Stdin: input, InTerminal: true, OnTerminal: true, Stdout: io.Discard, Stderr: output,
+			Args: []string{"approve", "web", "--comment", "ok"}, Stdin: input, InTerminal: true, OnTerminal: true, Stdout: io.Discard, Stderr: output,
 			Getenv: func(name string) string { return map[string]string{"HEADRACE_ENDPOINT": f.endpoint}[name] },
 		})
 	}()
@@ -342,6 +356,43 @@ func TestApproveByName(t *testing.T) {
 		require.Equal(t, cli.ExitOK, got.code, got.stderr)
 		require.Contains(t, got.stdout, "approved Approve/Ask of web#1\n")
 	})
+}
+
+// TestHintsFitTheCaller explains one execution to people with different roles.
+func TestHintsFitTheCaller(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	declare(t, b, headracev1.ExecutionMode_EXECUTION_MODE_SUPERSEDED)
+	token := func(name string, role headracev1.Role) string {
+		return b.Token(name, nil, backendtest.Binding("default", role))
+	}
+	approver, viewer := token("alice", headracev1.Role_ROLE_APPROVER), token("vic", headracev1.Role_ROLE_VIEWER)
+	deployer := token("dan", headracev1.Role_ROLE_DEPLOYER)
+	require.Equal(t, cli.ExitOK, headrace(t, b, deployer, "run", "web").code)
+	waitsForApproval(t, b, "web#1")
+	for name, test := range map[string]struct {
+		token           string
+		says, neverSays []string
+	}{
+		"an admin":           {b.AdminToken, []string{"    approve with: headrace approve web#1", "  stop it with: "}, []string{"you may not"}},
+		"an approver":        {approver, []string{"    approve with: headrace approve web#1"}, []string{"stop it with", "you may not"}},
+		"the starter":        {deployer, []string{"you may not decide: ", "    others approve with: headrace approve web#1", "  stop it with: "}, nil},
+		"somebody who looks": {viewer, []string{`you may not decide: "vic" may not`, "    others approve with: "}, []string{"stop it with"}},
+	} {
+		explained := headrace(t, b, test.token, "explain", "web#1").stdout
+		for _, says := range test.says {
+			require.Contains(t, explained, says, name)
+		}
+		for _, never := range test.neverSays {
+			require.NotContains(t, explained, never, name)
+		}
+	}
+
+	require.Equal(t, cli.ExitOK, headrace(t, b, approver, "reject", "web#1").code)
+	require.Contains(t, headrace(t, b, deployer, "explain", "web#1").stdout, "retry it with: headrace execution retry web#1")
+	explained := headrace(t, b, approver, "explain", "web#1").stdout
+	require.NotContains(t, explained, "headrace ")
+	require.Contains(t, explained, `it cannot be retried: "alice" may not`)
 }
 
 // waitsForApproval waits until an execution, or what holds its stage, waits for people.

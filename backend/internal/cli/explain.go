@@ -112,7 +112,14 @@ func (a *app) reasonLines(c *client.Client, why *explained, of string, reason *h
 			lines = append(lines, "  "+line)
 		}
 	}
-	if text, step := why.reasonStep(of, reason); step != nil {
+	text, step := why.reasonStep(of, reason)
+	if refusal := why.mayNotDecide(step.GetApprovalId()); refusal != "" {
+		// The first sentence says why, the others what to do about it.
+		refusal, _, _ = strings.Cut(refusal, ". ")
+		lines = append(lines, "  you may not decide: "+oneLine(refusal))
+		text = "others " + text
+	}
+	if step != nil {
 		lines = append(lines, "  "+text+why.command(a, c, step))
 	}
 	for _, cause := range reason.GetCauses() {

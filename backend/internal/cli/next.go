@@ -135,6 +135,23 @@ func (x *explained) reasonStep(of string, reason *headracev1.WaitReason) (text s
 	})
 }
 
+// mayNotDecide returns why the caller may not decide on an approval, empty if the caller
+// may or the server does not say.
+func (x *explained) mayNotDecide(approval string) string {
+	for _, r := range x.GetRefusals() {
+		if approval != "" && r.GetApprovalId() == approval {
+			return r.GetMessage()
+		}
+	}
+	return ""
+}
+
+// needsComment tells whether a decision of the caller on an approval needs a comment.
+func (x *explained) needsComment(approval string) bool {
+	step := x.step(func(s *headracev1.NextStep) bool { return approval != "" && s.GetApprovalId() == approval })
+	return step.GetRequiresComment()
+}
+
 // liveLines say what can be done about an execution that goes on, besides what its
 // reasons to wait say.
 func (a *app) liveLines(c *client.Client, x *explained) []string {

@@ -321,6 +321,17 @@ func eligible(e *execution.Execution, t Wait, in Approve) error {
 	return err
 }
 
+// MayDecide says whether a person may decide on an open approval of an execution, whether
+// with a comment only, and if not, why.
+func MayDecide(e *execution.Execution, approvalID, principal string, groups []string) (comment bool, err error) {
+	for _, w := range openApprovals(e) {
+		if w.ID() == approvalID {
+			return mayDecide(e, w, principal, groups)
+		}
+	}
+	return false, fmt.Errorf("%w: approval %s", ErrNoApproval, approvalID)
+}
+
 // mayDecide says whether a person may decide, whether with a comment only, and if not,
 // why.
 func mayDecide(e *execution.Execution, t Wait, principal string, groups []string) (comment bool, err error) {

@@ -208,7 +208,7 @@ func stepToProto(name pipeline.PipelineName) func(engine.Step) *headracev1.NextS
 func stepRefusalToProto(r service.StepRefusal) *headracev1.StepRefusal {
 	return &headracev1.StepRefusal{
 		Kind: stepKindToProto(r.Kind), Stage: r.Stage, Condition: pipelinepb.ConditionKindToProto(r.Condition),
-		Reason: string(r.Reason), Message: r.Message,
+		Reason: string(r.Reason), Message: r.Message, ApprovalId: r.ApprovalID,
 	}
 }
 

@@ -475,8 +475,12 @@ func (x *Executions) Explain(ctx context.Context, who auth.Identity, account, ex
 		if found.Notes, err = notesOf(ctx, r, scope.State, e); err != nil {
 			return err
 		}
-		if err := x.next(ctx, r, scope, e, &found); err != nil || e.Status.Terminal() {
+		if err := x.next(ctx, r, scope, e, &found); err != nil {
 			return err
+		}
+		found.limit(who, e, scope)
+		if e.Status.Terminal() {
+			return nil
 		}
 		work, err := pendingWork(ctx, r)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
@@ -17,8 +18,10 @@ type StepRefusal struct {
 	Kind      engine.StepKind
 	Stage     string
 	Condition pipeline.ConditionKind
-	Reason    pipeline.Reason
-	Message   string
+	// ApprovalID names the wait that the caller may not decide on, although others may.
+	ApprovalID string
+	Reason     pipeline.Reason
+	Message    string
 }
 
 // next adds to an explanation what can be done about an execution, and why not more. It
@@ -33,7 +36,7 @@ func (x *Executions) next(ctx context.Context, r store.Reader, scope *cachedScop
 	}
 	steps, refusals := engine.Next(&scope.Scope, e, p.Version, x.Clock())
 	for _, refused := range refusals {
-		found.refuse(refused, engineRefusal(refused.Err))
+		found.refuse(StepRefusal{Kind: refused.Kind, Stage: refused.Stage, Condition: refused.Condition}, engineRefusal(refused.Err))
 	}
 	if !e.Status.Terminal() {
 		found.Steps = steps
@@ -50,19 +53,59 @@ func (x *Executions) next(ctx context.Context, r store.Reader, scope *cachedScop
 	for _, step := range steps {
 		// Both modes of a retry have one reason.
 		if !slices.ContainsFunc(found.Refusals, func(r StepRefusal) bool { return r.Kind == step.Kind }) {
-			found.refuse(engine.StepRefusal{Kind: step.Kind, Stage: step.Stage, Condition: step.Condition}, full)
+			found.refuse(StepRefusal{Kind: step.Kind, Stage: step.Stage, Condition: step.Condition}, full)
 		}
 	}
 	return nil
 }
 
-func (e *Explanation) refuse(step engine.StepRefusal, err error) {
-	refusal := StepRefusal{Kind: step.Kind, Stage: step.Stage, Condition: step.Condition, Message: err.Error()}
+func (e *Explanation) refuse(refusal StepRefusal, err error) {
+	refusal.Message = err.Error()
 	var refused *Error
 	if errors.As(err, &refused) {
 		refusal.Reason, refusal.Message = refused.Reason, refused.Message
 	}
 	e.Refusals = append(e.Refusals, refusal)
+}
+
+// limit removes the steps that the caller's role does not allow, and says why. Decisions
+// stay, since other people can take them, with the reason why the caller cannot.
+func (e *Explanation) limit(who auth.Identity, of *execution.Execution, scope *cachedScope) {
+	denied := authorize(who, auth.Deploy, of.Account)
+	steps := make([]engine.Step, 0, len(e.Steps))
+	for _, step := range e.Steps {
+		refused := StepRefusal{Kind: step.Kind, Stage: step.Stage, Condition: step.Condition}
+		err := denied
+		if step.Kind == engine.StepDecide {
+			refused.ApprovalID = step.ApprovalID
+			if err = authorize(who, auth.Approve, of.Account); err == nil {
+				step.RequiresComment, err = mayDecide(who, scope, step)
+			}
+			steps = append(steps, step)
+		}
+		switch {
+		case err == nil && step.Kind != engine.StepDecide:
+			steps = append(steps, step)
+		case err != nil && !slices.ContainsFunc(e.Refusals, refused.same):
+			e.refuse(refused, err)
+		}
+	}
+	e.Steps = steps
+}
+
+// same tells whether two refusals are of the same step.
+func (r StepRefusal) same(other StepRefusal) bool {
+	return r.Kind == other.Kind && r.Stage == other.Stage && r.Condition == other.Condition && r.ApprovalID == other.ApprovalID
+}
+
+// mayDecide says whether the caller needs a comment to take a decision that is offered,
+// or why the caller may not take it.
+func mayDecide(who auth.Identity, scope *cachedScope, step engine.Step) (comment bool, err error) {
+	comment, err = engine.MayDecide(scope.Find(step.ExecutionID), step.ApprovalID, who.Principal, who.Groups)
+	if err != nil {
+		return step.RequiresComment, engineRefusal(err)
+	}
+	return comment, nil
 }
 
 // startAgain offers a new execution in the place of one that did not succeed, with the

@@ -2857,8 +2857,10 @@ type StepRefusal struct {
 	Stage     string                 `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
 	Condition ConditionKind          `protobuf:"varint,3,opt,name=condition,proto3,enum=headrace.v1.ConditionKind" json:"condition,omitempty"`
 	// As in the refusal of the call.
-	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	Message       string `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	Reason  string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Message string `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	// Of a decision, the approval that the caller may not decide on, although others may.
+	ApprovalId    string `protobuf:"bytes,6,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2924,6 +2926,13 @@ func (x *StepRefusal) GetReason() string {
 func (x *StepRefusal) GetMessage() string {
 	if x != nil {
 		return x.Message
+	}
+	return ""
+}
+
+func (x *StepRefusal) GetApprovalId() string {
+	if x != nil {
+		return x.ApprovalId
 	}
 	return ""
 }
@@ -3912,7 +3921,8 @@ type ExplainExecutionResponse struct {
 	Reasons []*WaitReason `protobuf:"bytes,3,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	// What can be done now, the most likely first.
 	NextSteps []*NextStep `protobuf:"bytes,4,rep,name=next_steps,json=nextSteps,proto3" json:"next_steps,omitempty"`
-	// Why a retry or an override is not among the next steps.
+	// Why a retry or an override is not among the next steps, and why the caller may not
+	// decide on an approval that others can decide on.
 	Refusals []*StepRefusal `protobuf:"bytes,5,rep,name=refusals,proto3" json:"refusals,omitempty"`
 	// What else an operator should know, for example that a failed release is still deployed.
 	Notes         []string `protobuf:"bytes,6,rep,name=notes,proto3" json:"notes,omitempty"`
@@ -4884,13 +4894,15 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\tvariables\x18\t \x03(\v2$.headrace.v1.NextStep.VariablesEntryB\x04\xa8\xbb\x18\x03R\tvariables\x1a<\n" +
 	"\x0eVariablesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xdc\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x83\x02\n" +
 	"\vStepRefusal\x123\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.headrace.v1.NextStepKindB\x04\xa8\xbb\x18\x03R\x04kind\x12\x1a\n" +
 	"\x05stage\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x03R\x05stage\x12>\n" +
 	"\tcondition\x18\x03 \x01(\x0e2\x1a.headrace.v1.ConditionKindB\x04\xa8\xbb\x18\x03R\tcondition\x12\x1c\n" +
 	"\x06reason\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x03R\x06reason\x12\x1e\n" +
-	"\amessage\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x03R\amessage\"\xe0\x02\n" +
+	"\amessage\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x03R\amessage\x12%\n" +
+	"\vapproval_id\x18\x06 \x01(\tB\x04\xa8\xbb\x18\x03R\n" +
+	"approvalId\"\xe0\x02\n" +
 	"\x15StartExecutionRequest\x12&\n" +
 	"\bpipeline\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\bpipeline\x12Z\n" +
