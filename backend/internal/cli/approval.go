@@ -75,7 +75,7 @@ func deadlineText(until *timestamppb.Timestamp, now time.Time) string {
 	case left <= 0:
 		return timeText(until) + ", which has passed"
 	case left >= 48*time.Hour:
-		return fmt.Sprintf("%s (in %d days)", timeText(until), int(left.Hours()/24))
+		return fmt.Sprintf("%s (in %d days)", timeText(until), int(left.Round(24*time.Hour).Hours()/24))
 	}
 	return fmt.Sprintf("%s (in %s)", timeText(until), left.Round(time.Second))
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
@@ -55,6 +57,9 @@ the stage's entry, never one of its actions.`,
 				Name: e.GetName(), Stage: wait.reason.GetStage(), Action: wait.reason.GetAction(), ApprovalId: approval.GetId(),
 				Approve: approve, Comment: comment,
 			})
+			if code := status.Code(err); code == codes.Unavailable || code == codes.DeadlineExceeded {
+				return fmt.Errorf("%w; the decision may have been stored: look with %s", err, a.hint(c, "explain "+label(e)))
+			}
 			if err != nil {
 				return err
 			}

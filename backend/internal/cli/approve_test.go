@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
@@ -268,6 +271,21 @@ func (p *prompted) Write(data []byte) (int, error) {
 		close(p.asked)
 	}
 	return p.said.Write(data)
+}
+
+func TestDecisionWhoseAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.waits()
+	f.executions[0].GetStages()[1].EntryApproval = &headracev1.Approval{Skipped: "skipped by on_rollback of stage Build"}
+	f.reasons[0].GetApproval().ExpireTime = timestamppb.New(start.Add(7 * 24 * time.Hour))
+	f.fail["DecideApproval"] = status.Error(codes.Unavailable, "the connection was cut")
+	got := f.run(t, "approve", "web", "--comment", "ok")
+	require.Equal(t, cli.ExitNoAccess, got.code)
+	require.Contains(t, got.stderr, "the decision may have been stored: look with headrace explain web#3\n")
+	show := f.said(t, "execution", "show", "web")
+	require.Equal(t, 1, strings.Count(show, "skipped by on_rollback"), "said once")
+	require.Contains(t, show, "(in 7 days)")
 }
 
 func TestHistoryShowsWhoDecided(t *testing.T) {

@@ -338,9 +338,6 @@ func executionLines(e *headracev1.Execution, now time.Time) []shownLine {
 	lines := []shownLine{{status: e.GetStatus(), text: head}}
 	for _, stage := range e.GetStages() {
 		lines = append(lines, stageLine(e, stage, now))
-		if skipped := stage.GetEntryApproval().GetSkipped(); skipped != "" {
-			lines = append(lines, shownLine{indent: 2, text: "entry: " + oneLine(skipped)})
-		}
 		for _, approval := range append(slices.Clone(stage.GetEarlierEntryApprovals()), stage.GetEntryApproval()) {
 			lines = append(lines, decidedLines(approval, 2, "entry: ")...)
 		}

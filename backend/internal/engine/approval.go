@@ -426,7 +426,7 @@ func (w Wait) Approvers() Approvers {
 // the way on is another wait.
 func aloneText(e *execution.Execution, t Wait, starter string) string {
 	return fmt.Sprintf(`%s started execution %d, and no approval rule matches %s, so somebody else has to approve it. `+
-		`If you work alone, an admin can apply this rule; then stop the execution and retry the stage:
+		`If you work alone, an admin can apply this rule; then stop the execution and start a new one:
 
 %s`, starter, e.Number, t, ruleForOnePerson(e.Pipeline, t.Stage.Name, t.Action.Name))
 }
