@@ -4,6 +4,8 @@
 // a definition offline by exactly the rules of the server.
 package pipeline
 
+import "strings"
+
 // Definition is what a pipeline version freezes. Field names and limits are
 // CodePipeline's (PipelineDeclaration) wherever it has the field.
 type Definition struct {
@@ -140,6 +142,9 @@ const (
 	ConditionOnSuccess   ConditionKind = "ON_SUCCESS"
 	ConditionOnFailure   ConditionKind = "ON_FAILURE"
 )
+
+// Argument returns the name that definitions and texts have for a kind, such as before_entry.
+func (k ConditionKind) Argument() string { return strings.ToLower(string(k)) }
 
 // The results of conditions and of on_failure.
 const (

@@ -147,7 +147,7 @@ func TestRulesThatGuardNothing(t *testing.T) {
 			tf.backend.Token("alice", []string{"release-managers"}, backendtest.Binding("default", headracev1.Role_ROLE_APPROVER))
 			tf.variables["groups"] = `["release-mangers"]`
 			plan := tf.with("rule", "network").says("plan")
-			require.Contains(t, plan, `no token of group "release-mangers" has the role approver or admin in account default`)
+			require.Contains(t, plan, `no token in group "release-mangers" can approve in account default`)
 			require.Contains(t, plan, "Known: group release-managers; did you mean release-managers?")
 			tf.variables["groups"] = `["release-managers"]`
 			require.NotContains(t, tf.applies(), "Warning")

@@ -93,8 +93,8 @@ func Inspect(rule *store.ApprovalRule, pipelines []Outline, people People) Repor
 	x.judgePipelines(pipelines)
 	x.judgeStages()
 	x.judgeActions()
-	x.judgePeople("users", "user", rule.Users, people.users(), people.Hidden)
-	x.judgePeople("groups", "group", rule.Groups, people.groups(), people.Hidden)
+	x.judgePeople("users", "of", "user", rule.Users, people.users(), people.Hidden)
+	x.judgePeople("groups", "in", "group", rule.Groups, people.groups(), people.Hidden)
 	x.judgeCount(people)
 	return x.report
 }
@@ -373,17 +373,19 @@ func (x *inspection) judgeActions() {
 	}
 }
 
-func (x *inspection) judgePeople(field, kind string, wanted, have []string, hidden bool) {
+// judgePeople warns of wanted users or groups that no approver token has. word is how a token
+// relates to them, as in "of user ann".
+func (x *inspection) judgePeople(field, word, kind string, wanted, have []string, hidden bool) {
 	for i, name := range wanted {
 		if slices.Contains(have, name) {
 			continue
 		}
 		known := ""
 		if !hidden {
-			known = "; known: " + list(kind, have) + didYouMean(&entry{pattern: name, literal: true}, have)
+			known = "; approver tokens are " + word + " " + list(kind, have) + didYouMean(&entry{pattern: name, literal: true}, have)
 		}
-		x.warnAt(pipeline.Path(nil).At(field, i), pipeline.ReasonApproverUnknown, "no token of %s %q has the role approver or admin in account %s%s",
-			kind, name, x.rule.Account, known)
+		x.warnAt(pipeline.Path(nil).At(field, i), pipeline.ReasonApproverUnknown, "no token %s %s %q can approve in account %s%s",
+			word, kind, name, x.rule.Account, known)
 	}
 }
 

@@ -109,8 +109,8 @@ func TestInspect(t *testing.T) {
 		"people": {
 			pipelines: of("network"), all: network, guards: of("network/Apply/Approve"), users: of("alice", "bobb"), groups: of("ops", "opps"),
 			warnings: of(
-				`users[1]: rule r: no token of user "bobb" has the role approver or admin in account prod; known: users alice, bob, cy; did you mean bob?`,
-				`groups[1]: rule r: no token of group "opps" has the role approver or admin in account prod; known: group ops; did you mean ops?`,
+				`users[1]: rule r: no token of user "bobb" can approve in account prod; approver tokens are of users alice, bob, cy; did you mean bob?`,
+				`groups[1]: rule r: no token in group "opps" can approve in account prod; approver tokens are in group ops; did you mean ops?`,
 			),
 		},
 		"as many as may approve": {pipelines: of("*"), all: network, guards: of("network/Apply/Approve"), count: 3},
@@ -127,7 +127,7 @@ func TestInspect(t *testing.T) {
 		},
 		"people of whom none may approve": {
 			pipelines: of("*"), all: network, guards: of("network/Apply/Approve"), groups: of("devs"), count: 2,
-			warnings: of(`groups[0]: rule r: no token of group "devs" has the role approver or admin in account prod; known: group ops`),
+			warnings: of(`groups[0]: rule r: no token in group "devs" can approve in account prod; approver tokens are in group ops`),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -150,13 +150,21 @@ func TestInspect(t *testing.T) {
 	}
 }
 
+func TestInspectSaysThatTokensAreInNoGroup(t *testing.T) {
+	t.Parallel()
+	rule := store.ApprovalRule{Account: "default", Name: "r", Pipelines: []string{"*"}}
+	rule.Groups = []string{"release-managers"}
+	report := approval.Inspect(&rule, nil, approval.People{Groups: map[string][]string{"admin": nil}})
+	require.Equal(t, `rule r: no token in group "release-managers" can approve in account default; approver tokens are in no group`, report.Warnings[0].Message)
+}
+
 // Who has tokens is for admins: others learn that a name has none, not which do.
 func TestInspectHidesPeople(t *testing.T) {
 	t.Parallel()
 	rule := store.ApprovalRule{Account: "prod", Name: "r", Pipelines: []string{"*"}}
 	rule.Users = []string{"bobb"}
 	report := approval.Inspect(&rule, nil, approval.People{Groups: map[string][]string{"bob": nil}, Hidden: true})
-	require.Equal(t, `rule r: no token of user "bobb" has the role approver or admin in account prod`, report.Warnings[0].Message)
+	require.Equal(t, `rule r: no token of user "bobb" can approve in account prod`, report.Warnings[0].Message)
 	require.Equal(t, pipeline.ReasonApproverUnknown, report.Warnings[0].Reason)
 }
 

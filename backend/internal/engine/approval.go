@@ -428,7 +428,7 @@ func aloneText(e *execution.Execution, t Wait, starter string) string {
 	return fmt.Sprintf(`%s started execution %d, and no approval rule matches %s, so somebody else has to approve it. `+
 		`If you work alone, an admin can apply this rule; then stop the execution and start a new one:
 
-%s`, starter, e.Number, t, ruleForOnePerson(e.Pipeline, t.Stage.Name, t.Action.Name))
+%s`, starter, e.Number, t, ruleForOnePerson(t))
 }
 
 // maxRuleName is how long the name of an approval rule may be.
@@ -437,21 +437,25 @@ const maxRuleName = 100
 // notInLabel are the characters of a name that the label of a Terraform resource cannot have.
 var notInLabel = regexp.MustCompile(`[^A-Za-z0-9_-]`)
 
-// ruleForOnePerson returns a Terraform resource that lets the starter approve one action.
-// Its name is one for each action, so that the next action needs another rule and takes
-// none from this one.
-func ruleForOnePerson(pipelineName, stage, name string) string {
-	rule := pipelineName + "-" + stage + "-" + name
+// ruleForOnePerson returns a Terraform resource that lets the starter decide on one wait.
+// Its name is one for each stage and action, so that the next one needs another rule and
+// takes none from this one.
+func ruleForOnePerson(w Wait) string {
+	rule := w.Execution.Pipeline + "-" + w.Stage.Name
+	actions := ""
+	if w.Action != nil {
+		rule += "-" + w.Action.Name
+		actions = fmt.Sprintf("\n  actions       = [%q]", w.Action.Name)
+	}
 	rule = rule[:min(len(rule), maxRuleName)]
 	// A label begins with a letter.
 	label := "rule-" + notInLabel.ReplaceAllString(rule, "_")
 	return fmt.Sprintf(`resource "headrace_approval_rule" %q {
   name          = %q
   pipelines     = [%q]
-  stages        = [%q]
-  actions       = [%q]
+  stages        = [%q]%s
   allow_starter = true
-}`, label, rule, pipelineName, stage, name)
+}`, label, rule, w.Execution.Pipeline, w.Stage.Name, actions)
 }
 
 // Missing says what an approval still needs and who could give it.

@@ -328,15 +328,15 @@ func (d *decision) conclude(e *execution.Execution, stage *execution.Stage, c *e
 		summary = strings.Join(reasons, "; ")
 	}
 	d.endCondition(e, stage, c, status, event, summary)
-	whole := fmt.Sprintf("condition %s of stage %s is not met: %s", c.Kind, stage.Name, summary)
+	whole := fmt.Sprintf("condition %s of stage %s is not met: %s", c.Kind.Argument(), stage.Name, summary)
 	if status == pipeline.Errored {
-		whole = fmt.Sprintf("condition %s of stage %s could not be checked: %s", c.Kind, stage.Name, summary)
+		whole = fmt.Sprintf("condition %s of stage %s could not be checked: %s", c.Kind.Argument(), stage.Name, summary)
 	}
 	switch {
 	case c.Kind == pipeline.ConditionOnFailure:
 		met := status == pipeline.Succeeded
 		if met {
-			summary = "condition ON_FAILURE is met"
+			summary = "condition on_failure is met"
 		} else {
 			summary = whole
 		}
@@ -415,7 +415,7 @@ func (d *decision) override(in Override) error {
 	}
 	stage := e.Current()
 	if !live {
-		d.resume(e, in.Principal, fmt.Sprintf("condition %s is overridden: %s", c.Kind, in.Reason))
+		d.resume(e, in.Principal, fmt.Sprintf("condition %s is overridden: %s", c.Kind.Argument(), in.Reason))
 	}
 	d.endRules(e, stage, c, true, "overridden")
 	c.Override = &execution.Override{Principal: in.Principal, Reason: in.Reason, At: d.now}
@@ -442,10 +442,10 @@ func (d *decision) overridable(e *execution.Execution, live bool, in Override) (
 	c := stage.Conditions[len(stage.Conditions)-1]
 	switch {
 	case in.Condition != pipeline.ConditionBeforeEntry && in.Condition != pipeline.ConditionOnSuccess:
-		return nil, fmt.Errorf("%w: only conditions BEFORE_ENTRY and ON_SUCCESS can be", ErrNotOverridable)
+		return nil, fmt.Errorf("%w: only the conditions before_entry and on_success can be", ErrNotOverridable)
 	case c.Kind != in.Condition:
 		return nil, fmt.Errorf("%w: condition %s of stage %s does not block execution %d; the last one checked is %s",
-			ErrNotOverridable, in.Condition, in.Stage, e.Number, c.Kind)
+			ErrNotOverridable, in.Condition.Argument(), in.Stage, e.Number, c.Kind.Argument())
 	case c.Result == pipeline.ResultSkip:
 		return nil, fmt.Errorf("%w: its result is SKIP", ErrNotOverridable)
 	case live && (e.Stop != nil || e.Cancel != nil):
@@ -458,6 +458,6 @@ func (d *decision) overridable(e *execution.Execution, live bool, in Override) (
 		return c, d.stillLatest(e, stage)
 	default:
 		return nil, fmt.Errorf("%w: condition %s of stage %s is %s, and execution %d %s",
-			ErrNotOverridable, c.Kind, stage.Name, c.Status, e.Number, e.Status)
+			ErrNotOverridable, c.Kind.Argument(), stage.Name, c.Status, e.Number, e.Status)
 	}
 }

@@ -148,7 +148,7 @@ func (x *explanation) condition(stage *execution.Stage, c *execution.Condition) 
 	var reasons []Reason
 	for _, r := range c.Rules {
 		reason := Reason{Stage: stage.Name, Rule: r.Name, Condition: c.Kind, Since: r.StartedAt}
-		what := fmt.Sprintf("rule %s of condition %s of stage %s", r.Name, c.Kind, stage.Name)
+		what := fmt.Sprintf("rule %s of condition %s of stage %s", r.Name, c.Kind.Argument(), stage.Name)
 		switch lease := x.work.Leases[r.ID]; {
 		case r.Status != pipeline.InProgress:
 			continue

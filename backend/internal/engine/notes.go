@@ -63,7 +63,7 @@ func SkippedGates(e *execution.Execution) string {
 	}
 	for _, c := range stage.Conditions {
 		if c.Status == pipeline.Skipped {
-			gates = append(gates, "condition "+string(c.Kind))
+			gates = append(gates, "condition "+c.Kind.Argument())
 		}
 	}
 	for _, a := range stage.Actions {

@@ -80,7 +80,8 @@ func TestNamesOfPeopleAndGroupsAreReadable(t *testing.T) {
 			Principal: name, Groups: []string{name}, Bindings: []*v1.RoleBinding{backendtest.Binding("default", viewer)},
 		}})
 		require.Equal(t, []string{"token.principal", "token.groups[0]"}, fields(err), "%q", name)
-		require.ErrorContains(t, err, "begins and ends with a letter or a digit")
+		require.Regexp(t, "begin and end with a letter or a digit|at most 200 characters", err.Error())
+		require.NotContains(t, err.Error(), "\x1b", "it is not shown as it is")
 		_, err = c.ApprovalRules.CreateApprovalRule(t.Context(), &v1.CreateApprovalRuleRequest{ApprovalRule: &v1.ApprovalRule{
 			Name: "accounts/default/approvalRules/prod", MinimumCount: 1, Users: []string{name}, Groups: []string{name},
 			Selector: &v1.ApprovalSelector{Pipelines: []string{"*"}},

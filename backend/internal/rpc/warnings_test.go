@@ -115,12 +115,12 @@ func TestPeopleOfARuleWithoutAToken(t *testing.T) {
 	b.Token("eve", nil, backendtest.Binding("other", approver))
 	rule := approvalRule("people", &v1.ApprovalSelector{Pipelines: []string{"*"}})
 	rule.Users, rule.Groups = []string{"alice", "alise", "dan", "eve"}, []string{"ops", "devs"}
-	const have = "has the role approver or admin in account default; known:"
+	const have = "can approve in account default; approver tokens are"
 	require.Equal(t, []string{
-		`approval_rule.users[1]: rule people: no token of user "alise" ` + have + ` users admin, alice; did you mean alice?`,
-		`approval_rule.users[2]: rule people: no token of user "dan" ` + have + ` users admin, alice`,
-		`approval_rule.users[3]: rule people: no token of user "eve" ` + have + ` users admin, alice`,
-		`approval_rule.groups[1]: rule people: no token of group "devs" ` + have + ` group ops`,
+		`approval_rule.users[1]: rule people: no token of user "alise" ` + have + ` of users admin, alice; did you mean alice?`,
+		`approval_rule.users[2]: rule people: no token of user "dan" ` + have + ` of users admin, alice`,
+		`approval_rule.users[3]: rule people: no token of user "eve" ` + have + ` of users admin, alice`,
+		`approval_rule.groups[1]: rule people: no token in group "devs" ` + have + ` in group ops`,
 	}, said(createRule(t, c, rule, false).GetWarnings()))
 	reader := b.Client(b.Token("vic", nil, backendtest.Binding("default", viewer)))
 	got, err := reader.ApprovalRules.GetApprovalRule(t.Context(), &v1.GetApprovalRuleRequest{Name: rule.GetName()})

@@ -20,7 +20,7 @@ headrace execution show "web#3" >show.log
 grep -q 'entry: skipped by on_rollback of stage Production (rule people)' show.log || fault "the record does not say that nobody was asked: $(cat show.log)"
 headrace pipeline show web | grep -q 'on-rollback  *skips conditions and approvals' || fault "pipeline show does not show on_rollback"
 headrace explain "web#3" >explain.log
-grep -q 'skipped the approval of the entry, condition BEFORE_ENTRY' explain.log || fault "explain does not say what was skipped: $(cat explain.log)"
+grep -q 'skipped the approval of the entry, condition before_entry' explain.log || fault "explain does not say what was skipped: $(cat explain.log)"
 
 # A rollback that a person starts meets the gates.
 headrace rollback web Production --to 1

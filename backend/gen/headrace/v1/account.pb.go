@@ -1249,13 +1249,13 @@ const file_headrace_v1_account_proto_rawDesc = "" +
 	"createTime\x12>\n" +
 	"\bsettings\x18\x03 \x01(\v2\x1c.headrace.v1.AccountSettingsB\x04\xa8\xbb\x18\x03R\bsettings\"K\n" +
 	"\x0fAccountSettings\x128\n" +
-	"\x15require_approval_rule\x18\x01 \x01(\bB\x04\xa8\xbb\x18\x03R\x13requireApprovalRule\"\xfe\x06\n" +
+	"\x15require_approval_rule\x18\x01 \x01(\bB\x04\xa8\xbb\x18\x03R\x13requireApprovalRule\"\xca\a\n" +
 	"\x05Token\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\xce\x02\n" +
-	"\tprincipal\x18\x02 \x01(\tB\xaf\x02\xbaH\xab\x02\xba\x01\xa7\x02\n" +
-	"\x0eprincipal_name\x1a\x94\x02this.size() > 200 ? 'a name has at most 200 characters' : this.matches('^[A-Za-z0-9]([A-Za-z0-9._@+:/ -]{0,198}[A-Za-z0-9])?$') ? '' : strings.quote(this) + ' is not a valid name: use 1 to 200 of A-Z a-z 0-9 . _ @ + : / - and space, and begin and end with a letter or a digit'R\tprincipal\x12\xd3\x02\n" +
-	"\x06groups\x18\x03 \x03(\tB\xba\x02\xbaH\xb6\x02\x92\x01\xb2\x02\x10d\x18\x01\"\xab\x02\xba\x01\xa7\x02\n" +
-	"\x0eprincipal_name\x1a\x94\x02this.size() > 200 ? 'a name has at most 200 characters' : this.matches('^[A-Za-z0-9]([A-Za-z0-9._@+:/ -]{0,198}[A-Za-z0-9])?$') ? '' : strings.quote(this) + ' is not a valid name: use 1 to 200 of A-Z a-z 0-9 . _ @ + : / - and space, and begin and end with a letter or a digit'R\x06groups\x12@\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\xf4\x02\n" +
+	"\tprincipal\x18\x02 \x01(\tB\xd5\x02\xbaH\xd1\x02\xba\x01\xcd\x02\n" +
+	"\x0eprincipal_name\x1a\xba\x02this.size() > 200 ? 'a name has at most 200 characters' : this.matches('^[A-Za-z0-9]([A-Za-z0-9._@+:/ -]{0,198}[A-Za-z0-9])?$') ? '' : (this.matches('^[ -~]*$') ? strings.quote(this) : 'this') + ' is not a valid name: use 1 to 200 of A-Z a-z 0-9 . _ @ + : / - and space, and begin and end with a letter or a digit'R\tprincipal\x12\xf9\x02\n" +
+	"\x06groups\x18\x03 \x03(\tB\xe0\x02\xbaH\xdc\x02\x92\x01\xd8\x02\x10d\x18\x01\"\xd1\x02\xba\x01\xcd\x02\n" +
+	"\x0eprincipal_name\x1a\xba\x02this.size() > 200 ? 'a name has at most 200 characters' : this.matches('^[A-Za-z0-9]([A-Za-z0-9._@+:/ -]{0,198}[A-Za-z0-9])?$') ? '' : (this.matches('^[ -~]*$') ? strings.quote(this) : 'this') + ' is not a valid name: use 1 to 200 of A-Z a-z 0-9 . _ @ + : / - and space, and begin and end with a letter or a digit'R\x06groups\x12@\n" +
 	"\bbindings\x18\x04 \x03(\v2\x18.headrace.v1.RoleBindingB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10dR\bbindings\x12;\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +

@@ -907,16 +907,16 @@ var File_headrace_v1_approval_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_approval_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadrace/v1/approval.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headrace/v1/options.proto\x1a\x19headrace/v1/warning.proto\"\xc0\v\n" +
+	"\x1aheadrace/v1/approval.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headrace/v1/options.proto\x1a\x19headrace/v1/warning.proto\"\x8c\f\n" +
 	"\fApprovalRule\x12`\n" +
 	"\x04name\x18\x01 \x01(\tBL\xbaHIrG2E^accounts/[A-Za-z0-9._-]{1,100}/approvalRules/[A-Za-z0-9.@_-]{1,100}$R\x04name\x12*\n" +
 	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\vdescription\x12A\n" +
 	"\bselector\x18\x03 \x01(\v2\x1d.headrace.v1.ApprovalSelectorB\x06\xbaH\x03\xc8\x01\x01R\bselector\x12.\n" +
-	"\rminimum_count\x18\x04 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x01R\fminimumCount\x12\xd1\x02\n" +
-	"\x05users\x18\x05 \x03(\tB\xba\x02\xbaH\xb6\x02\x92\x01\xb2\x02\x10d\x18\x01\"\xab\x02\xba\x01\xa7\x02\n" +
-	"\x0eprincipal_name\x1a\x94\x02this.size() > 200 ? 'a name has at most 200 characters' : this.matches('^[A-Za-z0-9]([A-Za-z0-9._@+:/ -]{0,198}[A-Za-z0-9])?$') ? '' : strings.quote(this) + ' is not a valid name: use 1 to 200 of A-Z a-z 0-9 . _ @ + : / - and space, and begin and end with a letter or a digit'R\x05users\x12\xd3\x02\n" +
-	"\x06groups\x18\x06 \x03(\tB\xba\x02\xbaH\xb6\x02\x92\x01\xb2\x02\x10d\x18\x01\"\xab\x02\xba\x01\xa7\x02\n" +
-	"\x0eprincipal_name\x1a\x94\x02this.size() > 200 ? 'a name has at most 200 characters' : this.matches('^[A-Za-z0-9]([A-Za-z0-9._@+:/ -]{0,198}[A-Za-z0-9])?$') ? '' : strings.quote(this) + ' is not a valid name: use 1 to 200 of A-Z a-z 0-9 . _ @ + : / - and space, and begin and end with a letter or a digit'R\x06groups\x12'\n" +
+	"\rminimum_count\x18\x04 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x01R\fminimumCount\x12\xf7\x02\n" +
+	"\x05users\x18\x05 \x03(\tB\xe0\x02\xbaH\xdc\x02\x92\x01\xd8\x02\x10d\x18\x01\"\xd1\x02\xba\x01\xcd\x02\n" +
+	"\x0eprincipal_name\x1a\xba\x02this.size() > 200 ? 'a name has at most 200 characters' : this.matches('^[A-Za-z0-9]([A-Za-z0-9._@+:/ -]{0,198}[A-Za-z0-9])?$') ? '' : (this.matches('^[ -~]*$') ? strings.quote(this) : 'this') + ' is not a valid name: use 1 to 200 of A-Z a-z 0-9 . _ @ + : / - and space, and begin and end with a letter or a digit'R\x05users\x12\xf9\x02\n" +
+	"\x06groups\x18\x06 \x03(\tB\xe0\x02\xbaH\xdc\x02\x92\x01\xd8\x02\x10d\x18\x01\"\xd1\x02\xba\x01\xcd\x02\n" +
+	"\x0eprincipal_name\x1a\xba\x02this.size() > 200 ? 'a name has at most 200 characters' : this.matches('^[A-Za-z0-9]([A-Za-z0-9._@+:/ -]{0,198}[A-Za-z0-9])?$') ? '' : (this.matches('^[ -~]*$') ? strings.quote(this) : 'this') + ' is not a valid name: use 1 to 200 of A-Z a-z 0-9 . _ @ + : / - and space, and begin and end with a letter or a digit'R\x06groups\x12'\n" +
 	"\x0frequire_comment\x18\a \x01(\bR\x0erequireComment\x12=\n" +
 	"\x14expire_after_minutes\x18\b \x01(\x05B\v\xbaH\b\x1a\x06\x18\x80\xa3\x05(\x00R\x12expireAfterMinutes\x12#\n" +
 	"\rallow_starter\x18\t \x01(\bR\fallowStarter\x12\x1b\n" +
