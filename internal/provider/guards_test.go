@@ -148,7 +148,7 @@ func TestRulesThatGuardNothing(t *testing.T) {
 			tf.variables["groups"] = `["release-mangers"]`
 			plan := tf.with("rule", "network").says("plan")
 			require.Contains(t, plan, `no token in group "release-mangers" can approve in account default`)
-			require.Contains(t, plan, "Known: group release-managers; did you mean release-managers?")
+			require.Contains(t, plan, "Approver tokens are in group release-managers; did you mean release-managers?")
 			tf.variables["groups"] = `["release-managers"]`
 			require.NotContains(t, tf.applies(), "Warning")
 		},
