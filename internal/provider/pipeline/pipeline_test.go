@@ -412,7 +412,7 @@ func TestExists(t *testing.T) {
 				require.NoError(t, err)
 			},
 			ConfigFile:  file("inline"),
-			ExpectError: acctest.Says("To manage the existing one with Terraform, import it."),
+			ExpectError: acctest.Says("import it, or choose another name"),
 		}},
 	})
 }

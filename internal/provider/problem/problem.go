@@ -42,8 +42,6 @@ func (r Reporter) Add(diags *diag.Diagnostics, doing string, err error) {
 	case domain.ReasonEtagMismatch:
 		diags.AddError(summary, "It was changed by somebody else since this plan was made. This object was not written. "+
 			"Plan and apply again: the new plan shows what they changed.")
-	case domain.ReasonAlreadyExists:
-		diags.AddError(summary, client.Describe(err)+". To manage the existing one with Terraform, import it.")
 	default:
 		r.addViolations(diags, summary, err)
 	}
