@@ -72,6 +72,7 @@ func (r *Resource) ModifyPlan(
 	planning.Name(ctx, r.session, request, response, func(account string, names []string) string {
 		return client.ActionName(account, names[0], names[1], names[2])
 	}, "pipeline", "stage", "name")
+	planning.Settle(ctx, request, response, func(m model) proto.Message { return m.message() }, "etag")
 	var account, pipeline, stage, name, category types.String
 	for attribute, value := range map[string]*types.String{
 		"account": &account, "pipeline": &pipeline, "stage": &stage, "name": &name, "category": &category,

@@ -46,8 +46,9 @@ func (r *Resource) ModifyPlan(
 	planning.Name(ctx, r.session, request, response, func(account string, names []string) string {
 		return client.ApprovalRuleName(account, names[0])
 	}, "name")
+	unchanged := planning.Settle(ctx, request, response, func(m model) proto.Message { return m.message() }, "etag")
 	planning.Support(ctx, r.session, response, reporter, func(m model) proto.Message {
 		return &headracev1.CreateApprovalRuleRequest{ApprovalRule: m.message()}
 	})
-	r.planWarnings(ctx, request, response)
+	r.planWarnings(ctx, request, response, unchanged)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
@@ -118,6 +119,12 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 	plan.ID, plan.Account = state.ID, state.Account
 	response.Diagnostics.Append(response.Identity.Set(ctx, plan.identity())...)
 	wanted := plan.message()
+	if proto.Equal(wanted, state.message()) {
+		// Only the choice between null and empty changed.
+		plan.ETag = state.ETag
+		response.Diagnostics.Append(response.State.Set(ctx, plan)...)
+		return
+	}
 	wanted.Etag = state.ETag.ValueString()
 	updated, err := backend.ApprovalRules.UpdateApprovalRule(ctx, &headracev1.UpdateApprovalRuleRequest{ApprovalRule: wanted})
 	if err != nil {

@@ -13,14 +13,15 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
-	"github.com/headrace/terraform-provider-headrace/internal/provider/planning"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 )
 
 // planWarnings shows what the server would warn of, and which values it would refuse. A
 // server that does not answer, or refuses for another reason, says nothing here: the apply
 // will say it.
-func (r *Resource) planWarnings(ctx context.Context, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse) {
+func (r *Resource) planWarnings(
+	ctx context.Context, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse, unchanged bool,
+) {
 	if response.Diagnostics.HasError() || !request.Config.Raw.IsFullyKnown() {
 		return
 	}
@@ -30,7 +31,7 @@ func (r *Resource) planWarnings(ctx context.Context, request resource.ModifyPlan
 		return
 	}
 	create := request.State.Raw.IsNull() || len(response.RequiresReplace) > 0
-	changed := create || !planning.Unchanged(response.Plan.Raw, request.State.Raw)
+	changed := create || !unchanged
 	var rule *headracev1.ApprovalRule
 	asked, err := r.session.Ask(ctx, func(ctx context.Context, backend *client.Client) error {
 		var err error

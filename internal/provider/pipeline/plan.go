@@ -87,20 +87,17 @@ func (r *Resource) ModifyPlan(
 	version, etag := types.Int64Unknown(), types.StringUnknown()
 	if !request.State.Raw.IsNull() {
 		r.planComposition(ctx, stages, request, response)
-		if planning.Unchanged(response.Plan.Raw, request.State.Raw, "force_destroy", "version", "etag") {
-			response.Diagnostics.Append(request.State.GetAttribute(ctx, path.Root("version"), &version)...)
-			response.Diagnostics.Append(request.State.GetAttribute(ctx, path.Root("etag"), &etag)...)
-		}
 	}
 	if composed(stages) {
 		version = types.Int64Null()
 	}
 	response.Diagnostics.Append(response.Plan.SetAttribute(ctx, path.Root("version"), version)...)
 	response.Diagnostics.Append(response.Plan.SetAttribute(ctx, path.Root("etag"), etag)...)
+	unchanged := planning.Settle(ctx, request, response, func(m model) proto.Message { return m.message() }, "version", "etag")
 	planning.Support(ctx, r.session, response, reporter, func(m model) proto.Message {
 		return &headracev1.CreatePipelineRequest{Pipeline: m.message()}
 	})
-	r.planWarnings(ctx, request, response)
+	r.planWarnings(ctx, request, response, unchanged)
 }
 
 // composed tells whether the pipeline is certainly one without stage blocks.

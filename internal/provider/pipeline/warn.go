@@ -10,7 +10,6 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
-	"github.com/headrace/terraform-provider-headrace/internal/provider/planning"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/problem"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 )
@@ -18,7 +17,9 @@ import (
 // planWarnings shows what the server would warn of: approval rules that match nothing in
 // this pipeline, and what they would no longer guard. A server that does not answer says
 // nothing here. What it refuses the apply will say, since it may not be refused then.
-func (r *Resource) planWarnings(ctx context.Context, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse) {
+func (r *Resource) planWarnings(
+	ctx context.Context, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse, unchanged bool,
+) {
 	if response.Diagnostics.HasError() || !request.Config.Raw.IsFullyKnown() {
 		return
 	}
@@ -29,7 +30,7 @@ func (r *Resource) planWarnings(ctx context.Context, request resource.ModifyPlan
 	}
 	r.session.NotePlanned(planned.Account.ValueString(), parts(planned.Name.ValueString(), planned.message().GetDefinition())...)
 	create := request.State.Raw.IsNull() || len(response.RequiresReplace) > 0
-	if !create && planning.Unchanged(response.Plan.Raw, request.State.Raw, "force_destroy") {
+	if !create && unchanged {
 		return
 	}
 	var warnings []*headracev1.Warning

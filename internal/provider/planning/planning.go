@@ -6,12 +6,14 @@ package planning
 import (
 	"context"
 	"fmt"
-	"slices"
+	"maps"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 )
@@ -73,16 +75,34 @@ func planAccount(
 	return planned
 }
 
-// Unchanged tells whether the plan equals the state but for the given attributes.
-func Unchanged(plan, state tftypes.Value, but ...string) bool {
-	var planned, before map[string]tftypes.Value
-	if plan.As(&planned) != nil || state.As(&before) != nil || before == nil {
+// Settle keeps the computed attributes of the state where the apply would send what the
+// server has already. The framework counts every difference between configuration and state
+// as a change, also null for empty, and then plans them as known after the apply. It reports
+// whether the apply would send the same.
+func Settle[Model any](
+	ctx context.Context, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse,
+	message func(Model) proto.Message, computed ...string,
+) bool {
+	var plan, state map[string]tftypes.Value
+	if request.State.Raw.IsNull() || response.Diagnostics.HasError() ||
+		response.Plan.Raw.As(&plan) != nil || request.State.Raw.As(&state) != nil {
 		return false
 	}
-	for name, value := range planned {
-		if !slices.Contains(but, name) && !value.Equal(before[name]) {
-			return false
-		}
+	// As returns the map of the value itself.
+	plan = maps.Clone(plan)
+	for _, name := range computed {
+		plan[name] = state[name]
 	}
+	settled := tftypes.NewValue(response.Plan.Raw.Type(), plan)
+	if !settled.IsFullyKnown() {
+		return false
+	}
+	var planned, before Model
+	response.Diagnostics.Append((&tfsdk.Plan{Schema: response.Plan.Schema, Raw: settled}).Get(ctx, &planned)...)
+	response.Diagnostics.Append(request.State.Get(ctx, &before)...)
+	if response.Diagnostics.HasError() || !proto.Equal(message(planned), message(before)) {
+		return false
+	}
+	response.Plan.Raw = settled
 	return true
 }

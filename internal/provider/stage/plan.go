@@ -66,6 +66,7 @@ func (r *Resource) ModifyPlan(
 	planning.Name(ctx, r.session, request, response, func(account string, names []string) string {
 		return client.StageName(account, names[0], names[1])
 	}, "pipeline", "name")
+	planning.Settle(ctx, request, response, func(m model) proto.Message { return m.message() }, "etag")
 	r.warnOffline(ctx, &response.Diagnostics, request.Config)
 	var account, pipeline, name types.String
 	for attribute, value := range map[string]*types.String{"account": &account, "pipeline": &pipeline, "name": &name} {
