@@ -122,14 +122,14 @@ func (c *checker) onRollback(path Path, stage *Stage, first bool) {
 		c.refuse(path, "on_rollback has no effect, because a pipeline in mode %s cannot roll back; remove the block or choose another execution_mode", Parallel)
 	case first:
 		c.refuse(path, "on_rollback has no effect, because the first stage holds the sources and cannot roll back; remove the block")
-	case !stage.mayRollBack():
+	case !stage.MayRollBack():
 		c.refuse(path, "on_rollback has no effect, because the stage never rolls back automatically; give on_failure or on_success the result %s, or remove the block",
 			ResultRollback)
 	}
 }
 
-// mayRollBack tells whether a result of the stage is ROLLBACK, or may turn out so.
-func (s *Stage) mayRollBack() bool {
+// MayRollBack tells whether a result of the stage is ROLLBACK, or unknown at plan time.
+func (s *Stage) MayRollBack() bool {
 	var results []string
 	if s.OnFailure != nil {
 		results = append(results, s.OnFailure.Result)

@@ -347,7 +347,7 @@ func mayDecide(e *execution.Execution, t Wait, principal string, groups []string
 		if !listed(*r, principal, groups) {
 			continue
 		}
-		if principal == e.Trigger.Principal && !r.AllowStarter {
+		if principal == e.Starter() && !r.AllowStarter {
 			starter = r
 			continue
 		}
@@ -356,11 +356,11 @@ func mayDecide(e *execution.Execution, t Wait, principal string, groups []string
 	}
 	switch {
 	case starter != nil && starter.Rule == "":
-		return false, fmt.Errorf("%w: %s", ErrNotEligible, aloneText(e, t, principal))
+		return false, fmt.Errorf("%w: %s", ErrNotEligible, aloneText(e, t))
 	case starter != nil:
 		// Also where another rule would count them: the strictest wins.
-		return false, fmt.Errorf("%w: %s started execution %d, and rule %s does not let the starter decide on %s",
-			ErrNotEligible, principal, e.Number, starter.Rule, t)
+		return false, fmt.Errorf("%w: %s, and rule %s does not let the starter decide on %s",
+			ErrNotEligible, startedText(e), starter.Rule, t)
 	case !counts:
 		return false, fmt.Errorf("%w: %s may not decide on %s; %s", ErrNotEligible, principal, t, Missing(t.Approval()))
 	}
@@ -409,7 +409,7 @@ func (w Wait) Approvers() Approvers {
 	}
 	// Which groups people are in is only known when they decide.
 	if found.Anyone || len(found.Groups) > 0 {
-		if starter := w.Execution.Trigger.Principal; starter != "" && !slices.Contains(found.Users, starter) {
+		if starter := w.Execution.Starter(); starter != "" && !slices.Contains(found.Users, starter) {
 			if _, err := mayDecide(w.Execution, w, starter, found.Groups); err != nil {
 				exclude(starter)
 			}
@@ -421,14 +421,22 @@ func (w Wait) Approvers() Approvers {
 	return found
 }
 
+// startedText says who counts as the starter of an execution, and why.
+func startedText(e *execution.Execution) string {
+	if r := e.Rollback; r != nil && r.FailedID != "" {
+		return fmt.Sprintf("%s started execution %d, whose failure started this rollback", e.Starter(), r.FailedNumber)
+	}
+	return fmt.Sprintf("%s started execution %d", e.Starter(), e.Number)
+}
+
 // aloneText refuses the starter of an execution where no rule matched when the wait
 // began, and says what somebody can do who works alone. The wait keeps its requirement, so
 // the way on is another wait.
-func aloneText(e *execution.Execution, t Wait, starter string) string {
-	return fmt.Sprintf(`%s started execution %d, and no approval rule matches %s, so somebody else has to approve it. `+
+func aloneText(e *execution.Execution, t Wait) string {
+	return fmt.Sprintf(`%s, and no approval rule matches %s, so somebody else has to approve it. `+
 		`If you work alone, an admin can apply this rule; then stop the execution and start a new one:
 
-%s`, starter, e.Number, t, ruleForOnePerson(t))
+%s`, startedText(e), t, ruleForOnePerson(t))
 }
 
 // maxRuleName is how long the name of an approval rule may be.

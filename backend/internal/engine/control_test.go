@@ -489,7 +489,7 @@ func TestRollbackTakesWhatTheTargetHad(t *testing.T) {
 	require.Equal(t, target.Revisions, e.Revisions)
 	require.NotEmpty(t, e.Revisions)
 	require.Equal(t, &execution.Rollback{
-		TargetID: "e1", TargetNumber: 1, Artifacts: []action.Artifact{{Name: "out-fetch", Digest: "d1"}},
+		TargetID: "e1", TargetNumber: 1, TargetVersion: 1, Artifacts: []action.Artifact{{Name: "out-fetch", Digest: "d1"}},
 		Variables: map[string]map[string]string{"n-fetch": {"k": "d1"}},
 	}, e.Rollback, "nothing of the stage itself or behind it")
 	attempt := w.model.leases[w.action(e, "put").ID].Attempt
@@ -499,7 +499,8 @@ func TestRollbackTakesWhatTheTargetHad(t *testing.T) {
 	require.NoError(t, w.step("ok 3 put"))
 	require.NoError(t, w.step("ok 3 tell"))
 	require.Equal(t, pipeline.Succeeded, w.execution(3).Status)
-	require.Equal(t, int64(2), w.model.state.Stage("Ship").Succeeded.Number, "a rollback is not what is rolled back to")
+	require.Equal(t, &execution.Passage{ExecutionID: "e1", Number: 1, Version: 1}, w.model.state.Stage("Ship").Succeeded,
+		"the stage has the release of the target")
 	require.Equal(t, int64(3), w.model.state.Stage("Ship").Latest.Number)
 }
 

@@ -10,13 +10,19 @@ import (
 )
 
 // StillDeployed says that the release whose failure started an automatic rollback is
-// still deployed: while the rollback lives, and if it ended without success. It returns
-// nothing if the rollback succeeded, or if the release never ran an action in the stage.
-// The explained one is one of the two.
+// still deployed: while the rollback lives, and if it ended without success. If the
+// release never ran an action in the stage, it says so, until the rollback runs one. It
+// returns nothing if the rollback succeeded. The explained one is one of the two.
 func StillDeployed(failed, rollback, explained *execution.Execution) string {
 	stage := rollback.Current()
-	if rollback.Status == pipeline.Succeeded || failed.Current() == nil || !hasRun(failed.Current()) {
+	switch {
+	case rollback.Status == pipeline.Succeeded || failed.Current() == nil:
 		return ""
+	case !hasRun(failed.Current()) && hasRun(stage):
+		return ""
+	case !hasRun(failed.Current()):
+		// An older server rolled it back all the same.
+		return Unchanged(failed)
 	}
 	release := fmt.Sprintf("release %s#%d", failed.Pipeline, failed.Number)
 	deployed := fmt.Sprintf("%s is still deployed in stage %s", release, stage.Name)
@@ -35,6 +41,17 @@ func StillDeployed(failed, rollback, explained *execution.Execution) string {
 		return fmt.Sprintf("%s did not finish: %s may still be deployed in stage %s, at least in part", name, release, stage.Name)
 	}
 	return deployed + " because " + name + " ended before it ran an action"
+}
+
+// Unchanged says that what was deployed before a release still is, because none of its
+// actions ran in the stage in which it failed. It returns nothing if one did.
+func Unchanged(failed *execution.Execution) string {
+	stage := failed.Current()
+	if hasRun(stage) {
+		return ""
+	}
+	return fmt.Sprintf("no action of stage %s ran for release %s#%d: what was deployed there before is still deployed",
+		stage.Name, failed.Pipeline, failed.Number)
 }
 
 // hasRun tells whether an action of a stage has run that is more than a wait for people,

@@ -27,6 +27,7 @@ func TestStillDeployed(t *testing.T) {
 			Stages: []*execution.Stage{{Name: "Prod", Actions: actions}},
 		}
 	}
+	const untouched = "no action of stage Prod ran for release web#3: what was deployed there before is still deployed"
 	const attempt, approval = pipeline.WorkAttempt, pipeline.WorkApproval
 	done, broken := act(attempt, pipeline.Succeeded, ""), act(attempt, pipeline.Failed, action.JobFailed)
 	for name, test := range map[string]struct {
@@ -54,9 +55,18 @@ func TestStillDeployed(t *testing.T) {
 			"this rollback did not finish: release web#3 may still be deployed in stage Prod, at least in part",
 			"rollback web#4 did not finish: release web#3 may still be deployed in stage Prod, at least in part",
 		},
-		"the rollback succeeded":      {failed: run(3, pipeline.Failed, done), rollback: run(4, pipeline.Succeeded, done)},
-		"nobody approved the release": {failed: run(3, pipeline.Failed, act(approval, pipeline.Failed, action.ApprovalRejected)), rollback: run(4, pipeline.InProgress)},
-		"no action could start":       {failed: run(3, pipeline.Failed, act(attempt, pipeline.Failed, action.ConfigurationError)), rollback: run(4, pipeline.InProgress)},
+		"the rollback succeeded": {failed: run(3, pipeline.Failed, done), rollback: run(4, pipeline.Succeeded, done)},
+		"nobody approved the release": {
+			run(3, pipeline.Failed, act(approval, pipeline.Failed, action.ApprovalRejected)), run(4, pipeline.InProgress),
+			untouched, untouched,
+		},
+		"no action could start": {
+			run(3, pipeline.Failed, act(attempt, pipeline.Failed, action.ConfigurationError)), run(4, pipeline.Stopped),
+			untouched, untouched,
+		},
+		"the rollback of a release that never ran runs": {
+			failed: run(3, pipeline.Failed, act(approval, pipeline.Failed, action.ApprovalRejected)), rollback: run(4, pipeline.InProgress, done),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -148,7 +148,7 @@ func (r *reference) rollback(name string, target *refExecution) (no refusal) {
 	if len(no) > 0 {
 		return no
 	}
-	r.rollBack(r.newest(), name, target, "ann")
+	r.rollBack(r.newest(), name, target, "ann", true)
 	return nil
 }
 

@@ -43,6 +43,8 @@ type refExecution struct {
 	version int64
 	def     *pipeline.Definition
 	mode    pipeline.ExecutionMode
+	// starter is who may not approve alone: of an automatic rollback, whoever started what
+	// failed.
 	starter string
 	// target is the execution that a rollback goes back to.
 	target    *refExecution
@@ -78,6 +80,8 @@ type refAction struct {
 	status  pipeline.Status
 	attempt int
 	retried bool
+	// ran tells that it did something, more than to ask people.
+	ran bool
 	// people tells that somebody rejected it or nobody decided in time.
 	people   bool
 	approval *refApproval
@@ -331,12 +335,14 @@ func (r *reference) startMore(e *refExecution) int {
 		s.actions = append(s.actions, a)
 		if !known || !e.finds(def) {
 			a.status = pipeline.Failed
-		} else if guards := r.guards[s.def.Name+"/"+def.Name]; kind.Work == pipeline.WorkApproval && len(guards) == 0 && r.ruleRequired {
+		} else if a.ran = kind.Work != pipeline.WorkApproval; a.ran {
+			continue
+		} else if guards := r.guards[s.def.Name+"/"+def.Name]; len(guards) == 0 && r.ruleRequired {
 			a.status, a.people = pipeline.Failed, true
-		} else if kind.Work == pipeline.WorkApproval && e.skips().SkipApprovals {
+		} else if e.skips().SkipApprovals {
 			a.status = pipeline.Succeeded
-		} else if kind.Work == pipeline.WorkApproval {
-			a.approval = r.approval(r.guards[s.def.Name+"/"+def.Name], kind.DefaultTimeout)
+		} else {
+			a.approval = r.approval(guards, kind.DefaultTimeout)
 		}
 	}
 	return started
@@ -425,8 +431,11 @@ func (s *refStage) again(mode pipeline.RetryMode) {
 func (r *reference) leave(e *refExecution, status pipeline.Status) {
 	s := e.stage()
 	s.status = status
-	if at := r.place(s.def.Name); status == pipeline.Succeeded && e.target == nil && e.mode != pipeline.Parallel {
+	if at := r.place(s.def.Name); status == pipeline.Succeeded && e.mode != pipeline.Parallel {
 		at.succeeded = e
+		if e.target != nil {
+			at.succeeded = e.target
+		}
 	}
 	if e.target != nil || s.place == len(e.def.Stages)-1 {
 		e.status = pipeline.Succeeded
@@ -444,14 +453,16 @@ func (r *reference) left(e *refExecution, s *refStage) {
 	}
 }
 
-// fail ends stage and execution, and may roll the stage back to who succeeded in
-// it last, if the stage is the same in both versions. A rollback leads to no other.
+// fail ends stage and execution, and may roll the stage back to the release that it
+// had before, if the stage is the same in both versions. A rollback leads to no other. If
+// nothing ran, the stage still has that release.
 func (r *reference) fail(e *refExecution, rollback bool) {
 	s := e.stage()
 	s.status, e.status = pipeline.Failed, pipeline.Failed
 	target := r.place(s.def.Name).succeeded
-	if rollback && e.target == nil && s.place > 0 && e.mode != pipeline.Parallel && target != nil && sameStage(target.def, e.def, s.def.Name) {
-		r.rollBack(e.version, s.def.Name, target, "")
+	ran := slices.ContainsFunc(s.actions, func(a *refAction) bool { return a.ran })
+	if rollback && ran && e.target == nil && s.place > 0 && e.mode != pipeline.Parallel && target != nil && sameStage(target.def, e.def, s.def.Name) {
+		r.rollBack(e.version, s.def.Name, target, e.starter, false)
 	}
 	r.left(e, s)
 }
@@ -485,10 +496,10 @@ func sameStage(before, after *pipeline.Definition, name string) bool {
 }
 
 // rollBack starts the rollback of a stage in that version; it enters at once.
-func (r *reference) rollBack(version int64, name string, target *refExecution, by string) {
+func (r *reference) rollBack(version int64, name string, target *refExecution, starter string, manual bool) {
 	def := r.versions[version-1]
-	e := r.add(def, version, by)
-	e.manual = by != ""
+	e := r.add(def, version, starter)
+	e.manual = manual
 	e.target, e.variables = target, target.variables
 	for i, before := range target.stages {
 		if before.def.Name == name {

@@ -104,14 +104,19 @@ func succeededIn(e *execution.Execution, name string) bool {
 	return slices.ContainsFunc(e.Stages, func(s *execution.Stage) bool { return s.Name == name && s.Status == pipeline.Succeeded })
 }
 
-// automaticTarget returns what a stage that fails is rolled back to: its last success,
-// if the stage is unchanged since. Otherwise it says why there is none.
+// automaticTarget returns what a stage that fails is rolled back to: the release that it
+// had before, if the stage is unchanged since. Otherwise it says why there is none. If no
+// action ran, the stage still has that release, and a rollback would deploy again what
+// nobody asked for.
 func (d *decision) automaticTarget(e *execution.Execution, stage *execution.Stage) (target *execution.Execution, note string) {
 	if e.Type == pipeline.TypeRollback {
 		return nil, "; a rollback is not rolled back"
 	}
 	if stage.Position == 0 {
 		return nil, "; the first stage is not rolled back"
+	}
+	if !hasRun(stage) {
+		return nil, "; it is not rolled back, because no action of the stage ran"
 	}
 	last := d.stageState(stage.Name).Succeeded
 	if last == nil {
@@ -168,10 +173,11 @@ func (d *decision) startRollback(r rollback) {
 		before.Stages = append(before.Stages, stage)
 	}
 	e.Rollback = &execution.Rollback{
-		TargetID: target.ID, TargetNumber: target.Number, Artifacts: produced(&before), Variables: outputs(&before),
+		TargetID: target.ID, TargetNumber: target.Number, TargetVersion: target.Version,
+		Artifacts: produced(&before), Variables: outputs(&before),
 	}
 	if r.failed != nil {
-		e.Rollback.FailedID, e.Rollback.FailedNumber = r.failed.ID, r.failed.Number
+		e.Rollback.FailedID, e.Rollback.FailedNumber, e.Rollback.FailedPrincipal = r.failed.ID, r.failed.Number, r.failed.Starter()
 	}
 	d.begin(e)
 	d.newStage(e, slices.IndexFunc(def.Stages, func(s pipeline.Stage) bool { return s.Name == r.stage }))

@@ -175,6 +175,20 @@ func passage(e *execution.Execution) *execution.Passage {
 	return &execution.Passage{ExecutionID: e.ID, Number: e.Number, Version: e.Version}
 }
 
+// released is the passage of the release that an execution brought to a stage. A
+// rollback brings that of its target.
+func released(e *execution.Execution) *execution.Passage {
+	if r := e.Rollback; r != nil {
+		version := r.TargetVersion
+		if version == 0 {
+			// The stage is equal in both versions.
+			version = e.Version
+		}
+		return &execution.Passage{ExecutionID: r.TargetID, Number: r.TargetNumber, Version: version}
+	}
+	return passage(e)
+}
+
 // askForEntry begins the first phase of a stage: the approval that rules ask for.
 func (d *decision) askForEntry(e *execution.Execution, stage *execution.Stage) {
 	stage.Phase = execution.PhaseApproval
@@ -302,8 +316,8 @@ func refused(stage *execution.Stage) bool {
 // succeed ends a stage well and brings the execution to the next one.
 func (d *decision) succeed(e *execution.Execution, stage *execution.Stage) {
 	d.endStage(e, stage, pipeline.Succeeded, execution.EventSucceeded)
-	if e.Mode != pipeline.Parallel && e.Type == pipeline.TypeStandard {
-		d.changeState(stage.Name, func(s *execution.StageState) { s.Succeeded = passage(e) })
+	if e.Mode != pipeline.Parallel {
+		d.changeState(stage.Name, func(s *execution.StageState) { s.Succeeded = released(e) })
 	}
 	d.next(e, stage)
 }

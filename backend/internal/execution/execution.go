@@ -64,6 +64,16 @@ func (e *Execution) Current() *Stage {
 	return e.Stages[len(e.Stages)-1]
 }
 
+// Starter returns who counts as the starter where approvals exclude the starter. An
+// automatic rollback has none of its own: it counts as started by whoever started the
+// execution that failed.
+func (e *Execution) Starter() string {
+	if e.Trigger.Type == TriggerAutomatedRollback && e.Rollback != nil {
+		return e.Rollback.FailedPrincipal
+	}
+	return e.Trigger.Principal
+}
+
 // ScopeKey names what one decision looks at and changes: all live executions of
 // a pipeline that meet each other, or a single PARALLEL execution.
 type ScopeKey struct {
@@ -93,10 +103,15 @@ const (
 type Rollback struct {
 	TargetID     string `json:"target_id"`
 	TargetNumber int64  `json:"target_number"`
+	// TargetVersion is 0 for rollbacks that an older server started.
+	TargetVersion int64 `json:"target_version,omitempty"`
 	// FailedID and FailedNumber are the execution whose failure started an automatic
 	// rollback.
 	FailedID     string `json:"failed_id,omitempty"`
 	FailedNumber int64  `json:"failed_number,omitempty"`
+	// FailedPrincipal is who started that execution. It is empty for rollbacks that an
+	// older server started.
+	FailedPrincipal string `json:"failed_principal,omitempty"`
 	// Artifacts and Variables are what the stages of the target before the one that
 	// is rolled back had left, variables by namespace.
 	Artifacts []action.Artifact            `json:"artifacts,omitempty"`
@@ -246,7 +261,8 @@ type StageState struct {
 	Transition *Transition `json:"transition,omitempty"`
 	// Latest is the execution that entered the stage last.
 	Latest *Passage `json:"latest,omitempty"`
-	// Succeeded is the STANDARD execution that succeeded in the stage last.
+	// Succeeded is the STANDARD execution whose release the stage has: the one that
+	// succeeded in it last, or the target of a rollback that succeeded since.
 	Succeeded *Passage `json:"succeeded,omitempty"`
 }
 

@@ -472,7 +472,7 @@ func (x *Executions) Explain(ctx context.Context, who auth.Identity, account, ex
 		if err != nil {
 			return err
 		}
-		if found.Notes, err = notesOf(ctx, r, scope.State, e); err != nil {
+		if found.Notes, err = x.notesOf(ctx, r, scope.State, e); err != nil {
 			return err
 		}
 		if err := x.next(ctx, r, scope, e, &found); err != nil {
@@ -504,8 +504,9 @@ func (x *Executions) Explain(ctx context.Context, who auth.Identity, account, ex
 }
 
 // notesOf says of a rollback, and of the execution whose failure started one, what is
-// deployed as long as the rollback has not succeeded, and which gates it skipped.
-func notesOf(ctx context.Context, r store.Reader, state *execution.PipelineState, head *execution.Execution) ([]string, error) {
+// deployed as long as the rollback has not succeeded, and which gates it skipped. Of an
+// execution whose failure started none because nothing ran, it says that nothing changed.
+func (x *Executions) notesOf(ctx context.Context, r store.Reader, state *execution.PipelineState, head *execution.Execution) ([]string, error) {
 	automatic := head.Rollback != nil && head.Rollback.FailedID != ""
 	if !automatic && (head.Status != pipeline.Failed || head.Mode == pipeline.Parallel) {
 		return nil, nil
@@ -532,8 +533,17 @@ func notesOf(ctx context.Context, r store.Reader, state *execution.PipelineState
 		return nil, err
 	}
 	var notes []string
-	if rollback != nil {
+	switch {
+	case rollback != nil:
 		notes = append(notes, engine.StillDeployed(failed, rollback, e))
+	case !automatic && latest != nil && latest.ExecutionID == e.ID:
+		def, err := x.definition(ctx, r, e.PipelineID, e.Version)
+		if err != nil {
+			return nil, err
+		}
+		if def.Stages[e.Current().Position].MayRollBack() {
+			notes = append(notes, engine.Unchanged(e))
+		}
 	}
 	if automatic {
 		notes = append(notes, engine.SkippedGates(e))

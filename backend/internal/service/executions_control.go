@@ -177,7 +177,8 @@ type StageView struct {
 	// Current is in the stage; Inbound wait for it, the next one first.
 	Current string
 	Inbound []string
-	// Latest entered the stage last, Succeeded is the last that succeeded in it.
+	// Latest entered the stage last. Succeeded succeeded in it last, or is the target of a
+	// rollback that did.
 	Latest    string
 	Succeeded string
 }

@@ -111,8 +111,8 @@ func (d *DataSource) Schema(
 						MarkdownDescription: "Executions that wait in front of the stage, the next one first.",
 					},
 					"latest_execution": text("The execution that entered the stage last. Null where none did."),
-					"latest_succeeded_execution": text("The execution that succeeded in the stage last, except rollbacks. An automatic " +
-						"rollback goes back to it, if the stage has not changed since. Null if there is none."),
+					"latest_succeeded_execution": text("The execution that succeeded in the stage last or, if a rollback has succeeded since, the target of " +
+						"the rollback. An automatic rollback goes back to it, if the stage has not changed since. Null if there is none."),
 				}},
 			},
 		},

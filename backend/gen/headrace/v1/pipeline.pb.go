@@ -3590,8 +3590,9 @@ type StageState struct {
 	InboundExecutions []string `protobuf:"bytes,4,rep,name=inbound_executions,json=inboundExecutions,proto3" json:"inbound_executions,omitempty"`
 	// The execution that entered the stage last.
 	LatestExecution string `protobuf:"bytes,5,opt,name=latest_execution,json=latestExecution,proto3" json:"latest_execution,omitempty"`
-	// The execution that succeeded in the stage last, rollbacks apart: what an
-	// automatic rollback goes back to, if its version is the same.
+	// The execution whose release the stage has: the one that succeeded in the stage
+	// last or, if a rollback succeeded since, its target. An automatic rollback goes
+	// back to it, if the stage has not changed since.
 	LatestSucceededExecution string `protobuf:"bytes,6,opt,name=latest_succeeded_execution,json=latestSucceededExecution,proto3" json:"latest_succeeded_execution,omitempty"`
 	unknownFields            protoimpl.UnknownFields
 	sizeCache                protoimpl.SizeCache
