@@ -4,17 +4,16 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 )
 
 // run identifies the run of Terraform that started this process: one terraform destroy
 // starts the provider for the plan that has the configuration, and again for the destroy.
-var run = sync.OnceValue(func() string {
+func run() string {
 	parent := os.Getppid()
 	// An error leaves the name empty, and the process still tells runs of one machine apart.
 	host, _ := os.Hostname()
 	return fmt.Sprintf("%s/%d/%s", host, parent, started(parent))
-})
+}
 
 // started returns when a process started, in ticks since the machine did, or nothing where
 // the system has no /proc. Containers need it: Terraform is process 1 in each.
