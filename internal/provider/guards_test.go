@@ -58,6 +58,14 @@ func (g guarded) says(arguments ...string) string {
 
 func (g guarded) applies() string { return g.says("apply", "-auto-approve") }
 
+// silent plans, applies and plans again without a warning.
+func (g guarded) silent() {
+	g.t.Helper()
+	require.NotContains(g.t, g.says("plan"), "Warning")
+	require.NotContains(g.t, g.applies(), "Warning")
+	require.NotContains(g.t, g.says("plan", "-detailed-exitcode"), "Warning")
+}
+
 func TestRulesThatGuardNothing(t *testing.T) {
 	t.Parallel()
 	configuration := providerProgram(t)
@@ -99,6 +107,60 @@ func TestRulesThatGuardNothing(t *testing.T) {
 			t.Helper()
 			require.NotContains(t, tf.with("composed").applies(), "Warning")
 			require.NotContains(t, tf.says("plan", "-detailed-exitcode"), "Warning")
+		},
+		"a stage added with its rule": func(t *testing.T, tf guarded) {
+			t.Helper()
+			tf.variables["approve_stage"] = ""
+			tf.with("network").applies()
+			tf.variables["approve_stage"] = "Apply"
+			tf.with("rule").silent()
+		},
+		"a stage added with many rules": func(t *testing.T, tf guarded) {
+			t.Helper()
+			tf.variables["approve_stage"] = ""
+			tf.with("network").applies()
+			tf.variables["approve_stage"] = "Apply"
+			tf.with("many").silent()
+		},
+		"a stage renamed with its rule": func(t *testing.T, tf guarded) {
+			t.Helper()
+			tf.with("network", "rule").applies()
+			tf.variables["approve_stage"], tf.variables["stages"] = "Deploy", `["Deploy"]`
+			tf.silent()
+			tf.variables["approve_stage"], tf.variables["stages"] = "Release", `["Release"]`
+			tf.variables["rule_name"] = "network-release"
+			tf.silent()
+		},
+		"a stage removed with its rule": func(t *testing.T, tf guarded) {
+			t.Helper()
+			tf.with("network", "rule").applies()
+			tf.variables["approve_stage"] = ""
+			tf.without("rule").silent()
+		},
+		"a pipeline destroyed with its rule": func(t *testing.T, tf guarded) {
+			t.Helper()
+			tf.with("network", "rule").applies()
+			require.NotContains(t, tf.says("destroy", "-auto-approve"), "Warning")
+		},
+		"a stage renamed while its rule gets another pipeline": func(t *testing.T, tf guarded) {
+			t.Helper()
+			tf.with("network", "web", "rule").applies()
+			tf.variables["approve_stage"], tf.variables["pipelines"] = "Deploy", `["network", "web"]`
+			require.Contains(t, tf.says("plan"), "Rule network-apply no longer guards stage Apply of pipeline network")
+		},
+		"parts added to a composed pipeline with their rule": func(t *testing.T, tf guarded) {
+			t.Helper()
+			tf.with("parts").applies()
+			tf.with("parts_apply").silent()
+			tf.without("parts_apply").silent()
+		},
+		"a pipeline of another configuration": func(t *testing.T, tf guarded) {
+			t.Helper()
+			tf.with("network").applies()
+			other := guard(t, tf.configuration, tf.backend)
+			other.variables["stages"] = `["Aply"]`
+			require.Contains(t, other.with("rule").says("plan"), misspelt)
+			require.Contains(t, other.applies(), misspelt)
 		},
 		"all pipelines of an empty account": func(t *testing.T, tf guarded) {
 			t.Helper()

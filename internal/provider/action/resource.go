@@ -69,7 +69,7 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 	state := modelOf(created.GetAction(), plan)
 	response.Diagnostics.Append(response.State.Set(ctx, state)...)
 	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
-	r.written(&response.Diagnostics, state, created.GetWarnings())
+	r.written(ctx, &response.Diagnostics, state, created.GetWarnings())
 	_, err = backend.Pipelines.GetAction(ctx, &headracev1.GetActionRequest{
 		Name: state.resourceName(), ConfirmRequestId: requestID,
 	})
@@ -133,7 +133,7 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 		return
 	}
 	response.Diagnostics.Append(response.State.Set(ctx, modelOf(updated.GetAction(), plan))...)
-	r.written(&response.Diagnostics, plan, updated.GetWarnings())
+	r.written(ctx, &response.Diagnostics, plan, updated.GetWarnings())
 }
 
 // Delete removes the action.
@@ -155,13 +155,14 @@ func (r *Resource) Delete(ctx context.Context, request resource.DeleteRequest, r
 	if err != nil && !problem.Gone(err) {
 		report.Add(&response.Diagnostics, "delete", err)
 	}
-	r.written(&response.Diagnostics, state, deleted.GetWarnings())
+	r.written(ctx, &response.Diagnostics, state, deleted.GetWarnings())
 }
 
 // written shows the warnings of a write, and notes that other parts of the pipeline may
 // follow.
-func (r *Resource) written(diags *diag.Diagnostics, m model, warnings []*headracev1.Warning) {
+func (r *Resource) written(ctx context.Context, diags *diag.Diagnostics, m model, warnings []*headracev1.Warning) {
 	r.session.NoteWritten(m.Account.ValueString(), m.Pipeline.ValueString())
+	warnings = r.session.StillTrue(ctx, m.Account.ValueString(), warnings, session.KeepAlone)
 	reporter(m).Warn(diags, warnings, r.session.Tell)
 }
 

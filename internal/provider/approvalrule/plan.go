@@ -41,6 +41,9 @@ func (r *Resource) ModifyPlan(
 	ctx context.Context, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse,
 ) {
 	if request.Plan.Raw.IsNull() {
+		var state model
+		response.Diagnostics.Append(request.State.Get(ctx, &state)...)
+		r.noteDelete(state)
 		return
 	}
 	planning.Name(ctx, r.session, request, response, func(account string, names []string) string {

@@ -58,6 +58,7 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 	}
 	plan.Account = r.session.Settled(plan.Account)
 	requestID := r.session.RequestID()
+	r.session.NoteApplying()
 	created, err := backend.ApprovalRules.CreateApprovalRule(ctx, &headracev1.CreateApprovalRuleRequest{
 		ApprovalRule: plan.message(), RequestId: requestID,
 	})
@@ -68,7 +69,7 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 	state := modelOf(created.GetApprovalRule(), plan)
 	response.Diagnostics.Append(response.State.Set(ctx, state)...)
 	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
-	r.warn(&response.Diagnostics, state, created.GetApprovalRule(), runState{changed: true, applied: true})
+	r.warn(ctx, &response.Diagnostics, state, created.GetApprovalRule(), runState{changed: true, applied: true})
 	_, err = backend.ApprovalRules.GetApprovalRule(ctx, &headracev1.GetApprovalRuleRequest{
 		Name: state.resourceName(), ConfirmRequestId: requestID,
 	})
@@ -126,13 +127,14 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 		return
 	}
 	wanted.Etag = state.ETag.ValueString()
+	r.session.NoteApplying()
 	updated, err := backend.ApprovalRules.UpdateApprovalRule(ctx, &headracev1.UpdateApprovalRuleRequest{ApprovalRule: wanted})
 	if err != nil {
 		report.Add(&response.Diagnostics, "update", err)
 		return
 	}
 	response.Diagnostics.Append(response.State.Set(ctx, modelOf(updated.GetApprovalRule(), plan))...)
-	r.warn(&response.Diagnostics, plan, updated.GetApprovalRule(), runState{changed: true, applied: true})
+	r.warn(ctx, &response.Diagnostics, plan, updated.GetApprovalRule(), runState{changed: true, applied: true})
 }
 
 // Delete removes the rule. Waits that have begun go on by the rule as it was.
@@ -148,6 +150,8 @@ func (r *Resource) Delete(ctx context.Context, request resource.DeleteRequest, r
 		report.Add(&response.Diagnostics, "delete", err)
 		return
 	}
+	r.session.NoteApplying()
+	r.noteDelete(state)
 	_, err = backend.ApprovalRules.DeleteApprovalRule(ctx, &headracev1.DeleteApprovalRuleRequest{
 		Name: state.resourceName(), Etag: state.ETag.ValueString(),
 	})

@@ -22,12 +22,17 @@ import (
 func (r *Resource) planWarnings(
 	ctx context.Context, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse, unchanged bool,
 ) {
-	if response.Diagnostics.HasError() || !request.Config.Raw.IsFullyKnown() {
+	if response.Diagnostics.HasError() {
 		return
 	}
 	var planned model
 	response.Diagnostics.Append(response.Plan.Get(ctx, &planned)...)
 	if response.Diagnostics.HasError() || planned.Account.IsUnknown() {
+		return
+	}
+	r.note(ctx, request, planned)
+	if !request.Config.Raw.IsFullyKnown() || r.session.Applying() {
+		// The write of the rule will show its warnings.
 		return
 	}
 	create := request.State.Raw.IsNull() || len(response.RequiresReplace) > 0
@@ -41,7 +46,7 @@ func (r *Resource) planWarnings(
 	switch {
 	case !asked:
 	case err == nil:
-		r.warn(&response.Diagnostics, planned, rule, runState{changed: changed})
+		r.warn(ctx, &response.Diagnostics, planned, rule, runState{changed: changed})
 	case status.Code(err) == codes.InvalidArgument && len(client.Violations(err)) > 0:
 		doing := "update"
 		if create {
@@ -49,6 +54,29 @@ func (r *Resource) planWarnings(
 		}
 		reporter(planned).Add(&response.Diagnostics, doing, err)
 	}
+}
+
+// note tells pipelines of the same run what the rule will match.
+func (r *Resource) note(ctx context.Context, request resource.ModifyPlanRequest, planned model) {
+	after := planned.message().GetSelector()
+	if slices.Contains(slices.Concat(after.GetPipelines(), after.GetStages(), after.GetActions()), domain.Unknown) {
+		after = nil
+	}
+	rule := session.Rule{After: after}
+	var before model
+	if !request.State.Raw.IsNull() && !request.State.Get(ctx, &before).HasError() {
+		if before.resourceName() == planned.resourceName() {
+			rule.Before = before.message().GetSelector()
+		} else {
+			r.noteDelete(before)
+		}
+	}
+	r.session.NoteRule(planned.resourceName(), rule)
+}
+
+// noteDelete tells pipelines of the same run that the rule will be gone.
+func (r *Resource) noteDelete(state model) {
+	r.session.NoteRule(state.resourceName(), session.Rule{Before: state.message().GetSelector()})
 }
 
 // dryRun returns the rule as an apply would store it, with what it would guard.
@@ -75,10 +103,30 @@ func dryRun(ctx context.Context, backend *client.Client, planned model, create, 
 type runState struct{ changed, applied bool }
 
 // warn shows the warnings of a rule that hold whatever else the same run creates.
-func (r *Resource) warn(diags *diag.Diagnostics, m model, rule *headracev1.ApprovalRule, run runState) {
+func (r *Resource) warn(ctx context.Context, diags *diag.Diagnostics, m model, rule *headracev1.ApprovalRule, run runState) {
 	account := client.Segment(rule.GetName(), "accounts")
-	warnings := settled(rule, r.session.Planned(account), r.session.Written(account), run)
+	pipelines := rule.GetSelector().GetPipelines()
+	remaining := func() []*headracev1.Warning {
+		return settled(rule, r.session.Planned(account), r.session.Written(account), run)
+	}
+	decided := r.session.Await(ctx, account+": "+strings.Join(pipelines, " "), func() bool {
+		inline := r.session.Inline(account)
+		all := !slices.ContainsFunc(pipelines, func(name string) bool { return !slices.Contains(inline, name) })
+		return all || !slices.ContainsFunc(remaining(), func(w *headracev1.Warning) bool { return about(w, "") })
+	})
+	inline := r.session.Inline(account)
+	warnings := slices.DeleteFunc(remaining(), func(w *headracev1.Warning) bool {
+		// What a rule that was just written misses in pipelines that this run does not write was
+		// in the plan.
+		alone := run.applied && !slices.ContainsFunc(inline, func(name string) bool { return matches(pipelines, name) })
+		return about(w, "") && (!decided || alone)
+	})
 	reporter(m).Warn(diags, warnings, r.session.Tell)
+}
+
+// about tells whether a warning is about a field of the selector.
+func about(w *headracev1.Warning, field string) bool {
+	return strings.HasPrefix(w.GetField(), "approval_rule.selector."+field)
 }
 
 // settled returns the warnings of a rule without those that the rest of the run may make
@@ -86,9 +134,6 @@ func (r *Resource) warn(diags *diag.Diagnostics, m model, rule *headracev1.Appro
 // being written.
 func settled(rule *headracev1.ApprovalRule, planned []session.Part, written []string, run runState) []*headracev1.Warning {
 	selector := rule.GetSelector()
-	about := func(w *headracev1.Warning, field string) bool {
-		return strings.HasPrefix(w.GetField(), "approval_rule.selector."+field)
-	}
 	missing := func(w *headracev1.Warning) bool {
 		return about(w, "pipelines[") && domain.Reason(w.GetReason()) == domain.ReasonSelectorMatchesNothing
 	}
@@ -124,23 +169,16 @@ func fulfils(selector *headracev1.ApprovalSelector, w *headracev1.Warning, part 
 	switch fields[0].Field {
 	case "pipelines":
 		return entryMatches(selector.GetPipelines(), fields[0].Index, part.Pipeline) &&
-			(domain.Reason(w.GetReason()) != domain.ReasonSelectorGuardsNothing || guards(selector, part))
+			(domain.Reason(w.GetReason()) != domain.ReasonSelectorGuardsNothing || session.Guards(selector, part))
 	case "stages":
 		name, entries = part.Stage, selector.GetStages()
 	case "actions":
 		name, entries = part.Action, selector.GetActions()
 	}
-	return name != "" && matches(selector.GetPipelines(), part.Pipeline) && entryMatches(entries, fields[0].Index, name)
-}
-
-// guards tells whether a rule guards a part of a pipeline that it matches.
-func guards(selector *headracev1.ApprovalSelector, part session.Part) bool {
-	stages, actions := selector.GetStages(), selector.GetActions()
-	inStage := part.Stage != "" && (len(stages) == 0 || matches(stages, part.Stage))
-	if len(stages) > 0 && len(actions) == 0 {
-		return inStage
+	if name == domain.Unknown {
+		return matches(selector.GetPipelines(), part.Pipeline)
 	}
-	return inStage && part.Action != "" && (len(actions) == 0 || matches(actions, part.Action))
+	return name != "" && matches(selector.GetPipelines(), part.Pipeline) && entryMatches(entries, fields[0].Index, name)
 }
 
 func entryMatches(entries []string, index int, name string) bool {

@@ -59,6 +59,7 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 	}
 	plan.Account = r.session.Settled(plan.Account)
 	requestID := r.session.RequestID()
+	r.session.NoteApplying()
 	created, err := backend.Pipelines.CreatePipeline(ctx, &headracev1.CreatePipelineRequest{
 		Pipeline: plan.message(), RequestId: requestID,
 	})
@@ -69,7 +70,7 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 	state := modelOf(created.GetPipeline(), plan)
 	response.Diagnostics.Append(response.State.Set(ctx, state)...)
 	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
-	r.written(&response.Diagnostics, state, created.GetWarnings())
+	r.written(ctx, &response.Diagnostics, state, created.GetWarnings())
 	_, err = backend.Pipelines.GetPipeline(ctx, &headracev1.GetPipelineRequest{
 		Name: state.resourceName(), ConfirmRequestId: requestID,
 	})
@@ -127,13 +128,14 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 		return
 	}
 	wanted.Etag = state.ETag.ValueString()
+	r.session.NoteApplying()
 	updated, err := backend.Pipelines.UpdatePipeline(ctx, &headracev1.UpdatePipelineRequest{Pipeline: wanted})
 	if err != nil {
 		report.Add(&response.Diagnostics, "update", err)
 		return
 	}
 	response.Diagnostics.Append(response.State.Set(ctx, modelOf(updated.GetPipeline(), plan))...)
-	r.written(&response.Diagnostics, plan, updated.GetWarnings())
+	r.written(ctx, &response.Diagnostics, plan, updated.GetWarnings())
 }
 
 // Delete removes the pipeline with its versions and its history.
@@ -149,12 +151,14 @@ func (r *Resource) Delete(ctx context.Context, request resource.DeleteRequest, r
 		report.Add(&response.Diagnostics, "delete", err)
 		return
 	}
+	r.session.NoteApplying()
 	deleted, err := backend.Pipelines.DeletePipeline(ctx, &headracev1.DeletePipelineRequest{
 		Name: state.resourceName(), Etag: state.ETag.ValueString(), Force: state.ForceDestroy.ValueBool(),
 	})
 	switch {
 	case err == nil:
-		report.Warn(&response.Diagnostics, deleted.GetWarnings(), r.session.Tell)
+		warnings := r.session.StillTrue(ctx, state.Account.ValueString(), deleted.GetWarnings(), session.KeepAlone)
+		report.Warn(&response.Diagnostics, warnings, r.session.Tell)
 	case client.IsNotFound(err):
 	case client.Reason(err) == domain.ReasonExecutionLive:
 		response.Diagnostics.AddError("Cannot delete "+report.Object, client.Describe(err)+

@@ -6,10 +6,12 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/definition"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/problem"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 )
@@ -20,15 +22,23 @@ import (
 func (r *Resource) planWarnings(
 	ctx context.Context, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse, unchanged bool,
 ) {
-	if response.Diagnostics.HasError() || !request.Config.Raw.IsFullyKnown() {
+	if response.Diagnostics.HasError() {
 		return
 	}
+	raw, err := definition.Certain(response.Plan.Raw)
+	if err != nil {
+		return // planning.Support has reported it.
+	}
 	var planned model
-	response.Diagnostics.Append(response.Plan.Get(ctx, &planned)...)
+	response.Diagnostics.Append((&tfsdk.Plan{Schema: response.Plan.Schema, Raw: raw}).Get(ctx, &planned)...)
 	if response.Diagnostics.HasError() || planned.Account.IsUnknown() {
 		return
 	}
-	r.session.NotePlanned(planned.Account.ValueString(), parts(planned.Name.ValueString(), planned.message().GetDefinition())...)
+	r.note(planned, request.Config.Raw.IsFullyKnown())
+	if !request.Config.Raw.IsFullyKnown() || r.session.Applying() {
+		// The write of the pipeline will show its warnings.
+		return
+	}
 	create := request.State.Raw.IsNull() || len(response.RequiresReplace) > 0
 	if !create && unchanged {
 		return
@@ -42,7 +52,7 @@ func (r *Resource) planWarnings(
 	switch {
 	case !asked:
 	case err == nil:
-		r.warn(&response.Diagnostics, planned, warnings)
+		r.warn(ctx, &response.Diagnostics, planned, warnings, session.KeepAlone)
 	case client.Reason(err) == domain.ReasonGuardRequiresAdmin:
 		// Not a token without a role, which may be the one of plans alone.
 		response.Diagnostics.AddWarning("The apply of "+reporter(planned).Object+" may be refused", problem.Sentence(client.Describe(err)))
@@ -66,20 +76,34 @@ func dryRun(ctx context.Context, backend *client.Client, planned model, create b
 // warn shows warnings of a write. The stages of a composed pipeline are resources of their
 // own, which may follow: whether a rule matches none of them is not known yet. A rule that
 // is missing may follow, too, and usually does, since it names the pipeline.
-func (r *Resource) warn(diags *diag.Diagnostics, m model, warnings []*headracev1.Warning) {
+func (r *Resource) warn(
+	ctx context.Context, diags *diag.Diagnostics, m model, warnings []*headracev1.Warning, alone session.Alone,
+) {
 	warnings = slices.DeleteFunc(slices.Clone(warnings), func(w *headracev1.Warning) bool {
 		reason := domain.Reason(w.GetReason())
 		return reason == domain.ReasonApprovalRuleMissing || reason.AboutSelector() && len(m.Stages) == 0
 	})
+	warnings = r.session.StillTrue(ctx, m.Account.ValueString(), warnings, alone)
 	reporter(m).Warn(diags, warnings, r.session.Tell)
 }
 
-// written shows warnings after a write, and notes that parts may follow.
-func (r *Resource) written(diags *diag.Diagnostics, m model, warnings []*headracev1.Warning) {
+// note tells rules of the same run which parts the pipeline will have.
+func (r *Resource) note(planned model, known bool) {
+	account, name, def := planned.Account.ValueString(), planned.Name.ValueString(), planned.message().GetDefinition()
+	if known && len(def.GetStages()) > 0 {
+		r.session.NoteInline(account, name, parts(name, def)...)
+		return
+	}
+	r.session.NotePlanned(account, parts(name, def)...)
+}
+
+// written shows warnings after a write that the plan could not show, and notes that parts
+// may follow.
+func (r *Resource) written(ctx context.Context, diags *diag.Diagnostics, m model, warnings []*headracev1.Warning) {
 	if len(m.Stages) == 0 {
 		r.session.NoteWritten(m.Account.ValueString(), m.Name.ValueString())
 	}
-	r.warn(diags, m, warnings)
+	r.warn(ctx, diags, m, warnings, session.DropAlone)
 }
 
 // parts returns what approval rules may match of a definition.

@@ -195,7 +195,8 @@ func (r *Resource) publish(ctx context.Context, backend *client.Client, plan mod
 	if err != nil {
 		return model{}, err
 	}
-	reporter(plan).Warn(diags, answer.GetWarnings(), r.session.Tell)
+	warnings := r.session.StillTrue(ctx, plan.Account.ValueString(), answer.GetWarnings(), session.KeepAlone)
+	reporter(plan).Warn(diags, warnings, r.session.Tell)
 	return plan.with(answer.GetVersion(), false), nil
 }
 

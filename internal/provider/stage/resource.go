@@ -71,7 +71,7 @@ func (r *Resource) Create(ctx context.Context, request resource.CreateRequest, r
 	state := modelOf(created.GetStage(), plan)
 	response.Diagnostics.Append(response.State.Set(ctx, state)...)
 	response.Diagnostics.Append(response.Identity.Set(ctx, state.identity())...)
-	r.written(&response.Diagnostics, state, created.GetWarnings())
+	r.written(ctx, &response.Diagnostics, state, created.GetWarnings())
 	_, err = backend.Pipelines.GetStage(ctx, &headracev1.GetStageRequest{
 		Name: state.resourceName(), ConfirmRequestId: requestID,
 	})
@@ -135,7 +135,7 @@ func (r *Resource) Update(ctx context.Context, request resource.UpdateRequest, r
 		return
 	}
 	response.Diagnostics.Append(response.State.Set(ctx, modelOf(updated.GetStage(), plan))...)
-	r.written(&response.Diagnostics, plan, updated.GetWarnings())
+	r.written(ctx, &response.Diagnostics, plan, updated.GetWarnings())
 }
 
 // Delete removes the stage. The actions that it still has may be on their way out too.
@@ -155,13 +155,14 @@ func (r *Resource) Delete(ctx context.Context, request resource.DeleteRequest, r
 	if err != nil && !problem.Gone(err) {
 		report.Add(&response.Diagnostics, "delete", err)
 	}
-	r.written(&response.Diagnostics, state, warnings)
+	r.written(ctx, &response.Diagnostics, state, warnings)
 }
 
 // written shows the warnings of a write, and notes that other parts of the pipeline may
 // follow.
-func (r *Resource) written(diags *diag.Diagnostics, m model, warnings []*headracev1.Warning) {
+func (r *Resource) written(ctx context.Context, diags *diag.Diagnostics, m model, warnings []*headracev1.Warning) {
 	r.session.NoteWritten(m.Account.ValueString(), m.Pipeline.ValueString())
+	warnings = r.session.StillTrue(ctx, m.Account.ValueString(), warnings, session.KeepAlone)
 	reporter(m).Warn(diags, warnings, r.session.Tell)
 }
 

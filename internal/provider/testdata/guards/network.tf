@@ -37,15 +37,19 @@ resource "headrace_pipeline" "network" {
     }
   }
 
-  stage {
-    name = var.approve_stage
+  dynamic "stage" {
+    for_each = var.approve_stage == "" ? [] : [var.approve_stage]
 
-    action {
-      name     = "Approve"
-      category = "Approval"
-      owner    = "Headrace"
-      provider = "Manual"
-      version  = "1"
+    content {
+      name = stage.value
+
+      action {
+        name     = "Approve"
+        category = "Approval"
+        owner    = "Headrace"
+        provider = "Manual"
+        version  = "1"
+      }
     }
   }
 }

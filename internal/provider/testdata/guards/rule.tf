@@ -3,6 +3,11 @@ variable "pipelines" {
   default = ["network"]
 }
 
+variable "rule_name" {
+  type    = string
+  default = "network-apply"
+}
+
 variable "stages" {
   type    = list(string)
   default = ["Apply"]
@@ -14,7 +19,7 @@ variable "groups" {
 }
 
 resource "headrace_approval_rule" "network_apply" {
-  name          = "network-apply"
+  name          = var.rule_name
   pipelines     = var.pipelines
   stages        = var.stages
   groups        = var.groups

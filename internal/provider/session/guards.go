@@ -1,0 +1,87 @@
+package session
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"github.com/headrace/terraform-provider-headrace/backend/client"
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// aboutRule is how the server begins warnings about a rule in the answer to a write of a
+// pipeline: the rule, then the entry that matches nothing or the part that it loses.
+var aboutRule = regexp.MustCompile(`^rule ([^ :]+)(?:: (?:pipeline |stage |action )?("(?:[^"\\]|\\.)*")` +
+	`| no longer guards (?:action ([^ ]+) of )?stage ([^ ]+) of pipeline ([^ ;]+))`)
+
+// Alone says what becomes of a warning about a rule that the run does not plan.
+type Alone bool
+
+const (
+	// KeepAlone waits for the rule, and keeps the warning if none comes.
+	KeepAlone Alone = true
+	// DropAlone drops it, since the plan has shown it.
+	DropAlone Alone = false
+)
+
+// StillTrue returns the warnings of a write of a pipeline without those about approval rules
+// that the same run changes so that they are not true after it.
+func (s *Session) StillTrue(ctx context.Context, account string, warnings []*headracev1.Warning, alone Alone) []*headracev1.Warning {
+	return slices.DeleteFunc(slices.Clone(warnings), func(w *headracev1.Warning) bool {
+		found := aboutRule.FindStringSubmatch(w.GetMessage())
+		if found == nil {
+			return false
+		}
+		name := client.ApprovalRuleName(account, found[1])
+		if alone == KeepAlone {
+			s.Await(ctx, name, func() bool {
+				_, planned := s.Rule(name)
+				return planned
+			})
+		}
+		rule, planned := s.Rule(name)
+		switch {
+		case !planned:
+			return alone == DropAlone
+		case rule.After == nil:
+			return true
+		case found[2] != "":
+			return !rule.has(found[2])
+		}
+		return rule.follows(Part{Action: found[3], Stage: found[4], Pipeline: found[5]}, s.Planned(account))
+	})
+}
+
+// has tells whether the rule still has an entry when the run is done.
+func (r Rule) has(quoted string) bool {
+	entries := slices.Concat(r.After.GetPipelines(), r.After.GetStages(), r.After.GetActions())
+	return slices.ContainsFunc(entries, func(entry string) bool { return strconv.Quote(entry) == quoted })
+}
+
+// follows tells whether the run changes the rule along with a part that it loses: the rule
+// does not match the part any more, or guards another part of the pipeline that it did not.
+func (r Rule) follows(lost Part, planned []Part) bool {
+	return !Guards(r.After, lost) || slices.ContainsFunc(planned, func(part Part) bool {
+		return part.Pipeline == lost.Pipeline && Guards(r.After, part) && !Guards(r.Before, part)
+	})
+}
+
+// Guards tells whether a rule guards a part.
+func Guards(selector *headracev1.ApprovalSelector, part Part) bool {
+	stages, actions := selector.GetStages(), selector.GetActions()
+	switch {
+	case part.Stage == "" || !matches(selector.GetPipelines(), part.Pipeline):
+		return false
+	case len(stages) > 0 && !matches(stages, part.Stage):
+		return false
+	case len(stages) > 0 && len(actions) == 0:
+		return true
+	}
+	return part.Action != "" && (len(actions) == 0 || matches(actions, part.Action))
+}
+
+func matches(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return domain.MatchGlob(pattern, name) })
+}
