@@ -42,7 +42,7 @@ func (c *checker) patterns(selector Path, field string, patterns []string) {
 		}
 		err := checkText("the pattern", pattern, 1, maxRulePattern)
 		if err == nil {
-			err = CheckGlob(pattern)
+			err = checkNameGlob(pattern)
 		}
 		c.check(selector.At(field, i), err)
 	}

@@ -26,8 +26,12 @@ func CheckGlob(pattern string) error {
 
 // MatchGlob reports whether a pattern that CheckGlob accepts matches a name.
 func MatchGlob(pattern, name string) bool {
-	ok, err := doublestar.Match(pattern, name)
-	return err == nil && ok
+	glob, err := ParseGlob(pattern)
+	if err != nil {
+		return false
+	}
+	ok, _ := glob.Match(name)
+	return ok
 }
 
 // alternatives counts the patterns without braces that a valid pattern stands

@@ -78,6 +78,9 @@ const (
 	// ReasonSelectorGuardsNothing warns of an entry of an approval rule that matches pipelines
 	// in which the rule guards nothing.
 	ReasonSelectorGuardsNothing Reason = "SELECTOR_GUARDS_NOTHING"
+	// ReasonReportIncomplete warns that what an approval rule guards was not looked up in full,
+	// because its patterns take too long to match.
+	ReasonReportIncomplete Reason = "REPORT_INCOMPLETE"
 	// ReasonApproverUnknown warns of a user or group of an approval rule that no token has.
 	ReasonApproverUnknown Reason = "APPROVER_UNKNOWN"
 	// ReasonTooFewApprovers warns of an approval rule that requires more people than may approve.

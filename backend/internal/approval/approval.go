@@ -5,8 +5,6 @@ package approval
 import (
 	"slices"
 
-	"github.com/bmatcuk/doublestar/v4"
-
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
@@ -40,11 +38,12 @@ func Requirements(rules []store.ApprovalRule, pipelineName, stage, actionName st
 // braces take too long to match, matches everything: what its author wanted to
 // guard must not be left open.
 func matches(globs []string, name string) bool {
-	return slices.ContainsFunc(globs, func(glob string) bool {
-		if pipeline.CheckGlob(glob) != nil {
+	return slices.ContainsFunc(globs, func(text string) bool {
+		glob, err := pipeline.ParseGlob(text)
+		if err != nil {
 			return true
 		}
-		ok, err := doublestar.Match(glob, name)
-		return err != nil || ok
+		ok, _ := glob.Match(name)
+		return ok
 	})
 }

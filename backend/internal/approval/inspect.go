@@ -3,16 +3,17 @@ package approval
 import (
 	"fmt"
 	"slices"
-	"strings"
-
-	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
-// maxGuards bounds the parts that a report lists.
-const maxGuards = 100
+const (
+	// maxGuards bounds the parts that a report lists.
+	maxGuards = 100
+	// maxWarnings bounds the warnings of a report.
+	maxWarnings = 20
+)
 
 // Outline is what approval rules see of a pipeline.
 type Outline struct {
@@ -69,9 +70,10 @@ type Report struct {
 	Guards   []Guard
 	Count    int
 	Warnings []Warning
-	// Skips are what automatic rollbacks skip in the stages that the rule guards, by
-	// pipeline.
-	Skips []PipelineSkip
+	// Skips are the first things that automatic rollbacks skip in the stages that the rule
+	// guards, by pipeline; SkipCount is how many there are.
+	Skips     []PipelineSkip
+	SkipCount int
 }
 
 // PipelineSkip is a Skip in a pipeline.
@@ -80,133 +82,170 @@ type PipelineSkip struct {
 	Skip
 }
 
+// InspectAll reports on rules of one account, each of which may take its part of the steps.
+func InspectAll(rules []store.ApprovalRule, pipelines []Outline, people People, steps *Steps) []Report {
+	reports := make([]Report, len(rules))
+	for i := range rules {
+		steps.share(len(rules) - i)
+		reports[i] = Inspect(&rules[i], pipelines, people, steps)
+	}
+	return reports
+}
+
 // Inspect reports what a rule guards in the pipelines of its account, which of its entries
 // match nothing, which users and groups no token that may approve has, and whether enough
-// people may approve. A stage is looked for in the pipelines that the rule matches, an action in the stages that it
-// matches. A pipeline that has no stages yet is not finished, so that nothing is missing
-// in it.
-func Inspect(rule *store.ApprovalRule, pipelines []Outline, people People) Report {
-	x := newInspection(rule)
-	for i := range pipelines {
-		x.look(&pipelines[i])
-	}
-	x.judgePipelines(pipelines)
-	x.judgeStages()
-	x.judgeActions()
+// people may approve. A stage is looked for in the pipelines that the rule matches, an
+// action in the stages that it matches. A pipeline that has no stages yet is not finished,
+// so that nothing is missing in it. If the steps are used up, a warning says that the report
+// is incomplete.
+func Inspect(rule *store.ApprovalRule, pipelines []Outline, people People, steps *Steps) Report {
+	x := newInspection(rule, steps)
+	x.selector(pipelines)
 	x.judgePeople("users", "of", "user", rule.Users, people.users(), people.Hidden)
 	x.judgePeople("groups", "in", "group", rule.Groups, people.groups(), people.Hidden)
 	x.judgeCount(people)
-	return x.report
+	return x.finish(len(pipelines))
 }
 
-// Concerns reports whether a rule matches a pipeline.
-func Concerns(rule *store.ApprovalRule, pipelineName string) bool {
-	return matches(rule.Pipelines, pipelineName)
+// InspectAllFor is InspectAll without people and without the entries for pipelines that do
+// not match one pipeline.
+func InspectAllFor(pipelineName string, rules []store.ApprovalRule, pipelines []Outline, steps *Steps) []Report {
+	reports := make([]Report, len(rules))
+	for i := range rules {
+		steps.share(len(rules) - i)
+		x := newInspection(&rules[i], steps)
+		x.only = pipelineName
+		x.selector(pipelines)
+		reports[i] = x.finish(len(pipelines))
+	}
+	return reports
 }
 
-// About tells whether a warning of a rule that matches a pipeline is about what is in that
-// pipeline: an entry for stages or actions, or the one that matches the pipeline itself.
-func About(rule *store.ApprovalRule, w Warning, pipelineName string) bool {
-	last := w.Path[len(w.Path)-1]
-	return last.Field != "pipelines" || matches(rule.Pipelines[last.Index:last.Index+1], pipelineName)
+// MayWarnOf reports whether InspectAllFor may have warnings of a rule for a pipeline: not if
+// the rule does not match it, or if each entry of the rule guards a part of it.
+func MayWarnOf(rule *store.ApprovalRule, outline *Outline, steps *Steps) bool {
+	steps.share(1)
+	x := newInspection(rule, steps)
+	if len(x.marked(x.pipelines, outline.Pipeline)) == 0 && !x.exhausted {
+		return false
+	}
+	x.only = outline.Pipeline
+	x.selector([]Outline{*outline})
+	return x.exhausted || len(x.report.Warnings) > 0 || x.report.Count == 0
 }
 
 // inspection collects what one rule matches.
 type inspection struct {
 	rule                       *store.ApprovalRule
-	pipelines, stages, actions []*entry
-	// matched are the pipelines with stages that the rule matches, within the stages of
-	// these that it matches.
-	matched []*Outline
-	within  []stageOf
+	pipelines, stages, actions *entries
+	// only is the pipeline whose entries are judged; empty for all.
+	only  string
+	steps *Steps
+	// exhausted tells that the steps were used up.
+	exhausted bool
+	// matched are the pipelines with stages that the rule matches.
+	matched []*pipelineMatch
 	report  Report
+	// lastSkips are those of the stage at hand.
+	lastSkips [2]PipelineSkip
+	// more counts the warnings that the report leaves out.
+	more int
 }
 
-type stageOf struct {
-	pipeline string
-	*StageOutline
+// pipelineMatch is a pipeline that a rule matches, and the stages of it that it matches.
+type pipelineMatch struct {
+	*Outline
+	within []*StageOutline
 }
 
-// entry is a pattern of a rule and what it matched.
-type entry struct {
-	pattern string
-	// prefix is what every name begins with that the pattern matches: all of a literal one.
-	prefix  string
-	literal bool
-	broken  bool
-	// matched tells that it matched a name, guards that this led to a guarded part.
-	matched, guards bool
-}
-
-func newInspection(rule *store.ApprovalRule) *inspection {
-	entries := func(patterns []string) []*entry {
-		all := make([]*entry, len(patterns))
-		for i, pattern := range patterns {
-			prefix := pattern
-			if special := strings.IndexAny(pattern, `*?[{\`); special >= 0 {
-				prefix = pattern[:special]
-			}
-			all[i] = &entry{
-				pattern: pattern, prefix: prefix, literal: prefix == pattern,
-				// As in matches: what could not be stored today matches everything.
-				broken: pipeline.CheckGlob(pattern) != nil,
-			}
-		}
-		return all
+func newInspection(rule *store.ApprovalRule, steps *Steps) *inspection {
+	x := &inspection{rule: rule, steps: steps}
+	read := func(patterns []string) *entries {
+		f, ok := newEntries(patterns, steps)
+		x.exhausted = x.exhausted || !ok
+		return f
 	}
-	return &inspection{rule: rule, pipelines: entries(rule.Pipelines), stages: entries(rule.Stages), actions: entries(rule.Actions)}
+	x.pipelines, x.stages, x.actions = read(rule.Pipelines), read(rule.Stages), read(rule.Actions)
+	return x
 }
 
-// matches is as the function of that name, of a pattern that was looked at before.
-func (e *entry) matches(name string) bool {
-	switch {
-	case e.broken, e.pattern == "*":
-		return true
-	case e.literal:
-		return e.pattern == name
-	case !strings.HasPrefix(name, e.prefix):
-		return false
-	}
-	ok, err := doublestar.Match(e.pattern, name)
-	return err != nil || ok
-}
-
-// matching returns the entries that match a name, and notes that they do.
-func matching(entries []*entry, name string) (found []*entry) {
-	for _, e := range entries {
-		if e.matches(name) {
-			e.matched = true
-			found = append(found, e)
+// selector looks for what the rule guards, and then for entries that match nothing.
+func (x *inspection) selector(pipelines []Outline) {
+	for i := range pipelines {
+		if x.exhausted {
+			return
 		}
+		x.look(&pipelines[i])
+	}
+	if x.exhausted {
+		return
+	}
+	x.judgePipelines(pipelines)
+	x.judgeStages()
+	x.judgeActions()
+}
+
+// finish returns the report, and says in it what it leaves out.
+func (x *inspection) finish(pipelines int) Report {
+	if x.more > 0 {
+		x.report.Warnings = append(x.report.Warnings, Warning{Message: fmt.Sprintf("rule %s: and %d more", x.rule.Name, x.more)})
+	}
+	if x.exhausted {
+		x.report.Warnings = append(x.report.Warnings, Warning{
+			Path: pipeline.Path(nil).Field("selector"), Reason: pipeline.ReasonReportIncomplete,
+			Message: fmt.Sprintf("not all of rule %s could be checked: matching its patterns with the %d pipelines of account %s takes too long. "+
+				"It guards the listed parts and may guard more; use fewer patterns, or names instead", x.rule.Name, pipelines, x.rule.Account),
+		})
+	}
+	return x.report
+}
+
+// take uses steps up and reports whether more remain.
+func (x *inspection) take(count int) bool {
+	if !x.steps.take(count) {
+		x.exhausted = true
+	}
+	return !x.exhausted
+}
+
+// matching returns the entries that match a name.
+func (x *inspection) matching(f *entries, name string) []*entry {
+	found, ok := f.matching(name, x.steps)
+	if !ok {
+		x.exhausted = true
+	}
+	return found
+}
+
+// marked is matching, and notes that the entries match.
+func (x *inspection) marked(f *entries, name string) []*entry {
+	found := x.matching(f, name)
+	for _, e := range found {
+		e.matched = true
 	}
 	return found
 }
 
 // look looks for what the rule guards in a pipeline.
 func (x *inspection) look(outline *Outline) {
-	by := matching(x.pipelines, outline.Pipeline)
+	by := x.marked(x.pipelines, outline.Pipeline)
 	if len(by) == 0 {
 		return
 	}
 	guards := 0
+	match := &pipelineMatch{Outline: outline}
 	if len(outline.Stages) > 0 {
-		x.matched = append(x.matched, outline)
+		x.matched = append(x.matched, match)
+		for _, e := range by {
+			e.pipelines = append(e.pipelines, match)
+		}
 	} else {
 		guards = 1 // Nothing is missing yet.
 	}
 	for i := range outline.Stages {
-		stage := &outline.Stages[i]
-		stages := matching(x.stages, stage.Name)
-		if len(x.stages) > 0 && len(stages) == 0 {
-			continue
-		}
-		if len(x.stages)+len(x.actions) > 0 {
-			x.within = append(x.within, stageOf{outline.Pipeline, stage})
-		}
-		here := x.guard(outline.Pipeline, stage)
-		guards += here
-		for _, e := range stages {
-			e.guards = e.guards || here > 0
+		guards += x.lookInto(match, &outline.Stages[i])
+		if x.exhausted {
+			return
 		}
 	}
 	for _, e := range by {
@@ -214,16 +253,31 @@ func (x *inspection) look(outline *Outline) {
 	}
 }
 
+// lookInto looks for what the rule guards in a stage, and returns how much that is.
+func (x *inspection) lookInto(match *pipelineMatch, stage *StageOutline) int {
+	stages := x.marked(x.stages, stage.Name)
+	if len(x.stages.all) > 0 && len(stages) == 0 {
+		return 0
+	}
+	match.within = append(match.within, stage)
+	guards := x.guard(match.Pipeline, stage)
+	for _, e := range stages {
+		e.guards = e.guards || guards > 0
+		e.manual = e.manual || len(stage.Manual) > 0
+	}
+	return guards
+}
+
 // guard notes what the rule guards of a stage that it matches, and returns how much that
 // is.
 func (x *inspection) guard(pipelineName string, stage *StageOutline) int {
-	if len(x.stages) > 0 && len(x.actions) == 0 {
+	if len(x.stages.all) > 0 && len(x.actions.all) == 0 {
 		x.add(pipelineName, stage, "")
 		return 1
 	}
 	count := 0
 	for _, name := range stage.Manual {
-		if len(x.actions) == 0 || len(matching(x.actions, name)) > 0 {
+		if len(x.actions.all) == 0 || len(x.marked(x.actions, name)) > 0 {
 			x.add(pipelineName, stage, name)
 			count++
 		}
@@ -238,7 +292,13 @@ func (x *inspection) add(pipelineName string, stage *StageOutline, action string
 		x.report.Guards = append(x.report.Guards, Guard{pipelineName, part, stage.OnRollback.SkipApprovals})
 	}
 	for _, skip := range skipsOf(part, stage.OnRollback) {
-		if skip := (PipelineSkip{pipelineName, skip}); !slices.Contains(x.report.Skips, skip) {
+		skip := PipelineSkip{pipelineName, skip}
+		if slices.Contains(x.lastSkips[:], skip) {
+			continue
+		}
+		x.lastSkips[0], x.lastSkips[1] = x.lastSkips[1], skip
+		x.report.SkipCount++
+		if len(x.report.Skips) < maxGuards {
 			x.report.Skips = append(x.report.Skips, skip)
 		}
 	}
@@ -250,17 +310,27 @@ func (x *inspection) warn(field string, index int, reason pipeline.Reason, forma
 }
 
 func (x *inspection) warnAt(path pipeline.Path, reason pipeline.Reason, format string, args ...any) {
+	if x.full() {
+		x.more++
+		return
+	}
 	x.report.Warnings = append(x.report.Warnings, Warning{
 		Path: path, Reason: reason, Message: fmt.Sprintf("rule %s: %s", x.rule.Name, fmt.Sprintf(format, args...)),
 	})
 }
+
+// full tells that further warnings are only counted.
+func (x *inspection) full() bool { return len(x.report.Warnings) >= maxWarnings }
 
 func (x *inspection) judgePipelines(all []Outline) {
 	names := make([]string, len(all))
 	for i := range all {
 		names[i] = all[i].Pipeline
 	}
-	for i, e := range x.pipelines {
+	for i, e := range x.pipelines.all {
+		if x.only != "" && !slices.Contains(x.matching(x.pipelines, x.only), e) {
+			continue
+		}
 		switch {
 		case !e.matched && len(all) == 0 && !e.literal:
 			// A pattern for pipelines to come.
@@ -269,10 +339,10 @@ func (x *inspection) judgePipelines(all []Outline) {
 				e.pattern, x.rule.Account)
 		case !e.matched:
 			x.warn("pipelines", i, pipeline.ReasonSelectorMatchesNothing, "pipeline %q matches nothing; account %s has %s%s",
-				e.pattern, x.rule.Account, list("pipeline", names), didYouMean(e, names))
-		case !e.guards && len(x.rule.Stages)+len(x.rule.Actions) == 0:
+				e.pattern, x.rule.Account, list("pipeline", names), x.didYouMean(e, names))
+		case !e.guards && len(x.stages.all)+len(x.actions.all) == 0:
 			x.warn("pipelines", i, pipeline.ReasonSelectorGuardsNothing, "%q guards nothing; %s no manual approval action",
-				e.pattern, having("pipeline", x.pipelinesOf(e)))
+				e.pattern, having("pipeline", pipelineNames(e.pipelines)))
 		case !e.guards && x.report.Count > 0:
 			// If the rule guards nothing at all, its stages and actions are at fault.
 			x.warn("pipelines", i, pipeline.ReasonSelectorGuardsNothing, "%q guards nothing, because %s", e.pattern, x.whyUnguarded(e))
@@ -283,92 +353,110 @@ func (x *inspection) judgePipelines(all []Outline) {
 // whyUnguarded says what a rule with stages or actions does not match in the pipelines that
 // an entry matches, none of which it guards.
 func (x *inspection) whyUnguarded(e *entry) string {
-	within, manual := false, []string(nil)
-	for _, s := range x.within {
-		if e.matches(s.pipeline) {
-			within, manual = true, appendNew(manual, s.Manual...)
+	if x.full() {
+		return ""
+	}
+	within, manual, stages := false, names{}, names{}
+	for _, match := range e.pipelines {
+		if !x.take(len(match.Stages)) {
+			break
+		}
+		for _, s := range match.within {
+			within = true
+			manual.add(s.Manual...)
+		}
+		for i := range match.Stages {
+			stages.add(match.Stages[i].Name)
 		}
 	}
-	pipelines := x.pipelinesOf(e)
+	pipelines := pipelineNames(e.pipelines)
 	if within {
-		return fmt.Sprintf("the rule matches no action; %s %s", having("pipeline", pipelines), list("manual approval action", manual))
+		return fmt.Sprintf("the rule matches no action; %s %s", having("pipeline", pipelines), list("manual approval action", manual.all))
 	}
-	var stages []string
-	for _, outline := range x.matched {
-		if !e.matches(outline.Pipeline) {
-			continue
-		}
-		for i := range outline.Stages {
-			stages = appendNew(stages, outline.Stages[i].Name)
-		}
-	}
-	return fmt.Sprintf("the rule matches no stage; %s %s", having("pipeline", pipelines), list("stage", stages))
+	return fmt.Sprintf("the rule matches no stage; %s %s", having("pipeline", pipelines), list("stage", stages.all))
 }
 
-// pipelinesOf returns the pipelines with stages that an entry matches.
-func (x *inspection) pipelinesOf(e *entry) (names []string) {
-	for _, outline := range x.matched {
-		if e.matches(outline.Pipeline) {
-			names = append(names, outline.Pipeline)
-		}
+func pipelineNames(matched []*pipelineMatch) []string {
+	all := make([]string, len(matched))
+	for i, match := range matched {
+		all[i] = match.Pipeline
 	}
-	return names
+	return all
 }
 
 func (x *inspection) judgeStages() {
-	if len(x.matched) == 0 || !slices.ContainsFunc(x.stages, func(e *entry) bool { return !e.guards }) {
+	if len(x.matched) == 0 || !slices.ContainsFunc(x.stages.all, func(e *entry) bool { return !e.guards }) {
 		return
 	}
-	var pipelines, stages []string
-	for _, outline := range x.matched {
-		pipelines = append(pipelines, outline.Pipeline)
-		for i := range outline.Stages {
-			stages = appendNew(stages, outline.Stages[i].Name)
+	var stages names
+	for _, match := range x.matched {
+		if !x.take(len(match.Stages)) {
+			return
+		}
+		for i := range match.Stages {
+			stages.add(match.Stages[i].Name)
 		}
 	}
-	for i, e := range x.stages {
+	where := having("pipeline", pipelineNames(x.matched))
+	for i, e := range x.stages.all {
 		switch {
 		case !e.matched:
 			x.warn("stages", i, pipeline.ReasonSelectorMatchesNothing, "stage %q matches nothing; %s %s%s",
-				e.pattern, having("pipeline", pipelines), list("stage", stages), didYouMean(e, stages))
-		case !e.guards && !x.hasManual(e):
+				e.pattern, where, list("stage", stages.all), x.didYouMean(e, stages.all))
+		case !e.guards && !e.manual:
 			x.warn("stages", i, pipeline.ReasonSelectorMatchesNothing,
 				"stage %q has no manual approval action, and a rule with actions guards only those", e.pattern)
 		}
 	}
 }
 
-// hasManual tells whether a stage that an entry matches has a manual approval action.
-func (x *inspection) hasManual(e *entry) bool {
-	return slices.ContainsFunc(x.within, func(s stageOf) bool { return e.matches(s.Name) && len(s.Manual) > 0 })
-}
-
 func (x *inspection) judgeActions() {
-	if len(x.within) == 0 || !slices.ContainsFunc(x.actions, func(e *entry) bool { return !e.matched }) {
+	if !slices.ContainsFunc(x.actions.all, func(e *entry) bool { return !e.matched }) {
 		return
 	}
-	var stages, pipelines, manual, other []string
-	for _, s := range x.within {
-		stages, pipelines = appendNew(stages, s.Name), appendNew(pipelines, s.pipeline)
-		manual, other = appendNew(manual, s.Manual...), appendNew(other, s.Other...)
+	var stages, pipelines, manual, other names
+	for _, match := range x.matched {
+		for _, s := range match.within {
+			if !x.take(1 + len(s.Manual) + len(s.Other)) {
+				return
+			}
+			stages.add(s.Name)
+			pipelines.add(match.Pipeline)
+			manual.add(s.Manual...)
+			other.add(s.Other...)
+		}
 	}
-	where := fmt.Sprintf("%s of %s", having("stage", stages), named("pipeline", pipelines))
-	if len(stages) == 1 {
-		where = fmt.Sprintf("stage %s of %s has", stages[0], named("pipeline", pipelines))
+	if len(stages.all) == 0 {
+		return
 	}
-	for i, e := range x.actions {
-		others := slices.DeleteFunc(slices.Clone(other), func(name string) bool { return !e.matches(name) })
+	// others are the first actions of another category that entries match.
+	others := make(map[*entry]string)
+	for _, name := range other.all {
+		for _, e := range x.matching(x.actions, name) {
+			if others[e] == "" {
+				others[e] = name
+			}
+		}
+		if x.exhausted {
+			return
+		}
+	}
+	where := fmt.Sprintf("%s of %s", having("stage", stages.all), named("pipeline", pipelines.all))
+	if len(stages.all) == 1 {
+		where = fmt.Sprintf("stage %s of %s has", stages.all[0], named("pipeline", pipelines.all))
+	}
+	for i, e := range x.actions.all {
 		switch {
 		case e.matched:
-		case len(others) > 0:
+		case others[e] != "":
 			x.warn("actions", i, pipeline.ReasonSelectorMatchesNothing,
-				"action %q matches no manual approval action; %s is not a manual approval action, and rules guard only those", e.pattern, others[0])
-		case len(manual) == 0:
+				"action %q matches no manual approval action; %s is not a manual approval action, and rules guard only those", e.pattern, others[e])
+		case len(manual.all) == 0:
 			x.warn("actions", i, pipeline.ReasonSelectorMatchesNothing, "action %q matches nothing; %s no manual approval action",
 				e.pattern, where)
 		default:
 			x.warn("actions", i, pipeline.ReasonSelectorMatchesNothing, "action %q matches nothing; %s %s%s",
-				e.pattern, where, list("manual approval action", manual), didYouMean(e, manual))
+				e.pattern, where, list("manual approval action", manual.all), x.didYouMean(e, manual.all))
 		}
 	}
 }
@@ -377,12 +465,12 @@ func (x *inspection) judgeActions() {
 // relates to them, as in "of user ann".
 func (x *inspection) judgePeople(field, word, kind string, wanted, have []string, hidden bool) {
 	for i, name := range wanted {
-		if slices.Contains(have, name) {
+		if _, found := slices.BinarySearch(have, name); found {
 			continue
 		}
 		known := ""
 		if !hidden {
-			known = "; approver tokens are " + word + " " + list(kind, have) + didYouMean(&entry{pattern: name, literal: true}, have)
+			known = "; approver tokens are " + word + " " + list(kind, have) + x.didYouMean(&entry{pattern: name, literal: true}, have)
 		}
 		x.warnAt(pipeline.Path(nil).At(field, i), pipeline.ReasonApproverUnknown, "no token %s %s %q can approve in account %s%s",
 			word, kind, name, x.rule.Account, known)
@@ -400,9 +488,16 @@ func (x *inspection) judgeCount(people People) {
 	}
 }
 
+const (
+	// stepsPerDistance is what the comparison of two words takes, about.
+	stepsPerDistance = 300
+	// maxCandidates are as many names as Nearest compares.
+	maxCandidates = 1000
+)
+
 // didYouMean returns a question to end a message with, or nothing if no name is close.
-func didYouMean(e *entry, names []string) string {
-	if !e.literal {
+func (x *inspection) didYouMean(e *entry, names []string) string {
+	if !e.literal || x.full() || len(names) > maxCandidates || !x.steps.spare(stepsPerDistance*len(names)) {
 		return ""
 	}
 	if name := pipeline.Nearest(e.pattern, names); name != "" {
@@ -435,11 +530,21 @@ func list(kind string, names []string) string {
 	return named(kind, names)
 }
 
-func appendNew(all []string, names ...string) []string {
-	for _, name := range names {
-		if !slices.Contains(all, name) {
-			all = append(all, name)
+// names are distinct, in the order in which they were added.
+type names struct {
+	all  []string
+	have map[string]bool
+}
+
+func (n *names) add(all ...string) {
+	for _, name := range all {
+		if n.have[name] {
+			continue
 		}
+		if n.have == nil {
+			n.have = make(map[string]bool)
+		}
+		n.have[name] = true
+		n.all = append(n.all, name)
 	}
-	return all
 }

@@ -21,6 +21,11 @@ func outline(name string) approval.Outline {
 	}}
 }
 
+// enough are the steps of a report that nobody waits for.
+func enough() *approval.Steps {
+	return approval.NewSteps(1_000_000, func() bool { return false })
+}
+
 func TestInspect(t *testing.T) {
 	t.Parallel()
 	of := func(texts ...string) []string { return texts }
@@ -134,7 +139,7 @@ func TestInspect(t *testing.T) {
 			t.Parallel()
 			rule := store.ApprovalRule{Account: "prod", Name: "r", Pipelines: test.pipelines, Stages: test.stages, Actions: test.actions}
 			rule.Users, rule.Groups, rule.MinimumCount = test.users, test.groups, test.count
-			report := approval.Inspect(&rule, test.all, people)
+			report := approval.Inspect(&rule, test.all, people, enough())
 			var guards, warnings []string
 			for _, g := range report.Guards {
 				guards = append(guards, g.Pipeline+"/"+g.Stage+"/"+g.Action)
@@ -154,7 +159,7 @@ func TestInspectSaysThatTokensAreInNoGroup(t *testing.T) {
 	t.Parallel()
 	rule := store.ApprovalRule{Account: "default", Name: "r", Pipelines: []string{"*"}}
 	rule.Groups = []string{"release-managers"}
-	report := approval.Inspect(&rule, nil, approval.People{Groups: map[string][]string{"admin": nil}})
+	report := approval.Inspect(&rule, nil, approval.People{Groups: map[string][]string{"admin": nil}}, enough())
 	require.Equal(t, `rule r: no token in group "release-managers" can approve in account default; approver tokens are in no group`, report.Warnings[0].Message)
 }
 
@@ -163,7 +168,7 @@ func TestInspectHidesPeople(t *testing.T) {
 	t.Parallel()
 	rule := store.ApprovalRule{Account: "prod", Name: "r", Pipelines: []string{"*"}}
 	rule.Users = []string{"bobb"}
-	report := approval.Inspect(&rule, nil, approval.People{Groups: map[string][]string{"bob": nil}, Hidden: true})
+	report := approval.Inspect(&rule, nil, approval.People{Groups: map[string][]string{"bob": nil}, Hidden: true}, enough())
 	require.Equal(t, `rule r: no token of user "bobb" can approve in account prod`, report.Warnings[0].Message)
 	require.Equal(t, pipeline.ReasonApproverUnknown, report.Warnings[0].Reason)
 }
@@ -187,7 +192,7 @@ func TestInspectTellsWhatRollbacksSkip(t *testing.T) {
 	web := outline("web")
 	web.Stages[2].OnRollback = pipeline.OnRollback{SkipApprovals: true, SkipConditions: true}
 	report := approval.Inspect(&store.ApprovalRule{Name: "r", Pipelines: []string{"*"}, Stages: []string{"Plan", "Apply"}},
-		[]approval.Outline{outline("network"), web}, approval.People{})
+		[]approval.Outline{outline("network"), web}, approval.People{}, enough())
 	var skipped []string
 	for _, g := range report.Guards {
 		if g.SkippedOnRollback {
@@ -208,8 +213,15 @@ func TestMissing(t *testing.T) {
 	rules := []store.ApprovalRule{
 		{Name: "entry", Pipelines: []string{"*"}, Stages: []string{"Apply"}}, {Name: "manual", Pipelines: []string{"web"}},
 	}
-	require.Equal(t, []approval.Guard{{Pipeline: "network", Part: approval.Part{Stage: "Apply", Action: "Approve"}}}, approval.Missing(rules, all))
-	require.Len(t, approval.Missing(nil, all), 2)
+	missing := func(rules []store.ApprovalRule) []approval.Guard {
+		parts, complete := approval.Missing(rules, all, enough())
+		require.True(t, complete)
+		return parts
+	}
+	require.Equal(t, []approval.Guard{{Pipeline: "network", Part: approval.Part{Stage: "Apply", Action: "Approve"}}}, missing(rules))
+	require.Len(t, missing(nil), 2)
+	_, complete := approval.Missing(rules, all, approval.NewSteps(10, func() bool { return false }))
+	require.False(t, complete)
 }
 
 func TestInspectListsTheFirstHundred(t *testing.T) {
@@ -218,7 +230,7 @@ func TestInspectListsTheFirstHundred(t *testing.T) {
 	for i := range 150 {
 		all = append(all, outline(fmt.Sprintf("p%03d", i)))
 	}
-	report := approval.Inspect(&store.ApprovalRule{Name: "r", Pipelines: []string{"p*"}}, all, approval.People{})
+	report := approval.Inspect(&store.ApprovalRule{Name: "r", Pipelines: []string{"p*"}}, all, approval.People{}, enough())
 	require.Len(t, report.Guards, 100)
 	require.Equal(t, 150, report.Count)
 	require.Equal(t, "p099", report.Guards[99].Pipeline)

@@ -22,12 +22,12 @@ func (p People) users() []string { return slices.Sorted(maps.Keys(p.Groups)) }
 
 // groups returns the groups of people in order.
 func (p People) groups() []string {
-	var all []string
+	var all names
 	for _, groups := range p.Groups {
-		all = appendNew(all, groups...)
+		all.add(groups...)
 	}
-	slices.Sort(all)
-	return all
+	slices.Sort(all.all)
+	return all.all
 }
 
 // With returns people with others who approved already, whether they may still do that or
@@ -45,9 +45,12 @@ func (p People) With(decided []execution.Verdict) People {
 
 // able returns who of the people can meet a requirement.
 func (p People) able(r *execution.Requirement) []string {
+	var users, groups names
+	users.add(r.Users...)
+	groups.add(r.Groups...)
 	return slices.DeleteFunc(p.users(), func(name string) bool {
-		return len(r.Users)+len(r.Groups) > 0 && !slices.Contains(r.Users, name) &&
-			!slices.ContainsFunc(p.Groups[name], func(group string) bool { return slices.Contains(r.Groups, group) })
+		return len(r.Users)+len(r.Groups) > 0 && !users.have[name] &&
+			!slices.ContainsFunc(p.Groups[name], func(group string) bool { return groups.have[group] })
 	})
 }
 

@@ -250,6 +250,44 @@ func TestListOfRulesInALargeAccount(t *testing.T) {
 		}
 	}
 	t.Logf("a page of 100 rules takes %s", fastest)
+	listOfLargeRules(t, c)
+}
+
+// listOfLargeRules lists rules that match everything in the slowest way, and are together
+// larger than a message.
+func listOfLargeRules(t *testing.T, c *client.Client) {
+	t.Helper()
+	want := 100
+	for i := range 73 {
+		selector := &v1.ApprovalSelector{Pipelines: []string{"network-*"}}
+		for j := range 100 {
+			slow := fmt.Sprintf("{%s}%d", strings.TrimSuffix(strings.Repeat("*e*w*o*k*,", 22), ","), j)
+			if i < 5 {
+				selector.Pipelines = append(selector.Pipelines[:j], slow)
+			}
+			selector.Stages = append(selector.Stages, slow)
+			selector.Actions = append(selector.Actions, fmt.Sprintf("*team-%d-*%s", j, strings.Repeat("x", 200)))
+		}
+		createRule(t, c, approvalRule(fmt.Sprintf("large%02d", i), selector), false)
+		want++
+	}
+	pages, listed, incomplete := 0, 0, 0
+	for token := ""; pages == 0 || token != ""; pages++ {
+		resp, err := c.ApprovalRules.ListApprovalRules(t.Context(), &v1.ListApprovalRulesRequest{
+			Parent: "accounts/default", PageSize: 1000, PageToken: token,
+		})
+		require.NoError(t, err)
+		for _, rule := range resp.GetApprovalRules() {
+			require.LessOrEqual(t, len(rule.GetWarnings()), 22)
+			if last := len(rule.GetWarnings()) - 1; last >= 0 && rule.GetWarnings()[last].GetReason() == string(pipeline.ReasonReportIncomplete) {
+				incomplete++
+			}
+		}
+		listed += len(resp.GetApprovalRules())
+		token = resp.GetNextPageToken()
+	}
+	require.Equal(t, want, listed)
+	t.Logf("%d pages, %d reports are incomplete", pages, incomplete)
 }
 
 // TestPublishWarnsOfAnApprovalBesideItsDeployment shows what no plan sees: the parts of a

@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,6 +37,9 @@ func definitionWarnings(def *pipeline.Definition, outer pipeline.Path, now time.
 	return warnings
 }
 
+// maxSteps bounds the work of a call that reports on rules, to a fraction of a second.
+const maxSteps = 40_000_000
+
 // maxOutlines bounds the pipelines whose outlines are kept in memory.
 const maxOutlines = 1 << 14
 
@@ -47,6 +49,12 @@ const maxOutlines = 1 << 14
 type reporter struct {
 	store store.Store
 	clock func() time.Time
+	// slots bound the reports that are computed at once, as those of searches of logs. Any
+	// number of calls may wait: they hold no connection, and Terraform reads many rules
+	// at once.
+	slots *searches
+	// inspect is approval.InspectAll.
+	inspect func([]store.ApprovalRule, []approval.Outline, approval.People, *approval.Steps) []approval.Report
 
 	mu       sync.Mutex
 	outlines map[outlineKey]approval.Outline
@@ -64,37 +72,44 @@ func keyOf(p *store.Pipeline) outlineKey {
 }
 
 func newReporter(s store.Store, clock func() time.Time) *reporter {
-	return &reporter{store: s, clock: clock, outlines: make(map[outlineKey]approval.Outline)}
+	slots := newSearches()
+	slots.unbounded = true
+	return &reporter{store: s, clock: clock, slots: slots, inspect: approval.InspectAll, outlines: make(map[outlineKey]approval.Outline)}
 }
 
-// reports returns the reports of rules of one account, in their order. Written is a
-// pipeline as a write leaves it that may not be stored; nil for none.
-func (x *reporter) reports(
-	ctx context.Context, who auth.Identity, account string, rules []store.ApprovalRule, written *store.Pipeline,
-) ([]approval.Report, error) {
+// reports returns the reports of rules of one account, in their order.
+func (x *reporter) reports(ctx context.Context, who auth.Identity, account string, rules []store.ApprovalRule) ([]approval.Report, error) {
 	if len(rules) == 0 {
 		return nil, nil
 	}
-	var reports []approval.Report
-	err := x.store.View(ctx, func(ctx context.Context, r store.Reader) error {
-		outlines, err := x.read(ctx, r, account, written)
-		if err != nil {
+	end, err := x.slots.begin(ctx, nil, account, who.Principal)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	var outlines []approval.Outline
+	var people approval.People
+	err = x.store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+		if outlines, err = x.read(ctx, r, account, nil); err != nil {
 			return err
 		}
-		people, err := approvers(ctx, r, who, account, x.clock())
-		if err != nil {
-			return err
-		}
-		reports = make([]approval.Report, len(rules))
-		for i := range rules {
-			reports[i] = approval.Inspect(&rules[i], outlines, people)
-		}
-		return nil
+		people, err = approvers(ctx, r, who, account, x.clock())
+		return err
 	})
-	return reports, err
+	if err != nil {
+		return nil, err
+	}
+	// The database has few readers, none of which may wait for this.
+	return x.inspect(rules, outlines, people, stepsUntil(ctx)), ctx.Err()
 }
 
-// read returns the outlines of an account's pipelines by name.
+// stepsUntil returns the steps of a call, which end with it.
+func stepsUntil(ctx context.Context) *approval.Steps {
+	return approval.NewSteps(maxSteps, func() bool { return ctx.Err() != nil })
+}
+
+// read returns the outlines of an account's pipelines by name. Written is a pipeline as a
+// write leaves it that may not be stored; nil for none.
 func (x *reporter) read(ctx context.Context, r store.Reader, account string, written *store.Pipeline) ([]approval.Outline, error) {
 	heads, err := r.PipelineHeads(ctx, account)
 	if err != nil {
@@ -193,6 +208,9 @@ func (v *RuleView) skipWarnings() {
 		warnings = append(warnings, skipWarning(skip.Skip, skip.Pipeline))
 	}
 	v.Warnings = append(v.Warnings, bounded(warnings)...)
+	if more := v.skipCount - len(v.skips); more > 0 {
+		v.Warnings = append(v.Warnings, Warning{Message: fmt.Sprintf("and %d more", more)})
+	}
 }
 
 // requestWarnings returns the warnings of a report, with paths that start at the request.
@@ -209,29 +227,46 @@ func requestWarnings(report *approval.Report) []Warning {
 // match nothing, now that it is as written, and about its manual actions that lack a rule.
 // The write itself succeeded, so that nothing is said if they cannot be read.
 func (x *reporter) ofPipeline(ctx context.Context, who auth.Identity, written *store.Pipeline) []Warning {
+	end, err := x.slots.begin(ctx, nil, written.Account, who.Principal)
+	if err != nil {
+		return nil
+	}
+	defer end()
 	var all []store.ApprovalRule
-	var missing []Warning
-	err := x.store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+	var account store.Account
+	err = x.store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
 		if all, err = r.ApprovalRules(ctx, written.Account, store.Page{}); err != nil {
 			return err
 		}
-		account, err := r.Account(ctx, written.Account)
-		missing = missingRules(&account, all, approval.OutlineOf(written.Name, assembled(written)))
+		account, err = r.Account(ctx, written.Account)
 		return err
 	})
-	rules := slices.DeleteFunc(all, func(rule store.ApprovalRule) bool { return !approval.Concerns(&rule, written.Name) })
-	reports, failed := x.reports(ctx, who, written.Account, rules, written)
-	if errors.Join(err, failed) != nil {
+	if err != nil {
+		return nil
+	}
+	steps := stepsUntil(ctx)
+	alone := []approval.Outline{approval.OutlineOf(written.Name, assembled(written))}
+	missing := missingRules(&account, all, alone, steps)
+	rules := slices.DeleteFunc(all, func(rule store.ApprovalRule) bool { return !approval.MayWarnOf(&rule, &alone[0], steps) })
+	var outlines []approval.Outline
+	if len(rules) > 0 {
+		err = x.store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+			outlines, err = x.read(ctx, r, written.Account, written)
+			return err
+		})
+	}
+	if err != nil {
 		return nil
 	}
 	var warnings []Warning
-	for i := range reports {
-		for _, w := range reports[i].Warnings {
-			if w.Reason.AboutSelector() && approval.About(&rules[i], w, written.Name) {
-				// It is about no field of the pipeline.
-				warnings = append(warnings, Warning{Reason: w.Reason, Message: w.Message})
-			}
+	for _, report := range approval.InspectAllFor(written.Name, rules, outlines, steps) {
+		for _, w := range report.Warnings {
+			// It is about no field of the pipeline.
+			warnings = append(warnings, Warning{Reason: w.Reason, Message: w.Message})
 		}
+	}
+	if ctx.Err() != nil {
+		return nil
 	}
 	return bounded(append(warnings, missing...))
 }
@@ -243,17 +278,25 @@ func (x *reporter) ofAccount(ctx context.Context, who auth.Identity, account *st
 	if !account.RequireApprovalRule || !who.May(auth.Read, account.Name) {
 		return nil
 	}
-	var warnings []Warning
-	err := x.store.View(ctx, func(ctx context.Context, r store.Reader) error {
-		rules, err := r.ApprovalRules(ctx, account.Name, store.Page{})
-		if err != nil {
+	end, err := x.slots.begin(ctx, nil, account.Name, who.Principal)
+	if err != nil {
+		return nil
+	}
+	defer end()
+	var rules []store.ApprovalRule
+	var outlines []approval.Outline
+	err = x.store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+		if rules, err = r.ApprovalRules(ctx, account.Name, store.Page{}); err != nil {
 			return err
 		}
-		outlines, err := x.read(ctx, r, account.Name, nil)
-		warnings = missingRules(account, rules, outlines...)
+		outlines, err = x.read(ctx, r, account.Name, nil)
 		return err
 	})
 	if err != nil {
+		return nil
+	}
+	warnings := missingRules(account, rules, outlines, stepsUntil(ctx))
+	if ctx.Err() != nil {
 		return nil
 	}
 	return bounded(warnings)
@@ -261,12 +304,18 @@ func (x *reporter) ofAccount(ctx context.Context, who auth.Identity, account *st
 
 // missingRules warns of manual actions that fail because the account requires a rule and
 // none matches them.
-func missingRules(account *store.Account, rules []store.ApprovalRule, outlines ...approval.Outline) []Warning {
+func missingRules(account *store.Account, rules []store.ApprovalRule, outlines []approval.Outline, steps *approval.Steps) []Warning {
 	if !account.RequireApprovalRule {
 		return nil
 	}
 	var warnings []Warning
-	for _, part := range approval.Missing(rules, outlines) {
+	parts, complete := approval.Missing(rules, outlines, steps)
+	if !complete {
+		warnings = append(warnings, Warning{Reason: pipeline.ReasonReportIncomplete, Message: fmt.Sprintf(
+			"not all manual approval actions of account %s could be checked for a rule: matching the patterns of its rules takes too long; "+
+				"use fewer patterns, or names instead", account.Name)})
+	}
+	for _, part := range parts {
 		warnings = append(warnings, Warning{Reason: pipeline.ReasonApprovalRuleMissing, Message: fmt.Sprintf(
 			"%s of pipeline %s fails without an approval rule; account %s requires one, and none matches the action: create a rule",
 			part.Part, part.Pipeline, account.Name)})

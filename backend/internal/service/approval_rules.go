@@ -34,6 +34,7 @@ type RuleView struct {
 	GuardCount int
 	Warnings   []Warning
 	skips      []approval.PipelineSkip
+	skipCount  int
 }
 
 // NewApprovalRules returns the use cases of approval rules.
@@ -50,7 +51,7 @@ func ApprovalRuleEtag(rule *store.ApprovalRule) string {
 
 // views returns rules of one account with what they do now.
 func (s *ApprovalRules) views(ctx context.Context, who auth.Identity, account string, rules ...store.ApprovalRule) ([]RuleView, error) {
-	reports, err := s.reporter.reports(ctx, who, account, rules, nil)
+	reports, err := s.reporter.reports(ctx, who, account, rules)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +59,7 @@ func (s *ApprovalRules) views(ctx context.Context, who auth.Identity, account st
 	for i := range rules {
 		views[i] = RuleView{
 			ApprovalRule: rules[i], Guards: reports[i].Guards, GuardCount: reports[i].Count, Warnings: requestWarnings(&reports[i]),
-			skips: reports[i].Skips,
+			skips: reports[i].Skips, skipCount: reports[i].SkipCount,
 		}
 	}
 	return views, nil
@@ -175,7 +176,42 @@ func (s *ApprovalRules) List(ctx context.Context, who auth.Identity, account, af
 	if err != nil {
 		return nil, "", fmt.Errorf("report what approval rules guard: %w", err)
 	}
+	if fits := fitting(views); fits < len(views) {
+		views, next = views[:fits], views[fits-1].Name
+	}
 	return views, next, nil
+}
+
+// maxRulesSize bounds a page of rules, which has to fit into a message of 16 MiB.
+const maxRulesSize = 12 << 20
+
+// fitting returns how many of the first rules fit into a page, at least one.
+func fitting(views []RuleView) int {
+	size := 0
+	for i := range views {
+		if size += views[i].size(); size > maxRulesSize && i > 0 {
+			return i
+		}
+	}
+	return len(views)
+}
+
+// size returns about how many bytes the rule has in a message, rather more.
+func (v *RuleView) size() int {
+	const each, fixed = 8, 1000
+	size := fixed + len(v.Description)
+	for _, texts := range [][]string{v.Pipelines, v.Stages, v.Actions, v.Users, v.Groups} {
+		for _, text := range texts {
+			size += each + len(text)
+		}
+	}
+	for i := range v.Guards {
+		size += 5*each + len(v.Guards[i].Pipeline) + len(v.Guards[i].Stage) + len(v.Guards[i].Action)
+	}
+	for i := range v.Warnings {
+		size += 20*each + len(v.Warnings[i].Message)
+	}
+	return size
 }
 
 // Update replaces a rule, or only checks that. Waits that began before keep the rule that

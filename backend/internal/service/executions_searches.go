@@ -24,6 +24,9 @@ const (
 // holds the fewest is next, among the accounts and among the callers of one. Where
 // several hold as few, it is who has held none for the longest.
 type searches struct {
+	// unbounded lets any number wait.
+	unbounded bool
+
 	mu    sync.Mutex
 	free  int
 	turns int64
@@ -69,10 +72,10 @@ func (s *searches) join(account, caller string) (*searchPlace, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := &searchPlace{account: account, caller: account + "/" + caller, admitted: make(chan struct{})}
-	if known := s.shares[p.caller]; known != nil && known.waiting >= searchesOfCaller {
+	if known := s.shares[p.caller]; known != nil && known.waiting >= searchesOfCaller && !s.unbounded {
 		return nil, tooManySearches("as many searches wait as one caller may have (%d): let some end first", searchesOfCaller)
 	}
-	if known := s.shares[p.account]; known != nil && known.waiting >= searchesOfAccount {
+	if known := s.shares[p.account]; known != nil && known.waiting >= searchesOfAccount && !s.unbounded {
 		return nil, tooManySearches("as many searches wait as one account may have (%d): try again when some have ended", searchesOfAccount)
 	}
 	p.accounts, p.callers = s.share(p.account), s.share(p.caller)

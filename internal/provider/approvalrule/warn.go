@@ -129,6 +129,10 @@ func about(w *headracev1.Warning, field string) bool {
 	return strings.HasPrefix(w.GetField(), "approval_rule.selector."+field)
 }
 
+// maxWarnings are as many warnings as the server returns for one rule; of more it says how
+// many.
+const maxWarnings = 20
+
 // settled returns the warnings of a rule without those that the rest of the run may make
 // untrue. Planned are parts that it plans, written the composed pipelines whose parts are
 // being written.
@@ -144,19 +148,23 @@ func settled(rule *headracev1.ApprovalRule, planned []session.Part, written []st
 		}
 	}
 	unfinished := slices.ContainsFunc(written, func(name string) bool { return matches(selector.GetPipelines(), name) })
-	return slices.DeleteFunc(slices.Clone(rule.GetWarnings()), func(w *headracev1.Warning) bool {
+	kept := slices.DeleteFunc(slices.Clone(rule.GetWarnings()), func(w *headracev1.Warning) bool {
 		switch {
 		case !about(w, ""):
 			return false
 		case unfinished:
 			return true
-		case missing(w) && (run.applied || run.changed && unmatched == len(selector.GetPipelines())):
+		case missing(w) && (run.applied || run.changed && unmatched == min(len(selector.GetPipelines()), maxWarnings)):
 			// Its pipeline may be created by the same apply. A rule that an earlier run applied
 			// should have one.
 			return true
 		}
 		return slices.ContainsFunc(planned, func(part session.Part) bool { return fulfils(selector, w, part) })
 	})
+	if !slices.ContainsFunc(kept, func(w *headracev1.Warning) bool { return w.GetReason() != "" }) {
+		return nil // How many more there are means nothing alone.
+	}
+	return kept
 }
 
 // fulfils tells whether a planned part is what an entry of a rule looks for.
