@@ -253,8 +253,8 @@ func TestListOfRulesInALargeAccount(t *testing.T) {
 	listOfLargeRules(t, c)
 }
 
-// listOfLargeRules lists rules that match everything in the slowest way, and are together
-// larger than a message.
+// listOfLargeRules lists many rules of a hundred patterns. Five take too long to match, and
+// take nothing from the others.
 func listOfLargeRules(t *testing.T, c *client.Client) {
 	t.Helper()
 	want := 100
@@ -287,7 +287,7 @@ func listOfLargeRules(t *testing.T, c *client.Client) {
 		token = resp.GetNextPageToken()
 	}
 	require.Equal(t, want, listed)
-	t.Logf("%d pages, %d reports are incomplete", pages, incomplete)
+	require.Equal(t, 5, incomplete)
 }
 
 // TestPublishWarnsOfAnApprovalBesideItsDeployment shows what no plan sees: the parts of a
