@@ -334,9 +334,10 @@ func (x *GuardedPart) GetSkippedOnRollback() bool {
 }
 
 // ApprovalSelector chooses what a rule guards. Patterns are globs over names
-// (* ? [ ] { }); the braces of one may stand for at most 64 patterns. With
-// actions, or with pipelines alone, the rule guards manual approval actions; with
-// stages and no actions it guards the entry of the stages.
+// (* ? [ ] { }); the braces of one may stand for at most 64 patterns of at most
+// 255 characters in all. With actions, or with pipelines alone, the rule guards
+// manual approval actions; with stages and no actions it guards the entry of the
+// stages.
 type ApprovalSelector struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Pipelines     []string               `protobuf:"bytes,1,rep,name=pipelines,proto3" json:"pipelines,omitempty"`
