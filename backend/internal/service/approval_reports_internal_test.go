@@ -44,10 +44,9 @@ func TestAReportEndsWithItsCall(t *testing.T) {
 	x := lonely(t)
 	ctx, leave := context.WithCancel(t.Context())
 	left := 1
-	x.inspect = func(rules []store.ApprovalRule, all []approval.Outline, people approval.People, steps *approval.Steps) []approval.Report {
+	x.inspect = func(rules []store.ApprovalRule, _ []approval.Outline, people approval.People, steps *approval.Steps) []approval.Report {
 		leave()
-		all = make([]approval.Outline, 100_000)
-		reports := approval.InspectAll(rules, all, people, steps)
+		reports := approval.InspectAll(rules, make([]approval.Outline, 100_000), people, steps)
 		left = steps.Left()
 		return reports
 	}
