@@ -61,6 +61,8 @@ type Warning struct {
 	Path    pipeline.Path
 	Reason  pipeline.Reason
 	Message string
+	// Entry is the pattern of the selector that has no effect; empty for other warnings.
+	Entry string
 }
 
 // Report is what a rule does in its account now.
@@ -306,17 +308,23 @@ func (x *inspection) add(pipelineName string, stage *StageOutline, action string
 
 // warn adds a warning about an entry of a field of the selector.
 func (x *inspection) warn(field string, index int, reason pipeline.Reason, format string, args ...any) {
-	x.warnAt(pipeline.Path(nil).Field("selector").At(field, index), reason, format, args...)
+	patterns := map[string][]string{"pipelines": x.rule.Pipelines, "stages": x.rule.Stages, "actions": x.rule.Actions}[field]
+	x.addWarning(Warning{
+		Path: pipeline.Path(nil).Field("selector").At(field, index), Reason: reason, Message: fmt.Sprintf(format, args...), Entry: patterns[index],
+	})
 }
 
 func (x *inspection) warnAt(path pipeline.Path, reason pipeline.Reason, format string, args ...any) {
+	x.addWarning(Warning{Path: path, Reason: reason, Message: fmt.Sprintf(format, args...)})
+}
+
+func (x *inspection) addWarning(w Warning) {
 	if x.full() {
 		x.more++
 		return
 	}
-	x.report.Warnings = append(x.report.Warnings, Warning{
-		Path: path, Reason: reason, Message: fmt.Sprintf("rule %s: %s", x.rule.Name, fmt.Sprintf(format, args...)),
-	})
+	w.Message = "rule " + x.rule.Name + ": " + w.Message
+	x.report.Warnings = append(x.report.Warnings, w)
 }
 
 // full tells that further warnings are only counted.

@@ -142,7 +142,13 @@ func viewToProto(v service.RuleView) *headracev1.ApprovalRule {
 }
 
 func warningToProto(w service.Warning) *headracev1.Warning {
-	return &headracev1.Warning{Field: w.Path.String(), Reason: string(w.Reason), Message: w.Message}
+	warning := &headracev1.Warning{
+		Field: w.Path.String(), Reason: string(w.Reason), Message: w.Message, ApprovalRule: w.Rule, SelectorEntry: w.Entry,
+	}
+	if w.Lost != nil {
+		warning.Pipeline, warning.Stage, warning.Action = w.Lost.Pipeline, w.Lost.Stage, w.Lost.Action
+	}
+	return warning
 }
 
 func ruleToProto(r store.ApprovalRule) *headracev1.ApprovalRule {

@@ -20,6 +20,11 @@ type Warning struct {
 	Path    pipeline.Path
 	Reason  pipeline.Reason
 	Message string
+	// Rule is the approval rule whose Entry has no effect, or that no longer guards Lost.
+	Rule  string
+	Entry string
+	// Lost is nil unless the rule loses a part.
+	Lost *approval.Guard
 }
 
 // definitionWarnings returns what may surprise in a definition that stands at a path of the
@@ -259,10 +264,10 @@ func (x *reporter) ofPipeline(ctx context.Context, who auth.Identity, written *s
 		return nil
 	}
 	var warnings []Warning
-	for _, report := range approval.InspectAllFor(written.Name, rules, outlines, steps) {
+	for i, report := range approval.InspectAllFor(written.Name, rules, outlines, steps) {
 		for _, w := range report.Warnings {
 			// It is about no field of the pipeline.
-			warnings = append(warnings, Warning{Reason: w.Reason, Message: w.Message})
+			warnings = append(warnings, Warning{Reason: w.Reason, Message: w.Message, Rule: rules[i].Name, Entry: w.Entry})
 		}
 	}
 	if ctx.Err() != nil {

@@ -46,9 +46,12 @@ func staysGuarded(ctx context.Context, r store.Reader, who auth.Identity, p *sto
 func lostWarnings(lost []approval.Part, pipelineName string) []Warning {
 	warnings := make([]Warning, len(lost))
 	for i, part := range lost {
-		warnings[i] = Warning{Reason: pipeline.ReasonGuardRemoved, Message: fmt.Sprintf(
-			"rule %s no longer guards %s of pipeline %s; this change removes or renames it: if it was renamed, add the new name to the rule",
-			part.Rule, part, pipelineName)}
+		warnings[i] = Warning{
+			Reason: pipeline.ReasonGuardRemoved, Rule: part.Rule, Lost: &approval.Guard{Pipeline: pipelineName, Part: part},
+			Message: fmt.Sprintf(
+				"rule %s no longer guards %s of pipeline %s; this change removes or renames it: if it was renamed, add the new name to the rule",
+				part.Rule, part, pipelineName),
+		}
 	}
 	return bounded(warnings)
 }

@@ -2,19 +2,12 @@ package session
 
 import (
 	"context"
-	"regexp"
 	"slices"
-	"strconv"
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
-
-// aboutRule is how the server begins warnings about a rule in the answer to a write of a
-// pipeline: the rule, then the entry that matches nothing or the part that it loses.
-var aboutRule = regexp.MustCompile(`^rule ([^ :]+)(?:: (?:pipeline |stage |action )?("(?:[^"\\]|\\.)*")` +
-	`| no longer guards (?:action ([^ ]+) of )?stage ([^ ]+) of pipeline ([^ ;]+))`)
 
 // Alone says what becomes of a warning about a rule that the run does not plan.
 type Alone bool
@@ -30,11 +23,10 @@ const (
 // that the same run changes so that they are not true after it.
 func (s *Session) StillTrue(ctx context.Context, account string, warnings []*headracev1.Warning, alone Alone) []*headracev1.Warning {
 	return slices.DeleteFunc(slices.Clone(warnings), func(w *headracev1.Warning) bool {
-		found := aboutRule.FindStringSubmatch(w.GetMessage())
-		if found == nil {
+		if w.GetSelectorEntry() == "" && w.GetStage() == "" {
 			return false
 		}
-		name := client.ApprovalRuleName(account, found[1])
+		name := client.ApprovalRuleName(account, w.GetApprovalRule())
 		if alone == KeepAlone {
 			s.Await(ctx, name, func() bool {
 				_, planned := s.Rule(name)
@@ -47,17 +39,16 @@ func (s *Session) StillTrue(ctx context.Context, account string, warnings []*hea
 			return alone == DropAlone
 		case rule.After == nil:
 			return true
-		case found[2] != "":
-			return !rule.has(found[2])
+		case w.GetSelectorEntry() != "":
+			return !rule.has(w.GetSelectorEntry())
 		}
-		return rule.follows(Part{Action: found[3], Stage: found[4], Pipeline: found[5]}, s.Planned(account))
+		return rule.follows(Part{Pipeline: w.GetPipeline(), Stage: w.GetStage(), Action: w.GetAction()}, s.Planned(account))
 	})
 }
 
 // has tells whether the rule still has an entry when the run is done.
-func (r Rule) has(quoted string) bool {
-	entries := slices.Concat(r.After.GetPipelines(), r.After.GetStages(), r.After.GetActions())
-	return slices.ContainsFunc(entries, func(entry string) bool { return strconv.Quote(entry) == quoted })
+func (r Rule) has(entry string) bool {
+	return slices.Contains(slices.Concat(r.After.GetPipelines(), r.After.GetStages(), r.After.GetActions()), entry)
 }
 
 // follows tells whether the run changes the rule along with a part that it loses: the rule

@@ -31,7 +31,17 @@ type Warning struct {
 	// A constant for programs, for example SELECTOR_MATCHES_NOTHING.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// What has no effect, where, and what to do.
-	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// The approval rule whose entry has no effect, or that no longer guards a part. Empty for
+	// other warnings. Names here have no prefixes.
+	ApprovalRule string `protobuf:"bytes,4,opt,name=approval_rule,json=approvalRule,proto3" json:"approval_rule,omitempty"`
+	// The entry of the rule's selector that has no effect.
+	SelectorEntry string `protobuf:"bytes,5,opt,name=selector_entry,json=selectorEntry,proto3" json:"selector_entry,omitempty"`
+	// The part that the rule no longer guards.
+	Pipeline string `protobuf:"bytes,6,opt,name=pipeline,proto3" json:"pipeline,omitempty"`
+	Stage    string `protobuf:"bytes,7,opt,name=stage,proto3" json:"stage,omitempty"`
+	// Empty for the entry of the stage.
+	Action        string `protobuf:"bytes,8,opt,name=action,proto3" json:"action,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -87,15 +97,55 @@ func (x *Warning) GetMessage() string {
 	return ""
 }
 
+func (x *Warning) GetApprovalRule() string {
+	if x != nil {
+		return x.ApprovalRule
+	}
+	return ""
+}
+
+func (x *Warning) GetSelectorEntry() string {
+	if x != nil {
+		return x.SelectorEntry
+	}
+	return ""
+}
+
+func (x *Warning) GetPipeline() string {
+	if x != nil {
+		return x.Pipeline
+	}
+	return ""
+}
+
+func (x *Warning) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *Warning) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
 var File_headrace_v1_warning_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_warning_proto_rawDesc = "" +
 	"\n" +
-	"\x19headrace/v1/warning.proto\x12\vheadrace.v1\x1a\x19headrace/v1/options.proto\"c\n" +
+	"\x19headrace/v1/warning.proto\x12\vheadrace.v1\x1a\x19headrace/v1/options.proto\"\x97\x02\n" +
 	"\aWarning\x12\x1a\n" +
 	"\x05field\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x03R\x05field\x12\x1c\n" +
 	"\x06reason\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x03R\x06reason\x12\x1e\n" +
-	"\amessage\x18\x03 \x01(\tB\x04\xa8\xbb\x18\x03R\amessageBTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
+	"\amessage\x18\x03 \x01(\tB\x04\xa8\xbb\x18\x03R\amessage\x12)\n" +
+	"\rapproval_rule\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x03R\fapprovalRule\x12+\n" +
+	"\x0eselector_entry\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x03R\rselectorEntry\x12 \n" +
+	"\bpipeline\x18\x06 \x01(\tB\x04\xa8\xbb\x18\x03R\bpipeline\x12\x1a\n" +
+	"\x05stage\x18\a \x01(\tB\x04\xa8\xbb\x18\x03R\x05stage\x12\x1c\n" +
+	"\x06action\x18\b \x01(\tB\x04\xa8\xbb\x18\x03R\x06actionBTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
 
 var (
 	file_headrace_v1_warning_proto_rawDescOnce sync.Once
