@@ -355,6 +355,21 @@ func TestApproveByName(t *testing.T) {
 		require.Contains(t, got.stderr, "headrace approve web#3 --stage Approve --action Approve --approval a4\n")
 		require.Empty(t, f.requests["DecideApproval"])
 	})
+	t.Run("what was decided is not another approval", func(t *testing.T) {
+		t.Parallel()
+		f := newFake(t)
+		f.waits()
+		f.executions[0].Stages = append(f.executions[0].GetStages(), &headracev1.StageExecution{
+			Stage: "Approve", StartTime: at(12), EntryApproval: &headracev1.Approval{
+				Decisions: []*headracev1.ApprovalDecision{{Principal: "alice", Approved: true, Comment: "checked", DecideTime: at(13)}},
+			},
+		})
+		got := f.run(t, "approve", "web#3", "--stage", "Approve", "--yes")
+		require.Equal(t, cli.ExitFailed, got.code)
+		require.Regexp(t, `no approval is open for the entry of stage Approve: alice approved at .*: checked; see what waits now with: headrace explain web#3\n`, got.stderr)
+		require.NotContains(t, got.stderr, "headrace approve")
+		require.Empty(t, f.requests["DecideApproval"])
+	})
 	t.Run("of two in a queue it is the one that waits for it", func(t *testing.T) {
 		t.Parallel()
 		b := backendtest.Start(t)

@@ -142,6 +142,10 @@ func (a *app) openWait(ctx context.Context, c *client.Client, verb, word string,
 		return openWait{execution: named, closed: true, reason: &headracev1.WaitReason{
 			Stage: want.stage, Action: want.action, Approval: &headracev1.Approval{Id: want.approval},
 		}}, nil
+	case lastDecision(named, want) != "":
+		// A list of what else waits would invite a decision on something else.
+		return openWait{}, fmt.Errorf("no approval is open for %s: %s; see what waits now with: %s",
+			want, lastDecision(named, want), a.hint(c, "explain "+label(named)))
 	case len(others) > 0:
 		return openWait{}, a.ambiguous("no approval is open for "+want.String(), a.waitOptions(c, verb, others))
 	case len(idle) > 0:
@@ -152,6 +156,29 @@ func (a *app) openWait(ctx context.Context, c *client.Client, verb, word string,
 		return openWait{}, err
 	}
 	return openWait{}, fmt.Errorf("no execution of %s is in progress; the newest, %s, is %s", word, label(last), statusText(last.GetStatus()))
+}
+
+// lastDecision returns the last decision on what a user names by its stage, and nothing if
+// nobody has decided or no execution is named.
+func lastDecision(e *headracev1.Execution, want wanted) string {
+	var decisions []*headracev1.ApprovalDecision
+	for _, stage := range e.GetStages() {
+		if stage.GetStage() != want.stage {
+			continue
+		}
+		if want.action == "" {
+			decisions = append(decisions, stage.GetEntryApproval().GetDecisions()...)
+		}
+		for _, action := range stage.GetActions() {
+			if action.GetAction() == want.action {
+				decisions = append(decisions, action.GetApproval().GetDecisions()...)
+			}
+		}
+	}
+	if len(decisions) == 0 {
+		return ""
+	}
+	return decisionText(decisions[len(decisions)-1])
 }
 
 func (a *app) waitOptions(c *client.Client, verb string, waits []openWait) []option {
