@@ -163,7 +163,7 @@ func TestInspectSaysThatTokensAreInNoGroup(t *testing.T) {
 	require.Equal(t, `rule r: no token in group "release-managers" can approve in account default; approver tokens are in no group`, report.Warnings[0].Message)
 }
 
-// Who has tokens is for admins: others learn that a name has none, not which do.
+// Only admins learn which names have tokens. Others learn that a name has none.
 func TestInspectHidesPeople(t *testing.T) {
 	t.Parallel()
 	rule := store.ApprovalRule{Account: "prod", Name: "r", Pipelines: []string{"*"}}

@@ -45,8 +45,8 @@ func (l *lab) approves(who string, e *execution.Execution) error {
 	return err
 }
 
-// Before, the starter could approve where no rule matched. A wait that an older server
-// began and stored goes on by that, whatever the account asks for now.
+// Before, the starter could approve if no rule matched. An approval that an older server
+// opened keeps that requirement, even if the account requires a rule now.
 func TestStoredWaitKeepsItsRequirement(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, l *lab) {

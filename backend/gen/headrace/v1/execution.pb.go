@@ -1008,7 +1008,7 @@ type SourceRevision struct {
 	RevisionId      string                 `protobuf:"bytes,2,opt,name=revision_id,json=revisionId,proto3" json:"revision_id,omitempty"`
 	RevisionSummary string                 `protobuf:"bytes,3,opt,name=revision_summary,json=revisionSummary,proto3" json:"revision_summary,omitempty"`
 	RevisionUrl     string                 `protobuf:"bytes,4,opt,name=revision_url,json=revisionUrl,proto3" json:"revision_url,omitempty"`
-	// Who wrote the commit, as "Name <address>". Empty if the source has no authors.
+	// The author of the commit, as "Name <address>". Empty if the source has no authors.
 	Author        string `protobuf:"bytes,5,opt,name=author,proto3" json:"author,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1904,8 +1904,8 @@ type Approval struct {
 	// Id of this wait. If a stage is retried or an action runs again, the new wait has
 	// another id.
 	Id string `protobuf:"bytes,6,opt,name=id,proto3" json:"id,omitempty"`
-	// Who may still approve while the wait is open. any_approver is set if that is anyone
-	// with the approver role.
+	// The users and groups who may still approve while the approval is open. any_approver is
+	// set if anyone with the approver role may.
 	EligibleUsers  []string `protobuf:"bytes,7,rep,name=eligible_users,json=eligibleUsers,proto3" json:"eligible_users,omitempty"`
 	EligibleGroups []string `protobuf:"bytes,8,rep,name=eligible_groups,json=eligibleGroups,proto3" json:"eligible_groups,omitempty"`
 	AnyApprover    bool     `protobuf:"varint,9,opt,name=any_approver,json=anyApprover,proto3" json:"any_approver,omitempty"`

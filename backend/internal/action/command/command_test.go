@@ -83,14 +83,14 @@ func TestFailures(t *testing.T) {
 		"no line ends before the echo": {[]string{"printf 50%%", "false"}, "command 2 of 2 (`false`) exited with 1", "$ printf 50%%\n50%\n$ false\n"},
 		"a trap of its own":            {[]string{"trap 'echo bye' EXIT", "false"}, "a command exited with 1", "bye\n"},
 		"its work directory is gone":   {[]string{`rm -rf "$HEADRACE_WORKSPACE"`, "false"}, "a command exited with 1", ""},
-		"the note is no file":          {[]string{`mkfifo "$HOME/../failed"; false`}, "", ""},
+		"the note is not a file":       {[]string{`mkfifo "$HOME/../failed"; false`}, "", ""},
 		"long commands are shortened":  {[]string{"false " + strings.Repeat("x", 500)}, "command 1 of 1 (`false " + strings.Repeat("x", 114) + "…`) exited with 1", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := attempt(test.commands...)
 			a.Timeout = time.Minute
-			if name == "the note is no file" {
+			if name == "the note is not a file" {
 				// The shell waits for a reader of the pipe: the timeout ends it.
 				a.Timeout = 200 * time.Millisecond
 				result, _ := run(t, a)
