@@ -64,7 +64,7 @@ func newStreamGate(t *testing.T) *streamGate {
 	draining, drain := context.WithCancel(t.Context())
 	g.drain = drain
 	g.gate = &gate{
-		accounts: service.NewAccounts(service.AccountsConfig{Store: opened, Clock: clock}), stall: time.Minute,
+		accounts: service.NewAccounts(service.AccountsConfig{Store: opened, Clock: clock, Reports: service.NewReports(opened, clock)}), stall: time.Minute,
 		log: hclog.NewNullLogger(), clock: clock, draining: draining, recheck: time.Millisecond,
 		observe: func(string, codes.Code, time.Duration) {}, validator: newValidator,
 	}
@@ -126,7 +126,7 @@ func TestStreamOutlivesAStoreThatDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	g := newStreamGate(t)
 	broken := &brokenStore{Store: g.store}
-	g.accounts = service.NewAccounts(service.AccountsConfig{Store: broken, Clock: g.clock})
+	g.accounts = service.NewAccounts(service.AccountsConfig{Store: broken, Clock: g.clock, Reports: service.NewReports(broken, g.clock)})
 	began, ended, _ := g.run(t)
 	<-began
 	broken.broken.Store(true)

@@ -126,9 +126,10 @@ func (w *world) boot() {
 	w.executions = service.NewExecutions(service.ExecutionsConfig{
 		Store: w.store, Catalog: catalog, Registry: action.NewRegistry(), Logs: kept, Clock: w.now, NewID: w.newID, Lease: lease, Log: log, Queue: w.queue,
 	})
-	w.defs = service.NewPipelines(service.PipelinesConfig{Store: w.store, Catalog: catalog, Runs: w.executions, Clock: w.now, NewID: w.newID})
-	w.accounts = service.NewAccounts(service.AccountsConfig{Store: w.store, Clock: w.now, NewID: w.newID})
-	w.rules = service.NewApprovalRules(service.ApprovalRulesConfig{Store: w.store, Clock: w.now})
+	reports := service.NewReports(w.store, w.now)
+	w.defs = service.NewPipelines(service.PipelinesConfig{Store: w.store, Reports: reports, Catalog: catalog, Runs: w.executions, Clock: w.now, NewID: w.newID})
+	w.accounts = service.NewAccounts(service.AccountsConfig{Store: w.store, Reports: reports, Clock: w.now, NewID: w.newID})
+	w.rules = service.NewApprovalRules(service.ApprovalRulesConfig{Store: w.store, Reports: reports, Clock: w.now})
 	require.NoError(w.t, w.executions.Recover(ctx))
 	done := make(chan error, 1)
 	go func() { done <- w.executions.Run(ctx) }()

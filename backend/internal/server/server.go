@@ -177,12 +177,13 @@ func (s *Server) open(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	accounts := service.NewAccounts(service.AccountsConfig{Store: s.store, Clock: clock, NewID: newID})
+	reports := service.NewReports(s.store, clock)
+	accounts := service.NewAccounts(service.AccountsConfig{Store: s.store, Reports: reports, Clock: clock, NewID: newID})
 	s.rpc = rpc.New(rpc.Config{
 		Pipelines: service.NewPipelines(service.PipelinesConfig{
-			Store: s.store, Catalog: catalog, Runs: s.executions, Clock: clock, NewID: newID,
+			Store: s.store, Reports: reports, Catalog: catalog, Runs: s.executions, Clock: clock, NewID: newID,
 		}),
-		ApprovalRules: service.NewApprovalRules(service.ApprovalRulesConfig{Store: s.store, Clock: clock}),
+		ApprovalRules: service.NewApprovalRules(service.ApprovalRulesConfig{Store: s.store, Reports: reports, Clock: clock}),
 		Executions:    s.executions,
 		Accounts:      accounts,
 		Retention:     s.retention,

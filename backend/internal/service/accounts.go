@@ -13,8 +13,9 @@ import (
 
 // AccountsConfig is what Accounts needs.
 type AccountsConfig struct {
-	Store store.Store
-	Clock func() time.Time
+	Store   store.Store
+	Reports *Reports
+	Clock   func() time.Time
 	// NewID returns ids that ascend with time.
 	NewID func() string
 }
@@ -22,7 +23,6 @@ type AccountsConfig struct {
 // Accounts keeps accounts and tokens and tells who a token stands for.
 type Accounts struct {
 	AccountsConfig
-	reporter *reporter
 }
 
 // AccountView is an account with what its settings do now.
@@ -33,7 +33,7 @@ type AccountView struct {
 
 // NewAccounts returns the use cases of accounts and tokens.
 func NewAccounts(cfg AccountsConfig) *Accounts {
-	return &Accounts{AccountsConfig: cfg, reporter: newReporter(cfg.Store, cfg.Clock)}
+	return &Accounts{AccountsConfig: cfg}
 }
 
 // NewToken is what a token shall stand for.
@@ -111,7 +111,7 @@ func (a *Accounts) GetAccount(ctx context.Context, who auth.Identity, name strin
 	if err != nil {
 		return AccountView{}, fmt.Errorf("get account %q: %w", name, err)
 	}
-	return AccountView{account, a.reporter.ofAccount(ctx, who, &account)}, nil
+	return AccountView{account, a.Reports.ofAccount(ctx, who, &account)}, nil
 }
 
 // AccountChange is what an update changes of an account's settings; nil leaves a setting.
@@ -142,7 +142,7 @@ func (a *Accounts) UpdateAccount(ctx context.Context, who auth.Identity, name st
 	if err != nil {
 		return AccountView{}, fmt.Errorf("update account %q: %w", name, err)
 	}
-	return AccountView{updated, a.reporter.ofAccount(ctx, who, &updated)}, nil
+	return AccountView{updated, a.Reports.ofAccount(ctx, who, &updated)}, nil
 }
 
 // ListAccounts returns at most size accounts that the caller has a role in, by

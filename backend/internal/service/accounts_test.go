@@ -14,7 +14,7 @@ import (
 func TestExpiredTokenIsRefused(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	accounts := service.NewAccounts(service.AccountsConfig{Store: l.store, Clock: l.now, NewID: func() string { return "t1" }})
+	accounts := service.NewAccounts(service.AccountsConfig{Store: l.store, Clock: l.now, Reports: service.NewReports(l.store, l.now), NewID: func() string { return "t1" }})
 	token, secret, err := accounts.CreateToken(t.Context(), admin, service.NewToken{
 		Principal: "ann", Bindings: []auth.Binding{{Account: "default", Role: auth.Viewer}}, ExpiresAt: l.now().Add(time.Hour),
 	})

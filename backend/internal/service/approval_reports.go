@@ -48,10 +48,10 @@ const maxSteps = 40_000_000
 // maxOutlines bounds the pipelines whose outlines are kept in memory.
 const maxOutlines = 1 << 14
 
-// reporter reports what approval rules guard in the pipelines of their account. It keeps
-// the outlines of declared pipelines: to decode the definitions of a thousand pipelines
-// takes longer than a page of rules may.
-type reporter struct {
+// Reports computes what approval rules guard in the pipelines of their account, for all use
+// cases of a server, which share its slots. It keeps the outlines of declared pipelines:
+// decoding the definitions of a thousand pipelines takes longer than a page of rules may.
+type Reports struct {
 	store store.Store
 	clock func() time.Time
 	// slots bound the reports that are computed at once, as those of searches of logs. Any
@@ -76,14 +76,15 @@ func keyOf(p *store.Pipeline) outlineKey {
 	return outlineKey{p.ID, p.Revision, p.UpdatedAt.UnixMicro()}
 }
 
-func newReporter(s store.Store, clock func() time.Time) *reporter {
+// NewReports returns the reports on the approval rules in a store.
+func NewReports(s store.Store, clock func() time.Time) *Reports {
 	slots := newSearches()
 	slots.unbounded = true
-	return &reporter{store: s, clock: clock, slots: slots, inspect: approval.InspectAll, outlines: make(map[outlineKey]approval.Outline)}
+	return &Reports{store: s, clock: clock, slots: slots, inspect: approval.InspectAll, outlines: make(map[outlineKey]approval.Outline)}
 }
 
 // reports returns the reports of rules of one account, in their order.
-func (x *reporter) reports(ctx context.Context, who auth.Identity, account string, rules []store.ApprovalRule) ([]approval.Report, error) {
+func (x *Reports) reports(ctx context.Context, who auth.Identity, account string, rules []store.ApprovalRule) ([]approval.Report, error) {
 	if len(rules) == 0 {
 		return nil, nil
 	}
@@ -115,7 +116,7 @@ func stepsUntil(ctx context.Context) *approval.Steps {
 
 // read returns the outlines of an account's pipelines by name. Written is a pipeline as a
 // write leaves it that may not be stored; nil for none.
-func (x *reporter) read(ctx context.Context, r store.Reader, account string, written *store.Pipeline) ([]approval.Outline, error) {
+func (x *Reports) read(ctx context.Context, r store.Reader, account string, written *store.Pipeline) ([]approval.Outline, error) {
 	heads, err := r.PipelineHeads(ctx, account)
 	if err != nil {
 		return nil, err
@@ -140,7 +141,7 @@ func (x *reporter) read(ctx context.Context, r store.Reader, account string, wri
 }
 
 // known fills in the outlines that are in memory and returns the places of the others.
-func (x *reporter) known(heads []store.Pipeline, outlines []approval.Outline) (missing []int) {
+func (x *Reports) known(heads []store.Pipeline, outlines []approval.Outline) (missing []int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for i := range heads {
@@ -157,7 +158,7 @@ func (x *reporter) known(heads []store.Pipeline, outlines []approval.Outline) (m
 const fewPipelines = 10
 
 // decode reads the definitions of pipelines that are not in memory.
-func (x *reporter) decode(ctx context.Context, r store.Reader, account string, heads []store.Pipeline, outlines []approval.Outline, missing []int) error {
+func (x *Reports) decode(ctx context.Context, r store.Reader, account string, heads []store.Pipeline, outlines []approval.Outline, missing []int) error {
 	declared := make(map[string]*store.Pipeline, len(missing))
 	if len(missing) > fewPipelines {
 		all, err := r.Pipelines(ctx, account, store.Page{})
@@ -168,11 +169,7 @@ func (x *reporter) decode(ctx context.Context, r store.Reader, account string, h
 			declared[all[i].Name] = &all[i]
 		}
 	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if len(x.outlines)+len(missing) > maxOutlines {
-		clear(x.outlines)
-	}
+	keys := make(map[int]outlineKey, len(missing))
 	for _, i := range missing {
 		p := declared[heads[i].Name]
 		if p == nil {
@@ -182,8 +179,15 @@ func (x *reporter) decode(ctx context.Context, r store.Reader, account string, h
 			}
 			p = &one
 		}
-		outlines[i] = approval.OutlineOf(p.Name, assembled(p))
-		x.outlines[keyOf(p)] = outlines[i]
+		outlines[i], keys[i] = approval.OutlineOf(p.Name, assembled(p)), keyOf(p)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.outlines)+len(missing) > maxOutlines {
+		clear(x.outlines)
+	}
+	for i, key := range keys {
+		x.outlines[key] = outlines[i]
 	}
 	return nil
 }
@@ -231,7 +235,7 @@ func requestWarnings(report *approval.Report) []Warning {
 // ofPipeline returns the warnings about rules that match a pipeline whose other entries
 // match nothing, now that it is as written, and about its manual actions that lack a rule.
 // The write itself succeeded, so that nothing is said if they cannot be read.
-func (x *reporter) ofPipeline(ctx context.Context, who auth.Identity, written *store.Pipeline) []Warning {
+func (x *Reports) ofPipeline(ctx context.Context, who auth.Identity, written *store.Pipeline) []Warning {
 	end, err := x.slots.begin(ctx, nil, written.Account, who.Principal)
 	if err != nil {
 		return nil
@@ -279,7 +283,7 @@ func (x *reporter) ofPipeline(ctx context.Context, who auth.Identity, written *s
 // ofAccount returns the warnings about manual actions that lack a rule in the pipelines of
 // an account, for those who may read these. The account itself was read or written, so that
 // nothing is said if they cannot be read.
-func (x *reporter) ofAccount(ctx context.Context, who auth.Identity, account *store.Account) []Warning {
+func (x *Reports) ofAccount(ctx context.Context, who auth.Identity, account *store.Account) []Warning {
 	if !account.RequireApprovalRule || !who.May(auth.Read, account.Name) {
 		return nil
 	}

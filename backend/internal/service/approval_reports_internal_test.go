@@ -14,13 +14,13 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlite"
 )
 
-// lonely returns a reporter on a database with one reader.
-func lonely(t *testing.T) *reporter {
+// lonely returns Reports on a database with one reader.
+func lonely(t *testing.T) *Reports {
 	t.Helper()
 	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "headrace.db"), Readers: 1})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	return newReporter(s, time.Now)
+	return NewReports(s, time.Now)
 }
 
 func TestAReportHoldsNoReader(t *testing.T) {

@@ -16,15 +16,15 @@ import (
 
 // ApprovalRulesConfig is what ApprovalRules needs.
 type ApprovalRulesConfig struct {
-	Store store.Store
-	Clock func() time.Time
+	Store   store.Store
+	Reports *Reports
+	Clock   func() time.Time
 }
 
 // ApprovalRules keeps the rules that say who must agree. Writing them is for
 // admins: who deploys must not choose who has to agree.
 type ApprovalRules struct {
 	ApprovalRulesConfig
-	reporter *reporter
 }
 
 // RuleView is a rule with what it does now.
@@ -39,7 +39,7 @@ type RuleView struct {
 
 // NewApprovalRules returns the use cases of approval rules.
 func NewApprovalRules(cfg ApprovalRulesConfig) *ApprovalRules {
-	return &ApprovalRules{ApprovalRulesConfig: cfg, reporter: newReporter(cfg.Store, cfg.Clock)}
+	return &ApprovalRules{ApprovalRulesConfig: cfg}
 }
 
 // ApprovalRuleEtag returns what a write of the rule has to match. The revision counts from
@@ -51,7 +51,7 @@ func ApprovalRuleEtag(rule *store.ApprovalRule) string {
 
 // views returns rules of one account with what they do now.
 func (s *ApprovalRules) views(ctx context.Context, who auth.Identity, account string, rules ...store.ApprovalRule) ([]RuleView, error) {
-	reports, err := s.reporter.reports(ctx, who, account, rules)
+	reports, err := s.Reports.reports(ctx, who, account, rules)
 	if err != nil {
 		return nil, err
 	}

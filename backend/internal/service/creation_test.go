@@ -43,7 +43,7 @@ func makers(t *testing.T, s *service.Pipelines) map[string]maker {
 	require.NoError(t, err)
 	_, err = s.CreateStage(ctx, admin, service.StagePart{Account: "default", Pipeline: "parts", Order: 1, Stage: pipeline.Stage{Name: "First"}}, "", false)
 	require.NoError(t, err)
-	rules := service.NewApprovalRules(service.ApprovalRulesConfig{Store: s.Store, Clock: func() time.Time { return s.Clock() }})
+	rules := service.NewApprovalRules(service.ApprovalRulesConfig{Store: s.Store, Reports: s.Reports, Clock: func() time.Time { return s.Clock() }})
 	confirm := func(method, resource string) func(context.Context, auth.Identity, string) error {
 		return func(ctx context.Context, who auth.Identity, id string) error {
 			return s.ConfirmCreate(ctx, who, service.Created{Account: "default", Method: method, Resource: resource, RequestID: id})

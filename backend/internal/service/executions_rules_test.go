@@ -33,7 +33,7 @@ func onBoth(t *testing.T, test func(t *testing.T, l *lab)) {
 // requireRules sets the law of an account.
 func (l *lab) requireRules(required bool) {
 	l.t.Helper()
-	accounts := service.NewAccounts(service.AccountsConfig{Store: l.store, Clock: l.now})
+	accounts := service.NewAccounts(service.AccountsConfig{Store: l.store, Clock: l.now, Reports: service.NewReports(l.store, l.now)})
 	_, err := accounts.UpdateAccount(l.t.Context(), admin, "default", service.AccountChange{RequireApprovalRule: &required})
 	require.NoError(l.t, err)
 }

@@ -38,6 +38,7 @@ type Publication struct {
 // PipelinesConfig is what Pipelines needs.
 type PipelinesConfig struct {
 	Store   store.Store
+	Reports *Reports
 	Catalog *pipeline.Catalog
 	Runs    Runs
 	Clock   func() time.Time
@@ -48,12 +49,11 @@ type PipelinesConfig struct {
 // Pipelines keeps definitions: pipelines, their parts and their versions.
 type Pipelines struct {
 	PipelinesConfig
-	reporter *reporter
 }
 
 // NewPipelines returns the use cases of definitions.
 func NewPipelines(cfg PipelinesConfig) *Pipelines {
-	return &Pipelines{PipelinesConfig: cfg, reporter: newReporter(cfg.Store, cfg.Clock)}
+	return &Pipelines{PipelinesConfig: cfg}
 }
 
 // Composition says who holds the stages of a pipeline. The empty one is left to
@@ -221,7 +221,7 @@ func (s *Pipelines) Create(ctx context.Context, who auth.Identity, in PipelineIn
 	}
 	view := viewOf(created)
 	view.Warnings = slices.Concat(skipped, definitionWarnings(&created.Definition, requestPath("pipeline", "definition"), now),
-		s.reporter.ofPipeline(ctx, who, &created))
+		s.Reports.ofPipeline(ctx, who, &created))
 	return view, nil
 }
 
@@ -315,7 +315,7 @@ func (s *Pipelines) Update(ctx context.Context, who auth.Identity, in PipelineIn
 	}
 	view := viewOf(updated)
 	view.Warnings = slices.Concat(warnings, definitionWarnings(&updated.Definition, requestPath("pipeline", "definition"), now),
-		s.reporter.ofPipeline(ctx, who, &updated))
+		s.Reports.ofPipeline(ctx, who, &updated))
 	return view, nil
 }
 

@@ -39,7 +39,10 @@ func definitionsIn(t *testing.T, opened store.Store) *service.Pipelines {
 		Store: opened, Catalog: catalog, Registry: action.NewRegistry(), Clock: time.Now, NewID: newID, Lease: time.Minute,
 		Log: hclog.NewNullLogger(), Queue: embedded.New(embedded.Config{Workers: 1, Clock: time.Now, Log: hclog.NewNullLogger()}),
 	})
-	return service.NewPipelines(service.PipelinesConfig{Store: opened, Catalog: catalog, Runs: runs, Clock: time.Now, NewID: newID})
+	return service.NewPipelines(service.PipelinesConfig{
+		Store: opened, Catalog: catalog, Runs: runs, Clock: time.Now, NewID: newID,
+		Reports: service.NewReports(opened, time.Now),
+	})
 }
 
 // twoServers are the use cases of definitions of two servers on one database, with the

@@ -58,7 +58,7 @@ func (s *Pipelines) Publish(ctx context.Context, who auth.Identity, account, nam
 		return store.PipelineVersion{}, nil, fmt.Errorf("publish pipeline %q: %w", name, err)
 	}
 	warnings = append(warnings, definitionWarnings(&version.Definition, nil, now)...)
-	return version, append(warnings, s.reporter.ofPipeline(ctx, who, &published)...), nil
+	return version, append(warnings, s.Reports.ofPipeline(ctx, who, &published)...), nil
 }
 
 // Version returns one version of a pipeline.
