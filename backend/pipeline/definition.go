@@ -12,7 +12,7 @@ type Definition struct {
 	Description    string          `json:"description,omitempty"`
 	ExecutionMode  ExecutionMode   `json:"execution_mode,omitempty"`
 	OnUpdate       OnUpdate        `json:"on_update,omitempty"`
-	PipelineType   string          `json:"pipeline_type,omitempty"`
+	PipelineType   PipelineType    `json:"pipeline_type,omitempty"`
 	RoleARN        string          `json:"role_arn,omitempty"`
 	ArtifactStores []ArtifactStore `json:"artifact_stores,omitempty"`
 	Variables      []Variable      `json:"variables,omitempty"`
@@ -42,6 +42,17 @@ const (
 	// OnUpdateCancel cancels them once their running actions ended, as CodePipeline
 	// does.
 	OnUpdateCancel OnUpdate = "cancel"
+)
+
+// PipelineType is CodePipeline's generation of pipelines. The empty type is V2.
+//
+//nolint:revive // Type is that of actions and rules; this is CodePipeline's pipelineType.
+type PipelineType string
+
+// The pipeline types of CodePipeline.
+const (
+	PipelineTypeV1 PipelineType = "V1"
+	PipelineTypeV2 PipelineType = "V2"
 )
 
 // Mode returns the execution mode with the default filled in.
@@ -146,12 +157,15 @@ const (
 // Argument returns the name that definitions and texts have for a kind, such as before_entry.
 func (k ConditionKind) Argument() string { return strings.ToLower(string(k)) }
 
-// The results of conditions and of on_failure.
+// Result is what a condition or on_failure does to the stage.
+type Result string
+
+// The results of CodePipeline.
 const (
-	ResultFail     = "FAIL"
-	ResultRetry    = "RETRY"
-	ResultRollback = "ROLLBACK"
-	ResultSkip     = "SKIP"
+	ResultFail     Result = "FAIL"
+	ResultRetry    Result = "RETRY"
+	ResultRollback Result = "ROLLBACK"
+	ResultSkip     Result = "SKIP"
 )
 
 // RetryMode says which actions of a stage a retry runs again.
@@ -178,7 +192,7 @@ const (
 // after it failed, and what follows. Result is applied where a rule is not met;
 // for ON_FAILURE it is applied where all are.
 type Condition struct {
-	Result string `json:"result,omitempty"`
+	Result Result `json:"result,omitempty"`
 	Rules  []Rule `json:"rules,omitempty"`
 }
 
@@ -201,7 +215,7 @@ func (s *Stage) Condition(kind ConditionKind) *Condition {
 // stage once, and may stand beside a condition, which is checked when it failed
 // again. ROLLBACK rolls the stage back to its last success.
 type OnFailure struct {
-	Result string `json:"result,omitempty"`
+	Result Result `json:"result,omitempty"`
 	// RetryMode is FAILED_ACTIONS where it is empty.
 	RetryMode RetryMode  `json:"retry_mode,omitempty"`
 	Condition *Condition `json:"condition,omitempty"`
@@ -249,6 +263,9 @@ const (
 	CategoryCompute  Category = "Compute"
 )
 
+// CategoryRule is the category of the types of rules. No action has it.
+const CategoryRule Category = "Rule"
+
 // OnLost says what becomes of an action whose runner was lost. The empty value
 // leaves it to the action type: Source/Git is fetched again, Commands fails,
 // since nobody but its author knows whether it may run twice.
@@ -292,10 +309,24 @@ func (a *Action) Order() int {
 // EnvironmentVariable is given to the processes of an action. Its value may
 // refer to variables.
 type EnvironmentVariable struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-	Type  string `json:"type,omitempty"`
+	Name  string                  `json:"name"`
+	Value string                  `json:"value"`
+	Type  EnvironmentVariableType `json:"type,omitempty"`
 }
+
+// EnvironmentVariableType says what the value of an environment variable is. The empty
+// type is PLAINTEXT.
+type EnvironmentVariableType string
+
+// The types of environment variables: CodePipeline's, and SECRET.
+const (
+	// EnvironmentPlaintext is the value itself.
+	EnvironmentPlaintext EnvironmentVariableType = "PLAINTEXT"
+	// EnvironmentSecret is the name of a secret of the account.
+	EnvironmentSecret EnvironmentVariableType = "SECRET"
+	// EnvironmentSecretsManager is the name of a secret in AWS Secrets Manager.
+	EnvironmentSecretsManager EnvironmentVariableType = "SECRETS_MANAGER"
+)
 
 // OutputArtifact is a named tree of files that an action leaves behind.
 type OutputArtifact struct {

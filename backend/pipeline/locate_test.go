@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
 )
 
 // TestLocate shows that the words for a place suffice where nobody sees the path.
@@ -85,5 +86,5 @@ func TestViolationsNameTheirPlace(t *testing.T) {
 	def := base()
 	compile(def).EnvironmentVariables = []pipeline.EnvironmentVariable{{Name: "TARGET"}}
 	require.Equal(t, `stage "Build", action "Compile", environment variable "TARGET": the value is empty; give it a value or remove its entry`,
-		violations(t, pipeline.Validate(def, pipeline.BuiltinCatalog()))[0].Message)
+		violations(t, pipeline.Validate(def, catalog.Builtin()))[0].Message)
 }

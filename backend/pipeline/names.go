@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -17,7 +19,7 @@ type AccountName struct {
 
 // PipelineName is accounts/{account}/pipelines/{pipeline}.
 //
-//nolint:revive // Name alone would not say whose, beside seven others.
+//nolint:revive // Name alone would not say whose, beside eight others.
 type PipelineName struct {
 	Account  string
 	Pipeline string
@@ -55,6 +57,18 @@ type ApprovalRuleName struct {
 	Rule    string
 }
 
+// SecretName is accounts/{account}/secrets/{secret}.
+type SecretName struct {
+	Account string
+	Secret  string
+}
+
+// ConnectionName is accounts/{account}/connections/{connection}.
+type ConnectionName struct {
+	Account    string
+	Connection string
+}
+
 // TokenName is tokens/{id}.
 type TokenName struct {
 	ID string
@@ -88,6 +102,14 @@ func (n ApprovalRuleName) String() string {
 }
 
 // String returns the resource name.
+func (n SecretName) String() string { return "accounts/" + n.Account + "/secrets/" + n.Secret }
+
+// String returns the resource name.
+func (n ConnectionName) String() string {
+	return "accounts/" + n.Account + "/connections/" + n.Connection
+}
+
+// String returns the resource name.
 func (n TokenName) String() string { return "tokens/" + n.ID }
 
 // The forms of resource names.
@@ -99,6 +121,8 @@ const (
 	actionForm       = stageForm + "/actions/{action}"
 	executionForm    = pipelineForm + "/executions/{execution}"
 	approvalRuleForm = accountForm + "/approvalRules/{approval rule}"
+	secretForm       = accountForm + "/secrets/{secret}"
+	connectionForm   = accountForm + "/connections/{connection}"
 	tokenForm        = "tokens/{token}"
 )
 
@@ -173,6 +197,24 @@ func ParseApprovalRuleName(name string) (ApprovalRuleName, error) {
 	return ApprovalRuleName{Account: s[0], Rule: s[1]}, nil
 }
 
+// ParseSecretName reads accounts/{account}/secrets/{secret}.
+func ParseSecretName(name string) (SecretName, error) {
+	s, err := parseName(name, "secret", secretForm)
+	if err != nil {
+		return SecretName{}, err
+	}
+	return SecretName{Account: s[0], Secret: s[1]}, nil
+}
+
+// ParseConnectionName reads accounts/{account}/connections/{connection}.
+func ParseConnectionName(name string) (ConnectionName, error) {
+	s, err := parseName(name, "connection", connectionForm)
+	if err != nil {
+		return ConnectionName{}, err
+	}
+	return ConnectionName{Account: s[0], Connection: s[1]}, nil
+}
+
 // ParseTokenName reads tokens/{id}.
 func ParseTokenName(name string) (TokenName, error) {
 	s, err := parseName(name, "token", tokenForm)
@@ -231,4 +273,32 @@ func CheckPipeline(pipeline string) error {
 // without what comes in front; 1 to 100 of A-Z a-z 0-9 . @ _ - are right.
 func CheckApprovalRule(rule string) error {
 	return checkSegment("approval rule", rule)
+}
+
+// CheckSecret says what is wrong with the name of a secret, without what comes in front; 1
+// to 100 of A-Z a-z 0-9 . @ _ - are right.
+func CheckSecret(secret string) error {
+	return checkSegment("secret", secret)
+}
+
+// MaxSecretBytes bounds the value of a secret.
+const MaxSecretBytes = 64 << 10
+
+// CheckSecretValue says what is wrong with the value of a secret, without repeating it.
+func CheckSecretValue(value []byte) error {
+	switch {
+	case len(value) == 0:
+		return errors.New("the value is empty; a secret has 1 to 65536 bytes")
+	case len(value) > MaxSecretBytes:
+		return fmt.Errorf("the value has %d bytes; a secret has 1 to %d", len(value), MaxSecretBytes)
+	case bytes.IndexByte(value, 0) >= 0:
+		return errors.New("the value has a NUL byte, which an environment variable cannot hold; encode the value, for example as base64")
+	}
+	return nil
+}
+
+// CheckConnection says what is wrong with the name of a connection, without what comes in
+// front; 1 to 100 of A-Z a-z 0-9 . @ _ - are right.
+func CheckConnection(connection string) error {
+	return checkSegment("connection", connection)
 }

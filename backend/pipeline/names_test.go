@@ -13,14 +13,15 @@ import (
 // parsers returns the parser of each kind of name, formatting what it read.
 func parsers() map[string]func(string) (fmt.Stringer, error) {
 	return map[string]func(string) (fmt.Stringer, error){
-		"account":   func(s string) (fmt.Stringer, error) { return pipeline.ParseAccountName(s) },
-		"pipeline":  func(s string) (fmt.Stringer, error) { return pipeline.ParsePipelineName(s) },
-		"version":   func(s string) (fmt.Stringer, error) { return pipeline.ParseVersionName(s) },
-		"stage":     func(s string) (fmt.Stringer, error) { return pipeline.ParseStageName(s) },
-		"action":    func(s string) (fmt.Stringer, error) { return pipeline.ParseActionName(s) },
-		"execution": func(s string) (fmt.Stringer, error) { return pipeline.ParseExecutionName(s) },
-		"rule":      func(s string) (fmt.Stringer, error) { return pipeline.ParseApprovalRuleName(s) },
-		"token":     func(s string) (fmt.Stringer, error) { return pipeline.ParseTokenName(s) },
+		"account":    func(s string) (fmt.Stringer, error) { return pipeline.ParseAccountName(s) },
+		"pipeline":   func(s string) (fmt.Stringer, error) { return pipeline.ParsePipelineName(s) },
+		"version":    func(s string) (fmt.Stringer, error) { return pipeline.ParseVersionName(s) },
+		"stage":      func(s string) (fmt.Stringer, error) { return pipeline.ParseStageName(s) },
+		"action":     func(s string) (fmt.Stringer, error) { return pipeline.ParseActionName(s) },
+		"execution":  func(s string) (fmt.Stringer, error) { return pipeline.ParseExecutionName(s) },
+		"rule":       func(s string) (fmt.Stringer, error) { return pipeline.ParseApprovalRuleName(s) },
+		"connection": func(s string) (fmt.Stringer, error) { return pipeline.ParseConnectionName(s) },
+		"token":      func(s string) (fmt.Stringer, error) { return pipeline.ParseTokenName(s) },
 	}
 }
 
@@ -28,14 +29,15 @@ func TestNames(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 100)
 	names := map[string][]string{
-		"account":   {"accounts/dev", "accounts/a.b-c_D9", "accounts/" + long},
-		"pipeline":  {"accounts/dev/pipelines/web", "accounts/dev/pipelines/a@b.c-d_e", "accounts/dev/pipelines/" + long, "accounts/dev/pipelines/-"},
-		"version":   {"accounts/dev/pipelines/web/versions/1", "accounts/dev/pipelines/web/versions/9223372036854775807"},
-		"stage":     {"accounts/dev/pipelines/web/stages/Build"},
-		"action":    {"accounts/dev/pipelines/web/stages/Build/actions/Compile"},
-		"execution": {"accounts/dev/pipelines/web/executions/0193f2d0-3a52-7c4e-8f00-0123456789ab", "accounts/dev/pipelines/-/executions/x"},
-		"rule":      {"accounts/dev/approvalRules/prod"},
-		"token":     {"tokens/0193f2d0"},
+		"account":    {"accounts/dev", "accounts/a.b-c_D9", "accounts/" + long},
+		"pipeline":   {"accounts/dev/pipelines/web", "accounts/dev/pipelines/a@b.c-d_e", "accounts/dev/pipelines/" + long, "accounts/dev/pipelines/-"},
+		"version":    {"accounts/dev/pipelines/web/versions/1", "accounts/dev/pipelines/web/versions/9223372036854775807"},
+		"stage":      {"accounts/dev/pipelines/web/stages/Build"},
+		"action":     {"accounts/dev/pipelines/web/stages/Build/actions/Compile"},
+		"execution":  {"accounts/dev/pipelines/web/executions/0193f2d0-3a52-7c4e-8f00-0123456789ab", "accounts/dev/pipelines/-/executions/x"},
+		"rule":       {"accounts/dev/approvalRules/prod"},
+		"connection": {"accounts/dev/connections/github", "accounts/dev/connections/git@example.com"},
+		"token":      {"tokens/0193f2d0"},
 	}
 	for kind, parse := range parsers() {
 		for _, name := range names[kind] {

@@ -2,9 +2,7 @@ package pipeline
 
 import (
 	"errors"
-	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 )
 
@@ -13,11 +11,11 @@ const (
 	maxRevisionValue = 1500
 )
 
-// Override asks an execution for one revision of a source in the place of what the
+// Override asks an execution for one revision of a source instead of what the
 // definition says.
 type Override struct {
 	Action string `json:"action"`
-	// Type is one of the keys of ActionType.Overrides, such as COMMIT_ID.
+	// Type is one of the keys of Type.Overrides, such as COMMIT_ID.
 	Type  string `json:"type"`
 	Value string `json:"value"`
 }
@@ -66,17 +64,15 @@ func (c *checker) override(path Path, o Override) {
 	case !ok:
 		c.check(path.Field("type"), oneOf("revision type", o.Type, types...))
 	case valueErr == nil:
-		for _, k := range kind.Configuration {
-			if k.Name == name && k.Check != nil {
-				c.check(path.Field("value"), k.Check(o.Value))
-			}
+		if p, ok := kind.Property(name); ok {
+			c.check(path.Field("value"), p.check(o.Value))
 		}
 	}
 }
 
 // overriddenType returns the type of the source action of that name, or refuses
 // the name.
-func (c *checker) overriddenType(path Path, name string) (ActionType, bool) {
+func (c *checker) overriddenType(path Path, name string) (Type, bool) {
 	var names []string
 	other := false
 	for i := range c.def.Stages {
@@ -87,7 +83,7 @@ func (c *checker) overriddenType(path Path, name string) (ActionType, bool) {
 				// Without a type in the catalog the definition could not have run.
 				kind, ok := c.catalog.Lookup(action.TypeID())
 				if !ok {
-					c.refuse(path, "the type of action %q is not run by this version of Headrace", name)
+					c.refuse(path, "the type of action %q is not supported by this version of Headrace", name)
 				}
 				return kind, ok
 			case action.Category == CategorySource:
@@ -105,12 +101,12 @@ func (c *checker) overriddenType(path Path, name string) (ActionType, bool) {
 	default:
 		c.refuse(path, "there is no source action %q%s; source actions: %s", name, didYouMean(name, names), enumerate(names))
 	}
-	return ActionType{}, false
+	return Type{}, false
 }
 
 // ApplyOverride returns a deep copy of a source action that fetches the revision
 // that was asked for. What else would choose a revision is left out.
-func ApplyOverride(action Action, kind ActionType, o Override) Action {
+func ApplyOverride(action Action, kind Type, o Override) Action {
 	clone := action.Clone()
 	key, ok := kind.Overrides[o.Type]
 	if !ok {
@@ -119,22 +115,14 @@ func ApplyOverride(action Action, kind ActionType, o Override) Action {
 	if clone.Configuration == nil {
 		clone.Configuration = make(map[string]string)
 	}
-	if slices.Contains(kind.ExclusiveKeys, key) {
-		for _, exclusive := range kind.ExclusiveKeys {
+	for _, set := range kind.Exclusive {
+		if !slices.Contains(set, key) {
+			continue
+		}
+		for _, exclusive := range set {
 			delete(clone.Configuration, exclusive)
 		}
 	}
 	clone.Configuration[key] = o.Value
 	return clone
-}
-
-// commitPattern is a whole SHA-1 or SHA-256.
-var commitPattern = regexp.MustCompile(`^(?:[0-9a-fA-F]{40}|[0-9a-fA-F]{64})$`)
-
-// checkCommit refuses what Source/Git cannot fetch.
-func checkCommit(commit string) error {
-	if len(References(commit)) > 0 || commitPattern.MatchString(commit) {
-		return nil
-	}
-	return fmt.Errorf("this is not a whole commit id of 40 or 64 hexadecimal digits; print it with git rev-parse")
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
 )
 
 const commit = "0123456789abcdef0123456789ABCDEF01234567"
@@ -16,14 +17,14 @@ func TestValidateOverrides(t *testing.T) {
 	t.Parallel()
 	type O = pipeline.Override
 	ticket := pipeline.TypeID{Category: pipeline.CategorySource, Owner: "Test", Provider: "Ticket", Version: "1"}
-	catalog := pipeline.BuiltinCatalog().With(pipeline.ActionType{ID: ticket, Work: pipeline.WorkAttempt})
+	kinds := catalog.Builtin().With(pipeline.Type{ID: ticket, Work: pipeline.WorkAttempt})
 	def := base()
 	def.Stages[0].Actions = append(def.Stages[0].Actions, pipeline.Action{
 		Name: "Ticket", Category: ticket.Category, Owner: ticket.Owner, Provider: ticket.Provider, Version: ticket.Version,
 	})
-	require.NoError(t, pipeline.ValidateOverrides(def, catalog, nil))
-	require.NoError(t, pipeline.ValidateOverrides(def, catalog, []O{{"Checkout", "COMMIT_ID", commit}}))
-	require.NoError(t, pipeline.ValidateOverrides(def, catalog, []O{{"Checkout", "COMMIT_ID", strings.Repeat("ab", 32)}}))
+	require.NoError(t, pipeline.ValidateOverrides(def, kinds, nil))
+	require.NoError(t, pipeline.ValidateOverrides(def, kinds, []O{{"Checkout", "COMMIT_ID", commit}}))
+	require.NoError(t, pipeline.ValidateOverrides(def, kinds, []O{{"Checkout", "COMMIT_ID", strings.Repeat("ab", 32)}}))
 
 	for name, c := range map[string]struct {
 		overrides  []O
@@ -40,24 +41,24 @@ func TestValidateOverrides(t *testing.T) {
 		"no value":         {[]O{{"Checkout", "COMMIT_ID", ""}}, "source_revisions[0].value", "empty"},
 		"value too long":   {[]O{{"Checkout", "COMMIT_ID", strings.Repeat("a", 1501)}}, "source_revisions[0].value", "at most 1500"},
 		"unprintable":      {[]O{{"Checkout", "COMMIT_ID", commit + "\n"}}, "source_revisions[0].value", "cannot be shown"},
-		"short commit":     {[]O{{"Checkout", "COMMIT_ID", commit[:39]}}, "source_revisions[0].value", "not a whole commit id of 40 or 64"},
-		"branch":           {[]O{{"Checkout", "COMMIT_ID", "main"}}, "source_revisions[0].value", "not a whole commit id"},
+		"short commit":     {[]O{{"Checkout", "COMMIT_ID", commit[:39]}}, "source_revisions[0].value", "not a full commit id of 40 or 64"},
+		"branch":           {[]O{{"Checkout", "COMMIT_ID", "main"}}, "source_revisions[0].value", "not a full commit id"},
 		"reference":        {[]O{{"Checkout", "COMMIT_ID", "#{Src.CommitId}"}}, "source_revisions[0].value", "give the value itself"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := pipeline.ValidateOverrides(def, catalog, c.overrides)
+			err := pipeline.ValidateOverrides(def, kinds, c.overrides)
 			requireViolation(t, err, c.path, c.want)
 			require.Len(t, violations(t, err), 1, "%v", err)
 		})
 	}
 	many := repeat(51, func(int) O { return O{"Checkout", "COMMIT_ID", commit} })
-	requireViolation(t, pipeline.ValidateOverrides(def, catalog, many), "source_revisions", "at most 50")
+	requireViolation(t, pipeline.ValidateOverrides(def, kinds, many), "source_revisions", "at most 50")
 }
 
 func TestApplyOverride(t *testing.T) {
 	t.Parallel()
-	kind, ok := pipeline.BuiltinCatalog().Lookup(source(base()).TypeID())
+	kind, ok := catalog.Builtin().Lookup(source(base()).TypeID())
 	require.True(t, ok)
 	action := *source(base())
 	action.Configuration = map[string]string{"RepositoryUrl": "u", "Branch": "main", "Tag": "v1"}

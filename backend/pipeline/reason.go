@@ -81,6 +81,9 @@ const (
 	// ReasonReportIncomplete warns that what an approval rule guards was not looked up in full,
 	// because its patterns take too long to match.
 	ReasonReportIncomplete Reason = "REPORT_INCOMPLETE"
+	// ReasonRepositoryUnreadable warns of a trigger whose repository could not be read for an
+	// hour.
+	ReasonRepositoryUnreadable Reason = "REPOSITORY_UNREADABLE"
 	// ReasonApproverUnknown warns of a user or group of an approval rule that no token has.
 	ReasonApproverUnknown Reason = "APPROVER_UNKNOWN"
 	// ReasonTooFewApprovers warns of an approval rule that requires more people than may approve.
@@ -92,6 +95,15 @@ const (
 	ReasonGuardSkipped Reason = "GUARD_SKIPPED"
 	// ReasonGuardRemoved warns an admin of a change that removes what an approval rule guards.
 	ReasonGuardRemoved Reason = "GUARD_REMOVED"
+	// ReasonSecretMissing warns of an environment variable whose secret does not exist.
+	ReasonSecretMissing Reason = "SECRET_MISSING"
+	// ReasonNotIsolated warns of actions and rules that run commands, which fail because the
+	// server cannot isolate them.
+	ReasonNotIsolated Reason = "NOT_ISOLATED"
+	// ReasonInUse: other objects use the object, which the message names.
+	ReasonInUse Reason = "IN_USE"
+	// ReasonNoSealingKey: the server lacks the key that seals or opens secrets.
+	ReasonNoSealingKey Reason = "NO_SEALING_KEY"
 	// ReasonStoreUnavailable is of calls that the server cannot answer since its database
 	// does not. Of a write it is not known whether it was stored.
 	ReasonStoreUnavailable Reason = "STORE_UNAVAILABLE"

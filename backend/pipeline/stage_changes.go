@@ -19,14 +19,14 @@ import (
 // Of what the stage uses, the name, the type and the stage of the producing action must
 // be the same, the files of an artifact, and the default of a pipeline variable. How
 // the producer works may differ: the stage gets what it produced then.
-func StageChanges(before, after *Definition, name string) []string {
+func StageChanges(catalog *Catalog, before, after *Definition, name string) []string {
 	was, is := before.Stage(name), after.Stage(name)
 	if was == nil || is == nil {
 		return []string{"one of them has no stage of that name"}
 	}
 	changes := blockChanges(was, is)
-	uses := usesOf(was)
-	for key := range usesOf(is) {
+	uses := usesOf(catalog, was)
+	for key := range usesOf(catalog, is) {
 		uses[key] = true
 	}
 	for _, use := range slices.SortedFunc(maps.Keys(uses), func(a, b use) int { return strings.Compare(a.String(), b.String()) }) {
@@ -132,11 +132,11 @@ func (u use) String() string { return string(u.kind) + " " + u.name }
 
 // usesOf returns what the actions and the conditions of a stage use, also where the
 // stage itself produces it.
-func usesOf(stage *Stage) map[use]bool {
+func usesOf(catalog *Catalog, stage *Stage) map[use]bool {
 	uses := make(map[use]bool)
 	for i := range stage.Actions {
 		a := &stage.Actions[i]
-		addUses(uses, a.InputArtifacts, a.Configuration, a.EnvironmentVariables)
+		addUses(uses, catalog, a.declared())
 	}
 	for _, kind := range []ConditionKind{ConditionBeforeEntry, ConditionOnSuccess, ConditionOnFailure} {
 		condition := stage.Condition(kind)
@@ -144,27 +144,29 @@ func usesOf(stage *Stage) map[use]bool {
 			continue
 		}
 		for i := range condition.Rules {
-			rule := &condition.Rules[i]
-			addUses(uses, rule.InputArtifacts, rule.Configuration, rule.EnvironmentVariables)
-			if rule.Provider == RuleExpression {
-				addExpressionUses(uses, rule.Configuration[KeyExpression])
-			}
+			addUses(uses, catalog, condition.Rules[i].declared())
 		}
 	}
 	return uses
 }
 
-func addUses(uses map[use]bool, artifacts []string, configuration map[string]string, environment []EnvironmentVariable) {
-	for _, name := range artifacts {
+func addUses(uses map[use]bool, catalog *Catalog, d *declared) {
+	for _, name := range d.inputs {
 		uses[use{useArtifact, name}] = true
 	}
-	for _, value := range configuration {
+	kind, _ := catalog.Lookup(d.id)
+	expressions := kind.expressions()
+	for key, value := range d.configuration {
+		if slices.Contains(expressions, key) {
+			addExpressionUses(uses, value)
+			continue
+		}
 		for _, reference := range References(value) {
 			addReference(uses, reference)
 		}
 	}
-	for i := range environment {
-		for _, reference := range References(environment[i].Value) {
+	for i := range d.environment {
+		for _, reference := range References(d.environment[i].Value) {
 			addReference(uses, reference)
 		}
 	}

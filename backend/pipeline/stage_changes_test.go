@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
 )
 
 // TestStageChanges names what ends the use of earlier successes of the stage Deploy, and
@@ -21,7 +22,7 @@ func TestStageChanges(t *testing.T) {
 		deploy(d).BeforeEntry.Rules[0].Configuration["Expression"] = `revisions["Checkout"].id != "" && variables.region != ""`
 		return d
 	}
-	require.NoError(t, pipeline.Validate(withRevision(), pipeline.BuiltinCatalog()))
+	require.NoError(t, pipeline.Validate(withRevision(), catalog.Builtin()))
 	for name, test := range map[string]struct {
 		change func(d *D)
 		want   []string
@@ -83,8 +84,8 @@ func TestStageChanges(t *testing.T) {
 			t.Parallel()
 			after := withRevision()
 			test.change(after)
-			require.Equal(t, test.want, pipeline.StageChanges(withRevision(), after, "Deploy"))
-			require.Equal(t, len(test.want) == 0, len(pipeline.StageChanges(after, withRevision(), "Deploy")) == 0, "the same in either direction")
+			require.Equal(t, test.want, pipeline.StageChanges(catalog.Builtin(), withRevision(), after, "Deploy"))
+			require.Equal(t, len(test.want) == 0, len(pipeline.StageChanges(catalog.Builtin(), after, withRevision(), "Deploy")) == 0, "the same in either direction")
 		})
 	}
 }
@@ -95,5 +96,5 @@ func TestStageChangesInside(t *testing.T) {
 	t.Parallel()
 	after := base()
 	compile(after).OutputArtifacts[0].Files = []string{"all"}
-	require.Equal(t, []string{"output_artifacts of action Compile"}, pipeline.StageChanges(base(), after, "Build"))
+	require.Equal(t, []string{"output_artifacts of action Compile"}, pipeline.StageChanges(catalog.Builtin(), base(), after, "Build"))
 }

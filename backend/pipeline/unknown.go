@@ -84,6 +84,11 @@ func opaqueTrigger(t *Trigger) bool {
 	return t.ProviderType == Unknown && t.GitConfiguration == nil
 }
 
+// opaqueGlobs tells whether a filter stands for a block that may turn out to be absent.
+func opaqueGlobs(g *GlobFilter) bool {
+	return g != nil && slices.Contains(g.Includes, Unknown) && slices.Contains(g.Excludes, Unknown)
+}
+
 func opaqueRule(r *Rule) bool { return r.Name == Unknown && r.Provider == "" }
 
 func opaqueCondition(c *Condition) bool { return c.Result == Unknown && len(c.Rules) == 0 }

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
 )
 
 // mask replaces, wherever draw says so, parts of a definition by Unknown.
@@ -86,7 +87,7 @@ func TestUnknownNeverMakesAViolation(t *testing.T) {
 		mask(reflect.ValueOf(def).Elem(), func() bool {
 			return rapid.IntRange(0, 99).Draw(t, "mask") < percent
 		})
-		require.NoError(t, pipeline.Validate(def, pipeline.BuiltinCatalog()))
+		require.NoError(t, pipeline.Validate(def, catalog.Builtin()))
 	})
 }
 
@@ -110,7 +111,7 @@ func TestUnknownOfWhatIsNotRun(t *testing.T) {
 		mask(reflect.ValueOf(def).Elem(), func() bool {
 			return rapid.IntRange(0, 99).Draw(t, "mask") < 20
 		})
-		for _, v := range violations(t, pipeline.Validate(def, pipeline.BuiltinCatalog())) {
+		for _, v := range violations(t, pipeline.Validate(def, catalog.Builtin())) {
 			require.Contains(t, v.Message, "by this version of Headrace", "%s", v.Path)
 			require.NotContains(t, v.Message, "action type", "%s", v.Path)
 		}
@@ -198,7 +199,7 @@ func TestUnknownClasses(t *testing.T) {
 		},
 		{
 			"configuration value", func(d *pipeline.Definition) { source(d).Configuration["Tag"] = "v1" },
-			func(d *pipeline.Definition) { source(d).Configuration["Tag"] = u }, "exclude each other",
+			func(d *pipeline.Definition) { source(d).Configuration["Tag"] = u }, "cannot both be set",
 		},
 		{
 			"variables as a whole", func(d *pipeline.Definition) { d.Variables = nil },
@@ -218,7 +219,7 @@ func TestUnknownClasses(t *testing.T) {
 		},
 		{
 			"provider", func(d *pipeline.Definition) { install(d).Provider = "Other" },
-			func(d *pipeline.Definition) { install(d).Provider = u }, "is not run",
+			func(d *pipeline.Definition) { install(d).Provider = u }, "is not supported",
 		},
 		{
 			"category", func(d *pipeline.Definition) { source(d).Category = pipeline.CategoryBuild },
@@ -229,9 +230,9 @@ func TestUnknownClasses(t *testing.T) {
 			t.Parallel()
 			def := base()
 			c.broken(def)
-			require.ErrorContains(t, pipeline.Validate(def, pipeline.BuiltinCatalog()), c.withoutMask)
+			require.ErrorContains(t, pipeline.Validate(def, catalog.Builtin()), c.withoutMask)
 			c.andUnknown(def)
-			require.NoError(t, pipeline.Validate(def, pipeline.BuiltinCatalog()))
+			require.NoError(t, pipeline.Validate(def, catalog.Builtin()))
 		})
 	}
 }

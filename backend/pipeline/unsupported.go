@@ -1,19 +1,15 @@
 package pipeline
 
-// unsupported refuses, by name, what is part of a definition but is not run by
-// this version: leaving it out silently would release something else than what
-// was declared. Whoever makes a part run deletes its lines here, nothing more;
-// its shape is checked already. Messages call things as people do: the contract has
-// artifact_stores where Terraform has artifact_store blocks.
+// unsupported refuses, by name, parts of a definition that this version does not support:
+// ignoring one would release something other than what was declared. A change that supports
+// a part deletes its lines here; its shape is checked already. Messages use the words of
+// Terraform, such as artifact_store where the contract has artifact_stores.
 func (c *checker) unsupported() {
 	root := Path(nil)
-	c.notRun(root.Field("role_arn"), c.def.RoleARN != "" && c.def.RoleARN != Unknown, "IAM roles are not used", "remove role_arn")
-	c.notRun(root.Field("pipeline_type"), c.def.PipelineType == "V1", "pipelines of type V1 are not run", "remove pipeline_type or set it to V2")
+	c.notSupported(root.Field("role_arn"), c.def.RoleARN != "" && c.def.RoleARN != Unknown, "role_arn is", "remove role_arn")
+	c.notSupported(root.Field("pipeline_type"), c.def.PipelineType == PipelineTypeV1, "pipelines of type V1 are", "remove pipeline_type or set it to V2")
 	for i := range c.def.ArtifactStores {
-		c.notRun(root.At("artifact_stores", i), !opaqueStore(&c.def.ArtifactStores[i]), "artifact stores of a pipeline's own are not used", "remove the artifact store")
-	}
-	for i := range c.def.Triggers {
-		c.notRun(root.At("triggers", i), !opaqueTrigger(&c.def.Triggers[i]), "triggers are not run", "remove the trigger and start executions by API or command line")
+		c.notSupported(root.At("artifact_stores", i), !opaqueStore(&c.def.ArtifactStores[i]), "artifact_store is", "remove the artifact store")
 	}
 	for i := range c.def.Stages {
 		stage := &c.def.Stages[i]
@@ -28,8 +24,10 @@ func (c *checker) unsupported() {
 }
 
 func (c *checker) unsupportedAction(path Path, a *Action) {
-	c.notRun(path.Field("role_arn"), a.RoleARN != "" && a.RoleARN != Unknown, "IAM roles are not used", "remove role_arn")
-	c.notRun(path.Field("region"), a.Region != "" && a.Region != Unknown, "actions in AWS regions are not run", "remove region")
+	if _, known := c.catalog.Lookup(a.TypeID()); !known {
+		// Where its kind is known, more may be.
+		return
+	}
 	c.unsupportedEnvironment(path, a.EnvironmentVariables)
 }
 
@@ -40,23 +38,23 @@ func (c *checker) unsupportedRules(path Path, condition *Condition) {
 	for i := range condition.Rules {
 		rule := &condition.Rules[i]
 		path := path.At("rules", i)
-		c.notRun(path.Field("provider"), ruleNeedsAWS(rule.Provider), "rules of "+rule.Provider+" need AWS and are not run",
-			"use a rule of Commands that asks the service, or another provider")
-		c.notRun(path.Field("role_arn"), rule.RoleARN != "" && rule.RoleARN != Unknown, "IAM roles are not used", "remove role_arn")
-		c.notRun(path.Field("region"), rule.Region != "" && rule.Region != Unknown, "rules in AWS regions are not run", "remove region")
+		if _, known := c.catalog.Lookup(rule.TypeID()); !known {
+			// Where its kind is known, more may be.
+			continue
+		}
 		c.unsupportedEnvironment(path, rule.EnvironmentVariables)
 	}
 }
 
 func (c *checker) unsupportedEnvironment(path Path, variables []EnvironmentVariable) {
 	for i := range variables {
-		c.notRun(path.At("environment_variables", i).Field("type"), variables[i].Type == typeSecretsManager,
-			"secrets of AWS Secrets Manager are not fetched", "use type PLAINTEXT for values that are not secret")
+		c.notSupported(path.At("environment_variables", i).Field("type"), variables[i].Type == EnvironmentSecretsManager,
+			"environment variables of type SECRETS_MANAGER are", "create a headrace_secret and use type SECRET with its name")
 	}
 }
 
-func (c *checker) notRun(path Path, declared bool, what, remedy string) {
+func (c *checker) notSupported(path Path, declared bool, what, remedy string) {
 	if declared {
-		c.refuse(path, "%s by this version of Headrace; %s", what, remedy)
+		c.refuse(path, "%s not supported by this version of Headrace; %s", what, remedy)
 	}
 }

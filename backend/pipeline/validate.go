@@ -43,6 +43,38 @@ func Validate(def *Definition, catalog *Catalog) error {
 	return c.err()
 }
 
+// UnknownKinds returns what Validate says of the actions and rules whose kind the catalog does
+// not hold. It looks only at the names of kinds, so the types of the catalog need only an id.
+func UnknownKinds(catalog *Catalog, def *Definition) []Violation {
+	c := &checker{def: def, catalog: catalog}
+	for i := range def.Stages {
+		stage, path := &def.Stages[i], Path(nil).At("stages", i)
+		for j := range stage.Actions {
+			action := &stage.Actions[j]
+			if _, known := catalog.Lookup(action.TypeID()); !known && !opaqueAction(action) {
+				c.actionKind(path.At("actions", j), action)
+			}
+		}
+		c.ruleKinds(path.Field("before_entry"), stage.BeforeEntry)
+		c.ruleKinds(path.Field("on_success"), stage.OnSuccess)
+		c.ruleKinds(path.Field("on_failure").Field("condition"), stage.Condition(ConditionOnFailure))
+	}
+	return c.violations
+}
+
+// ruleKinds checks that the types of the rules of a condition exist, if it has one.
+func (c *checker) ruleKinds(path Path, condition *Condition) {
+	if condition == nil {
+		return
+	}
+	for i := range condition.Rules {
+		rule := &condition.Rules[i]
+		if _, known := c.catalog.Lookup(rule.TypeID()); !known && !opaqueRule(rule) {
+			c.ruleKind(path.At("rules", i), rule)
+		}
+	}
+}
+
 // checker collects the violations of one definition.
 type checker struct {
 	def        *Definition
@@ -75,6 +107,16 @@ func (c *checker) check(path Path, err error) {
 		message = where + ": " + message
 	}
 	c.violations = append(c.violations, Violation{Path: path, Message: message})
+}
+
+// unknownKind refuses a kind that the catalog does not hold. field is the part of its name
+// that no kind of the catalog has, similar what it may be a typo of.
+func (c *checker) unknownKind(field Path, similar, format string, args ...any) {
+	before := len(c.violations)
+	c.refuse(field, format, args...)
+	if len(c.violations) > before {
+		c.violations[before].UnknownKind = similar == ""
+	}
 }
 
 // suggest tells whether it is worth to look for what was meant.
@@ -154,7 +196,7 @@ func (c *checker) settings() {
 		c.oneOf(root.Field("on_update"), "on_update", string(def.OnUpdate), string(OnUpdateFinish), string(OnUpdateCancel))
 	}
 	if def.PipelineType != "" {
-		c.oneOf(root.Field("pipeline_type"), "pipeline type", def.PipelineType, "V1", "V2")
+		c.oneOf(root.Field("pipeline_type"), "pipeline type", string(def.PipelineType), string(PipelineTypeV1), string(PipelineTypeV2))
 	}
 	c.roleARN(root.Field("role_arn"), def.RoleARN)
 	c.artifactStores()

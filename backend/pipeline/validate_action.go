@@ -3,8 +3,6 @@ package pipeline
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -25,8 +23,6 @@ const (
 	maxTimeoutMinutes    = 86400
 	reservedEnvironment  = "HEADRACE_"
 	scriptEnvironment    = "_headrace_"
-	typePlaintext        = "PLAINTEXT"
-	typeSecretsManager   = "SECRETS_MANAGER"
 	hintCommandsCategory = "Commands (category Build, Test, Deploy or Compute)"
 )
 
@@ -42,24 +38,16 @@ func (c *checker) action(path Path, a *Action) {
 	if a.RunOrder != 0 && a.RunOrder != UnknownInt && (a.RunOrder < minRunOrder || a.RunOrder > maxRunOrder) {
 		c.refuse(path.Field("run_order"), "run_order is %d; use %d to %d, or leave it out for 1", a.RunOrder, minRunOrder, maxRunOrder)
 	}
-	c.configuration(path, a)
-	c.commands(path, a.Commands)
-	c.environment(path, a.EnvironmentVariables)
-	c.inputs(path, a.InputArtifacts)
 	c.outputs(path, a)
 	c.outputVariables(path, a)
 	if a.Namespace != "" {
 		c.word(path.Field("namespace"), "namespace", a.Namespace, namespaceExtra, maxName)
 	}
-	c.roleARN(path.Field("role_arn"), a.RoleARN)
-	c.region(path.Field("region"), a.Region)
-	c.timeout(path, a)
 	if a.OnLost != "" {
 		c.oneOf(path.Field("on_lost"), "on_lost", string(a.OnLost), string(OnLostFail), string(OnLostRetry))
 	}
-	if t, ok := c.catalog.Lookup(a.TypeID()); ok {
-		c.byType(path, a, &t)
-	}
+	c.declared(path, a.declared())
+	c.detection(path, a)
 }
 
 // actionTypeID checks that the type exists, and underlines the part of it that
@@ -73,10 +61,14 @@ func (c *checker) actionTypeID(path Path, a *Action) {
 	}
 	c.word(path.Field("provider"), "provider", a.Provider, artifactExtra, maxProviderName)
 	c.word(path.Field("version"), "version", a.Version, artifactExtra, maxTypeVersionName)
-	if len(c.violations) > well {
-		return
+	if len(c.violations) == well {
+		c.actionKind(path, a)
 	}
-	id, known := a.TypeID(), c.catalog.IDs()
+}
+
+// actionKind checks that the catalog holds the type of the action.
+func (c *checker) actionKind(path Path, a *Action) {
+	id, known := a.TypeID(), ids(c.catalog.Actions())
 	parts := []struct {
 		field, value string
 		of           func(TypeID) string
@@ -99,12 +91,34 @@ func (c *checker) actionTypeID(path Path, a *Action) {
 			}
 		}
 		if len(left) == 0 {
-			c.refuse(path.Field(part.field), "action type %s is not run by this version of Headrace%s; use one of %s",
-				describeType(id), didYouMean(part.value, near), listTypes(c.catalog.IDs(), id.Category))
+			similar := didYouMean(part.value, near)
+			if counterpart, ok := c.counterpart(id); ok {
+				similar = didYouMeanType(counterpart)
+			}
+			c.unknownKind(path.Field(part.field), similar, "action type %s is not supported by this version of Headrace%s; use one of %s",
+				describeType(id), similar, listTypes(ids(c.catalog.Actions()), id.Category))
 			return
 		}
 		known = left
 	}
+}
+
+// ownerCodePipeline owns the types that come with CodePipeline.
+const ownerCodePipeline = "AWS"
+
+// counterpart returns the type of Headrace that does what a type of CodePipeline with the same
+// category and provider does. A definition that was copied from CodePipeline means it.
+func (c *checker) counterpart(id TypeID) (TypeID, bool) {
+	if id.Owner != ownerCodePipeline {
+		return TypeID{}, false
+	}
+	id.Owner = Owner
+	_, known := c.catalog.Lookup(id)
+	return id, known
+}
+
+func didYouMeanType(id TypeID) string {
+	return fmt.Sprintf(" (did you mean %s?)", id)
 }
 
 func describeType(id TypeID) string {
@@ -123,19 +137,6 @@ func listTypes(ids []TypeID, first Category) string {
 		}
 	}
 	return strings.Join(append(words, others...), ", ")
-}
-
-func (c *checker) configuration(path Path, a *Action) {
-	for _, key := range slices.Sorted(maps.Keys(a.Configuration)) {
-		if key == Unknown {
-			continue
-		}
-		path := path.Entry("configuration", key)
-		c.check(path, checkText("the configuration key", key, 1, maxConfigurationKey))
-		if value := a.Configuration[key]; value != Unknown {
-			c.check(path, checkText("the value", value, 1, maxConfigurationValue))
-		}
-	}
 }
 
 // commands checks the shell lines of an action or a rule.
@@ -195,13 +196,29 @@ func (c *checker) environment(path Path, variables []EnvironmentVariable) {
 			}
 			unique(path.Field("name"), name)
 			if variable.Value != Unknown {
-				c.check(path.Field("value"), checkText("the value", variable.Value, 1, maxEnvironmentValue))
+				c.check(path.Field("value"), checkEnvironmentValue(variable))
 			}
 		}
 		if variable.Type != "" {
-			c.oneOf(path.Field("type"), "environment variable type", variable.Type, typePlaintext, typeSecretsManager)
+			c.oneOf(path.Field("type"), "environment variable type", string(variable.Type),
+				string(EnvironmentPlaintext), string(EnvironmentSecret), string(EnvironmentSecretsManager))
 		}
 	}
+}
+
+// checkEnvironmentValue checks a value that is known. A secret is named in the definition,
+// so that whoever reads the definition sees which ones an action gets.
+func checkEnvironmentValue(variable *EnvironmentVariable) error {
+	if variable.Type != EnvironmentSecret {
+		return checkText("the value", variable.Value, 1, maxEnvironmentValue)
+	}
+	if len(References(variable.Value)) > 0 {
+		return errors.New("the value of type SECRET is the name of a secret and cannot refer to variables; write the name")
+	}
+	if err := CheckSecret(variable.Value); err != nil {
+		return fmt.Errorf("the value of type SECRET is the name of a secret: %w", err)
+	}
+	return nil
 }
 
 func (c *checker) inputs(path Path, inputs []string) {
@@ -284,127 +301,4 @@ func (c *checker) outputVariables(path Path, a *Action) {
 		c.check(path.At("output_variables", i), checkShellName("output variable name", name))
 		unique(path.At("output_variables", i), name)
 	}
-}
-
-// timeout checks the bounds. CodePipeline takes a timeout for approvals only and
-// ends compute after a fixed 55 minutes; here every action may have its own.
-func (c *checker) timeout(path Path, a *Action) {
-	minutes, least := a.TimeoutInMinutes, minTimeoutMinutes
-	if minutes == 0 || minutes == UnknownInt {
-		return
-	}
-	if a.Category == CategoryApproval {
-		least = minApprovalMinutes
-	}
-	if minutes < least || minutes > maxTimeoutMinutes {
-		c.refuse(path.Field("timeout_in_minutes"), "timeout_in_minutes is %d; use %d to %d, or leave it out for the default of the action type",
-			minutes, least, maxTimeoutMinutes)
-	}
-}
-
-// byType checks what the type of the action asks for.
-func (c *checker) byType(path Path, a *Action, t *ActionType) {
-	c.configurationKeys(path, a, t)
-	known, complete := knownStrings(a.InputArtifacts)
-	c.count(path.Field("input_artifacts"), "input artifacts for "+t.ID.String(), known, complete, t.MinInputs, t.MaxInputs)
-	known, complete = countKnown(a.OutputArtifacts, opaqueArtifact)
-	c.count(path.Field("output_artifacts"), "output artifacts for "+t.ID.String(), known, complete, t.MinOutputs, t.MaxOutputs)
-	if a.OnLost != "" && a.OnLost != Unknown && t.Work != WorkAttempt {
-		c.refuse(path.Field("on_lost"), "%s does not run on a runner that could be lost; remove on_lost", t.ID)
-	}
-	if t.Commands {
-		if len(a.Commands) == 0 {
-			c.refuse(path.Field("commands"), "%s needs commands; give it 1 to %d shell lines", t.ID, maxCommands)
-		}
-		return
-	}
-	c.noCommands(path, a, t)
-}
-
-// noCommands refuses what only Commands actions take.
-func (c *checker) noCommands(path Path, a *Action, t *ActionType) {
-	refuse := func(path Path, what string) {
-		c.refuse(path, "%s takes no %s; only %s does", t.ID, what, hintCommandsCategory)
-	}
-	if known, _ := knownStrings(a.Commands); known > 0 {
-		refuse(path.Field("commands"), "commands")
-	}
-	if known, _ := countKnown(a.EnvironmentVariables, opaqueEnvironment); known > 0 {
-		refuse(path.Field("environment_variables"), "environment variables")
-	}
-	if known, _ := knownStrings(a.OutputVariables); known > 0 {
-		refuse(path.Field("output_variables"), "output variables to choose")
-	}
-	for i := range a.OutputArtifacts {
-		if known, _ := knownStrings(a.OutputArtifacts[i].Files); known > 0 {
-			refuse(path.At("output_artifacts", i).Field("files"), "file patterns for its artifact")
-		}
-	}
-}
-
-func (c *checker) configurationKeys(path Path, a *Action, t *ActionType) {
-	var names []string
-	for _, key := range t.Configuration {
-		names = append(names, key.Name)
-		if _, given := a.Configuration[key.Name]; key.Required && !given && !mapIsPartial(a.Configuration) {
-			c.refuse(path.Entry("configuration", key.Name), "%s needs the configuration key %q; give it a value", t.ID, key.Name)
-		}
-		if value, given := a.Configuration[key.Name]; given && value != Unknown && key.Check != nil {
-			c.check(path.Entry("configuration", key.Name), key.Check(value))
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(a.Configuration)) {
-		switch {
-		case key == Unknown || slices.Contains(names, key):
-		case len(names) == 0:
-			c.refuse(path.Entry("configuration", key), "%s takes no configuration; remove %q", t.ID, key)
-		default:
-			c.refuse(path.Entry("configuration", key), "%s has no configuration key %q%s; it has %s",
-				t.ID, key, didYouMean(key, names), strings.Join(names, ", "))
-		}
-	}
-	given := ""
-	for _, key := range t.ExclusiveKeys {
-		// A value that is not known yet may turn out to be none.
-		if value, ok := a.Configuration[key]; !ok || value == Unknown {
-			continue
-		}
-		if given != "" {
-			c.refuse(path.Entry("configuration", key), "%s and %s exclude each other; keep one of %s",
-				given, key, strings.Join(t.ExclusiveKeys, ", "))
-			continue
-		}
-		given = key
-	}
-}
-
-// checkRepository refuses an address of a repository that holds credentials: who
-// may see the pipeline would see them. A user name alone tells over http, where it
-// may be a token, but not over ssh.
-func checkRepository(address string) error {
-	const advice = "would be readable by whoever may read the pipeline, and lie in Terraform's state; use ssh with a key of the server, or an address without them"
-	scheme, rest, isURL := strings.Cut(address, "://")
-	if !isURL {
-		login, _, found := strings.Cut(address, "@")
-		if found && strings.Contains(login, ":") && !strings.HasPrefix(address, "/") {
-			return errors.New("a password in RepositoryUrl " + advice + " (a path with : before @ is written as ssh://host/path)")
-		}
-		return nil
-	}
-	// As in a browser, all up to the last @ before the path.
-	authority := rest
-	if end := strings.IndexAny(rest, "/?#\\"); end >= 0 {
-		authority = rest[:end]
-	}
-	end := strings.LastIndex(authority, "@")
-	web := strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")
-	// Where the address is no URL, its password may hold a slash.
-	_, err := url.Parse(address)
-	switch {
-	case err != nil && strings.Contains(rest, "@"), end >= 0 && web:
-		return errors.New("credentials in RepositoryUrl " + advice)
-	case end >= 0 && strings.Contains(authority[:end], ":"):
-		return errors.New("a password in RepositoryUrl " + advice)
-	}
-	return nil
 }

@@ -118,9 +118,7 @@ func (c *checker) dataFlow() {
 		for i, name := range s.action.InputArtifacts {
 			c.artifactUse(f, s, s.path.At("input_artifacts", i), name)
 		}
-		for _, key := range slices.Sorted(maps.Keys(s.action.Configuration)) {
-			c.references(f, s, s.path.Entry("configuration", key), s.action.Configuration[key])
-		}
+		c.configurationFlow(f, s, s.path, s.action.TypeID(), s.action.Configuration)
 		for i := range s.action.EnvironmentVariables {
 			path := s.path.At("environment_variables", i).Field("value")
 			c.references(f, s, path, s.action.EnvironmentVariables[i].Value)
@@ -247,6 +245,21 @@ func (c *checker) artifactUse(f *flow, user site, path Path, name string) {
 	}
 }
 
+// configurationFlow checks what a configuration reads.
+func (c *checker) configurationFlow(f *flow, user site, path Path, id TypeID, configuration map[string]string) {
+	t, _ := c.catalog.Lookup(id)
+	expressions := t.expressions()
+	for _, key := range slices.Sorted(maps.Keys(configuration)) {
+		path, value := path.Entry("configuration", key), configuration[key]
+		switch {
+		case !slices.Contains(expressions, key):
+			c.references(f, user, path, value)
+		case value != Unknown && value != "":
+			c.expression(f, user, path, value)
+		}
+	}
+}
+
 // references checks the references to variables in one text.
 func (c *checker) references(f *flow, user site, path Path, text string) {
 	if text == Unknown {
@@ -317,8 +330,8 @@ func (c *checker) keyUse(path Path, reference Reference, shown string, producer 
 	if !ok {
 		return
 	}
-	keys := t.OutputVariables
-	if t.Commands {
+	keys := t.VariableNames()
+	if t.Takes.Has(TakesOutputVariables) {
 		if _, complete := knownStrings(producer.action.OutputVariables); !complete {
 			return
 		}
@@ -329,7 +342,7 @@ func (c *checker) keyUse(path Path, reference Reference, shown string, producer 
 	}
 	help := didYouMean(reference.Key, keys)
 	switch {
-	case t.Commands:
+	case t.Takes.Has(TakesOutputVariables):
 		help += "; list it in the output_variables of that action"
 	case len(keys) > 0:
 		help += "; it publishes " + enumerate(keys)

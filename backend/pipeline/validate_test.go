@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
 )
 
 // base returns a valid definition that uses everything that runs.
@@ -101,18 +102,18 @@ func text(s string) *string { return &s }
 
 func TestValidDefinition(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, pipeline.Validate(base(), pipeline.BuiltinCatalog()))
+	require.NoError(t, pipeline.Validate(base(), catalog.Builtin()))
 
 	for _, mode := range []pipeline.ExecutionMode{"", pipeline.Superseded, pipeline.Queued, pipeline.Parallel} {
 		def := base()
 		def.ExecutionMode = mode
-		require.NoError(t, pipeline.Validate(def, pipeline.BuiltinCatalog()))
+		require.NoError(t, pipeline.Validate(def, catalog.Builtin()))
 	}
 }
 
 func TestNoDefinition(t *testing.T) {
 	t.Parallel()
-	requireViolation(t, pipeline.Validate(nil, pipeline.BuiltinCatalog()), "", "no definition")
+	requireViolation(t, pipeline.Validate(nil, catalog.Builtin()), "", "no definition")
 }
 
 func TestAllViolationsAtOnce(t *testing.T) {
@@ -121,7 +122,7 @@ func TestAllViolationsAtOnce(t *testing.T) {
 	def.Variables[0].Name = "a b"
 	def.Stages[1].Actions[0].InputArtifacts = []string{"Cod"}
 	def.Stages[2].Name = ""
-	err := pipeline.Validate(def, pipeline.BuiltinCatalog())
+	err := pipeline.Validate(def, catalog.Builtin())
 	requireViolation(t, err, "variables[0].name", `has ' ' in it`)
 	requireViolation(t, err, "stages[1].actions[0].input_artifacts[0]", `did you mean "Code"?`)
 	requireViolation(t, err, "stages[2].name", "missing")
@@ -149,7 +150,7 @@ func TestLimitsAreInclusive(t *testing.T) {
 	})
 	install.RunOrder = 999
 	install.TimeoutInMinutes = 86400
-	require.NoError(t, pipeline.Validate(def, pipeline.BuiltinCatalog()))
+	require.NoError(t, pipeline.Validate(def, catalog.Builtin()))
 }
 
 type rule struct {
@@ -166,7 +167,7 @@ func runRules(t *testing.T, rules []rule) {
 			t.Parallel()
 			def := base()
 			r.change(def)
-			requireViolation(t, pipeline.Validate(def, pipeline.BuiltinCatalog()), r.path, r.want)
+			requireViolation(t, pipeline.Validate(def, catalog.Builtin()), r.path, r.want)
 		})
 	}
 }
@@ -254,7 +255,7 @@ func TestActionRules(t *testing.T) {
 
 		{
 			"rule 9: foreign owner", func(d *D) { compile(d).Owner, compile(d).Provider = "AWS", "CodeBuild" },
-			"stages[1].actions[0].owner", "Build/AWS/CodeBuild/1 is not run by this version of Headrace",
+			"stages[1].actions[0].owner", "Build/AWS/CodeBuild/1 is not supported by this version of Headrace",
 		},
 		{
 			"rule 9: the known types are named", func(d *D) { compile(d).Owner = "ThirdParty" },
@@ -262,8 +263,8 @@ func TestActionRules(t *testing.T) {
 		},
 		{"rule 9: provider misspelt", func(d *D) { compile(d).Provider = "Command" }, "stages[1].actions[0].provider", `did you mean "Commands"?`},
 		{"rule 9: own category first", func(d *D) { compile(d).Provider = "CodeBuild" }, "stages[1].actions[0].provider", "use one of Build/Headrace/Commands/1, "},
-		{"rule 9: version unknown", func(d *D) { compile(d).Version = "2" }, "stages[1].actions[0].version", "is not run"},
-		{"rule 9: invoke", func(d *D) { compile(d).Category = pipeline.CategoryInvoke }, "stages[1].actions[0].category", "is not run"},
+		{"rule 9: version unknown", func(d *D) { compile(d).Version = "2" }, "stages[1].actions[0].version", "is not supported"},
+		{"rule 9: invoke", func(d *D) { compile(d).Category = pipeline.CategoryInvoke }, "stages[1].actions[0].category", "is not supported"},
 		{
 			"rule 9: required key", func(d *D) { delete(source(d).Configuration, "RepositoryUrl") },
 			`stages[0].actions[0].configuration["RepositoryUrl"]`, "needs the configuration key",
@@ -278,7 +279,7 @@ func TestActionRules(t *testing.T) {
 		},
 		{
 			"exclusive keys", func(d *D) { source(d).Configuration["Tag"] = "v1" },
-			`stages[0].actions[0].configuration["Tag"]`, "Branch and Tag exclude each other",
+			`stages[0].actions[0].configuration["Tag"]`, "Branch and Tag cannot both be set",
 		},
 		{
 			"configuration value empty", func(d *D) { source(d).Configuration["Branch"] = "" },
@@ -338,7 +339,7 @@ func TestActionRules(t *testing.T) {
 		{"output variable name", func(d *D) { compile(d).OutputVariables = []string{"A-B"} }, "stages[1].actions[0].output_variables[0]", "not a valid shell variable name"},
 		{"output variable twice", func(d *D) { compile(d).OutputVariables = []string{"A", "A"} }, "stages[1].actions[0].output_variables[1]", "more than once"},
 		{"too many output variables", func(d *D) { compile(d).OutputVariables = repeat(16, numbered("V")) }, "stages[1].actions[0].output_variables", "at most 15"},
-		{"output variables elsewhere", func(d *D) { source(d).OutputVariables = []string{"A"} }, "stages[0].actions[0].output_variables", "takes no output variables"},
+		{"output variables elsewhere", func(d *D) { source(d).OutputVariables = []string{"A"} }, "stages[0].actions[0].output_variables", "takes no list of output variables"},
 
 		{"namespace", func(d *D) { compile(d).Namespace = "a.b" }, "stages[1].actions[0].namespace", `'.' in it`},
 		{"namespace too long", func(d *D) { compile(d).Namespace = strings.Repeat("n", 101) }, "stages[1].actions[0].namespace", "101 characters"},
@@ -359,7 +360,7 @@ func TestCredentialsInRepositoryUrl(t *testing.T) {
 	validate := func(address string) error {
 		def := base()
 		source(def).Configuration["RepositoryUrl"] = address
-		return pipeline.Validate(def, pipeline.BuiltinCatalog())
+		return pipeline.Validate(def, catalog.Builtin())
 	}
 	for _, address := range []string{
 		"https://ada:horse@example.org/web.git", "https://horse@example.org/web.git", "HTTP://:horse@example.org",
@@ -368,7 +369,7 @@ func TestCredentialsInRepositoryUrl(t *testing.T) {
 		"git:horse@example.org:web.git", "file://ada:horse@/srv/web.git",
 	} {
 		err := validate(address)
-		requireViolation(t, err, `stages[0].actions[0].configuration["RepositoryUrl"]`, "readable by whoever may read the pipeline")
+		requireViolation(t, err, `stages[0].actions[0].configuration["RepositoryUrl"]`, "visible to anyone who can read the pipeline")
 		require.NotContains(t, err.Error(), "horse")
 	}
 	for _, address := range []string{
@@ -484,25 +485,25 @@ func TestReferenceToActionThatPublishesNothing(t *testing.T) {
 	t.Parallel()
 	def := base()
 	compile(def).OutputVariables = nil
-	requireViolation(t, pipeline.Validate(def, pipeline.BuiltinCatalog()),
+	requireViolation(t, pipeline.Validate(def, catalog.Builtin()),
 		`stages[2].actions[0].configuration["CustomData"]`, "list it in the output_variables of that action")
 }
 
 // TestTypesOfOthers holds that the rules come from the catalog alone.
 func TestTypesOfOthers(t *testing.T) {
 	t.Parallel()
-	catalog := pipeline.BuiltinCatalog().With(pipeline.ActionType{
-		ID:              pipeline.TypeID{Category: pipeline.CategoryInvoke, Owner: "Test", Provider: "Noop", Version: "1"},
-		Work:            pipeline.WorkTurn,
-		MinInputs:       1,
-		MaxInputs:       1,
-		OutputVariables: []string{"Answer"},
+	kinds := catalog.Builtin().With(pipeline.Type{
+		ID:        pipeline.TypeID{Category: pipeline.CategoryInvoke, Owner: "Test", Provider: "Noop", Version: "1"},
+		Work:      pipeline.WorkTurn,
+		MinInputs: 1,
+		MaxInputs: 1,
+		Variables: []pipeline.OutputVariable{{Name: "Answer"}},
 	})
 	def := base()
 	def.Stages[2].Actions = append(def.Stages[2].Actions, pipeline.Action{
 		Name: "Noop", Category: pipeline.CategoryInvoke, Owner: "Test", Provider: "Noop", Version: "1", Namespace: "N",
 	})
-	err := pipeline.Validate(def, catalog)
+	err := pipeline.Validate(def, kinds)
 	requireViolation(t, err, "stages[2].actions[2].input_artifacts", "at least 1")
 	require.Len(t, violations(t, err), 1)
 
@@ -510,5 +511,5 @@ func TestTypesOfOthers(t *testing.T) {
 	def.Stages[2].Actions = append(def.Stages[2].Actions, *agree(base()))
 	last := &def.Stages[2].Actions[3]
 	last.Name, last.RunOrder, last.Configuration = "Last", 9, map[string]string{"CustomData": "#{N.Answer}"}
-	require.NoError(t, pipeline.Validate(def, catalog))
+	require.NoError(t, pipeline.Validate(def, kinds))
 }

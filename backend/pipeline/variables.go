@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -43,6 +44,9 @@ var referencePattern = regexp.MustCompile(`#\{([A-Za-z0-9@_-]+)\.([A-Za-z0-9@_-]
 // References returns the references in a text, in their order, repeated where
 // the text repeats them.
 func References(text string) []Reference {
+	if !strings.Contains(text, "#{") {
+		return nil
+	}
 	var references []Reference
 	for _, match := range referencePattern.FindAllStringSubmatch(text, -1) {
 		references = append(references, Reference{Namespace: match[1], Key: match[2]})
@@ -108,27 +112,27 @@ func resolve(text string, lookup LookupFunc, limit int) (string, error) {
 // Commands are taken as they are, and refused if they hold a reference:
 // CodePipeline pastes values into shell lines, which lets whoever writes a commit
 // message run commands. Validate refuses such a definition beforehand.
-func ResolveAction(action Action, lookup LookupFunc) (Action, error) {
+//
+// Expressions of the type are taken as they are, too: they read variables by themselves,
+// and a value that became part of one could change what it means.
+func ResolveAction(action Action, kind *Type, lookup LookupFunc) (Action, error) {
 	resolved := action.Clone()
-	if err := refuseInCommands(action.Commands); err != nil {
-		return Action{}, err
-	}
-	if err := resolveFields(resolved.Configuration, resolved.EnvironmentVariables, "", lookup); err != nil {
+	if err := resolveFields(action.Commands, resolved.Configuration, resolved.EnvironmentVariables, kind, lookup); err != nil {
 		return Action{}, err
 	}
 	return resolved, nil
 }
 
-// resolveFields replaces the references in a configuration and an environment, but
-// for the configuration key to keep.
-func resolveFields(configuration map[string]string, environment []EnvironmentVariable, keep string, lookup LookupFunc) error {
+// resolveFields replaces the references in a configuration and an environment, and checks
+// the values of the configuration that they change.
+func resolveFields(commands []string, configuration map[string]string, environment []EnvironmentVariable, kind *Type, lookup LookupFunc) error {
+	if err := refuseInCommands(commands); err != nil {
+		return err
+	}
 	budget := MaxResolvedBytes
 	for _, key := range slices.Sorted(maps.Keys(configuration)) {
-		if key == keep {
-			budget -= len(configuration[key])
-			continue
-		}
-		value, err := resolve(configuration[key], lookup, budget)
+		property, _ := kind.Property(key)
+		value, err := property.resolve(configuration[key], lookup, budget)
 		if err != nil {
 			return fmt.Errorf("%s: %w", Path(nil).Entry("configuration", key), err)
 		}
@@ -144,6 +148,23 @@ func resolveFields(configuration map[string]string, environment []EnvironmentVar
 		environment[i].Value = value
 	}
 	return nil
+}
+
+// resolve returns the value of a property with its references replaced. Such a value is
+// checked now, since it could not be when it was declared.
+func (p *Property) resolve(declared string, lookup LookupFunc, limit int) (string, error) {
+	references := References(declared)
+	switch {
+	case len(references) == 0:
+		return resolve(declared, lookup, limit)
+	case p.Type == PropertyExpression:
+		return "", errors.New(referenceInExpression(references[0]))
+	}
+	value, err := resolve(declared, lookup, limit)
+	if err != nil {
+		return "", err
+	}
+	return value, p.check(value)
 }
 
 // refuseInCommands refuses references in commands; the error names the command.

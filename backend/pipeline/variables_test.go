@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
 )
 
 func lookupIn(values map[string]string) pipeline.LookupFunc {
@@ -93,17 +94,17 @@ func FuzzResolve(f *testing.F) {
 		agree(def).Configuration["CustomData"] = text
 		left := strings.Contains(plain, "#{")
 		malformed := false
-		for _, v := range violations(t, pipeline.Validate(def, pipeline.BuiltinCatalog())) {
+		for _, v := range violations(t, pipeline.Validate(def, catalog.Builtin())) {
 			malformed = malformed || strings.Contains(v.Message, "starts like a reference")
 		}
 		require.Equal(t, left && text != pipeline.Unknown, malformed)
 
 		rule, err := pipeline.ResolveRule(pipeline.Rule{
-			Provider: pipeline.RuleExpression, Configuration: map[string]string{pipeline.KeyExpression: text},
-		}, func(string, string) (string, bool) { return value, true })
+			Provider: "Expression", Configuration: map[string]string{"Expression": text},
+		}, kindOf(t, pipeline.CategoryRule, "Expression"), func(string, string) (string, bool) { return value, true })
 		require.Equal(t, len(references) > 0, err != nil)
 		if err == nil {
-			require.Equal(t, text, rule.Configuration[pipeline.KeyExpression])
+			require.Equal(t, text, rule.Configuration["Expression"])
 		}
 
 		if len(references) > 0 {
@@ -124,7 +125,7 @@ func TestResolveAction(t *testing.T) {
 		OutputArtifacts:      []pipeline.OutputArtifact{{Name: "Out", Files: []string{"f"}}},
 		OutputVariables:      []string{"O"},
 	}
-	got, err := pipeline.ResolveAction(action, lookupIn(map[string]string{"A.x": "1"}))
+	got, err := pipeline.ResolveAction(action, &pipeline.Type{}, lookupIn(map[string]string{"A.x": "1"}))
 	require.NoError(t, err)
 	require.Equal(t, "v 1", got.Configuration["k"])
 	require.Equal(t, "1", got.EnvironmentVariables[0].Value)
@@ -140,15 +141,15 @@ func TestResolveAction(t *testing.T) {
 	require.Equal(t, "f", action.OutputArtifacts[0].Files[0])
 	require.Equal(t, "O", action.OutputVariables[0])
 
-	_, err = pipeline.ResolveAction(action, lookupIn(nil))
+	_, err = pipeline.ResolveAction(action, &pipeline.Type{}, lookupIn(nil))
 	require.ErrorContains(t, err, `configuration["k"]: #{A.x} has no value`)
 
 	action.Configuration = nil
-	_, err = pipeline.ResolveAction(action, lookupIn(nil))
+	_, err = pipeline.ResolveAction(action, &pipeline.Type{}, lookupIn(nil))
 	require.ErrorContains(t, err, `environment_variables[0].value: #{A.x} has no value`)
 
 	action.Commands = []string{"true", "echo #{A.x}"}
-	_, err = pipeline.ResolveAction(action, lookupIn(map[string]string{"A.x": "; rm -rf /"}))
+	_, err = pipeline.ResolveAction(action, &pipeline.Type{}, lookupIn(map[string]string{"A.x": "; rm -rf /"}))
 	require.ErrorContains(t, err, "commands[1]: a command may not hold #{A.x}")
 	require.NotContains(t, err.Error(), "rm -rf")
 }
@@ -158,16 +159,16 @@ func TestResolveActionLimit(t *testing.T) {
 	half := strings.Repeat("x", pipeline.MaxResolvedBytes/2)
 	lookup := lookupIn(map[string]string{"A.half": half})
 	action := pipeline.Action{Configuration: map[string]string{"a": "#{A.half}", "b": "#{A.half}"}}
-	_, err := pipeline.ResolveAction(action, lookup)
+	_, err := pipeline.ResolveAction(action, &pipeline.Type{}, lookup)
 	require.NoError(t, err, "exactly the limit")
 
 	action.EnvironmentVariables = []pipeline.EnvironmentVariable{{Name: "V", Value: "y"}}
-	_, err = pipeline.ResolveAction(action, lookup)
+	_, err = pipeline.ResolveAction(action, &pipeline.Type{}, lookup)
 	require.ErrorContains(t, err, "environment_variables[0].value: configuration and environment exceed 102400 bytes")
 
 	// Many references to a large value end early instead of filling the memory.
 	action = pipeline.Action{Configuration: map[string]string{"a": strings.Repeat("#{A.half}", 5000)}}
-	_, err = pipeline.ResolveAction(action, lookup)
+	_, err = pipeline.ResolveAction(action, &pipeline.Type{}, lookup)
 	require.ErrorContains(t, err, `configuration["a"]`)
 }
 

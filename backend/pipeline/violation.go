@@ -120,6 +120,9 @@ type Violation struct {
 	// counts, and Terraform underlines another block where a dynamic one is to blame, so
 	// the words have to suffice.
 	Message string
+	// UnknownKind marks an action or rule whose kind the catalog does not hold, and whose
+	// name is not close to a kind that it holds. Another catalog may hold it.
+	UnknownKind bool
 }
 
 // ValidationError is a definition that breaks rules; it holds at least one.

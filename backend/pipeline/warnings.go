@@ -36,6 +36,8 @@ func WarningSummary(reason Reason) string {
 		return "An approval does not hold back the actions beside it"
 	case WarningIncompleteCommand:
 		return "A command is not complete by itself"
+	case WarningSecretInConfiguration:
+		return "A secret is in the configuration"
 	case WarningRollbackWaits:
 		return "Automatic rollbacks wait"
 	case WarningNothingToSkip:
@@ -44,6 +46,14 @@ func WarningSummary(reason Reason) string {
 		return "A deployment window never opens again"
 	case WarningWindowsApart:
 		return "Deployment windows are not open together"
+	case WarningTriggerNeverMatches:
+		return "A trigger never matches"
+	case WarningTriggerMatchesNoRef:
+		return "A trigger matches no branch or tag"
+	case WarningNotWatched:
+		return "Pushes to a repository start nothing"
+	case WarningDetectionOff:
+		return "Change detection has no effect"
 	default:
 		return ""
 	}
@@ -51,28 +61,31 @@ func WarningSummary(reason Reason) string {
 
 // Warnings returns what may surprise in a valid definition, which may be partly unknown
 // as for Validate.
-func Warnings(def *Definition) []Warning {
+func Warnings(def *Definition, catalog *Catalog) []Warning {
 	var warnings []Warning
 	for i := range def.Stages {
 		path, stage := Path(nil).At("stages", i), &def.Stages[i]
 		warnings = append(warnings, approvalsBesideWork(def, path, stage)...)
-		warnings = append(warnings, rollbackWaits(def, path, stage)...)
-		warnings = append(warnings, nothingToSkip(def, path, stage)...)
+		warnings = append(warnings, rollbackWaits(def, catalog, path, stage)...)
+		warnings = append(warnings, nothingToSkip(def, catalog, path, stage)...)
 		warnings = append(warnings, incompleteCommands(def, path, stage)...)
+		warnings = append(warnings, secretsInConfiguration(def, catalog, path, stage)...)
 	}
-	return warnings
+	warnings = append(warnings, detectionOff(def, catalog)...)
+	warnings = append(warnings, notWatched(def, catalog)...)
+	return append(warnings, TriggerWarnings(def, func(string) *KnownRefs { return nil })...)
 }
 
 // rollbackWaits returns a warning if an automatic rollback of the stage would wait while
 // the failed release stays deployed.
-func rollbackWaits(def *Definition, path Path, stage *Stage) []Warning {
+func rollbackWaits(def *Definition, catalog *Catalog, path Path, stage *Stage) []Warning {
 	at := stage.rollbackResult(path)
 	if at == nil {
 		return nil
 	}
 	var gates []string
 	if stage.BeforeEntry != nil && !stage.OnRollback.SkipConditions {
-		for _, name := range windows(stage.BeforeEntry) {
+		for _, name := range windows(catalog, stage.BeforeEntry) {
 			gates = append(gates, "the deployment window "+quoted(name)+" of before_entry")
 		}
 	}
@@ -107,10 +120,10 @@ func (s *Stage) rollbackResult(path Path) Path {
 	return nil
 }
 
-// windows returns the names of the deployment windows of a condition.
-func windows(c *Condition) (names []string) {
+// windows returns the names of the rules of a condition that wait until they open.
+func windows(catalog *Catalog, c *Condition) (names []string) {
 	for i := range c.Rules {
-		if c.Rules[i].Provider == RuleDeploymentWindow {
+		if kind, known := catalog.Lookup(c.Rules[i].TypeID()); known && kind.Work == WorkTimed {
 			names = append(names, c.Rules[i].Name)
 		}
 	}
@@ -118,7 +131,7 @@ func windows(c *Condition) (names []string) {
 }
 
 // nothingToSkip returns a warning if skip_conditions has no effect.
-func nothingToSkip(def *Definition, path Path, stage *Stage) []Warning {
+func nothingToSkip(def *Definition, catalog *Catalog, path Path, stage *Stage) []Warning {
 	if !stage.OnRollback.SkipConditions || stage.BeforeEntry != nil {
 		return nil
 	}
@@ -128,7 +141,7 @@ func nothingToSkip(def *Definition, path Path, stage *Stage) []Warning {
 			continue
 		}
 		for i := range c.Rules {
-			if p := c.Rules[i].Provider; p == RuleDeploymentWindow || p == Unknown || opaqueRule(&c.Rules[i]) {
+			if kind, known := catalog.Lookup(c.Rules[i].TypeID()); !known || kind.Work == WorkTimed {
 				return nil
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
 )
 
 // TestApprovalBesideWork warns of approvals that hold nothing back, and of no others.
@@ -51,7 +52,7 @@ func TestApprovalBesideWork(t *testing.T) {
 			t.Parallel()
 			def := &pipeline.Definition{Stages: []pipeline.Stage{{Name: "Source"}, {Name: "Production", Actions: test.actions}}}
 			var got []string
-			for _, w := range pipeline.Warnings(def) {
+			for _, w := range pipeline.Warnings(def, catalog.Builtin()) {
 				require.Equal(t, pipeline.WarningApprovalBesideWork, w.Reason)
 				got = append(got, w.Path.String()+": "+w.Message)
 			}
@@ -69,7 +70,7 @@ func TestIncompleteCommand(t *testing.T) {
 		Actions:   []pipeline.Action{{Name: "Lines", Commands: spread}, {Name: "Fine", Commands: []string{"if true; then make; fi", pipeline.Unknown}}},
 		OnFailure: &pipeline.OnFailure{Condition: &pipeline.Condition{Rules: []pipeline.Rule{{Name: "smoke", Commands: []string{"cat <<EOF"}}}}},
 	}}}
-	warnings := pipeline.Warnings(def)
+	warnings := pipeline.Warnings(def, catalog.Builtin())
 	require.Len(t, warnings, 2)
 	require.Equal(t, pipeline.Warning{
 		Path:    pipeline.Path(nil).At("stages", 0).At("actions", 0).At("commands", 1),
@@ -85,7 +86,7 @@ func TestIncompleteCommand(t *testing.T) {
 func TestWarningsHaveTheirOwnSummaries(t *testing.T) {
 	t.Parallel()
 	actions := []pipeline.Action{{Name: "Approve", Category: pipeline.CategoryApproval}, {Name: "Ship", Category: pipeline.CategoryDeploy}}
-	warnings := pipeline.Warnings(&pipeline.Definition{Stages: []pipeline.Stage{{Name: "Canary", Actions: actions}, {Name: "Fleet", Actions: actions}}})
+	warnings := pipeline.Warnings(&pipeline.Definition{Stages: []pipeline.Stage{{Name: "Canary", Actions: actions}, {Name: "Fleet", Actions: actions}}}, catalog.Builtin())
 	require.Len(t, warnings, 2)
 	require.Equal(t, `Approval "Approve" of stage "Canary" does not hold back action "Ship"`, warnings[0].Summary)
 	require.Equal(t, `Approval "Approve" of stage "Fleet" does not hold back action "Ship"`, warnings[1].Summary)
@@ -121,7 +122,7 @@ func TestRollbackWaits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test.stage.Name = "Production"
-			warnings := pipeline.Warnings(&pipeline.Definition{Stages: []S{test.stage}})
+			warnings := pipeline.Warnings(&pipeline.Definition{Stages: []S{test.stage}}, catalog.Builtin())
 			if test.path == "" {
 				require.Empty(t, warnings)
 				return
@@ -140,7 +141,7 @@ func TestNothingToSkip(t *testing.T) {
 	t.Parallel()
 	warn := func(s pipeline.Stage) []pipeline.Warning {
 		s.Name, s.OnRollback.SkipConditions = "Production", true
-		return pipeline.Warnings(&pipeline.Definition{Stages: []pipeline.Stage{s}})
+		return pipeline.Warnings(&pipeline.Definition{Stages: []pipeline.Stage{s}}, catalog.Builtin())
 	}
 	warnings := warn(pipeline.Stage{OnSuccess: condition("ROLLBACK", "Commands")})
 	require.Len(t, warnings, 1)

@@ -3,8 +3,6 @@ package pipeline
 import (
 	"fmt"
 	"time"
-
-	"github.com/headrace/terraform-provider-headrace/backend/pipeline/window"
 )
 
 // The reasons of warnings about deployment windows.
@@ -23,12 +21,12 @@ const (
 
 // WarningsAt returns what may surprise in a valid definition from a time on: Warnings, and
 // deployment windows that will not open.
-func WarningsAt(def *Definition, now time.Time) []Warning {
-	warnings := Warnings(def)
+func WarningsAt(def *Definition, catalog *Catalog, now time.Time) []Warning {
+	warnings := Warnings(def, catalog)
 	for i := range def.Stages {
 		stage := &def.Stages[i]
 		for _, c := range conditionsAt(stage, Path(nil).At("stages", i)) {
-			warnings = append(warnings, windowsNotOpening(def, c, now)...)
+			warnings = append(warnings, windowsNotOpening(def, catalog, c, now)...)
 		}
 	}
 	return warnings
@@ -61,21 +59,18 @@ func conditionsAt(stage *Stage, path Path) []placedCondition {
 // windowsNotOpening returns a warning for each window of a condition that is over, or else
 // for all of them if they do not open together. Windows that are not known yet, or refused,
 // are left out.
-func windowsNotOpening(def *Definition, c placedCondition, now time.Time) []Warning {
+func windowsNotOpening(def *Definition, catalog *Catalog, c placedCondition, now time.Time) []Warning {
 	var warnings []Warning
-	var all []*window.Window
+	var all []Opening
 	known := true
 	for i := range c.Rules {
 		rule := &c.Rules[i]
-		cron, zone := rule.Configuration[KeyCron], rule.Configuration[KeyTimeZone]
-		w, err := window.Parse(cron, zone)
-		switch {
-		case opaqueRule(rule) || rule.Provider == Unknown:
-			known = false
+		kind, found := catalog.Lookup(rule.TypeID())
+		if found && kind.Work != WorkTimed {
 			continue
-		case rule.Provider != RuleDeploymentWindow:
-			continue
-		case err != nil:
+		}
+		w, read := opening(&kind, rule)
+		if !read {
 			known = false
 			continue
 		}
@@ -83,9 +78,9 @@ func windowsNotOpening(def *Definition, c placedCondition, now time.Time) []Warn
 		if _, opens := w.Next(now); !opens {
 			at := c.path.At("rules", i)
 			warnings = append(warnings, Warning{
-				Path: at.Entry("configuration", KeyCron), Reason: WarningWindowOver,
+				Path: at.Entry("configuration", w.Property), Reason: WarningWindowOver,
 				Summary: fmt.Sprintf("The deployment window of %s never opens again", Locate(def, at)),
-				Message: fmt.Sprintf("%s: the window %q never opens again, so the rule fails; change its years", Locate(def, at), cron),
+				Message: fmt.Sprintf("%s: the window %q never opens again, so the rule fails; change its years", Locate(def, at), rule.Configuration[w.Property]),
 			})
 		}
 	}
@@ -101,9 +96,19 @@ func windowsNotOpening(def *Definition, c placedCondition, now time.Time) []Warn
 	}}
 }
 
+// opening returns when a rule of a type is open, and false if that cannot be told.
+func opening(kind *Type, rule *Rule) (Opening, bool) {
+	values, settled := kind.settled(rule.Configuration, kind.PropertyNames())
+	if !settled || kind.Open == nil {
+		return Opening{}, false
+	}
+	opening, err := kind.Open(values)
+	return opening, err == nil
+}
+
 // openTogether tells whether all windows are open at some time within maxApart, or whether
 // that takes too long to find out.
-func openTogether(windows []*window.Window, from time.Time) bool {
+func openTogether(windows []Opening, from time.Time) bool {
 	at := from
 	for range maxApartSteps {
 		moved := false

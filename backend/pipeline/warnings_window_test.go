@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
 )
 
 // TestWindowsThatDoNotOpen warns of windows that are over and of windows that never meet.
@@ -33,12 +34,12 @@ func TestWindowsThatDoNotOpen(t *testing.T) {
 			condition := &pipeline.Condition{Result: pipeline.ResultFail}
 			for _, cron := range test.crons {
 				condition.Rules = append(condition.Rules, pipeline.Rule{
-					Name: "w", Provider: pipeline.RuleDeploymentWindow, Configuration: map[string]string{pipeline.KeyCron: cron},
+					Name: "w", Provider: "DeploymentWindow", Configuration: map[string]string{"Cron": cron},
 				})
 			}
 			def := &pipeline.Definition{Stages: []pipeline.Stage{{Name: "Live", BeforeEntry: condition}}}
 			var got []pipeline.Reason
-			for _, w := range pipeline.WarningsAt(def, now) {
+			for _, w := range pipeline.WarningsAt(def, catalog.Builtin(), now) {
 				require.Contains(t, w.Message, `stage "Live", before_entry`)
 				got = append(got, w.Reason)
 			}

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -136,11 +137,29 @@ func Nearest(word string, candidates []string) string {
 		if candidate == Unknown || candidate == word || len(candidate) > 64 || len(word) > 64 {
 			continue
 		}
-		if d := levenshtein.Distance(lower, strings.ToLower(candidate), nil); d < distance {
+		d := levenshtein.Distance(lower, strings.ToLower(candidate), nil)
+		if swapped(lower, strings.ToLower(candidate)) {
+			// Two letters in the wrong order are one slip.
+			d = 1
+		}
+		if d < distance {
 			best, distance = candidate, d
 		}
 	}
 	return best
+}
+
+// swapped tells whether two words differ by the order of two neighbouring letters.
+func swapped(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) - 1 {
+		if a[i] != b[i] {
+			return a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
+		}
+	}
+	return false
 }
 
 // Enumerate returns words with commas between them, and of many only the first.
@@ -182,4 +201,13 @@ func oneOf(what, value string, words ...string) error {
 		return fmt.Errorf("%s is missing; use one of %s", what, strings.Join(words, ", "))
 	}
 	return fmt.Errorf("%s %q is not known%s; use one of %s", what, value, didYouMean(value, words), strings.Join(words, ", "))
+}
+
+// EnumerateQuoted is Enumerate of names that others chose, quoted: they are shown on terminals.
+func EnumerateQuoted(names []string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = strconv.Quote(name)
+	}
+	return Enumerate(quoted)
 }

@@ -19,3 +19,11 @@ func TestTextsThatCannotBeShown(t *testing.T) {
 	require.NoError(t, pipeline.CheckLines("the comment", "one\r\ntwo\n\tthree"))
 	require.Error(t, pipeline.CheckLines("the comment", "one\n\x1b[31m"))
 }
+
+func TestTheNearestName(t *testing.T) {
+	t.Parallel()
+	names := []string{"api", "main", "web"}
+	for word, want := range map[string]string{"wbe": "web", "mian": "main", "Web": "web", "webb": "web", "db": "", "xyz": "", "": ""} {
+		require.Equal(t, want, pipeline.Nearest(word, names), word)
+	}
+}

@@ -1,6 +1,7 @@
-// Package contract reads the revisions of the contract: which one this program was built
-// with, what a message holds that a peer of an older revision does not know, and what a
-// write by an older client would clear. It must never send, store or log anything.
+// Package contract reads what the contract's options say. Of its revisions: which one this
+// program was built with, what a message holds that a peer of an older revision does not
+// know, and what a write by an older client would clear. Of its methods: what their callers
+// need and what they change. It must never send, store or log anything.
 package contract
 
 import (
@@ -32,11 +33,14 @@ var revision = sync.OnceValue(func() uint32 {
 	return newest
 })
 
-// Range calls visit for every field and enum value of the contract, with its revision.
+// Range calls visit for every field and enum value of the contract, with its revision. The
+// options are not among them: they are never sent.
 func Range(visit func(d protoreflect.Descriptor, since uint32)) {
 	protoregistry.GlobalFiles.RangeFilesByPackage(packageName(), func(file protoreflect.FileDescriptor) bool {
-		rangeMessages(file.Messages(), visit)
-		rangeEnums(file.Enums(), visit)
+		if file.Path() != headracev1.File_headrace_v1_options_proto.Path() {
+			rangeMessages(file.Messages(), visit)
+			rangeEnums(file.Enums(), visit)
+		}
 		return true
 	})
 }

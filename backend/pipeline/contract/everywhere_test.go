@@ -18,6 +18,7 @@ func TestEveryNewerFieldIsKept(t *testing.T) {
 	t.Parallel()
 	for _, object := range []proto.Message{
 		&headracev1.Pipeline{}, &headracev1.PipelineStage{}, &headracev1.PipelineAction{}, &headracev1.ApprovalRule{}, &headracev1.Account{},
+		&headracev1.Connection{},
 	} {
 		newer := newerPaths(object.ProtoReflect().Descriptor(), nil)
 		for _, path := range newer {

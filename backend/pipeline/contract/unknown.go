@@ -8,8 +8,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// Stranger is a field in a message that the contract of this program does not have.
-type Stranger struct {
+// UnknownField is a field in a message that the contract of this program does not have.
+type UnknownField struct {
 	// Path leads to the message that holds it; it is empty for the outermost.
 	Path string
 	// Message is the name of that message.
@@ -18,7 +18,7 @@ type Stranger struct {
 }
 
 // String returns the field in words.
-func (s Stranger) String() string {
+func (s UnknownField) String() string {
 	text := fmt.Sprintf("field %d of %s", s.Number, s.Message)
 	if s.Path != "" {
 		text += " (" + s.Path + ")"
@@ -28,12 +28,12 @@ func (s Stranger) String() string {
 
 // Unknown returns fields of a message, at any depth, that the contract does not have: at
 // most limit of them, each number of a message once.
-func Unknown(m proto.Message, limit int) []Stranger {
+func Unknown(m proto.Message, limit int) []UnknownField {
 	if !hasUnknown(m.ProtoReflect()) {
 		return nil
 	}
-	var found []Stranger
-	unknown(m.ProtoReflect(), place{}, func(s Stranger) bool {
+	var found []UnknownField
+	unknown(m.ProtoReflect(), place{}, func(s UnknownField) bool {
 		if len(found) < limit {
 			found = append(found, s)
 		}
@@ -67,7 +67,7 @@ func hasUnknown(m protoreflect.Message) bool {
 	return found
 }
 
-func unknown(m protoreflect.Message, at place, found func(Stranger) bool) bool {
+func unknown(m protoreflect.Message, at place, found func(UnknownField) bool) bool {
 	goOn := true
 	seen := make(map[protowire.Number]bool)
 	for rest := m.GetUnknown(); len(rest) > 0 && goOn; {
@@ -78,7 +78,7 @@ func unknown(m protoreflect.Message, at place, found func(Stranger) bool) bool {
 		rest = rest[n:]
 		if !seen[number] {
 			seen[number] = true
-			goOn = found(Stranger{Path: at.path.String(), Message: m.Descriptor().Name(), Number: number})
+			goOn = found(UnknownField{Path: at.path.String(), Message: m.Descriptor().Name(), Number: number})
 		}
 	}
 	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {

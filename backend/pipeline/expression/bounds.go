@@ -203,7 +203,7 @@ func (costs) CallCost(function, _ string, args []ref.Val, _ ref.Val) *uint64 {
 	case operators.In:
 		units += searchCost(args)
 	case operators.Equals, operators.NotEquals, operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals:
-		units += min(textBytes(args[0]), textBytes(args[1])) / 10
+		units += compareCost(args[0], args[1])
 	default:
 		for _, arg := range args {
 			units += textBytes(arg) / 10
@@ -224,7 +224,33 @@ func searchCost(args []ref.Val) int {
 	}
 	units := 0
 	for it := list.Iterator(); it.HasNext() == types.True; {
-		units += 1 + min(textBytes(args[0]), textBytes(it.Next()))/10
+		units += 1 + compareCost(args[0], it.Next())
 	}
 	return units
+}
+
+// compareCost returns what comparing two values takes. Only events hold lists and maps that
+// can be compared.
+func compareCost(left, right ref.Val) int {
+	return min(valueSize(left, maxCost), valueSize(right, maxCost)) / 10
+}
+
+// valueSize returns the bytes of a text and the bytes and values in a list or map, up to a
+// bound.
+func valueSize(value ref.Val, bound int) int {
+	size := textBytes(value)
+	visit := func(v ref.Val) { size += 10 + valueSize(v, bound-size) }
+	switch v := value.(type) {
+	case traits.Mapper:
+		for it := v.Iterator(); size < bound && it.HasNext() == types.True; {
+			key := it.Next()
+			visit(key)
+			visit(v.Get(key))
+		}
+	case traits.Lister:
+		for it := v.Iterator(); size < bound && it.HasNext() == types.True; {
+			visit(it.Next())
+		}
+	}
+	return size
 }

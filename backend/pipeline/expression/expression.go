@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types/ref"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 	MaxBytes = 10000
 	// maxCost bounds the work of an evaluation, in CEL's units. Reading an output
 	// variable of the greatest size once takes some ten thousand.
-	maxCost = 100_000
+	maxCost = MaxWork
 	// maxDepth bounds how deep an expression is nested.
 	maxDepth = 100
 )
@@ -55,6 +56,9 @@ type Revision struct{ Action, ID, Summary, URL string }
 
 // Trigger is what started the execution.
 type Trigger struct{ Type, Detail, Principal string }
+
+// MaxWork is the most that one evaluation may do, in CEL's units: about 10 ms.
+const MaxWork = 100_000
 
 // Execution is the execution whose condition is checked, in the stage that the
 // condition belongs to.
@@ -102,10 +106,7 @@ var environment = sync.OnceValues(newEnvironment)
 
 func newEnvironment() (*cel.Env, error) {
 	texts := cel.MapType(cel.StringType, cel.StringType)
-	options := slices.Concat(standard(), []cel.EnvOption{
-		cel.ParserRecursionLimit(maxDepth),
-		cel.ParserExpressionSizeLimit(MaxBytes),
-		cel.ASTValidators(cel.ValidateTimestampLiterals(), cel.ValidateDurationLiterals()),
+	options := slices.Concat(bounded(), []cel.EnvOption{
 		cel.Variable(rootVariables, texts),
 		cel.Variable(rootOutputs, cel.MapType(cel.StringType, texts)),
 		cel.Variable(rootRevisions, cel.MapType(cel.StringType, texts)),
@@ -122,6 +123,15 @@ func newEnvironment() (*cel.Env, error) {
 		options = append(options, cel.Variable(name, cel.IntType))
 	}
 	return cel.NewCustomEnv(options...)
+}
+
+// bounded returns the functions of expressions, and what bounds their texts.
+func bounded() []cel.EnvOption {
+	return append(standard(),
+		cel.ParserRecursionLimit(maxDepth),
+		cel.ParserExpressionSizeLimit(MaxBytes),
+		cel.ASTValidators(cel.ValidateTimestampLiterals(), cel.ValidateDurationLiterals()),
+	)
 }
 
 // Check says what is wrong with an expression before it has any values, with the
@@ -170,28 +180,62 @@ func Evaluate(text string, in Input) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	program, err := made.Program(checked, limits()...)
+	value, err := run(made, checked, in.values(), func(err error) error { return explain(err, used.references, &in) })
 	if err != nil {
-		return false, fmt.Errorf("the expression cannot be evaluated: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), maxTime)
-	defer cancel()
-	value, details, err := program.ContextEval(ctx, in.values())
-	if err != nil {
-		if strings.HasPrefix(err.Error(), "internal error") {
-			// A panic inside of CEL, whose words are about its code.
-			return false, errors.New("the expression cannot be evaluated; make it simpler, with fewer lists inside of each other")
-		}
-		if ctx.Err() != nil || details != nil && details.ActualCost() != nil && *details.ActualCost() >= maxCost {
-			return false, errTooLong
-		}
-		return false, explain(err, used.references, &in)
+		return false, err
 	}
 	result, ok := value.Value().(bool)
 	if !ok {
 		return false, fmt.Errorf("the expression yields %s; it must yield true or false", value.Type().TypeName())
 	}
 	return result, nil
+}
+
+// run evaluates a checked expression within its bounds. explain puts an error of CEL into
+// words.
+func run(made *cel.Env, checked *cel.Ast, values map[string]any, explain func(error) error) (ref.Val, error) {
+	program, err := plan(made, checked)
+	if err != nil {
+		return nil, err
+	}
+	return evaluate(program, values, explain)
+}
+
+// plan returns the program of a checked expression. It may run several times at once.
+func plan(made *cel.Env, checked *cel.Ast) (cel.Program, error) {
+	program, err := made.Program(checked, limits()...)
+	if err != nil {
+		return nil, fmt.Errorf("the expression cannot be evaluated: %w", err)
+	}
+	return program, nil
+}
+
+// evaluate is run for a program.
+func evaluate(program cel.Program, values map[string]any, explain func(error) error) (ref.Val, error) {
+	value, _, err := measure(program, values, explain)
+	return value, err
+}
+
+// measure is evaluate that also returns what the evaluation cost.
+func measure(program cel.Program, values map[string]any, explain func(error) error) (ref.Val, uint64, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), maxTime)
+	defer cancel()
+	value, details, err := program.ContextEval(ctx, values)
+	cost := uint64(0)
+	if details != nil && details.ActualCost() != nil {
+		cost = *details.ActualCost()
+	}
+	switch {
+	case err == nil:
+		return value, cost, nil
+	case strings.HasPrefix(err.Error(), "internal error"):
+		// A panic inside of CEL, whose words are about its code.
+		return nil, cost, errors.New("the expression cannot be evaluated; make it simpler, with fewer lists inside of each other")
+	case ctx.Err() != nil || cost >= maxCost:
+		return nil, cost, errTooLong
+	default:
+		return nil, cost, explain(err)
+	}
 }
 
 // explain names the keys that have no value, which CEL does by their last part.
@@ -215,6 +259,11 @@ func explain(err error, references []Reference, in *Input) error {
 		return fmt.Errorf("%s %s no value: nothing that ended before published it; ask has(%s) first where it may be missing",
 			strings.Join(unset, ", "), verb, probe)
 	}
+	return failed(err)
+}
+
+// failed says why an evaluation failed.
+func failed(err error) error {
 	text := err.Error()
 	if len(text) > maxError {
 		// It may repeat a key, which is as long as a variable may be.
@@ -228,36 +277,44 @@ const maxError = 300
 
 // compile returns the checked expression with its environment.
 func compile(text string) (*cel.Env, *cel.Ast, *walk, error) {
-	fail := func(err error) (*cel.Env, *cel.Ast, *walk, error) { return nil, nil, nil, err }
-	switch {
-	case strings.TrimSpace(text) == "":
-		return fail(errors.New("the expression is empty; write what has to be true, for instance outputs.Build.VERSION != \"\""))
-	case len(text) > MaxBytes:
-		return fail(fmt.Errorf("the expression is %d bytes long; use at most %d", len(text), MaxBytes))
+	if strings.TrimSpace(text) == "" {
+		return nil, nil, nil, errors.New("the expression is empty; write what has to be true, for instance outputs.Build.VERSION != \"\"")
 	}
-	made, err := environment()
+	made, checked, err := parse(text, environment, names)
 	if err != nil {
-		return fail(fmt.Errorf("expressions cannot be read: %w", err))
-	}
-	parsed, issues := made.Parse(text)
-	if issues.Err() != nil {
-		return fail(describe(issues.Errors()))
-	}
-	if err := checkShape(parsed.NativeRep()); err != nil {
-		return fail(err)
-	}
-	checked, issues := made.Check(parsed)
-	if issues.Err() != nil {
-		return fail(describe(issues.Errors()))
+		return nil, nil, nil, err
 	}
 	if !checked.OutputType().IsExactType(cel.BoolType) {
-		return fail(fmt.Errorf("the expression yields %s; it must yield true or false, so compare it with something", typeName(checked.OutputType())))
+		return nil, nil, nil, fmt.Errorf("the expression yields %s; it must yield true or false, so compare it with something", typeName(checked.OutputType()))
 	}
 	used, err := find(checked)
 	if err != nil {
-		return fail(err)
+		return nil, nil, nil, err
 	}
 	return made, checked, used, nil
+}
+
+// parse returns an expression with its types. known says what names there are, for errors.
+func parse(text string, environment func() (*cel.Env, error), known string) (*cel.Env, *cel.Ast, error) {
+	if len(text) > MaxBytes {
+		return nil, nil, fmt.Errorf("the expression is %d bytes long; use at most %d", len(text), MaxBytes)
+	}
+	made, err := environment()
+	if err != nil {
+		return nil, nil, fmt.Errorf("expressions cannot be read: %w", err)
+	}
+	parsed, issues := made.Parse(text)
+	if issues.Err() != nil {
+		return nil, nil, describe(issues.Errors(), known)
+	}
+	if err := checkShape(parsed.NativeRep()); err != nil {
+		return nil, nil, err
+	}
+	checked, issues := made.Check(parsed)
+	if issues.Err() != nil {
+		return nil, nil, describe(issues.Errors(), known)
+	}
+	return made, checked, nil
 }
 
 func typeName(t *cel.Type) string {
@@ -270,10 +327,10 @@ func typeName(t *cel.Type) string {
 // maxErrors bounds how many mistakes are told: many follow from the first.
 const maxErrors = 3
 
-func describe(found []*cel.Error) error {
+func describe(found []*cel.Error, known string) error {
 	var told []string
 	for _, e := range found {
-		text := fmt.Sprintf("line %d, column %d: %s", e.Location.Line(), e.Location.Column()+1, inWords(e.Message))
+		text := fmt.Sprintf("line %d, column %d: %s", e.Location.Line(), e.Location.Column()+1, inWords(e.Message, known))
 		if !slices.Contains(told, text) {
 			told = append(told, text)
 		}

@@ -173,7 +173,7 @@ func TestCheckRefusesUnbounded(t *testing.T) {
 	}
 }
 
-// unbounded returns expressions that take for ever unless they are refused.
+// unbounded returns expressions that never end unless they are refused.
 func unbounded() map[string]string {
 	chain := func(from, loop string, times int, rest string) string {
 		return from + strings.Repeat(loop, times) + rest

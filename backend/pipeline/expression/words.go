@@ -11,22 +11,26 @@ var (
 	overloadPattern   = regexp.MustCompile(`^found no matching overload for '([^']*)' applied to '([^']*)'`)
 )
 
+// names are what a condition sees, for errors.
+const names = "variables, outputs, revisions, trigger, execution and now"
+
 // inWords rewrites the messages of CEL that are frequent and that nobody
 // understands who does not know how CEL works.
-func inWords(message string) string {
+func inWords(message, known string) string {
 	if match := undeclaredPattern.FindStringSubmatch(message); match != nil {
 		name := match[1]
-		switch name {
-		case "trigger":
+		switch {
+		case known != names:
+			// Other expressions have neither of the two.
+		case name == "trigger":
 			return "trigger has type, detail and principal; use one of them, for example trigger.type"
-		case "execution":
+		case name == "execution":
 			return "execution has id, number, version, attempt, type, mode and stage; use one of them, for example execution.number"
 		}
 		if strings.HasPrefix(name, "_") || strings.HasPrefix(name, "@") {
 			return message
 		}
-		return fmt.Sprintf("there is no %q; an expression knows variables, outputs, revisions, trigger, execution and now, "+
-			"and texts stand in quotes", name)
+		return fmt.Sprintf("there is no %q; an expression knows %s, and texts stand in quotes", name, known)
 	}
 	if match := overloadPattern.FindStringSubmatch(message); match != nil {
 		operator := strings.ReplaceAll(strings.Trim(match[1], "_@"), "_", " ")

@@ -18,7 +18,7 @@ func FromProto(p *headracev1.PipelineDefinition) *pipeline.Definition {
 		Description:   known(p.GetDescription()),
 		ExecutionMode: ModeFromProto(p.GetExecutionMode()),
 		OnUpdate:      OnUpdateFromProto(p.GetOnUpdate()),
-		PipelineType:  known(p.GetPipelineType()),
+		PipelineType:  pipeline.PipelineType(known(p.GetPipelineType())),
 		RoleARN:       known(p.GetRoleArn()),
 		ArtifactStores: convert(p.GetArtifactStores(), func(s *headracev1.ArtifactStore) pipeline.ArtifactStore {
 			return pipeline.ArtifactStore{
@@ -43,7 +43,7 @@ func ToProto(d *pipeline.Definition) *headracev1.PipelineDefinition {
 		Description:   d.Description,
 		ExecutionMode: ModeToProto(d.ExecutionMode),
 		OnUpdate:      OnUpdateToProto(d.OnUpdate),
-		PipelineType:  d.PipelineType,
+		PipelineType:  string(d.PipelineType),
 		RoleArn:       d.RoleARN,
 		ArtifactStores: convert(d.ArtifactStores, func(s pipeline.ArtifactStore) *headracev1.ArtifactStore {
 			return &headracev1.ArtifactStore{
@@ -113,7 +113,7 @@ func ConditionFromProto(p *headracev1.Condition) *pipeline.Condition {
 		return nil
 	}
 	return &pipeline.Condition{
-		Result: known(p.GetResult()),
+		Result: pipeline.Result(known(p.GetResult())),
 		Rules: convert(p.GetRules(), func(r *headracev1.Rule) pipeline.Rule {
 			return pipeline.Rule{
 				Name: known(r.GetName()), Provider: known(r.GetProvider()), Version: known(r.GetVersion()),
@@ -132,11 +132,11 @@ func ConditionToProto(c *pipeline.Condition) *headracev1.Condition {
 		return nil
 	}
 	return &headracev1.Condition{
-		Result: c.Result,
+		Result: string(c.Result),
 		Rules: convert(c.Rules, func(r pipeline.Rule) *headracev1.Rule {
 			return &headracev1.Rule{
 				Name: r.Name, Provider: r.Provider, Version: r.Version,
-				Configuration: copyMap(r.Configuration), Commands: copyList(r.Commands),
+				Configuration: shownMap(r.Configuration), Commands: copyList(r.Commands),
 				EnvironmentVariables: convert(r.EnvironmentVariables, environmentVariableToProto),
 				InputArtifacts:       copyList(r.InputArtifacts),
 				RoleArn:              r.RoleARN, Region: r.Region, TimeoutInMinutes: clamp(r.TimeoutInMinutes),
@@ -151,7 +151,7 @@ func OnFailureFromProto(p *headracev1.OnFailure) *pipeline.OnFailure {
 		return nil
 	}
 	return &pipeline.OnFailure{
-		Result: known(p.GetResult()), RetryMode: pipeline.RetryMode(known(p.GetRetryMode())), Condition: ConditionFromProto(p.GetCondition()),
+		Result: pipeline.Result(known(p.GetResult())), RetryMode: pipeline.RetryMode(known(p.GetRetryMode())), Condition: ConditionFromProto(p.GetCondition()),
 	}
 }
 
@@ -161,7 +161,7 @@ func OnFailureToProto(f *pipeline.OnFailure) *headracev1.OnFailure {
 		return nil
 	}
 	return &headracev1.OnFailure{
-		Result: f.Result, RetryMode: string(f.RetryMode), Condition: ConditionToProto(f.Condition),
+		Result: string(f.Result), RetryMode: string(f.RetryMode), Condition: ConditionToProto(f.Condition),
 	}
 }
 
@@ -212,7 +212,7 @@ func ActionToProto(a pipeline.Action) *headracev1.Action {
 		Provider:             a.Provider,
 		Version:              a.Version,
 		RunOrder:             clamp(a.RunOrder),
-		Configuration:        copyMap(a.Configuration),
+		Configuration:        shownMap(a.Configuration),
 		Commands:             copyList(a.Commands),
 		EnvironmentVariables: convert(a.EnvironmentVariables, environmentVariableToProto),
 		InputArtifacts:       copyList(a.InputArtifacts),
@@ -229,9 +229,9 @@ func ActionToProto(a pipeline.Action) *headracev1.Action {
 }
 
 func environmentVariableFromProto(p *headracev1.EnvironmentVariable) pipeline.EnvironmentVariable {
-	return pipeline.EnvironmentVariable{Name: known(p.GetName()), Value: known(p.GetValue()), Type: known(p.GetType())}
+	return pipeline.EnvironmentVariable{Name: known(p.GetName()), Value: known(p.GetValue()), Type: pipeline.EnvironmentVariableType(known(p.GetType()))}
 }
 
 func environmentVariableToProto(v pipeline.EnvironmentVariable) *headracev1.EnvironmentVariable {
-	return &headracev1.EnvironmentVariable{Name: v.Name, Value: v.Value, Type: v.Type}
+	return &headracev1.EnvironmentVariable{Name: v.Name, Value: v.Value, Type: string(v.Type)}
 }

@@ -14,6 +14,7 @@ import (
 
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline/pipelinepb"
 )
 
@@ -203,12 +204,12 @@ func TestModes(t *testing.T) {
 	}
 	require.Equal(t, pipeline.ExecutionMode("7"), pipelinepb.ModeFromProto(7))
 	unknown := pipelinepb.ModeFromProto(pipelinepb.ModeToProto("FAST"))
-	require.ErrorContains(t, pipeline.Validate(&pipeline.Definition{ExecutionMode: unknown}, pipeline.BuiltinCatalog()), "execution_mode")
+	require.ErrorContains(t, pipeline.Validate(&pipeline.Definition{ExecutionMode: unknown}, catalog.Builtin()), "execution_mode")
 }
 
-// words checks the two conversions of an enum: every value of the contract comes
-// back, and what one side does not know never becomes the default on the other.
-func words[P ~int32, D ~string](t *testing.T, values int, fromProto func(P) D, toProto func(D) P) {
+// words checks the two conversions of an enum: every value of the contract comes back, and
+// an unknown word becomes the number that is given.
+func words[P ~int32, D ~string](t *testing.T, values int, fromProto func(P) D, toProto func(D) P, unknown P) {
 	t.Helper()
 	require.Zero(t, fromProto(0))
 	seen := map[D]bool{}
@@ -219,13 +220,14 @@ func words[P ~int32, D ~string](t *testing.T, values int, fromProto func(P) D, t
 	}
 	require.Len(t, seen, values)
 	require.Equal(t, D("99"), fromProto(99))
-	require.Negative(t, toProto("none of them"))
+	require.Equal(t, unknown, toProto("none of them"))
 }
 
 func TestWords(t *testing.T) {
 	t.Parallel()
-	words(t, len(headracev1.OnUpdate_name), pipelinepb.OnUpdateFromProto, pipelinepb.OnUpdateToProto)
-	words(t, len(headracev1.ConditionKind_name), pipelinepb.ConditionKindFromProto, pipelinepb.ConditionKindToProto)
-	words(t, len(headracev1.RetryMode_name), pipelinepb.RetryModeFromProto, pipelinepb.RetryModeToProto)
-	words(t, len(headracev1.ExecutionType_name), pipelinepb.TypeFromProto, pipelinepb.TypeToProto)
+	// UNSPECIFIED is the default of a setting, so an unknown word must not become it.
+	words(t, len(headracev1.OnUpdate_name), pipelinepb.OnUpdateFromProto, pipelinepb.OnUpdateToProto, -1)
+	words(t, len(headracev1.ConditionKind_name), pipelinepb.ConditionKindFromProto, pipelinepb.ConditionKindToProto, 0)
+	words(t, len(headracev1.RetryMode_name), pipelinepb.RetryModeFromProto, pipelinepb.RetryModeToProto, -1)
+	words(t, len(headracev1.ExecutionType_name), pipelinepb.TypeFromProto, pipelinepb.TypeToProto, 0)
 }

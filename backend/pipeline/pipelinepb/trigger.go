@@ -13,22 +13,32 @@ func triggerFromProto(p *headracev1.Trigger) pipeline.Trigger {
 	}
 	trigger.GitConfiguration = &pipeline.GitConfiguration{
 		SourceActionName: known(git.GetSourceActionName()),
-		Push: convert(git.GetPush(), func(f *headracev1.GitPushFilter) pipeline.GitPushFilter {
-			return pipeline.GitPushFilter{
-				Branches:  globsFromProto(f.GetBranches()),
-				FilePaths: globsFromProto(f.GetFilePaths()),
-				Tags:      globsFromProto(f.GetTags()),
-			}
-		}),
-		PullRequest: convert(git.GetPullRequest(), func(f *headracev1.GitPullRequestFilter) pipeline.GitPullRequestFilter {
-			return pipeline.GitPullRequestFilter{
-				Events:    knownList(f.GetEvents()),
-				Branches:  globsFromProto(f.GetBranches()),
-				FilePaths: globsFromProto(f.GetFilePaths()),
-			}
-		}),
+		Push:             PushFiltersFromProto(git.GetPush()),
+		PullRequest:      PullRequestFiltersFromProto(git.GetPullRequest()),
 	}
 	return trigger
+}
+
+// PushFiltersFromProto returns filters of pushes.
+func PushFiltersFromProto(filters []*headracev1.GitPushFilter) []pipeline.GitPushFilter {
+	return convert(filters, func(f *headracev1.GitPushFilter) pipeline.GitPushFilter {
+		return pipeline.GitPushFilter{
+			Branches:  globsFromProto(f.GetBranches()),
+			FilePaths: globsFromProto(f.GetFilePaths()),
+			Tags:      globsFromProto(f.GetTags()),
+		}
+	})
+}
+
+// PullRequestFiltersFromProto returns filters of pull requests.
+func PullRequestFiltersFromProto(filters []*headracev1.GitPullRequestFilter) []pipeline.GitPullRequestFilter {
+	return convert(filters, func(f *headracev1.GitPullRequestFilter) pipeline.GitPullRequestFilter {
+		return pipeline.GitPullRequestFilter{
+			Events:    knownList(f.GetEvents()),
+			Branches:  globsFromProto(f.GetBranches()),
+			FilePaths: globsFromProto(f.GetFilePaths()),
+		}
+	})
 }
 
 func triggerToProto(t pipeline.Trigger) *headracev1.Trigger {
@@ -39,22 +49,32 @@ func triggerToProto(t pipeline.Trigger) *headracev1.Trigger {
 	}
 	trigger.GitConfiguration = &headracev1.GitConfiguration{
 		SourceActionName: git.SourceActionName,
-		Push: convert(git.Push, func(f pipeline.GitPushFilter) *headracev1.GitPushFilter {
-			return &headracev1.GitPushFilter{
-				Branches:  globsToProto(f.Branches),
-				FilePaths: globsToProto(f.FilePaths),
-				Tags:      globsToProto(f.Tags),
-			}
-		}),
-		PullRequest: convert(git.PullRequest, func(f pipeline.GitPullRequestFilter) *headracev1.GitPullRequestFilter {
-			return &headracev1.GitPullRequestFilter{
-				Events:    copyList(f.Events),
-				Branches:  globsToProto(f.Branches),
-				FilePaths: globsToProto(f.FilePaths),
-			}
-		}),
+		Push:             PushFiltersToProto(git.Push),
+		PullRequest:      PullRequestFiltersToProto(git.PullRequest),
 	}
 	return trigger
+}
+
+// PushFiltersToProto is the reverse of PushFiltersFromProto.
+func PushFiltersToProto(filters []pipeline.GitPushFilter) []*headracev1.GitPushFilter {
+	return convert(filters, func(f pipeline.GitPushFilter) *headracev1.GitPushFilter {
+		return &headracev1.GitPushFilter{
+			Branches:  globsToProto(f.Branches),
+			FilePaths: globsToProto(f.FilePaths),
+			Tags:      globsToProto(f.Tags),
+		}
+	})
+}
+
+// PullRequestFiltersToProto is the reverse of PullRequestFiltersFromProto.
+func PullRequestFiltersToProto(filters []pipeline.GitPullRequestFilter) []*headracev1.GitPullRequestFilter {
+	return convert(filters, func(f pipeline.GitPullRequestFilter) *headracev1.GitPullRequestFilter {
+		return &headracev1.GitPullRequestFilter{
+			Events:    copyList(f.Events),
+			Branches:  globsToProto(f.Branches),
+			FilePaths: globsToProto(f.FilePaths),
+		}
+	})
 }
 
 func globsFromProto(p *headracev1.GlobFilter) *pipeline.GlobFilter {

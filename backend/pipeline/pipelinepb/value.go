@@ -1,7 +1,6 @@
 package pipelinepb
 
 import (
-	"maps"
 	"math"
 	"slices"
 
@@ -72,11 +71,12 @@ func copyList(list []string) []string {
 	return slices.Clone(list)
 }
 
-func copyMap(m map[string]string) map[string]string {
+// shownMap returns a configuration without what seals its secret values.
+func shownMap(m map[string]string) map[string]string {
 	if len(m) == 0 {
 		return nil
 	}
-	return maps.Clone(m)
+	return pipeline.ShownConfiguration(m)
 }
 
 func copyOf(text *string) *string {

@@ -1068,7 +1068,8 @@ type GetServerInfoResponse struct {
 	Capabilities []string `protobuf:"bytes,2,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
 	// sqlite or postgres.
 	Store string `protobuf:"bytes,3,opt,name=store,proto3" json:"store,omitempty"`
-	// How commands are kept from their host: none or bubblewrap.
+	// How commands are kept from their host: none or bubblewrap; unavailable if the server
+	// refuses to run them, because it is to isolate them and cannot.
 	Isolation string `protobuf:"bytes,4,opt,name=isolation,proto3" json:"isolation,omitempty"`
 	// The revision of the contract that the server was built with; 0 for one that is older
 	// than revisions.
@@ -1327,20 +1328,20 @@ const file_headrace_v1_account_proto_rawDesc = "" +
 	"\rROLE_DEPLOYER\x10\x02\x12\x11\n" +
 	"\rROLE_APPROVER\x10\x03\x12\x0f\n" +
 	"\vROLE_VIEWER\x10\x04\x12\x0f\n" +
-	"\vROLE_RUNNER\x10\x052\xd7\x04\n" +
-	"\x0eAccountService\x12V\n" +
-	"\rCreateAccount\x12!.headrace.v1.CreateAccountRequest\x1a\".headrace.v1.CreateAccountResponse\x12M\n" +
+	"\vROLE_RUNNER\x10\x052\xd4\x05\n" +
+	"\x0eAccountService\x12e\n" +
+	"\rCreateAccount\x12!.headrace.v1.CreateAccountRequest\x1a\".headrace.v1.CreateAccountResponse\"\rȻ\x18\aһ\x18\x01*ػ\x18\x02\x12_\n" +
 	"\n" +
-	"GetAccount\x12\x1e.headrace.v1.GetAccountRequest\x1a\x1f.headrace.v1.GetAccountResponse\x12V\n" +
-	"\rUpdateAccount\x12!.headrace.v1.UpdateAccountRequest\x1a\".headrace.v1.UpdateAccountResponse\x12S\n" +
-	"\fListAccounts\x12 .headrace.v1.ListAccountsRequest\x1a!.headrace.v1.ListAccountsResponse\x12P\n" +
-	"\vCreateToken\x12\x1f.headrace.v1.CreateTokenRequest\x1a .headrace.v1.CreateTokenResponse\x12M\n" +
+	"GetAccount\x12\x1e.headrace.v1.GetAccountRequest\x1a\x1f.headrace.v1.GetAccountResponse\"\x10Ȼ\x18\x03һ\x18\x04nameػ\x18\x01\x12p\n" +
+	"\rUpdateAccount\x12!.headrace.v1.UpdateAccountRequest\x1a\".headrace.v1.UpdateAccountResponse\"\x18Ȼ\x18\aһ\x18\faccount.nameػ\x18\x02\x12]\n" +
+	"\fListAccounts\x12 .headrace.v1.ListAccountsRequest\x1a!.headrace.v1.ListAccountsResponse\"\bȻ\x18\x02ػ\x18\x01\x12t\n" +
+	"\vCreateToken\x12\x1f.headrace.v1.CreateTokenRequest\x1a .headrace.v1.CreateTokenResponse\"\"Ȼ\x18\aһ\x18\x16token.bindings.accountػ\x18\x02\x12W\n" +
 	"\n" +
-	"ListTokens\x12\x1e.headrace.v1.ListTokensRequest\x1a\x1f.headrace.v1.ListTokensResponse\x12P\n" +
-	"\vRevokeToken\x12\x1f.headrace.v1.RevokeTokenRequest\x1a .headrace.v1.RevokeTokenResponse2\xaa\x01\n" +
-	"\rServerService\x12V\n" +
-	"\rGetServerInfo\x12!.headrace.v1.GetServerInfoRequest\x1a\".headrace.v1.GetServerInfoResponse\x12A\n" +
-	"\x06WhoAmI\x12\x1a.headrace.v1.WhoAmIRequest\x1a\x1b.headrace.v1.WhoAmIResponseBTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
+	"ListTokens\x12\x1e.headrace.v1.ListTokensRequest\x1a\x1f.headrace.v1.ListTokensResponse\"\bȻ\x18\aػ\x18\x01\x12Z\n" +
+	"\vRevokeToken\x12\x1f.headrace.v1.RevokeTokenRequest\x1a .headrace.v1.RevokeTokenResponse\"\bȻ\x18\aػ\x18\x022\xbe\x01\n" +
+	"\rServerService\x12`\n" +
+	"\rGetServerInfo\x12!.headrace.v1.GetServerInfoRequest\x1a\".headrace.v1.GetServerInfoResponse\"\bȻ\x18\x01ػ\x18\x01\x12K\n" +
+	"\x06WhoAmI\x12\x1a.headrace.v1.WhoAmIRequest\x1a\x1b.headrace.v1.WhoAmIResponse\"\bȻ\x18\x02ػ\x18\x01BTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
 
 var (
 	file_headrace_v1_account_proto_rawDescOnce sync.Once

@@ -977,13 +977,13 @@ const file_headrace_v1_approval_proto_rawDesc = "" +
 	"\x0eNewerExecution\x12\x1f\n" +
 	"\x1bNEWER_EXECUTION_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x14NEWER_EXECUTION_WAIT\x10\x01\x1a\x04\xc0\xbb\x18\x01\x12\x1d\n" +
-	"\x19NEWER_EXECUTION_SUPERSEDE\x10\x022\x8c\x04\n" +
-	"\x13ApprovalRuleService\x12e\n" +
-	"\x12CreateApprovalRule\x12&.headrace.v1.CreateApprovalRuleRequest\x1a'.headrace.v1.CreateApprovalRuleResponse\x12\\\n" +
-	"\x0fGetApprovalRule\x12#.headrace.v1.GetApprovalRuleRequest\x1a$.headrace.v1.GetApprovalRuleResponse\x12b\n" +
-	"\x11ListApprovalRules\x12%.headrace.v1.ListApprovalRulesRequest\x1a&.headrace.v1.ListApprovalRulesResponse\x12e\n" +
-	"\x12UpdateApprovalRule\x12&.headrace.v1.UpdateApprovalRuleRequest\x1a'.headrace.v1.UpdateApprovalRuleResponse\x12e\n" +
-	"\x12DeleteApprovalRule\x12&.headrace.v1.DeleteApprovalRuleRequest\x1a'.headrace.v1.DeleteApprovalRuleResponseBTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
+	"\x19NEWER_EXECUTION_SUPERSEDE\x10\x022\x86\x05\n" +
+	"\x13ApprovalRuleService\x12\x85\x01\n" +
+	"\x12CreateApprovalRule\x12&.headrace.v1.CreateApprovalRuleRequest\x1a'.headrace.v1.CreateApprovalRuleResponse\"\x1eȻ\x18\aһ\x18\x12approval_rule.nameػ\x18\x03\x12n\n" +
+	"\x0fGetApprovalRule\x12#.headrace.v1.GetApprovalRuleRequest\x1a$.headrace.v1.GetApprovalRuleResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12v\n" +
+	"\x11ListApprovalRules\x12%.headrace.v1.ListApprovalRulesRequest\x1a&.headrace.v1.ListApprovalRulesResponse\"\x12Ȼ\x18\x04һ\x18\x06parentػ\x18\x01\x12\x85\x01\n" +
+	"\x12UpdateApprovalRule\x12&.headrace.v1.UpdateApprovalRuleRequest\x1a'.headrace.v1.UpdateApprovalRuleResponse\"\x1eȻ\x18\aһ\x18\x12approval_rule.nameػ\x18\x02\x12w\n" +
+	"\x12DeleteApprovalRule\x12&.headrace.v1.DeleteApprovalRuleRequest\x1a'.headrace.v1.DeleteApprovalRuleResponse\"\x10Ȼ\x18\aһ\x18\x04nameػ\x18\x02BTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
 
 var (
 	file_headrace_v1_approval_proto_rawDescOnce sync.Once

@@ -470,6 +470,66 @@ func (NextStepKind) EnumDescriptor() ([]byte, []int) {
 	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{6}
 }
 
+// SourceRelation says how a commit relates to that of the last release.
+type SourceRelation int32
+
+const (
+	SourceRelation_SOURCE_RELATION_UNSPECIFIED SourceRelation = 0
+	// It is the same commit.
+	SourceRelation_SOURCE_RELATION_SAME SourceRelation = 1
+	// It descends from the commit of the release.
+	SourceRelation_SOURCE_RELATION_NEWER SourceRelation = 2
+	// The commit of the release descends from it.
+	SourceRelation_SOURCE_RELATION_OLDER SourceRelation = 3
+	// Neither descends from the other: the branch was rewritten, or is another one.
+	SourceRelation_SOURCE_RELATION_DIVERGED SourceRelation = 4
+)
+
+// Enum value maps for SourceRelation.
+var (
+	SourceRelation_name = map[int32]string{
+		0: "SOURCE_RELATION_UNSPECIFIED",
+		1: "SOURCE_RELATION_SAME",
+		2: "SOURCE_RELATION_NEWER",
+		3: "SOURCE_RELATION_OLDER",
+		4: "SOURCE_RELATION_DIVERGED",
+	}
+	SourceRelation_value = map[string]int32{
+		"SOURCE_RELATION_UNSPECIFIED": 0,
+		"SOURCE_RELATION_SAME":        1,
+		"SOURCE_RELATION_NEWER":       2,
+		"SOURCE_RELATION_OLDER":       3,
+		"SOURCE_RELATION_DIVERGED":    4,
+	}
+)
+
+func (x SourceRelation) Enum() *SourceRelation {
+	p := new(SourceRelation)
+	*p = x
+	return p
+}
+
+func (x SourceRelation) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SourceRelation) Descriptor() protoreflect.EnumDescriptor {
+	return file_headrace_v1_execution_proto_enumTypes[7].Descriptor()
+}
+
+func (SourceRelation) Type() protoreflect.EnumType {
+	return &file_headrace_v1_execution_proto_enumTypes[7]
+}
+
+func (x SourceRelation) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SourceRelation.Descriptor instead.
+func (SourceRelation) EnumDescriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{7}
+}
+
 // Execution is one run of a pipeline version.
 type Execution struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -804,7 +864,7 @@ func (x *CancelRequest) GetRequestTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// SourceRevisionOverride asks for a revision in the place of the newest.
+// SourceRevisionOverride asks for a revision instead of the newest.
 type SourceRevisionOverride struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The source action.
@@ -871,12 +931,41 @@ func (x *SourceRevisionOverride) GetRevisionValue() string {
 type ExecutionTrigger struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// StartPipelineExecution for a start by API, CLI or Terraform; ManualRollback or
-	// AutomatedRollback for a rollback.
+	// AutomatedRollback for a rollback; WebhookV2 for a delivery to the webhook of a connection,
+	// Webhook for one to a generic webhook, PollForSourceChanges for a change that a comparison
+	// with the remote found.
 	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
-	// Of a rollback, the id of the execution that is rolled back to.
+	// Of a rollback, the id of the execution that is rolled back to. Of a trigger, its name.
 	Detail string `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
-	// Who started it.
-	Principal     string `protobuf:"bytes,3,opt,name=principal,proto3" json:"principal,omitempty"`
+	// The user that started it, or trigger:NAME for a trigger.
+	Principal string `protobuf:"bytes,3,opt,name=principal,proto3" json:"principal,omitempty"`
+	// The name of the trigger. Empty, like all that follows, for other starts.
+	Trigger string `protobuf:"bytes,4,opt,name=trigger,proto3" json:"trigger,omitempty"`
+	// The whole ref, such as refs/heads/main. Empty for events of generic webhooks.
+	Ref string `protobuf:"bytes,5,opt,name=ref,proto3" json:"ref,omitempty"`
+	// The commit that the ref moved from, empty for a new ref, and the one that it moved to.
+	FromCommit string `protobuf:"bytes,6,opt,name=from_commit,json=fromCommit,proto3" json:"from_commit,omitempty"`
+	ToCommit   string `protobuf:"bytes,7,opt,name=to_commit,json=toCommit,proto3" json:"to_commit,omitempty"`
+	// The name of the delivery that told of the change. Empty if none did.
+	Delivery string `protobuf:"bytes,8,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	// The id of the decision that started the execution.
+	Decision string `protobuf:"bytes,9,opt,name=decision,proto3" json:"decision,omitempty"`
+	// The pull request that started it.
+	PullRequest *TriggeringPullRequest `protobuf:"bytes,10,opt,name=pull_request,json=pullRequest,proto3" json:"pull_request,omitempty"`
+	// The user that replayed the delivery, who counts as the starter in approvals. Empty if
+	// nobody did.
+	ReplayedBy string `protobuf:"bytes,11,opt,name=replayed_by,json=replayedBy,proto3" json:"replayed_by,omitempty"`
+	// The repository that changed, as the forge names it.
+	Repository string `protobuf:"bytes,12,opt,name=repository,proto3" json:"repository,omitempty"`
+	// The forge says that the push was forced: the commit before is not an ancestor of the one
+	// after. Only GitHub says so.
+	Forced bool `protobuf:"varint,13,opt,name=forced,proto3" json:"forced,omitempty"`
+	// The forge's user who pushed, or who opened, updated, merged or closed the pull request.
+	// It is a claim of the forge, and not a user of Headrace. Empty if a comparison with the
+	// remote found the change.
+	Pusher string `protobuf:"bytes,14,opt,name=pusher,proto3" json:"pusher,omitempty"`
+	// Name of the forge that reported the change, such as GitHub.
+	Forge         string `protobuf:"bytes,15,opt,name=forge,proto3" json:"forge,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -932,6 +1021,192 @@ func (x *ExecutionTrigger) GetPrincipal() string {
 	return ""
 }
 
+func (x *ExecutionTrigger) GetTrigger() string {
+	if x != nil {
+		return x.Trigger
+	}
+	return ""
+}
+
+func (x *ExecutionTrigger) GetRef() string {
+	if x != nil {
+		return x.Ref
+	}
+	return ""
+}
+
+func (x *ExecutionTrigger) GetFromCommit() string {
+	if x != nil {
+		return x.FromCommit
+	}
+	return ""
+}
+
+func (x *ExecutionTrigger) GetToCommit() string {
+	if x != nil {
+		return x.ToCommit
+	}
+	return ""
+}
+
+func (x *ExecutionTrigger) GetDelivery() string {
+	if x != nil {
+		return x.Delivery
+	}
+	return ""
+}
+
+func (x *ExecutionTrigger) GetDecision() string {
+	if x != nil {
+		return x.Decision
+	}
+	return ""
+}
+
+func (x *ExecutionTrigger) GetPullRequest() *TriggeringPullRequest {
+	if x != nil {
+		return x.PullRequest
+	}
+	return nil
+}
+
+func (x *ExecutionTrigger) GetReplayedBy() string {
+	if x != nil {
+		return x.ReplayedBy
+	}
+	return ""
+}
+
+func (x *ExecutionTrigger) GetRepository() string {
+	if x != nil {
+		return x.Repository
+	}
+	return ""
+}
+
+func (x *ExecutionTrigger) GetForced() bool {
+	if x != nil {
+		return x.Forced
+	}
+	return false
+}
+
+func (x *ExecutionTrigger) GetPusher() string {
+	if x != nil {
+		return x.Pusher
+	}
+	return ""
+}
+
+func (x *ExecutionTrigger) GetForge() string {
+	if x != nil {
+		return x.Forge
+	}
+	return ""
+}
+
+// TriggeringPullRequest is a pull request that started an execution, as it was then.
+type TriggeringPullRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Number int64                  `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// OPEN, UPDATED or CLOSED.
+	Event             string `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
+	Title             string `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
+	Author            string `protobuf:"bytes,4,opt,name=author,proto3" json:"author,omitempty"`
+	Url               string `protobuf:"bytes,5,opt,name=url,proto3" json:"url,omitempty"`
+	SourceBranch      string `protobuf:"bytes,6,opt,name=source_branch,json=sourceBranch,proto3" json:"source_branch,omitempty"`
+	DestinationBranch string `protobuf:"bytes,7,opt,name=destination_branch,json=destinationBranch,proto3" json:"destination_branch,omitempty"`
+	Merged            bool   `protobuf:"varint,8,opt,name=merged,proto3" json:"merged,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *TriggeringPullRequest) Reset() {
+	*x = TriggeringPullRequest{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TriggeringPullRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TriggeringPullRequest) ProtoMessage() {}
+
+func (x *TriggeringPullRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TriggeringPullRequest.ProtoReflect.Descriptor instead.
+func (*TriggeringPullRequest) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *TriggeringPullRequest) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *TriggeringPullRequest) GetEvent() string {
+	if x != nil {
+		return x.Event
+	}
+	return ""
+}
+
+func (x *TriggeringPullRequest) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *TriggeringPullRequest) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *TriggeringPullRequest) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *TriggeringPullRequest) GetSourceBranch() string {
+	if x != nil {
+		return x.SourceBranch
+	}
+	return ""
+}
+
+func (x *TriggeringPullRequest) GetDestinationBranch() string {
+	if x != nil {
+		return x.DestinationBranch
+	}
+	return ""
+}
+
+func (x *TriggeringPullRequest) GetMerged() bool {
+	if x != nil {
+		return x.Merged
+	}
+	return false
+}
+
 // StopRequest is the request to stop an execution.
 type StopRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -945,7 +1220,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[5]
+	mi := &file_headrace_v1_execution_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -957,7 +1232,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[5]
+	mi := &file_headrace_v1_execution_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -970,7 +1245,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{5}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *StopRequest) GetPrincipal() string {
@@ -1016,7 +1291,7 @@ type SourceRevision struct {
 
 func (x *SourceRevision) Reset() {
 	*x = SourceRevision{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[6]
+	mi := &file_headrace_v1_execution_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1028,7 +1303,7 @@ func (x *SourceRevision) String() string {
 func (*SourceRevision) ProtoMessage() {}
 
 func (x *SourceRevision) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[6]
+	mi := &file_headrace_v1_execution_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1041,7 +1316,7 @@ func (x *SourceRevision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceRevision.ProtoReflect.Descriptor instead.
 func (*SourceRevision) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{6}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SourceRevision) GetAction() string {
@@ -1102,7 +1377,7 @@ type StageExecution struct {
 
 func (x *StageExecution) Reset() {
 	*x = StageExecution{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[7]
+	mi := &file_headrace_v1_execution_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1114,7 +1389,7 @@ func (x *StageExecution) String() string {
 func (*StageExecution) ProtoMessage() {}
 
 func (x *StageExecution) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[7]
+	mi := &file_headrace_v1_execution_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1127,7 +1402,7 @@ func (x *StageExecution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageExecution.ProtoReflect.Descriptor instead.
 func (*StageExecution) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{7}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *StageExecution) GetStage() string {
@@ -1207,7 +1482,7 @@ type RetryStageMetadata struct {
 
 func (x *RetryStageMetadata) Reset() {
 	*x = RetryStageMetadata{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[8]
+	mi := &file_headrace_v1_execution_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1219,7 +1494,7 @@ func (x *RetryStageMetadata) String() string {
 func (*RetryStageMetadata) ProtoMessage() {}
 
 func (x *RetryStageMetadata) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[8]
+	mi := &file_headrace_v1_execution_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1232,7 +1507,7 @@ func (x *RetryStageMetadata) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryStageMetadata.ProtoReflect.Descriptor instead.
 func (*RetryStageMetadata) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{8}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RetryStageMetadata) GetAutomaticAttempts() int32 {
@@ -1285,7 +1560,7 @@ type ConditionExecution struct {
 
 func (x *ConditionExecution) Reset() {
 	*x = ConditionExecution{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[9]
+	mi := &file_headrace_v1_execution_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1297,7 +1572,7 @@ func (x *ConditionExecution) String() string {
 func (*ConditionExecution) ProtoMessage() {}
 
 func (x *ConditionExecution) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[9]
+	mi := &file_headrace_v1_execution_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1310,7 +1585,7 @@ func (x *ConditionExecution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConditionExecution.ProtoReflect.Descriptor instead.
 func (*ConditionExecution) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{9}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ConditionExecution) GetKind() ConditionKind {
@@ -1387,14 +1662,17 @@ type RuleExecution struct {
 	// When the deployment window that it waits for opens.
 	OpenTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=open_time,json=openTime,proto3" json:"open_time,omitempty"`
 	// Whether there is a log to tail, under the rule's id.
-	HasLog        bool `protobuf:"varint,11,opt,name=has_log,json=hasLog,proto3" json:"has_log,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	HasLog bool `protobuf:"varint,11,opt,name=has_log,json=hasLog,proto3" json:"has_log,omitempty"`
+	// Names the work of the rule in the service that does it, also while it runs.
+	ExternalExecutionId  string `protobuf:"bytes,12,opt,name=external_execution_id,json=externalExecutionId,proto3" json:"external_execution_id,omitempty"`
+	ExternalExecutionUrl string `protobuf:"bytes,13,opt,name=external_execution_url,json=externalExecutionUrl,proto3" json:"external_execution_url,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *RuleExecution) Reset() {
 	*x = RuleExecution{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[10]
+	mi := &file_headrace_v1_execution_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1406,7 +1684,7 @@ func (x *RuleExecution) String() string {
 func (*RuleExecution) ProtoMessage() {}
 
 func (x *RuleExecution) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[10]
+	mi := &file_headrace_v1_execution_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1419,7 +1697,7 @@ func (x *RuleExecution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleExecution.ProtoReflect.Descriptor instead.
 func (*RuleExecution) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{10}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RuleExecution) GetId() string {
@@ -1499,6 +1777,20 @@ func (x *RuleExecution) GetHasLog() bool {
 	return false
 }
 
+func (x *RuleExecution) GetExternalExecutionId() string {
+	if x != nil {
+		return x.ExternalExecutionId
+	}
+	return ""
+}
+
+func (x *RuleExecution) GetExternalExecutionUrl() string {
+	if x != nil {
+		return x.ExternalExecutionUrl
+	}
+	return ""
+}
+
 // ConditionOverride is somebody's word that a condition does not matter this time.
 type ConditionOverride struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1511,7 +1803,7 @@ type ConditionOverride struct {
 
 func (x *ConditionOverride) Reset() {
 	*x = ConditionOverride{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[11]
+	mi := &file_headrace_v1_execution_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1523,7 +1815,7 @@ func (x *ConditionOverride) String() string {
 func (*ConditionOverride) ProtoMessage() {}
 
 func (x *ConditionOverride) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[11]
+	mi := &file_headrace_v1_execution_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1536,7 +1828,7 @@ func (x *ConditionOverride) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConditionOverride.ProtoReflect.Descriptor instead.
 func (*ConditionOverride) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{11}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ConditionOverride) GetPrincipal() string {
@@ -1596,7 +1888,7 @@ type ActionExecution struct {
 
 func (x *ActionExecution) Reset() {
 	*x = ActionExecution{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[12]
+	mi := &file_headrace_v1_execution_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1608,7 +1900,7 @@ func (x *ActionExecution) String() string {
 func (*ActionExecution) ProtoMessage() {}
 
 func (x *ActionExecution) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[12]
+	mi := &file_headrace_v1_execution_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1621,7 +1913,7 @@ func (x *ActionExecution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActionExecution.ProtoReflect.Descriptor instead.
 func (*ActionExecution) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{12}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ActionExecution) GetId() string {
@@ -1784,7 +2076,7 @@ type ErrorDetails struct {
 
 func (x *ErrorDetails) Reset() {
 	*x = ErrorDetails{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[13]
+	mi := &file_headrace_v1_execution_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1796,7 +2088,7 @@ func (x *ErrorDetails) String() string {
 func (*ErrorDetails) ProtoMessage() {}
 
 func (x *ErrorDetails) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[13]
+	mi := &file_headrace_v1_execution_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1809,7 +2101,7 @@ func (x *ErrorDetails) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorDetails.ProtoReflect.Descriptor instead.
 func (*ErrorDetails) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{13}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ErrorDetails) GetCode() string {
@@ -1839,7 +2131,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[14]
+	mi := &file_headrace_v1_execution_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1851,7 +2143,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[14]
+	mi := &file_headrace_v1_execution_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1864,7 +2156,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{14}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Artifact) GetName() string {
@@ -1921,7 +2213,7 @@ type Approval struct {
 
 func (x *Approval) Reset() {
 	*x = Approval{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[15]
+	mi := &file_headrace_v1_execution_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1933,7 +2225,7 @@ func (x *Approval) String() string {
 func (*Approval) ProtoMessage() {}
 
 func (x *Approval) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[15]
+	mi := &file_headrace_v1_execution_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1946,7 +2238,7 @@ func (x *Approval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Approval.ProtoReflect.Descriptor instead.
 func (*Approval) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{15}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Approval) GetRequirements() []*ApprovalRequirement {
@@ -2046,7 +2338,7 @@ type ApprovalRequirement struct {
 
 func (x *ApprovalRequirement) Reset() {
 	*x = ApprovalRequirement{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[16]
+	mi := &file_headrace_v1_execution_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2058,7 +2350,7 @@ func (x *ApprovalRequirement) String() string {
 func (*ApprovalRequirement) ProtoMessage() {}
 
 func (x *ApprovalRequirement) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[16]
+	mi := &file_headrace_v1_execution_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2071,7 +2363,7 @@ func (x *ApprovalRequirement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalRequirement.ProtoReflect.Descriptor instead.
 func (*ApprovalRequirement) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{16}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ApprovalRequirement) GetRule() string {
@@ -2147,7 +2439,7 @@ type ApprovalDecision struct {
 
 func (x *ApprovalDecision) Reset() {
 	*x = ApprovalDecision{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[17]
+	mi := &file_headrace_v1_execution_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2159,7 +2451,7 @@ func (x *ApprovalDecision) String() string {
 func (*ApprovalDecision) ProtoMessage() {}
 
 func (x *ApprovalDecision) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[17]
+	mi := &file_headrace_v1_execution_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2172,7 +2464,7 @@ func (x *ApprovalDecision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalDecision.ProtoReflect.Descriptor instead.
 func (*ApprovalDecision) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{17}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ApprovalDecision) GetPrincipal() string {
@@ -2236,8 +2528,9 @@ type Event struct {
 	// CodePipeline's event states: STARTED, SUCCEEDED, FAILED, STOPPING, STOPPED,
 	// SUPERSEDED, CANCELED, RESUMED, ABANDONED. It has none for a stage that is
 	// SKIPPED, for one person's decision (APPROVED, REJECTED), for an attempt whose
-	// runner went away (LOST) and for conditions (STARTED, SUCCEEDED, FAILED, ERRORED,
-	// CANCELED, ABANDONED, OVERRIDDEN, SKIPPED).
+	// runner was lost (LOST), for an action whose work in another service got an id or a
+	// URL (LINKED) and for conditions (STARTED, SUCCEEDED, FAILED, ERRORED, CANCELED,
+	// ABANDONED, OVERRIDDEN, SKIPPED).
 	State string `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
 	// Name of the execution.
 	Execution         string `protobuf:"bytes,5,opt,name=execution,proto3" json:"execution,omitempty"`
@@ -2272,7 +2565,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[18]
+	mi := &file_headrace_v1_execution_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2284,7 +2577,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[18]
+	mi := &file_headrace_v1_execution_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2297,7 +2590,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{18}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Event) GetPosition() int64 {
@@ -2447,7 +2740,7 @@ func (x *Event) GetStageLastRetryAttemptTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// ActionTypeId names a type of actions.
+// ActionTypeId names a type of actions or rules.
 type ActionTypeId struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Category      string                 `protobuf:"bytes,1,opt,name=category,proto3" json:"category,omitempty"`
@@ -2460,7 +2753,7 @@ type ActionTypeId struct {
 
 func (x *ActionTypeId) Reset() {
 	*x = ActionTypeId{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[19]
+	mi := &file_headrace_v1_execution_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2472,7 +2765,7 @@ func (x *ActionTypeId) String() string {
 func (*ActionTypeId) ProtoMessage() {}
 
 func (x *ActionTypeId) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[19]
+	mi := &file_headrace_v1_execution_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2485,7 +2778,7 @@ func (x *ActionTypeId) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActionTypeId.ProtoReflect.Descriptor instead.
 func (*ActionTypeId) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{19}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ActionTypeId) GetCategory() string {
@@ -2530,7 +2823,7 @@ type ActionExecutionResult struct {
 
 func (x *ActionExecutionResult) Reset() {
 	*x = ActionExecutionResult{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[20]
+	mi := &file_headrace_v1_execution_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2542,7 +2835,7 @@ func (x *ActionExecutionResult) String() string {
 func (*ActionExecutionResult) ProtoMessage() {}
 
 func (x *ActionExecutionResult) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[20]
+	mi := &file_headrace_v1_execution_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2555,7 +2848,7 @@ func (x *ActionExecutionResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActionExecutionResult.ProtoReflect.Descriptor instead.
 func (*ActionExecutionResult) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{20}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ActionExecutionResult) GetExternalExecutionId() string {
@@ -2618,7 +2911,7 @@ type WaitReason struct {
 
 func (x *WaitReason) Reset() {
 	*x = WaitReason{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[21]
+	mi := &file_headrace_v1_execution_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2630,7 +2923,7 @@ func (x *WaitReason) String() string {
 func (*WaitReason) ProtoMessage() {}
 
 func (x *WaitReason) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[21]
+	mi := &file_headrace_v1_execution_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2643,7 +2936,7 @@ func (x *WaitReason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitReason.ProtoReflect.Descriptor instead.
 func (*WaitReason) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{21}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *WaitReason) GetKind() WaitKind {
@@ -2759,7 +3052,7 @@ type NextStep struct {
 
 func (x *NextStep) Reset() {
 	*x = NextStep{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[22]
+	mi := &file_headrace_v1_execution_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2771,7 +3064,7 @@ func (x *NextStep) String() string {
 func (*NextStep) ProtoMessage() {}
 
 func (x *NextStep) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[22]
+	mi := &file_headrace_v1_execution_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2784,7 +3077,7 @@ func (x *NextStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextStep.ProtoReflect.Descriptor instead.
 func (*NextStep) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{22}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *NextStep) GetKind() NextStepKind {
@@ -2867,7 +3160,7 @@ type StepRefusal struct {
 
 func (x *StepRefusal) Reset() {
 	*x = StepRefusal{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[23]
+	mi := &file_headrace_v1_execution_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2879,7 +3172,7 @@ func (x *StepRefusal) String() string {
 func (*StepRefusal) ProtoMessage() {}
 
 func (x *StepRefusal) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[23]
+	mi := &file_headrace_v1_execution_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2892,7 +3185,7 @@ func (x *StepRefusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepRefusal.ProtoReflect.Descriptor instead.
 func (*StepRefusal) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{23}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *StepRefusal) GetKind() NextStepKind {
@@ -2944,7 +3237,7 @@ type StartExecutionRequest struct {
 	Variables map[string]string `protobuf:"bytes,2,rep,name=variables,proto3" json:"variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The same token returns the first execution again.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Revisions to fetch in the place of the newest, one for a source action at most.
+	// Revisions to fetch instead of the newest, one for a source action at most.
 	SourceRevisions []*SourceRevisionOverride `protobuf:"bytes,4,rep,name=source_revisions,json=sourceRevisions,proto3" json:"source_revisions,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -2952,7 +3245,7 @@ type StartExecutionRequest struct {
 
 func (x *StartExecutionRequest) Reset() {
 	*x = StartExecutionRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[24]
+	mi := &file_headrace_v1_execution_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2964,7 +3257,7 @@ func (x *StartExecutionRequest) String() string {
 func (*StartExecutionRequest) ProtoMessage() {}
 
 func (x *StartExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[24]
+	mi := &file_headrace_v1_execution_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2977,7 +3270,7 @@ func (x *StartExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartExecutionRequest.ProtoReflect.Descriptor instead.
 func (*StartExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{24}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *StartExecutionRequest) GetPipeline() string {
@@ -3017,7 +3310,7 @@ type StartExecutionResponse struct {
 
 func (x *StartExecutionResponse) Reset() {
 	*x = StartExecutionResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[25]
+	mi := &file_headrace_v1_execution_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3029,7 +3322,7 @@ func (x *StartExecutionResponse) String() string {
 func (*StartExecutionResponse) ProtoMessage() {}
 
 func (x *StartExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[25]
+	mi := &file_headrace_v1_execution_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3042,7 +3335,7 @@ func (x *StartExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartExecutionResponse.ProtoReflect.Descriptor instead.
 func (*StartExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{25}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StartExecutionResponse) GetExecution() *Execution {
@@ -3063,7 +3356,7 @@ type GetExecutionRequest struct {
 
 func (x *GetExecutionRequest) Reset() {
 	*x = GetExecutionRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[26]
+	mi := &file_headrace_v1_execution_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3075,7 +3368,7 @@ func (x *GetExecutionRequest) String() string {
 func (*GetExecutionRequest) ProtoMessage() {}
 
 func (x *GetExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[26]
+	mi := &file_headrace_v1_execution_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3088,7 +3381,7 @@ func (x *GetExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExecutionRequest.ProtoReflect.Descriptor instead.
 func (*GetExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{26}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetExecutionRequest) GetName() string {
@@ -3107,7 +3400,7 @@ type GetExecutionResponse struct {
 
 func (x *GetExecutionResponse) Reset() {
 	*x = GetExecutionResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[27]
+	mi := &file_headrace_v1_execution_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3119,7 +3412,7 @@ func (x *GetExecutionResponse) String() string {
 func (*GetExecutionResponse) ProtoMessage() {}
 
 func (x *GetExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[27]
+	mi := &file_headrace_v1_execution_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3132,7 +3425,7 @@ func (x *GetExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExecutionResponse.ProtoReflect.Descriptor instead.
 func (*GetExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{27}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetExecutionResponse) GetExecution() *Execution {
@@ -3157,7 +3450,7 @@ type ListExecutionsRequest struct {
 
 func (x *ListExecutionsRequest) Reset() {
 	*x = ListExecutionsRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[28]
+	mi := &file_headrace_v1_execution_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3169,7 +3462,7 @@ func (x *ListExecutionsRequest) String() string {
 func (*ListExecutionsRequest) ProtoMessage() {}
 
 func (x *ListExecutionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[28]
+	mi := &file_headrace_v1_execution_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3182,7 +3475,7 @@ func (x *ListExecutionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExecutionsRequest.ProtoReflect.Descriptor instead.
 func (*ListExecutionsRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{28}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListExecutionsRequest) GetParent() string {
@@ -3224,7 +3517,7 @@ type ListExecutionsResponse struct {
 
 func (x *ListExecutionsResponse) Reset() {
 	*x = ListExecutionsResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[29]
+	mi := &file_headrace_v1_execution_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3236,7 +3529,7 @@ func (x *ListExecutionsResponse) String() string {
 func (*ListExecutionsResponse) ProtoMessage() {}
 
 func (x *ListExecutionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[29]
+	mi := &file_headrace_v1_execution_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3249,7 +3542,7 @@ func (x *ListExecutionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExecutionsResponse.ProtoReflect.Descriptor instead.
 func (*ListExecutionsResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{29}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListExecutionsResponse) GetExecutions() []*Execution {
@@ -3278,7 +3571,7 @@ type StopExecutionRequest struct {
 
 func (x *StopExecutionRequest) Reset() {
 	*x = StopExecutionRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[30]
+	mi := &file_headrace_v1_execution_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3290,7 +3583,7 @@ func (x *StopExecutionRequest) String() string {
 func (*StopExecutionRequest) ProtoMessage() {}
 
 func (x *StopExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[30]
+	mi := &file_headrace_v1_execution_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3303,7 +3596,7 @@ func (x *StopExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopExecutionRequest.ProtoReflect.Descriptor instead.
 func (*StopExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{30}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *StopExecutionRequest) GetName() string {
@@ -3336,7 +3629,7 @@ type StopExecutionResponse struct {
 
 func (x *StopExecutionResponse) Reset() {
 	*x = StopExecutionResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[31]
+	mi := &file_headrace_v1_execution_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3348,7 +3641,7 @@ func (x *StopExecutionResponse) String() string {
 func (*StopExecutionResponse) ProtoMessage() {}
 
 func (x *StopExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[31]
+	mi := &file_headrace_v1_execution_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3361,7 +3654,7 @@ func (x *StopExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopExecutionResponse.ProtoReflect.Descriptor instead.
 func (*StopExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{31}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *StopExecutionResponse) GetExecution() *Execution {
@@ -3385,7 +3678,7 @@ type RetryStageRequest struct {
 
 func (x *RetryStageRequest) Reset() {
 	*x = RetryStageRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[32]
+	mi := &file_headrace_v1_execution_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3397,7 +3690,7 @@ func (x *RetryStageRequest) String() string {
 func (*RetryStageRequest) ProtoMessage() {}
 
 func (x *RetryStageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[32]
+	mi := &file_headrace_v1_execution_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3410,7 +3703,7 @@ func (x *RetryStageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryStageRequest.ProtoReflect.Descriptor instead.
 func (*RetryStageRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{32}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RetryStageRequest) GetName() string {
@@ -3443,7 +3736,7 @@ type RetryStageResponse struct {
 
 func (x *RetryStageResponse) Reset() {
 	*x = RetryStageResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[33]
+	mi := &file_headrace_v1_execution_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3455,7 +3748,7 @@ func (x *RetryStageResponse) String() string {
 func (*RetryStageResponse) ProtoMessage() {}
 
 func (x *RetryStageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[33]
+	mi := &file_headrace_v1_execution_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3468,7 +3761,7 @@ func (x *RetryStageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryStageResponse.ProtoReflect.Descriptor instead.
 func (*RetryStageResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{33}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RetryStageResponse) GetExecution() *Execution {
@@ -3493,7 +3786,7 @@ type RollbackStageRequest struct {
 
 func (x *RollbackStageRequest) Reset() {
 	*x = RollbackStageRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[34]
+	mi := &file_headrace_v1_execution_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3505,7 +3798,7 @@ func (x *RollbackStageRequest) String() string {
 func (*RollbackStageRequest) ProtoMessage() {}
 
 func (x *RollbackStageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[34]
+	mi := &file_headrace_v1_execution_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3518,7 +3811,7 @@ func (x *RollbackStageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackStageRequest.ProtoReflect.Descriptor instead.
 func (*RollbackStageRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{34}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RollbackStageRequest) GetPipeline() string {
@@ -3559,7 +3852,7 @@ type RollbackStageResponse struct {
 
 func (x *RollbackStageResponse) Reset() {
 	*x = RollbackStageResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[35]
+	mi := &file_headrace_v1_execution_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3571,7 +3864,7 @@ func (x *RollbackStageResponse) String() string {
 func (*RollbackStageResponse) ProtoMessage() {}
 
 func (x *RollbackStageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[35]
+	mi := &file_headrace_v1_execution_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3584,7 +3877,7 @@ func (x *RollbackStageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackStageResponse.ProtoReflect.Descriptor instead.
 func (*RollbackStageResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{35}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RollbackStageResponse) GetExecution() *Execution {
@@ -3609,7 +3902,7 @@ type OverrideConditionRequest struct {
 
 func (x *OverrideConditionRequest) Reset() {
 	*x = OverrideConditionRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[36]
+	mi := &file_headrace_v1_execution_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3621,7 +3914,7 @@ func (x *OverrideConditionRequest) String() string {
 func (*OverrideConditionRequest) ProtoMessage() {}
 
 func (x *OverrideConditionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[36]
+	mi := &file_headrace_v1_execution_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3634,7 +3927,7 @@ func (x *OverrideConditionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OverrideConditionRequest.ProtoReflect.Descriptor instead.
 func (*OverrideConditionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{36}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *OverrideConditionRequest) GetName() string {
@@ -3674,7 +3967,7 @@ type OverrideConditionResponse struct {
 
 func (x *OverrideConditionResponse) Reset() {
 	*x = OverrideConditionResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[37]
+	mi := &file_headrace_v1_execution_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3686,7 +3979,7 @@ func (x *OverrideConditionResponse) String() string {
 func (*OverrideConditionResponse) ProtoMessage() {}
 
 func (x *OverrideConditionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[37]
+	mi := &file_headrace_v1_execution_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3699,7 +3992,7 @@ func (x *OverrideConditionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OverrideConditionResponse.ProtoReflect.Descriptor instead.
 func (*OverrideConditionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{37}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *OverrideConditionResponse) GetExecution() *Execution {
@@ -3729,7 +4022,7 @@ type DecideApprovalRequest struct {
 
 func (x *DecideApprovalRequest) Reset() {
 	*x = DecideApprovalRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[38]
+	mi := &file_headrace_v1_execution_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3741,7 +4034,7 @@ func (x *DecideApprovalRequest) String() string {
 func (*DecideApprovalRequest) ProtoMessage() {}
 
 func (x *DecideApprovalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[38]
+	mi := &file_headrace_v1_execution_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3754,7 +4047,7 @@ func (x *DecideApprovalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideApprovalRequest.ProtoReflect.Descriptor instead.
 func (*DecideApprovalRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{38}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *DecideApprovalRequest) GetName() string {
@@ -3813,7 +4106,7 @@ type DecideApprovalResponse struct {
 
 func (x *DecideApprovalResponse) Reset() {
 	*x = DecideApprovalResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[39]
+	mi := &file_headrace_v1_execution_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3825,7 +4118,7 @@ func (x *DecideApprovalResponse) String() string {
 func (*DecideApprovalResponse) ProtoMessage() {}
 
 func (x *DecideApprovalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[39]
+	mi := &file_headrace_v1_execution_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3838,7 +4131,7 @@ func (x *DecideApprovalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideApprovalResponse.ProtoReflect.Descriptor instead.
 func (*DecideApprovalResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{39}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *DecideApprovalResponse) GetExecution() *Execution {
@@ -3870,15 +4163,18 @@ func (x *DecideApprovalResponse) GetAction() string {
 }
 
 type ExplainExecutionRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Also compare what the execution fetched with the last release. It takes longer, since the
+	// commits are read from a mirror of the repository.
+	Changes       bool `protobuf:"varint,2,opt,name=changes,proto3" json:"changes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExplainExecutionRequest) Reset() {
 	*x = ExplainExecutionRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[40]
+	mi := &file_headrace_v1_execution_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3890,7 +4186,7 @@ func (x *ExplainExecutionRequest) String() string {
 func (*ExplainExecutionRequest) ProtoMessage() {}
 
 func (x *ExplainExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[40]
+	mi := &file_headrace_v1_execution_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3903,7 +4199,7 @@ func (x *ExplainExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainExecutionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{40}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ExplainExecutionRequest) GetName() string {
@@ -3911,6 +4207,13 @@ func (x *ExplainExecutionRequest) GetName() string {
 		return x.Name
 	}
 	return ""
+}
+
+func (x *ExplainExecutionRequest) GetChanges() bool {
+	if x != nil {
+		return x.Changes
+	}
+	return false
 }
 
 type ExplainExecutionResponse struct {
@@ -3925,14 +4228,17 @@ type ExplainExecutionResponse struct {
 	// decide on an approval that others can decide on.
 	Refusals []*StepRefusal `protobuf:"bytes,5,rep,name=refusals,proto3" json:"refusals,omitempty"`
 	// What else an operator should know, for example that a failed release is still deployed.
-	Notes         []string `protobuf:"bytes,6,rep,name=notes,proto3" json:"notes,omitempty"`
+	Notes []string `protobuf:"bytes,6,rep,name=notes,proto3" json:"notes,omitempty"`
+	// What each source brings since the last release of the stage, if it was asked for and a
+	// mirror of the repository has the commits.
+	Changes       []*SourceChange `protobuf:"bytes,7,rep,name=changes,proto3" json:"changes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExplainExecutionResponse) Reset() {
 	*x = ExplainExecutionResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[41]
+	mi := &file_headrace_v1_execution_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3944,7 +4250,7 @@ func (x *ExplainExecutionResponse) String() string {
 func (*ExplainExecutionResponse) ProtoMessage() {}
 
 func (x *ExplainExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[41]
+	mi := &file_headrace_v1_execution_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3957,7 +4263,7 @@ func (x *ExplainExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainExecutionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{41}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ExplainExecutionResponse) GetStatus() ExecutionStatus {
@@ -4002,6 +4308,127 @@ func (x *ExplainExecutionResponse) GetNotes() []string {
 	return nil
 }
 
+func (x *ExplainExecutionResponse) GetChanges() []*SourceChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+// SourceChange compares what a source action fetched with what the release has that the
+// current stage got last.
+type SourceChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The source action.
+	Action string `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
+	Stage  string `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
+	// The number of the execution whose release the stage has.
+	ReleaseNumber int64          `protobuf:"varint,3,opt,name=release_number,json=releaseNumber,proto3" json:"release_number,omitempty"`
+	ReleaseCommit string         `protobuf:"bytes,4,opt,name=release_commit,json=releaseCommit,proto3" json:"release_commit,omitempty"`
+	Relation      SourceRelation `protobuf:"varint,5,opt,name=relation,proto3,enum=headrace.v1.SourceRelation" json:"relation,omitempty"`
+	// How many commits are new since the release, at most 1000, and whether there are more.
+	Commits     int32 `protobuf:"varint,6,opt,name=commits,proto3" json:"commits,omitempty"`
+	MoreCommits bool  `protobuf:"varint,7,opt,name=more_commits,json=moreCommits,proto3" json:"more_commits,omitempty"`
+	// Names of the authors of these commits, newest first, at most 10, and whether there are more.
+	Authors       []string `protobuf:"bytes,8,rep,name=authors,proto3" json:"authors,omitempty"`
+	MoreAuthors   bool     `protobuf:"varint,9,opt,name=more_authors,json=moreAuthors,proto3" json:"more_authors,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceChange) Reset() {
+	*x = SourceChange{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceChange) ProtoMessage() {}
+
+func (x *SourceChange) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceChange.ProtoReflect.Descriptor instead.
+func (*SourceChange) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *SourceChange) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *SourceChange) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *SourceChange) GetReleaseNumber() int64 {
+	if x != nil {
+		return x.ReleaseNumber
+	}
+	return 0
+}
+
+func (x *SourceChange) GetReleaseCommit() string {
+	if x != nil {
+		return x.ReleaseCommit
+	}
+	return ""
+}
+
+func (x *SourceChange) GetRelation() SourceRelation {
+	if x != nil {
+		return x.Relation
+	}
+	return SourceRelation_SOURCE_RELATION_UNSPECIFIED
+}
+
+func (x *SourceChange) GetCommits() int32 {
+	if x != nil {
+		return x.Commits
+	}
+	return 0
+}
+
+func (x *SourceChange) GetMoreCommits() bool {
+	if x != nil {
+		return x.MoreCommits
+	}
+	return false
+}
+
+func (x *SourceChange) GetAuthors() []string {
+	if x != nil {
+		return x.Authors
+	}
+	return nil
+}
+
+func (x *SourceChange) GetMoreAuthors() bool {
+	if x != nil {
+		return x.MoreAuthors
+	}
+	return false
+}
+
 type WatchExecutionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -4013,7 +4440,7 @@ type WatchExecutionRequest struct {
 
 func (x *WatchExecutionRequest) Reset() {
 	*x = WatchExecutionRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[42]
+	mi := &file_headrace_v1_execution_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4025,7 +4452,7 @@ func (x *WatchExecutionRequest) String() string {
 func (*WatchExecutionRequest) ProtoMessage() {}
 
 func (x *WatchExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[42]
+	mi := &file_headrace_v1_execution_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4038,7 +4465,7 @@ func (x *WatchExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchExecutionRequest.ProtoReflect.Descriptor instead.
 func (*WatchExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{42}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *WatchExecutionRequest) GetName() string {
@@ -4064,7 +4491,7 @@ type WatchExecutionResponse struct {
 
 func (x *WatchExecutionResponse) Reset() {
 	*x = WatchExecutionResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[43]
+	mi := &file_headrace_v1_execution_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4076,7 +4503,7 @@ func (x *WatchExecutionResponse) String() string {
 func (*WatchExecutionResponse) ProtoMessage() {}
 
 func (x *WatchExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[43]
+	mi := &file_headrace_v1_execution_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4089,7 +4516,7 @@ func (x *WatchExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchExecutionResponse.ProtoReflect.Descriptor instead.
 func (*WatchExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{43}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *WatchExecutionResponse) GetEvent() *Event {
@@ -4118,7 +4545,7 @@ type TailLogRequest struct {
 
 func (x *TailLogRequest) Reset() {
 	*x = TailLogRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[44]
+	mi := &file_headrace_v1_execution_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4130,7 +4557,7 @@ func (x *TailLogRequest) String() string {
 func (*TailLogRequest) ProtoMessage() {}
 
 func (x *TailLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[44]
+	mi := &file_headrace_v1_execution_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4143,7 +4570,7 @@ func (x *TailLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailLogRequest.ProtoReflect.Descriptor instead.
 func (*TailLogRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{44}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *TailLogRequest) GetName() string {
@@ -4192,7 +4619,7 @@ type TailLogResponse struct {
 
 func (x *TailLogResponse) Reset() {
 	*x = TailLogResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[45]
+	mi := &file_headrace_v1_execution_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4204,7 +4631,7 @@ func (x *TailLogResponse) String() string {
 func (*TailLogResponse) ProtoMessage() {}
 
 func (x *TailLogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[45]
+	mi := &file_headrace_v1_execution_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4217,7 +4644,7 @@ func (x *TailLogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailLogResponse.ProtoReflect.Descriptor instead.
 func (*TailLogResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{45}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *TailLogResponse) GetOffset() int64 {
@@ -4258,7 +4685,7 @@ type SearchLogsRequest struct {
 
 func (x *SearchLogsRequest) Reset() {
 	*x = SearchLogsRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[46]
+	mi := &file_headrace_v1_execution_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4270,7 +4697,7 @@ func (x *SearchLogsRequest) String() string {
 func (*SearchLogsRequest) ProtoMessage() {}
 
 func (x *SearchLogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[46]
+	mi := &file_headrace_v1_execution_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4283,7 +4710,7 @@ func (x *SearchLogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchLogsRequest.ProtoReflect.Descriptor instead.
 func (*SearchLogsRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{46}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *SearchLogsRequest) GetParent() string {
@@ -4355,7 +4782,7 @@ type SearchLogsResponse struct {
 
 func (x *SearchLogsResponse) Reset() {
 	*x = SearchLogsResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[47]
+	mi := &file_headrace_v1_execution_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4367,7 +4794,7 @@ func (x *SearchLogsResponse) String() string {
 func (*SearchLogsResponse) ProtoMessage() {}
 
 func (x *SearchLogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[47]
+	mi := &file_headrace_v1_execution_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4380,7 +4807,7 @@ func (x *SearchLogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchLogsResponse.ProtoReflect.Descriptor instead.
 func (*SearchLogsResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{47}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SearchLogsResponse) GetResult() isSearchLogsResponse_Result {
@@ -4454,7 +4881,7 @@ type LogMatch struct {
 
 func (x *LogMatch) Reset() {
 	*x = LogMatch{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[48]
+	mi := &file_headrace_v1_execution_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4466,7 +4893,7 @@ func (x *LogMatch) String() string {
 func (*LogMatch) ProtoMessage() {}
 
 func (x *LogMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[48]
+	mi := &file_headrace_v1_execution_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4479,7 +4906,7 @@ func (x *LogMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogMatch.ProtoReflect.Descriptor instead.
 func (*LogMatch) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{48}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *LogMatch) GetExecution() string {
@@ -4588,7 +5015,7 @@ type LogSearchSummary struct {
 
 func (x *LogSearchSummary) Reset() {
 	*x = LogSearchSummary{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[49]
+	mi := &file_headrace_v1_execution_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4600,7 +5027,7 @@ func (x *LogSearchSummary) String() string {
 func (*LogSearchSummary) ProtoMessage() {}
 
 func (x *LogSearchSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[49]
+	mi := &file_headrace_v1_execution_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4613,7 +5040,7 @@ func (x *LogSearchSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogSearchSummary.ProtoReflect.Descriptor instead.
 func (*LogSearchSummary) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{49}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *LogSearchSummary) GetSearchedBytes() int64 {
@@ -4687,11 +5114,37 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x16SourceRevisionOverride\x12%\n" +
 	"\x06action\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18d\xa8\xbb\x18\x02R\x06action\x122\n" +
 	"\rrevision_type\x18\x02 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18d\xa8\xbb\x18\x02R\frevisionType\x125\n" +
-	"\x0erevision_value\x18\x03 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xdc\v\xa8\xbb\x18\x02R\rrevisionValue\"\\\n" +
+	"\x0erevision_value\x18\x03 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xdc\v\xa8\xbb\x18\x02R\rrevisionValue\"\x94\x04\n" +
 	"\x10ExecutionTrigger\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x1c\n" +
-	"\tprincipal\x18\x03 \x01(\tR\tprincipal\"\x9c\x01\n" +
+	"\tprincipal\x18\x03 \x01(\tR\tprincipal\x12\x1e\n" +
+	"\atrigger\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x04R\atrigger\x12\x16\n" +
+	"\x03ref\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x04R\x03ref\x12%\n" +
+	"\vfrom_commit\x18\x06 \x01(\tB\x04\xa8\xbb\x18\x04R\n" +
+	"fromCommit\x12!\n" +
+	"\tto_commit\x18\a \x01(\tB\x04\xa8\xbb\x18\x04R\btoCommit\x12 \n" +
+	"\bdelivery\x18\b \x01(\tB\x04\xa8\xbb\x18\x04R\bdelivery\x12 \n" +
+	"\bdecision\x18\t \x01(\tB\x04\xa8\xbb\x18\x04R\bdecision\x12K\n" +
+	"\fpull_request\x18\n" +
+	" \x01(\v2\".headrace.v1.TriggeringPullRequestB\x04\xa8\xbb\x18\x04R\vpullRequest\x12%\n" +
+	"\vreplayed_by\x18\v \x01(\tB\x04\xa8\xbb\x18\x04R\n" +
+	"replayedBy\x12$\n" +
+	"\n" +
+	"repository\x18\f \x01(\tB\x04\xa8\xbb\x18\x04R\n" +
+	"repository\x12\x1c\n" +
+	"\x06forced\x18\r \x01(\bB\x04\xa8\xbb\x18\x04R\x06forced\x12\x1c\n" +
+	"\x06pusher\x18\x0e \x01(\tB\x04\xa8\xbb\x18\x04R\x06pusher\x12\x1a\n" +
+	"\x05forge\x18\x0f \x01(\tB\x04\xa8\xbb\x18\x04R\x05forge\"\xa1\x02\n" +
+	"\x15TriggeringPullRequest\x12\x1c\n" +
+	"\x06number\x18\x01 \x01(\x03B\x04\xa8\xbb\x18\x04R\x06number\x12\x1a\n" +
+	"\x05event\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x04R\x05event\x12\x1a\n" +
+	"\x05title\x18\x03 \x01(\tB\x04\xa8\xbb\x18\x04R\x05title\x12\x1c\n" +
+	"\x06author\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x04R\x06author\x12\x16\n" +
+	"\x03url\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x04R\x03url\x12)\n" +
+	"\rsource_branch\x18\x06 \x01(\tB\x04\xa8\xbb\x18\x04R\fsourceBranch\x123\n" +
+	"\x12destination_branch\x18\a \x01(\tB\x04\xa8\xbb\x18\x04R\x11destinationBranch\x12\x1c\n" +
+	"\x06merged\x18\b \x01(\bB\x04\xa8\xbb\x18\x04R\x06merged\"\x9c\x01\n" +
 	"\vStopRequest\x12\x1c\n" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
@@ -4732,7 +5185,7 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x02R\tstartTime\x12;\n" +
 	"\bend_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x02R\aendTime\x126\n" +
 	"\x05rules\x18\a \x03(\v2\x1a.headrace.v1.RuleExecutionB\x04\xa8\xbb\x18\x02R\x05rules\x12@\n" +
-	"\boverride\x18\b \x01(\v2\x1e.headrace.v1.ConditionOverrideB\x04\xa8\xbb\x18\x02R\boverride\"\x8e\x05\n" +
+	"\boverride\x18\b \x01(\v2\x1e.headrace.v1.ConditionOverrideB\x04\xa8\xbb\x18\x02R\boverride\"\x84\x06\n" +
 	"\rRuleExecution\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x02R\x02id\x12\x18\n" +
 	"\x04rule\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x02R\x04rule\x12 \n" +
@@ -4746,7 +5199,9 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\bend_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x02R\aendTime\x12=\n" +
 	"\topen_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x02R\bopenTime\x12\x1d\n" +
-	"\ahas_log\x18\v \x01(\bB\x04\xa8\xbb\x18\x02R\x06hasLog\x1aH\n" +
+	"\ahas_log\x18\v \x01(\bB\x04\xa8\xbb\x18\x02R\x06hasLog\x128\n" +
+	"\x15external_execution_id\x18\f \x01(\tB\x04\xa8\xbb\x18\x03R\x13externalExecutionId\x12:\n" +
+	"\x16external_execution_url\x18\r \x01(\tB\x04\xa8\xbb\x18\x03R\x14externalExecutionUrl\x1aH\n" +
 	"\x1aResolvedConfigurationEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9c\x01\n" +
@@ -4973,10 +5428,11 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\x121\n" +
 	"\bapproval\x18\x02 \x01(\v2\x15.headrace.v1.ApprovalR\bapproval\x12\x14\n" +
 	"\x05stage\x18\x03 \x01(\tR\x05stage\x12\x16\n" +
-	"\x06action\x18\x04 \x01(\tR\x06action\"9\n" +
+	"\x06action\x18\x04 \x01(\tR\x06action\"]\n" +
 	"\x17ExplainExecutionRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"\xb1\x02\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12\"\n" +
+	"\achanges\x18\x02 \x01(\bB\b\xa8\xbb\x18\x04\xb8\xbb\x18\x01R\achanges\"\xec\x02\n" +
 	"\x18ExplainExecutionResponse\x124\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x1c.headrace.v1.ExecutionStatusR\x06status\x12\x18\n" +
 	"\asummary\x18\x02 \x01(\tR\asummary\x121\n" +
@@ -4984,7 +5440,18 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\n" +
 	"next_steps\x18\x04 \x03(\v2\x15.headrace.v1.NextStepB\x04\xa8\xbb\x18\x03R\tnextSteps\x12:\n" +
 	"\brefusals\x18\x05 \x03(\v2\x18.headrace.v1.StepRefusalB\x04\xa8\xbb\x18\x03R\brefusals\x12\x1a\n" +
-	"\x05notes\x18\x06 \x03(\tB\x04\xa8\xbb\x18\x03R\x05notes\"g\n" +
+	"\x05notes\x18\x06 \x03(\tB\x04\xa8\xbb\x18\x03R\x05notes\x129\n" +
+	"\achanges\x18\a \x03(\v2\x19.headrace.v1.SourceChangeB\x04\xa8\xbb\x18\x04R\achanges\"\xfb\x02\n" +
+	"\fSourceChange\x12\x1c\n" +
+	"\x06action\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x04R\x06action\x12\x1a\n" +
+	"\x05stage\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x04R\x05stage\x12+\n" +
+	"\x0erelease_number\x18\x03 \x01(\x03B\x04\xa8\xbb\x18\x04R\rreleaseNumber\x12+\n" +
+	"\x0erelease_commit\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x04R\rreleaseCommit\x12E\n" +
+	"\brelation\x18\x05 \x01(\x0e2\x1b.headrace.v1.SourceRelationB\f\xbaH\x05\x82\x01\x02\x10\x01\xa8\xbb\x18\x04R\brelation\x12\x1e\n" +
+	"\acommits\x18\x06 \x01(\x05B\x04\xa8\xbb\x18\x04R\acommits\x12'\n" +
+	"\fmore_commits\x18\a \x01(\bB\x04\xa8\xbb\x18\x04R\vmoreCommits\x12\x1e\n" +
+	"\aauthors\x18\b \x03(\tB\x04\xa8\xbb\x18\x04R\aauthors\x12'\n" +
+	"\fmore_authors\x18\t \x01(\bB\x04\xa8\xbb\x18\x04R\vmoreAuthors\"g\n" +
 	"\x15WatchExecutionRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12.\n" +
@@ -5098,22 +5565,29 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	" NEXT_STEP_KIND_ENABLE_TRANSITION\x10\x04\x12!\n" +
 	"\x1dNEXT_STEP_KIND_STOP_EXECUTION\x10\x05\x12$\n" +
 	" NEXT_STEP_KIND_ABANDON_EXECUTION\x10\x06\x12\"\n" +
-	"\x1eNEXT_STEP_KIND_START_EXECUTION\x10\a2\xb2\b\n" +
-	"\x10ExecutionService\x12Y\n" +
-	"\x0eStartExecution\x12\".headrace.v1.StartExecutionRequest\x1a#.headrace.v1.StartExecutionResponse\x12S\n" +
-	"\fGetExecution\x12 .headrace.v1.GetExecutionRequest\x1a!.headrace.v1.GetExecutionResponse\x12Y\n" +
-	"\x0eListExecutions\x12\".headrace.v1.ListExecutionsRequest\x1a#.headrace.v1.ListExecutionsResponse\x12V\n" +
-	"\rStopExecution\x12!.headrace.v1.StopExecutionRequest\x1a\".headrace.v1.StopExecutionResponse\x12M\n" +
+	"\x1eNEXT_STEP_KIND_START_EXECUTION\x10\a*\x9f\x01\n" +
+	"\x0eSourceRelation\x12\x1f\n" +
+	"\x1bSOURCE_RELATION_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14SOURCE_RELATION_SAME\x10\x01\x12\x19\n" +
+	"\x15SOURCE_RELATION_NEWER\x10\x02\x12\x19\n" +
+	"\x15SOURCE_RELATION_OLDER\x10\x03\x12\x1c\n" +
+	"\x18SOURCE_RELATION_DIVERGED\x10\x042\x96\n" +
 	"\n" +
-	"RetryStage\x12\x1e.headrace.v1.RetryStageRequest\x1a\x1f.headrace.v1.RetryStageResponse\x12V\n" +
-	"\rRollbackStage\x12!.headrace.v1.RollbackStageRequest\x1a\".headrace.v1.RollbackStageResponse\x12b\n" +
-	"\x11OverrideCondition\x12%.headrace.v1.OverrideConditionRequest\x1a&.headrace.v1.OverrideConditionResponse\x12Y\n" +
-	"\x0eDecideApproval\x12\".headrace.v1.DecideApprovalRequest\x1a#.headrace.v1.DecideApprovalResponse\x12_\n" +
-	"\x10ExplainExecution\x12$.headrace.v1.ExplainExecutionRequest\x1a%.headrace.v1.ExplainExecutionResponse\x12[\n" +
-	"\x0eWatchExecution\x12\".headrace.v1.WatchExecutionRequest\x1a#.headrace.v1.WatchExecutionResponse0\x01\x12F\n" +
-	"\aTailLog\x12\x1b.headrace.v1.TailLogRequest\x1a\x1c.headrace.v1.TailLogResponse0\x01\x12O\n" +
+	"\x10ExecutionService\x12o\n" +
+	"\x0eStartExecution\x12\".headrace.v1.StartExecutionRequest\x1a#.headrace.v1.StartExecutionResponse\"\x14Ȼ\x18\x05һ\x18\bpipelineػ\x18\x03\x12e\n" +
+	"\fGetExecution\x12 .headrace.v1.GetExecutionRequest\x1a!.headrace.v1.GetExecutionResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12m\n" +
+	"\x0eListExecutions\x12\".headrace.v1.ListExecutionsRequest\x1a#.headrace.v1.ListExecutionsResponse\"\x12Ȼ\x18\x04һ\x18\x06parentػ\x18\x01\x12h\n" +
+	"\rStopExecution\x12!.headrace.v1.StopExecutionRequest\x1a\".headrace.v1.StopExecutionResponse\"\x10Ȼ\x18\x05һ\x18\x04nameػ\x18\x02\x12_\n" +
 	"\n" +
-	"SearchLogs\x12\x1e.headrace.v1.SearchLogsRequest\x1a\x1f.headrace.v1.SearchLogsResponse0\x01BTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
+	"RetryStage\x12\x1e.headrace.v1.RetryStageRequest\x1a\x1f.headrace.v1.RetryStageResponse\"\x10Ȼ\x18\x05һ\x18\x04nameػ\x18\x02\x12l\n" +
+	"\rRollbackStage\x12!.headrace.v1.RollbackStageRequest\x1a\".headrace.v1.RollbackStageResponse\"\x14Ȼ\x18\x05һ\x18\bpipelineػ\x18\x03\x12t\n" +
+	"\x11OverrideCondition\x12%.headrace.v1.OverrideConditionRequest\x1a&.headrace.v1.OverrideConditionResponse\"\x10Ȼ\x18\x05һ\x18\x04nameػ\x18\x02\x12k\n" +
+	"\x0eDecideApproval\x12\".headrace.v1.DecideApprovalRequest\x1a#.headrace.v1.DecideApprovalResponse\"\x10Ȼ\x18\x06һ\x18\x04nameػ\x18\x02\x12q\n" +
+	"\x10ExplainExecution\x12$.headrace.v1.ExplainExecutionRequest\x1a%.headrace.v1.ExplainExecutionResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12m\n" +
+	"\x0eWatchExecution\x12\".headrace.v1.WatchExecutionRequest\x1a#.headrace.v1.WatchExecutionResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x010\x01\x12X\n" +
+	"\aTailLog\x12\x1b.headrace.v1.TailLogRequest\x1a\x1c.headrace.v1.TailLogResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x010\x01\x12c\n" +
+	"\n" +
+	"SearchLogs\x12\x1e.headrace.v1.SearchLogsRequest\x1a\x1f.headrace.v1.SearchLogsResponse\"\x12Ȼ\x18\x04һ\x18\x06parentػ\x18\x010\x01BTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
 
 var (
 	file_headrace_v1_execution_proto_rawDescOnce sync.Once
@@ -5127,8 +5601,8 @@ func file_headrace_v1_execution_proto_rawDescGZIP() []byte {
 	return file_headrace_v1_execution_proto_rawDescData
 }
 
-var file_headrace_v1_execution_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_headrace_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
+var file_headrace_v1_execution_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_headrace_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
 var file_headrace_v1_execution_proto_goTypes = []any{
 	(ExecutionStatus)(0),              // 0: headrace.v1.ExecutionStatus
 	(ExecutionType)(0),                // 1: headrace.v1.ExecutionType
@@ -5137,194 +5611,200 @@ var file_headrace_v1_execution_proto_goTypes = []any{
 	(EventSubject)(0),                 // 4: headrace.v1.EventSubject
 	(WaitKind)(0),                     // 5: headrace.v1.WaitKind
 	(NextStepKind)(0),                 // 6: headrace.v1.NextStepKind
-	(*Execution)(nil),                 // 7: headrace.v1.Execution
-	(*RollbackMetadata)(nil),          // 8: headrace.v1.RollbackMetadata
-	(*CancelRequest)(nil),             // 9: headrace.v1.CancelRequest
-	(*SourceRevisionOverride)(nil),    // 10: headrace.v1.SourceRevisionOverride
-	(*ExecutionTrigger)(nil),          // 11: headrace.v1.ExecutionTrigger
-	(*StopRequest)(nil),               // 12: headrace.v1.StopRequest
-	(*SourceRevision)(nil),            // 13: headrace.v1.SourceRevision
-	(*StageExecution)(nil),            // 14: headrace.v1.StageExecution
-	(*RetryStageMetadata)(nil),        // 15: headrace.v1.RetryStageMetadata
-	(*ConditionExecution)(nil),        // 16: headrace.v1.ConditionExecution
-	(*RuleExecution)(nil),             // 17: headrace.v1.RuleExecution
-	(*ConditionOverride)(nil),         // 18: headrace.v1.ConditionOverride
-	(*ActionExecution)(nil),           // 19: headrace.v1.ActionExecution
-	(*ErrorDetails)(nil),              // 20: headrace.v1.ErrorDetails
-	(*Artifact)(nil),                  // 21: headrace.v1.Artifact
-	(*Approval)(nil),                  // 22: headrace.v1.Approval
-	(*ApprovalRequirement)(nil),       // 23: headrace.v1.ApprovalRequirement
-	(*ApprovalDecision)(nil),          // 24: headrace.v1.ApprovalDecision
-	(*Event)(nil),                     // 25: headrace.v1.Event
-	(*ActionTypeId)(nil),              // 26: headrace.v1.ActionTypeId
-	(*ActionExecutionResult)(nil),     // 27: headrace.v1.ActionExecutionResult
-	(*WaitReason)(nil),                // 28: headrace.v1.WaitReason
-	(*NextStep)(nil),                  // 29: headrace.v1.NextStep
-	(*StepRefusal)(nil),               // 30: headrace.v1.StepRefusal
-	(*StartExecutionRequest)(nil),     // 31: headrace.v1.StartExecutionRequest
-	(*StartExecutionResponse)(nil),    // 32: headrace.v1.StartExecutionResponse
-	(*GetExecutionRequest)(nil),       // 33: headrace.v1.GetExecutionRequest
-	(*GetExecutionResponse)(nil),      // 34: headrace.v1.GetExecutionResponse
-	(*ListExecutionsRequest)(nil),     // 35: headrace.v1.ListExecutionsRequest
-	(*ListExecutionsResponse)(nil),    // 36: headrace.v1.ListExecutionsResponse
-	(*StopExecutionRequest)(nil),      // 37: headrace.v1.StopExecutionRequest
-	(*StopExecutionResponse)(nil),     // 38: headrace.v1.StopExecutionResponse
-	(*RetryStageRequest)(nil),         // 39: headrace.v1.RetryStageRequest
-	(*RetryStageResponse)(nil),        // 40: headrace.v1.RetryStageResponse
-	(*RollbackStageRequest)(nil),      // 41: headrace.v1.RollbackStageRequest
-	(*RollbackStageResponse)(nil),     // 42: headrace.v1.RollbackStageResponse
-	(*OverrideConditionRequest)(nil),  // 43: headrace.v1.OverrideConditionRequest
-	(*OverrideConditionResponse)(nil), // 44: headrace.v1.OverrideConditionResponse
-	(*DecideApprovalRequest)(nil),     // 45: headrace.v1.DecideApprovalRequest
-	(*DecideApprovalResponse)(nil),    // 46: headrace.v1.DecideApprovalResponse
-	(*ExplainExecutionRequest)(nil),   // 47: headrace.v1.ExplainExecutionRequest
-	(*ExplainExecutionResponse)(nil),  // 48: headrace.v1.ExplainExecutionResponse
-	(*WatchExecutionRequest)(nil),     // 49: headrace.v1.WatchExecutionRequest
-	(*WatchExecutionResponse)(nil),    // 50: headrace.v1.WatchExecutionResponse
-	(*TailLogRequest)(nil),            // 51: headrace.v1.TailLogRequest
-	(*TailLogResponse)(nil),           // 52: headrace.v1.TailLogResponse
-	(*SearchLogsRequest)(nil),         // 53: headrace.v1.SearchLogsRequest
-	(*SearchLogsResponse)(nil),        // 54: headrace.v1.SearchLogsResponse
-	(*LogMatch)(nil),                  // 55: headrace.v1.LogMatch
-	(*LogSearchSummary)(nil),          // 56: headrace.v1.LogSearchSummary
-	nil,                               // 57: headrace.v1.Execution.VariablesEntry
-	nil,                               // 58: headrace.v1.RuleExecution.ResolvedConfigurationEntry
-	nil,                               // 59: headrace.v1.ActionExecution.OutputVariablesEntry
-	nil,                               // 60: headrace.v1.ActionExecution.ResolvedConfigurationEntry
-	nil,                               // 61: headrace.v1.NextStep.VariablesEntry
-	nil,                               // 62: headrace.v1.StartExecutionRequest.VariablesEntry
-	(ExecutionMode)(0),                // 63: headrace.v1.ExecutionMode
-	(*timestamppb.Timestamp)(nil),     // 64: google.protobuf.Timestamp
-	(*StageTransition)(nil),           // 65: headrace.v1.StageTransition
+	(SourceRelation)(0),               // 7: headrace.v1.SourceRelation
+	(*Execution)(nil),                 // 8: headrace.v1.Execution
+	(*RollbackMetadata)(nil),          // 9: headrace.v1.RollbackMetadata
+	(*CancelRequest)(nil),             // 10: headrace.v1.CancelRequest
+	(*SourceRevisionOverride)(nil),    // 11: headrace.v1.SourceRevisionOverride
+	(*ExecutionTrigger)(nil),          // 12: headrace.v1.ExecutionTrigger
+	(*TriggeringPullRequest)(nil),     // 13: headrace.v1.TriggeringPullRequest
+	(*StopRequest)(nil),               // 14: headrace.v1.StopRequest
+	(*SourceRevision)(nil),            // 15: headrace.v1.SourceRevision
+	(*StageExecution)(nil),            // 16: headrace.v1.StageExecution
+	(*RetryStageMetadata)(nil),        // 17: headrace.v1.RetryStageMetadata
+	(*ConditionExecution)(nil),        // 18: headrace.v1.ConditionExecution
+	(*RuleExecution)(nil),             // 19: headrace.v1.RuleExecution
+	(*ConditionOverride)(nil),         // 20: headrace.v1.ConditionOverride
+	(*ActionExecution)(nil),           // 21: headrace.v1.ActionExecution
+	(*ErrorDetails)(nil),              // 22: headrace.v1.ErrorDetails
+	(*Artifact)(nil),                  // 23: headrace.v1.Artifact
+	(*Approval)(nil),                  // 24: headrace.v1.Approval
+	(*ApprovalRequirement)(nil),       // 25: headrace.v1.ApprovalRequirement
+	(*ApprovalDecision)(nil),          // 26: headrace.v1.ApprovalDecision
+	(*Event)(nil),                     // 27: headrace.v1.Event
+	(*ActionTypeId)(nil),              // 28: headrace.v1.ActionTypeId
+	(*ActionExecutionResult)(nil),     // 29: headrace.v1.ActionExecutionResult
+	(*WaitReason)(nil),                // 30: headrace.v1.WaitReason
+	(*NextStep)(nil),                  // 31: headrace.v1.NextStep
+	(*StepRefusal)(nil),               // 32: headrace.v1.StepRefusal
+	(*StartExecutionRequest)(nil),     // 33: headrace.v1.StartExecutionRequest
+	(*StartExecutionResponse)(nil),    // 34: headrace.v1.StartExecutionResponse
+	(*GetExecutionRequest)(nil),       // 35: headrace.v1.GetExecutionRequest
+	(*GetExecutionResponse)(nil),      // 36: headrace.v1.GetExecutionResponse
+	(*ListExecutionsRequest)(nil),     // 37: headrace.v1.ListExecutionsRequest
+	(*ListExecutionsResponse)(nil),    // 38: headrace.v1.ListExecutionsResponse
+	(*StopExecutionRequest)(nil),      // 39: headrace.v1.StopExecutionRequest
+	(*StopExecutionResponse)(nil),     // 40: headrace.v1.StopExecutionResponse
+	(*RetryStageRequest)(nil),         // 41: headrace.v1.RetryStageRequest
+	(*RetryStageResponse)(nil),        // 42: headrace.v1.RetryStageResponse
+	(*RollbackStageRequest)(nil),      // 43: headrace.v1.RollbackStageRequest
+	(*RollbackStageResponse)(nil),     // 44: headrace.v1.RollbackStageResponse
+	(*OverrideConditionRequest)(nil),  // 45: headrace.v1.OverrideConditionRequest
+	(*OverrideConditionResponse)(nil), // 46: headrace.v1.OverrideConditionResponse
+	(*DecideApprovalRequest)(nil),     // 47: headrace.v1.DecideApprovalRequest
+	(*DecideApprovalResponse)(nil),    // 48: headrace.v1.DecideApprovalResponse
+	(*ExplainExecutionRequest)(nil),   // 49: headrace.v1.ExplainExecutionRequest
+	(*ExplainExecutionResponse)(nil),  // 50: headrace.v1.ExplainExecutionResponse
+	(*SourceChange)(nil),              // 51: headrace.v1.SourceChange
+	(*WatchExecutionRequest)(nil),     // 52: headrace.v1.WatchExecutionRequest
+	(*WatchExecutionResponse)(nil),    // 53: headrace.v1.WatchExecutionResponse
+	(*TailLogRequest)(nil),            // 54: headrace.v1.TailLogRequest
+	(*TailLogResponse)(nil),           // 55: headrace.v1.TailLogResponse
+	(*SearchLogsRequest)(nil),         // 56: headrace.v1.SearchLogsRequest
+	(*SearchLogsResponse)(nil),        // 57: headrace.v1.SearchLogsResponse
+	(*LogMatch)(nil),                  // 58: headrace.v1.LogMatch
+	(*LogSearchSummary)(nil),          // 59: headrace.v1.LogSearchSummary
+	nil,                               // 60: headrace.v1.Execution.VariablesEntry
+	nil,                               // 61: headrace.v1.RuleExecution.ResolvedConfigurationEntry
+	nil,                               // 62: headrace.v1.ActionExecution.OutputVariablesEntry
+	nil,                               // 63: headrace.v1.ActionExecution.ResolvedConfigurationEntry
+	nil,                               // 64: headrace.v1.NextStep.VariablesEntry
+	nil,                               // 65: headrace.v1.StartExecutionRequest.VariablesEntry
+	(ExecutionMode)(0),                // 66: headrace.v1.ExecutionMode
+	(*timestamppb.Timestamp)(nil),     // 67: google.protobuf.Timestamp
+	(*StageTransition)(nil),           // 68: headrace.v1.StageTransition
 }
 var file_headrace_v1_execution_proto_depIdxs = []int32{
-	63,  // 0: headrace.v1.Execution.execution_mode:type_name -> headrace.v1.ExecutionMode
+	66,  // 0: headrace.v1.Execution.execution_mode:type_name -> headrace.v1.ExecutionMode
 	0,   // 1: headrace.v1.Execution.status:type_name -> headrace.v1.ExecutionStatus
-	11,  // 2: headrace.v1.Execution.trigger:type_name -> headrace.v1.ExecutionTrigger
-	57,  // 3: headrace.v1.Execution.variables:type_name -> headrace.v1.Execution.VariablesEntry
-	13,  // 4: headrace.v1.Execution.source_revisions:type_name -> headrace.v1.SourceRevision
-	14,  // 5: headrace.v1.Execution.stages:type_name -> headrace.v1.StageExecution
-	64,  // 6: headrace.v1.Execution.start_time:type_name -> google.protobuf.Timestamp
-	64,  // 7: headrace.v1.Execution.end_time:type_name -> google.protobuf.Timestamp
-	64,  // 8: headrace.v1.Execution.update_time:type_name -> google.protobuf.Timestamp
-	12,  // 9: headrace.v1.Execution.stop:type_name -> headrace.v1.StopRequest
+	12,  // 2: headrace.v1.Execution.trigger:type_name -> headrace.v1.ExecutionTrigger
+	60,  // 3: headrace.v1.Execution.variables:type_name -> headrace.v1.Execution.VariablesEntry
+	15,  // 4: headrace.v1.Execution.source_revisions:type_name -> headrace.v1.SourceRevision
+	16,  // 5: headrace.v1.Execution.stages:type_name -> headrace.v1.StageExecution
+	67,  // 6: headrace.v1.Execution.start_time:type_name -> google.protobuf.Timestamp
+	67,  // 7: headrace.v1.Execution.end_time:type_name -> google.protobuf.Timestamp
+	67,  // 8: headrace.v1.Execution.update_time:type_name -> google.protobuf.Timestamp
+	14,  // 9: headrace.v1.Execution.stop:type_name -> headrace.v1.StopRequest
 	1,   // 10: headrace.v1.Execution.execution_type:type_name -> headrace.v1.ExecutionType
-	8,   // 11: headrace.v1.Execution.rollback:type_name -> headrace.v1.RollbackMetadata
-	10,  // 12: headrace.v1.Execution.source_revision_overrides:type_name -> headrace.v1.SourceRevisionOverride
-	9,   // 13: headrace.v1.Execution.cancel:type_name -> headrace.v1.CancelRequest
-	64,  // 14: headrace.v1.Execution.outputs_remove_time:type_name -> google.protobuf.Timestamp
-	64,  // 15: headrace.v1.CancelRequest.request_time:type_name -> google.protobuf.Timestamp
-	64,  // 16: headrace.v1.StopRequest.request_time:type_name -> google.protobuf.Timestamp
-	0,   // 17: headrace.v1.StageExecution.status:type_name -> headrace.v1.ExecutionStatus
-	64,  // 18: headrace.v1.StageExecution.start_time:type_name -> google.protobuf.Timestamp
-	64,  // 19: headrace.v1.StageExecution.end_time:type_name -> google.protobuf.Timestamp
-	19,  // 20: headrace.v1.StageExecution.actions:type_name -> headrace.v1.ActionExecution
-	22,  // 21: headrace.v1.StageExecution.entry_approval:type_name -> headrace.v1.Approval
-	16,  // 22: headrace.v1.StageExecution.conditions:type_name -> headrace.v1.ConditionExecution
-	15,  // 23: headrace.v1.StageExecution.retry:type_name -> headrace.v1.RetryStageMetadata
-	22,  // 24: headrace.v1.StageExecution.earlier_entry_approvals:type_name -> headrace.v1.Approval
-	64,  // 25: headrace.v1.RetryStageMetadata.latest_time:type_name -> google.protobuf.Timestamp
-	2,   // 26: headrace.v1.ConditionExecution.kind:type_name -> headrace.v1.ConditionKind
-	0,   // 27: headrace.v1.ConditionExecution.status:type_name -> headrace.v1.ExecutionStatus
-	64,  // 28: headrace.v1.ConditionExecution.start_time:type_name -> google.protobuf.Timestamp
-	64,  // 29: headrace.v1.ConditionExecution.end_time:type_name -> google.protobuf.Timestamp
-	17,  // 30: headrace.v1.ConditionExecution.rules:type_name -> headrace.v1.RuleExecution
-	18,  // 31: headrace.v1.ConditionExecution.override:type_name -> headrace.v1.ConditionOverride
-	0,   // 32: headrace.v1.RuleExecution.status:type_name -> headrace.v1.ExecutionStatus
-	20,  // 33: headrace.v1.RuleExecution.error:type_name -> headrace.v1.ErrorDetails
-	58,  // 34: headrace.v1.RuleExecution.resolved_configuration:type_name -> headrace.v1.RuleExecution.ResolvedConfigurationEntry
-	64,  // 35: headrace.v1.RuleExecution.start_time:type_name -> google.protobuf.Timestamp
-	64,  // 36: headrace.v1.RuleExecution.end_time:type_name -> google.protobuf.Timestamp
-	64,  // 37: headrace.v1.RuleExecution.open_time:type_name -> google.protobuf.Timestamp
-	64,  // 38: headrace.v1.ConditionOverride.override_time:type_name -> google.protobuf.Timestamp
-	0,   // 39: headrace.v1.ActionExecution.status:type_name -> headrace.v1.ExecutionStatus
-	64,  // 40: headrace.v1.ActionExecution.start_time:type_name -> google.protobuf.Timestamp
-	64,  // 41: headrace.v1.ActionExecution.end_time:type_name -> google.protobuf.Timestamp
-	20,  // 42: headrace.v1.ActionExecution.error:type_name -> headrace.v1.ErrorDetails
-	59,  // 43: headrace.v1.ActionExecution.output_variables:type_name -> headrace.v1.ActionExecution.OutputVariablesEntry
-	60,  // 44: headrace.v1.ActionExecution.resolved_configuration:type_name -> headrace.v1.ActionExecution.ResolvedConfigurationEntry
-	21,  // 45: headrace.v1.ActionExecution.input_artifacts:type_name -> headrace.v1.Artifact
-	21,  // 46: headrace.v1.ActionExecution.output_artifacts:type_name -> headrace.v1.Artifact
-	22,  // 47: headrace.v1.ActionExecution.approval:type_name -> headrace.v1.Approval
-	23,  // 48: headrace.v1.Approval.requirements:type_name -> headrace.v1.ApprovalRequirement
-	24,  // 49: headrace.v1.Approval.decisions:type_name -> headrace.v1.ApprovalDecision
-	64,  // 50: headrace.v1.Approval.expire_time:type_name -> google.protobuf.Timestamp
-	64,  // 51: headrace.v1.ApprovalDecision.decide_time:type_name -> google.protobuf.Timestamp
-	21,  // 52: headrace.v1.ApprovalDecision.artifacts:type_name -> headrace.v1.Artifact
-	64,  // 53: headrace.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	4,   // 54: headrace.v1.Event.subject:type_name -> headrace.v1.EventSubject
-	11,  // 55: headrace.v1.Event.trigger:type_name -> headrace.v1.ExecutionTrigger
-	2,   // 56: headrace.v1.Event.condition:type_name -> headrace.v1.ConditionKind
-	26,  // 57: headrace.v1.Event.action_type:type_name -> headrace.v1.ActionTypeId
-	21,  // 58: headrace.v1.Event.input_artifacts:type_name -> headrace.v1.Artifact
-	21,  // 59: headrace.v1.Event.output_artifacts:type_name -> headrace.v1.Artifact
-	27,  // 60: headrace.v1.Event.execution_result:type_name -> headrace.v1.ActionExecutionResult
-	64,  // 61: headrace.v1.Event.start_time:type_name -> google.protobuf.Timestamp
-	64,  // 62: headrace.v1.Event.stage_last_retry_attempt_time:type_name -> google.protobuf.Timestamp
-	5,   // 63: headrace.v1.WaitReason.kind:type_name -> headrace.v1.WaitKind
-	64,  // 64: headrace.v1.WaitReason.since:type_name -> google.protobuf.Timestamp
-	64,  // 65: headrace.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
-	22,  // 66: headrace.v1.WaitReason.approval:type_name -> headrace.v1.Approval
-	65,  // 67: headrace.v1.WaitReason.transition:type_name -> headrace.v1.StageTransition
-	2,   // 68: headrace.v1.WaitReason.condition:type_name -> headrace.v1.ConditionKind
-	28,  // 69: headrace.v1.WaitReason.causes:type_name -> headrace.v1.WaitReason
-	6,   // 70: headrace.v1.NextStep.kind:type_name -> headrace.v1.NextStepKind
-	2,   // 71: headrace.v1.NextStep.condition:type_name -> headrace.v1.ConditionKind
-	3,   // 72: headrace.v1.NextStep.retry_mode:type_name -> headrace.v1.RetryMode
-	61,  // 73: headrace.v1.NextStep.variables:type_name -> headrace.v1.NextStep.VariablesEntry
-	6,   // 74: headrace.v1.StepRefusal.kind:type_name -> headrace.v1.NextStepKind
-	2,   // 75: headrace.v1.StepRefusal.condition:type_name -> headrace.v1.ConditionKind
-	62,  // 76: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
-	10,  // 77: headrace.v1.StartExecutionRequest.source_revisions:type_name -> headrace.v1.SourceRevisionOverride
-	7,   // 78: headrace.v1.StartExecutionResponse.execution:type_name -> headrace.v1.Execution
-	7,   // 79: headrace.v1.GetExecutionResponse.execution:type_name -> headrace.v1.Execution
-	0,   // 80: headrace.v1.ListExecutionsRequest.statuses:type_name -> headrace.v1.ExecutionStatus
-	7,   // 81: headrace.v1.ListExecutionsResponse.executions:type_name -> headrace.v1.Execution
-	7,   // 82: headrace.v1.StopExecutionResponse.execution:type_name -> headrace.v1.Execution
-	3,   // 83: headrace.v1.RetryStageRequest.mode:type_name -> headrace.v1.RetryMode
-	7,   // 84: headrace.v1.RetryStageResponse.execution:type_name -> headrace.v1.Execution
-	7,   // 85: headrace.v1.RollbackStageResponse.execution:type_name -> headrace.v1.Execution
-	2,   // 86: headrace.v1.OverrideConditionRequest.condition:type_name -> headrace.v1.ConditionKind
-	7,   // 87: headrace.v1.OverrideConditionResponse.execution:type_name -> headrace.v1.Execution
-	7,   // 88: headrace.v1.DecideApprovalResponse.execution:type_name -> headrace.v1.Execution
-	22,  // 89: headrace.v1.DecideApprovalResponse.approval:type_name -> headrace.v1.Approval
-	0,   // 90: headrace.v1.ExplainExecutionResponse.status:type_name -> headrace.v1.ExecutionStatus
-	28,  // 91: headrace.v1.ExplainExecutionResponse.reasons:type_name -> headrace.v1.WaitReason
-	29,  // 92: headrace.v1.ExplainExecutionResponse.next_steps:type_name -> headrace.v1.NextStep
-	30,  // 93: headrace.v1.ExplainExecutionResponse.refusals:type_name -> headrace.v1.StepRefusal
-	25,  // 94: headrace.v1.WatchExecutionResponse.event:type_name -> headrace.v1.Event
-	55,  // 95: headrace.v1.SearchLogsResponse.match:type_name -> headrace.v1.LogMatch
-	56,  // 96: headrace.v1.SearchLogsResponse.summary:type_name -> headrace.v1.LogSearchSummary
-	2,   // 97: headrace.v1.LogMatch.condition:type_name -> headrace.v1.ConditionKind
-	31,  // 98: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
-	33,  // 99: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
-	35,  // 100: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
-	37,  // 101: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
-	39,  // 102: headrace.v1.ExecutionService.RetryStage:input_type -> headrace.v1.RetryStageRequest
-	41,  // 103: headrace.v1.ExecutionService.RollbackStage:input_type -> headrace.v1.RollbackStageRequest
-	43,  // 104: headrace.v1.ExecutionService.OverrideCondition:input_type -> headrace.v1.OverrideConditionRequest
-	45,  // 105: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
-	47,  // 106: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
-	49,  // 107: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
-	51,  // 108: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
-	53,  // 109: headrace.v1.ExecutionService.SearchLogs:input_type -> headrace.v1.SearchLogsRequest
-	32,  // 110: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
-	34,  // 111: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
-	36,  // 112: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
-	38,  // 113: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
-	40,  // 114: headrace.v1.ExecutionService.RetryStage:output_type -> headrace.v1.RetryStageResponse
-	42,  // 115: headrace.v1.ExecutionService.RollbackStage:output_type -> headrace.v1.RollbackStageResponse
-	44,  // 116: headrace.v1.ExecutionService.OverrideCondition:output_type -> headrace.v1.OverrideConditionResponse
-	46,  // 117: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
-	48,  // 118: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
-	50,  // 119: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
-	52,  // 120: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
-	54,  // 121: headrace.v1.ExecutionService.SearchLogs:output_type -> headrace.v1.SearchLogsResponse
-	110, // [110:122] is the sub-list for method output_type
-	98,  // [98:110] is the sub-list for method input_type
-	98,  // [98:98] is the sub-list for extension type_name
-	98,  // [98:98] is the sub-list for extension extendee
-	0,   // [0:98] is the sub-list for field type_name
+	9,   // 11: headrace.v1.Execution.rollback:type_name -> headrace.v1.RollbackMetadata
+	11,  // 12: headrace.v1.Execution.source_revision_overrides:type_name -> headrace.v1.SourceRevisionOverride
+	10,  // 13: headrace.v1.Execution.cancel:type_name -> headrace.v1.CancelRequest
+	67,  // 14: headrace.v1.Execution.outputs_remove_time:type_name -> google.protobuf.Timestamp
+	67,  // 15: headrace.v1.CancelRequest.request_time:type_name -> google.protobuf.Timestamp
+	13,  // 16: headrace.v1.ExecutionTrigger.pull_request:type_name -> headrace.v1.TriggeringPullRequest
+	67,  // 17: headrace.v1.StopRequest.request_time:type_name -> google.protobuf.Timestamp
+	0,   // 18: headrace.v1.StageExecution.status:type_name -> headrace.v1.ExecutionStatus
+	67,  // 19: headrace.v1.StageExecution.start_time:type_name -> google.protobuf.Timestamp
+	67,  // 20: headrace.v1.StageExecution.end_time:type_name -> google.protobuf.Timestamp
+	21,  // 21: headrace.v1.StageExecution.actions:type_name -> headrace.v1.ActionExecution
+	24,  // 22: headrace.v1.StageExecution.entry_approval:type_name -> headrace.v1.Approval
+	18,  // 23: headrace.v1.StageExecution.conditions:type_name -> headrace.v1.ConditionExecution
+	17,  // 24: headrace.v1.StageExecution.retry:type_name -> headrace.v1.RetryStageMetadata
+	24,  // 25: headrace.v1.StageExecution.earlier_entry_approvals:type_name -> headrace.v1.Approval
+	67,  // 26: headrace.v1.RetryStageMetadata.latest_time:type_name -> google.protobuf.Timestamp
+	2,   // 27: headrace.v1.ConditionExecution.kind:type_name -> headrace.v1.ConditionKind
+	0,   // 28: headrace.v1.ConditionExecution.status:type_name -> headrace.v1.ExecutionStatus
+	67,  // 29: headrace.v1.ConditionExecution.start_time:type_name -> google.protobuf.Timestamp
+	67,  // 30: headrace.v1.ConditionExecution.end_time:type_name -> google.protobuf.Timestamp
+	19,  // 31: headrace.v1.ConditionExecution.rules:type_name -> headrace.v1.RuleExecution
+	20,  // 32: headrace.v1.ConditionExecution.override:type_name -> headrace.v1.ConditionOverride
+	0,   // 33: headrace.v1.RuleExecution.status:type_name -> headrace.v1.ExecutionStatus
+	22,  // 34: headrace.v1.RuleExecution.error:type_name -> headrace.v1.ErrorDetails
+	61,  // 35: headrace.v1.RuleExecution.resolved_configuration:type_name -> headrace.v1.RuleExecution.ResolvedConfigurationEntry
+	67,  // 36: headrace.v1.RuleExecution.start_time:type_name -> google.protobuf.Timestamp
+	67,  // 37: headrace.v1.RuleExecution.end_time:type_name -> google.protobuf.Timestamp
+	67,  // 38: headrace.v1.RuleExecution.open_time:type_name -> google.protobuf.Timestamp
+	67,  // 39: headrace.v1.ConditionOverride.override_time:type_name -> google.protobuf.Timestamp
+	0,   // 40: headrace.v1.ActionExecution.status:type_name -> headrace.v1.ExecutionStatus
+	67,  // 41: headrace.v1.ActionExecution.start_time:type_name -> google.protobuf.Timestamp
+	67,  // 42: headrace.v1.ActionExecution.end_time:type_name -> google.protobuf.Timestamp
+	22,  // 43: headrace.v1.ActionExecution.error:type_name -> headrace.v1.ErrorDetails
+	62,  // 44: headrace.v1.ActionExecution.output_variables:type_name -> headrace.v1.ActionExecution.OutputVariablesEntry
+	63,  // 45: headrace.v1.ActionExecution.resolved_configuration:type_name -> headrace.v1.ActionExecution.ResolvedConfigurationEntry
+	23,  // 46: headrace.v1.ActionExecution.input_artifacts:type_name -> headrace.v1.Artifact
+	23,  // 47: headrace.v1.ActionExecution.output_artifacts:type_name -> headrace.v1.Artifact
+	24,  // 48: headrace.v1.ActionExecution.approval:type_name -> headrace.v1.Approval
+	25,  // 49: headrace.v1.Approval.requirements:type_name -> headrace.v1.ApprovalRequirement
+	26,  // 50: headrace.v1.Approval.decisions:type_name -> headrace.v1.ApprovalDecision
+	67,  // 51: headrace.v1.Approval.expire_time:type_name -> google.protobuf.Timestamp
+	67,  // 52: headrace.v1.ApprovalDecision.decide_time:type_name -> google.protobuf.Timestamp
+	23,  // 53: headrace.v1.ApprovalDecision.artifacts:type_name -> headrace.v1.Artifact
+	67,  // 54: headrace.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	4,   // 55: headrace.v1.Event.subject:type_name -> headrace.v1.EventSubject
+	12,  // 56: headrace.v1.Event.trigger:type_name -> headrace.v1.ExecutionTrigger
+	2,   // 57: headrace.v1.Event.condition:type_name -> headrace.v1.ConditionKind
+	28,  // 58: headrace.v1.Event.action_type:type_name -> headrace.v1.ActionTypeId
+	23,  // 59: headrace.v1.Event.input_artifacts:type_name -> headrace.v1.Artifact
+	23,  // 60: headrace.v1.Event.output_artifacts:type_name -> headrace.v1.Artifact
+	29,  // 61: headrace.v1.Event.execution_result:type_name -> headrace.v1.ActionExecutionResult
+	67,  // 62: headrace.v1.Event.start_time:type_name -> google.protobuf.Timestamp
+	67,  // 63: headrace.v1.Event.stage_last_retry_attempt_time:type_name -> google.protobuf.Timestamp
+	5,   // 64: headrace.v1.WaitReason.kind:type_name -> headrace.v1.WaitKind
+	67,  // 65: headrace.v1.WaitReason.since:type_name -> google.protobuf.Timestamp
+	67,  // 66: headrace.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
+	24,  // 67: headrace.v1.WaitReason.approval:type_name -> headrace.v1.Approval
+	68,  // 68: headrace.v1.WaitReason.transition:type_name -> headrace.v1.StageTransition
+	2,   // 69: headrace.v1.WaitReason.condition:type_name -> headrace.v1.ConditionKind
+	30,  // 70: headrace.v1.WaitReason.causes:type_name -> headrace.v1.WaitReason
+	6,   // 71: headrace.v1.NextStep.kind:type_name -> headrace.v1.NextStepKind
+	2,   // 72: headrace.v1.NextStep.condition:type_name -> headrace.v1.ConditionKind
+	3,   // 73: headrace.v1.NextStep.retry_mode:type_name -> headrace.v1.RetryMode
+	64,  // 74: headrace.v1.NextStep.variables:type_name -> headrace.v1.NextStep.VariablesEntry
+	6,   // 75: headrace.v1.StepRefusal.kind:type_name -> headrace.v1.NextStepKind
+	2,   // 76: headrace.v1.StepRefusal.condition:type_name -> headrace.v1.ConditionKind
+	65,  // 77: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
+	11,  // 78: headrace.v1.StartExecutionRequest.source_revisions:type_name -> headrace.v1.SourceRevisionOverride
+	8,   // 79: headrace.v1.StartExecutionResponse.execution:type_name -> headrace.v1.Execution
+	8,   // 80: headrace.v1.GetExecutionResponse.execution:type_name -> headrace.v1.Execution
+	0,   // 81: headrace.v1.ListExecutionsRequest.statuses:type_name -> headrace.v1.ExecutionStatus
+	8,   // 82: headrace.v1.ListExecutionsResponse.executions:type_name -> headrace.v1.Execution
+	8,   // 83: headrace.v1.StopExecutionResponse.execution:type_name -> headrace.v1.Execution
+	3,   // 84: headrace.v1.RetryStageRequest.mode:type_name -> headrace.v1.RetryMode
+	8,   // 85: headrace.v1.RetryStageResponse.execution:type_name -> headrace.v1.Execution
+	8,   // 86: headrace.v1.RollbackStageResponse.execution:type_name -> headrace.v1.Execution
+	2,   // 87: headrace.v1.OverrideConditionRequest.condition:type_name -> headrace.v1.ConditionKind
+	8,   // 88: headrace.v1.OverrideConditionResponse.execution:type_name -> headrace.v1.Execution
+	8,   // 89: headrace.v1.DecideApprovalResponse.execution:type_name -> headrace.v1.Execution
+	24,  // 90: headrace.v1.DecideApprovalResponse.approval:type_name -> headrace.v1.Approval
+	0,   // 91: headrace.v1.ExplainExecutionResponse.status:type_name -> headrace.v1.ExecutionStatus
+	30,  // 92: headrace.v1.ExplainExecutionResponse.reasons:type_name -> headrace.v1.WaitReason
+	31,  // 93: headrace.v1.ExplainExecutionResponse.next_steps:type_name -> headrace.v1.NextStep
+	32,  // 94: headrace.v1.ExplainExecutionResponse.refusals:type_name -> headrace.v1.StepRefusal
+	51,  // 95: headrace.v1.ExplainExecutionResponse.changes:type_name -> headrace.v1.SourceChange
+	7,   // 96: headrace.v1.SourceChange.relation:type_name -> headrace.v1.SourceRelation
+	27,  // 97: headrace.v1.WatchExecutionResponse.event:type_name -> headrace.v1.Event
+	58,  // 98: headrace.v1.SearchLogsResponse.match:type_name -> headrace.v1.LogMatch
+	59,  // 99: headrace.v1.SearchLogsResponse.summary:type_name -> headrace.v1.LogSearchSummary
+	2,   // 100: headrace.v1.LogMatch.condition:type_name -> headrace.v1.ConditionKind
+	33,  // 101: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
+	35,  // 102: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
+	37,  // 103: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
+	39,  // 104: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
+	41,  // 105: headrace.v1.ExecutionService.RetryStage:input_type -> headrace.v1.RetryStageRequest
+	43,  // 106: headrace.v1.ExecutionService.RollbackStage:input_type -> headrace.v1.RollbackStageRequest
+	45,  // 107: headrace.v1.ExecutionService.OverrideCondition:input_type -> headrace.v1.OverrideConditionRequest
+	47,  // 108: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
+	49,  // 109: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
+	52,  // 110: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
+	54,  // 111: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
+	56,  // 112: headrace.v1.ExecutionService.SearchLogs:input_type -> headrace.v1.SearchLogsRequest
+	34,  // 113: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
+	36,  // 114: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
+	38,  // 115: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
+	40,  // 116: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
+	42,  // 117: headrace.v1.ExecutionService.RetryStage:output_type -> headrace.v1.RetryStageResponse
+	44,  // 118: headrace.v1.ExecutionService.RollbackStage:output_type -> headrace.v1.RollbackStageResponse
+	46,  // 119: headrace.v1.ExecutionService.OverrideCondition:output_type -> headrace.v1.OverrideConditionResponse
+	48,  // 120: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
+	50,  // 121: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
+	53,  // 122: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
+	55,  // 123: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
+	57,  // 124: headrace.v1.ExecutionService.SearchLogs:output_type -> headrace.v1.SearchLogsResponse
+	113, // [113:125] is the sub-list for method output_type
+	101, // [101:113] is the sub-list for method input_type
+	101, // [101:101] is the sub-list for extension type_name
+	101, // [101:101] is the sub-list for extension extendee
+	0,   // [0:101] is the sub-list for field type_name
 }
 
 func init() { file_headrace_v1_execution_proto_init() }
@@ -5334,7 +5814,7 @@ func file_headrace_v1_execution_proto_init() {
 	}
 	file_headrace_v1_options_proto_init()
 	file_headrace_v1_pipeline_proto_init()
-	file_headrace_v1_execution_proto_msgTypes[47].OneofWrappers = []any{
+	file_headrace_v1_execution_proto_msgTypes[49].OneofWrappers = []any{
 		(*SearchLogsResponse_Match)(nil),
 		(*SearchLogsResponse_Summary)(nil),
 	}
@@ -5343,8 +5823,8 @@ func file_headrace_v1_execution_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headrace_v1_execution_proto_rawDesc), len(file_headrace_v1_execution_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   56,
+			NumEnums:      8,
+			NumMessages:   58,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

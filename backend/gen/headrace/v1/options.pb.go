@@ -11,6 +11,7 @@ import (
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	descriptorpb "google.golang.org/protobuf/types/descriptorpb"
 	reflect "reflect"
+	sync "sync"
 	unsafe "unsafe"
 )
 
@@ -20,6 +21,136 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// Permission is what a caller needs to call a method.
+type Permission int32
+
+const (
+	Permission_PERMISSION_UNSPECIFIED Permission = 0
+	// Nothing, not even a token.
+	Permission_PERMISSION_OPEN Permission = 1
+	// A token. The method returns only what the token's roles allow.
+	Permission_PERMISSION_AUTHENTICATED Permission = 2
+	// Any role in the account.
+	Permission_PERMISSION_READ_ACCOUNT Permission = 3
+	// Read definitions, executions, logs and rules.
+	Permission_PERMISSION_READ Permission = 4
+	// Define, start and stop pipelines.
+	Permission_PERMISSION_DEPLOY Permission = 5
+	// Decide approvals.
+	Permission_PERMISSION_APPROVE Permission = 6
+	// Change accounts, tokens, connections and approval rules.
+	Permission_PERMISSION_ADMINISTER Permission = 7
+)
+
+// Enum value maps for Permission.
+var (
+	Permission_name = map[int32]string{
+		0: "PERMISSION_UNSPECIFIED",
+		1: "PERMISSION_OPEN",
+		2: "PERMISSION_AUTHENTICATED",
+		3: "PERMISSION_READ_ACCOUNT",
+		4: "PERMISSION_READ",
+		5: "PERMISSION_DEPLOY",
+		6: "PERMISSION_APPROVE",
+		7: "PERMISSION_ADMINISTER",
+	}
+	Permission_value = map[string]int32{
+		"PERMISSION_UNSPECIFIED":   0,
+		"PERMISSION_OPEN":          1,
+		"PERMISSION_AUTHENTICATED": 2,
+		"PERMISSION_READ_ACCOUNT":  3,
+		"PERMISSION_READ":          4,
+		"PERMISSION_DEPLOY":        5,
+		"PERMISSION_APPROVE":       6,
+		"PERMISSION_ADMINISTER":    7,
+	}
+)
+
+func (x Permission) Enum() *Permission {
+	p := new(Permission)
+	*p = x
+	return p
+}
+
+func (x Permission) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Permission) Descriptor() protoreflect.EnumDescriptor {
+	return file_headrace_v1_options_proto_enumTypes[0].Descriptor()
+}
+
+func (Permission) Type() protoreflect.EnumType {
+	return &file_headrace_v1_options_proto_enumTypes[0]
+}
+
+func (x Permission) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Permission.Descriptor instead.
+func (Permission) EnumDescriptor() ([]byte, []int) {
+	return file_headrace_v1_options_proto_rawDescGZIP(), []int{0}
+}
+
+// Effect is what a call changes, and what a second call with the same request does.
+type Effect int32
+
+const (
+	Effect_EFFECT_UNSPECIFIED Effect = 0
+	// It changes nothing. Clients may retry it.
+	Effect_EFFECT_READ Effect = 1
+	// It changes something, and a second call may fail, or undo what another caller did in
+	// between. Clients do not retry it on their own.
+	Effect_EFFECT_WRITE Effect = 2
+	// It changes something once for each request_id: a second call with the same id returns
+	// the response of the first. Clients may retry it with that id.
+	Effect_EFFECT_WRITE_ONCE Effect = 3
+)
+
+// Enum value maps for Effect.
+var (
+	Effect_name = map[int32]string{
+		0: "EFFECT_UNSPECIFIED",
+		1: "EFFECT_READ",
+		2: "EFFECT_WRITE",
+		3: "EFFECT_WRITE_ONCE",
+	}
+	Effect_value = map[string]int32{
+		"EFFECT_UNSPECIFIED": 0,
+		"EFFECT_READ":        1,
+		"EFFECT_WRITE":       2,
+		"EFFECT_WRITE_ONCE":  3,
+	}
+)
+
+func (x Effect) Enum() *Effect {
+	p := new(Effect)
+	*p = x
+	return p
+}
+
+func (x Effect) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Effect) Descriptor() protoreflect.EnumDescriptor {
+	return file_headrace_v1_options_proto_enumTypes[1].Descriptor()
+}
+
+func (Effect) Type() protoreflect.EnumType {
+	return &file_headrace_v1_options_proto_enumTypes[1]
+}
+
+func (x Effect) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Effect.Descriptor instead.
+func (Effect) EnumDescriptor() ([]byte, []int) {
+	return file_headrace_v1_options_proto_rawDescGZIP(), []int{1}
+}
 
 var file_headrace_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
@@ -54,6 +185,30 @@ var file_headrace_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 		Tag:           "varint,50104,opt,name=default_value",
 		Filename:      "headrace/v1/options.proto",
 	},
+	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: (*Permission)(nil),
+		Field:         50105,
+		Name:          "headrace.v1.permission",
+		Tag:           "varint,50105,opt,name=permission,enum=headrace.v1.Permission",
+		Filename:      "headrace/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: (*string)(nil),
+		Field:         50106,
+		Name:          "headrace.v1.account",
+		Tag:           "bytes,50106,opt,name=account",
+		Filename:      "headrace/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: (*Effect)(nil),
+		Field:         50107,
+		Name:          "headrace.v1.effect",
+		Tag:           "varint,50107,opt,name=effect,enum=headrace.v1.Effect",
+		Filename:      "headrace/v1/options.proto",
+	},
 }
 
 // Extension fields to descriptorpb.FieldOptions.
@@ -81,30 +236,90 @@ var (
 	E_DefaultValue = &file_headrace_v1_options_proto_extTypes[3]
 )
 
+// Extension fields to descriptorpb.MethodOptions.
+var (
+	// What the caller needs.
+	//
+	// optional headrace.v1.Permission permission = 50105;
+	E_Permission = &file_headrace_v1_options_proto_extTypes[4]
+	// The account in which the caller needs it, as the path of the request field that holds the
+	// name of the account or of an object in it, such as pipeline.name. If the path contains a
+	// list, the caller needs the permission in every account of the list. "*" means all
+	// accounts. If the option is not set, the permission in at least one account is enough.
+	//
+	// optional string account = 50106;
+	E_Account = &file_headrace_v1_options_proto_extTypes[5]
+	// What a call changes, and what a second call with the same request does.
+	//
+	// optional headrace.v1.Effect effect = 50107;
+	E_Effect = &file_headrace_v1_options_proto_extTypes[6]
+)
+
 var File_headrace_v1_options_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\x19headrace/v1/options.proto\x12\vheadrace.v1\x1a google/protobuf/descriptor.proto:5\n" +
+	"\x19headrace/v1/options.proto\x12\vheadrace.v1\x1a google/protobuf/descriptor.proto*\xd7\x01\n" +
+	"\n" +
+	"Permission\x12\x1a\n" +
+	"\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fPERMISSION_OPEN\x10\x01\x12\x1c\n" +
+	"\x18PERMISSION_AUTHENTICATED\x10\x02\x12\x1b\n" +
+	"\x17PERMISSION_READ_ACCOUNT\x10\x03\x12\x13\n" +
+	"\x0fPERMISSION_READ\x10\x04\x12\x15\n" +
+	"\x11PERMISSION_DEPLOY\x10\x05\x12\x16\n" +
+	"\x12PERMISSION_APPROVE\x10\x06\x12\x19\n" +
+	"\x15PERMISSION_ADMINISTER\x10\a*Z\n" +
+	"\x06Effect\x12\x16\n" +
+	"\x12EFFECT_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vEFFECT_READ\x10\x01\x12\x10\n" +
+	"\fEFFECT_WRITE\x10\x02\x12\x15\n" +
+	"\x11EFFECT_WRITE_ONCE\x10\x03:5\n" +
 	"\x05since\x12\x1d.google.protobuf.FieldOptions\x18\xb5\x87\x03 \x01(\rR\x05since:=\n" +
 	"\tignorable\x12\x1d.google.protobuf.FieldOptions\x18\xb7\x87\x03 \x01(\bR\tignorable:D\n" +
 	"\vvalue_since\x12!.google.protobuf.EnumValueOptions\x18\xb6\x87\x03 \x01(\rR\n" +
 	"valueSince:H\n" +
-	"\rdefault_value\x12!.google.protobuf.EnumValueOptions\x18\xb8\x87\x03 \x01(\bR\fdefaultValueBTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
+	"\rdefault_value\x12!.google.protobuf.EnumValueOptions\x18\xb8\x87\x03 \x01(\bR\fdefaultValue:Y\n" +
+	"\n" +
+	"permission\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x87\x03 \x01(\x0e2\x17.headrace.v1.PermissionR\n" +
+	"permission::\n" +
+	"\aaccount\x12\x1e.google.protobuf.MethodOptions\x18\xba\x87\x03 \x01(\tR\aaccount:M\n" +
+	"\x06effect\x12\x1e.google.protobuf.MethodOptions\x18\xbb\x87\x03 \x01(\x0e2\x13.headrace.v1.EffectR\x06effectBTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
 
+var (
+	file_headrace_v1_options_proto_rawDescOnce sync.Once
+	file_headrace_v1_options_proto_rawDescData []byte
+)
+
+func file_headrace_v1_options_proto_rawDescGZIP() []byte {
+	file_headrace_v1_options_proto_rawDescOnce.Do(func() {
+		file_headrace_v1_options_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_headrace_v1_options_proto_rawDesc), len(file_headrace_v1_options_proto_rawDesc)))
+	})
+	return file_headrace_v1_options_proto_rawDescData
+}
+
+var file_headrace_v1_options_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_headrace_v1_options_proto_goTypes = []any{
-	(*descriptorpb.FieldOptions)(nil),     // 0: google.protobuf.FieldOptions
-	(*descriptorpb.EnumValueOptions)(nil), // 1: google.protobuf.EnumValueOptions
+	(Permission)(0),                       // 0: headrace.v1.Permission
+	(Effect)(0),                           // 1: headrace.v1.Effect
+	(*descriptorpb.FieldOptions)(nil),     // 2: google.protobuf.FieldOptions
+	(*descriptorpb.EnumValueOptions)(nil), // 3: google.protobuf.EnumValueOptions
+	(*descriptorpb.MethodOptions)(nil),    // 4: google.protobuf.MethodOptions
 }
 var file_headrace_v1_options_proto_depIdxs = []int32{
-	0, // 0: headrace.v1.since:extendee -> google.protobuf.FieldOptions
-	0, // 1: headrace.v1.ignorable:extendee -> google.protobuf.FieldOptions
-	1, // 2: headrace.v1.value_since:extendee -> google.protobuf.EnumValueOptions
-	1, // 3: headrace.v1.default_value:extendee -> google.protobuf.EnumValueOptions
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	0, // [0:4] is the sub-list for extension extendee
+	2, // 0: headrace.v1.since:extendee -> google.protobuf.FieldOptions
+	2, // 1: headrace.v1.ignorable:extendee -> google.protobuf.FieldOptions
+	3, // 2: headrace.v1.value_since:extendee -> google.protobuf.EnumValueOptions
+	3, // 3: headrace.v1.default_value:extendee -> google.protobuf.EnumValueOptions
+	4, // 4: headrace.v1.permission:extendee -> google.protobuf.MethodOptions
+	4, // 5: headrace.v1.account:extendee -> google.protobuf.MethodOptions
+	4, // 6: headrace.v1.effect:extendee -> google.protobuf.MethodOptions
+	0, // 7: headrace.v1.permission:type_name -> headrace.v1.Permission
+	1, // 8: headrace.v1.effect:type_name -> headrace.v1.Effect
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	7, // [7:9] is the sub-list for extension type_name
+	0, // [0:7] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
 }
 
@@ -118,13 +333,14 @@ func file_headrace_v1_options_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headrace_v1_options_proto_rawDesc), len(file_headrace_v1_options_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      2,
 			NumMessages:   0,
-			NumExtensions: 4,
+			NumExtensions: 7,
 			NumServices:   0,
 		},
 		GoTypes:           file_headrace_v1_options_proto_goTypes,
 		DependencyIndexes: file_headrace_v1_options_proto_depIdxs,
+		EnumInfos:         file_headrace_v1_options_proto_enumTypes,
 		ExtensionInfos:    file_headrace_v1_options_proto_extTypes,
 	}.Build()
 	File_headrace_v1_options_proto = out.File

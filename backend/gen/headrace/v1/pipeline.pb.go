@@ -4256,26 +4256,28 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\bOnUpdate\x12\x19\n" +
 	"\x15ON_UPDATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x10ON_UPDATE_FINISH\x10\x01\x1a\x04\xc0\xbb\x18\x01\x12\x14\n" +
-	"\x10ON_UPDATE_CANCEL\x10\x022\xe5\f\n" +
-	"\x0fPipelineService\x12Y\n" +
-	"\x0eCreatePipeline\x12\".headrace.v1.CreatePipelineRequest\x1a#.headrace.v1.CreatePipelineResponse\x12P\n" +
-	"\vGetPipeline\x12\x1f.headrace.v1.GetPipelineRequest\x1a .headrace.v1.GetPipelineResponse\x12V\n" +
-	"\rListPipelines\x12!.headrace.v1.ListPipelinesRequest\x1a\".headrace.v1.ListPipelinesResponse\x12Y\n" +
-	"\x0eUpdatePipeline\x12\".headrace.v1.UpdatePipelineRequest\x1a#.headrace.v1.UpdatePipelineResponse\x12Y\n" +
-	"\x0eDeletePipeline\x12\".headrace.v1.DeletePipelineRequest\x1a#.headrace.v1.DeletePipelineResponse\x12P\n" +
-	"\vCreateStage\x12\x1f.headrace.v1.CreateStageRequest\x1a .headrace.v1.CreateStageResponse\x12G\n" +
-	"\bGetStage\x12\x1c.headrace.v1.GetStageRequest\x1a\x1d.headrace.v1.GetStageResponse\x12P\n" +
-	"\vUpdateStage\x12\x1f.headrace.v1.UpdateStageRequest\x1a .headrace.v1.UpdateStageResponse\x12P\n" +
-	"\vDeleteStage\x12\x1f.headrace.v1.DeleteStageRequest\x1a .headrace.v1.DeleteStageResponse\x12S\n" +
-	"\fCreateAction\x12 .headrace.v1.CreateActionRequest\x1a!.headrace.v1.CreateActionResponse\x12J\n" +
-	"\tGetAction\x12\x1d.headrace.v1.GetActionRequest\x1a\x1e.headrace.v1.GetActionResponse\x12S\n" +
-	"\fUpdateAction\x12 .headrace.v1.UpdateActionRequest\x1a!.headrace.v1.UpdateActionResponse\x12S\n" +
-	"\fDeleteAction\x12 .headrace.v1.DeleteActionRequest\x1a!.headrace.v1.DeleteActionResponse\x12q\n" +
-	"\x16PublishPipelineVersion\x12*.headrace.v1.PublishPipelineVersionRequest\x1a+.headrace.v1.PublishPipelineVersionResponse\x12e\n" +
-	"\x12GetPipelineVersion\x12&.headrace.v1.GetPipelineVersionRequest\x1a'.headrace.v1.GetPipelineVersionResponse\x12k\n" +
-	"\x14ListPipelineVersions\x12(.headrace.v1.ListPipelineVersionsRequest\x1a).headrace.v1.ListPipelineVersionsResponse\x12_\n" +
-	"\x10GetPipelineState\x12$.headrace.v1.GetPipelineStateRequest\x1a%.headrace.v1.GetPipelineStateResponse\x12e\n" +
-	"\x12SetStageTransition\x12&.headrace.v1.SetStageTransitionRequest\x1a'.headrace.v1.SetStageTransitionResponseBTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
+	"\x10ON_UPDATE_CANCEL\x10\x022\xde\x0f\n" +
+	"\x0fPipelineService\x12t\n" +
+	"\x0eCreatePipeline\x12\".headrace.v1.CreatePipelineRequest\x1a#.headrace.v1.CreatePipelineResponse\"\x19Ȼ\x18\x05һ\x18\rpipeline.nameػ\x18\x03\x12b\n" +
+	"\vGetPipeline\x12\x1f.headrace.v1.GetPipelineRequest\x1a .headrace.v1.GetPipelineResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12j\n" +
+	"\rListPipelines\x12!.headrace.v1.ListPipelinesRequest\x1a\".headrace.v1.ListPipelinesResponse\"\x12Ȼ\x18\x04һ\x18\x06parentػ\x18\x01\x12t\n" +
+	"\x0eUpdatePipeline\x12\".headrace.v1.UpdatePipelineRequest\x1a#.headrace.v1.UpdatePipelineResponse\"\x19Ȼ\x18\x05һ\x18\rpipeline.nameػ\x18\x02\x12k\n" +
+	"\x0eDeletePipeline\x12\".headrace.v1.DeletePipelineRequest\x1a#.headrace.v1.DeletePipelineResponse\"\x10Ȼ\x18\x05һ\x18\x04nameػ\x18\x02\x12h\n" +
+	"\vCreateStage\x12\x1f.headrace.v1.CreateStageRequest\x1a .headrace.v1.CreateStageResponse\"\x16Ȼ\x18\x05һ\x18\n" +
+	"stage.nameػ\x18\x03\x12Y\n" +
+	"\bGetStage\x12\x1c.headrace.v1.GetStageRequest\x1a\x1d.headrace.v1.GetStageResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12h\n" +
+	"\vUpdateStage\x12\x1f.headrace.v1.UpdateStageRequest\x1a .headrace.v1.UpdateStageResponse\"\x16Ȼ\x18\x05һ\x18\n" +
+	"stage.nameػ\x18\x02\x12b\n" +
+	"\vDeleteStage\x12\x1f.headrace.v1.DeleteStageRequest\x1a .headrace.v1.DeleteStageResponse\"\x10Ȼ\x18\x05һ\x18\x04nameػ\x18\x02\x12l\n" +
+	"\fCreateAction\x12 .headrace.v1.CreateActionRequest\x1a!.headrace.v1.CreateActionResponse\"\x17Ȼ\x18\x05һ\x18\vaction.nameػ\x18\x03\x12\\\n" +
+	"\tGetAction\x12\x1d.headrace.v1.GetActionRequest\x1a\x1e.headrace.v1.GetActionResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12l\n" +
+	"\fUpdateAction\x12 .headrace.v1.UpdateActionRequest\x1a!.headrace.v1.UpdateActionResponse\"\x17Ȼ\x18\x05һ\x18\vaction.nameػ\x18\x02\x12e\n" +
+	"\fDeleteAction\x12 .headrace.v1.DeleteActionRequest\x1a!.headrace.v1.DeleteActionResponse\"\x10Ȼ\x18\x05һ\x18\x04nameػ\x18\x02\x12\x83\x01\n" +
+	"\x16PublishPipelineVersion\x12*.headrace.v1.PublishPipelineVersionRequest\x1a+.headrace.v1.PublishPipelineVersionResponse\"\x10Ȼ\x18\x05һ\x18\x04nameػ\x18\x02\x12w\n" +
+	"\x12GetPipelineVersion\x12&.headrace.v1.GetPipelineVersionRequest\x1a'.headrace.v1.GetPipelineVersionResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12\x7f\n" +
+	"\x14ListPipelineVersions\x12(.headrace.v1.ListPipelineVersionsRequest\x1a).headrace.v1.ListPipelineVersionsResponse\"\x12Ȼ\x18\x04һ\x18\x06parentػ\x18\x01\x12q\n" +
+	"\x10GetPipelineState\x12$.headrace.v1.GetPipelineStateRequest\x1a%.headrace.v1.GetPipelineStateResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12{\n" +
+	"\x12SetStageTransition\x12&.headrace.v1.SetStageTransitionRequest\x1a'.headrace.v1.SetStageTransitionResponse\"\x14Ȼ\x18\x05һ\x18\bpipelineػ\x18\x02BTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
 
 var (
 	file_headrace_v1_pipeline_proto_rawDescOnce sync.Once

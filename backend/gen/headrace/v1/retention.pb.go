@@ -364,9 +364,9 @@ const file_headrace_v1_retention_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x02R\x06reason\"O\n" +
 	"\rArtifactCount\x12\"\n" +
 	"\tartifacts\x18\x01 \x01(\x03B\x04\xa8\xbb\x18\x02R\tartifacts\x12\x1a\n" +
-	"\x05bytes\x18\x02 \x01(\x03B\x04\xa8\xbb\x18\x02R\x05bytes2m\n" +
-	"\x10RetentionService\x12Y\n" +
-	"\x0eApplyRetention\x12\".headrace.v1.ApplyRetentionRequest\x1a#.headrace.v1.ApplyRetentionResponseBTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
+	"\x05bytes\x18\x02 \x01(\x03B\x04\xa8\xbb\x18\x02R\x05bytes2|\n" +
+	"\x10RetentionService\x12h\n" +
+	"\x0eApplyRetention\x12\".headrace.v1.ApplyRetentionRequest\x1a#.headrace.v1.ApplyRetentionResponse\"\rȻ\x18\aһ\x18\x01*ػ\x18\x02BTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
 
 var (
 	file_headrace_v1_retention_proto_rawDescOnce sync.Once

@@ -41,7 +41,9 @@ type Warning struct {
 	Pipeline string `protobuf:"bytes,6,opt,name=pipeline,proto3" json:"pipeline,omitempty"`
 	Stage    string `protobuf:"bytes,7,opt,name=stage,proto3" json:"stage,omitempty"`
 	// Empty for the entry of the stage.
-	Action        string `protobuf:"bytes,8,opt,name=action,proto3" json:"action,omitempty"`
+	Action string `protobuf:"bytes,8,opt,name=action,proto3" json:"action,omitempty"`
+	// The secret that does not exist.
+	Secret        string `protobuf:"bytes,9,opt,name=secret,proto3" json:"secret,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -132,11 +134,18 @@ func (x *Warning) GetAction() string {
 	return ""
 }
 
+func (x *Warning) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
 var File_headrace_v1_warning_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_warning_proto_rawDesc = "" +
 	"\n" +
-	"\x19headrace/v1/warning.proto\x12\vheadrace.v1\x1a\x19headrace/v1/options.proto\"\x97\x02\n" +
+	"\x19headrace/v1/warning.proto\x12\vheadrace.v1\x1a\x19headrace/v1/options.proto\"\xb5\x02\n" +
 	"\aWarning\x12\x1a\n" +
 	"\x05field\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x03R\x05field\x12\x1c\n" +
 	"\x06reason\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x03R\x06reason\x12\x1e\n" +
@@ -145,7 +154,8 @@ const file_headrace_v1_warning_proto_rawDesc = "" +
 	"\x0eselector_entry\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x03R\rselectorEntry\x12 \n" +
 	"\bpipeline\x18\x06 \x01(\tB\x04\xa8\xbb\x18\x03R\bpipeline\x12\x1a\n" +
 	"\x05stage\x18\a \x01(\tB\x04\xa8\xbb\x18\x03R\x05stage\x12\x1c\n" +
-	"\x06action\x18\b \x01(\tB\x04\xa8\xbb\x18\x03R\x06actionBTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
+	"\x06action\x18\b \x01(\tB\x04\xa8\xbb\x18\x03R\x06action\x12\x1c\n" +
+	"\x06secret\x18\t \x01(\tB\x04\xa8\xbb\x18\x04R\x06secretBTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
 
 var (
 	file_headrace_v1_warning_proto_rawDescOnce sync.Once

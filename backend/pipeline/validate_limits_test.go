@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
 )
 
 // TestNulIsRefusedEverywhere holds that no field lets a NUL through, which stands
@@ -29,16 +30,16 @@ func TestNulIsRefusedEverywhere(t *testing.T) {
 			continue
 		}
 		require.NoError(t, json.Unmarshal([]byte(strings.ReplaceAll(string(text), unknownJSON, `"\u0000"`)), def))
-		require.Error(t, pipeline.Validate(def, pipeline.BuiltinCatalog()), "%s", text)
+		require.Error(t, pipeline.Validate(def, catalog.Builtin()), "%s", text)
 	}
 }
 
 const unknownJSON = `"\u0000unknown"`
 
-// TestHostileDefinition holds that a definition of a large request does
+// TestValidationOfALargeDefinitionIsBounded holds that a definition of a large request does
 // not make the server answer with as much, nor compare every word with every other,
 // which would take minutes here.
-func TestHostileDefinition(t *testing.T) {
+func TestValidationOfALargeDefinitionIsBounded(t *testing.T) {
 	t.Parallel()
 	def := base()
 	name := func(i int) string { return fmt.Sprintf("%s%06d", strings.Repeat("n", 50), i) }
@@ -52,7 +53,7 @@ func TestHostileDefinition(t *testing.T) {
 		return "#{" + name(900000+i) + ".x}"
 	}), "")
 	def.Stages[1].Name = strings.Repeat("x", 1<<20) + "/"
-	err := pipeline.Validate(def, pipeline.BuiltinCatalog())
+	err := pipeline.Validate(def, catalog.Builtin())
 	require.Len(t, violations(t, err), 1000)
 	require.Less(t, len(err.Error()), 2<<20)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
 )
 
 // TestNotRunYet holds that what is right but does not run is refused by name,
@@ -19,13 +20,12 @@ func TestNotRunYet(t *testing.T) {
 		{"role_arn", func(d *D) { d.RoleARN = arn }, "role_arn", "remove role_arn"},
 		{"pipeline type", func(d *D) { d.PipelineType = "V1" }, "pipeline_type", "set it to V2"},
 		{"artifact stores", func(d *D) { d.ArtifactStores = []pipeline.ArtifactStore{{Location: "bucket", Type: "S3"}} }, "artifact_stores[0]", "remove the artifact store"},
-		{"triggers", func(d *D) { d.Triggers = []pipeline.Trigger{trigger()} }, "triggers[0]", "triggers are not run"},
-		{"alarm", func(d *D) { d.Stages[2].BeforeEntry = condition("FAIL", "CloudWatchAlarm") }, "stages[2].before_entry.rules[0].provider", "rules of CloudWatchAlarm need AWS and are not run by this version of Headrace"},
-		{"CodeBuild rule", func(d *D) { d.Stages[2].OnSuccess = condition("FAIL", "CodeBuild") }, "stages[2].on_success.rules[0].provider", "rules of CodeBuild need AWS"},
+		{"alarm", func(d *D) { d.Stages[2].BeforeEntry = condition("FAIL", "CloudWatchAlarm") }, "stages[2].before_entry.rules[0].provider", "rule type CloudWatchAlarm is not supported by this version of Headrace"},
+		{"CodeBuild rule", func(d *D) { d.Stages[2].OnSuccess = condition("FAIL", "CodeBuild") }, "stages[2].on_success.rules[0].provider", "rule type CodeBuild is not supported by this version of Headrace; use one of Commands"},
 		{"LambdaInvoke rule", func(d *D) {
 			d.Stages[2].OnFailure = &pipeline.OnFailure{Condition: condition("ROLLBACK", "LambdaInvoke")}
-		}, "stages[2].on_failure.condition.rules[0].provider", "rules of LambdaInvoke need AWS"},
-		{"skip by a Lambda", func(d *D) { d.Stages[2].BeforeEntry = condition("SKIP", "LambdaInvoke") }, "stages[2].before_entry.rules[0].provider", "rules of LambdaInvoke need AWS"},
+		}, "stages[2].on_failure.condition.rules[0].provider", "rule type LambdaInvoke is not supported"},
+		{"skip by a Lambda", func(d *D) { d.Stages[2].BeforeEntry = condition("SKIP", "LambdaInvoke") }, "stages[2].before_entry.rules[0].provider", "rule type LambdaInvoke is not supported"},
 		{"rule role_arn", func(d *D) {
 			d.Stages[2].BeforeEntry = condition("FAIL", "Commands")
 			d.Stages[2].BeforeEntry.Rules[0].RoleARN = arn
@@ -37,37 +37,23 @@ func TestNotRunYet(t *testing.T) {
 		{"rule secrets manager", func(d *D) {
 			d.Stages[2].BeforeEntry = condition("FAIL", "Commands")
 			d.Stages[2].BeforeEntry.Rules[0].EnvironmentVariables[0].Type = "SECRETS_MANAGER"
-		}, "stages[2].before_entry.rules[0].environment_variables[0].type", "not fetched"},
+		}, "stages[2].before_entry.rules[0].environment_variables[0].type", "not supported"},
 		{"action role_arn", func(d *D) { compile(d).RoleARN = arn }, "stages[1].actions[0].role_arn", "remove role_arn"},
 		{"action region", func(d *D) { compile(d).Region = "eu-central-1" }, "stages[1].actions[0].region", "remove region"},
-		{"secrets manager", func(d *D) { compile(d).EnvironmentVariables[0].Type = "SECRETS_MANAGER" }, "stages[1].actions[0].environment_variables[0].type", "not fetched"},
+		{"secrets manager", func(d *D) { compile(d).EnvironmentVariables[0].Type = "SECRETS_MANAGER" }, "stages[1].actions[0].environment_variables[0].type", "not supported"},
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			def := base()
 			r.change(def)
-			err := pipeline.Validate(def, pipeline.BuiltinCatalog())
+			err := pipeline.Validate(def, catalog.Builtin())
 			requireViolation(t, err, r.path, r.want)
 			require.Len(t, violations(t, err), 1, "%v", err)
 		})
 	}
 }
 
-func trigger() pipeline.Trigger {
-	return pipeline.Trigger{ProviderType: "CodeStarSourceConnection", GitConfiguration: &pipeline.GitConfiguration{
-		SourceActionName: "Checkout",
-		Push: []pipeline.GitPushFilter{{
-			Branches:  &pipeline.GlobFilter{Includes: []string{"main", "release/**"}, Excludes: []string{"release/old-*"}},
-			FilePaths: &pipeline.GlobFilter{Includes: []string{"src/{a,b}/*.go"}},
-			Tags:      &pipeline.GlobFilter{Includes: []string{"v[0-9]*"}},
-		}},
-		PullRequest: []pipeline.GitPullRequestFilter{{
-			Events: []string{"OPEN", "UPDATED"}, Branches: &pipeline.GlobFilter{Includes: []string{"main"}},
-		}},
-	}}
-}
-
-func condition(result, provider string) *pipeline.Condition {
+func condition(result pipeline.Result, provider string) *pipeline.Condition {
 	configuration := map[string]map[string]string{
 		"VariableCheck":    {"Variable": "#{Src.CommitId}", "Value": "x", "Operator": "NE"},
 		"CloudWatchAlarm":  {"AlarmName": "errors", "WaitTime": "5"},
@@ -111,7 +97,7 @@ func conditioned() *pipeline.Definition {
 func TestConditionsThatRun(t *testing.T) {
 	t.Parallel()
 	type D = pipeline.Definition
-	require.NoError(t, pipeline.Validate(conditioned(), pipeline.BuiltinCatalog()))
+	require.NoError(t, pipeline.Validate(conditioned(), catalog.Builtin()))
 	for name, change := range map[string]func(d *D){
 		"window": func(d *D) { d.Stages[2].BeforeEntry = condition("FAIL", "DeploymentWindow") },
 		"window from variables": func(d *D) {
@@ -149,7 +135,7 @@ func TestConditionsThatRun(t *testing.T) {
 			t.Parallel()
 			def := base()
 			change(def)
-			require.NoError(t, pipeline.Validate(def, pipeline.BuiltinCatalog()))
+			require.NoError(t, pipeline.Validate(def, catalog.Builtin()))
 		})
 	}
 }
@@ -182,56 +168,6 @@ func TestStoreRules(t *testing.T) {
 			Location: "abc", Type: "S3", EncryptionKeyType: "KMS", EncryptionKeyID: strings.Repeat("k", 401),
 		}), "artifact_stores[0].encryption_key_id", "at most 400"},
 		{"key type", stores(pipeline.ArtifactStore{Location: "abc", Type: "S3", EncryptionKeyID: "k"}), "artifact_stores[0].encryption_key_type", "use one of KMS"},
-	})
-}
-
-func TestTriggerRules(t *testing.T) {
-	t.Parallel()
-	type D = pipeline.Definition
-	with := func(change func(t *pipeline.Trigger)) func(d *D) {
-		return func(d *D) {
-			tr := trigger()
-			change(&tr)
-			d.Triggers = []pipeline.Trigger{tr}
-		}
-	}
-	const git = "triggers[0].git_configuration"
-	runRules(t, []rule{
-		{"too many", func(d *D) { d.Triggers = repeat(51, func(int) pipeline.Trigger { return trigger() }) }, "triggers", "at most 50"},
-		{"provider", with(func(t *pipeline.Trigger) { t.ProviderType = "GitHub" }), "triggers[0].provider_type", "CodeStarSourceConnection"},
-		{"no configuration", with(func(t *pipeline.Trigger) { t.GitConfiguration = nil }), git, "is missing"},
-		{"no source action", with(func(t *pipeline.Trigger) { t.GitConfiguration.SourceActionName = "" }), git + ".source_action_name", "is missing"},
-		{"unknown source action", with(func(t *pipeline.Trigger) { t.GitConfiguration.SourceActionName = "Checkou" }), git + ".source_action_name", `did you mean "Checkout"?`},
-		{
-			"rule 16: source action twice", func(d *D) { d.Triggers = []pipeline.Trigger{trigger(), trigger()} },
-			"triggers[1].git_configuration.source_action_name", "more than one trigger",
-		},
-		{"too many push filters", with(func(t *pipeline.Trigger) { t.GitConfiguration.Push = make([]pipeline.GitPushFilter, 4) }), git + ".push", "at most 3"},
-		{"too many pull request filters", with(func(t *pipeline.Trigger) {
-			t.GitConfiguration.PullRequest = make([]pipeline.GitPullRequestFilter, 4)
-		}), git + ".pull_request", "at most 3"},
-		{"event", with(func(t *pipeline.Trigger) { t.GitConfiguration.PullRequest[0].Events[0] = "MERGED" }), git + ".pull_request[0].events[0]", "use one of OPEN"},
-		{"event twice", with(func(t *pipeline.Trigger) { t.GitConfiguration.PullRequest[0].Events[0] = "UPDATED" }), git + ".pull_request[0].events[1]", "more than once"},
-		{"too many events", with(func(t *pipeline.Trigger) {
-			t.GitConfiguration.PullRequest[0].Events = []string{"OPEN", "UPDATED", "CLOSED", "OPEN"}
-		}), git + ".pull_request[0].events", "at most 3"},
-		{"too many patterns", with(func(t *pipeline.Trigger) {
-			t.GitConfiguration.Push[0].Branches.Includes = repeat(9, numbered("b"))
-		}), git + ".push[0].branches.includes", "at most 8"},
-		{"pattern empty", with(func(t *pipeline.Trigger) { t.GitConfiguration.Push[0].Tags.Includes[0] = "" }), git + ".push[0].tags.includes[0]", "empty"},
-		{"pattern too long", with(func(t *pipeline.Trigger) {
-			t.GitConfiguration.Push[0].Branches.Excludes[0] = strings.Repeat("x", 256)
-		}), git + ".push[0].branches.excludes[0]", "at most 255"},
-		{"pattern invalid", with(func(t *pipeline.Trigger) { t.GitConfiguration.Push[0].FilePaths.Includes[0] = "{a" }), git + ".push[0].file_paths.includes[0]", "check its brackets"},
-		{"patterns too large", func(d *D) {
-			globs := &pipeline.GlobFilter{Includes: repeat(8, func(int) string { return strings.Repeat("x", 255) })}
-			filter := pipeline.GitPushFilter{Branches: globs, FilePaths: globs, Tags: globs}
-			d.Triggers = repeat(50, func(int) pipeline.Trigger {
-				tr := trigger()
-				tr.GitConfiguration.Push = []pipeline.GitPushFilter{filter, filter, filter}
-				return tr
-			})
-		}, "triggers", "at most 204800"},
 	})
 }
 
@@ -268,7 +204,7 @@ func TestConditionRules(t *testing.T) {
 		{"result before entry", entry(func(c *pipeline.Condition) { c.Result = "ROLLBACK" }), "stages[1].before_entry.result", "use one of FAIL, SKIP"},
 		{"result missing", entry(func(c *pipeline.Condition) { c.Result = "" }), "stages[1].before_entry.result", "missing"},
 		{"rule 15: skip on success", func(d *D) { d.Stages[1].OnSuccess = condition("SKIP", "VariableCheck") }, "stages[1].on_success.result", "use one of ROLLBACK, FAIL"},
-		{"rule 15: skip by an alarm", func(d *D) { d.Stages[1].BeforeEntry = condition("SKIP", "CloudWatchAlarm") }, path + ".provider", "VariableCheck and Expression only"},
+		{"rule 15: skip by commands", func(d *D) { d.Stages[1].BeforeEntry = condition("SKIP", "Commands") }, path + ".provider", "only with Expression and VariableCheck rules"},
 		{"rule 14: condition", func(d *D) {
 			d.ExecutionMode = pipeline.Parallel
 			d.Stages[1].OnSuccess = condition("ROLLBACK", "VariableCheck")
@@ -283,7 +219,7 @@ func TestConditionRules(t *testing.T) {
 		{"rule name", first(func(r *pipeline.Rule) { r.Name = "a b" }), path + ".name", `' ' in it`},
 		{"rule provider", first(func(r *pipeline.Rule) { r.Provider = "VariablesCheck" }), path + ".provider", `did you mean "VariableCheck"?`},
 		{"rule provider of none", first(func(r *pipeline.Rule) { r.Provider = "Jenkins" }), path + ".provider", "use one of Commands, DeploymentWindow, Expression, VariableCheck"},
-		{"rule version", first(func(r *pipeline.Rule) { r.Version = "2" }), path + ".version", "use one of 1"},
+		{"rule version", first(func(r *pipeline.Rule) { r.Version = "2" }), path + ".version", "use 1"},
 		{"rule key missing", first(func(r *pipeline.Rule) { delete(r.Configuration, "Value") }), path + `.configuration["Value"]`, "needs the configuration key"},
 		{"rule key unknown", first(func(r *pipeline.Rule) { r.Configuration["Valeu"] = "x" }), path + `.configuration["Valeu"]`, `(did you mean "Value"?); it has Variable, Value, Operator`},
 		{"rule key too long", first(func(r *pipeline.Rule) { r.Configuration[strings.Repeat("k", 51)] = "x" }), path + `.configuration["` + strings.Repeat("k", 51) + `"]`, "at most 50"},
@@ -332,7 +268,7 @@ func TestConditionRules(t *testing.T) {
 			d.Stages[1].OnRollback.SkipConditions = true
 		}, "stages[1].on_rollback", "a pipeline in mode PARALLEL cannot roll back"},
 		{"on_update", func(d *D) { d.OnUpdate = "cancle" }, "on_update", `did you mean "cancel"?`},
-		{"rule 15: skip by a window", func(d *D) { d.Stages[1].BeforeEntry = condition("SKIP", "DeploymentWindow") }, path + ".provider", "VariableCheck and Expression only"},
+		{"rule 15: skip by a window", func(d *D) { d.Stages[1].BeforeEntry = condition("SKIP", "DeploymentWindow") }, path + ".provider", "only with Expression and VariableCheck rules"},
 		{"cron", func(d *D) {
 			d.Stages[1].BeforeEntry = condition("FAIL", "DeploymentWindow")
 			d.Stages[1].BeforeEntry.Rules[0].Configuration["Cron"] = "0 9 * * 1-5"
@@ -373,7 +309,7 @@ func TestConditionRules(t *testing.T) {
 		{"expression of its own stage", expr(`outputs.Build.VERSION == ""`), path + `.configuration["Expression"]`, "use only what is there when the condition is checked"},
 		{"environment elsewhere", first(func(r *pipeline.Rule) {
 			r.EnvironmentVariables = []pipeline.EnvironmentVariable{{Name: "A", Value: "b"}}
-		}), path + ".environment_variables", "only a Commands rule takes environment variables"},
+		}), path + ".environment_variables", "takes no environment variables; only a Commands rule does"},
 		{"environment name", commands(func(r *pipeline.Rule) { r.EnvironmentVariables[0].Name = "HEADRACE_X" }), path + ".environment_variables[0].name", "reserved for Headrace"},
 		{"environment value", commands(func(r *pipeline.Rule) { r.EnvironmentVariables[0].Value = "" }), path + ".environment_variables[0].value", "empty"},
 		{"environment reference", commands(func(r *pipeline.Rule) { r.EnvironmentVariables[0].Value = "#{Build.VERSION}" }), path + ".environment_variables[0].value", "use only what is there"},
@@ -391,5 +327,5 @@ func TestOnSuccessSeesItsStage(t *testing.T) {
 	def.Stages[1].OnSuccess = condition("FAIL", "VariableCheck")
 	def.Stages[1].OnSuccess.Rules[0].Configuration["Variable"] = "#{Build.VERSION}"
 	def.Stages[1].OnSuccess.Rules[0].InputArtifacts = []string{"Binary"}
-	require.NoError(t, pipeline.Validate(def, pipeline.BuiltinCatalog()))
+	require.NoError(t, pipeline.Validate(def, catalog.Builtin()))
 }
