@@ -225,7 +225,7 @@ func OpenFailed(bucket string, err error) error {
 // object is seen whole or not at all, and survives a crash of the machine once Put
 // returned nil.
 func (s *Store) Put(ctx context.Context, name string, from io.Reader) error {
-	if err := s.wrote(s.put(ctx, name, from, false)); err != nil {
+	if err := s.noteWrite(s.put(ctx, name, from, false)); err != nil {
 		return fmt.Errorf("put %s: %w", name, err)
 	}
 	return nil
@@ -233,7 +233,7 @@ func (s *Store) Put(ctx context.Context, name string, from io.Reader) error {
 
 // PutNew is Put for a name that nothing has yet: ErrExists where something has it.
 func (s *Store) PutNew(ctx context.Context, name string, from io.Reader) error {
-	if err := s.wrote(s.put(ctx, name, from, true)); err != nil {
+	if err := s.noteWrite(s.put(ctx, name, from, true)); err != nil {
 		return fmt.Errorf("put %s: %w", name, err)
 	}
 	return nil
@@ -246,7 +246,7 @@ func (s *Store) put(ctx context.Context, name string, from io.Reader, onlyNew bo
 	if s.dir != "" {
 		return s.putFile(ctx, name, from, onlyNew)
 	}
-	stored := s.stored(ctx, name, from)
+	stored := s.encoded(ctx, name, from)
 	defer stored.Close()
 	// An upload that fails leaves nothing. A writer of gocloud.dev would do, but for
 	// Azure's, which panics when its upload failed.
@@ -257,32 +257,32 @@ func (s *Store) put(ctx context.Context, name string, from io.Reader, onlyNew bo
 	return err
 }
 
-// stored returns what fill writes.
-func (s *Store) stored(ctx context.Context, name string, from io.Reader) *filling {
+// encoded returns what encode writes.
+func (s *Store) encoded(ctx context.Context, name string, from io.Reader) *encoding {
 	reader, writer := io.Pipe()
-	f := &filling{PipeReader: reader, done: make(chan struct{})}
+	f := &encoding{PipeReader: reader, done: make(chan struct{})}
 	go func() {
 		defer close(f.done)
-		writer.CloseWithError(s.fill(ctx, writer, name, from))
+		writer.CloseWithError(s.encode(ctx, writer, name, from))
 	}()
 	return f
 }
 
-// filling is read while it is filled. Close ends that.
-type filling struct {
+// encoding is read while it is written. Close ends the writing.
+type encoding struct {
 	*io.PipeReader
 	done chan struct{}
 }
 
 // Close implements io.Closer.
-func (f *filling) Close() error {
+func (f *encoding) Close() error {
 	err := f.PipeReader.Close()
 	<-f.done
 	return err
 }
 
-// fill writes what is stored of an object.
-func (s *Store) fill(ctx context.Context, to io.Writer, name string, from io.Reader) error {
+// encode writes what is stored of an object.
+func (s *Store) encode(ctx context.Context, to io.Writer, name string, from io.Reader) error {
 	from = UntilDone(ctx, from)
 	if s.sealer == nil {
 		_, err := io.Copy(to, from)

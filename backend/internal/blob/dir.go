@@ -66,15 +66,15 @@ func (s *Store) within(name string, fn func(root *os.Root, name string) error) e
 		return err
 	}
 	defer func() { _ = root.Close() }()
-	if _, err := noLinks(root, name); err != nil {
+	if _, err := refuseLinks(root, name); err != nil {
 		return err
 	}
 	return fn(root, name)
 }
 
-// noLinks returns an error where a directory above a path is a link or no directory, and
+// refuseLinks returns an error where a directory above a path is a link or no directory, and
 // whether all of them are there.
-func noLinks(root *os.Root, path string) (there bool, err error) {
+func refuseLinks(root *os.Root, path string) (exists bool, err error) {
 	for i, r := range path {
 		if r != '/' {
 			continue
@@ -149,7 +149,7 @@ func (s *Store) prepareDrafts() error {
 			return err
 		}
 		for _, entry := range entries {
-			if err := removeLeft(root, path+entry.Name()); err != nil {
+			if err := removeAbandonedDraft(root, path+entry.Name()); err != nil {
 				return fmt.Errorf("remove an unfinished object: %w", err)
 			}
 		}
@@ -157,9 +157,9 @@ func (s *Store) prepareDrafts() error {
 	})
 }
 
-// removeLeft removes a file that newDraft made and nobody writes to: who does holds its
+// removeAbandonedDraft removes a file that newDraft made and nobody writes to: a writer holds its
 // lock, which the kernel lets go of with the process. What else is there stays.
-func removeLeft(root *os.Root, path string) error {
+func removeAbandonedDraft(root *os.Root, path string) error {
 	if name := filepath.Base(path); !strings.HasPrefix(name, draftPrefix) || len(name) != draftLength {
 		return nil
 	}
@@ -199,7 +199,7 @@ func (s *Store) newDraft() (draft *draftFile, err error) {
 	}()
 	for {
 		path := Temporary + "/" + draftPrefix + rand.Text()
-		if _, err := noLinks(root, path); err != nil {
+		if _, err := refuseLinks(root, path); err != nil {
 			return nil, err
 		}
 		file, err := root.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
@@ -238,7 +238,7 @@ func (s *Store) putFile(ctx context.Context, name string, from io.Reader, onlyNe
 	if err != nil {
 		return err
 	}
-	err = s.fill(ctx, draft.File, name, from)
+	err = s.encode(ctx, draft.File, name, from)
 	if err == nil {
 		err = s.publish(draft, name, onlyNew)
 	}
@@ -256,12 +256,12 @@ func (s *Store) publish(draft *draftFile, name string, onlyNew bool) error {
 			return err
 		}
 	}
-	there, err := noLinks(draft.root, name)
+	dirExists, err := refuseLinks(draft.root, name)
 	if err != nil {
 		return err
 	}
 	parent := path.Dir(name)
-	if !there {
+	if !dirExists {
 		if err := s.makeDir(draft.root, parent); err != nil {
 			return err
 		}

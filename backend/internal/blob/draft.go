@@ -23,7 +23,7 @@ type Draft struct {
 func (s *Store) Draft(spool string) (*Draft, error) {
 	if s.dir != "" && s.sealer == nil {
 		object, err := s.newDraft()
-		if s.wrote(err) != nil {
+		if s.noteWrite(err) != nil {
 			return nil, fmt.Errorf("begin an object: %w", err)
 		}
 		return &Draft{store: s, file: object.File, object: object}, nil
@@ -39,7 +39,7 @@ func (s *Store) Draft(spool string) (*Draft, error) {
 func (d *Draft) Write(p []byte) (int, error) {
 	n, err := d.file.Write(p)
 	if d.object != nil {
-		err = d.store.wrote(err)
+		err = d.store.noteWrite(err)
 	}
 	return n, err
 }
@@ -54,7 +54,7 @@ func (d *Draft) Put(ctx context.Context, name string) error {
 	}
 	err := checkName(name)
 	if err == nil {
-		err = d.store.wrote(d.store.publish(d.object, name, false))
+		err = d.store.noteWrite(d.store.publish(d.object, name, false))
 	}
 	if err != nil {
 		return fmt.Errorf("put %s: %w", name, err)

@@ -21,35 +21,35 @@ const (
 )
 
 // Check tells whether objects can be written, read and deleted, by doing so.
-func (s *Store) Check(ctx context.Context) error { return s.try(ctx, checkSize) }
+func (s *Store) Check(ctx context.Context) error { return s.probe(ctx, checkSize) }
 
 // Ready returns nil where the store answers and, after a put that failed, takes an
 // object of its own now.
 func (s *Store) Ready(ctx context.Context) error {
-	if err := s.answers(ctx); err != nil {
+	if err := s.ping(ctx); err != nil {
 		return err
 	}
 	// Before the try: what fails meanwhile sets it again.
 	if !s.failing.Swap(false) {
 		return nil
 	}
-	if err := s.try(ctx, probeSize); err != nil {
+	if err := s.probe(ctx, probeSize); err != nil {
 		s.failing.Store(true)
 		return fmt.Errorf("after a write that failed it takes no other: %w", err)
 	}
 	return nil
 }
 
-// wrote notes a write that failed, for whatever reason: Ready finds out.
-func (s *Store) wrote(err error) error {
+// noteWrite notes a write that failed, so that Ready tries one.
+func (s *Store) noteWrite(err error) error {
 	if err != nil && !errors.Is(err, ErrExists) {
 		s.failing.Store(true)
 	}
 	return err
 }
 
-// try writes an object, reads and deletes it.
-func (s *Store) try(ctx context.Context, size int) error {
+// probe writes an object, reads and deletes it.
+func (s *Store) probe(ctx context.Context, size int) error {
 	// Not what a file system could make smaller.
 	name, want := "probe-"+rand.Text(), make([]byte, size)
 	if _, err := rand.Read(want); err != nil {
@@ -72,8 +72,8 @@ func (s *Store) try(ctx context.Context, size int) error {
 	return nil
 }
 
-// answers tells whether it does, without writing.
-func (s *Store) answers(ctx context.Context) error {
+// ping returns nil if the store answers, without writing.
+func (s *Store) ping(ctx context.Context) error {
 	if s.dir != "" {
 		// A directory of the same name is there also where what was mounted is not.
 		return s.within(Temporary, func(root *os.Root, path string) error {

@@ -64,15 +64,18 @@ func (e *Execution) Current() *Stage {
 	return e.Stages[len(e.Stages)-1]
 }
 
-// Starter returns who counts as the starter where approvals exclude the starter. An
-// automatic rollback has none of its own: it counts as started by whoever started the
-// execution that failed.
-func (e *Execution) Starter() string {
+// Starter returns who counts as the starter where approvals exclude the starter: who started
+// the execution, and who replayed the delivery that did, empty if nobody did. An automatic
+// rollback has no starter of its own: those of the execution that failed count.
+func (e *Execution) Starter() (principal, replayedBy string) {
 	if e.Trigger.Type == TriggerAutomatedRollback && e.Rollback != nil {
-		return e.Rollback.FailedPrincipal
+		return e.Rollback.FailedPrincipal, e.Rollback.FailedReplayedBy
 	}
-	return e.Trigger.Principal
+	return e.Trigger.Principal, e.Trigger.ReplayedBy
 }
+
+// TriggerPrincipal begins the principal of an execution that a trigger starts.
+const TriggerPrincipal = "trigger:"
 
 // ScopeKey names what one decision looks at and changes: all live executions of
 // a pipeline that meet each other, or a single PARALLEL execution.
@@ -84,19 +87,64 @@ type ScopeKey struct {
 
 // Trigger is what started an execution.
 type Trigger struct {
-	Type      string `json:"type"`
-	Detail    string `json:"detail,omitempty"`
-	Principal string `json:"principal,omitempty"`
+	Type      TriggerType `json:"type"`
+	Detail    string      `json:"detail,omitempty"`
+	Principal string      `json:"principal,omitempty"`
+	// Name is the resource name of the trigger. It is empty, like all that follows, for
+	// other starts.
+	Name string `json:"name,omitempty"`
+	// Ref is whole, such as refs/heads/main. It moved from a commit to another one; From is
+	// empty for a new ref. All three are empty for events of generic webhooks.
+	Ref  string `json:"ref,omitempty"`
+	From string `json:"from,omitempty"`
+	To   string `json:"to,omitempty"`
+	// Repository is as the forge names it. Forced is set if the forge says that the push
+	// replaced commits.
+	Repository string `json:"repository,omitempty"`
+	Forced     bool   `json:"forced,omitempty"`
+	// Pusher is the user of the forge that caused the event, as Forge says, which is the name
+	// of the forge. It is not a principal.
+	Pusher string `json:"pusher,omitempty"`
+	Forge  string `json:"forge,omitempty"`
+	// Delivery is the resource name of the delivery that told of the change, empty if none
+	// did.
+	Delivery string `json:"delivery,omitempty"`
+	// ReplayedBy is who replayed the delivery, empty if nobody did.
+	ReplayedBy string `json:"replayed_by,omitempty"`
+	// Decision is the id of the decision that started the execution.
+	Decision    string             `json:"decision,omitempty"`
+	PullRequest *TriggeringRequest `json:"pull_request,omitempty"`
 }
 
-// The trigger types, as CodePipeline names them.
+// TriggeringRequest is the pull request that started an execution.
+type TriggeringRequest struct {
+	Number int64 `json:"number"`
+	// Event is OPEN, UPDATED or CLOSED.
+	Event             string `json:"event"`
+	Title             string `json:"title,omitempty"`
+	Author            string `json:"author,omitempty"`
+	URL               string `json:"url,omitempty"`
+	SourceBranch      string `json:"source_branch,omitempty"`
+	DestinationBranch string `json:"destination_branch,omitempty"`
+	Merged            bool   `json:"merged,omitempty"`
+}
+
+// TriggerType says which kind of cause started an execution, as CodePipeline names it.
+type TriggerType string
+
+// The trigger types.
 const (
 	// TriggerStart is a start by a person or client.
-	TriggerStart = "StartPipelineExecution"
+	TriggerStart TriggerType = "StartPipelineExecution"
 	// TriggerManualRollback and TriggerAutomatedRollback start a rollback; their
 	// detail is the id of the execution that is rolled back to.
-	TriggerManualRollback    = "ManualRollback"
-	TriggerAutomatedRollback = "AutomatedRollback"
+	TriggerManualRollback    TriggerType = "ManualRollback"
+	TriggerAutomatedRollback TriggerType = "AutomatedRollback"
+	// TriggerWebhookV2 is a delivery to the webhook of a connection, TriggerWebhook one to a
+	// generic webhook, and TriggerPoll a change that was found by comparing with the remote.
+	TriggerWebhookV2 TriggerType = "WebhookV2"
+	TriggerWebhook   TriggerType = "Webhook"
+	TriggerPoll      TriggerType = "PollForSourceChanges"
 )
 
 // Rollback says what a rollback goes back to.
@@ -110,8 +158,9 @@ type Rollback struct {
 	FailedID     string `json:"failed_id,omitempty"`
 	FailedNumber int64  `json:"failed_number,omitempty"`
 	// FailedPrincipal is who started that execution. It is empty for rollbacks that an
-	// older server started.
-	FailedPrincipal string `json:"failed_principal,omitempty"`
+	// older server started. FailedReplayedBy is who replayed the delivery that did.
+	FailedPrincipal  string `json:"failed_principal,omitempty"`
+	FailedReplayedBy string `json:"failed_replayed_by,omitempty"`
 	// Artifacts and Variables are what the stages of the target before the one that
 	// is rolled back had left, variables by namespace.
 	Artifacts []action.Artifact            `json:"artifacts,omitempty"`
@@ -191,20 +240,23 @@ type Retries struct {
 	Automatic int `json:"automatic,omitempty"`
 	Manual    int `json:"manual,omitempty"`
 	// Last is RetryAutomated or RetryManual, whichever was last, and LastAt when.
-	Last   string    `json:"last"`
-	LastAt time.Time `json:"last_at"`
+	Last   RetryTrigger `json:"last"`
+	LastAt time.Time    `json:"last_at"`
 }
 
-// The triggers of retries, as CodePipeline names them.
+// RetryTrigger says who asked for a retry, as CodePipeline names it.
+type RetryTrigger string
+
+// The triggers of retries.
 const (
-	RetryAutomated = "AutomatedStageRetry"
-	RetryManual    = "ManualStageRetry"
+	RetryAutomated RetryTrigger = "AutomatedStageRetry"
+	RetryManual    RetryTrigger = "ManualStageRetry"
 )
 
 // Condition is one check of a condition of a stage.
 type Condition struct {
 	Kind   pipeline.ConditionKind `json:"kind"`
-	Result string                 `json:"result"`
+	Result pipeline.Result        `json:"result"`
 	Status pipeline.Status        `json:"status"`
 	// Summary is one sentence on the outcome.
 	Summary   string    `json:"summary,omitempty"`
@@ -228,6 +280,12 @@ type Rule struct {
 	Failure       *action.Failure   `json:"failure,omitempty"`
 	StartedAt     time.Time         `json:"started_at,omitzero"`
 	EndedAt       time.Time         `json:"ended_at,omitzero"`
+	// Work is pipeline.WorkTurn for a rule that runs in turns, else 0.
+	Work        pipeline.Work `json:"work,omitempty"`
+	ExternalID  string        `json:"external_id,omitempty"`
+	ExternalURL string        `json:"external_url,omitempty"`
+	// State is what the last turn answered with.
+	State []byte `json:"state,omitempty"`
 	// Opens is when a deployment window that the rule waits for opens.
 	Opens time.Time `json:"opens,omitzero"`
 	// Deadline is when the rule fails if it still waits.
@@ -323,14 +381,16 @@ type ActionDetails struct {
 	ExternalID    string            `json:"external_id,omitempty"`
 	ExternalURL   string            `json:"external_url,omitempty"`
 	Approval      *Approval         `json:"approval,omitempty"`
+	// State is what the last turn answered with.
+	State []byte `json:"state,omitempty"`
 }
 
 // Approval is a wait for people.
 type Approval struct {
 	// Requirements are the rules as they were when the wait began; all must be met.
-	Requirements []Requirement `json:"requirements"`
-	Decisions    []Verdict     `json:"decisions,omitempty"`
-	ExpiresAt    time.Time     `json:"expires_at"`
+	Requirements []Requirement      `json:"requirements"`
+	Decisions    []ApprovalDecision `json:"decisions,omitempty"`
+	ExpiresAt    time.Time          `json:"expires_at"`
 	// ExecutionAttempt is the attempt of the execution that asked for the entry of a
 	// stage: with it the wait has an id of its own when a retry asks again. It is 0 for
 	// actions, whose execution has an id, and for entries that an older server asked for.
@@ -355,8 +415,8 @@ type Requirement struct {
 	Supersede bool `json:"supersede,omitempty"`
 }
 
-// Verdict is one person's approval or rejection, with what it was about.
-type Verdict struct {
+// ApprovalDecision is one person's approval or rejection, with what it was about.
+type ApprovalDecision struct {
 	Principal string            `json:"principal"`
 	Groups    []string          `json:"groups,omitempty"`
 	Approved  bool              `json:"approved"`
@@ -377,24 +437,28 @@ const (
 	SubjectCondition Subject = "condition"
 )
 
+// EventState is what happened to the subject of an event.
+type EventState string
+
 // The states of events: CodePipeline's with its spelling, and ours for what it has
-// no event for: the last six, and FAILED and the like of conditions.
+// no event for: the last seven, and FAILED and the like of conditions.
 const (
-	EventStarted    = "STARTED"
-	EventSucceeded  = "SUCCEEDED"
-	EventFailed     = "FAILED"
-	EventStopping   = "STOPPING"
-	EventStopped    = "STOPPED"
-	EventSuperseded = "SUPERSEDED"
-	EventCanceled   = "CANCELED"
-	EventResumed    = "RESUMED"
-	EventAbandoned  = "ABANDONED"
-	EventSkipped    = "SKIPPED"
-	EventApproved   = "APPROVED"
-	EventRejected   = "REJECTED"
-	EventLost       = "LOST"
-	EventErrored    = "ERRORED"
-	EventOverridden = "OVERRIDDEN"
+	EventStarted    EventState = "STARTED"
+	EventSucceeded  EventState = "SUCCEEDED"
+	EventFailed     EventState = "FAILED"
+	EventStopping   EventState = "STOPPING"
+	EventStopped    EventState = "STOPPED"
+	EventSuperseded EventState = "SUPERSEDED"
+	EventCanceled   EventState = "CANCELED"
+	EventResumed    EventState = "RESUMED"
+	EventAbandoned  EventState = "ABANDONED"
+	EventSkipped    EventState = "SKIPPED"
+	EventApproved   EventState = "APPROVED"
+	EventRejected   EventState = "REJECTED"
+	EventLost       EventState = "LOST"
+	EventErrored    EventState = "ERRORED"
+	EventLinked     EventState = "LINKED"
+	EventOverridden EventState = "OVERRIDDEN"
 )
 
 // Event is one change of state.
@@ -404,7 +468,7 @@ type Event struct {
 	At                time.Time
 	ExecutionID       string
 	Subject           Subject
-	State             string
+	State             EventState
 	Stage             string
 	Action            string
 	ActionExecutionID string
@@ -431,6 +495,7 @@ type Lease struct {
 // TurnKind says what a turn does.
 type TurnKind string
 
+// The kinds of turns.
 const (
 	// TurnAction runs the turn executor of an action.
 	TurnAction TurnKind = "action"
@@ -438,20 +503,76 @@ const (
 	TurnExpire TurnKind = "expire"
 	// TurnRecheck looks again at a condition that waits for a time.
 	TurnRecheck TurnKind = "recheck"
+	// TurnAbandon tells a service to end the work of an action or rule that nobody waits
+	// for any more. It belongs to no execution: it outlives the end of the execution and
+	// the deletion of the pipeline.
+	TurnAbandon TurnKind = "abandon"
+	// TurnRef asks a remote where a ref is, TurnCompare compares files for pending decisions
+	// of triggers, and TurnObserve reads all refs of a repository. None of them belongs to
+	// an execution.
+	TurnRef     TurnKind = "trigger.ref"
+	TurnCompare TurnKind = "trigger.compare"
+	TurnObserve TurnKind = "trigger.observe"
+	// TurnPoll reads all refs of a repository again and again. TurnSweep looks for what no
+	// delivery told of: with TurnBackfill in a repository, with TurnRedeliver at the forge of
+	// a webhook.
+	TurnPoll      TurnKind = "trigger.poll"
+	TurnSweep     TurnKind = "trigger.sweep"
+	TurnBackfill  TurnKind = "trigger.backfill"
+	TurnRedeliver TurnKind = "trigger.redeliver"
+	// TurnManage compares the hooks of a webhook with those on the forge, TurnUnhook removes
+	// one there.
+	TurnManage TurnKind = "trigger.manage"
+	TurnUnhook TurnKind = "trigger.unhook"
 )
+
+// AbandonTurnID returns the id of the turn that abandons the work of an action or rule
+// execution.
+func AbandonTurnID(actionExecutionID string) string { return "abandon/" + actionExecutionID }
+
+// LateAbandonTurnID returns the id of the turn that abandons the work again, after a turn
+// that was under way when the work was abandoned told of a newer state.
+func LateAbandonTurnID(actionExecutionID string) string {
+	return AbandonTurnID(actionExecutionID) + "/late"
+}
+
+// AbandonResult is how one try of an abandon went.
+type AbandonResult string
+
+// The results of tries.
+const (
+	AbandonConfirmed AbandonResult = "confirmed"
+	AbandonFailed    AbandonResult = "failed"
+	AbandonGivenUp   AbandonResult = "given_up"
+)
+
+// Abandon is how far the abandon of work is.
+type Abandon struct {
+	// Since is when Headrace stopped waiting for the work.
+	Since time.Time `json:"since"`
+	// Tries counts those that failed, and Error says why the last did.
+	Tries int    `json:"tries,omitempty"`
+	Error string `json:"error,omitempty"`
+	// GivenUpAt is when the server stopped trying. The turn stays as the record of that
+	// while its execution exists.
+	GivenUpAt time.Time `json:"given_up_at,omitzero"`
+}
 
 // Turn is short work that is due at a time.
 type Turn struct {
 	// ID is the action execution's, or "execution id/stage position" for the
 	// approval of a stage's entry and for its condition, of which only one waits at
-	// a time: at most one turn is pending for each.
-	ID          string
-	Kind        TurnKind
+	// a time: at most one turn is pending for each. See AbandonTurnID for TurnAbandon.
+	ID   string
+	Kind TurnKind
+	// Scope and ExecutionID are empty for a turn that belongs to no execution.
 	Scope       ScopeKey
 	ExecutionID string
 	DueAt       time.Time
-	// Work is set for TurnAction.
+	// Work is set for TurnAction and TurnAbandon.
 	Work *action.Turn
+	// Abandon is set for TurnAbandon.
+	Abandon *Abandon
 	// Carrier is the dispatcher's name of what carries the turn already, because it
 	// carried the one before; 0 where the turn is queued.
 	Carrier int64
@@ -478,8 +599,10 @@ type Change struct {
 	// attempt is over.
 	Leases       []*Lease
 	DoneAttempts []string
-	Turns        []*Turn
-	DoneTurns    []string
+	// Lost is the one of DoneAttempts whose runner was lost, empty for none.
+	Lost      string
+	Turns     []*Turn
+	DoneTurns []string
 	// Carrier is what carried the turn that led to this, 0 for none. It is done with
 	// the commit, unless one of Turns has it too.
 	Carrier int64

@@ -57,6 +57,7 @@ type chunk struct {
 const (
 	attemptDigits = 6
 	startDigits   = 16
+	maxAttempt    = 999999
 )
 
 func (c chunk) name(log logID) string {

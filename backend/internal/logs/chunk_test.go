@@ -73,7 +73,7 @@ func TestFarChunk(t *testing.T) {
 	}
 }
 
-// What is in the place of a chunk and larger than one is read as far as a chunk goes.
+// An object that is larger than a chunk is read only as far as a chunk goes.
 func TestOversizedChunk(t *testing.T) {
 	t.Parallel()
 	b := &counted{Store: bucket(t, "mem://")}

@@ -31,6 +31,9 @@ const (
 	// many, each begins a new chunk earlier, but none before leastChunk.
 	writersMemory = 64 << 20
 	leastChunk    = 16 << 10
+	// turnChunk is how much of a log a turn takes over into its own chunk: an action that
+	// prints a line in each of a thousand turns does not leave a thousand objects.
+	turnChunk = 64 << 10
 	// chunksRead is how many chunks readers keep in memory, all together.
 	chunksRead = 16
 	// pollEvery is how often a reader looks for what another process wrote.
@@ -49,6 +52,7 @@ type Bucket interface {
 	Put(ctx context.Context, name string, from io.Reader) error
 	Open(ctx context.Context, name string) (io.ReadCloser, error)
 	List(ctx context.Context, prefix string) iter.Seq2[blob.Object, error]
+	Delete(ctx context.Context, name string) error
 	DeleteUnder(ctx context.Context, word string) error
 }
 
@@ -96,8 +100,8 @@ type log struct {
 	removed bool
 }
 
-// announce wakes who waits. The caller holds mu.
-func (l *log) announce() {
+// notify wakes all waiters. The caller holds mu.
+func (l *log) notify() {
 	close(l.changed)
 	l.changed = make(chan struct{})
 }
@@ -125,15 +129,25 @@ func (s *Store) Writer(attempt *action.Attempt) io.WriteCloser {
 	}
 }
 
+// TurnWriter returns what appends to the log of an action or rule that runs in turns, for
+// one turn. It is as Writer's, but for the line of attempts. Of a turn that died what was
+// put stays, and the turn that is done in its place appends.
+func (s *Store) TurnWriter(of action.Scope) io.WriteCloser {
+	return &writer{
+		store: s, execution: of.ExecutionID, action: of.ActionExecutionID, turn: true,
+		putting: make(chan struct{}, 1),
+	}
+}
+
 // Open returns a reader of the log of an action execution. A log that nobody
 // wrote to yet is empty, not an error.
 func (s *Store) Open(ctx context.Context, executionID, actionExecutionID string) (*Reader, error) {
-	l, err := s.use(executionID, actionExecutionID)
+	l, err := s.acquire(executionID, actionExecutionID)
 	if err != nil {
 		return nil, err
 	}
 	r := &Reader{store: s, log: l}
-	if _, err := r.look(ctx); err != nil {
+	if _, err := r.refresh(ctx); err != nil {
 		s.release(l)
 		return nil, err
 	}
@@ -146,8 +160,8 @@ func (s *Store) Remove(ctx context.Context, executionID string) error {
 	if !isName(executionID) {
 		return fmt.Errorf("log: %q is not the id of an execution", executionID)
 	}
-	for _, w := range s.forget(executionID) {
-		w.settle()
+	for _, w := range s.markRemoved(executionID) {
+		w.awaitPut()
 	}
 	if err := s.bucket.DeleteUnder(ctx, executionID); err != nil {
 		return fmt.Errorf("remove logs of execution %s: %w", executionID, err)
@@ -155,9 +169,9 @@ func (s *Store) Remove(ctx context.Context, executionID string) error {
 	return nil
 }
 
-// forget marks the logs of an execution that are in use as removed and returns their
+// markRemoved marks the logs of an execution that are in use as removed and returns their
 // writers.
-func (s *Store) forget(executionID string) (writers []*writer) {
+func (s *Store) markRemoved(executionID string) (writers []*writer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, l := range s.logs {
@@ -174,8 +188,8 @@ func (s *Store) forget(executionID string) (writers []*writer) {
 	return writers
 }
 
-// use returns a log, which has one more user.
-func (s *Store) use(executionID, actionExecutionID string) (*log, error) {
+// acquire returns a log, which has one more user.
+func (s *Store) acquire(executionID, actionExecutionID string) (*log, error) {
 	id, err := newLogID(executionID, actionExecutionID)
 	if err != nil {
 		return nil, err

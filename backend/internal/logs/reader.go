@@ -19,13 +19,13 @@ type Reader struct {
 	log   *log
 
 	mu sync.Mutex
-	// writer is this process's as it was at the last look, nil where there was none.
+	// writer is this process's as it was at the last refresh, nil where there was none.
 	writer *writer
 	chunks []chunk
 	size   int64
 }
 
-// Size returns how many bytes the log held at the last look: when it was opened, and
+// Size returns how many bytes the log held at the last refresh: when it was opened, and
 // when Read or Wait came to its end.
 func (r *Reader) Size() int64 {
 	r.mu.Lock()
@@ -42,7 +42,7 @@ func (r *Reader) Read(ctx context.Context, p []byte, offset int64) (int, error) 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if offset >= r.size {
-		if _, err := r.look(ctx); err != nil {
+		if _, err := r.refresh(ctx); err != nil {
 			return 0, err
 		}
 		if offset >= r.size {
@@ -57,12 +57,13 @@ func (r *Reader) Read(ctx context.Context, p []byte, offset int64) (int, error) 
 			return n, nil
 		}
 	}
-	i := sort.Search(len(r.chunks), func(i int) bool { return r.chunks[i].end > offset })
-	if i == len(r.chunks) {
-		return 0, io.EOF
+	c, data, err := r.chunkAt(ctx, offset)
+	if errors.Is(err, blob.ErrNotFound) {
+		// A later turn took the chunk over since the last refresh.
+		if _, err = r.refresh(ctx); err == nil {
+			c, data, err = r.chunkAt(ctx, offset)
+		}
 	}
-	c := r.chunks[i]
-	data, err := r.store.get(ctx, r.log.id, c)
 	if errors.Is(err, blob.ErrNotFound) {
 		// The execution was removed meanwhile.
 		return 0, io.EOF
@@ -76,6 +77,17 @@ func (r *Reader) Read(ctx context.Context, p []byte, offset int64) (int, error) 
 		return copy(p, data[at:]), nil
 	}
 	return readMissing(p, length, at-int64(len(data))), nil
+}
+
+// chunkAt returns the chunk of a place in the log and what its object holds; io.EOF if
+// there is none.
+func (r *Reader) chunkAt(ctx context.Context, offset int64) (chunk, []byte, error) {
+	i := sort.Search(len(r.chunks), func(i int) bool { return r.chunks[i].end > offset })
+	if i == len(r.chunks) {
+		return chunk{}, nil, io.EOF
+	}
+	data, err := r.store.get(ctx, r.log.id, r.chunks[i])
+	return r.chunks[i], data, err
 }
 
 // readMissing reads what stands for bytes that a crash of the machine took from the
@@ -96,9 +108,9 @@ func readMissing(p []byte, length, at int64) int {
 	return len(p)
 }
 
-// look finds how far the log goes by now, and returns what is closed at the next
+// refresh finds how long the log is now, and returns what is closed at the next
 // change in this process. The caller holds mu, or alone has the reader.
-func (r *Reader) look(ctx context.Context) (changed <-chan struct{}, err error) {
+func (r *Reader) refresh(ctx context.Context) (changed <-chan struct{}, err error) {
 	r.log.mu.Lock()
 	changed, r.writer = r.log.changed, r.log.writer
 	if r.writer != nil {
@@ -108,28 +120,32 @@ func (r *Reader) look(ctx context.Context) (changed <-chan struct{}, err error) 
 	if r.writer != nil {
 		return changed, nil
 	}
-	chunks, err := r.store.list(ctx, r.log.id)
-	if err != nil {
-		return nil, err
+	for range maxRefreshes {
+		var chunks []chunk
+		if chunks, err = r.store.list(ctx, r.log.id); err != nil {
+			return nil, err
+		}
+		if len(chunks) == 0 {
+			break
+		}
+		last := &chunks[len(chunks)-1]
+		var data []byte
+		if data, err = r.store.get(ctx, r.log.id, *last); err == nil {
+			last.end = last.start + int64(len(data))
+			r.chunks, r.size = chunks, last.end
+			return changed, nil
+		}
+		if !errors.Is(err, blob.ErrNotFound) {
+			return nil, err
+		}
+		// A later turn took it over, or the execution was removed meanwhile.
 	}
-	if len(chunks) == 0 {
-		r.chunks, r.size = nil, 0
-		return changed, nil
-	}
-	last := &chunks[len(chunks)-1]
-	data, err := r.store.get(ctx, r.log.id, *last)
-	if errors.Is(err, blob.ErrNotFound) {
-		// The execution was removed meanwhile.
-		r.chunks, r.size = nil, 0
-		return changed, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	last.end = last.start + int64(len(data))
-	r.chunks, r.size = chunks, last.end
+	r.chunks, r.size = nil, 0
 	return changed, nil
 }
+
+// maxRefreshes bounds how often a log is listed whose last chunk went in between.
+const maxRefreshes = 3
 
 // Wait returns nil when the log holds data past the offset, or when something else
 // about it changes in this process; it returns the context's error when the context
@@ -138,7 +154,7 @@ func (r *Reader) look(ctx context.Context) (changed <-chan struct{}, err error) 
 func (r *Reader) Wait(ctx context.Context, offset int64) error {
 	for {
 		r.mu.Lock()
-		changed, err := r.look(ctx)
+		changed, err := r.refresh(ctx)
 		more, here := r.size > offset, r.writer != nil
 		r.mu.Unlock()
 		if err != nil || more {

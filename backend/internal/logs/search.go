@@ -95,7 +95,7 @@ func (r *Reader) Search(ctx context.Context, pattern Pattern, around int, emit f
 			return searched, err
 		}
 		searched += int64(n)
-		if err := s.take(buffer[:n]); err != nil {
+		if err := s.scan(buffer[:n]); err != nil {
 			return searched, err
 		}
 	}
@@ -113,12 +113,12 @@ type search struct {
 	piece, begin         []byte
 	found                *Match
 	before               [][]byte
-	// waiting is a match that still takes lines after it.
-	waiting *Match
+	// pending is a match that still takes lines after it.
+	pending *Match
 }
 
-// take searches what comes next in the log.
-func (s *search) take(data []byte) error {
+// scan searches the next bytes of the log.
+func (s *search) scan(data []byte) error {
 	for len(data) > 0 {
 		end := bytes.IndexByte(data, '\n')
 		part := data
@@ -127,10 +127,10 @@ func (s *search) take(data []byte) error {
 		}
 		if end >= 0 && s.length == 0 && len(part) <= maxPiece {
 			// Most lines are searched where they are.
-			s.note(part)
-			s.look(part)
+			s.count(part)
+			s.searchPiece(part)
 		} else {
-			s.add(part)
+			s.addPart(part)
 		}
 		if end < 0 {
 			return nil
@@ -143,30 +143,30 @@ func (s *search) take(data []byte) error {
 	return nil
 }
 
-// note counts a part of a line and keeps the line's begin.
-func (s *search) note(part []byte) {
+// count counts a part of a line and keeps the line's begin.
+func (s *search) count(part []byte) {
 	s.length += int64(len(part))
 	if room := MaxLine - len(s.begin); room > 0 && s.around > 0 {
 		s.begin = append(s.begin, part[:min(room, len(part))]...)
 	}
 }
 
-// add takes a part of a line that may be long.
-func (s *search) add(part []byte) {
-	s.note(part)
+// addPart takes a part of a line that may be long.
+func (s *search) addPart(part []byte) {
+	s.count(part)
 	for len(part) > 0 {
 		n := min(maxPiece-len(s.piece), len(part))
 		s.piece = append(s.piece, part[:n]...)
 		part = part[n:]
 		if len(s.piece) == maxPiece {
-			s.look(s.piece)
+			s.searchPiece(s.piece)
 			s.piece = append(s.piece[:0], s.piece[maxPiece-overlap:]...)
 		}
 	}
 }
 
-// look searches a piece of a line.
-func (s *search) look(piece []byte) {
+// searchPiece searches a piece of a line.
+func (s *search) searchPiece(piece []byte) {
 	if s.found == nil {
 		if at := s.pattern.find(piece); at != nil {
 			from := max(0, min(at[0]-MaxLine/4, len(piece)-MaxLine))
@@ -179,25 +179,25 @@ func (s *search) look(piece []byte) {
 // endLine ends a line.
 func (s *search) endLine() error {
 	if len(s.piece) > 0 {
-		s.look(s.piece)
+		s.searchPiece(s.piece)
 	}
 	var err error
 	switch {
 	case s.found != nil:
-		err = s.giveWaiting()
+		err = s.emitPending()
 		s.found.Cut = int64(len(s.found.Text)) < s.length
 		s.found.Before, s.before = s.before, nil
-		s.waiting = s.found
-	case s.waiting != nil && len(s.waiting.After) < s.around:
-		s.waiting.After = append(s.waiting.After, bytes.Clone(s.begin))
+		s.pending = s.found
+	case s.pending != nil && len(s.pending.After) < s.around:
+		s.pending.After = append(s.pending.After, bytes.Clone(s.begin))
 	case s.around > 0:
 		if len(s.before) == s.around {
 			s.before = append(s.before[:0:0], s.before[1:]...)
 		}
 		s.before = append(s.before, bytes.Clone(s.begin))
 	}
-	if s.waiting != nil && len(s.waiting.After) == s.around {
-		err = errors.Join(err, s.giveWaiting())
+	if s.pending != nil && len(s.pending.After) == s.around {
+		err = errors.Join(err, s.emitPending())
 	}
 	s.line++
 	s.offset += s.length + 1
@@ -205,12 +205,12 @@ func (s *search) endLine() error {
 	return err
 }
 
-func (s *search) giveWaiting() error {
-	if s.waiting == nil {
+func (s *search) emitPending() error {
+	if s.pending == nil {
 		return nil
 	}
-	match := *s.waiting
-	s.waiting = nil
+	match := *s.pending
+	s.pending = nil
 	return s.emit(match)
 }
 
@@ -221,7 +221,7 @@ func (s *search) end() error {
 			return err
 		}
 	}
-	return s.giveWaiting()
+	return s.emitPending()
 }
 
 // lastLines is how much of the end of a log LastLines looks at.

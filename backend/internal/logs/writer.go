@@ -9,13 +9,17 @@ import (
 	"time"
 )
 
-// writer appends to one log in the name of one attempt. It holds the newest chunk in
+// writer appends to one log in the name of one attempt or turn. It holds the newest chunk in
 // memory and puts it, under the same name, as it grows: a moment after a write, when
 // it is full, and when the writer closes.
 type writer struct {
 	store             *Store
 	execution, action string
-	attempt           int
+	// attempt is the number of the attempt. A turn takes the next that is free when it
+	// opens the log.
+	attempt int
+	// turn says that this is the writer of a turn.
+	turn bool
 
 	// log is set by the first write.
 	log *log
@@ -23,6 +27,8 @@ type writer struct {
 	endsLine bool
 	// dropped counts the bytes beyond the limit, lost those since the bucket failed.
 	dropped, lost int64
+	// full says that the log was beyond its limit before, and says so.
+	full bool
 
 	// putting has a token while somebody puts, and guards what follows. It is no mutex
 	// so that tests of time see who waits for it.
@@ -30,6 +36,9 @@ type writer struct {
 	closed   bool
 	failures int
 	failure  error
+	// replaces is the object whose bytes the chunk begins with, which goes when the chunk
+	// was put; empty for none.
+	replaces string
 
 	// The log's mu guards what follows. Chunks are full, and never changed, only added.
 	chunks []chunk
@@ -102,7 +111,7 @@ func (w *writer) fill(p []byte) int {
 	if w.flushing == nil {
 		w.flushing = time.AfterFunc(w.store.delay(len(w.buffer)), w.flush)
 	}
-	w.log.announce()
+	w.log.notify()
 	return n
 }
 
@@ -111,7 +120,7 @@ func (w *writer) fill(p []byte) int {
 func (w *writer) seal() error {
 	w.putting <- struct{}{}
 	defer func() { <-w.putting }()
-	if err := w.putPatiently(); err != nil {
+	if err := w.putWithRetries(); err != nil {
 		return err
 	}
 	w.log.mu.Lock()
@@ -124,8 +133,8 @@ func (w *writer) seal() error {
 	return nil
 }
 
-// putPatiently tries until the bucket failed too often. The caller holds putting.
-func (w *writer) putPatiently() error {
+// putWithRetries tries until the bucket failed too often. The caller holds putting.
+func (w *writer) putWithRetries() error {
 	for {
 		if w.failures >= maxFailures {
 			return w.failure
@@ -161,6 +170,11 @@ func (w *writer) put() error {
 		return w.failure
 	}
 	w.failures = 0
+	if w.replaces != "" && w.replaces != name {
+		// If it stays, it does not count: the chunk is newer and begins at the same place.
+		_ = w.store.bucket.Delete(ctx, w.replaces)
+		w.replaces = ""
+	}
 	w.log.mu.Lock()
 	defer w.log.mu.Unlock()
 	w.stored = len(data)
@@ -188,8 +202,8 @@ func (w *writer) flush() {
 	}
 }
 
-// settle returns when no put is under way that began before.
-func (w *writer) settle() {
+// awaitPut returns when no put is under way that began before.
+func (w *writer) awaitPut() {
 	w.putting <- struct{}{}
 	defer func() { <-w.putting }()
 }
@@ -197,11 +211,11 @@ func (w *writer) settle() {
 // open finds where the log ends. The first attempt does not look: nothing can be
 // there, and a short action should not pay for it.
 func (w *writer) open() error {
-	l, err := w.store.use(w.execution, w.action)
+	l, err := w.store.acquire(w.execution, w.action)
 	if err != nil {
 		return err
 	}
-	chunks, err := w.before(l)
+	chunks, last, err := w.loadEarlier(l)
 	if err != nil {
 		w.store.release(l)
 		return err
@@ -213,10 +227,13 @@ func (w *writer) open() error {
 	if len(chunks) > 0 {
 		w.start = chunks[len(chunks)-1].end
 	}
+	w.buffer = last
+	w.full = w.size() > w.store.config.Limit
+	w.endsLine = len(last) > 0 && last[len(last)-1] == '\n'
 	l.writer = w
-	l.announce()
+	l.notify()
 	l.mu.Unlock()
-	if w.attempt == 1 {
+	if w.turn || w.attempt == 1 {
 		return nil
 	}
 	// Past the limit too: it is a line an attempt.
@@ -227,25 +244,52 @@ func (w *writer) open() error {
 	return err
 }
 
-// before returns the chunks of the attempts before. A bucket that fails too often is
+// loadEarlier returns the chunks of the attempts or turns before, and for a turn the bytes of
+// the last one if it is small: the turn takes them over. A bucket that fails too often is
 // not asked again.
-func (w *writer) before(l *log) ([]chunk, error) {
+func (w *writer) loadEarlier(l *log) (chunks []chunk, last []byte, err error) {
 	if w.attempt == 1 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if w.failures >= maxFailures {
-		return nil, w.failure
+		return nil, nil, w.failure
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
 	r := &Reader{store: w.store, log: &log{id: l.id, changed: make(chan struct{})}}
-	if _, err := r.look(ctx); err != nil {
+	_, err = r.refresh(ctx)
+	chunks = r.chunks
+	if w.turn && err == nil {
+		chunks, last, err = w.takeOver(ctx, l.id, chunks)
+	}
+	if err != nil {
 		w.failures++
 		w.failure = err
-		return nil, err
+		return nil, nil, err
 	}
 	w.failures = 0
-	return r.chunks, nil
+	return chunks, last, nil
+}
+
+// takeOver gives a turn the number after the last, and returns the chunks that stay as
+// they are and the bytes of the last one if the turn's own begins with them.
+func (w *writer) takeOver(ctx context.Context, id logID, chunks []chunk) ([]chunk, []byte, error) {
+	w.attempt = 1
+	if len(chunks) == 0 {
+		return nil, nil, nil
+	}
+	at := len(chunks) - 1
+	last := chunks[at]
+	w.attempt = min(last.attempt+1, maxAttempt)
+	if last.end-last.start >= turnChunk {
+		return chunks, nil, nil
+	}
+	data, err := w.store.get(ctx, id, last)
+	if err != nil {
+		return nil, nil, err
+	}
+	w.replaces = last.name(id)
+	return chunks[:at], bytes.Clone(data), nil
 }
 
 // lossNotice says how many bytes were lost, and forgets it.
@@ -278,11 +322,11 @@ func (w *writer) Close() error {
 	if w.lost > 0 {
 		err = w.append(w.lossNotice())
 	}
-	if w.dropped > 0 {
+	if w.dropped > 0 && !w.full {
 		err = errors.Join(err, w.append(w.line("--- the log reached its limit of %d bytes; %d more bytes were dropped ---\n", w.store.config.Limit, w.dropped)))
 	}
 	w.putting <- struct{}{}
-	err = errors.Join(err, w.putPatiently())
+	err = errors.Join(err, w.putWithRetries())
 	w.closed = true
 	<-w.putting
 
@@ -293,7 +337,7 @@ func (w *writer) Close() error {
 	if w.log.writer == w {
 		w.log.writer = nil
 	}
-	w.log.announce()
+	w.log.notify()
 	w.log.mu.Unlock()
 	w.store.writers.Add(-1)
 	w.store.release(w.log)

@@ -80,7 +80,7 @@ func objects(t *testing.T, b *blob.Store) (names []string) {
 	return names
 }
 
-// A put that began before its log was removed would come after that and stay for ever.
+// A put that began before its log was removed would come after that and stay.
 func TestRemovalWaitsForAPutUnderWay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -3,7 +3,10 @@ package seal
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
@@ -11,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/tink-crypto/tink-go/v2/streamingaead/subtle"
 	"gocloud.dev/secrets"
 	_ "gocloud.dev/secrets/awskms" // For awskms:// URLs.
 	"gocloud.dev/secrets/localsecrets"
@@ -79,21 +83,46 @@ func OpenKey(ctx context.Context, text string) (*secrets.Keeper, error) {
 		}
 		return keeper, nil
 	}
-	info, err := os.Stat(path)
+	key, err := readKeyFile(path)
 	if err != nil {
 		return nil, err
 	}
+	return localsecrets.NewKeeper(key), nil
+}
+
+// OpenFileKeys returns keys that are one file alone, which NewKeyFile made: the file is the
+// data key itself, and there is no ring. The id tells the file from others; it says
+// nothing about the key.
+func OpenFileKeys(path string) (keys *Keys, id string, err error) {
+	key, err := readKeyFile(path)
+	if err != nil {
+		return nil, "", err
+	}
+	sum := sha256.Sum256(append([]byte("headrace-key-file\x01"), key[:]...))
+	number := binary.BigEndian.Uint32(sum[:])
+	primitive, err := subtle.NewAESGCMHKDF(key[:], "SHA256", keySize, segmentSize, 0)
+	if err != nil {
+		return nil, "", err
+	}
+	return &Keys{current: &generation{primary: number, keys: map[uint32]*subtle.AESGCMHKDF{number: primitive}}},
+		hex.EncodeToString(sum[:16]), nil
+}
+
+func readKeyFile(path string) (key [keySize]byte, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return key, err
+	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("others may read the key file %s (mode %04o); close it with: chmod 600 %s", path, mode, path)
+		return key, fmt.Errorf("others may read the key file %s (mode %04o); close it with: chmod 600 %s", path, mode, path)
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return key, err
 	}
-	key, err := localsecrets.Base64Key(strings.TrimSpace(string(content)))
-	if err != nil {
+	if key, err = localsecrets.Base64Key(strings.TrimSpace(string(content))); err != nil {
 		// Its words may hold what was read.
-		return nil, fmt.Errorf("%s is not a key file; create one with: headraced storage-key new FILE", path)
+		return key, fmt.Errorf("%s is not a key file; create one with: headraced storage-key new FILE", path)
 	}
-	return localsecrets.NewKeeper(key), nil
+	return key, nil
 }

@@ -221,7 +221,7 @@ func parseName(name string) (int, bool) {
 }
 
 // numbered begins what is wrapped; the number of the generation follows, in eight bytes,
-// so that an older generation cannot be put in the place of a newer one.
+// so that an older generation cannot be put instead of a newer one.
 const numbered = "headrace-keys\x01"
 
 // wrapping is a key of gocloud.dev as tink asks for one, for a generation.

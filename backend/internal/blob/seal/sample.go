@@ -64,5 +64,5 @@ func isSealed(ctx context.Context, part *blob.Store, name string) (bool, error) 
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = nil
 	}
-	return string(begin) == magic, errors.Join(err, opened.Close())
+	return IsSealed(begin), errors.Join(err, opened.Close())
 }

@@ -33,8 +33,12 @@ const (
 	segmentSize = 64 << 10
 )
 
+// IsSealed tells whether an object that begins so is sealed.
+func IsSealed(begin []byte) bool { return bytes.HasPrefix(begin, []byte(magic)) }
+
 // Keys seal and unseal objects. All methods may be called concurrently.
 type Keys struct {
+	// ring is nil if the keys are a file.
 	ring    *Ring
 	mu      sync.Mutex
 	current *generation
@@ -68,7 +72,7 @@ func (k *Keys) Unseal(ctx context.Context, name string, from io.Reader) (io.Read
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, err
 	}
-	if n < headerSize || !bytes.HasPrefix(header, []byte(magic)) {
+	if n < headerSize || !IsSealed(header) {
 		return io.MultiReader(bytes.NewReader(header[:n]), from), nil
 	}
 	id := binary.BigEndian.Uint32(header[len(magic):])
@@ -108,6 +112,9 @@ func (k *Keys) key(ctx context.Context, id uint32) (*subtle.AESGCMHKDF, error) {
 	defer k.mu.Unlock()
 	if key := k.current.keys[id]; key != nil {
 		return key, nil
+	}
+	if k.ring == nil {
+		return nil, fmt.Errorf("it was sealed with another key file: %w", blob.ErrDamaged)
 	}
 	newest, err := k.ring.newest(ctx)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlstore"
 )
 
@@ -20,8 +21,12 @@ type conn struct {
 	// begin is what begins the transaction; empty once it was sent.
 	begin   string
 	pending []pending
-	// of is whose statements come; -1 for nobody's.
+	// atCommit are those of AtCommit.
+	atCommit []pending
+	// of is whose statements come; -1 for nobody's, or for all that share the transaction.
 	of int
+	// shared is set while several updates may share the transaction.
+	shared bool
 	// failed is the statement that ended the transaction.
 	failed *failure
 	// cancel ends the patience with what was sent last.
@@ -65,6 +70,46 @@ func (c *conn) Later(_ context.Context, statement sqlstore.Statement) error {
 	return nil
 }
 
+// positions names the lock that is held from the first statement of AtCommit to the commit,
+// which the trigger of the events takes for others.
+const positions = "positions of events"
+
+// AtCommit implements sqlstore.Conn. The statements are sent with the commit, in one message,
+// so that others wait for what the database does and for no network.
+func (c *conn) AtCommit(_ context.Context, statement sqlstore.Statement) error {
+	if c.failed != nil {
+		return c.failed.err
+	}
+	c.atCommit = append(c.atCommit, pending{Statement: statement, of: c.of})
+	return nil
+}
+
+// Positions implements sqlstore.Conn: the database assigns them, since servers share it.
+func (c *conn) Positions(int, func() (int64, error)) (int64, error) { return 0, nil }
+
+const (
+	lockPositions = `SELECT pg_advisory_xact_lock(hashtextextended('` + positions + `', 0))`
+	// lockAndNotify also sends the notice of the commit, which saves a statement.
+	lockAndNotify = lockPositions + `, pg_notify($1, $2)`
+)
+
+// Advance implements sqlstore.Conn.
+func (c *conn) Advance(context.Context) error { return c.advance(lockPositions) }
+
+// advance runs the statements of AtCommit after the one that takes the lock.
+func (c *conn) advance(lock string, args ...any) error {
+	if c.failed != nil {
+		return c.failed.err
+	}
+	if len(c.atCommit) == 0 {
+		return nil
+	}
+	c.pending = append(c.pending, pending{Statement: sqlstore.Statement{What: positions, Query: lock, Args: args}, of: c.atCommit[0].of})
+	c.pending = append(c.pending, c.atCommit...)
+	c.atCommit = c.atCommit[:0]
+	return nil
+}
+
 // Query implements sqlstore.Conn.
 func (c *conn) Query(ctx context.Context, query string, args ...any) (sqlstore.Rows, error) {
 	if c.failed != nil {
@@ -86,8 +131,8 @@ const (
 	holdAlone = `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`
 )
 
-// Hold implements sqlstore.Conn. Statements that follow see what was committed before.
-func (c *conn) Hold(ctx context.Context, name string, change bool) error {
+// Lock implements sqlstore.Conn. Statements that follow see what was committed before.
+func (c *conn) Lock(ctx context.Context, name string, change bool) error {
 	query := holdOne
 	if change {
 		query = holdAlone
@@ -135,6 +180,10 @@ func (c *conn) settle(results pgx.BatchResults) error {
 			if errors.Is(err, errNoneAffected) && p.Missing != nil {
 				err = p.Missing
 			}
+			if c.shared && p.of < 0 && !errors.Is(err, store.ErrFull) && !errors.Is(err, store.ErrUnavailable) {
+				// One of the updates may be the reason: each is done again alone.
+				err = fmt.Errorf("%w (%w)", errConflict, err)
+			}
 			return c.fail(p.of, fmt.Errorf("%s: %w", p.What, err))
 		}
 	}
@@ -173,8 +222,8 @@ func (c *conn) fail(of int, err error) error {
 	return err
 }
 
-// Applied implements sqlstore.Conn. Only the writer's transaction does more with it.
-func (c *conn) Applied(*execution.Change) {}
+// NoteChange implements sqlstore.Conn. Only the writer's transaction does more with it.
+func (c *conn) NoteChange(*execution.Change) {}
 
 // SkipLocked implements sqlstore.Conn.
 func (c *conn) SkipLocked() string { return " FOR UPDATE SKIP LOCKED" }

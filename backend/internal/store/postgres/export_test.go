@@ -2,7 +2,10 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // Settings returns what a setting is in the sessions that read, and in the one that
@@ -15,4 +18,21 @@ func (s *Store) Settings(ctx context.Context, name string) (reading, writing str
 		return "", "", fmt.Errorf("%s of the writer: %w", name, err)
 	}
 	return reading, writing, nil
+}
+
+// MigrateTo brings the schema of an empty database up to a version.
+func MigrateTo(ctx context.Context, config Config, version int64) (err error) {
+	pool, err := connect(ctx, config.URL, 2, nil)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	db := stdlib.OpenDBFromPool(pool)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	p, err := provider(db)
+	if err != nil {
+		return err
+	}
+	_, err = p.UpTo(ctx, version)
+	return err
 }

@@ -221,7 +221,8 @@ func (l *Loading) count(ctx context.Context) error {
 		}
 		table, column := pgx.Identifier{c.Table}.Sanitize(), pgx.Identifier{c.Column}.Sanitize()
 		var next int64
-		if err := l.tx.QueryRow(ctx, "SELECT coalesce(max("+column+"), 0) + 1 FROM "+table).Scan(&next); err != nil {
+		// Positions of removed events are not assigned again.
+		if err := l.tx.QueryRow(ctx, "SELECT greatest(max("+column+"), (SELECT max(position) FROM removed_positions), 0) + 1 FROM "+table).Scan(&next); err != nil {
 			return err
 		}
 		// It is undone with the transaction, which setval is not.

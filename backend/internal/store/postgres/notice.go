@@ -27,6 +27,7 @@ type notice struct {
 	Executions []string `json:"x,omitempty"`
 	Ready      bool     `json:"r,omitempty"`
 	Ended      []string `json:"e,omitempty"`
+	Lost       []string `json:"l,omitempty"`
 	Missed     bool     `json:"m,omitempty"`
 }
 
@@ -45,6 +46,9 @@ func noticeOf(changes []*execution.Change) string {
 			// with the next renewal, and who holds it now must not be told of its end.
 			if !slices.ContainsFunc(change.Leases, func(l *execution.Lease) bool { return l.Attempt.ActionExecutionID == id }) {
 				n.Ended = append(n.Ended, id)
+				if id == change.Lost {
+					n.Lost = append(n.Lost, id)
+				}
 			}
 		}
 	}

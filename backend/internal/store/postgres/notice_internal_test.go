@@ -44,6 +44,10 @@ func TestNoticeOf(t *testing.T) {
 			changes: []*execution.Change{{DoneAttempts: []string{"a"}, Leases: []*execution.Lease{attemptOf("b", "r1")}}},
 			text:    `{"e":["a"]}`,
 		},
+		"an attempt whose runner was lost": {
+			changes: []*execution.Change{{DoneAttempts: []string{"a", "b"}, Lost: "b"}, {DoneAttempts: []string{"c"}, Lost: "c", Leases: []*execution.Lease{attemptOf("c", "")}}},
+			text:    `{"r":true,"e":["a","b"],"l":["b"]}`,
+		},
 		"an attempt that is tried again": {
 			changes: []*execution.Change{{DoneAttempts: []string{"a", "b"}, Leases: []*execution.Lease{attemptOf("a", "")}}},
 			text:    `{"r":true,"e":["b"]}`,

@@ -62,6 +62,12 @@ const (
 	maxTries = 20
 )
 
+// writes prepares a session that writes: it takes the lock of the events' positions itself,
+// and the database ends it soon if the network loses it in the middle of a message, which
+// may hold that lock.
+const writes = `SELECT set_config('headrace.event_positions', 'at_commit', false), set_config('tcp_keepalives_idle', '5', false),
+	set_config('tcp_keepalives_interval', '2', false), set_config('tcp_keepalives_count', '3', false)`
+
 // errConflict is of transactions that got in each other's way; one of them is done
 // again.
 var errConflict = errors.New("another transaction came in between")
@@ -76,7 +82,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if readers <= 0 {
 		readers = 8
 	}
-	writing, err := connect(ctx, config.URL, 1, map[string]string{"lock_timeout": sharedLockTimeout})
+	writing, err := connect(ctx, config.URL, 1, map[string]string{"lock_timeout": sharedLockTimeout}, writes)
 	if err != nil {
 		return nil, err
 	}
@@ -102,8 +108,9 @@ func Shown(address string) (string, error) {
 // connect opens a pool. A server that stops in the middle of a transaction must not
 // keep its locks, and what was committed must be durable whatever the role's default.
 //
-// What url itself sets stays so; parameters win over the defaults.
-func connect(ctx context.Context, url string, size int, parameters map[string]string) (*pgxpool.Pool, error) {
+// What url itself sets stays so; parameters win over the defaults. Each session begins with
+// the further statements.
+func connect(ctx context.Context, url string, size int, parameters map[string]string, further ...string) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		// The error of the parser redacts the password.
@@ -119,9 +126,14 @@ func connect(ctx context.Context, url string, size int, parameters map[string]st
 			config.ConnConfig.RuntimeParams[name] = value
 		}
 	}
+	further = append(further, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`)
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
-		_, err := c.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`)
-		return err
+		for _, statement := range further {
+			if _, err := c.Exec(ctx, statement); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
@@ -223,6 +235,8 @@ func classify(err error) error {
 		return errNoneAffected
 	case "53100": // disk_full
 		return fmt.Errorf("%w (%w)", store.ErrFull, err)
+	case "XX001", "XX002": // data_corrupted, index_corrupted
+		return fmt.Errorf("%w (%w)", store.ErrDamaged, err)
 	case "40001", "40P01", "55P03": // serialization_failure, deadlock_detected, lock_not_available
 		return fmt.Errorf("%w (%w)", errConflict, err)
 	}

@@ -20,6 +20,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres"
@@ -65,7 +68,7 @@ func TestStore(t *testing.T) {
 
 func account(s store.Store, name string) error {
 	return s.Update(context.Background(), func(ctx context.Context, tx store.Tx) error {
-		return tx.CreateAccount(ctx, store.Account{Name: name})
+		return tx.CreateAccount(ctx, auth.Account{Name: name})
 	})
 }
 
@@ -127,7 +130,7 @@ func TestReplicasClaimOneScope(t *testing.T) {
 	require.NoError(t, account(one, "a"))
 	key := execution.ScopeKey{PipelineID: "p"}
 	require.NoError(t, one.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
-		return tx.CreatePipeline(ctx, store.Pipeline{ID: "p", Account: "a", Name: "web"})
+		return tx.CreatePipeline(ctx, definition.Pipeline{ID: "p", Account: "a", Name: "web"})
 	}))
 	claim := func(s store.Store, revision int64) error {
 		return s.Update(context.Background(), func(ctx context.Context, tx store.Tx) error { return tx.ClaimScope(ctx, key, revision, revision+1) })
@@ -167,7 +170,7 @@ func TestDeadlockIsDoneAgain(t *testing.T) {
 	require.NoError(t, account(one, "a"))
 	for _, id := range []string{"p", "q"} {
 		require.NoError(t, one.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
-			return tx.CreatePipeline(ctx, store.Pipeline{ID: id, Account: "a", Name: id})
+			return tx.CreatePipeline(ctx, definition.Pipeline{ID: id, Account: "a", Name: id})
 		}))
 	}
 	var both sync.WaitGroup
@@ -283,7 +286,7 @@ func TestMigrationNotesWhoUsesWhat(t *testing.T) {
 		return action.Artifact{Name: "x", Digest: digest, Size: size}
 	}
 	require.NoError(t, s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
-		if err := errors.Join(tx.CreateAccount(ctx, store.Account{Name: "a"}), tx.CreatePipeline(ctx, store.Pipeline{ID: "p", Account: "a", Name: "p"})); err != nil {
+		if err := errors.Join(tx.CreateAccount(ctx, auth.Account{Name: "a"}), tx.CreatePipeline(ctx, definition.Pipeline{ID: "p", Account: "a", Name: "p"})); err != nil {
 			return err
 		}
 		return tx.Apply(ctx, &execution.Change{
@@ -391,7 +394,7 @@ func TestLostAnswerIsNotDoneAgain(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	require.NoError(t, account(s, "a"))
 	require.NoError(t, s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
-		return tx.CreatePipeline(ctx, store.Pipeline{ID: "p", Account: "a", Name: "web"})
+		return tx.CreatePipeline(ctx, definition.Pipeline{ID: "p", Account: "a", Name: "web"})
 	}))
 
 	const others = 20
@@ -450,7 +453,7 @@ func TestRulesHoldFromTheirCommit(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, errors.Join(one.Close(), two.Close())) })
 	require.NoError(t, account(one, "a"))
 	require.NoError(t, one.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
-		return tx.CreatePipeline(ctx, store.Pipeline{ID: "p", Account: "a", Name: "web"})
+		return tx.CreatePipeline(ctx, definition.Pipeline{ID: "p", Account: "a", Name: "web"})
 	}))
 	// during calls fn while a transaction on the first server is open that did something.
 	during := func(something func(context.Context, store.Tx) error, fn func()) error {
@@ -476,7 +479,7 @@ func TestRulesHoldFromTheirCommit(t *testing.T) {
 	}
 	confirm := func(ctx context.Context, tx store.Tx) error { return tx.ConfirmRules(ctx, "a", 0) }
 	change := func(ctx context.Context, tx store.Tx) error {
-		return tx.CreateApprovalRule(ctx, store.ApprovalRule{Account: "a", Name: "ops", Revision: 1})
+		return tx.CreateApprovalRule(ctx, approval.Rule{Account: "a", Name: "ops", Revision: 1})
 	}
 	require.NoError(t, during(confirm, func() { begin(change) }))
 	require.NoError(t, <-second)

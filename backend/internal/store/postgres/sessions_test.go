@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres"
 )
@@ -26,7 +27,7 @@ func standard(t *testing.T, config postgres.Config, setting string) {
 }
 
 // Whatever the database says by default, a server that stands still keeps no locks,
-// waits for none for ever, and loses nothing that it committed; what the URL says holds.
+// waits for no lock without a limit, and loses nothing that it committed; settings in the URL win.
 func TestSessionsAreSafe(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -66,7 +67,7 @@ func TestSerializationFailureIsDoneAgain(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, errors.Join(one.Close(), two.Close())) })
 	require.NoError(t, account(one, "a"))
 	require.NoError(t, one.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
-		return tx.CreatePipeline(ctx, store.Pipeline{ID: "p", Account: "a", Name: "web"})
+		return tx.CreatePipeline(ctx, definition.Pipeline{ID: "p", Account: "a", Name: "web"})
 	}))
 	var numbers []int64
 	next := func(ctx context.Context, tx store.Tx) error {

@@ -46,7 +46,7 @@ func (t *transaction) Begin(ctx context.Context, alone bool) error {
 		return classify(err)
 	}
 	t.held = held
-	t.conn = conn{pg: held.Conn(), begin: "BEGIN", pending: t.pending[:0], of: -1}
+	t.conn = conn{pg: held.Conn(), begin: "BEGIN", pending: t.pending[:0], atCommit: t.atCommit[:0], of: -1, shared: !alone}
 	t.changes = t.changes[:0]
 	if alone {
 		return t.Later(ctx, sqlstore.Statement{What: "patience", Query: aloneWaits})
@@ -54,11 +54,11 @@ func (t *transaction) Begin(ctx context.Context, alone bool) error {
 	return nil
 }
 
-// Of implements sqlstore.Transaction.
-func (t *transaction) Of(update int) { t.of = update }
+// Attribute implements sqlstore.Transaction.
+func (t *transaction) Attribute(update int) { t.of = update }
 
-// Applied implements sqlstore.Conn.
-func (t *transaction) Applied(change *execution.Change) { t.changes = append(t.changes, change) }
+// NoteChange implements sqlstore.Conn.
+func (t *transaction) NoteChange(change *execution.Change) { t.changes = append(t.changes, change) }
 
 // Failed implements sqlstore.Transaction.
 func (t *transaction) Failed() (int, error) {
@@ -73,16 +73,24 @@ func (t *transaction) Commit(ctx context.Context) error {
 	if t.failed != nil {
 		return t.failed.err
 	}
-	if t.begin != "" && len(t.pending) == 0 {
+	if t.begin != "" && len(t.pending) == 0 && len(t.atCommit) == 0 {
 		t.release()
 		return nil
 	}
 	if err := t.queue(ctx); err != nil {
 		return err
 	}
+	text := noticeOf(t.changes)
+	lock, args := lockPositions, []any(nil)
+	if text != "" && len(t.atCommit) > 0 {
+		lock, args, text = lockAndNotify, []any{channel, text}, ""
+	}
+	if err := t.advance(lock, args...); err != nil {
+		return err
+	}
 	t.of = -1
 	results := t.send(ctx, func(batch *pgx.Batch) {
-		if text := noticeOf(t.changes); text != "" {
+		if text != "" {
 			batch.Queue(`SELECT pg_notify($1, $2)`, channel, text)
 		}
 		batch.Queue("COMMIT")

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/durable"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlstore"
 )
 
@@ -149,6 +150,15 @@ func check(ctx context.Context, path string) error {
 	})
 }
 
+// Check returns an error if a page, a row or an index of a database is damaged. A server may use
+// the database, and is not blocked.
+func Check(ctx context.Context, path string) error {
+	if err := reading(ctx, path, nil, checkPages); err != nil {
+		return fmt.Errorf("%s: %w", path, damage(err))
+	}
+	return nil
+}
+
 // checkHeader returns the size of a database that is in one file.
 func checkHeader(file *os.File) (size int64, err error) {
 	info, err := file.Stat()
@@ -193,7 +203,16 @@ func checkPages(ctx context.Context, c *sql.Conn) error {
 		return notOurs(err)
 	}
 	if found != "ok" {
-		return fmt.Errorf("it is damaged or not all there: %s", strings.Join(strings.Fields(found), " "))
+		return damagedPagesError(strings.Join(strings.Fields(found), " "))
 	}
 	return nil
 }
+
+// damagedPagesError is what SQLite found wrong in a database.
+type damagedPagesError string
+
+// Error implements error.
+func (d damagedPagesError) Error() string { return "it is damaged or not all there: " + string(d) }
+
+// Is makes it one of store.ErrDamaged.
+func (damagedPagesError) Is(target error) bool { return target == store.ErrDamaged }

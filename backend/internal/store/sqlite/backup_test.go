@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlite"
 )
@@ -23,10 +24,10 @@ import (
 // pair writes an account and a token in one transaction.
 func pair(s store.Store, name string) error {
 	return s.Update(context.Background(), func(ctx context.Context, tx store.Tx) error {
-		if err := tx.CreateAccount(ctx, store.Account{Name: name}); err != nil {
+		if err := tx.CreateAccount(ctx, auth.Account{Name: name}); err != nil {
 			return err
 		}
-		return tx.CreateToken(ctx, store.Token{ID: name, Hash: name, Principal: strings.Repeat("x", 20_000)})
+		return tx.CreateToken(ctx, auth.Token{ID: name, Hash: name, Principal: strings.Repeat("x", 20_000)})
 	})
 }
 
@@ -130,7 +131,7 @@ func backup(t *testing.T) string {
 	return to
 }
 
-// endlessVersions puts a view that never ends in the place of the table of versions.
+// endlessVersions replaces the table of versions by a view that never ends.
 const endlessVersions = `DROP TABLE goose_db_version; CREATE VIEW goose_db_version AS
 	WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS version_id, 1 AS is_applied FROM n`
 

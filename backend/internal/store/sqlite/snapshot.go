@@ -88,7 +88,7 @@ func current(ctx context.Context, c *sql.Conn) error {
 
 // schemaVersion returns the version of a database that is headraced's.
 func schemaVersion(ctx context.Context, c *sql.Conn) (version int64, err error) {
-	// Nothing is asked of a view, which may take for ever to answer.
+	// Nothing is asked of a view, which may never answer.
 	var table bool
 	err = c.QueryRowContext(ctx, `SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = $1`, versions).Scan(&table)
 	if err != nil {

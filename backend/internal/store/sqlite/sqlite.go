@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/pressly/goose/v3"
@@ -73,10 +74,34 @@ func openWith(ctx context.Context, config Config, further ...string) (*Store, er
 	}
 	s := &Store{db: db, readers: make(chan *conn, readers), closing: make(chan struct{}), path: config.Path}
 	if err := s.open(ctx, readers); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", config.Path, err), db.Close())
+		return nil, errors.Join(fmt.Errorf("open %s: %w", config.Path, damage(err)), db.Close())
 	}
 	return s, nil
 }
+
+// OpenReadOnly opens a file that a server may be using, to read it. Updates fail. A schema that
+// is not this program's is refused.
+func OpenReadOnly(ctx context.Context, path string) (*Store, error) {
+	if err := reading(ctx, path, nil, current); err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, damage(err))
+	}
+	db, err := sql.Open("sqlite", dsn(path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}}))
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	s := &Store{db: db, readers: make(chan *conn, 1), closing: make(chan struct{}), path: path}
+	reader, err := newConn(ctx, db)
+	if err == nil {
+		s.readers <- reader
+		s.opened, err = os.Stat(path)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, damage(err)), db.Close())
+	}
+	return s, nil
+}
+
+var errReadOnly = errors.New("the database was opened to be read")
 
 // dsn names a file for the driver, whatever its name means in a URI.
 func dsn(path string, parameters url.Values) string {
@@ -122,7 +147,7 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	}
 	current, target, err := p.GetVersions(ctx)
 	if err != nil {
-		return fmt.Errorf("read schema version: %w", err)
+		return fmt.Errorf("read schema version: %w", errors.Join(err, readable(ctx, db)))
 	}
 	if current > target {
 		return newer(current, target)
@@ -136,13 +161,23 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
+// readable returns why the table of versions cannot be read: goose takes one that is damaged
+// for one that is missing.
+func readable(ctx context.Context, db *sql.DB) error {
+	var version int64
+	return db.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM goose_db_version").Scan(&version)
+}
+
 func newer(version, known int64) error {
 	return fmt.Errorf("its schema is version %d and this headraced knows %d: start a newer headraced", version, known)
 }
 
 // Update implements store.Store.
 func (s *Store) Update(ctx context.Context, fn func(context.Context, store.Tx) error) error {
-	return s.writer.Update(ctx, fn)
+	if s.writer == nil {
+		return errReadOnly
+	}
+	return damage(s.writer.Update(ctx, fn))
 }
 
 // View implements store.Store.
@@ -162,7 +197,7 @@ func (s *Store) View(ctx context.Context, fn func(context.Context, store.Reader)
 	}
 	defer func() {
 		_, end := c.exec(background, "COMMIT")
-		err = errors.Join(err, end)
+		err = damage(errors.Join(err, end))
 	}()
 	return fn(ctx, sqlstore.New(c))
 }
@@ -185,6 +220,9 @@ func (s *Store) Ready(ctx context.Context) error {
 	if err := s.checkFile(); err != nil {
 		return err
 	}
+	if s.writer == nil {
+		return errReadOnly
+	}
 	if err := s.writer.Ready(ctx); err != nil {
 		return err
 	}
@@ -202,7 +240,9 @@ func (s *Store) Listen(ctx context.Context, _ func(store.Notice)) error {
 
 // Close implements store.Store.
 func (s *Store) Close() error {
-	s.writer.Close()
+	if s.writer != nil {
+		s.writer.Close()
+	}
 	closed := false
 	s.closingOnce.Do(func() { close(s.closing); closed = true })
 	if !closed {
@@ -211,7 +251,9 @@ func (s *Store) Close() error {
 	for range cap(s.readers) {
 		(<-s.readers).close()
 	}
-	s.writing.close()
+	if s.writing != nil {
+		s.writing.close()
+	}
 	return s.db.Close()
 }
 
@@ -230,4 +272,28 @@ func classify(err error) error {
 		return fmt.Errorf("%w (%w)", store.ErrFull, err)
 	}
 	return err
+}
+
+// damage is classify for an error that says that pages are not as they were written: rows
+// that are read return it as it is.
+func damage(err error) error {
+	if errors.Is(err, store.ErrDamaged) || !isDamage(err) {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", store.ErrDamaged, err)
+}
+
+// isDamage tells whether an error, or one of those that it joins, is the driver's of damage.
+func isDamage(err error) bool {
+	switch e := err.(type) { //nolint:errorlint // It unwraps by itself, to see all that are joined.
+	case *driver.Error:
+		// The lowest byte is what the rest is more precise about.
+		code := e.Code() & 0xff
+		return code == codes.SQLITE_CORRUPT || code == codes.SQLITE_NOTADB
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), isDamage)
+	case interface{ Unwrap() error }:
+		return isDamage(e.Unwrap())
+	}
+	return false
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlite"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/storetest"
@@ -26,7 +28,7 @@ func open(t *testing.T, path string) *sqlite.Store {
 
 func account(s store.Store, name string) error {
 	return s.Update(context.Background(), func(ctx context.Context, tx store.Tx) error {
-		return tx.CreateAccount(ctx, store.Account{Name: name})
+		return tx.CreateAccount(ctx, auth.Account{Name: name})
 	})
 }
 
@@ -99,7 +101,7 @@ func TestFullDisk(t *testing.T) {
 	require.NoError(t, account(s, "a"))
 	create := func(id string) error {
 		return s.Update(context.Background(), func(ctx context.Context, tx store.Tx) error {
-			return tx.CreatePipeline(ctx, store.Pipeline{ID: id, Account: "a", Name: id, Digest: strings.Repeat("x", 100_000)})
+			return tx.CreatePipeline(ctx, definition.Pipeline{ID: id, Account: "a", Name: id, Digest: strings.Repeat("x", 100_000)})
 		})
 	}
 	kept := 0
@@ -160,7 +162,7 @@ func TestArrivingTogetherShareACommit(t *testing.T) {
 		errs[0] = s.Update(context.Background(), func(ctx context.Context, tx store.Tx) error {
 			close(entered)
 			<-gate
-			return tx.CreateAccount(ctx, store.Account{Name: "0"})
+			return tx.CreateAccount(ctx, auth.Account{Name: "0"})
 		})
 	})
 	<-entered
@@ -189,15 +191,15 @@ func TestAPanicIsItsCallersAlone(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	err = s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
-		require.NoError(t, tx.CreateAccount(ctx, store.Account{Name: "half"}))
-		var none *store.Account
+		require.NoError(t, tx.CreateAccount(ctx, auth.Account{Name: "half"}))
+		var none *auth.Account
 		return tx.CreateAccount(ctx, *none)
 	})
 	require.ErrorContains(t, err, "panic in a transaction")
 	require.NoError(t, s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
 		_, err := tx.Account(ctx, "half")
 		require.ErrorIs(t, err, store.ErrNotFound)
-		return tx.CreateAccount(ctx, store.Account{Name: "whole"})
+		return tx.CreateAccount(ctx, auth.Account{Name: "whole"})
 	}))
 }
 
@@ -230,6 +232,7 @@ func TestReadyOnAlmostFullDisk(t *testing.T) {
 	require.ErrorIs(t, account(s, strings.Repeat("x", 400_000)), store.ErrFull)
 	require.ErrorIs(t, s.Ready(t.Context()), store.ErrFull, "there is room for a row, and not for much more")
 	require.NoError(t, account(s, "a"))
+	require.ErrorIs(t, s.Ready(t.Context()), store.ErrFull, "a small write that succeeds makes no room for a large one")
 }
 
 // Whoever balances load must learn that decisions cannot be kept, also where reading works

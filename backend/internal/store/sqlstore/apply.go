@@ -3,8 +3,6 @@ package sqlstore
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
@@ -14,26 +12,23 @@ import (
 // since a new attempt of an action takes the place of the old one.
 func (t *Tx) Apply(ctx context.Context, c *execution.Change) error {
 	for _, step := range []func(context.Context, *execution.Change) error{
-		t.applyExecutions, t.applyState, t.applyStages, t.applyActions, t.applyEvents, t.applyDone, t.applyWork,
+		t.applyExecutions, t.applyState, t.applyStages, t.applyActions, t.applyDone, t.applyWork,
 	} {
 		if err := step(ctx, c); err != nil {
 			return err
 		}
 	}
-	t.conn.Applied(c)
+	for i := range c.Events {
+		t.events = append(t.events, &c.Events[i])
+	}
+	t.conn.NoteChange(c)
 	return nil
 }
 
 func (t *Tx) applyExecutions(ctx context.Context, c *execution.Change) error {
 	for _, e := range c.Started {
-		details, err := detailsOf(e)
-		if err != nil {
-			return err
-		}
-		if err := t.later(ctx, "execution "+e.ID, `INSERT INTO executions (`+executionColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-			e.ID, e.Account, e.PipelineID, e.Pipeline, e.Number, e.Version, string(e.Mode), string(e.Status), details,
-			micros(e.StartedAt), micros(e.UpdatedAt), micros(e.EndedAt), micros(e.OutputsRemovedAt)); err != nil {
+		row := rowOf(e)
+		if err := t.insertLater(ctx, "execution "+e.ID, executionTable.insert, row.columns(t.columns[:0])); err != nil {
 			return err
 		}
 		if e.Rollback != nil {
@@ -48,13 +43,8 @@ func (t *Tx) applyExecutions(ctx context.Context, c *execution.Change) error {
 		}
 	}
 	for _, e := range c.Updated {
-		details, err := detailsOf(e)
-		if err != nil {
-			return err
-		}
-		if err := t.later(ctx, "execution "+e.ID,
-			`UPDATE executions SET status = $2, details = $3, updated_at = $4, ended_at = $5 WHERE id = $1`,
-			e.ID, string(e.Status), details, micros(e.UpdatedAt), micros(e.EndedAt)); err != nil {
+		row := rowOf(e)
+		if err := t.updateLater(ctx, "execution "+e.ID, &executionTable, row.columns(t.columns[:0])); err != nil {
 			return err
 		}
 		if key := e.Scope(); key.ExecutionID != "" && e.Status.Terminal() {
@@ -101,73 +91,34 @@ func (t *Tx) applyState(ctx context.Context, c *execution.Change) error {
 }
 
 func (t *Tx) applyStages(ctx context.Context, c *execution.Change) error {
-	for _, s := range c.NewStages {
-		entry, err := optional(s.Entry)
-		if err != nil {
-			return err
-		}
-		details, err := stageDetailsOf(s.Stage)
-		if err != nil {
-			return err
-		}
-		if err := t.later(ctx, "stage "+s.Name, `INSERT INTO stage_executions (`+stageColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			s.ExecutionID, s.Position, s.Name, string(s.Status), s.Arrival, micros(s.ArrivedAt), micros(s.StartedAt),
-			micros(s.EndedAt), entry, details); err != nil {
+	for i := range c.NewStages {
+		s := &c.NewStages[i]
+		if err := t.insertLater(ctx, "stage "+s.Name, stageTable.insert, stageColumns(t.columns[:0], s)); err != nil {
 			return err
 		}
 	}
-	for _, s := range c.Stages {
-		entry, err := optional(s.Entry)
-		if err != nil {
-			return err
-		}
-		details, err := stageDetailsOf(s.Stage)
-		if err != nil {
-			return err
-		}
-		if err := t.later(ctx, "stage "+s.Name, `UPDATE stage_executions SET status = $3, started_at = $4, ended_at = $5, entry = $6,
-			details = $7 WHERE execution_id = $1 AND position = $2`,
-			s.ExecutionID, s.Position, string(s.Status), micros(s.StartedAt), micros(s.EndedAt), entry, details); err != nil {
+	for i := range c.Stages {
+		s := &c.Stages[i]
+		if err := t.updateLater(ctx, "stage "+s.Name, &stageTable, stageColumns(t.columns[:0], s)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// optional is the document of a value that may be absent, which is "".
-func optional[T any](v *T) (string, error) {
-	if v == nil {
-		return "", nil
-	}
-	return document(v)
-}
-
 func (t *Tx) applyActions(ctx context.Context, c *execution.Change) error {
-	for _, a := range c.NewActions {
-		details, err := document(&a.Details)
-		if err != nil {
-			return err
-		}
-		if err := t.later(ctx, "action "+a.Name, `INSERT INTO action_executions (`+actionColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-			a.ID, a.ExecutionID, a.Stage, a.Name, string(a.Category), a.Provider, int(a.Work), a.RunOrder, a.Namespace,
-			a.Attempt, string(a.Status), a.Retried, micros(a.StartedAt), micros(a.EndedAt), details); err != nil {
+	for i := range c.NewActions {
+		a := &c.NewActions[i]
+		if err := t.insertLater(ctx, "action "+a.Name, actionTable.insert, actionColumns(t.columns[:0], a)); err != nil {
 			return err
 		}
 		if err := t.useArtifacts(ctx, a.ExecutionID, a.Details.Outputs); err != nil {
 			return err
 		}
 	}
-	for _, a := range c.Actions {
-		details, err := document(&a.Details)
-		if err != nil {
-			return err
-		}
-		if err := t.later(ctx, "action "+a.Name,
-			`UPDATE action_executions SET attempt = $3, status = $4, ended_at = $5, details = $6, retried = $7
-			WHERE execution_id = $1 AND id = $2`,
-			a.ExecutionID, a.ID, a.Attempt, string(a.Status), micros(a.EndedAt), details, a.Retried); err != nil {
+	for i := range c.Actions {
+		a := &c.Actions[i]
+		if err := t.updateLater(ctx, "action "+a.Name, &actionTable, actionColumns(t.columns[:0], a)); err != nil {
 			return err
 		}
 		if err := t.useArtifacts(ctx, a.ExecutionID, a.Details.Outputs); err != nil {
@@ -181,18 +132,37 @@ func (t *Tx) applyActions(ctx context.Context, c *execution.Change) error {
 // statements that an engine keeps prepared.
 const eventsAnInsert = 8
 
-// eventWidth is how many columns eventColumns has.
-const eventWidth = 12
-
-func (t *Tx) applyEvents(ctx context.Context, c *execution.Change) error {
-	for rest := c.Events; len(rest) > 0; {
+// writeEvents writes the events of all decisions so far at the commit, so that their positions
+// are in the order of the commits. Decisions that share a transaction share the inserts.
+func (t *Tx) writeEvents(ctx context.Context) error {
+	if len(t.events) == 0 {
+		return nil
+	}
+	events := t.events
+	t.events = t.events[:0]
+	defer clear(events)
+	next, err := t.conn.Positions(len(events), func() (int64, error) { return t.NewestPosition(ctx) })
+	if err != nil {
+		return err
+	}
+	inserts, position := &generatedEventInserts, generated
+	if next > 0 {
+		inserts, position = &assignedEventInserts, constant
+	}
+	for rest := events; len(rest) > 0; {
 		n := min(len(rest), eventsAnInsert)
-		args := make([]any, 0, n*eventWidth)
+		args := make([]any, 0, n*(eventTable.inserted+1))
 		for _, ev := range rest[:n] {
-			args = append(args, ev.ExecutionID, micros(ev.At), string(ev.Subject), ev.State, ev.Stage, ev.Action,
-				ev.ActionExecutionID, ev.Attempt, ev.ExecutionAttempt, string(ev.Condition), ev.Principal, ev.Message)
+			if next > 0 {
+				ev.Position = next
+				next++
+			}
+			t.columns = eventColumns(t.columns[:0], position, ev)
+			if args, err = insertArgs(args, t.columns); err != nil {
+				return err
+			}
 		}
-		if err := t.later(ctx, "events", eventInserts[n-1], args...); err != nil {
+		if err := t.conn.AtCommit(ctx, Statement{What: "events", Query: inserts[n-1], Args: args}); err != nil {
 			return err
 		}
 		rest = rest[n:]
@@ -200,20 +170,30 @@ func (t *Tx) applyEvents(ctx context.Context, c *execution.Change) error {
 	return nil
 }
 
-// eventInserts has the insert of one to eventsAnInsert events.
-var eventInserts = func() [eventsAnInsert]string {
-	var inserts [eventsAnInsert]string
-	var values []string
-	for i := range eventsAnInsert {
-		marks := make([]string, eventWidth)
-		for j := range marks {
-			marks[j] = "$" + strconv.Itoa(i*eventWidth+j+1)
-		}
-		values = append(values, "("+strings.Join(marks, ", ")+")")
-		inserts[i] = `INSERT INTO events (` + eventColumns + `) VALUES ` + strings.Join(values, ", ")
+// advance writes the events of all decisions so far before the next statement, which must see
+// them.
+func (t *Tx) advance(ctx context.Context) error {
+	if err := t.writeEvents(ctx); err != nil {
+		return err
+	}
+	return t.conn.Advance(ctx)
+}
+
+// generatedEventInserts and assignedEventInserts have the insert of one to eventsAnInsert events, whose
+// positions the database or the engine assigns.
+var (
+	generatedEventInserts = eventInserts(generated)
+	assignedEventInserts  = eventInserts(constant)
+)
+
+func eventInserts(position role) (inserts [eventsAnInsert]string) {
+	events := newTable("events", eventColumns(nil, position, &execution.Event{}))
+	inserts[0] = events.insert
+	for i := 1; i < eventsAnInsert; i++ {
+		inserts[i] = inserts[i-1] + ", (" + places(i*events.inserted+1, events.inserted) + ")"
 	}
 	return inserts
-}()
+}
 
 func (t *Tx) applyDone(ctx context.Context, c *execution.Change) error {
 	for _, id := range c.DoneAttempts {
@@ -231,27 +211,14 @@ func (t *Tx) applyDone(ctx context.Context, c *execution.Change) error {
 
 func (t *Tx) applyWork(ctx context.Context, c *execution.Change) error {
 	for _, l := range c.Leases {
-		attempt, err := document(&l.Attempt)
-		if err != nil {
-			return err
-		}
-		if err := t.later(ctx, "attempt "+l.Attempt.ID(), `INSERT INTO leases (action_execution_id, number, account, `+leaseColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			l.Attempt.ActionExecutionID, l.Attempt.Number, l.Attempt.Account, l.Attempt.ExecutionID, l.Scope.PipelineID, l.Scope.ExecutionID != "",
-			attempt, l.Runner, micros(l.Until), micros(l.QueuedAt)); err != nil {
+		row := leaseRow{l, l.Scope.ExecutionID != ""}
+		if err := t.insertLater(ctx, "attempt "+l.Attempt.ID(), leaseTable.insert, row.columns(t.columns[:0])); err != nil {
 			return err
 		}
 	}
 	for _, turn := range c.Turns {
-		work, err := optional(turn.Work)
-		if err != nil {
-			return err
-		}
-		if err := t.later(ctx, "turn "+turn.ID, `INSERT INTO turns (`+turnColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-			ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, due_at = excluded.due_at, work = excluded.work, carrier = excluded.carrier`,
-			turn.ID, turn.ExecutionID, turn.Scope.PipelineID, turn.Scope.ExecutionID != "", string(turn.Kind), micros(turn.DueAt), work,
-			turn.Carrier); err != nil {
+		row := turnRow{turn, turn.Scope.ExecutionID != "", turnWork{turn.Work, turn.Abandon}}
+		if err := t.insertLater(ctx, "turn "+turn.ID, turnTable.upsert, row.columns(t.columns[:0])); err != nil {
 			return err
 		}
 	}

@@ -29,78 +29,113 @@ type executionDetails struct {
 	Cancel    *execution.Cancel          `json:"cancel,omitempty"`
 }
 
-const executionColumns = `id, account, pipeline_id, pipeline, number, version, mode, status, details, started_at, updated_at, ended_at,
-	outputs_removed_at`
+// Statements of executions, their stages and actions.
+var (
+	executionTable      = newTable("executions", (&executionRow{Execution: &execution.Execution{}}).columns(nil))
+	executionQuery      = executionTable.query(`WHERE id = $1`)
+	liveExecutionsQuery = executionTable.query(`WHERE pipeline_id = $1 AND ` + live + ` ORDER BY number`)
+	liveExecutionQuery  = executionTable.query(`WHERE id = $1 AND ` + live)
+	liveScopeQuery      = executionTable.query(`WHERE pipeline_id = $1 AND ` + live + ` AND mode <> $2 ORDER BY number`)
 
-func scanExecution(rows Rows) (*execution.Execution, error) {
+	stageTable  = newTable("stage_executions", stageColumns(nil, &execution.StageOf{Stage: &execution.Stage{}}))
+	stagesQuery = stageTable.query(`WHERE execution_id = $1 ORDER BY position`)
+
+	actionTable = newTable("action_executions", actionColumns(nil, &execution.ActionOf{Action: &execution.Action{}}))
+	// Ids ascend in the order of the starts, which a stage keeps its actions in. Run orders
+	// do not after a retry started some again.
+	actionsQuery = actionTable.query(`WHERE execution_id = $1 ORDER BY id`)
+)
+
+// executionRow is a row of the table of executions.
+type executionRow struct {
+	*execution.Execution
+
+	details executionDetails
+}
+
+func rowOf(e *execution.Execution) executionRow {
+	return executionRow{e, executionDetails{
+		Type: e.Type, Attempt: e.Attempt, Summary: e.Summary, Trigger: e.Trigger, Variables: e.Variables,
+		Overrides: e.Overrides, Revisions: e.Revisions, Rollback: e.Rollback, Stop: e.Stop, Cancel: e.Cancel,
+	}}
+}
+
+func (r *executionRow) columns(c []column) []column {
+	return append(c,
+		text(identity, "id", &r.ID),
+		text(constant, "account", &r.Account),
+		text(constant, "pipeline_id", &r.PipelineID),
+		text(constant, "pipeline", &r.Pipeline),
+		number(constant, "number", &r.Number),
+		number(constant, "version", &r.Version),
+		text(constant, "mode", &r.Mode),
+		text(variable, "status", &r.Status),
+		record(variable, "details", &r.details),
+		instant(constant, "started_at", &r.StartedAt),
+		instant(variable, "updated_at", &r.UpdatedAt),
+		instant(variable, "ended_at", &r.EndedAt),
+		instant(constant, "outputs_removed_at", &r.OutputsRemovedAt),
+	)
+}
+
+func scanExecution(rows *row) (*execution.Execution, error) {
 	e := &execution.Execution{}
-	var details string
-	var started, updated, ended, removed int64
-	if err := rows.Scan(&e.ID, &e.Account, &e.PipelineID, &e.Pipeline, &e.Number, &e.Version, &e.Mode, &e.Status,
-		&details, &started, &updated, &ended, &removed); err != nil {
+	r := executionRow{e, executionDetails{Type: pipeline.TypeStandard, Attempt: 1}}
+	if err := scan(rows, r.columns(rows.columns[:0])); err != nil {
 		return nil, err
 	}
-	d := executionDetails{Type: pipeline.TypeStandard, Attempt: 1}
-	if err := decode(details, &d); err != nil {
-		return nil, err
-	}
+	d := &r.details
 	e.Type, e.Attempt, e.Summary, e.Trigger, e.Variables = d.Type, d.Attempt, d.Summary, d.Trigger, d.Variables
 	e.Overrides, e.Revisions, e.Rollback, e.Stop, e.Cancel = d.Overrides, d.Revisions, d.Rollback, d.Stop, d.Cancel
-	e.StartedAt, e.UpdatedAt, e.EndedAt = fromMicros(started), fromMicros(updated), fromMicros(ended)
-	e.OutputsRemovedAt = fromMicros(removed)
 	return e, nil
 }
 
-func detailsOf(e *execution.Execution) (string, error) {
-	return document(executionDetails{
-		Type: e.Type, Attempt: e.Attempt, Summary: e.Summary, Trigger: e.Trigger, Variables: e.Variables,
-		Overrides: e.Overrides, Revisions: e.Revisions, Rollback: e.Rollback, Stop: e.Stop, Cancel: e.Cancel,
-	})
-}
-
-const stageColumns = `execution_id, position, name, status, arrival, arrived_at, started_at, ended_at, entry, details`
-
-func scanStage(rows Rows) (execution.StageOf, error) {
+func scanStage(rows *row) (execution.StageOf, error) {
 	s := execution.StageOf{Stage: &execution.Stage{}}
-	var arrived, started, ended int64
-	var entry, details string
-	if err := rows.Scan(&s.ExecutionID, &s.Position, &s.Name, &s.Status, &s.Arrival, &arrived, &started, &ended, &entry, &details); err != nil {
-		return s, err
-	}
-	s.ArrivedAt, s.StartedAt, s.EndedAt = fromMicros(arrived), fromMicros(started), fromMicros(ended)
-	if entry != "" {
-		s.Entry = &execution.Approval{}
-		if err := decode(entry, s.Entry); err != nil {
-			return s, err
-		}
-	}
-	if details == "" {
-		return s, nil
-	}
-	return s, decode(details, &s.StageDetails)
+	err := scan(rows, stageColumns(rows.columns[:0], &s))
+	return s, err
 }
 
-// stageDetailsOf is empty for a stage that nothing is kept of.
-func stageDetailsOf(s *execution.Stage) (string, error) {
-	if s.Phase == "" && s.Retries == nil && len(s.Conditions) == 0 {
-		return "", nil
-	}
-	return document(&s.StageDetails)
+func stageColumns(c []column, s *execution.StageOf) []column {
+	detailed := s.Phase != "" || s.Retries != nil || len(s.Conditions) > 0
+	return append(c,
+		text(identity, "execution_id", &s.ExecutionID),
+		number(identity, "position", &s.Position),
+		text(constant, "name", &s.Name),
+		text(variable, "status", &s.Status),
+		number(constant, "arrival", &s.Arrival),
+		instant(constant, "arrived_at", &s.ArrivedAt),
+		instant(variable, "started_at", &s.StartedAt),
+		instant(variable, "ended_at", &s.EndedAt),
+		recordIf(s.Entry != nil, variable, "entry", &s.Entry),
+		recordIf(detailed, variable, "details", &s.StageDetails),
+	)
 }
 
-const actionColumns = `id, execution_id, stage_position, name, category, provider, work, run_order, namespace, attempt,
-	status, retried, started_at, ended_at, details`
-
-func scanAction(rows Rows) (execution.ActionOf, error) {
+func scanAction(rows *row) (execution.ActionOf, error) {
 	a := execution.ActionOf{Action: &execution.Action{}}
-	var started, ended int64
-	var details string
-	if err := rows.Scan(&a.ID, &a.ExecutionID, &a.Stage, &a.Name, &a.Category, &a.Provider, &a.Work, &a.RunOrder,
-		&a.Namespace, &a.Attempt, &a.Status, &a.Retried, &started, &ended, &details); err != nil {
-		return a, err
-	}
-	a.StartedAt, a.EndedAt = fromMicros(started), fromMicros(ended)
-	return a, decode(details, &a.Details)
+	err := scan(rows, actionColumns(rows.columns[:0], &a))
+	return a, err
+}
+
+func actionColumns(c []column, a *execution.ActionOf) []column {
+	return append(c,
+		text(identity, "id", &a.ID),
+		text(identity, "execution_id", &a.ExecutionID),
+		number(constant, "stage_position", &a.Stage),
+		text(constant, "name", &a.Name),
+		text(constant, "category", &a.Category),
+		text(constant, "provider", &a.Provider),
+		number(constant, "work", &a.Work),
+		number(constant, "run_order", &a.RunOrder),
+		text(constant, "namespace", &a.Namespace),
+		number(variable, "attempt", &a.Attempt),
+		text(variable, "status", &a.Status),
+		flag(variable, "retried", &a.Retried),
+		instant(constant, "started_at", &a.StartedAt),
+		instant(variable, "ended_at", &a.EndedAt),
+		record(variable, "details", &a.Details),
+	)
 }
 
 // Execution implements store.Reader.
@@ -114,7 +149,7 @@ func (t *Tx) Execution(ctx context.Context, id string) (*execution.Execution, er
 
 // ExecutionHead implements store.Reader.
 func (t *Tx) ExecutionHead(ctx context.Context, id string) (*execution.Execution, error) {
-	found, err := list(ctx, t, scanExecution, `SELECT `+executionColumns+` FROM executions WHERE id = $1`, id)
+	found, err := list(ctx, t, scanExecution, executionQuery, id)
 	return first(found, "execution "+id, err)
 }
 
@@ -128,14 +163,11 @@ func (t *Tx) ActionStatus(ctx context.Context, executionID, actionExecutionID st
 
 // loadStages fills in the stages and actions of an execution.
 func (t *Tx) loadStages(ctx context.Context, e *execution.Execution) error {
-	stages, err := list(ctx, t, scanStage, `SELECT `+stageColumns+` FROM stage_executions WHERE execution_id = $1 ORDER BY position`, e.ID)
+	stages, err := list(ctx, t, scanStage, stagesQuery, e.ID)
 	if err != nil {
 		return err
 	}
-	// Ids ascend in the order of the starts, which a stage keeps its actions in: run
-	// orders do not once a retry started some again.
-	actions, err := list(ctx, t, scanAction,
-		`SELECT `+actionColumns+` FROM action_executions WHERE execution_id = $1 ORDER BY id`, e.ID)
+	actions, err := list(ctx, t, scanAction, actionsQuery, e.ID)
 	if err != nil {
 		return err
 	}
@@ -179,8 +211,8 @@ func (t *Tx) Executions(ctx context.Context, f store.ExecutionFilter) ([]*execut
 		where = append(where, "status IN ("+strings.Join(marks, ", ")+")")
 	}
 	args = append(args, limit(f.Size))
-	return list(ctx, t, scanExecution, fmt.Sprintf(`SELECT %s FROM executions WHERE %s ORDER BY id DESC LIMIT $%d`,
-		executionColumns, strings.Join(where, " AND "), len(args)), args...)
+	return list(ctx, t, scanExecution, executionTable.query(
+		fmt.Sprintf(`WHERE %s ORDER BY id DESC LIMIT $%d`, strings.Join(where, " AND "), len(args))), args...)
 }
 
 // live must be written as in the partial index, for the planner to use it.
@@ -188,14 +220,20 @@ const live = `status IN ('InProgress', 'Stopping')`
 
 // LiveExecutions implements store.Reader.
 func (t *Tx) LiveExecutions(ctx context.Context, pipelineID string) ([]*execution.Execution, error) {
-	return list(ctx, t, scanExecution,
-		`SELECT `+executionColumns+` FROM executions WHERE pipeline_id = $1 AND `+live+` ORDER BY number`, pipelineID)
+	return list(ctx, t, scanExecution, liveExecutionsQuery, pipelineID)
 }
 
 // CountLive implements store.Reader.
 func (t *Tx) CountLive(ctx context.Context) (int, error) {
 	var n int
 	err := t.one(ctx, "live executions", `SELECT count(*) FROM executions WHERE `+live, nil, &n)
+	return n, err
+}
+
+// CountLiveOf implements store.Reader.
+func (t *Tx) CountLiveOf(ctx context.Context, pipelineID string) (int, error) {
+	var n int
+	err := t.one(ctx, "live executions", `SELECT count(*) FROM executions WHERE pipeline_id = $1 AND `+live, []any{pipelineID}, &n)
 	return n, err
 }
 
@@ -220,11 +258,11 @@ func (t *Tx) LiveScope(ctx context.Context, key execution.ScopeKey) (store.LiveS
 			return scope, err
 		}
 	}
-	query, args := ` WHERE pipeline_id = $1 AND `+live+` AND mode <> $2 ORDER BY number`, []any{key.PipelineID, string(pipeline.Parallel)}
+	query, args := liveScopeQuery, []any{key.PipelineID, string(pipeline.Parallel)}
 	if key.ExecutionID != "" {
-		query, args = ` WHERE id = $1 AND `+live, []any{key.ExecutionID}
+		query, args = liveExecutionQuery, []any{key.ExecutionID}
 	}
-	found, err := list(ctx, t, scanExecution, `SELECT `+executionColumns+` FROM executions`+query, args...)
+	found, err := list(ctx, t, scanExecution, query, args...)
 	if err != nil {
 		return scope, err
 	}
@@ -250,104 +288,173 @@ func (t *Tx) ClaimScope(ctx context.Context, key execution.ScopeKey, revision, n
 		key.PipelineID, key.ExecutionID, revision, next)
 }
 
-const eventColumns = `execution_id, at, subject, state, stage, action, action_execution_id, attempt, execution_attempt,
-	condition, principal, message`
+// Statements of attempts.
+var (
+	leaseTable      = newTable("leases", (&leaseRow{Lease: &execution.Lease{}}).columns(nil))
+	leaseQuery      = leaseTable.query(`WHERE action_execution_id = $1`)
+	leasesOfQuery   = leaseTable.query(`WHERE action_execution_id IN (%s)`)
+	heldLeasesQuery = leaseTable.query(`WHERE ` + held + ` ORDER BY queued_at, action_execution_id`)
+	// The second condition is that of the index of held attempts.
+	renewLeasesQuery = `UPDATE leases SET until = $2 WHERE runner = $1 AND runner <> '' RETURNING ` + leaseTable.columns
+)
 
-// Events implements store.Reader.
-func (t *Tx) Events(ctx context.Context, executionID string, after int64, size int) ([]execution.Event, error) {
-	scan := func(rows Rows) (execution.Event, error) {
-		var ev execution.Event
-		var at int64
-		err := rows.Scan(&ev.Position, &ev.ExecutionID, &at, &ev.Subject, &ev.State, &ev.Stage, &ev.Action,
-			&ev.ActionExecutionID, &ev.Attempt, &ev.ExecutionAttempt, &ev.Condition, &ev.Principal, &ev.Message)
-		ev.At = fromMicros(at)
-		return ev, err
-	}
-	return list(ctx, t, scan, `SELECT position, `+eventColumns+` FROM events
-		WHERE execution_id = $1 AND position > $2 ORDER BY position LIMIT $3`, executionID, after, limit(size))
+// leaseRow is a row of the table of attempts.
+type leaseRow struct {
+	*execution.Lease
+
+	parallel bool
 }
 
-func scopeKey(pipelineID, executionID string, parallel bool) execution.ScopeKey {
-	if parallel {
-		return execution.ScopeKey{PipelineID: pipelineID, ExecutionID: executionID}
-	}
-	return execution.ScopeKey{PipelineID: pipelineID}
+func (r *leaseRow) columns(c []column) []column {
+	a := &r.Attempt
+	return append(c,
+		text(identity, "action_execution_id", &a.ActionExecutionID),
+		number(constant, "number", &a.Number),
+		text(constant, "account", &a.Account),
+		text(constant, "execution_id", &a.ExecutionID),
+		text(constant, "pipeline_id", &r.Scope.PipelineID),
+		flag(constant, "parallel", &r.parallel),
+		record(constant, "attempt", a),
+		text(constant, "runner", &r.Runner),
+		instant(constant, "until", &r.Until),
+		instant(constant, "queued_at", &r.QueuedAt),
+	)
 }
 
-const leaseColumns = `execution_id, pipeline_id, parallel, attempt, runner, until, queued_at`
-
-// scanLease reads leaseColumns, and what follows them.
-func scanLease(rows Rows, further ...any) (*execution.Lease, error) {
-	var l execution.Lease
-	var executionID, pipelineID, attempt string
-	var parallel bool
-	var until, queued int64
-	columns := append([]any{&executionID, &pipelineID, &parallel, &attempt, &l.Runner, &until, &queued}, further...)
-	if err := rows.Scan(columns...); err != nil {
+// scanLease reads a lease, and what the query selects after it.
+func scanLease(rows *row, further ...any) (*execution.Lease, error) {
+	r := leaseRow{Lease: &execution.Lease{}}
+	if err := scan(rows, r.columns(rows.columns[:0]), further...); err != nil {
 		return nil, err
 	}
-	l.Scope = scopeKey(pipelineID, executionID, parallel)
-	l.Until, l.QueuedAt = fromMicros(until), fromMicros(queued)
-	return &l, decode(attempt, &l.Attempt)
+	if r.parallel {
+		r.Scope.ExecutionID = r.Attempt.ExecutionID
+	}
+	return r.Lease, nil
 }
 
-func leaseOnly(rows Rows) (*execution.Lease, error) { return scanLease(rows) }
-
-// Leases implements store.Reader.
-func (t *Tx) Leases(ctx context.Context) ([]*execution.Lease, error) {
-	return list(ctx, t, leaseOnly, `SELECT `+leaseColumns+` FROM leases ORDER BY queued_at, action_execution_id`)
-}
+func leaseOnly(rows *row) (*execution.Lease, error) { return scanLease(rows) }
 
 // Lease implements store.Reader.
 func (t *Tx) Lease(ctx context.Context, actionExecutionID string) (*execution.Lease, error) {
-	found, err := list(ctx, t, leaseOnly, `SELECT `+leaseColumns+` FROM leases WHERE action_execution_id = $1`, actionExecutionID)
+	found, err := list(ctx, t, leaseOnly, leaseQuery, actionExecutionID)
 	return first(found, "attempt "+actionExecutionID, err)
+}
+
+// LeasesOf implements store.Reader.
+func (t *Tx) LeasesOf(ctx context.Context, actionExecutionIDs []string) ([]*execution.Lease, error) {
+	return listIn(ctx, t, leaseOnly, actionExecutionIDs, leasesOfQuery)
+}
+
+// HeldLeases implements store.Reader.
+func (t *Tx) HeldLeases(ctx context.Context) ([]*execution.Lease, error) {
+	return list(ctx, t, leaseOnly, heldLeasesQuery)
 }
 
 // RenewLeases implements store.Tx.
 func (t *Tx) RenewLeases(ctx context.Context, runner string, until time.Time) ([]*execution.Lease, error) {
-	// The second condition is that of the index of those that are held.
-	return list(ctx, t, leaseOnly, `UPDATE leases SET until = $2 WHERE runner = $1 AND runner <> '' RETURNING `+leaseColumns, runner, micros(until))
+	return list(ctx, t, leaseOnly, renewLeasesQuery, runner, micros(until))
 }
 
-// LetLeaseGo implements store.Tx.
-func (t *Tx) LetLeaseGo(ctx context.Context, actionExecutionID string, number int, runner string) error {
+// ReleaseLease implements store.Tx.
+func (t *Tx) ReleaseLease(ctx context.Context, actionExecutionID string, number int, runner string) error {
 	return t.changed(ctx, store.ErrStale, "attempt "+actionExecutionID,
 		`UPDATE leases SET runner = '', until = 0 WHERE action_execution_id = $1 AND number = $2 AND runner = $3`,
 		actionExecutionID, number, runner)
 }
 
-const turnColumns = `id, execution_id, pipeline_id, parallel, kind, due_at, work, carrier`
+// ReturnLease implements store.Tx.
+func (t *Tx) ReturnLease(ctx context.Context, lease *execution.Lease, runner string) error {
+	attempt := &lease.Attempt
+	text, err := document(attempt)
+	if err != nil {
+		return err
+	}
+	err = t.changed(ctx, store.ErrStale, "attempt "+attempt.ActionExecutionID,
+		`UPDATE leases SET runner = '', until = 0, attempt = $4 WHERE action_execution_id = $1 AND number = $2 AND runner = $3`,
+		attempt.ActionExecutionID, attempt.Number, runner, text)
+	if err == nil {
+		// Runners of other servers need not wait until they look by themselves.
+		t.conn.NoteChange(&execution.Change{Leases: []*execution.Lease{lease}})
+	}
+	return err
+}
 
-func scanTurn(rows Rows) (*execution.Turn, error) {
-	var turn execution.Turn
-	var pipelineID, work string
-	var parallel bool
-	var due int64
-	if err := rows.Scan(&turn.ID, &turn.ExecutionID, &pipelineID, &parallel, &turn.Kind, &due, &work, &turn.Carrier); err != nil {
+// Statements of turns.
+var (
+	turnTable          = newTable("turns", (&turnRow{Turn: &execution.Turn{}}).columns(nil))
+	turnsQuery         = turnTable.query(`ORDER BY due_at, id`)
+	turnQuery          = turnTable.query(`WHERE id = $1`)
+	turnsOfQuery       = turnTable.query(`WHERE id IN (%s)`)
+	turnByCarrierQuery = turnTable.query(`WHERE carrier = $1`)
+)
+
+// turnRow is a row of the table of turns.
+type turnRow struct {
+	*execution.Turn
+
+	parallel bool
+	work     turnWork
+}
+
+func (r *turnRow) columns(c []column) []column {
+	return append(c,
+		text(identity, "id", &r.ID),
+		text(constant, "execution_id", &r.ExecutionID),
+		text(constant, "pipeline_id", &r.Scope.PipelineID),
+		flag(constant, "parallel", &r.parallel),
+		text(variable, "kind", &r.Kind),
+		instant(variable, "due_at", &r.DueAt),
+		recordIf(r.Work != nil, variable, "work", &r.work),
+		number(variable, "carrier", &r.Carrier),
+	)
+}
+
+func scanTurn(rows *row) (*execution.Turn, error) {
+	r := turnRow{Turn: &execution.Turn{}}
+	if err := scan(rows, r.columns(rows.columns[:0])); err != nil {
 		return nil, err
 	}
-	turn.Scope, turn.DueAt = scopeKey(pipelineID, turn.ExecutionID, parallel), fromMicros(due)
-	if work == "" {
-		return &turn, nil
+	if r.parallel {
+		r.Scope.ExecutionID = r.ExecutionID
 	}
-	turn.Work = &action.Turn{}
-	return &turn, decode(work, turn.Work)
+	r.Work, r.Abandon = r.work.Turn, r.work.Abandon
+	return r.Turn, nil
+}
+
+// turnWork is the document of what a turn is about.
+type turnWork struct {
+	*action.Turn
+
+	Abandon *execution.Abandon `json:"abandon,omitempty"`
 }
 
 // Turns implements store.Reader.
 func (t *Tx) Turns(ctx context.Context) ([]*execution.Turn, error) {
-	return list(ctx, t, scanTurn, `SELECT `+turnColumns+` FROM turns ORDER BY due_at, id`)
+	return list(ctx, t, scanTurn, turnsQuery)
 }
 
 // Turn implements store.Reader.
 func (t *Tx) Turn(ctx context.Context, id string) (*execution.Turn, error) {
-	found, err := list(ctx, t, scanTurn, `SELECT `+turnColumns+` FROM turns WHERE id = $1`, id)
+	found, err := list(ctx, t, scanTurn, turnQuery, id)
 	return first(found, "turn "+id, err)
 }
 
-// CarriedTurn implements store.Reader.
-func (t *Tx) CarriedTurn(ctx context.Context, carrier int64) (*execution.Turn, error) {
-	found, err := list(ctx, t, scanTurn, `SELECT `+turnColumns+` FROM turns WHERE carrier = $1`, carrier)
+// TurnsOf implements store.Reader.
+func (t *Tx) TurnsOf(ctx context.Context, ids []string) ([]*execution.Turn, error) {
+	return listIn(ctx, t, scanTurn, ids, turnsOfQuery)
+}
+
+// ClaimTurn implements store.Tx.
+func (t *Tx) ClaimTurn(ctx context.Context, turn *execution.Turn) (bool, error) {
+	// The update locks the row until the commit.
+	found, err := list(ctx, t, scanTurn, `UPDATE turns SET carrier = carrier WHERE id = $1 AND due_at = $2 RETURNING `+turnTable.columns,
+		turn.ID, micros(turn.DueAt))
+	return len(found) > 0, err
+}
+
+// TurnByCarrier implements store.Reader.
+func (t *Tx) TurnByCarrier(ctx context.Context, carrier int64) (*execution.Turn, error) {
+	found, err := list(ctx, t, scanTurn, turnByCarrierQuery, carrier)
 	return first(found, fmt.Sprintf("turn that %d carries", carrier), err)
 }

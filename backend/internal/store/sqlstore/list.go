@@ -9,9 +9,9 @@ import (
 )
 
 // list collects the rows of a query.
-func list[T any](ctx context.Context, t *Tx, scan func(Rows) (T, error), query string, args ...any) ([]T, error) {
+func list[T any](ctx context.Context, t *Tx, scan func(*row) (T, error), query string, args ...any) ([]T, error) {
 	var all []T
-	err := t.each(ctx, query, args, func(rows Rows) error {
+	err := t.each(ctx, query, args, func(rows *row) error {
 		v, err := scan(rows)
 		all = append(all, v)
 		return err

@@ -2,97 +2,110 @@ package sqlstore
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 )
 
-const accountColumns = `name, created_at, require_approval_rule`
+// Statements of accounts.
+var (
+	accountTable  = newTable("accounts", accountColumns(nil, &auth.Account{}))
+	accountQuery  = accountTable.query(`WHERE name = $1`)
+	accountsQuery = accountTable.query(`WHERE name > $1 ORDER BY name LIMIT $2`)
+)
 
-func scanAccount(rows Rows) (store.Account, error) {
-	var a store.Account
-	var created int64
-	err := rows.Scan(&a.Name, &created, &a.RequireApprovalRule)
-	a.CreatedAt = fromMicros(created)
+func accountColumns(c []column, a *auth.Account) []column {
+	return append(c,
+		text(identity, "name", &a.Name),
+		instant(constant, "created_at", &a.CreatedAt),
+		flag(variable, "require_approval_rule", &a.RequireApprovalRule),
+	)
+}
+
+func scanAccount(rows *row) (auth.Account, error) {
+	var a auth.Account
+	err := scan(rows, accountColumns(rows.columns[:0], &a))
 	return a, err
 }
 
 // CreateAccount implements store.Tx.
-func (t *Tx) CreateAccount(ctx context.Context, a store.Account) error {
-	if err := t.exec(ctx, "account "+a.Name, `INSERT INTO accounts (`+accountColumns+`) VALUES ($1, $2, $3)`,
-		a.Name, micros(a.CreatedAt), a.RequireApprovalRule); err != nil {
+func (t *Tx) CreateAccount(ctx context.Context, a auth.Account) error {
+	if err := t.insertNow(ctx, "account "+a.Name, &accountTable, accountColumns(t.columns[:0], &a)); err != nil {
 		return err
 	}
 	return t.later(ctx, "share of account "+a.Name, `INSERT INTO shares (account, last) VALUES ($1, '') ON CONFLICT DO NOTHING`, a.Name)
 }
 
 // UpdateAccount implements store.Tx.
-func (t *Tx) UpdateAccount(ctx context.Context, a store.Account) error {
+func (t *Tx) UpdateAccount(ctx context.Context, a auth.Account) error {
 	if err := t.rulesChanged(ctx, a.Name); err != nil {
 		return err
 	}
-	return t.changed(ctx, store.ErrNotFound, "account "+a.Name,
-		`UPDATE accounts SET require_approval_rule = $2 WHERE name = $1`, a.Name, a.RequireApprovalRule)
+	return t.updateNow(ctx, store.ErrNotFound, "account "+a.Name, &accountTable, accountColumns(t.columns[:0], &a))
 }
 
 // Account implements store.Reader.
-func (t *Tx) Account(ctx context.Context, name string) (store.Account, error) {
-	found, err := list(ctx, t, scanAccount, `SELECT `+accountColumns+` FROM accounts WHERE name = $1`, name)
+func (t *Tx) Account(ctx context.Context, name string) (auth.Account, error) {
+	found, err := list(ctx, t, scanAccount, accountQuery, name)
 	return first(found, "account "+name, err)
 }
 
 // Accounts implements store.Reader.
-func (t *Tx) Accounts(ctx context.Context, page store.Page) ([]store.Account, error) {
-	return list(ctx, t, scanAccount,
-		`SELECT `+accountColumns+` FROM accounts WHERE name > $1 ORDER BY name LIMIT $2`, page.After, limit(page.Size))
+func (t *Tx) Accounts(ctx context.Context, page store.Page) ([]auth.Account, error) {
+	return list(ctx, t, scanAccount, accountsQuery, page.After, limit(page.Size))
 }
 
-const tokenColumns = `id, hash, principal, groups, bindings, created_at, expires_at` //nolint:gosec // Names of columns.
+// Statements of tokens.
+var (
+	tokenTable       = newTable("tokens", tokenColumns(nil, &auth.Token{}))
+	tokenByHashQuery = tokenTable.query(`WHERE hash = $1`)
+	tokenQuery       = tokenTable.query(`WHERE id = $1`)
+	tokensQuery      = tokenTable.query(`WHERE id > $1 ORDER BY id LIMIT $2`)
+)
 
-func scanToken(rows Rows) (store.Token, error) {
-	var k store.Token
-	var groups, bindings string
-	var created, expires int64
-	if err := rows.Scan(&k.ID, &k.Hash, &k.Principal, &groups, &bindings, &created, &expires); err != nil {
-		return k, err
-	}
-	k.CreatedAt, k.ExpiresAt = fromMicros(created), fromMicros(expires)
-	if err := decode(groups, &k.Groups); err != nil {
-		return k, err
-	}
-	return k, decode(bindings, &k.Bindings)
+func tokenColumns(c []column, k *auth.Token) []column {
+	return append(c,
+		text(identity, "id", &k.ID),
+		text(constant, "hash", &k.Hash),
+		text(constant, "principal", &k.Principal),
+		record(constant, "groups", &k.Groups),
+		record(constant, "bindings", &k.Bindings),
+		instant(constant, "created_at", &k.CreatedAt),
+		instant(constant, "expires_at", &k.ExpiresAt),
+	)
+}
+
+func scanToken(rows *row) (auth.Token, error) {
+	var k auth.Token
+	err := scan(rows, tokenColumns(rows.columns[:0], &k))
+	return k, err
 }
 
 // CreateToken implements store.Tx.
-func (t *Tx) CreateToken(ctx context.Context, k store.Token) error {
-	groups, err := document(k.Groups)
-	if err != nil {
-		return err
-	}
-	bindings, err := document(k.Bindings)
-	if err != nil {
-		return err
-	}
-	return t.exec(ctx, "token "+k.ID, `INSERT INTO tokens (`+tokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		k.ID, k.Hash, k.Principal, groups, bindings, micros(k.CreatedAt), micros(k.ExpiresAt))
+func (t *Tx) CreateToken(ctx context.Context, k auth.Token) error {
+	return t.insertNow(ctx, "token "+k.ID, &tokenTable, tokenColumns(t.columns[:0], &k))
 }
 
 // TokenByHash implements store.Reader.
-func (t *Tx) TokenByHash(ctx context.Context, hash string) (store.Token, error) {
-	tokens, err := list(ctx, t, scanToken, `SELECT `+tokenColumns+` FROM tokens WHERE hash = $1`, hash)
+func (t *Tx) TokenByHash(ctx context.Context, hash string) (auth.Token, error) {
+	tokens, err := list(ctx, t, scanToken, tokenByHashQuery, hash)
 	return first(tokens, "token", err)
 }
 
 // Token implements store.Reader.
-func (t *Tx) Token(ctx context.Context, id string) (store.Token, error) {
-	tokens, err := list(ctx, t, scanToken, `SELECT `+tokenColumns+` FROM tokens WHERE id = $1`, id)
+func (t *Tx) Token(ctx context.Context, id string) (auth.Token, error) {
+	tokens, err := list(ctx, t, scanToken, tokenQuery, id)
 	return first(tokens, "token "+id, err)
 }
 
 // Tokens implements store.Reader.
-func (t *Tx) Tokens(ctx context.Context, page store.Page) ([]store.Token, error) {
-	return list(ctx, t, scanToken, `SELECT `+tokenColumns+` FROM tokens WHERE id > $1 ORDER BY id LIMIT $2`, page.After, limit(page.Size))
+func (t *Tx) Tokens(ctx context.Context, page store.Page) ([]auth.Token, error) {
+	return list(ctx, t, scanToken, tokensQuery, page.After, limit(page.Size))
 }
 
 // DeleteToken implements store.Tx.
@@ -100,56 +113,47 @@ func (t *Tx) DeleteToken(ctx context.Context, id string) error {
 	return t.changed(ctx, store.ErrNotFound, "token "+id, `DELETE FROM tokens WHERE id = $1`, id)
 }
 
-const pipelineColumns = `id, account, name, composed, explicit, definition, draft, version, digest, revision, created_at, updated_at`
+// Statements of pipelines.
+var (
+	pipelineTable  = newTable("pipelines", pipelineColumns(nil, &definition.Pipeline{}))
+	pipelineQuery  = pipelineTable.query(`WHERE account = $1 AND name = $2`)
+	pipelinesQuery = pipelineTable.query(`WHERE account = $1 AND name > $2 ORDER BY name LIMIT $3`)
+)
 
-func scanPipeline(rows Rows) (store.Pipeline, error) {
-	var p store.Pipeline
-	var definition, draft string
-	var created, updated int64
-	if err := rows.Scan(&p.ID, &p.Account, &p.Name, &p.Composed, &p.Explicit, &definition, &draft,
-		&p.Version, &p.Digest, &p.Revision, &created, &updated); err != nil {
-		return p, err
-	}
-	p.CreatedAt, p.UpdatedAt = fromMicros(created), fromMicros(updated)
-	if err := decode(definition, &p.Definition); err != nil {
-		return p, err
-	}
-	return p, decode(draft, &p.Draft)
+func pipelineColumns(c []column, p *definition.Pipeline) []column {
+	return append(c,
+		text(identity, "id", &p.ID),
+		text(constant, "account", &p.Account),
+		text(constant, "name", &p.Name),
+		flag(constant, "composed", &p.Composed),
+		flag(variable, "explicit", &p.Explicit),
+		record(variable, "definition", &p.Definition),
+		record(variable, "draft", &p.Draft),
+		number(variable, "version", &p.Version),
+		text(variable, "digest", &p.Digest),
+		number(counter, "revision", &p.Revision),
+		instant(constant, "created_at", &p.CreatedAt),
+		instant(variable, "updated_at", &p.UpdatedAt),
+	)
+}
+
+func scanPipeline(rows *row) (definition.Pipeline, error) {
+	var p definition.Pipeline
+	err := scan(rows, pipelineColumns(rows.columns[:0], &p))
+	return p, err
 }
 
 // CreatePipeline implements store.Tx.
-func (t *Tx) CreatePipeline(ctx context.Context, p store.Pipeline) error {
-	definition, err := document(p.Definition)
-	if err != nil {
-		return err
-	}
-	draft, err := document(p.Draft)
-	if err != nil {
-		return err
-	}
-	if err := t.exec(ctx, "pipeline "+p.Name,
-		`INSERT INTO pipelines (`+pipelineColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		p.ID, p.Account, p.Name, p.Composed, p.Explicit, definition, draft, p.Version, p.Digest, p.Revision,
-		micros(p.CreatedAt), micros(p.UpdatedAt)); err != nil {
+func (t *Tx) CreatePipeline(ctx context.Context, p definition.Pipeline) error {
+	if err := t.insertNow(ctx, "pipeline "+p.Name, &pipelineTable, pipelineColumns(t.columns[:0], &p)); err != nil {
 		return err
 	}
 	return t.createScope(ctx, execution.ScopeKey{PipelineID: p.ID})
 }
 
 // UpdatePipeline implements store.Tx.
-func (t *Tx) UpdatePipeline(ctx context.Context, p store.Pipeline) error {
-	definition, err := document(p.Definition)
-	if err != nil {
-		return err
-	}
-	draft, err := document(p.Draft)
-	if err != nil {
-		return err
-	}
-	return t.changed(ctx, store.ErrStale, "pipeline "+p.Name,
-		`UPDATE pipelines SET explicit = $3, definition = $4, draft = $5, version = $6, digest = $7, updated_at = $8,
-		revision = revision + 1 WHERE id = $1 AND revision = $2`,
-		p.ID, p.Revision, p.Explicit, definition, draft, p.Version, p.Digest, micros(p.UpdatedAt))
+func (t *Tx) UpdatePipeline(ctx context.Context, p definition.Pipeline) error {
+	return t.updateNow(ctx, store.ErrStale, "pipeline "+p.Name, &pipelineTable, pipelineColumns(t.columns[:0], &p))
 }
 
 const ofPipeline = `execution_id IN (SELECT id FROM executions WHERE pipeline_id = $1)`
@@ -162,6 +166,13 @@ func (t *Tx) DeletePipeline(ctx context.Context, id string, revision int64) erro
 		return err
 	}
 	if err := t.removePipelineOutputs(ctx, id); err != nil {
+		return err
+	}
+	// What others in the same transaction decided has written its events by then.
+	if err := t.advance(ctx); err != nil {
+		return err
+	}
+	if err := t.notePositions(ctx); err != nil {
 		return err
 	}
 	// What a hop writes has no reference to follow: it would slow every hop down.
@@ -178,22 +189,30 @@ func (t *Tx) DeletePipeline(ctx context.Context, id string, revision int64) erro
 }
 
 // Pipeline implements store.Reader.
-func (t *Tx) Pipeline(ctx context.Context, account, name string) (store.Pipeline, error) {
-	found, err := list(ctx, t, scanPipeline, `SELECT `+pipelineColumns+` FROM pipelines WHERE account = $1 AND name = $2`, account, name)
+func (t *Tx) Pipeline(ctx context.Context, account, name string) (definition.Pipeline, error) {
+	found, err := list(ctx, t, scanPipeline, pipelineQuery, account, name)
 	return first(found, "pipeline "+name, err)
 }
 
+// PipelineHead implements store.Reader.
+func (t *Tx) PipelineHead(ctx context.Context, account, name string) (definition.Pipeline, error) {
+	p := definition.Pipeline{Account: account, Name: name}
+	var updated int64
+	err := t.one(ctx, "pipeline "+name, `SELECT id, version, revision, updated_at FROM pipelines WHERE account = $1 AND name = $2`,
+		[]any{account, name}, &p.ID, &p.Version, &p.Revision, &updated)
+	p.UpdatedAt = fromMicros(updated)
+	return p, err
+}
+
 // Pipelines implements store.Reader.
-func (t *Tx) Pipelines(ctx context.Context, account string, page store.Page) ([]store.Pipeline, error) {
-	return list(ctx, t, scanPipeline,
-		`SELECT `+pipelineColumns+` FROM pipelines WHERE account = $1 AND name > $2 ORDER BY name LIMIT $3`,
-		account, page.After, limit(page.Size))
+func (t *Tx) Pipelines(ctx context.Context, account string, page store.Page) ([]definition.Pipeline, error) {
+	return list(ctx, t, scanPipeline, pipelinesQuery, account, page.After, limit(page.Size))
 }
 
 // PipelineHeads implements store.Reader.
-func (t *Tx) PipelineHeads(ctx context.Context, account string) ([]store.Pipeline, error) {
-	return list(ctx, t, func(rows Rows) (store.Pipeline, error) {
-		p := store.Pipeline{Account: account}
+func (t *Tx) PipelineHeads(ctx context.Context, account string) ([]definition.Pipeline, error) {
+	return list(ctx, t, func(rows *row) (definition.Pipeline, error) {
+		p := definition.Pipeline{Account: account}
 		var updated int64
 		err := rows.Scan(&p.ID, &p.Name, &p.Revision, &updated)
 		p.UpdatedAt = fromMicros(updated)
@@ -201,44 +220,47 @@ func (t *Tx) PipelineHeads(ctx context.Context, account string) ([]store.Pipelin
 	}, `SELECT id, name, revision, updated_at FROM pipelines WHERE account = $1 ORDER BY name`, account)
 }
 
-const versionColumns = `pipeline_id, version, definition, digest, principal, created_at`
+// Statements of versions.
+var (
+	versionTable  = newTable("pipeline_versions", versionColumns(nil, &definition.Version{}))
+	versionQuery  = versionTable.query(`WHERE pipeline_id = $1 AND version = $2`)
+	versionsQuery = versionTable.query(`WHERE pipeline_id = $1 AND version < $2 ORDER BY version DESC LIMIT $3`)
+)
 
-func scanVersion(rows Rows) (store.PipelineVersion, error) {
-	var v store.PipelineVersion
-	var definition string
-	var created int64
-	if err := rows.Scan(&v.PipelineID, &v.Version, &definition, &v.Digest, &v.Principal, &created); err != nil {
-		return v, err
-	}
-	v.CreatedAt = fromMicros(created)
-	return v, decode(definition, &v.Definition)
+func versionColumns(c []column, v *definition.Version) []column {
+	return append(c,
+		text(identity, "pipeline_id", &v.PipelineID),
+		number(identity, "version", &v.Version),
+		record(constant, "definition", &v.Definition),
+		text(constant, "digest", &v.Digest),
+		text(constant, "principal", &v.Principal),
+		instant(constant, "created_at", &v.CreatedAt),
+	)
+}
+
+func scanVersion(rows *row) (definition.Version, error) {
+	var v definition.Version
+	err := scan(rows, versionColumns(rows.columns[:0], &v))
+	return v, err
 }
 
 // CreatePipelineVersion implements store.Tx.
-func (t *Tx) CreatePipelineVersion(ctx context.Context, v store.PipelineVersion) error {
-	definition, err := document(v.Definition)
-	if err != nil {
-		return err
-	}
-	return t.exec(ctx, "pipeline version", `INSERT INTO pipeline_versions (`+versionColumns+`) VALUES ($1, $2, $3, $4, $5, $6)`,
-		v.PipelineID, v.Version, definition, v.Digest, v.Principal, micros(v.CreatedAt))
+func (t *Tx) CreatePipelineVersion(ctx context.Context, v definition.Version) error {
+	return t.insertNow(ctx, "pipeline version", &versionTable, versionColumns(t.columns[:0], &v))
 }
 
 // PipelineVersion implements store.Reader.
-func (t *Tx) PipelineVersion(ctx context.Context, pipelineID string, version int64) (store.PipelineVersion, error) {
-	found, err := list(ctx, t, scanVersion,
-		`SELECT `+versionColumns+` FROM pipeline_versions WHERE pipeline_id = $1 AND version = $2`, pipelineID, version)
+func (t *Tx) PipelineVersion(ctx context.Context, pipelineID string, version int64) (definition.Version, error) {
+	found, err := list(ctx, t, scanVersion, versionQuery, pipelineID, version)
 	return first(found, "pipeline version", err)
 }
 
 // PipelineVersions implements store.Reader.
-func (t *Tx) PipelineVersions(ctx context.Context, pipelineID string, before int64, size int) ([]store.PipelineVersion, error) {
+func (t *Tx) PipelineVersions(ctx context.Context, pipelineID string, before int64, size int) ([]definition.Version, error) {
 	if before == 0 {
 		before = 1 << 62
 	}
-	return list(ctx, t, scanVersion,
-		`SELECT `+versionColumns+` FROM pipeline_versions WHERE pipeline_id = $1 AND version < $2 ORDER BY version DESC LIMIT $3`,
-		pipelineID, before, limit(size))
+	return list(ctx, t, scanVersion, versionsQuery, pipelineID, before, limit(size))
 }
 
 // NextNumber implements store.Tx.
@@ -249,31 +271,44 @@ func (t *Tx) NextNumber(ctx context.Context, pipelineID string) (int64, error) {
 	return number, err
 }
 
-const ruleColumns = `account, name, rule, revision, created_at, updated_at`
+// Statements of approval rules.
+var (
+	ruleTable  = newTable("approval_rules", (&ruleRow{}).columns(nil))
+	ruleQuery  = ruleTable.query(`WHERE account = $1 AND name = $2`)
+	rulesQuery = ruleTable.query(`WHERE account = $1 AND name > $2 ORDER BY name LIMIT $3`)
+)
 
-func scanRule(rows Rows) (store.ApprovalRule, error) {
-	var account, name, rule string
-	var revision, created, updated int64
-	if err := rows.Scan(&account, &name, &rule, &revision, &created, &updated); err != nil {
-		return store.ApprovalRule{}, err
-	}
-	var r store.ApprovalRule
-	if err := decode(rule, &r); err != nil {
-		return r, err
-	}
-	r.Account, r.Name, r.Revision = account, name, revision
-	r.CreatedAt, r.UpdatedAt = fromMicros(created), fromMicros(updated)
-	return r, nil
+// ruleRow is a row of the table of approval rules. The document holds the whole rule as it
+// was written, and the columns what changes with a write.
+type ruleRow struct {
+	approval.Rule
+
+	written approval.Rule
+}
+
+func (r *ruleRow) columns(c []column) []column {
+	return append(c,
+		text(identity, "account", &r.Account),
+		text(identity, "name", &r.Name),
+		record(variable, "rule", &r.written),
+		number(counter, "revision", &r.Revision),
+		instant(constant, "created_at", &r.CreatedAt),
+		instant(variable, "updated_at", &r.UpdatedAt),
+	)
+}
+
+func scanRule(rows *row) (approval.Rule, error) {
+	var r ruleRow
+	err := scan(rows, r.columns(rows.columns[:0]))
+	rule := r.written
+	rule.Account, rule.Name, rule.Revision, rule.CreatedAt, rule.UpdatedAt = r.Account, r.Name, r.Revision, r.CreatedAt, r.UpdatedAt
+	return rule, err
 }
 
 // CreateApprovalRule implements store.Tx.
-func (t *Tx) CreateApprovalRule(ctx context.Context, r store.ApprovalRule) error {
-	rule, err := document(r)
-	if err != nil {
-		return err
-	}
-	if err := t.exec(ctx, "approval rule "+r.Name, `INSERT INTO approval_rules (`+ruleColumns+`) VALUES ($1, $2, $3, $4, $5, $6)`,
-		r.Account, r.Name, rule, r.Revision, micros(r.CreatedAt), micros(r.UpdatedAt)); err != nil {
+func (t *Tx) CreateApprovalRule(ctx context.Context, r approval.Rule) error {
+	row := ruleRow{r, r}
+	if err := t.insertNow(ctx, "approval rule "+r.Name, &ruleTable, row.columns(t.columns[:0])); err != nil {
 		return err
 	}
 	return t.rulesChanged(ctx, r.Account)
@@ -285,7 +320,7 @@ func rulesOf(account string) string { return "approval rules of account " + acco
 // rulesChanged waits for those who have confirmed the rules as they were: what they
 // decided comes first then.
 func (t *Tx) rulesChanged(ctx context.Context, account string) error {
-	if err := t.conn.Hold(ctx, rulesOf(account), true); err != nil {
+	if err := t.conn.Lock(ctx, rulesOf(account), true); err != nil {
 		return err
 	}
 	return t.changedLater(ctx, store.ErrNotFound, "account "+account,
@@ -294,7 +329,7 @@ func (t *Tx) rulesChanged(ctx context.Context, account string) error {
 
 // RulesRevision implements store.Tx.
 func (t *Tx) RulesRevision(ctx context.Context, account string) (int64, error) {
-	if err := t.conn.Hold(ctx, rulesOf(account), false); err != nil {
+	if err := t.conn.Lock(ctx, rulesOf(account), false); err != nil {
 		return 0, err
 	}
 	var revision int64
@@ -304,7 +339,7 @@ func (t *Tx) RulesRevision(ctx context.Context, account string) (int64, error) {
 
 // ConfirmRules implements store.Tx.
 func (t *Tx) ConfirmRules(ctx context.Context, account string, revision int64) error {
-	if err := t.conn.Hold(ctx, rulesOf(account), false); err != nil {
+	if err := t.conn.Lock(ctx, rulesOf(account), false); err != nil {
 		return err
 	}
 	return t.conn.Later(ctx, Statement{
@@ -315,15 +350,9 @@ func (t *Tx) ConfirmRules(ctx context.Context, account string, revision int64) e
 }
 
 // UpdateApprovalRule implements store.Tx.
-func (t *Tx) UpdateApprovalRule(ctx context.Context, r store.ApprovalRule) error {
-	rule, err := document(r)
-	if err != nil {
-		return err
-	}
-	if err := t.changed(ctx, store.ErrStale, "approval rule "+r.Name,
-		`UPDATE approval_rules SET rule = $4, updated_at = $5, revision = revision + 1
-		WHERE account = $1 AND name = $2 AND revision = $3`,
-		r.Account, r.Name, r.Revision, rule, micros(r.UpdatedAt)); err != nil {
+func (t *Tx) UpdateApprovalRule(ctx context.Context, r approval.Rule) error {
+	row := ruleRow{r, r}
+	if err := t.updateNow(ctx, store.ErrStale, "approval rule "+r.Name, &ruleTable, row.columns(t.columns[:0])); err != nil {
 		return err
 	}
 	return t.rulesChanged(ctx, r.Account)
@@ -339,16 +368,14 @@ func (t *Tx) DeleteApprovalRule(ctx context.Context, account, name string) error
 }
 
 // ApprovalRule implements store.Reader.
-func (t *Tx) ApprovalRule(ctx context.Context, account, name string) (store.ApprovalRule, error) {
-	found, err := list(ctx, t, scanRule, `SELECT `+ruleColumns+` FROM approval_rules WHERE account = $1 AND name = $2`, account, name)
+func (t *Tx) ApprovalRule(ctx context.Context, account, name string) (approval.Rule, error) {
+	found, err := list(ctx, t, scanRule, ruleQuery, account, name)
 	return first(found, "approval rule "+name, err)
 }
 
 // ApprovalRules implements store.Reader.
-func (t *Tx) ApprovalRules(ctx context.Context, account string, page store.Page) ([]store.ApprovalRule, error) {
-	return list(ctx, t, scanRule,
-		`SELECT `+ruleColumns+` FROM approval_rules WHERE account = $1 AND name > $2 ORDER BY name LIMIT $3`,
-		account, page.After, limit(page.Size))
+func (t *Tx) ApprovalRules(ctx context.Context, account string, page store.Page) ([]approval.Rule, error) {
+	return list(ctx, t, scanRule, rulesQuery, account, page.After, limit(page.Size))
 }
 
 // Request implements store.Reader.
@@ -359,15 +386,32 @@ func (t *Tx) Request(ctx context.Context, account, method, requestID string) (st
 	return resource, err
 }
 
+// Statements of creations.
+var (
+	creationTable       = newTable("creations", creationColumns(nil, &store.Creation{}))
+	creationQuery       = creationTable.query(`WHERE resource = $1`)
+	creationUpdateQuery = creationTable.update + fmt.Sprintf(` AND request_id = $%d AND NOT confirmed`, creationTable.updated+1)
+)
+
+func creationColumns(c []column, r *store.Creation) []column {
+	return append(c,
+		text(identity, "resource", &r.Resource),
+		text(variable, "request_id", &r.RequestID),
+		text(variable, "principal", &r.Principal),
+		text(variable, "object", &r.Object),
+		flag(variable, "confirmed", &r.Confirmed),
+		instant(variable, "created_at", &r.CreatedAt),
+	)
+}
+
 // Creation implements store.Reader.
 func (t *Tx) Creation(ctx context.Context, resource string) (store.Creation, error) {
-	c := store.Creation{Resource: resource}
-	var created int64
-	err := t.one(ctx, "creation of "+resource,
-		`SELECT request_id, principal, object, confirmed, created_at FROM creations WHERE resource = $1`,
-		[]any{resource}, &c.RequestID, &c.Principal, &c.Object, &c.Confirmed, &created)
-	c.CreatedAt = fromMicros(created)
-	return c, err
+	found, err := list(ctx, t, func(rows *row) (store.Creation, error) {
+		var c store.Creation
+		err := scan(rows, creationColumns(rows.columns[:0], &c))
+		return c, err
+	}, creationQuery, resource)
+	return first(found, "creation of "+resource, err)
 }
 
 // creationMemory is how long a creation is remembered at least.
@@ -378,23 +422,24 @@ func (t *Tx) SaveCreation(ctx context.Context, c store.Creation) error {
 	if err := t.exec(ctx, "old creations", `DELETE FROM creations WHERE created_at < $1`, micros(c.CreatedAt.Add(-creationMemory))); err != nil {
 		return err
 	}
-	return t.exec(ctx, "creation of "+c.Resource,
-		`INSERT INTO creations (resource, request_id, principal, object, confirmed, created_at) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (resource) DO UPDATE SET request_id = excluded.request_id, principal = excluded.principal,
-		object = excluded.object, confirmed = excluded.confirmed, created_at = excluded.created_at`,
-		c.Resource, c.RequestID, c.Principal, c.Object, c.Confirmed, micros(c.CreatedAt))
+	args, err := insertArgs(nil, creationColumns(t.columns[:0], &c))
+	if err != nil {
+		return err
+	}
+	return t.exec(ctx, "creation of "+c.Resource, creationTable.upsert, args...)
 }
 
 // UpdateCreation implements store.Tx.
 func (t *Tx) UpdateCreation(ctx context.Context, seen string, c store.Creation) error {
-	return t.changed(ctx, store.ErrStale, "creation of "+c.Resource,
-		`UPDATE creations SET request_id = $3, principal = $4, object = $5, confirmed = $6
-		WHERE resource = $1 AND request_id = $2 AND NOT confirmed`,
-		c.Resource, seen, c.RequestID, c.Principal, c.Object, c.Confirmed)
+	args, err := updateArgs(nil, creationColumns(t.columns[:0], &c))
+	if err != nil {
+		return err
+	}
+	return t.changed(ctx, store.ErrStale, "creation of "+c.Resource, creationUpdateQuery, append(args, seen)...)
 }
 
-// ForgetCreation implements store.Tx.
-func (t *Tx) ForgetCreation(ctx context.Context, resource string) error {
+// DeleteCreation implements store.Tx.
+func (t *Tx) DeleteCreation(ctx context.Context, resource string) error {
 	return t.exec(ctx, "creation of "+resource, `DELETE FROM creations WHERE resource = $1`, resource)
 }
 

@@ -23,7 +23,7 @@ func places(first, n int) string {
 
 // listIn is list for a query about many keys, which come after its other arguments. It
 // says nothing of no keys.
-func listIn[T any](ctx context.Context, t *Tx, scan func(Rows) (T, error), keys []string, query string, args ...any) ([]T, error) {
+func listIn[T any](ctx context.Context, t *Tx, scan func(*row) (T, error), keys []string, query string, args ...any) ([]T, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
@@ -38,19 +38,19 @@ func anys(keys []string) []any {
 	return all
 }
 
-func scanText(rows Rows) (string, error) {
+func scanText(rows *row) (string, error) {
 	var text string
 	return text, rows.Scan(&text)
 }
 
 // ExecutionsWithOutputs implements store.Reader.
 func (t *Tx) ExecutionsWithOutputs(ctx context.Context, pipelineID string, after int64, size int) ([]*execution.Execution, error) {
-	return list(ctx, t, scanExecution, `SELECT `+executionColumns+` FROM executions
-		WHERE pipeline_id = $1 AND number > $2 AND outputs_removed_at = 0 ORDER BY number LIMIT $3`, pipelineID, after, limit(size))
+	return list(ctx, t, scanExecution, executionTable.query(
+		`WHERE pipeline_id = $1 AND number > $2 AND outputs_removed_at = 0 ORDER BY number LIMIT $3`), pipelineID, after, limit(size))
 }
 
-// Successes implements store.Reader.
-func (t *Tx) Successes(ctx context.Context, pipelineID string) (newest int64, state *execution.PipelineState, err error) {
+// PipelineState implements store.Reader.
+func (t *Tx) PipelineState(ctx context.Context, pipelineID string) (newest int64, state *execution.PipelineState, err error) {
 	var text string
 	state = &execution.PipelineState{}
 	if err := t.one(ctx, "scope of pipeline "+pipelineID,
@@ -65,7 +65,7 @@ func (t *Tx) Successes(ctx context.Context, pipelineID string) (newest int64, st
 
 // ArtifactUses implements store.Reader.
 func (t *Tx) ArtifactUses(ctx context.Context, executionIDs []string) ([]store.ArtifactUse, error) {
-	return listIn(ctx, t, func(rows Rows) (u store.ArtifactUse, err error) {
+	return listIn(ctx, t, func(rows *row) (u store.ArtifactUse, err error) {
 		return u, rows.Scan(&u.ExecutionID, &u.Digest, &u.Size)
 	}, executionIDs, `SELECT execution_id, digest, size FROM artifact_uses WHERE execution_id IN (%s)`)
 }
@@ -73,7 +73,7 @@ func (t *Tx) ArtifactUses(ctx context.Context, executionIDs []string) ([]store.A
 // CountUses implements store.Reader.
 func (t *Tx) CountUses(ctx context.Context, digests []string) (map[string]int, error) {
 	counts := make(map[string]int)
-	_, err := listIn(ctx, t, func(rows Rows) (digest string, err error) {
+	_, err := listIn(ctx, t, func(rows *row) (digest string, err error) {
 		var n int
 		err = rows.Scan(&digest, &n)
 		counts[digest] = n
@@ -85,7 +85,7 @@ func (t *Tx) CountUses(ctx context.Context, digests []string) (map[string]int, e
 // ArtifactRemovals implements store.Reader.
 func (t *Tx) ArtifactRemovals(ctx context.Context, digests []string) (map[string]store.ArtifactRemoval, error) {
 	removals := make(map[string]store.ArtifactRemoval)
-	_, err := listIn(ctx, t, func(rows Rows) (digest string, err error) {
+	_, err := listIn(ctx, t, func(rows *row) (digest string, err error) {
 		var marked, claimed, removed int64
 		err = rows.Scan(&digest, &marked, &claimed, &removed)
 		removals[digest] = store.ArtifactRemoval{MarkedAt: fromMicros(marked), ClaimedAt: fromMicros(claimed), RemovedAt: fromMicros(removed)}
@@ -137,8 +137,8 @@ func (t *Tx) removePipelineOutputs(ctx context.Context, id string) error {
 		SELECT id FROM executions WHERE pipeline_id = $1 AND outputs_removed_at = 0 ON CONFLICT DO NOTHING`, id)
 }
 
-// LogsRemoved implements store.Tx.
-func (t *Tx) LogsRemoved(ctx context.Context, executionIDs []string) error {
+// FinishLogRemovals implements store.Tx.
+func (t *Tx) FinishLogRemovals(ctx context.Context, executionIDs []string) error {
 	if len(executionIDs) == 0 {
 		return nil
 	}
@@ -165,20 +165,20 @@ func (t *Tx) ClaimArtifact(ctx context.Context, digest string, seen store.Artifa
 		digest, micros(seen.MarkedAt), micros(seen.ClaimedAt), micros(at))
 }
 
-// ArtifactRemoved implements store.Tx.
-func (t *Tx) ArtifactRemoved(ctx context.Context, digest string, claimed, at time.Time) error {
+// FinishArtifactRemoval implements store.Tx.
+func (t *Tx) FinishArtifactRemoval(ctx context.Context, digest string, claimed, at time.Time) error {
 	return t.changed(ctx, store.ErrStale, "artifact sha256:"+digest,
 		`UPDATE artifact_removals SET removed_at = $3 WHERE digest = $1 AND claimed_at = $2`, digest, micros(claimed), micros(at))
 }
 
-// KeepArtifact implements store.Tx.
-func (t *Tx) KeepArtifact(ctx context.Context, digest string, claimed time.Time) error {
+// RestoreArtifact implements store.Tx.
+func (t *Tx) RestoreArtifact(ctx context.Context, digest string, claimed time.Time) error {
 	return t.changed(ctx, store.ErrStale, "artifact sha256:"+digest,
 		`DELETE FROM artifact_removals WHERE digest = $1 AND claimed_at = $2`, digest, micros(claimed))
 }
 
-// ForgetRemovals implements store.Tx.
-func (t *Tx) ForgetRemovals(ctx context.Context, before time.Time) error {
+// PruneRemovals implements store.Tx.
+func (t *Tx) PruneRemovals(ctx context.Context, before time.Time) error {
 	return t.exec(ctx, "removed artifacts", `DELETE FROM artifact_removals WHERE marked_at < $1 AND claimed_at < $1 AND removed_at < $1
 		AND (removed_at <> 0 OR claimed_at = 0)`, micros(before))
 }

@@ -24,13 +24,23 @@ type Conn interface {
 	// commit, where an engine over a network sends many at once. An error may be
 	// that of a statement before it, and may come as late as from the commit.
 	Later(ctx context.Context, statement Statement) error
+	// AtCommit runs a statement at the end of the transaction, in an order: if two
+	// transactions have such statements, all of one run and its commit follows before the
+	// first of the other. An error may come as late as from the commit.
+	AtCommit(ctx context.Context, statement Statement) error
+	// Positions returns the first of the positions of the next events, of which there are
+	// so many, or 0 if the database assigns them. Newest reads the newest one.
+	Positions(events int, newest func() (int64, error)) (first int64, err error)
+	// Advance runs the statements of AtCommit before the next one, which must see what
+	// they write. Other transactions wait for this one from then on.
+	Advance(ctx context.Context) error
 	Query(ctx context.Context, query string, args ...any) (Rows, error)
-	// Hold keeps those out who change what has a name, until the transaction ends; one
-	// that changes it itself keeps out everybody who holds it.
-	Hold(ctx context.Context, name string, change bool) error
-	// Applied tells the engine of a change in its transaction, for what it does with
+	// Lock locks a name until the transaction ends: shared by those that read what it
+	// names, or exclusively for one that changes it.
+	Lock(ctx context.Context, name string, change bool) error
+	// NoteChange tells the engine of a change in its transaction, for what it does with
 	// the commit beside the rows.
-	Applied(change *execution.Change)
+	NoteChange(change *execution.Change)
 	// SkipLocked is the clause that leaves rows out which others work on; empty where
 	// there are no others.
 	SkipLocked() string
@@ -58,7 +68,15 @@ type Rows interface {
 }
 
 // Tx implements store.Tx on a Conn.
-type Tx struct{ conn Conn }
+type Tx struct {
+	conn Conn
+	// columns is where a decision lists the columns of each row that it writes.
+	columns []column
+	// row is the current row of a query. Queries follow each other, so they share its lists.
+	row row
+	// events are those of decisions, until they are written.
+	events []*execution.Event
+}
 
 // New returns a transaction on the connection; for a store.Reader use it so too.
 func New(conn Conn) *Tx { return &Tx{conn: conn} }
@@ -101,7 +119,7 @@ func decode(text string, into any) error {
 // by what.
 func (t *Tx) one(ctx context.Context, what, query string, args []any, dest ...any) error {
 	found := false
-	err := t.each(ctx, query, args, func(rows Rows) error {
+	err := t.each(ctx, query, args, func(rows *row) error {
 		found = true
 		return rows.Scan(dest...)
 	})
@@ -112,14 +130,15 @@ func (t *Tx) one(ctx context.Context, what, query string, args []any, dest ...an
 }
 
 // each calls scan for every row of a query.
-func (t *Tx) each(ctx context.Context, query string, args []any, scan func(Rows) error) (err error) {
+func (t *Tx) each(ctx context.Context, query string, args []any, scan func(*row) error) (err error) {
 	rows, err := t.conn.Query(ctx, query, args...)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
+	t.row.Rows = rows
 	for rows.Next() {
-		if err := scan(rows); err != nil {
+		if err := scan(&t.row); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,10 @@ import (
 // takes for few rows as long as it knows nothing of them, and looks up in an index.
 const greatest = "\U0010FFFF"
 
+// held selects the attempts that somebody holds, by the index of those. Without a range of
+// names PostgreSQL may read all that wait.
+const held = `runner <> '' AND runner > '' AND runner < '` + greatest + `'`
+
 // fairly names whose attempt is the next. Accounts that wait are walked through in a
 // circle of their names, from the one whose turn it was last, up to the first that
 // holds nothing; without one it is that with the fewest. The pipelines of that account
@@ -20,7 +24,7 @@ const greatest = "\U0010FFFF"
 // beginning, are what makes a circle.
 const fairly = `WITH RECURSIVE held (account, pipeline_id, attempts) AS (
 	SELECT account, pipeline_id, count(*) FROM leases
-	WHERE runner <> '' AND runner > '' AND runner < '` + greatest + `' GROUP BY account, pipeline_id
+	WHERE ` + held + ` GROUP BY account, pipeline_id
 ), held_by_account (account, attempts) AS (
 	SELECT account, sum(attempts) FROM held GROUP BY account
 ), accounts_waiting (account, lap, found) AS (
@@ -55,12 +59,12 @@ const fairly = `WITH RECURSIVE held (account, pipeline_id, attempts) AS (
 	ORDER BY coalesce(h.attempts, 0), w.lap, w.pipeline_id LIMIT 1
 )`
 
-// TakeLease implements store.Tx. Where others take all of the pipeline whose turn it is
+// AcquireLease implements store.Tx. Where others take all of the pipeline whose turn it is
 // at the same time, the oldest of any is taken: nobody waits for anybody.
-func (t *Tx) TakeLease(ctx context.Context, take store.Take) (*execution.Lease, bool, error) {
+func (t *Tx) AcquireLease(ctx context.Context, take store.LeaseRequest) (*execution.Lease, bool, error) {
 	skip := t.conn.SkipLocked()
 	var more bool
-	scan := func(rows Rows) (*execution.Lease, error) { return scanLease(rows, &more) }
+	scan := func(rows *row) (*execution.Lease, error) { return scanLease(rows, &more) }
 	found, err := list(ctx, t, scan, fairly+`
 UPDATE leases SET runner = $1, until = $2 WHERE action_execution_id = coalesce(
 	(SELECT action_execution_id FROM leases
@@ -69,7 +73,7 @@ UPDATE leases SET runner = $1, until = $2 WHERE action_execution_id = coalesce(
 		WHERE runner = '' AND account = (SELECT account FROM next_pipeline) AND pipeline_id = (SELECT pipeline_id FROM next_pipeline)
 		ORDER BY queued_at, action_execution_id LIMIT 1`+skip+`),
 	(SELECT action_execution_id FROM leases WHERE runner = '' ORDER BY queued_at, action_execution_id LIMIT 1`+skip+`)
-) AND runner = '' RETURNING `+leaseColumns+`,
+) AND runner = '' RETURNING `+leaseTable.columns+`,
 	EXISTS (SELECT 1 FROM leases AS l WHERE l.runner = '' AND l.action_execution_id <> leases.action_execution_id)`,
 		take.Runner, micros(take.Until), take.Prefer)
 	lease, err := first(found, "an attempt that nobody holds", err)

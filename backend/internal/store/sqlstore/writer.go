@@ -14,7 +14,7 @@ import (
 )
 
 // maxBatch bounds how many updates share a commit, so that the first of them does
-// not wait for ever.
+// not wait without end.
 const maxBatch = 256
 
 // Transaction is the one of a batch of updates. It begins anew after its commit or
@@ -23,8 +23,9 @@ type Transaction interface {
 	Conn
 	// Begin begins it, for one update alone or for all that come.
 	Begin(ctx context.Context, alone bool) error
-	// Of says whose the statements are that follow: the place of an update.
-	Of(update int)
+	// Attribute says whose the statements are that follow: the place of an update, or -1 for
+	// all of them.
+	Attribute(update int)
 	// Failed returns the place of the update whose statement failed, with the error,
 	// or -1. It may be another one than that which learned of it.
 	Failed() (update int, err error)
@@ -39,8 +40,13 @@ type Transaction interface {
 // update that comes alone waits for no other goroutine to wake.
 type Writer struct {
 	tx Transaction
+	// updates is what the updates of each transaction write with, one after the other.
+	updates *Tx
 	// failing is set while the last transaction could not be committed.
 	failing atomic.Bool
+	// full is set once a write had no room. On a full disk small writes succeed now and
+	// then, so that only a large one clears it.
+	full atomic.Bool
 
 	mu      sync.Mutex
 	leading bool
@@ -68,7 +74,7 @@ var ErrClosed = errors.New("the store is closed")
 
 // NewWriter returns a writer, which Close ends. The transaction is its alone.
 func NewWriter(tx Transaction) *Writer {
-	return &Writer{tx: tx, over: make(chan struct{})}
+	return &Writer{tx: tx, updates: New(tx), over: make(chan struct{})}
 }
 
 // Update is store.Store's.
@@ -167,15 +173,34 @@ func (w *Writer) Close() {
 	<-w.over
 }
 
-// Ready returns nil where the last write succeeded or another does now.
+// Ready returns nil where the last write succeeded, or a large one does now.
 func (w *Writer) Ready(ctx context.Context) error {
-	if !w.failing.Load() {
+	// Before the probe: what fails meanwhile sets it again.
+	full := w.full.Swap(false)
+	if !full && !w.failing.Load() {
 		return nil
 	}
 	if err := w.Update(ctx, probe); err != nil {
+		if full {
+			w.full.Store(true)
+		}
 		return fmt.Errorf("the database takes no writes: %w", err)
 	}
 	return nil
+}
+
+// note notes how a write ended. A statement that had no room, or that the database refused
+// as it would refuse any, is no fault of its update.
+func (w *Writer) note(err error, committed bool) {
+	if errors.Is(err, store.ErrFull) {
+		w.full.Store(true)
+	}
+	switch {
+	case committed:
+		w.failing.Store(err != nil)
+	case errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUnavailable):
+		w.failing.Store(true)
+	}
 }
 
 // probeSize is more than a decision takes: what is left of a full disk may hold a row
@@ -208,17 +233,13 @@ func (w *Writer) commit(batch []*update) {
 		var err error
 		batch, failed, err = w.transact(ctx, batch)
 		if failed < 0 {
-			w.failing.Store(err != nil)
+			w.note(err, true)
 			for _, u := range batch {
 				u.answer <- answer{err: err}
 			}
 			return
 		}
-		// A statement that had no room, or that the database refused as it would refuse
-		// any, is no fault of its update.
-		if errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUnavailable) {
-			w.failing.Store(true)
-		}
+		w.note(err, false)
 		batch[failed].answer <- answer{err: err}
 		batch = append(batch[:failed:failed], batch[failed+1:]...)
 	}
@@ -233,10 +254,10 @@ func (w *Writer) transact(ctx context.Context, batch []*update) ([]*update, int,
 	if err := w.tx.Begin(ctx, alone); err != nil {
 		return batch, -1, err
 	}
-	tx := New(w.tx)
+	w.updates.events = w.updates.events[:0]
 	for i := 0; i < len(batch); i++ {
-		w.tx.Of(i)
-		if err := guard(ctx, batch[i].fn, tx); err != nil {
+		w.tx.Attribute(i)
+		if err := guard(ctx, batch[i].fn, w.updates); err != nil {
 			if failed, reason := w.tx.Failed(); failed >= 0 && failed != i {
 				i, err = failed, reason
 			}
@@ -249,12 +270,23 @@ func (w *Writer) transact(ctx context.Context, batch []*update) ([]*update, int,
 			}
 		}
 	}
-	if err := w.tx.Commit(ctx); err != nil {
+	if err := w.finish(ctx); err != nil {
 		failed, _ := w.tx.Failed()
 		w.tx.Rollback(ctx)
 		return batch, failed, err
 	}
 	return batch, -1, nil
+}
+
+// finish writes what the updates of a batch have in common, and commits it.
+func (w *Writer) finish(ctx context.Context) error {
+	if len(w.updates.events) > 0 {
+		w.tx.Attribute(-1)
+		if err := w.updates.writeEvents(ctx); err != nil {
+			return err
+		}
+	}
+	return w.tx.Commit(ctx)
 }
 
 // guard makes a panic of one caller that caller's error: the writer is everybody's.

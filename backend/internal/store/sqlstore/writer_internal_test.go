@@ -11,8 +11,8 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 )
 
-// ledger is a transaction that keeps who shared it: an engine does not tell.
-type ledger struct {
+// journal is a transaction that keeps who shared it: an engine does not tell.
+type journal struct {
 	Transaction
 
 	alone  bool
@@ -23,19 +23,19 @@ type ledger struct {
 	broken error
 }
 
-func (l *ledger) Begin(_ context.Context, alone bool) error {
+func (l *journal) Begin(_ context.Context, alone bool) error {
 	l.alone, l.of = alone, nil
 	return nil
 }
 
-func (l *ledger) Of(update int) { l.of = append(l.of, update) }
+func (l *journal) Attribute(update int) { l.of = append(l.of, update) }
 
 // Failed says that it was nobody's statement.
-func (l *ledger) Failed() (int, error) { return -1, nil }
+func (l *journal) Failed() (int, error) { return -1, nil }
 
-func (l *ledger) Rollback(context.Context) {}
+func (l *journal) Rollback(context.Context) {}
 
-func (l *ledger) Commit(context.Context) error {
+func (l *journal) Commit(context.Context) error {
 	if l.broken != nil {
 		return l.broken
 	}
@@ -46,7 +46,7 @@ func (l *ledger) Commit(context.Context) error {
 // An update that is to be alone is, and keeps its place between those that are not.
 func TestUpdateAloneSharesWithNobody(t *testing.T) {
 	t.Parallel()
-	l := &ledger{}
+	l := &journal{}
 	w := NewWriter(l)
 	var ran []string
 	results := make(chan error, 6)
@@ -98,7 +98,7 @@ func TestReadyAfterACommitThatFailed(t *testing.T) {
 	t.Parallel()
 	nothing := func(context.Context, store.Tx) error { return nil }
 	mine := func(context.Context, store.Tx) error { return store.ErrNotFound }
-	l := &ledger{}
+	l := &journal{}
 	w := NewWriter(l)
 	require.ErrorIs(t, w.Update(t.Context(), mine), store.ErrNotFound)
 	require.False(t, w.failing.Load(), "that was no fault of the store")

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
@@ -21,9 +22,35 @@ func leaseOf(id string) func(context.Context, store.Reader) (*execution.Lease, e
 	return func(ctx context.Context, r store.Reader) (*execution.Lease, error) { return r.Lease(ctx, id) }
 }
 
-func (s *suite) leases() []*execution.Lease {
+// leases returns the attempts of action executions, which must be all that there are.
+func (s *suite) leases(ids ...string) []*execution.Lease {
 	s.t.Helper()
-	return get(s, func(ctx context.Context, r store.Reader) ([]*execution.Lease, error) { return r.Leases(ctx) })
+	found := s.leasesOf(ids...)
+	all := get(s, func(ctx context.Context, r store.Reader) (int, error) {
+		ready, held, err := r.CountAttempts(ctx)
+		return ready + held, err
+	})
+	require.Len(s.t, found, all)
+	return found
+}
+
+func (s *suite) leasesOf(ids ...string) []*execution.Lease {
+	s.t.Helper()
+	return get(s, func(ctx context.Context, r store.Reader) ([]*execution.Lease, error) { return r.LeasesOf(ctx, ids) })
+}
+
+// leasesInOrder returns the attempts of action executions in the order of these.
+func (s *suite) leasesInOrder(ids ...string) (leases []*execution.Lease) {
+	s.t.Helper()
+	for _, id := range ids {
+		leases = append(leases, get(s, leaseOf(id)))
+	}
+	return leases
+}
+
+func (s *suite) heldLeases() []*execution.Lease {
+	s.t.Helper()
+	return get(s, func(ctx context.Context, r store.Reader) ([]*execution.Lease, error) { return r.HeldLeases(ctx) })
 }
 
 func (s *suite) turns() []*execution.Turn {
@@ -84,7 +111,7 @@ func testChangeIsReadBack(s *suite) {
 	require.Equal(t, &head, get(s, func(ctx context.Context, r store.Reader) (*execution.Execution, error) {
 		return r.ExecutionHead(ctx, "e1")
 	}))
-	require.Equal(t, c.Leases, s.leases())
+	require.Equal(t, c.Leases, s.leases("e1-0-0"))
 	require.Equal(t, c.Leases[0], get(s, leaseOf("e1-0-0")))
 	require.Equal(t, []*execution.Turn{c.Turns[1], c.Turns[0]}, s.turns(), "by due time")
 	events := s.events("e1", 0, 10)
@@ -143,7 +170,7 @@ func testChangeReplacesWork(s *suite) {
 	again := *c.Turns[0]
 	again.DueAt, again.Work = day().Add(-time.Hour), &action.Turn{State: []byte("page 2")}
 	s.apply(&execution.Change{DoneAttempts: []string{"e1-0-0", "unknown"}, Leases: []*execution.Lease{&next}, Turns: []*execution.Turn{&again}})
-	require.Equal(t, []*execution.Lease{&next}, s.leases())
+	require.Equal(t, []*execution.Lease{&next}, s.leases("e1-0-0"))
 	require.Equal(t, []*execution.Turn{&again, c.Turns[1]}, s.turns(), "a turn takes the place of the one of its id")
 	require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error {
 		return tx.Apply(ctx, &execution.Change{Leases: []*execution.Lease{&next}})
@@ -270,6 +297,9 @@ func testLiveScopes(s *suite) {
 	require.Equal(t, []string{"e3", "e1", "e0"}, ids(get(s, func(ctx context.Context, r store.Reader) ([]*execution.Execution, error) {
 		return r.LiveExecutions(ctx, "p")
 	})), "in every scope")
+	for pipelineID, want := range map[string]int{"p": 3, "q": 1, "unknown": 0} {
+		require.Equal(t, want, get(s, func(ctx context.Context, r store.Reader) (int, error) { return r.CountLiveOf(ctx, pipelineID) }))
+	}
 }
 
 func testClaimScopeIsCompareAndSet(s *suite) {
@@ -322,17 +352,12 @@ func testLeases(s *suite) {
 		change.Leases = append(change.Leases, lease)
 	}
 	s.apply(change)
-	var queue []string
-	for _, l := range s.leases() {
-		require.Equal(t, execution.ScopeKey{PipelineID: "p", ExecutionID: "e1"}, l.Scope)
-		queue = append(queue, l.Attempt.ActionExecutionID)
-	}
-	require.Equal(t, []string{"y", "z", "x"}, queue, "by place in the queue")
+	require.ElementsMatch(t, change.Leases, s.leases("x", "y", "z"))
 	more := false
 	take := func(runner string) (id string, err error) {
 		err = s.try(func(ctx context.Context, tx store.Tx) (err error) {
 			var lease *execution.Lease
-			lease, more, err = tx.TakeLease(ctx, store.Take{Runner: runner, Until: day()})
+			lease, more, err = tx.AcquireLease(ctx, store.LeaseRequest{Runner: runner, Until: day()})
 			if err == nil {
 				id = lease.Attempt.ActionExecutionID
 				require.Equal(t, []any{runner, day()}, []any{lease.Runner, lease.Until})
@@ -341,16 +366,18 @@ func testLeases(s *suite) {
 		})
 		return id, err
 	}
-	for _, want := range []string{"y", "z", "x"} {
+	require.Empty(t, s.heldLeases())
+	for i, want := range []string{"y", "z", "x"} {
 		id, err := take("r of " + want)
 		require.NoError(t, err)
 		require.Equal(t, want, id, "by place in the queue")
 		require.Equal(t, want != "x", more, "others are left")
+		require.Equal(t, s.leasesInOrder("y", "z", "x")[:i+1], s.heldLeases(), "by place in the queue")
 	}
 	_, err := take("r4")
 	require.ErrorIs(t, err, store.ErrNotFound)
 	letGo := func(id string, number int, runner string) error {
-		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.LetLeaseGo(ctx, id, number, runner) })
+		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.ReleaseLease(ctx, id, number, runner) })
 	}
 	require.ErrorIs(t, letGo("z", 2, "r of z"), store.ErrStale, "another attempt")
 	require.ErrorIs(t, letGo("z", 3, "r of x"), store.ErrStale, "another runner's")
@@ -373,7 +400,25 @@ func testLeases(s *suite) {
 	z, y, x := get(s, leaseOf("z")), get(s, leaseOf("y")), get(s, leaseOf("x"))
 	require.Equal(t, []string{"", "r of y", "r of x"}, []string{z.Runner, y.Runner, x.Runner})
 	require.Equal(t, []time.Time{{}, day(), later}, []time.Time{z.Until, y.Until, x.Until})
+	returned := z.Attempt
+	returned.Returned = &action.Returned{Count: 2, Runner: "r of z", Reason: "no room"}
+	giveBack := func(runner string) error {
+		return s.try(func(ctx context.Context, tx store.Tx) error {
+			return tx.ReturnLease(ctx, &execution.Lease{Attempt: returned}, runner)
+		})
+	}
+	require.ErrorIs(t, giveBack("r of z"), store.ErrStale, "nobody holds it")
+	id, err := take("r of z")
+	require.NoError(t, err)
+	require.Equal(t, "z", id)
+	require.ErrorIs(t, giveBack("r of x"), store.ErrStale, "another runner's")
+	require.NoError(t, giveBack("r of z"))
+	z = get(s, leaseOf("z"))
+	require.Empty(t, z.Runner)
+	require.Equal(t, returned, z.Attempt)
 	missing(s, leaseOf("Z"))
+	require.ElementsMatch(t, []*execution.Lease{x, z}, s.leasesOf("z", "unknown", "x"), "held or not")
+	require.Empty(t, s.leasesOf())
 }
 
 // Many that take at the same time get one each.
@@ -390,14 +435,14 @@ func testLeasesAreTakenOnce(s *suite) {
 	s.apply(change)
 	for _, err := range inParallel(n, func(i int) error {
 		return s.try(func(ctx context.Context, tx store.Tx) error {
-			_, _, err := tx.TakeLease(ctx, store.Take{Runner: fmt.Sprintf("r%02d", i), Until: day()})
+			_, _, err := tx.AcquireLease(ctx, store.LeaseRequest{Runner: fmt.Sprintf("r%02d", i), Until: day()})
 			return err
 		})
 	}) {
 		require.NoError(t, err)
 	}
 	holders := make(map[string]bool)
-	for _, lease := range s.leases() {
+	for _, lease := range s.heldLeases() {
 		holders[lease.Runner] = true
 	}
 	require.Len(t, holders, n)
@@ -422,13 +467,31 @@ func testTurnsByDueTime(s *suite) {
 	a.Carrier = 7
 	s.apply(&execution.Change{Turns: []*execution.Turn{&a}, Carrier: 7})
 	carriedBy := func(carrier int64) func(context.Context, store.Reader) (*execution.Turn, error) {
-		return func(ctx context.Context, r store.Reader) (*execution.Turn, error) { return r.CarriedTurn(ctx, carrier) }
+		return func(ctx context.Context, r store.Reader) (*execution.Turn, error) {
+			return r.TurnByCarrier(ctx, carrier)
+		}
 	}
 	turn := func(id string) func(context.Context, store.Reader) (*execution.Turn, error) {
 		return func(ctx context.Context, r store.Reader) (*execution.Turn, error) { return r.Turn(ctx, id) }
 	}
 	require.Equal(t, &a, get(s, carriedBy(7)))
 	require.Equal(t, &a, get(s, turn("a")))
+	replaced, ended := a, a
+	replaced.DueAt, ended.ID = a.DueAt.Add(time.Microsecond), "unknown"
+	s.update(func(ctx context.Context, tx store.Tx) error {
+		for claimed, want := range map[*execution.Turn]bool{&a: true, &replaced: false, &ended: false} {
+			mine, err := tx.ClaimTurn(ctx, claimed)
+			require.Equal(t, want, mine)
+			require.NoError(t, err)
+		}
+		return nil
+	})
+	turnsOf := func(ids ...string) []*execution.Turn {
+		t.Helper()
+		return get(s, func(ctx context.Context, r store.Reader) ([]*execution.Turn, error) { return r.TurnsOf(ctx, ids) })
+	}
+	require.ElementsMatch(t, []*execution.Turn{&a, change.Turns[1]}, turnsOf("b", "unknown", "a"))
+	require.Empty(t, turnsOf())
 	missing(s, carriedBy(8))
 	missing(s, turn("unknown"))
 	s.apply(&execution.Change{Turns: []*execution.Turn{change.Turns[2]}})
@@ -463,8 +526,14 @@ func testDeletePipelineTakesAllWithIt(s *suite) {
 	other.Started[0].PipelineID = "q"
 	other.Leases[0].Scope.PipelineID, other.Turns[0].Scope.PipelineID, other.Turns[1].Scope.PipelineID = "q", "q", "q"
 	s.apply(other)
+	// What a service has to be told of the pipeline's work is told all the same.
+	abandon := &execution.Turn{
+		ID: execution.AbandonTurnID("e1-0-1"), Kind: execution.TurnAbandon, DueAt: day(),
+		Work: &action.Turn{Scope: action.Scope{ExecutionID: "e1"}}, Abandon: &execution.Abandon{Since: day()},
+	}
+	s.apply(&execution.Change{Turns: []*execution.Turn{abandon}})
 	s.update(func(ctx context.Context, tx store.Tx) error {
-		if err := tx.CreatePipelineVersion(ctx, store.PipelineVersion{PipelineID: "p", Version: 1}); err != nil {
+		if err := tx.CreatePipelineVersion(ctx, definition.Version{PipelineID: "p", Version: 1}); err != nil {
 			return err
 		}
 		return tx.DeletePipeline(ctx, "p", 1)
@@ -474,14 +543,15 @@ func testDeletePipelineTakesAllWithIt(s *suite) {
 	missing(s, func(ctx context.Context, r store.Reader) (pipeline.Status, error) {
 		return r.ActionStatus(ctx, "e1", "e1-0-0")
 	})
-	missing(s, func(ctx context.Context, r store.Reader) (store.PipelineVersion, error) {
+	missing(s, func(ctx context.Context, r store.Reader) (definition.Version, error) {
 		return r.PipelineVersion(ctx, "p", 1)
 	})
 	require.Empty(t, s.events("e1", 0, 0))
 	require.Equal(t, other.Started[0], get(s, executionByID("e2")))
 	require.Len(t, s.events("e2", 0, 0), 2)
-	require.Len(t, s.leases(), 1)
-	require.Len(t, s.turns(), 2)
+	require.Len(t, s.leases("e2-0-0"), 1)
+	require.Len(t, s.turns(), 3)
+	require.Contains(t, s.turns(), abandon)
 	// The name is free again.
 	s.pipeline("p")
 	s.apply(run("e1", 1))

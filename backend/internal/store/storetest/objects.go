@@ -11,6 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
@@ -21,23 +24,23 @@ func testAccounts(s *suite) {
 		s.account(name)
 	}
 	require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error {
-		return tx.CreateAccount(ctx, store.Account{Name: "a"})
+		return tx.CreateAccount(ctx, auth.Account{Name: "a"})
 	}), store.ErrAlreadyExists)
-	account := func(name string) func(context.Context, store.Reader) (store.Account, error) {
-		return func(ctx context.Context, r store.Reader) (store.Account, error) { return r.Account(ctx, name) }
+	account := func(name string) func(context.Context, store.Reader) (auth.Account, error) {
+		return func(ctx context.Context, r store.Reader) (auth.Account, error) { return r.Account(ctx, name) }
 	}
-	require.Equal(t, store.Account{Name: "b", CreatedAt: day()}, get(s, account("b")))
+	require.Equal(t, auth.Account{Name: "b", CreatedAt: day()}, get(s, account("b")))
 	missing(s, account("A"))
 	missing(s, account(""))
 	var names []string
-	for _, a := range get(s, func(ctx context.Context, r store.Reader) ([]store.Account, error) {
+	for _, a := range get(s, func(ctx context.Context, r store.Reader) ([]auth.Account, error) {
 		return r.Accounts(ctx, store.Page{})
 	}) {
 		require.Equal(t, day(), a.CreatedAt)
 		names = append(names, a.Name)
 	}
 	require.Equal(t, []string{"B", "a", "ab", "b"}, names, "names are ordered by their bytes")
-	page := get(s, func(ctx context.Context, r store.Reader) ([]store.Account, error) {
+	page := get(s, func(ctx context.Context, r store.Reader) ([]auth.Account, error) {
 		return r.Accounts(ctx, store.Page{Size: 2, After: "B"})
 	})
 	require.Equal(t, []string{"a", "ab"}, []string{page[0].Name, page[1].Name})
@@ -48,48 +51,48 @@ func testAccounts(s *suite) {
 	require.False(t, get(s, account("ab")).RequireApprovalRule)
 	for _, required := range []bool{true, false} {
 		s.update(func(ctx context.Context, tx store.Tx) error {
-			return tx.UpdateAccount(ctx, store.Account{Name: "ab", RequireApprovalRule: required})
+			return tx.UpdateAccount(ctx, auth.Account{Name: "ab", RequireApprovalRule: required})
 		})
-		require.Equal(t, store.Account{Name: "ab", CreatedAt: day(), RequireApprovalRule: required}, get(s, account("ab")))
+		require.Equal(t, auth.Account{Name: "ab", CreatedAt: day(), RequireApprovalRule: required}, get(s, account("ab")))
 		require.ErrorIs(t, s.confirmRules("ab", revision), store.ErrStale)
 		revision = s.rulesRevision("ab")
 		require.NoError(t, s.confirmRules("ab", revision))
 	}
 	require.False(t, get(s, account("a")).RequireApprovalRule, "of another account")
 	require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error {
-		return tx.UpdateAccount(ctx, store.Account{Name: "ghost"})
+		return tx.UpdateAccount(ctx, auth.Account{Name: "ghost"})
 	}), store.ErrNotFound)
 	s.update(func(ctx context.Context, tx store.Tx) error {
-		return tx.CreateAccount(ctx, store.Account{Name: "strict", RequireApprovalRule: true})
+		return tx.CreateAccount(ctx, auth.Account{Name: "strict", RequireApprovalRule: true})
 	})
 	require.True(t, get(s, account("strict")).RequireApprovalRule)
 }
 
 func testTokens(s *suite) {
 	t := s.t
-	token := filled[store.Token]()
-	other := store.Token{ID: "z", Hash: "h2", CreatedAt: token.CreatedAt.Add(-time.Hour)}
+	token := filled[auth.Token]()
+	other := auth.Token{ID: "z", Hash: "h2", CreatedAt: token.CreatedAt.Add(-time.Hour)}
 	s.update(func(ctx context.Context, tx store.Tx) error {
 		if err := tx.CreateToken(ctx, token); err != nil {
 			return err
 		}
 		return tx.CreateToken(ctx, other)
 	})
-	byHash := func(hash string) func(context.Context, store.Reader) (store.Token, error) {
-		return func(ctx context.Context, r store.Reader) (store.Token, error) { return r.TokenByHash(ctx, hash) }
+	byHash := func(hash string) func(context.Context, store.Reader) (auth.Token, error) {
+		return func(ctx context.Context, r store.Reader) (auth.Token, error) { return r.TokenByHash(ctx, hash) }
 	}
 	require.Equal(t, token, get(s, byHash(token.Hash)))
 	require.Equal(t, other, get(s, byHash("h2")))
 	missing(s, byHash("H2"))
-	page := func(page store.Page) []store.Token {
-		return get(s, func(ctx context.Context, r store.Reader) ([]store.Token, error) { return r.Tokens(ctx, page) })
+	page := func(page store.Page) []auth.Token {
+		return get(s, func(ctx context.Context, r store.Reader) ([]auth.Token, error) { return r.Tokens(ctx, page) })
 	}
-	require.Equal(t, []store.Token{token, other}, page(store.Page{}), "by id")
-	require.Equal(t, []store.Token{token}, page(store.Page{Size: 1}))
-	require.Equal(t, []store.Token{other}, page(store.Page{Size: 1, After: token.ID}))
-	byID := func(ctx context.Context, r store.Reader) (store.Token, error) { return r.Token(ctx, "z") }
+	require.Equal(t, []auth.Token{token, other}, page(store.Page{}), "by id")
+	require.Equal(t, []auth.Token{token}, page(store.Page{Size: 1}))
+	require.Equal(t, []auth.Token{other}, page(store.Page{Size: 1, After: token.ID}))
+	byID := func(ctx context.Context, r store.Reader) (auth.Token, error) { return r.Token(ctx, "z") }
 	require.Equal(t, other, get(s, byID))
-	for _, twin := range []store.Token{{ID: token.ID, Hash: "h3"}, {ID: "new", Hash: token.Hash}} {
+	for _, twin := range []auth.Token{{ID: token.ID, Hash: "h3"}, {ID: "new", Hash: token.Hash}} {
 		require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error { return tx.CreateToken(ctx, twin) }), store.ErrAlreadyExists)
 	}
 	remove := func(ctx context.Context, tx store.Tx) error { return tx.DeleteToken(ctx, "z") }
@@ -99,16 +102,16 @@ func testTokens(s *suite) {
 	require.ErrorIs(t, s.try(remove), store.ErrNotFound)
 }
 
-func pipelineNamed(account, name string) func(context.Context, store.Reader) (store.Pipeline, error) {
-	return func(ctx context.Context, r store.Reader) (store.Pipeline, error) {
+func pipelineNamed(account, name string) func(context.Context, store.Reader) (definition.Pipeline, error) {
+	return func(ctx context.Context, r store.Reader) (definition.Pipeline, error) {
 		return r.Pipeline(ctx, account, name)
 	}
 }
 
 func testPipelines(s *suite) {
 	t := s.t
-	p := filled[store.Pipeline]()
-	create := func(p store.Pipeline) error {
+	p := filled[definition.Pipeline]()
+	create := func(p definition.Pipeline) error {
 		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.CreatePipeline(ctx, p) })
 	}
 	require.ErrorIs(t, create(p), store.ErrNotFound, "its account does not exist")
@@ -119,10 +122,10 @@ func testPipelines(s *suite) {
 	missing(s, pipelineNamed("other", p.Name))
 	missing(s, pipelineNamed(p.Account, strings.ToUpper(p.Name)))
 
-	require.ErrorIs(t, create(store.Pipeline{ID: "new", Account: p.Account, Name: p.Name}), store.ErrAlreadyExists)
-	require.ErrorIs(t, create(store.Pipeline{ID: p.ID, Account: p.Account, Name: "new"}), store.ErrAlreadyExists)
-	require.NoError(t, create(store.Pipeline{ID: "new", Account: "other", Name: p.Name}), "each account has its own names")
-	require.NoError(t, create(store.Pipeline{ID: "cased", Account: p.Account, Name: strings.ToUpper(p.Name)}))
+	require.ErrorIs(t, create(definition.Pipeline{ID: "new", Account: p.Account, Name: p.Name}), store.ErrAlreadyExists)
+	require.ErrorIs(t, create(definition.Pipeline{ID: p.ID, Account: p.Account, Name: "new"}), store.ErrAlreadyExists)
+	require.NoError(t, create(definition.Pipeline{ID: "new", Account: "other", Name: p.Name}), "each account has its own names")
+	require.NoError(t, create(definition.Pipeline{ID: "cased", Account: p.Account, Name: strings.ToUpper(p.Name)}))
 
 	remove := func(revision int64) error {
 		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.DeletePipeline(ctx, p.ID, revision) })
@@ -137,14 +140,14 @@ func testPipelines(s *suite) {
 
 func testPipelineIsCompareAndSet(s *suite) {
 	t := s.t
-	first := store.Pipeline{ID: "p", Account: "a", Name: "web", Composed: true, Revision: 1, CreatedAt: day(), UpdatedAt: day()}
+	first := definition.Pipeline{ID: "p", Account: "a", Name: "web", Composed: true, Revision: 1, CreatedAt: day(), UpdatedAt: day()}
 	s.account("a")
 	s.update(func(ctx context.Context, tx store.Tx) error { return tx.CreatePipeline(ctx, first) })
-	set := func(p store.Pipeline) error {
+	set := func(p definition.Pipeline) error {
 		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.UpdatePipeline(ctx, p) })
 	}
 	// What never changes is the identity; all else is written.
-	second := filled[store.Pipeline]()
+	second := filled[definition.Pipeline]()
 	second.ID, second.Account, second.Name, second.Composed, second.CreatedAt = first.ID, first.Account, first.Name, first.Composed, first.CreatedAt
 	second.Revision = 1
 	require.NoError(t, set(second))
@@ -167,14 +170,14 @@ func testPipelinePages(s *suite) {
 	s.account("b")
 	for i, name := range []string{"d", "b", "a", "c", "B"} {
 		s.update(func(ctx context.Context, tx store.Tx) error {
-			if err := tx.CreatePipeline(ctx, store.Pipeline{ID: fmt.Sprint(i), Account: "a", Name: name}); err != nil {
+			if err := tx.CreatePipeline(ctx, definition.Pipeline{ID: fmt.Sprint(i), Account: "a", Name: name}); err != nil {
 				return err
 			}
-			return tx.CreatePipeline(ctx, store.Pipeline{ID: fmt.Sprint("b", i), Account: "b", Name: "b" + name})
+			return tx.CreatePipeline(ctx, definition.Pipeline{ID: fmt.Sprint("b", i), Account: "b", Name: "b" + name})
 		})
 	}
 	page := func(account string, size int, after string) (names []string) {
-		for _, p := range get(s, func(ctx context.Context, r store.Reader) ([]store.Pipeline, error) {
+		for _, p := range get(s, func(ctx context.Context, r store.Reader) ([]definition.Pipeline, error) {
 			return r.Pipelines(ctx, account, store.Page{Size: size, After: after})
 		}) {
 			names = append(names, p.Name)
@@ -190,17 +193,19 @@ func testPipelinePages(s *suite) {
 	require.Equal(t, []string{"bB"}, page("b", 1, ""))
 	require.Empty(t, page("unknown", 9, ""))
 
-	heads := get(s, func(ctx context.Context, r store.Reader) ([]store.Pipeline, error) { return r.PipelineHeads(ctx, "a") })
+	heads := get(s, func(ctx context.Context, r store.Reader) ([]definition.Pipeline, error) {
+		return r.PipelineHeads(ctx, "a")
+	})
 	var names []string
 	for _, head := range heads {
 		names = append(names, head.Name)
-		whole := get(s, func(ctx context.Context, r store.Reader) (store.Pipeline, error) {
+		whole := get(s, func(ctx context.Context, r store.Reader) (definition.Pipeline, error) {
 			return r.Pipeline(ctx, "a", head.Name)
 		})
-		require.Equal(t, store.Pipeline{ID: whole.ID, Account: "a", Name: whole.Name, Revision: whole.Revision, UpdatedAt: whole.UpdatedAt}, head)
+		require.Equal(t, definition.Pipeline{ID: whole.ID, Account: "a", Name: whole.Name, Revision: whole.Revision, UpdatedAt: whole.UpdatedAt}, head)
 	}
 	require.Equal(t, []string{"B", "a", "b", "c", "d"}, names)
-	require.Empty(t, get(s, func(ctx context.Context, r store.Reader) ([]store.Pipeline, error) {
+	require.Empty(t, get(s, func(ctx context.Context, r store.Reader) ([]definition.Pipeline, error) {
 		return r.PipelineHeads(ctx, "unknown")
 	}))
 }
@@ -208,8 +213,8 @@ func testPipelinePages(s *suite) {
 func testPipelineVersions(s *suite) {
 	t := s.t
 	s.account("a")
-	v := filled[store.PipelineVersion]()
-	create := func(v store.PipelineVersion) error {
+	v := filled[definition.Version]()
+	create := func(v definition.Version) error {
 		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.CreatePipelineVersion(ctx, v) })
 	}
 	require.ErrorIs(t, create(v), store.ErrNotFound, "its pipeline does not exist")
@@ -217,8 +222,8 @@ func testPipelineVersions(s *suite) {
 	s.pipeline("other")
 	require.NoError(t, create(v))
 	require.ErrorIs(t, create(v), store.ErrAlreadyExists)
-	version := func(id string, n int64) func(context.Context, store.Reader) (store.PipelineVersion, error) {
-		return func(ctx context.Context, r store.Reader) (store.PipelineVersion, error) {
+	version := func(id string, n int64) func(context.Context, store.Reader) (definition.Version, error) {
+		return func(ctx context.Context, r store.Reader) (definition.Version, error) {
 			return r.PipelineVersion(ctx, id, n)
 		}
 	}
@@ -226,10 +231,10 @@ func testPipelineVersions(s *suite) {
 	missing(s, version(v.PipelineID, v.Version+1))
 	missing(s, version("other", v.Version))
 	for n := range int64(12) {
-		require.NoError(t, create(store.PipelineVersion{PipelineID: "other", Version: n + 1}))
+		require.NoError(t, create(definition.Version{PipelineID: "other", Version: n + 1}))
 	}
 	list := func(before int64, size int) (numbers []int64) {
-		for _, v := range get(s, func(ctx context.Context, r store.Reader) ([]store.PipelineVersion, error) {
+		for _, v := range get(s, func(ctx context.Context, r store.Reader) ([]definition.Version, error) {
 			return r.PipelineVersions(ctx, "other", before, size)
 		}) {
 			numbers = append(numbers, v.Version)
@@ -257,7 +262,7 @@ func (s *suite) rulesRevision(account string) int64 {
 func (s *suite) confirmRules(account string, revision int64) error {
 	name := fmt.Sprintf("beside %d others", len(s.accounts()))
 	err := s.try(func(ctx context.Context, tx store.Tx) error {
-		return errors.Join(tx.ConfirmRules(ctx, account, revision), tx.CreateAccount(ctx, store.Account{Name: name}))
+		return errors.Join(tx.ConfirmRules(ctx, account, revision), tx.CreateAccount(ctx, auth.Account{Name: name}))
 	})
 	require.Equal(s.t, err == nil, slices.Contains(s.accounts(), name), "the write beside it")
 	return err
@@ -265,12 +270,12 @@ func (s *suite) confirmRules(account string, revision int64) error {
 
 func testApprovalRules(s *suite) {
 	t := s.t
-	rule := filled[store.ApprovalRule]()
-	create := func(rule store.ApprovalRule) error {
+	rule := filled[approval.Rule]()
+	create := func(rule approval.Rule) error {
 		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.CreateApprovalRule(ctx, rule) })
 	}
-	byName := func(account, name string) func(context.Context, store.Reader) (store.ApprovalRule, error) {
-		return func(ctx context.Context, r store.Reader) (store.ApprovalRule, error) {
+	byName := func(account, name string) func(context.Context, store.Reader) (approval.Rule, error) {
+		return func(ctx context.Context, r store.Reader) (approval.Rule, error) {
 			return r.ApprovalRule(ctx, account, name)
 		}
 	}
@@ -297,13 +302,13 @@ func testApprovalRules(s *suite) {
 
 	for _, name := range []string{"c", "a", "b"} {
 		revision := s.rulesRevision("other")
-		require.NoError(t, create(store.ApprovalRule{Account: "other", Name: name}))
+		require.NoError(t, create(approval.Rule{Account: "other", Name: name}))
 		require.ErrorIs(t, s.confirmRules("other", revision), store.ErrStale, "there is a new rule")
 	}
 	require.NoError(t, s.confirmRules(rule.Account, revision), "these are another account's")
 	require.ErrorIs(t, s.confirmRules("nobody", 0), store.ErrStale)
 	list := func(page store.Page) (names []string) {
-		for _, r := range get(s, func(ctx context.Context, r store.Reader) ([]store.ApprovalRule, error) {
+		for _, r := range get(s, func(ctx context.Context, r store.Reader) ([]approval.Rule, error) {
 			return r.ApprovalRules(ctx, "other", page)
 		}) {
 			names = append(names, r.Name)
@@ -408,7 +413,7 @@ func testCreations(s *suite) {
 	require.Equal(t, confirmed, get(s, of))
 	save(store.Creation{Resource: "last", RequestID: "s/4", CreatedAt: day().Add(time.Hour + time.Second)})
 	missing(s, of)
-	forget := func(ctx context.Context, tx store.Tx) error { return tx.ForgetCreation(ctx, "last") }
+	forget := func(ctx context.Context, tx store.Tx) error { return tx.DeleteCreation(ctx, "last") }
 	s.update(forget)
 	missing(s, func(ctx context.Context, r store.Reader) (store.Creation, error) { return r.Creation(ctx, "last") })
 	s.update(forget)
@@ -416,19 +421,19 @@ func testCreations(s *suite) {
 
 func testIdentities(s *suite) {
 	t := s.t
-	set := func(of store.IdentityOf, seen, id string) error {
+	set := func(of store.IdentityKind, seen, id string) error {
 		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.SetIdentity(ctx, of, seen, id) })
 	}
-	identity := func(of store.IdentityOf) func(context.Context, store.Reader) (string, error) {
+	identity := func(of store.IdentityKind) func(context.Context, store.Reader) (string, error) {
 		return func(ctx context.Context, r store.Reader) (string, error) { return r.Identity(ctx, of) }
 	}
-	missing(s, identity(store.OfStorage))
-	require.ErrorIs(t, set(store.OfStorage, "other", "new"), store.ErrStale)
+	missing(s, identity(store.StorageIdentity))
+	require.ErrorIs(t, set(store.StorageIdentity, "other", "new"), store.ErrStale)
 	// Of several that give the first at once, one does.
 	errs := make([]error, 8)
 	var group sync.WaitGroup
 	for i := range errs {
-		group.Go(func() { errs[i] = set(store.OfStorage, "", fmt.Sprintf("first %d", i)) })
+		group.Go(func() { errs[i] = set(store.StorageIdentity, "", fmt.Sprintf("first %d", i)) })
 	}
 	group.Wait()
 	given := 0
@@ -440,14 +445,14 @@ func testIdentities(s *suite) {
 		}
 	}
 	require.Equal(t, 1, given)
-	first := get(s, identity(store.OfStorage))
-	missing(s, identity(store.OfDatabase))
-	require.NoError(t, set(store.OfDatabase, "", "database"))
-	require.NoError(t, set(store.OfStorage, first, "second"))
-	require.ErrorIs(t, set(store.OfStorage, first, "third"), store.ErrStale)
+	first := get(s, identity(store.StorageIdentity))
+	missing(s, identity(store.DatabaseIdentity))
+	require.NoError(t, set(store.DatabaseIdentity, "", "database"))
+	require.NoError(t, set(store.StorageIdentity, first, "second"))
+	require.ErrorIs(t, set(store.StorageIdentity, first, "third"), store.ErrStale)
 	s.restart()
-	require.Equal(t, "second", get(s, identity(store.OfStorage)))
-	require.Equal(t, "database", get(s, identity(store.OfDatabase)))
+	require.Equal(t, "second", get(s, identity(store.StorageIdentity)))
+	require.Equal(t, "database", get(s, identity(store.DatabaseIdentity)))
 }
 
 func testNextNumber(s *suite) {
@@ -486,7 +491,7 @@ func testTexts(s *suite) {
 		"", " ", "'; DROP TABLE accounts; --", "$1", "%_", `back\slash`, "line\nbreak\ttab\r", "水路", "👩‍🔧", "e\u0301", "\u00e9", "\u200f\ufeff", strings.Repeat("long", 10000),
 	} {
 		s.account(name)
-		p := store.Pipeline{ID: fmt.Sprint(i), Account: name, Name: name, Digest: name, Definition: pipeline.Definition{Description: name}}
+		p := definition.Pipeline{ID: fmt.Sprint(i), Account: name, Name: name, Digest: name, Definition: pipeline.Definition{Description: name}}
 		s.update(func(ctx context.Context, tx store.Tx) error { return tx.CreatePipeline(ctx, p) })
 		require.Equal(t, p, get(s, pipelineNamed(name, name)))
 	}
@@ -499,22 +504,22 @@ func testTimes(s *suite) {
 	} {
 		name := fmt.Sprint(i)
 		s.update(func(ctx context.Context, tx store.Tx) error {
-			return tx.CreateAccount(ctx, store.Account{Name: name, CreatedAt: at})
+			return tx.CreateAccount(ctx, auth.Account{Name: name, CreatedAt: at})
 		})
-		require.Equal(t, at, get(s, func(ctx context.Context, r store.Reader) (store.Account, error) { return r.Account(ctx, name) }).CreatedAt)
+		require.Equal(t, at, get(s, func(ctx context.Context, r store.Reader) (auth.Account, error) { return r.Account(ctx, name) }).CreatedAt)
 	}
 	local := time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.FixedZone("elsewhere", 3600))
 	s.update(func(ctx context.Context, tx store.Tx) error {
-		return tx.CreateAccount(ctx, store.Account{Name: "local", CreatedAt: local})
+		return tx.CreateAccount(ctx, auth.Account{Name: "local", CreatedAt: local})
 	})
 	require.Equal(t, time.Date(2026, 3, 1, 11, 0, 0, 123456000, time.UTC),
-		get(s, func(ctx context.Context, r store.Reader) (store.Account, error) { return r.Account(ctx, "local") }).CreatedAt, "in UTC, to the microsecond")
+		get(s, func(ctx context.Context, r store.Reader) (auth.Account, error) { return r.Account(ctx, "local") }).CreatedAt, "in UTC, to the microsecond")
 }
 
 func testBigDocuments(s *suite) {
 	t := s.t
 	s.account("a")
-	p := store.Pipeline{ID: "p", Account: "a", Name: "web"}
+	p := definition.Pipeline{ID: "p", Account: "a", Name: "web"}
 	for i := range 500 {
 		p.Definition.Stages = append(p.Definition.Stages, pipeline.Stage{Name: fmt.Sprint(i), Actions: []pipeline.Action{
 			{Name: "a", Commands: []string{strings.Repeat("x", 10000)}},

@@ -93,7 +93,7 @@ func testOutputsAreRemovedOnce(s *suite) {
 	require.Equal(t, []string{"e1", "e2"}, s.logRemovals())
 	require.Equal(t, map[string]int{"shared": 2}, s.uses("d1", "d2", "shared"))
 
-	s.update(func(ctx context.Context, tx store.Tx) error { return tx.LogsRemoved(ctx, []string{"e1"}) })
+	s.update(func(ctx context.Context, tx store.Tx) error { return tx.FinishLogRemovals(ctx, []string{"e1"}) })
 	require.Empty(t, s.removeOutputs(ended, at.Add(time.Hour), "e1", "e2"), "they were before")
 	require.Equal(t, at, get(s, executionByID("e1")).OutputsRemovedAt)
 	require.Equal(t, []string{"e2"}, s.logRemovals())
@@ -153,12 +153,12 @@ func testArtifactGoesWhenNobodyUsesIt(s *suite) {
 	require.ErrorIs(t, use("e4", 3), store.ErrRemoving)
 	missing(s, executionByID("e4"))
 	s.update(func(ctx context.Context, tx store.Tx) error {
-		return tx.ArtifactRemoved(ctx, "only p", day().Add(time.Hour), day().Add(2*time.Hour))
+		return tx.FinishArtifactRemoval(ctx, "only p", day().Add(time.Hour), day().Add(2*time.Hour))
 	})
 	require.ErrorIs(t, use("e4", 3), store.ErrRemoving, "it went lately: the tree of who comes late may have gone with it")
 
 	keep := func(claimed time.Time) error {
-		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.KeepArtifact(ctx, "only p", claimed) })
+		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.RestoreArtifact(ctx, "only p", claimed) })
 	}
 	require.ErrorIs(t, keep(day()), store.ErrStale)
 	require.NoError(t, keep(day().Add(time.Hour)))
@@ -177,10 +177,10 @@ func testRemovalThatIsCutOff(s *suite) {
 				return err
 			}
 		}
-		return tx.ArtifactRemoved(ctx, "removed", at(1), at(2))
+		return tx.FinishArtifactRemoval(ctx, "removed", at(1), at(2))
 	})
 	forget := func(before time.Time) {
-		s.update(func(ctx context.Context, tx store.Tx) error { return tx.ForgetRemovals(ctx, before) })
+		s.update(func(ctx context.Context, tx store.Tx) error { return tx.PruneRemovals(ctx, before) })
 	}
 	forget(at(0))
 	_, marked := s.removal("marked")
@@ -195,8 +195,12 @@ func testRemovalThatIsCutOff(s *suite) {
 
 	// Another goes on with it, and the first is not believed any more.
 	s.update(func(ctx context.Context, tx store.Tx) error { return tx.ClaimArtifact(ctx, "claimed", cutOff, at(4)) })
-	require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error { return tx.ArtifactRemoved(ctx, "claimed", at(1), at(5)) }), store.ErrStale)
-	s.update(func(ctx context.Context, tx store.Tx) error { return tx.ArtifactRemoved(ctx, "claimed", at(4), at(5)) })
+	require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error {
+		return tx.FinishArtifactRemoval(ctx, "claimed", at(1), at(5))
+	}), store.ErrStale)
+	s.update(func(ctx context.Context, tx store.Tx) error {
+		return tx.FinishArtifactRemoval(ctx, "claimed", at(4), at(5))
+	})
 }
 
 func testRollbackUsesWhatItGot(s *suite) {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 )
@@ -23,11 +25,11 @@ func (s *suite) crowd(pipelines []string, attempts ...int) {
 		account := id[:1]
 		s.update(func(ctx context.Context, tx store.Tx) error {
 			if !known[account] {
-				if err := tx.CreateAccount(ctx, store.Account{Name: account, CreatedAt: day()}); err != nil {
+				if err := tx.CreateAccount(ctx, auth.Account{Name: account, CreatedAt: day()}); err != nil {
 					return err
 				}
 			}
-			return tx.CreatePipeline(ctx, store.Pipeline{ID: id, Account: account, Name: id, Revision: 1, CreatedAt: day(), UpdatedAt: day()})
+			return tx.CreatePipeline(ctx, definition.Pipeline{ID: id, Account: account, Name: id, Revision: 1, CreatedAt: day(), UpdatedAt: day()})
 		})
 		known[account] = true
 		for n := range attempts[i] {
@@ -49,7 +51,7 @@ func (s *suite) take(prefer string) (id string) {
 	s.t.Helper()
 	s.update(func(ctx context.Context, tx store.Tx) error {
 		id = ""
-		lease, _, err := tx.TakeLease(ctx, store.Take{Runner: "r", Until: day(), Prefer: prefer})
+		lease, _, err := tx.AcquireLease(ctx, store.LeaseRequest{Runner: "r", Until: day(), Prefer: prefer})
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
 		}
@@ -99,10 +101,8 @@ func testSharesCountWhatIsHeld(s *suite) {
 	}
 	held := func() map[string]int {
 		n := make(map[string]int)
-		for _, lease := range s.leases() {
-			if lease.Runner != "" {
-				n[lease.Scope.PipelineID]++
-			}
+		for _, lease := range s.heldLeases() {
+			n[lease.Scope.PipelineID]++
 		}
 		return n
 	}
@@ -120,7 +120,7 @@ func testSharesCountWhatIsHeld(s *suite) {
 	// What is let go or done counts no more.
 	s.apply(&execution.Change{DoneAttempts: []string{"b/p/1", "b/p/2", "b/p/3"}})
 	require.Equal(s.t, "b/p/6", s.take(""))
-	s.update(func(ctx context.Context, tx store.Tx) error { return tx.LetLeaseGo(ctx, "b/p/6", 0, "r") })
+	s.update(func(ctx context.Context, tx store.Tx) error { return tx.ReleaseLease(ctx, "b/p/6", 0, "r") })
 	require.Equal(s.t, "b/p/6", s.take(""))
 }
 

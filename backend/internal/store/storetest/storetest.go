@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 )
@@ -30,9 +32,16 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		"PipelinePages":                    testPipelinePages,
 		"PipelineVersions":                 testPipelineVersions,
 		"ApprovalRules":                    testApprovalRules,
+		"Secrets":                          testSecrets,
+		"Connections":                      testConnections,
+		"CachedTokens":                     testCachedTokens,
 		"Requests":                         testRequests,
 		"Creations":                        testCreations,
 		"Identities":                       testIdentities,
+		"Webhooks":                         testWebhooks,
+		"Ledger":                           testLedger,
+		"Triggers":                         testTriggers,
+		"Decisions":                        testDecisions,
 		"NextNumber":                       testNextNumber,
 		"DeletePipelineTakesAllWithIt":     testDeletePipelineTakesAllWithIt,
 		"Texts":                            testTexts,
@@ -75,6 +84,12 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		"ClosedStoreAnswers":               testClosedStoreAnswers,
 		"CloseWaitsForRunningTransactions": testCloseWaitsForRunningTransactions,
 		"ListenEndsWithItsContext":         testListenEndsWithItsContext,
+		"FeedHasEveryEventInOrder":         testFeedHasEveryEventInOrder,
+		"FeedOfAnAccount":                  testFeedOfAnAccount,
+		"FeedSurvivesRemovedPipelines":     testFeedSurvivesRemovedPipelines,
+		"FeedSeesOwnWrites":                testFeedSeesOwnWrites,
+		"RemovedPipelineTakesSharedEvents": testRemovedPipelineTakesSharedEvents,
+		"FeedWhileOthersCommit":            testFeedWhileOthersCommit,
 	})
 }
 
@@ -83,7 +98,10 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 func RunShared(t *testing.T, fresh func(t *testing.T) Opener) {
 	t.Helper()
 	each(t, fresh, map[string]func(*suite){
-		"ListenHearsOthers": testListenHearsOthers,
+		"ListenHearsOthers":            testListenHearsOthers,
+		"FeedInTheOrderOfCommits":      testFeedInTheOrderOfCommits,
+		"FeedWithoutWhatWasRolledBack": testFeedWithoutWhatWasRolledBack,
+		"FeedOfSeveralWhileAllCommit":  testFeedOfSeveralWhileAllCommit,
 	})
 }
 
@@ -171,7 +189,7 @@ func day() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UT
 func (s *suite) account(name string) {
 	s.t.Helper()
 	s.update(func(ctx context.Context, tx store.Tx) error {
-		return tx.CreateAccount(ctx, store.Account{Name: name, CreatedAt: day()})
+		return tx.CreateAccount(ctx, auth.Account{Name: name, CreatedAt: day()})
 	})
 }
 
@@ -179,7 +197,7 @@ func (s *suite) account(name string) {
 func (s *suite) pipeline(id string) {
 	s.t.Helper()
 	s.update(func(ctx context.Context, tx store.Tx) error {
-		return tx.CreatePipeline(ctx, store.Pipeline{ID: id, Account: "a", Name: "name of " + id, Revision: 1, CreatedAt: day(), UpdatedAt: day()})
+		return tx.CreatePipeline(ctx, definition.Pipeline{ID: id, Account: "a", Name: "name of " + id, Revision: 1, CreatedAt: day(), UpdatedAt: day()})
 	})
 }
 

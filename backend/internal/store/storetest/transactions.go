@@ -9,6 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 )
@@ -19,7 +22,7 @@ var errMine = errors.New("a reason of its own")
 func (s *suite) accounts() []string {
 	s.t.Helper()
 	names := []string{}
-	for _, a := range get(s, func(ctx context.Context, r store.Reader) ([]store.Account, error) {
+	for _, a := range get(s, func(ctx context.Context, r store.Reader) ([]auth.Account, error) {
 		return r.Accounts(ctx, store.Page{})
 	}) {
 		names = append(names, a.Name)
@@ -31,7 +34,7 @@ func testRollbackLeavesNothing(s *suite) {
 	t := s.t
 	s.account("a")
 	err := s.try(func(ctx context.Context, tx store.Tx) error {
-		if err := tx.CreatePipeline(ctx, store.Pipeline{ID: "p", Account: "a", Name: "web"}); err != nil {
+		if err := tx.CreatePipeline(ctx, definition.Pipeline{ID: "p", Account: "a", Name: "web"}); err != nil {
 			return err
 		}
 		if err := tx.Apply(ctx, run("e1", 1)); err != nil {
@@ -49,10 +52,10 @@ func testRollbackLeavesNothing(s *suite) {
 	require.Empty(t, s.turns())
 	// A refused statement ends its transaction as well.
 	require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error {
-		if err := tx.CreateAccount(ctx, store.Account{Name: "b"}); err != nil {
+		if err := tx.CreateAccount(ctx, auth.Account{Name: "b"}); err != nil {
 			return err
 		}
-		return tx.CreateAccount(ctx, store.Account{Name: "a"})
+		return tx.CreateAccount(ctx, auth.Account{Name: "a"})
 	}), store.ErrAlreadyExists)
 	require.Equal(t, []string{"a"}, s.accounts())
 }
@@ -60,10 +63,10 @@ func testRollbackLeavesNothing(s *suite) {
 func testTransactionSeesItsOwnWrites(s *suite) {
 	t := s.t
 	s.account("a")
-	var inside store.Pipeline
+	var inside definition.Pipeline
 	var live []*execution.Execution
 	s.update(func(ctx context.Context, tx store.Tx) (err error) {
-		if err := tx.CreatePipeline(ctx, store.Pipeline{ID: "p", Account: "a", Name: "web", Revision: 1}); err != nil {
+		if err := tx.CreatePipeline(ctx, definition.Pipeline{ID: "p", Account: "a", Name: "web", Revision: 1}); err != nil {
 			return err
 		}
 		if err := tx.Apply(ctx, run("e1", 1)); err != nil {
@@ -91,7 +94,7 @@ func testViewIsOneSnapshot(s *suite) {
 		if err != nil {
 			return err
 		}
-		if err := s.try(func(ctx context.Context, tx store.Tx) error { return tx.CreateAccount(ctx, store.Account{Name: "b"}) }); err != nil {
+		if err := s.try(func(ctx context.Context, tx store.Tx) error { return tx.CreateAccount(ctx, auth.Account{Name: "b"}) }); err != nil {
 			return err
 		}
 		after, err := r.Accounts(ctx, store.Page{})
@@ -171,14 +174,14 @@ func testOneFailureDoesNotTouchTheOthers(s *suite) {
 		mine := fmt.Errorf("reason of %d", i)
 		err := s.try(func(ctx context.Context, tx store.Tx) error {
 			runs.Add(1)
-			if err := tx.CreateAccount(ctx, store.Account{Name: fmt.Sprintf("%03d", i)}); err != nil {
+			if err := tx.CreateAccount(ctx, auth.Account{Name: fmt.Sprintf("%03d", i)}); err != nil {
 				return err
 			}
 			if i%7 == 3 {
 				return mine
 			}
 			if i%7 == 5 {
-				return tx.CreateAccount(ctx, store.Account{Name: fmt.Sprintf("%03d", i)})
+				return tx.CreateAccount(ctx, auth.Account{Name: fmt.Sprintf("%03d", i)})
 			}
 			return nil
 		})
@@ -208,10 +211,10 @@ func testViewSeesEveryAcknowledgedCommit(s *suite) {
 	for _, err := range inParallel(8, func(i int) error {
 		for round := range 40 {
 			name := fmt.Sprintf("%d/%d", i, round)
-			if err := s.try(func(ctx context.Context, tx store.Tx) error { return tx.CreateAccount(ctx, store.Account{Name: name}) }); err != nil {
+			if err := s.try(func(ctx context.Context, tx store.Tx) error { return tx.CreateAccount(ctx, auth.Account{Name: name}) }); err != nil {
 				return err
 			}
-			if _, err := read(s, func(ctx context.Context, r store.Reader) (store.Account, error) { return r.Account(ctx, name) }); err != nil {
+			if _, err := read(s, func(ctx context.Context, r store.Reader) (auth.Account, error) { return r.Account(ctx, name) }); err != nil {
 				return fmt.Errorf("after its commit: %w", err)
 			}
 		}
@@ -266,7 +269,7 @@ func testEndedContextIsAnError(s *suite) {
 	cancel()
 	for i := range 50 {
 		name := fmt.Sprintf("%02d", i)
-		err := s.store.Update(ended, func(ctx context.Context, tx store.Tx) error { return tx.CreateAccount(ctx, store.Account{Name: name}) })
+		err := s.store.Update(ended, func(ctx context.Context, tx store.Tx) error { return tx.CreateAccount(ctx, auth.Account{Name: name}) })
 		if err != nil {
 			require.ErrorIs(t, err, context.Canceled)
 			require.NotContains(t, s.accounts(), name)
@@ -302,9 +305,9 @@ func testEndedContextIsAnError(s *suite) {
 func testRestartKeepsEverything(s *suite) {
 	t := s.t
 	c := s.running()
-	token, rule := filled[store.Token](), filled[store.ApprovalRule]()
+	token, rule := filled[auth.Token](), filled[approval.Rule]()
 	rule.Account = "a"
-	version := filled[store.PipelineVersion]()
+	version := filled[definition.Version]()
 	version.PipelineID = "p"
 	state := filled[execution.PipelineState]()
 	s.apply(&execution.Change{State: &state, Scope: execution.ScopeKey{PipelineID: "p"}})
@@ -315,22 +318,22 @@ func testRestartKeepsEverything(s *suite) {
 		)
 	})
 	_ = s.try(func(ctx context.Context, tx store.Tx) error {
-		return errors.Join(tx.CreateAccount(ctx, store.Account{Name: "rolled back"}), errMine)
+		return errors.Join(tx.CreateAccount(ctx, auth.Account{Name: "rolled back"}), errMine)
 	})
 	events := s.events("e1", 0, 0)
 	for range 2 {
 		s.restart()
 		require.Equal(t, []string{"a"}, s.accounts())
 		require.Equal(t, c.Started[0], get(s, executionByID("e1")))
-		require.Equal(t, c.Leases, s.leases())
+		require.Equal(t, c.Leases, s.leases("e1-0-0"))
 		require.Equal(t, []*execution.Turn{c.Turns[1], c.Turns[0]}, s.turns())
 		require.Equal(t, events, s.events("e1", 0, 0))
 		require.Equal(t, &state, s.state("p"))
-		require.Equal(t, token, get(s, func(ctx context.Context, r store.Reader) (store.Token, error) { return r.TokenByHash(ctx, token.Hash) }))
-		require.Equal(t, rule, get(s, func(ctx context.Context, r store.Reader) (store.ApprovalRule, error) {
+		require.Equal(t, token, get(s, func(ctx context.Context, r store.Reader) (auth.Token, error) { return r.TokenByHash(ctx, token.Hash) }))
+		require.Equal(t, rule, get(s, func(ctx context.Context, r store.Reader) (approval.Rule, error) {
 			return r.ApprovalRule(ctx, "a", rule.Name)
 		}))
-		require.Equal(t, version, get(s, func(ctx context.Context, r store.Reader) (store.PipelineVersion, error) {
+		require.Equal(t, version, get(s, func(ctx context.Context, r store.Reader) (definition.Version, error) {
 			return r.PipelineVersion(ctx, "p", version.Version)
 		}))
 		require.Equal(t, int64(1), get(s, func(ctx context.Context, r store.Reader) (int64, error) {
@@ -361,7 +364,7 @@ func testCloseWaitsForRunningTransactions(s *suite) {
 		results <- inParallel(n, func(i int) error {
 			return s.try(func(ctx context.Context, tx store.Tx) error {
 				entered <- struct{}{}
-				return tx.CreateAccount(ctx, store.Account{Name: fmt.Sprintf("%02d", i)})
+				return tx.CreateAccount(ctx, auth.Account{Name: fmt.Sprintf("%02d", i)})
 			})
 		})
 	}()

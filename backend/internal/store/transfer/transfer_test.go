@@ -136,12 +136,17 @@ func (b *bed) fill(rows int) map[string][]map[string]any {
 					row[column] = `{}`
 				case table == "turns" && column == "carrier":
 					row[column] = int64(0)
+				case table == "removed_positions":
+					// Events with lower positions do not come later.
+					row[column] = int64(i + 1)
 				case kind == "TEXT" && key:
 					row[column] = fmt.Sprintf("row %d", i)
 				case kind == "TEXT":
 					row[column] = fmt.Sprintf("%s.%s %d é", table, column, i)
 				case kind == "BOOLEAN":
 					row[column] = i%2 == 0
+				case kind == "BLOB":
+					row[column] = fmt.Appendf(nil, "\x00%s.%s %d\xff", table, column, i)
 				default:
 					row[column] = 1000*n + int64(i)
 				}
@@ -225,7 +230,7 @@ func TestEveryColumnOfEveryTableIsCarried(t *testing.T) {
 		}
 		got := b.inTarget(`SELECT "` + strings.Join(names, `", "`) + `" FROM ` + table)
 		require.Len(t, got, len(rows), table)
-		columns := b.inTarget(`SELECT count(*) FROM information_schema.columns WHERE table_name = '` + table + `'`)
+		columns := b.inTarget(`SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public' AND table_name = '` + table + `'`)
 		require.EqualValues(t, len(names), columns[0][0], table)
 		want := make([]string, len(rows))
 		for i, row := range rows {
@@ -245,6 +250,47 @@ func TestEveryColumnOfEveryTableIsCarried(t *testing.T) {
 	next := b.inTarget(`INSERT INTO events (execution_id, at, subject, state, stage, action, action_execution_id, attempt, principal, message)
 		VALUES ('row 0', 0, '', '', '', '', '', 0, '', '') RETURNING position`)
 	require.Equal(t, newest+1, next[0][0], "positions go on where they were")
+}
+
+// A subscriber of the feed continues on the new database, also if the newest events of the
+// old one were removed with their pipeline.
+func TestRemovedPositionsAreNotAssignedAgain(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	events := b.fill(3)["events"]
+	newest := int64(0)
+	for _, row := range events {
+		newest = max(newest, row["position"].(int64))
+	}
+	removed := newest + 100
+	b.inSource(func(db *sql.DB) {
+		_, err := db.Exec(`INSERT INTO removed_positions (position) VALUES (?)`, removed)
+		require.NoError(t, err)
+	})
+	_, err := b.move(nil)
+	require.NoError(t, err)
+	s, err := postgres.Open(t.Context(), postgres.Config{URL: b.url, Log: hclog.NewNullLogger()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	var all, none store.FeedPage
+	require.NoError(t, s.View(t.Context(), func(ctx context.Context, r store.Reader) (err error) {
+		if all, err = r.Feed(ctx, store.FeedQuery{}); err != nil {
+			return err
+		}
+		none, err = r.Feed(ctx, store.FeedQuery{After: removed})
+		return err
+	}))
+	require.Len(t, all.Events, len(events))
+	require.Equal(t, newest, all.Next)
+	require.Equal(t, store.FeedPage{Next: removed}, none)
+	require.NoError(t, s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		return tx.Apply(ctx, &execution.Change{Events: []execution.Event{{ExecutionID: "row 0", Subject: execution.SubjectExecution}}})
+	}))
+	require.NoError(t, s.View(t.Context(), func(ctx context.Context, r store.Reader) (err error) {
+		all, err = r.Feed(ctx, store.FeedQuery{After: removed})
+		return err
+	}))
+	require.Equal(t, removed+1, all.Next)
 }
 
 // empty checks that the target is as the migrations left it.

@@ -1,0 +1,41 @@
+package store
+
+import (
+	"context"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+)
+
+// AccountReader reads accounts.
+type AccountReader interface {
+	Account(ctx context.Context, name string) (auth.Account, error)
+	// Accounts returns accounts by name. Page.After is a name; size 0 returns all.
+	Accounts(ctx context.Context, page Page) ([]auth.Account, error)
+}
+
+// AccountWriter reads and writes accounts.
+type AccountWriter interface {
+	AccountReader
+
+	CreateAccount(ctx context.Context, account auth.Account) error
+	// UpdateAccount writes the settings of an account. This counts as a change of its
+	// approval rules: see ApprovalRuleWriter.ConfirmRules.
+	UpdateAccount(ctx context.Context, account auth.Account) error
+}
+
+// TokenReader reads tokens.
+type TokenReader interface {
+	TokenByHash(ctx context.Context, hash string) (auth.Token, error)
+	Token(ctx context.Context, id string) (auth.Token, error)
+	// Tokens returns tokens by id, which ascends in the order of their creation.
+	// Page.After is an id; size 0 returns all.
+	Tokens(ctx context.Context, page Page) ([]auth.Token, error)
+}
+
+// TokenWriter reads and writes tokens.
+type TokenWriter interface {
+	TokenReader
+
+	CreateToken(ctx context.Context, token auth.Token) error
+	DeleteToken(ctx context.Context, id string) error
+}
