@@ -1,0 +1,25 @@
+// Package hooks is the HTTP listener of deliveries: it bounds what comes, verifies it, and
+// hands it on. It must never decide what a delivery starts, and never answer with more than
+// a status.
+package hooks
+
+import (
+	"context"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/forge"
+)
+
+// Intake takes what arrives.
+type Intake interface {
+	// Webhook returns the webhook of a kind with that path, which is the part of the URL
+	// after the kind. It is looked up by its hash, so that the time of the answer says
+	// nothing about paths that exist. The error is forge.ErrNoWebhook if there is none.
+	Webhook(ctx context.Context, kind forge.Kind, path string) (forge.Webhook, error)
+	// Deliver stores a verified delivery and decides on it in one commit. It returns nil if
+	// a delivery of the same id was stored before. The error is a *forge.BusyError if too
+	// much is waiting, and forge.ErrNoWebhook if the webhook or its secret was removed since.
+	Deliver(ctx context.Context, delivery forge.Delivery) error
+	// Refuse stores that a delivery was refused. Refusals of one webhook, address and reason
+	// within a minute are one row with a count.
+	Refuse(ctx context.Context, refusal forge.Refusal) error
+}

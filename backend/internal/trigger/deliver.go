@@ -1,0 +1,317 @@
+package trigger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/forge"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/ledger"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/loop"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// maxWaiting bounds the deliveries that wait for a commit, which hold their bodies.
+const maxWaiting = 4096
+
+// busyRetry is when a forge may try again that came while too many waited.
+const busyRetry = 5 * time.Second
+
+// usedEvery is how exactly the latest use of a webhook and its secrets is kept: not with each
+// delivery.
+const usedEvery = time.Minute
+
+// Webhook returns the webhook of a path, with its secrets opened. The error is
+// forge.ErrNoWebhook if there is none of the kind.
+func (i *Intake) Webhook(ctx context.Context, kind forge.Kind, path string) (forge.Webhook, error) {
+	var w ledger.Webhook
+	err := i.config.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+		w, err = r.WebhookByPath(ctx, path)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) || err == nil && w.Kind != kind {
+		return forge.Webhook{}, forge.ErrNoWebhook
+	}
+	if err != nil {
+		return forge.Webhook{}, err
+	}
+	found := forge.Webhook{Name: nameOf(&w), Kind: w.Kind, Authentication: w.Authentication}
+	for n := range w.Secrets {
+		s := &w.Secrets[n]
+		value, err := i.opened.open(ctx, s.Sealed, ledger.WebhookBinding(w.ID))
+		if err != nil {
+			return forge.Webhook{}, fmt.Errorf("open secret %d of %s: %w", s.Version, found.Name, err)
+		}
+		found.Secrets = append(found.Secrets, forge.Secret{Version: s.Version, Value: value})
+	}
+	return found, nil
+}
+
+func nameOf(w *ledger.Webhook) string {
+	return pipeline.WebhookName{Account: w.Account, Webhook: w.Name}.String()
+}
+
+// Deliver keeps a verified delivery and decides on what it says, in one transaction. After
+// that the forge can be answered. The error is a *forge.BusyError if too many wait, and
+// forge.ErrNoWebhook if the webhook was deleted or stopped to accept the secret since.
+func (i *Intake) Deliver(ctx context.Context, d forge.Delivery) error {
+	if i.waiting.Add(1) > maxWaiting {
+		i.waiting.Add(-1)
+		return &forge.BusyError{RetryAfter: busyRetry}
+	}
+	defer i.waiting.Add(-1)
+	name, err := pipeline.ParseWebhookName(d.Webhook)
+	if err != nil {
+		return err
+	}
+	gone := false
+	err = i.withEvent(ctx, name, event{body: d.Body, headers: d.Headers}, d.Kind == forge.Generic, func(ctx context.Context, tx *loop.Tx, e *matchedEvent) error {
+		gone = false
+		w, err := tx.Webhook(ctx, name.Account, name.Webhook)
+		if errors.Is(err, store.ErrNotFound) || err == nil && !accepts(&w, d.SecretVersion) {
+			gone = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return i.accept(ctx, tx, &w, &d, e)
+	})
+	if err == nil && gone {
+		err = forge.ErrNoWebhook
+	}
+	return err
+}
+
+func accepts(w *ledger.Webhook, version int64) bool {
+	for n := range w.Secrets {
+		if w.Secrets[n].Version == version {
+			return true
+		}
+	}
+	return false
+}
+
+// accept keeps a delivery and decides on it. matched is set for one of a generic webhook.
+func (i *Intake) accept(ctx context.Context, tx *loop.Tx, w *ledger.Webhook, d *forge.Delivery, matched *matchedEvent) error {
+	row := ledger.Delivery{
+		ID: i.config.NewID(), WebhookID: w.ID, Account: w.Account, Dedup: d.ID, Status: ledger.Accepted, ReceivedAt: d.ReceiveTime,
+		Attempts: 1, BodySize: int64(len(d.Body)),
+		DeliveryDetails: ledger.DeliveryDetails{
+			ExternalID: d.ID, Event: d.Event, Message: d.Ignored, Address: d.Address, Headers: d.Headers,
+		},
+	}
+	if !storable(row.Dedup) {
+		row.Dedup = row.ID
+	}
+	if d.Kind == forge.Generic {
+		if err := i.freshen(ctx, tx, &row); err != nil {
+			return err
+		}
+	}
+	repos := &repositories{tx: tx, webhook: w}
+	if err := i.sort(ctx, repos, d, &row, matched); err != nil {
+		return err
+	}
+	id, err := tx.CreateDelivery(ctx, row, d.Body)
+	if err != nil {
+		return err
+	}
+	if err := i.noteUse(ctx, tx, w, d); err != nil {
+		return err
+	}
+	if row.Status != ledger.Accepted {
+		return nil
+	}
+	told := delivery{id: id, webhook: w.Name, again: id != row.ID}
+	if d.Kind == forge.Generic {
+		return i.takeEvent(ctx, tx, matched, ledger.ByWebhook, told)
+	}
+	return i.takeSignals(ctx, repos, d.Signals, ledger.ByWebhook, told)
+}
+
+// sort says what a delivery is about, and whether triggers look at that.
+func (i *Intake) sort(ctx context.Context, repos *repositories, d *forge.Delivery, row *ledger.Delivery, matched *matchedEvent) error {
+	if d.Ignored != "" {
+		row.Status = ledger.Ignored
+		return nil
+	}
+	if d.Kind == forge.Generic {
+		i.sortEvent(row, matched)
+		return nil
+	}
+	row.Status, row.Message = ledger.Ignored, "no trigger watches the repository through this connection"
+	for n := range d.Signals {
+		s := &d.Signals[n]
+		if row.Repository == "" {
+			row.Repository = s.Repository.FullName
+		}
+		if row.Pusher == "" {
+			row.Pusher = s.Pusher
+		}
+		if s.Kind == forge.Ping {
+			row.Message = "the forge can reach the webhook and has its secret"
+		}
+		repo, err := repos.of(ctx, &s.Repository)
+		if err != nil {
+			return err
+		}
+		if repo != nil && s.Kind != forge.Ping {
+			row.Status, row.Message = ledger.Accepted, ""
+			return nil
+		}
+	}
+	return nil
+}
+
+// noteUse keeps when a webhook and a secret were used.
+func (i *Intake) noteUse(ctx context.Context, tx *loop.Tx, w *ledger.Webhook, d *forge.Delivery) error {
+	now := d.ReceiveTime
+	if now.Sub(w.Used.DeliveryAt) < usedEvery && now.Sub(w.Used.Secrets[d.SecretVersion]) < usedEvery {
+		return nil
+	}
+	used := w.Used
+	used.DeliveryAt = now
+	used.Secrets = map[int64]time.Time{d.SecretVersion: now}
+	for version, at := range w.Used.Secrets {
+		if version != d.SecretVersion && accepts(w, version) {
+			used.Secrets[version] = at
+		}
+	}
+	return tx.SetWebhookUse(ctx, w.ID, used)
+}
+
+// repositories finds the repositories of a delivery, each once.
+type repositories struct {
+	tx      *loop.Tx
+	webhook *ledger.Webhook
+	found   map[string]*ledger.Repository
+}
+
+// of returns the repository that a signal is about, nil if no trigger watches it.
+func (r *repositories) of(ctx context.Context, said *forge.Repository) (*ledger.Repository, error) {
+	if said.FullName == "" {
+		return nil, nil //nolint:nilnil // Signals about no repository are usual.
+	}
+	key := forge.RepositoryKey(r.webhook.Kind, said.FullName)
+	if found, ok := r.found[key]; ok {
+		return found, nil
+	}
+	found, err := r.tx.RepositoryNamed(ctx, r.webhook.Account, r.webhook.Connection, key)
+	known := err == nil
+	if errors.Is(err, store.ErrNotFound) && said.ID != 0 {
+		// It may have been renamed, and the delivery about that was lost.
+		found, err = r.tx.RepositoryNumbered(ctx, r.webhook.Account, r.webhook.Connection, said.ID)
+		known = err == nil
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	if r.found == nil {
+		r.found = make(map[string]*ledger.Repository)
+	}
+	r.found[key] = nil
+	if !known {
+		return nil, nil //nolint:nilnil // Deliveries about other repositories are usual.
+	}
+	r.found[key] = &found
+	return &found, r.learn(ctx, &found, said, key)
+}
+
+// learn keeps what a signal says of its repository.
+func (r *repositories) learn(ctx context.Context, known *ledger.Repository, said *forge.Repository, key string) error {
+	next := *known
+	next.Name = key
+	if forge.RepositoryKey(r.webhook.Kind, next.FullName) != key {
+		next.FullName = said.FullName
+	}
+	if said.ID != 0 {
+		next.ForgeID = said.ID
+	}
+	if said.DefaultBranch != "" {
+		next.DefaultBranch = said.DefaultBranch
+	}
+	if next == *known {
+		return nil
+	}
+	*known = next
+	return r.tx.UpdateRepository(ctx, next)
+}
+
+// takeSignals moves the ledger by what a delivery says, in its order.
+func (i *Intake) takeSignals(ctx context.Context, repos *repositories, signals []forge.Signal, by ledger.FoundBy, told delivery) error {
+	for n := range signals {
+		said := &signals[n]
+		repo, err := repos.of(ctx, &said.Repository)
+		if err != nil {
+			return err
+		}
+		if repo == nil {
+			continue
+		}
+		s := signal{ref: said.Ref, from: said.Before, to: held(said), by: by, delivery: told, event: eventIn(said, repos.webhook.Kind)}
+		switch said.Kind {
+		case forge.RefMoved:
+			if storable(s.ref) {
+				err = i.take(ctx, repos.tx, repo, s)
+			}
+		case forge.PullRequestChanged:
+			err = i.takePullRequest(ctx, repos.tx, repo, s, said.PullRequest)
+		case forge.RefHint, forge.RepositoryRenamed, forge.RepositoryChanged:
+			err = repos.tx.Apply(ctx, i.observation(repo.ID, i.config.Clock()))
+		case forge.Ping, forge.RepositoryDeleted, forge.InstallationChanged:
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takePullRequest takes what happened to a pull request.
+func (i *Intake) takePullRequest(ctx context.Context, tx *loop.Tx, repo *ledger.Repository, s signal, pr *forge.PullRequest) error {
+	if pr == nil || !storable(s.ref) {
+		return nil
+	}
+	switch pr.Action {
+	case forge.Opened, forge.Reopened:
+		s.from, s.to = "", pr.HeadCommit
+	case forge.Updated:
+		s.to = pr.HeadCommit
+	case forge.Closed:
+		s.from, s.to = pr.HeadCommit, ""
+	case forge.Retargeted, forge.ReadyForReview, forge.ConvertedToDraft:
+		// They change no commit and are no events of CodePipeline's filters.
+		return nil
+	}
+	return i.take(ctx, tx, repo, s)
+}
+
+// eventIn returns what a signal of a forge says of a change beside its heads.
+func eventIn(said *forge.Signal, kind forge.Kind) ledger.Event {
+	e := ledger.Event{
+		Commit: said.Head.ID, Message: cut(said.Head.Message, ledger.MaxMessage),
+		// Without a message a forge may have left it out, as GitLab does for tags, and markers are
+		// also at the end of a message.
+		Told:   said.Head.ID != "" && said.Head.Message != "" && len(said.Head.Message) <= ledger.MaxMessage,
+		Pusher: said.Pusher, Forge: kind, Forced: said.Forced, SkipRequested: said.SkipRequested, PullRequest: said.PullRequest,
+	}
+	if said.PullRequest != nil {
+		e.Commit = said.PullRequest.HeadCommit
+		e.Told = e.Told && said.Head.ID == said.PullRequest.HeadCommit
+	}
+	return e
+}
+
+// cut returns the beginning of a text.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	for most > 0 && text[most]&0xC0 == 0x80 {
+		most--
+	}
+	return text[:most]
+}
