@@ -43,6 +43,33 @@ type Attempt struct {
 	Action  pipeline.Action `json:"action"`
 	Inputs  []Artifact      `json:"inputs,omitempty"`
 	Timeout time.Duration   `json:"timeout"`
+	// Change is set for a source action if a change of its repository started the execution.
+	Change *Change `json:"change,omitempty"`
+	// Returned is set once a runner returned the attempt, because it could not begin it.
+	Returned *Returned `json:"returned,omitempty"`
+}
+
+// Returned says how often runners returned an attempt, and which did last and why.
+type Returned struct {
+	Count  int    `json:"count"`
+	Runner string `json:"runner"`
+	Reason string `json:"reason"`
+}
+
+// Change is what a trigger found in the repository of a source action. The commit itself is
+// in the action's configuration, as an override.
+type Change struct {
+	// Ref is whole, such as refs/heads/main. It is empty for a pull request.
+	Ref         string       `json:"ref,omitempty"`
+	PullRequest *PullRequest `json:"pull_request,omitempty"`
+}
+
+// PullRequest is one that started an execution.
+type PullRequest struct {
+	Number            int64  `json:"number"`
+	Title             string `json:"title,omitempty"`
+	SourceBranch      string `json:"source_branch,omitempty"`
+	DestinationBranch string `json:"destination_branch,omitempty"`
 }
 
 // ID names the attempt. A result of another attempt of the same action
@@ -57,25 +84,32 @@ const MaxOutputBytes = 122880
 
 // Failure says why an action failed.
 type Failure struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
+	Code    FailureCode `json:"code"`
+	Message string      `json:"message"`
 }
+
+// FailureCode says what kind of failure it is, for programs that react to it.
+type FailureCode string
 
 // Codes of failures. The first five are CodePipeline's.
 const (
-	JobFailed           = "JobFailed"
-	ConfigurationError  = "ConfigurationError"
-	PermissionError     = "PermissionError"
-	RevisionUnavailable = "RevisionUnavailable"
-	SystemUnavailable   = "SystemUnavailable"
-	TimedOut            = "TimedOut"
-	RunnerLost          = "RunnerLost"
-	ApprovalRejected    = "ApprovalRejected"
-	ApprovalExpired     = "ApprovalExpired"
+	JobFailed           FailureCode = "JobFailed"
+	ConfigurationError  FailureCode = "ConfigurationError"
+	PermissionError     FailureCode = "PermissionError"
+	RevisionUnavailable FailureCode = "RevisionUnavailable"
+	SystemUnavailable   FailureCode = "SystemUnavailable"
+	// RunnerFault says that the machine of the runner is to blame, and that nothing was done which
+	// must not be done again. The runner returns such an attempt. If it may not, it reports
+	// SystemUnavailable, so that RunnerFault is never stored.
+	RunnerFault      FailureCode = "RunnerFault"
+	TimedOut         FailureCode = "TimedOut"
+	RunnerLost       FailureCode = "RunnerLost"
+	ApprovalRejected FailureCode = "ApprovalRejected"
+	ApprovalExpired  FailureCode = "ApprovalExpired"
 	// ApprovalRuleMissing: the account asks for an approval rule, and none matches.
-	ApprovalRuleMissing = "ApprovalRuleMissing"
+	ApprovalRuleMissing FailureCode = "ApprovalRuleMissing"
 	// OutputTooLarge is CodePipeline's OutputVariablesSizeExceeded.
-	OutputTooLarge = "OutputVariablesSizeExceeded"
+	OutputTooLarge FailureCode = "OutputVariablesSizeExceeded"
 )
 
 // Revision is what a source action fetched.
@@ -114,8 +148,35 @@ type Result struct {
 }
 
 // Failed returns a failed result.
-func Failed(code, format string, args ...any) Result {
+func Failed(code FailureCode, format string, args ...any) Result {
 	return Result{Failure: &Failure{Code: code, Message: fmt.Sprintf(format, args...)}}
+}
+
+// FailedByRunner returns the result of an attempt that can be made again elsewhere or later.
+func FailedByRunner(format string, args ...any) Result {
+	return Failed(RunnerFault, format, args...)
+}
+
+// Redacted returns the result with redact applied to each of its texts: they reach events,
+// the database and everybody who may read the execution.
+func (r Result) Redacted(redact func(string) string) Result {
+	r.Summary, r.ExternalID, r.ExternalURL = redact(r.Summary), redact(r.ExternalID), redact(r.ExternalURL)
+	if r.Failure != nil {
+		r.Failure = &Failure{Code: r.Failure.Code, Message: redact(r.Failure.Message)}
+	}
+	if r.Revision != nil {
+		r.Revision = &Revision{
+			ID: redact(r.Revision.ID), Summary: redact(r.Revision.Summary), URL: redact(r.Revision.URL), Author: redact(r.Revision.Author),
+		}
+	}
+	if len(r.Variables) > 0 {
+		variables := make(map[string]string, len(r.Variables))
+		for name, value := range r.Variables {
+			variables[name] = redact(value)
+		}
+		r.Variables = variables
+	}
+	return r
 }
 
 // Directories in an attempt's own, all empty at first: for the files that it works
@@ -139,24 +200,68 @@ type Workspace struct {
 	Log io.Writer
 	// Artifacts fetches inputs and stores outputs.
 	Artifacts Artifacts
+	// Credentials hands out what the attempt authenticates with.
+	Credentials Credentials
+	// Secrets hands out secrets of the account.
+	Secrets Secrets
 	// Run starts the processes of the attempt under the runner's isolation.
 	Run ProcessFunc
+	// Gate begins the script of a shell that runs as a Process with Gated set.
+	Gate string
+	// Isolation names what keeps the processes from the machine, IsolationNone or another.
+	Isolation string
+	// Writable are the directories of the machine that processes may write to under an
+	// isolation.
+	Writable []string
 }
+
+// The names of isolations. Under bubblewrap TempDir is also /tmp.
+const (
+	IsolationNone       = "none"
+	IsolationBubblewrap = "bubblewrap"
+	// IsolationUnavailable refuses processes that are not Trusted: they are to be isolated and
+	// cannot be.
+	IsolationUnavailable = "unavailable"
+)
+
+// ErrNotIsolated says that the machine cannot isolate processes, and that nobody chose to run
+// them without isolation.
+var ErrNotIsolated = errors.New("commands cannot be isolated on this server, because bubblewrap does not work there; " +
+	"ask its operator to install bubblewrap and restart headraced, or to start headraced with --isolation none, " +
+	"which lets commands do everything that the server's user can")
 
 // ErrUnstorable is in the chain of errors of Artifacts.Store where the files at
 // hand are to blame and not the store: a glob matches nothing, a socket is among
 // the files. The message says which.
 var ErrUnstorable = errors.New("these files cannot be stored")
 
+// Files says which files an artifact holds.
+type Files struct {
+	// Dir is the directory of the files, a path in the attempt's root.
+	Dir string
+	// Globs are relative to Dir. Without globs everything below Dir is kept.
+	Globs []string
+	// Time is the modification time that every file gets, for a tree that is equal whenever
+	// it is stored. If it is zero, each file keeps its own.
+	Time time.Time
+}
+
+// Stored is an artifact that was stored.
+type Stored struct {
+	Artifact
+	// Remarks are what its users have to know of the files and would not see, such as links
+	// that lead to nothing. An executor puts them in its log and its summary.
+	Remarks []string
+}
+
 // Artifacts is what executors need of the artifact store.
 type Artifacts interface {
 	// Fetch lays the artifact's tree out below dir, a path in root that may hold
 	// other files. It fails before a byte of a damaged artifact is used.
 	Fetch(ctx context.Context, artifact Artifact, root *os.Root, dir string) error
-	// Store keeps the files below dir, a path in root, that match one of the globs
-	// (all where there are none), with modes and symlinks, under a name. It takes
-	// nothing from outside of root.
-	Store(ctx context.Context, name string, root *os.Root, dir string, globs []string) (Artifact, error)
+	// Store keeps files below root under a name, with modes, modification times and
+	// symlinks. It takes nothing from outside of root.
+	Store(ctx context.Context, name string, root *os.Root, files Files) (Stored, error)
 }
 
 // Process is one program to run in an attempt's name.
@@ -169,14 +274,22 @@ type Process struct {
 	// to read, where isolation would hide them with the rest of /tmp. They never
 	// uncover what belongs to the server.
 	Visible []string
+	// Trusted says that the process runs nothing that a user wrote, so that it may run where no
+	// isolation works.
+	Trusted bool
 	// Stdout and Stderr may be the same writer.
 	Stdout, Stderr io.Writer
+	// Gated says that the program is a shell whose script begins with Workspace.Gate, so that
+	// nothing of the script runs before the runner is ready. Only of such a program it is
+	// certain that all it starts is found, and named if it stays.
+	Gated bool
 }
 
-// ProcessFunc runs a process in a group of its own to its end and returns its
-// exit code, which is 128 plus the signal for a process that a signal ended.
-// What is left of the group is killed when the process ends. When the context ends it kills the whole group and returns the
-// context's error; other errors mean that the program could not be started.
+// ProcessFunc runs a process to its end and returns its exit code, which is 128
+// plus the signal for a process that a signal ended. What it started and left behind is
+// killed, wherever it went. When the context ends all of them get SIGTERM, and SIGKILL
+// after the runner's grace, and it returns the context's error. It returns when all have
+// ended. Other errors mean that the program could not be started.
 type ProcessFunc func(ctx context.Context, process Process) (exitCode int, err error)
 
 // AttemptExecutor runs actions whose type is pipeline.WorkAttempt. When the
@@ -185,13 +298,16 @@ type AttemptExecutor interface {
 	Execute(ctx context.Context, attempt Attempt, workspace Workspace) Result
 }
 
-// Turn is one short, bounded piece of work on an action execution.
+// Turn is one short, bounded piece of work on an action or a rule.
 type Turn struct {
 	Scope
 	// State is what the turn before answered with, nil for the first.
-	State  []byte
+	State  []byte `json:",omitempty"`
 	Action pipeline.Action
-	Inputs []Artifact
+	Inputs []Artifact `json:",omitempty"`
+	// Deadline is when the action times out. A turn that is taken from then on is the last:
+	// its result counts, and an answer of Again ends the action and abandons the work.
+	Deadline time.Time `json:"deadline,omitzero"`
 }
 
 // Outcome is the answer to a turn: again where Again is set, else the result.
@@ -205,46 +321,41 @@ type Outcome struct {
 type Again struct {
 	State []byte
 	Delay time.Duration
+	// Summary is one sentence on how far the work is. An empty one leaves the last.
+	Summary string
+	// ExternalID and ExternalURL name the work elsewhere while it runs. Empty ones leave
+	// the last.
+	ExternalID, ExternalURL string
 }
 
-// TurnExecutor runs actions whose type is pipeline.WorkTurn. A turn that dies is
-// done again, so it is idempotent.
+// Tools are what a turn is given beside its work, until its context ends.
+type Tools struct {
+	// Log appends to the log of the action, which users can read while the action runs.
+	// A turn that writes nothing costs nothing; one that writes at every look makes the
+	// log of a long action long.
+	Log io.Writer
+	// Artifacts fetches inputs and stores outputs.
+	Artifacts Artifacts
+	// Credentials hands out what the turn authenticates with.
+	Credentials Credentials
+	// Secrets hands out secrets of the account. None may be part of the state that a turn
+	// carries on, which is stored.
+	Secrets Secrets
+	// Budget is how long the turn may take, from its start. Then its context ends. A failure
+	// that is returned after that abandons the work, since the executor did not see its end.
+	Budget time.Duration
+}
+
+// TurnExecutor runs actions and rules whose type is pipeline.WorkTurn.
+//
+// A turn that dies is taken again with the same state, also when it had reached the
+// service already, so both methods are idempotent: they derive names and client tokens
+// from the turn's ActionExecutionID, and find by them what an earlier try began.
 type TurnExecutor interface {
-	Take(ctx context.Context, turn Turn) Outcome
-}
-
-// Registry holds the executors by action type.
-type Registry struct {
-	attempts map[pipeline.TypeID]AttemptExecutor
-	turns    map[pipeline.TypeID]TurnExecutor
-}
-
-// NewRegistry returns an empty registry.
-func NewRegistry() *Registry {
-	return &Registry{
-		attempts: make(map[pipeline.TypeID]AttemptExecutor),
-		turns:    make(map[pipeline.TypeID]TurnExecutor),
-	}
-}
-
-// AddAttempt registers the executor of an action type that runs on runners.
-func (r *Registry) AddAttempt(id pipeline.TypeID, executor AttemptExecutor) {
-	r.attempts[id] = executor
-}
-
-// AddTurn registers the executor of an action type that runs in turns.
-func (r *Registry) AddTurn(id pipeline.TypeID, executor TurnExecutor) {
-	r.turns[id] = executor
-}
-
-// Attempt returns the executor for attempts of that type.
-func (r *Registry) Attempt(id pipeline.TypeID) (AttemptExecutor, bool) {
-	executor, ok := r.attempts[id]
-	return executor, ok
-}
-
-// Turn returns the executor for turns of that type.
-func (r *Registry) Turn(id pipeline.TypeID) (TurnExecutor, bool) {
-	executor, ok := r.turns[id]
-	return executor, ok
+	// Take does one step: it begins the work, or checks its progress.
+	Take(ctx context.Context, turn Turn, tools Tools) Outcome
+	// Abandon tells the service to end the work, because Headrace stopped waiting for it.
+	// The state is the last that a turn answered with. It returns nil if the work never
+	// began, has ended, or was abandoned before. After an error it is called again.
+	Abandon(ctx context.Context, turn Turn, tools Tools) error
 }

@@ -39,6 +39,15 @@ func (s *Store) Tree(ctx context.Context, digest string) (Tree, error) {
 	return Tree{}, fmt.Errorf("artifact sha256:%s: %w", digest, ErrNotStored)
 }
 
+// Has reports whether the store has an artifact.
+func (s *Store) Has(ctx context.Context, digest string) (bool, error) {
+	_, err := s.Tree(ctx, digest)
+	if errors.Is(err, ErrNotStored) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // trees gives the artifacts whose objects begin with a prefix.
 func (s *Store) trees(ctx context.Context, prefix string) iter.Seq2[Tree, error] {
 	return func(yield func(Tree, error) bool) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
 )
 
@@ -21,7 +22,7 @@ func TestTreesAreListedAndRemoved(t *testing.T) {
 		root, err := os.OpenRoot(files)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, root.Close()) }()
-		stored, err := store.Store(t.Context(), "out", root, ".", nil)
+		stored, err := store.Store(t.Context(), "out", root, action.Files{Dir: ".", Time: time.Unix(1, 0)})
 		require.NoError(t, err)
 		digests[stored.Digest] = stored.Size
 		return stored.Digest

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/bmatcuk/doublestar/v4"
-
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
@@ -23,92 +21,125 @@ type entry struct {
 	keep bool
 }
 
-// glob is one pattern and whether it matched so far.
-type glob struct {
-	text    string
-	pattern string
-	// tree is set for a pattern without wildcards: of a directory of that name
-	// it means everything below.
-	tree    bool
-	matched bool
+// selection is one walk over the files.
+type selection struct {
+	globs   []glob
+	entries []entry
+	// top are the names in the root, for errors.
+	top []string
+	// closed are directories that cannot be read and that no glob names.
+	closed []string
 }
 
-func (g *glob) match(name string) bool {
-	if g.tree {
-		return name == g.pattern || g.pattern == "." || strings.HasPrefix(name, g.pattern+"/")
-	}
-	return doublestar.MatchUnvalidated(g.pattern, name)
-}
-
-func parseGlobs(texts []string) ([]glob, error) {
-	globs := make([]glob, 0, len(texts))
-	for _, text := range texts {
-		if text == "" || path.IsAbs(text) {
-			return nil, fmt.Errorf("%w: %q is not a glob relative to the work directory", action.ErrUnstorable, text)
-		}
-		// Definitions that were stored before there was this bound are not checked.
-		if err := pipeline.CheckGlob(text); err != nil {
-			return nil, fmt.Errorf("%w: %w", action.ErrUnstorable, err)
-		}
-		pattern := path.Clean(text)
-		if pattern == ".." || strings.HasPrefix(pattern, "../") {
-			return nil, fmt.Errorf("%w: the glob %q leaves the work directory", action.ErrUnstorable, text)
-		}
-		globs = append(globs, glob{text: text, pattern: pattern, tree: !strings.ContainsAny(pattern, `*?[{\`)})
-	}
-	return globs, nil
-}
-
-// selectEntries lists what to store, parents before children, in a fixed order.
-func selectEntries(ctx context.Context, root *os.Root, texts []string) ([]entry, error) {
+// selectEntries lists what to store, parents before children, in a fixed order, and says what
+// users have to know of it.
+func selectEntries(ctx context.Context, root *os.Root, texts []string) ([]entry, []string, error) {
 	globs, err := parseGlobs(texts)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var entries []entry
-	var top []string
+	s := selection{globs: globs}
 	err = fs.WalkDir(root.FS(), ".", func(name string, dirEntry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if name == "." {
-			return nil
-		}
-		if !strings.Contains(name, "/") {
-			top = append(top, name)
-		}
-		keep := len(globs) == 0
-		for i := range globs {
-			if globs[i].match(name) {
-				globs[i].matched = true
-				keep = true
-			}
-		}
-		kind := dirEntry.Type()
-		if keep && kind != 0 && kind != fs.ModeDir && kind != fs.ModeSymlink {
-			return fmt.Errorf("%w: %q is a %s; remove it or leave it out by the globs of the artifact's files", action.ErrUnstorable, name, kindName(kind))
-		}
-		if keep || kind == fs.ModeDir {
-			entries = append(entries, entry{path: name, kind: kind, keep: keep})
-		}
-		return nil
+		return s.visit(name, dirEntry, err)
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var missing []error
-	for i := range globs {
-		if !globs[i].matched && globs[i].pattern != "." {
-			missing = append(missing, fmt.Errorf("%w: no file matches %q; %s", action.ErrUnstorable, globs[i].text, describeTop(top)))
+	if err := s.missing(); err != nil {
+		return nil, nil, err
+	}
+	entries := withParents(s.entries)
+	remarks, err := checkLinks(root, entries, globs)
+	if len(s.closed) > 0 {
+		remarks = append(remarks, fmt.Sprintf("%s cannot be read (permission denied), so the files below are left out", pipeline.EnumerateQuoted(s.closed)))
+	}
+	return entries, remarks, err
+}
+
+// visit takes or leaves one file. An error is that of reading a directory.
+func (s *selection) visit(name string, dirEntry fs.DirEntry, err error) error {
+	if err != nil {
+		return s.unread(name, err)
+	}
+	if name == "." {
+		return nil
+	}
+	if !strings.Contains(name, "/") {
+		s.top = append(s.top, name)
+	}
+	keep := len(s.globs) == 0
+	for i := range s.globs {
+		if s.globs[i].match(name) {
+			s.globs[i].matched = true
+			keep = true
 		}
 	}
-	if len(missing) > 0 {
-		return nil, errors.Join(missing...)
+	kind := dirEntry.Type()
+	if keep && kind != 0 && kind != fs.ModeDir && kind != fs.ModeSymlink {
+		return fmt.Errorf("%w: %q is a %s; remove it or leave it out by the globs of the artifact's files", action.ErrUnstorable, name, kindName(kind))
 	}
-	return withParents(entries), nil
+	if keep || kind == fs.ModeDir {
+		s.entries = append(s.entries, entry{path: name, kind: kind, keep: keep})
+	}
+	if keep {
+		return nil
+	}
+	if kind == fs.ModeDir && s.below(name) == elsewhere {
+		return fs.SkipDir
+	}
+	if kind == fs.ModeSymlink {
+		s.noteLink(name)
+	}
+	return nil
+}
+
+// noteLink remembers a symlink that globs lead through.
+func (s *selection) noteLink(name string) {
+	for i := range s.globs {
+		if g := &s.globs[i]; g.link == "" && g.below(name) == through {
+			g.link = name
+		}
+	}
+}
+
+// below returns how close the globs come to what is below a directory.
+func (s *selection) below(dir string) leads {
+	if len(s.globs) == 0 {
+		return through
+	}
+	best := elsewhere
+	for i := range s.globs {
+		best = max(best, s.globs[i].below(dir))
+	}
+	return best
+}
+
+// unread decides on a directory that could not be read.
+func (s *selection) unread(name string, err error) error {
+	if !errors.Is(err, fs.ErrPermission) || name == "." || s.below(name) == through {
+		return unreadable(name, err)
+	}
+	s.closed = append(s.closed, name)
+	return fs.SkipDir
+}
+
+// missing returns an error for globs that matched nothing.
+func (s *selection) missing() error {
+	var missing []error
+	for i := range s.globs {
+		g := &s.globs[i]
+		switch {
+		case g.matched || g.pattern == ".":
+		case g.link != "":
+			missing = append(missing, fmt.Errorf("%w: no file matches %q: %q is a symbolic link, which is not followed; let the commands copy the files into the work directory", action.ErrUnstorable, g.text, g.link))
+		default:
+			missing = append(missing, fmt.Errorf("%w: no file matches %q; %s", action.ErrUnstorable, g.text, describeTop(s.top)))
+		}
+	}
+	return errors.Join(missing...)
 }
 
 // withParents drops the directories that are neither kept nor hold a kept file.
@@ -135,7 +166,7 @@ func describeTop(names []string) string {
 	const most = 20
 	names = slices.Clone(names)
 	for i, name := range names {
-		// Whoever wrote the files chose their names, and this is shown on terminals.
+		// The authors of files choose their names, and this is shown on terminals.
 		names[i] = fmt.Sprintf("%q", name)
 	}
 	switch {

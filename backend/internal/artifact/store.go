@@ -21,7 +21,7 @@ const bufferSize = 256 << 10
 
 // Store keeps artifacts as objects named <first two digits>/<rest of the digest>.
 // The stored form is a plain tar whose entries are in a fixed order and hold no
-// times and owners, so that equal trees have equal digests. It is not
+// owners, so that trees of equal files and times have equal digests. It is not
 // compressed: that would make it several times slower than the disk.
 // All methods may be called concurrently, and by several processes.
 type Store struct {
@@ -37,63 +37,73 @@ func New(objects *blob.Store, spool string) *Store {
 	return &Store{objects: objects, spool: spool}
 }
 
-// Store keeps the files below dir, a path in root, that match one of the globs.
-// A dir that is a symlink is not followed. Globs are relative to dir, in doublestar's syntax (** crosses directories); one that
-// names a directory keeps the whole tree below it. Without globs everything is
-// kept. Permission bits, symlinks (never followed) and empty directories are
-// kept; owners, times, and set-user-id bits are not. A dir that is none, a glob
-// that matches nothing, and files other than regular ones, directories and symlinks are errors that
-// wrap action.ErrUnstorable. When Store returns without error, the artifact
-// survives a crash of the machine.
-func (s *Store) Store(ctx context.Context, name string, root *os.Root, dir string, globs []string) (action.Artifact, error) {
-	artifact, err := s.store(ctx, name, root, dir, globs)
+// Store keeps the files below a directory of root that match one of the globs. A directory
+// that is a symlink is not followed. Globs are relative to it, in doublestar's syntax
+// (** crosses directories). One that names a directory keeps the whole tree below it, and one
+// with brackets also matches names that hold these brackets. Without globs everything is kept.
+//
+// Permission bits, symlinks (never followed), empty directories, and the modification times of
+// files and directories are kept; owners and set-user-id bits are not. Links whose target is
+// not in the artifact, and directories that cannot be read and are not named, are in the
+// remarks.
+//
+// These are errors that wrap action.ErrUnstorable: a directory that does not exist, a glob that
+// matches nothing or names a link whose target is not in the artifact, files that cannot be
+// read, and files other than regular ones, directories and symlinks. When Store returns without
+// error, the artifact survives a crash of the machine.
+func (s *Store) Store(ctx context.Context, name string, root *os.Root, files action.Files) (action.Stored, error) {
+	stored, err := s.store(ctx, name, root, files)
 	if err != nil {
-		return action.Artifact{}, fmt.Errorf("store artifact %q: %w", name, err)
+		return action.Stored{}, fmt.Errorf("store artifact %q: %w", name, err)
 	}
-	return artifact, nil
+	return stored, nil
 }
 
-func (s *Store) store(ctx context.Context, name string, root *os.Root, dir string, globs []string) (action.Artifact, error) {
-	if info, err := root.Lstat(dir); err != nil || !info.IsDir() {
-		return action.Artifact{}, fmt.Errorf("%w: the directory to keep is gone or became something else; leave it in its place", action.ErrUnstorable)
+func (s *Store) store(ctx context.Context, name string, root *os.Root, files action.Files) (action.Stored, error) {
+	if info, err := root.Lstat(files.Dir); err != nil || !info.IsDir() {
+		return action.Stored{}, fmt.Errorf("%w: the directory to keep is gone or became something else; leave it in its place", action.ErrUnstorable)
 	}
 	// Should it change now, it is still not followed out of root.
-	tree, err := root.OpenRoot(dir)
+	tree, err := root.OpenRoot(files.Dir)
 	if err != nil {
-		return action.Artifact{}, err
+		return action.Stored{}, err
 	}
 	defer func() { _ = tree.Close() }()
-	entries, err := selectEntries(ctx, tree, globs)
+	entries, remarks, err := selectEntries(ctx, tree, files.Globs)
 	if err != nil {
-		return action.Artifact{}, err
+		return action.Stored{}, err
 	}
 
 	draft, err := s.objects.Draft(s.spool)
 	if err != nil {
-		return action.Artifact{}, err
+		return action.Stored{}, err
 	}
 	defer func() { _ = draft.Close() }()
 	hash := sha256.New()
 	size := &counter{writer: io.MultiWriter(draft, hash)}
 	buffered := bufio.NewWriterSize(size, bufferSize)
-	if err := pack(ctx, buffered, tree, entries); err != nil {
-		return action.Artifact{}, err
+	if err := pack(ctx, buffered, tree, entries, files.Time); err != nil {
+		return action.Stored{}, err
 	}
 	if err := buffered.Flush(); err != nil {
-		return action.Artifact{}, err
+		return action.Stored{}, err
 	}
 	artifact := action.Artifact{Name: name, Digest: hex.EncodeToString(hash.Sum(nil)), Size: size.n}
 	// An artifact of the same digest is replaced: that is the same content, unless the
 	// old one is damaged.
 	if err := draft.Put(ctx, object(artifact.Digest)); err != nil {
-		return action.Artifact{}, err
+		return action.Stored{}, err
 	}
-	return artifact, nil
+	for i := range remarks {
+		remarks[i] = fmt.Sprintf("artifact %q: %s", name, remarks[i])
+	}
+	return action.Stored{Artifact: artifact, Remarks: remarks}, nil
 }
 
 // Fetch lays the artifact's tree out below dir, a path in root, which must exist
 // and may hold other files. The whole stored form is verified before the first file is made.
-// A file that is there already is an error, never overwritten.
+// A file that is there already is an error, never overwritten. Files of an artifact that an
+// older version stored without times are as new as their layout.
 func (s *Store) Fetch(ctx context.Context, artifact action.Artifact, root *os.Root, dir string) error {
 	if err := s.fetch(ctx, artifact, root, dir); err != nil {
 		return fmt.Errorf("fetch artifact %q: %w", artifact.Name, err)
@@ -143,7 +153,7 @@ func (s *Store) verify(ctx context.Context, artifact action.Artifact, stored io.
 	seen, err := newSeen()
 	buffer := make([]byte, bufferSize)
 	if err == nil {
-		err = see(ctx, artifact, stored, buffer, func(part []byte) error { seen.add(part); return keep(part) })
+		err = readVerified(ctx, artifact, stored, buffer, func(part []byte) error { seen.add(part); return keep(part) })
 	}
 	if err == nil {
 		_, err = twice.Seek(0, io.SeekStart)
@@ -151,12 +161,12 @@ func (s *Store) verify(ctx context.Context, artifact action.Artifact, stored io.
 	if err != nil {
 		return nil, errors.Join(err, twice.Close())
 	}
-	return &again{Closer: twice, from: twice, seen: seen, buffer: buffer}, nil
+	return &reread{Closer: twice, from: twice, seen: seen, buffer: buffer}, nil
 }
 
-// see reads an artifact part by part, all but the last as long as the buffer, and
+// readVerified reads an artifact in parts, all but the last as long as the buffer, and
 // returns an error where it is damaged. It reads no more than there should be.
-func see(ctx context.Context, artifact action.Artifact, stored io.Reader, buffer []byte, part func([]byte) error) error {
+func readVerified(ctx context.Context, artifact action.Artifact, stored io.Reader, buffer []byte, part func([]byte) error) error {
 	damaged := func(format string, args ...any) error {
 		return fmt.Errorf("the stored artifact sha256:%s is damaged: %w; run the action that makes it again", artifact.Digest, fmt.Errorf(format, args...))
 	}

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -90,7 +89,7 @@ func TestStoreKeepsATree(t *testing.T) {
 	require.NoError(t, os.Symlink("nowhere", filepath.Join(dir, "dangling")))
 	require.NoError(t, os.Symlink("/", filepath.Join(dir, "dir-outside")))
 
-	stored, err := store.Store(t.Context(), "Built", root(t, dir), ".", nil)
+	stored, err := store.Store(t.Context(), "Built", root(t, dir), action.Files{Dir: "."})
 	require.NoError(t, err)
 	require.Equal(t, "Built", stored.Name)
 	info, err := os.Stat(filepath.Join(storeDir, stored.Digest[:2], stored.Digest[2:]))
@@ -99,20 +98,19 @@ func TestStoreKeepsATree(t *testing.T) {
 
 	into := t.TempDir()
 	write(t, into, "other", "stays", 0o644)
-	require.NoError(t, store.Fetch(t.Context(), stored, root(t, into), "."))
+	require.NoError(t, store.Fetch(t.Context(), stored.Artifact, root(t, into), "."))
 	want := list(t, dir)
 	want["other"] = "-rw-r--r-- stays"
 	require.Equal(t, want, list(t, into))
 
-	// Equal trees are one artifact, whenever and by whomever they were made.
+	// Equal trees are one artifact, by whomever they were made.
 	require.NoError(t, os.Remove(filepath.Join(into, "other")))
-	require.NoError(t, os.Chtimes(filepath.Join(into, "empty"), time.Unix(1, 0), time.Unix(1, 0)))
-	again, err := store.Store(t.Context(), "Built", root(t, into), ".", nil)
+	again, err := store.Store(t.Context(), "Built", root(t, into), action.Files{Dir: "."})
 	require.NoError(t, err)
 	require.Equal(t, stored, again)
 
 	stored.Digest = strings.Repeat("0", len(stored.Digest))
-	require.ErrorContains(t, store.Fetch(t.Context(), stored, root(t, t.TempDir()), "."), `fetch artifact "Built": the store holds no artifact sha256:`+stored.Digest)
+	require.ErrorContains(t, store.Fetch(t.Context(), stored.Artifact, root(t, t.TempDir()), "."), `fetch artifact "Built": the store holds no artifact sha256:`+stored.Digest)
 }
 
 // root opens a directory for the life of the test.
@@ -124,7 +122,7 @@ func root(tb testing.TB, dir string) *os.Root {
 	return opened
 }
 
-// Commands may put anything in the place of the directory that is stored.
+// Commands may put anything instead of the directory that is stored.
 func TestStoreTakesNothingFromElsewhere(t *testing.T) {
 	t.Parallel()
 	store, _ := open(t)
@@ -134,12 +132,12 @@ func TestStoreTakesNothingFromElsewhere(t *testing.T) {
 	for name, target := range map[string]string{"absolute": server, "relative": "../" + filepath.Base(server), "inside": "."} {
 		require.NoError(t, os.Symlink(target, filepath.Join(dir, name)))
 		for _, path := range []string{name, name + "/src"} {
-			_, err := store.Store(t.Context(), "A", root(t, dir), path, nil)
+			_, err := store.Store(t.Context(), "A", root(t, dir), action.Files{Dir: path})
 			require.ErrorIs(t, err, action.ErrUnstorable, path)
 			require.Error(t, store.Fetch(t.Context(), action.Artifact{}, root(t, dir), path))
 		}
 	}
-	_, err := store.Store(t.Context(), "A", root(t, dir), "file", nil)
+	_, err := store.Store(t.Context(), "A", root(t, dir), action.Files{Dir: "file"})
 	require.ErrorIs(t, err, action.ErrUnstorable)
 }
 
@@ -149,7 +147,7 @@ func TestGlobOfTooManyAlternatives(t *testing.T) {
 	store, _ := open(t)
 	dir := t.TempDir()
 	write(t, dir, strings.Repeat("a", 40), "", 0o600)
-	_, err := store.Store(t.Context(), "A", root(t, dir), ".", []string{strings.Repeat("{,a}", 31) + "b"})
+	_, err := store.Store(t.Context(), "A", root(t, dir), action.Files{Dir: ".", Globs: []string{strings.Repeat("{,a}", 31) + "b"}})
 	require.ErrorIs(t, err, action.ErrUnstorable)
 	require.ErrorContains(t, err, "more than 64 patterns")
 }
@@ -161,7 +159,7 @@ func TestStoreEndsWithItsContext(t *testing.T) {
 	write(t, dir, "file", "", 0o600)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := store.Store(ctx, "A", root(t, dir), ".", []string{"*"})
+	_, err := store.Store(ctx, "A", root(t, dir), action.Files{Dir: ".", Globs: []string{"*"}})
 	require.ErrorIs(t, err, context.Canceled)
 	require.Empty(t, list(t, filepath.Join(storeDir, "tmp")))
 }
@@ -170,26 +168,31 @@ func TestGlobs(t *testing.T) {
 	t.Parallel()
 	store, _ := open(t)
 	dir := t.TempDir()
-	for _, name := range []string{"dist/app.js", "dist/css/a.css", "dist/css/deep/b.css", "src/main.go", "README.md"} {
+	for _, name := range []string{"dist/app.js", "dist/css/a.css", "dist/css/deep/b.css", "src/main.go", "README.md", "pages/[slug].js", "pages/[id]/a.js", "pages/[id]/b.css"} {
 		write(t, dir, name, name, 0o644)
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "dist/void"), 0o755))
 	for name, test := range map[string]struct{ globs, want []string }{
-		"directory":        {[]string{"dist"}, []string{"dist", "dist/app.js", "dist/css", "dist/css/a.css", "dist/css/deep", "dist/css/deep/b.css", "dist/void"}},
-		"with slashes":     {[]string{"./dist/css/"}, []string{"dist", "dist/css", "dist/css/a.css", "dist/css/deep", "dist/css/deep/b.css"}},
-		"files of one":     {[]string{"dist/*.js"}, []string{"dist", "dist/app.js"}},
-		"across":           {[]string{"**/*.css"}, []string{"dist", "dist/css", "dist/css/a.css", "dist/css/deep", "dist/css/deep/b.css"}},
-		"several":          {[]string{"*.md", "src/*"}, []string{"README.md", "src", "src/main.go"}},
-		"braces":           {[]string{"{src,dist}/*.{go,js}"}, []string{"dist", "dist/app.js", "src", "src/main.go"}},
-		"everything":       {[]string{"**/*"}, []string{"README.md", "dist", "dist/app.js", "dist/css", "dist/css/a.css", "dist/css/deep", "dist/css/deep/b.css", "dist/void", "src", "src/main.go"}},
-		"an empty one too": {[]string{"dist/void"}, []string{"dist", "dist/void"}},
+		"directory":               {[]string{"dist"}, []string{"dist", "dist/app.js", "dist/css", "dist/css/a.css", "dist/css/deep", "dist/css/deep/b.css", "dist/void"}},
+		"with slashes":            {[]string{"./dist/css/"}, []string{"dist", "dist/css", "dist/css/a.css", "dist/css/deep", "dist/css/deep/b.css"}},
+		"files of one":            {[]string{"dist/*.js"}, []string{"dist", "dist/app.js"}},
+		"across":                  {[]string{"dist/**/*.css"}, []string{"dist", "dist/css", "dist/css/a.css", "dist/css/deep", "dist/css/deep/b.css"}},
+		"several":                 {[]string{"*.md", "src/*"}, []string{"README.md", "src", "src/main.go"}},
+		"brackets in a name":      {[]string{"pages/[slug].js"}, []string{"pages", "pages/[slug].js"}},
+		"brackets in a directory": {[]string{"pages/[id]"}, []string{"pages", "pages/[id]", "pages/[id]/a.js", "pages/[id]/b.css"}},
+		"brackets and wildcards":  {[]string{"pages/[id]/*.js"}, []string{"pages", "pages/[id]", "pages/[id]/a.js"}},
+		"a class":                 {[]string{"[Rr]EADME.[m]d"}, []string{"README.md"}},
+		"escaped brackets":        {[]string{`pages/\[slug\].*`}, []string{"pages", "pages/[slug].js"}},
+		"braces":                  {[]string{"{src,dist}/*.{go,js}"}, []string{"dist", "dist/app.js", "src", "src/main.go"}},
+		"everything":              {[]string{"**/*"}, []string{"README.md", "dist", "dist/app.js", "dist/css", "dist/css/a.css", "dist/css/deep", "dist/css/deep/b.css", "dist/void", "pages", "pages/[id]", "pages/[id]/a.js", "pages/[id]/b.css", "pages/[slug].js", "src", "src/main.go"}},
+		"an empty one too":        {[]string{"dist/void"}, []string{"dist", "dist/void"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			stored, err := store.Store(t.Context(), "A", root(t, dir), ".", test.globs)
+			stored, err := store.Store(t.Context(), "A", root(t, dir), action.Files{Dir: ".", Globs: test.globs})
 			require.NoError(t, err)
 			into := t.TempDir()
-			require.NoError(t, store.Fetch(t.Context(), stored, root(t, into), "."))
+			require.NoError(t, store.Fetch(t.Context(), stored.Artifact, root(t, into), "."))
 			var names []string
 			for name := range list(t, into) {
 				names = append(names, name)
@@ -198,17 +201,17 @@ func TestGlobs(t *testing.T) {
 		})
 	}
 	for glob, want := range map[string]string{
-		"bin/**": `no file matches "bin/**"; the work directory holds "README.md", "dist", "src"`,
+		"bin/**": `no file matches "bin/**"; the work directory holds "README.md", "dist", "pages", "src"`,
 		"../x":   "leaves the work directory",
 		"/etc/*": "not a glob relative",
 		"[":      "not a valid pattern",
 		"":       "not a glob relative",
 	} {
-		_, err := store.Store(t.Context(), "A", root(t, dir), ".", []string{"dist", glob})
+		_, err := store.Store(t.Context(), "A", root(t, dir), action.Files{Dir: ".", Globs: []string{"dist", glob}})
 		require.ErrorIs(t, err, action.ErrUnstorable)
 		require.ErrorContains(t, err, want)
 	}
-	_, err := store.Store(t.Context(), "A", root(t, dir), "gone", nil)
+	_, err := store.Store(t.Context(), "A", root(t, dir), action.Files{Dir: "gone"})
 	require.ErrorIs(t, err, action.ErrUnstorable)
 }
 
@@ -220,13 +223,13 @@ func TestStoreRefusesWhatIsNoFile(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
 	write(t, dir, "file", "x", 0o600)
-	_, err = store.Store(t.Context(), "A", root(t, dir), ".", nil)
+	_, err = store.Store(t.Context(), "A", root(t, dir), action.Files{Dir: "."})
 	require.ErrorIs(t, err, action.ErrUnstorable)
 	require.ErrorContains(t, err, `"socket" is a socket`)
-	_, err = store.Store(t.Context(), "A", root(t, dir), ".", []string{"file"})
+	_, err = store.Store(t.Context(), "A", root(t, dir), action.Files{Dir: ".", Globs: []string{"file"}})
 	require.NoError(t, err)
 	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600))
-	_, err = store.Store(t.Context(), "A", root(t, dir), ".", []string{"p*"})
+	_, err = store.Store(t.Context(), "A", root(t, dir), action.Files{Dir: ".", Globs: []string{"p*"}})
 	require.ErrorContains(t, err, `"pipe" is a named pipe`)
 }
 
@@ -237,7 +240,7 @@ func TestDamagedArtifactYieldsNothing(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "a", "first", 0o644)
 	write(t, dir, "z", "last", 0o644)
-	stored, err := store.Store(t.Context(), "A", root(t, dir), ".", nil)
+	stored, err := store.Store(t.Context(), "A", root(t, dir), action.Files{Dir: "."})
 	require.NoError(t, err)
 	path := filepath.Join(storeDir, stored.Digest[:2], stored.Digest[2:])
 	good, err := os.ReadFile(path)
@@ -246,13 +249,13 @@ func TestDamagedArtifactYieldsNothing(t *testing.T) {
 		require.NoError(t, os.Remove(path))
 		require.NoError(t, os.WriteFile(path, damage, 0o400))
 		into := t.TempDir()
-		require.ErrorContains(t, store.Fetch(t.Context(), stored, root(t, into), "."), "is damaged")
+		require.ErrorContains(t, store.Fetch(t.Context(), stored.Artifact, root(t, into), "."), "is damaged")
 		require.Empty(t, list(t, into))
 	}
 	// Storing the tree again heals it.
-	_, err = store.Store(t.Context(), "A", root(t, dir), ".", nil)
+	_, err = store.Store(t.Context(), "A", root(t, dir), action.Files{Dir: "."})
 	require.NoError(t, err)
-	require.NoError(t, store.Fetch(t.Context(), stored, root(t, t.TempDir()), "."))
+	require.NoError(t, store.Fetch(t.Context(), stored.Artifact, root(t, t.TempDir()), "."))
 }
 
 func flip(data []byte, at int) []byte {
@@ -312,11 +315,11 @@ func TestRemove(t *testing.T) {
 	store, _ := open(t)
 	dir := t.TempDir()
 	write(t, dir, "a", "first", 0o644)
-	stored, err := store.Store(t.Context(), "A", root(t, dir), ".", nil)
+	stored, err := store.Store(t.Context(), "A", root(t, dir), action.Files{Dir: "."})
 	require.NoError(t, err)
 	require.NoError(t, store.Remove(t.Context(), stored.Digest))
 	require.NoError(t, store.Remove(t.Context(), stored.Digest))
-	require.ErrorContains(t, store.Fetch(t.Context(), stored, root(t, t.TempDir()), "."), "the store holds no artifact")
+	require.ErrorContains(t, store.Fetch(t.Context(), stored.Artifact, root(t, t.TempDir()), "."), "the store holds no artifact")
 	require.ErrorContains(t, store.Remove(t.Context(), "../"+stored.Digest), "not a SHA-256 digest")
 }
 
@@ -371,19 +374,19 @@ func BenchmarkStore(b *testing.B) {
 	store, _ := open(b)
 	b.SetBytes(benchSize)
 	for b.Loop() {
-		_, err := store.Store(b.Context(), "A", root(b, dir), ".", nil)
+		_, err := store.Store(b.Context(), "A", root(b, dir), action.Files{Dir: "."})
 		require.NoError(b, err)
 	}
 }
 
 func BenchmarkFetch(b *testing.B) {
 	store, _ := open(b)
-	stored, err := store.Store(b.Context(), "A", root(b, benchTree(b)), ".", nil)
+	stored, err := store.Store(b.Context(), "A", root(b, benchTree(b)), action.Files{Dir: "."})
 	require.NoError(b, err)
 	into := b.TempDir()
 	b.SetBytes(benchSize)
 	for b.Loop() {
-		require.NoError(b, store.Fetch(b.Context(), stored, root(b, into), "."))
+		require.NoError(b, store.Fetch(b.Context(), stored.Artifact, root(b, into), "."))
 		b.StopTimer()
 		require.NoError(b, os.RemoveAll(filepath.Join(into, "d")))
 		b.StartTimer()

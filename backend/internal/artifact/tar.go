@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
@@ -52,8 +54,8 @@ func (c *cursor) close() {
 }
 
 // pack writes the entries as a tar that depends on nothing but names, permission
-// bits and contents.
-func pack(ctx context.Context, w io.Writer, root *os.Root, entries []entry) error {
+// bits, contents and modification times. The times are all the same one if that is not zero.
+func pack(ctx context.Context, w io.Writer, root *os.Root, entries []entry, same time.Time) error {
 	writer := tar.NewWriter(w)
 	at := cursor{root: root}
 	defer at.close()
@@ -61,29 +63,29 @@ func pack(ctx context.Context, w io.Writer, root *os.Root, entries []entry) erro
 	for _, e := range entries {
 		parent, base, err := at.parent(e.path)
 		if err != nil {
-			return err
+			return unreadable(e.path, err)
 		}
 		switch e.kind {
 		case fs.ModeDir:
 			info, err := parent.Lstat(base)
 			if err != nil {
-				return err
+				return unreadable(e.path, err)
 			}
-			err = writer.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: e.path + "/", Mode: int64(info.Mode().Perm())})
+			err = writer.WriteHeader(header(tar.TypeDir, e.path+"/", info, same))
 			if err != nil {
 				return err
 			}
 		case fs.ModeSymlink:
 			target, err := parent.Readlink(base)
 			if err != nil {
-				return err
+				return unreadable(e.path, err)
 			}
 			err = writer.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: e.path, Linkname: target, Mode: 0o777})
 			if err != nil {
 				return err
 			}
 		default:
-			if err := packFile(ctx, writer, parent, base, e.path, buffer); err != nil {
+			if err := packFile(ctx, writer, parent, base, e.path, same, buffer); err != nil {
 				return err
 			}
 		}
@@ -91,11 +93,11 @@ func pack(ctx context.Context, w io.Writer, root *os.Root, entries []entry) erro
 	return writer.Close()
 }
 
-func packFile(ctx context.Context, writer *tar.Writer, parent *os.Root, base, name string, buffer []byte) error {
+func packFile(ctx context.Context, writer *tar.Writer, parent *os.Root, base, name string, same time.Time, buffer []byte) error {
 	// Not to wait for a writer, should the file have become a named pipe.
 	file, err := parent.OpenFile(base, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return err
+		return unreadable(name, err)
 	}
 	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
@@ -105,7 +107,9 @@ func packFile(ctx context.Context, writer *tar.Writer, parent *os.Root, base, na
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%w: %q changed while it was stored", action.ErrUnstorable, name)
 	}
-	err = writer.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: info.Size(), Mode: int64(info.Mode().Perm())})
+	head := header(tar.TypeReg, name, info, same)
+	head.Size = info.Size()
+	err = writer.WriteHeader(head)
 	if err != nil {
 		return err
 	}
@@ -119,6 +123,55 @@ func packFile(ctx context.Context, writer *tar.Writer, parent *os.Root, base, na
 	return nil
 }
 
+// header describes a file or a directory.
+func header(kind byte, name string, info fs.FileInfo, same time.Time) *tar.Header {
+	modified := same
+	if modified.IsZero() {
+		modified = info.ModTime()
+	}
+	modified = settable(modified)
+	if !hasTime(modified) {
+		modified = modified.Add(time.Nanosecond)
+	}
+	// Of the formats of tar only PAX holds fractions of a second. Times without one need no
+	// more room than in others.
+	return &tar.Header{Typeflag: kind, Name: name, Mode: int64(info.Mode().Perm()), ModTime: modified, Format: tar.FormatPAX}
+}
+
+// hasTime tells whether an entry has a time. Symlinks have none, nor has any entry of the
+// artifacts that older versions stored.
+func hasTime(modified time.Time) bool { return !modified.Equal(time.Unix(0, 0)) }
+
+// settable returns the nearest time that a file can be given: Go sets times by their
+// nanoseconds since 1970, in 64 bits. A commit may have any time.
+func settable(t time.Time) time.Time {
+	earliest, latest := time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64)
+	switch {
+	case t.Before(earliest):
+		return earliest
+	case t.After(latest):
+		return latest
+	}
+	return t
+}
+
+// setTime gives a file or directory the time of its entry.
+func setTime(parent *os.Root, name string, modified time.Time) error {
+	if !hasTime(modified) {
+		return nil
+	}
+	return parent.Chtimes(name, time.Time{}, settable(modified))
+}
+
+// unreadable makes an error of files that belong to the artifact and cannot be read. Any other
+// error is returned as it is.
+func unreadable(name string, err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return fmt.Errorf("%w: %q cannot be read: permission denied; let the action make it readable, or leave it out by the globs of the artifact's files", action.ErrUnstorable, name)
+}
+
 // unpack lays a tar out below root. It accepts only what pack writes: every
 // parent is a directory that the tar made itself before, so that no entry can go
 // through a symlink.
@@ -126,11 +179,12 @@ func unpack(ctx context.Context, r io.Reader, root *os.Root) error {
 	reader := tar.NewReader(r)
 	at := cursor{root: root}
 	defer at.close()
-	type dirMode struct {
-		path string
-		mode fs.FileMode
+	type directory struct {
+		path     string
+		mode     fs.FileMode
+		modified time.Time
 	}
-	var dirs []dirMode
+	var dirs []directory
 	made := map[string]bool{".": true}
 	buffer := make([]byte, bufferSize)
 	for {
@@ -159,7 +213,7 @@ func unpack(ctx context.Context, r io.Reader, root *os.Root) error {
 				return err
 			}
 			made[name] = true
-			dirs = append(dirs, dirMode{name, mode})
+			dirs = append(dirs, directory{name, mode, header.ModTime})
 		case tar.TypeSymlink:
 			if err := parent.Symlink(header.Linkname, base); err != nil {
 				return err
@@ -168,14 +222,21 @@ func unpack(ctx context.Context, r io.Reader, root *os.Root) error {
 			if err := unpackFile(ctx, reader, parent, base, mode, buffer); err != nil {
 				return err
 			}
+			if err := setTime(parent, base, header.ModTime); err != nil {
+				return err
+			}
 		default:
 			return fmt.Errorf("the entry %q is neither file, directory nor symlink", header.Name)
 		}
 	}
 	// Last, and from the leaves up, since files cannot be made in a directory
-	// that its mode protects.
+	// that its mode protects, and since each of them changes the time of the directory.
 	for i := len(dirs) - 1; i >= 0; i-- {
-		if err := root.Chmod(filepath.FromSlash(dirs[i].path), dirs[i].mode); err != nil {
+		path := filepath.FromSlash(dirs[i].path)
+		if err := setTime(root, path, dirs[i].modified); err != nil {
+			return err
+		}
+		if err := root.Chmod(path, dirs[i].mode); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,12 +12,14 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/secret"
 )
 
 // execute runs one attempt in a work directory of its own. The result counts
-// only if the lease is still held afterwards.
-func (r *Runner) execute(lease context.Context, processes *processes, attempt *action.Attempt) (result action.Result) {
-	executor, ok := r.Registry.Attempt(attempt.Action.TypeID())
+// only if the lease is still held afterwards. When the lease ends its processes are
+// warned, when owned ends they are killed.
+func (r *Runner) execute(lease, owned context.Context, processes *processes, attempt *action.Attempt) (result action.Result) {
+	executor, ok := r.config.Registry.Attempt(attempt.Action.TypeID())
 	if !ok {
 		a := &attempt.Action
 		return action.Failed(action.ConfigurationError,
@@ -24,8 +27,8 @@ func (r *Runner) execute(lease context.Context, processes *processes, attempt *a
 	}
 	dir, err := r.workDirs.get()
 	if err != nil {
-		r.Log.Error("Cannot make a work directory", "attempt", attempt.ID(), "error", err)
-		return action.Failed(action.SystemUnavailable, "the runner cannot make a work directory for the action: %v", cause(err))
+		r.config.Log.Error("Cannot make a work directory", "attempt", attempt.ID(), "error", err)
+		return action.FailedByRunner("the runner cannot make a work directory for the action: %v", cause(err))
 	}
 	defer r.workDirs.put(dir)
 
@@ -35,36 +38,68 @@ func (r *Runner) execute(lease context.Context, processes *processes, attempt *a
 		ctx, cancel = context.WithTimeoutCause(lease, attempt.Timeout, errTimeout)
 		defer cancel()
 	}
-	log := &attemptLog{to: r.Logs.Writer(attempt), server: r.Log, attempt: attempt}
+	log := &attemptLog{to: r.config.Logs.Writer(attempt), server: r.config.Log, attempt: attempt}
 	defer func() {
 		// The rest of the log waits for the storage too, though not beside its timeout.
-		r.awaitStorage(lease, r.Storage.Err(lease), attempt.ID())
+		r.awaitStorage(lease, r.config.Storage.Err(lease), attempt.ID())
 		if err := log.close(); err != nil {
 			result = withoutLog(result)
 		}
 	}()
-	path := filepath.Join(r.WorkDir, dir.name)
-	processes.begin(attempt.ID(), path)
+	shown := secret.NewWriter(log)
+	defer func() {
+		// An error of the log below is the log's own.
+		_ = shown.Close()
+		result = result.Redacted(shown.Redact)
+	}()
+	path := filepath.Join(r.config.WorkDir, dir.name)
+	processes.begin(owned, attempt.ID(), path, shown)
+	begun := false
 	result = r.callExecutor(ctx, executor, attempt, action.Workspace{
-		Dir:       path,
-		Root:      dir.root,
-		Log:       log,
-		Artifacts: patient{Artifacts: r.Artifacts, runner: r, attempt: attempt.ID()},
-		Run:       processes.run,
-	})
+		Dir:         path,
+		Root:        dir.root,
+		Log:         shown,
+		Artifacts:   retryingArtifacts{Artifacts: r.config.Artifacts, runner: r, attempt: attempt.ID()},
+		Credentials: r.config.Credentials.Hide(attempt.Scope, shown.Add),
+		Secrets:     r.config.Secrets.Hide(attempt.Scope, shown.Add),
+		Run:         noting(&begun, r.config.Isolation.guarded(processes.run)),
+		Gate:        processes.gate(),
+		Isolation:   r.config.Isolation.Name(),
+		Writable:    r.config.Writable,
+	}, shown.Redact)
+	if f := result.Failure; f != nil && f.Code == action.SystemUnavailable && !begun {
+		// The directory was removed from outside, which may be why the action failed.
+		if _, err := os.Lstat(path); err != nil {
+			f.Code = action.RunnerFault
+		}
+	}
+	if len(processes.ended) > 0 && result.Failure == nil {
+		result.Summary = joined(result.Summary, endedBackground(processes.ended))
+	}
 	if errors.Is(context.Cause(ctx), errTimeout) {
 		result = action.Failed(action.TimedOut,
-			"the action ran longer than its timeout of %s; its processes were killed. Make it faster or raise timeout_in_minutes", attempt.Timeout)
-		_, _ = io.WriteString(log, "\n--- "+result.Failure.Message+" ---\n")
+			"the action ran longer than its timeout of %s; its processes were ended. Make it faster or raise timeout_in_minutes", attempt.Timeout)
+		_, _ = io.WriteString(shown, "\n--- "+result.Failure.Message+" ---\n")
 	}
 	return result
 }
 
+// noting sets begun once a process ran that must not run twice.
+func noting(begun *bool, run action.ProcessFunc) action.ProcessFunc {
+	return func(ctx context.Context, process action.Process) (int, error) {
+		code, err := run(ctx, process)
+		if !process.Trusted && (err == nil || ctx.Err() != nil) {
+			*begun = true
+		}
+		return code, err
+	}
+}
+
 // callExecutor turns a panic of the executor into a failure of its action.
-func (r *Runner) callExecutor(ctx context.Context, executor action.AttemptExecutor, attempt *action.Attempt, workspace action.Workspace) (result action.Result) {
+func (r *Runner) callExecutor(ctx context.Context, executor action.AttemptExecutor, attempt *action.Attempt, workspace action.Workspace, redact func(string) string) (result action.Result) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			r.Log.Error("Executor panicked", "attempt", attempt.ID(), "type", attempt.Action.TypeID(), "panic", reason, "stack", string(debug.Stack()))
+			r.config.Log.Error("Executor panicked", "attempt", attempt.ID(), "type", attempt.Action.TypeID(), "panic", redact(fmt.Sprint(reason)), "stack", string(debug.Stack()))
 			result = action.Failed(action.SystemUnavailable,
 				"the runner hit an internal error in this action; its log at attempt %s has the details", attempt.ID())
 		}
@@ -110,17 +145,22 @@ func (l *attemptLog) close() error {
 // withoutLog says in a result that the end of the log is missing, since the log cannot.
 func withoutLog(result action.Result) action.Result {
 	const missing = "the end of its log could not be stored"
-	switch {
-	case result.Failure != nil:
-		failure := *result.Failure
-		failure.Message += "; " + missing
-		result.Failure = &failure
-	case result.Summary != "":
-		result.Summary += "; " + missing
-	default:
-		result.Summary = missing
+	if result.Failure == nil {
+		result.Summary = joined(result.Summary, missing)
+		return result
 	}
+	failure := *result.Failure
+	failure.Message += "; " + missing
+	result.Failure = &failure
 	return result
+}
+
+// joined adds a remark to a summary.
+func joined(summary, remark string) string {
+	if summary == "" {
+		return remark
+	}
+	return summary + "; " + remark
 }
 
 func (l *attemptLog) fail(err error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,28 @@ func TestDetect(t *testing.T) {
 	require.Equal(t, runner.IsolationNone, isolation.Name())
 	_, err = runner.Detect(t.Context(), "chroot")
 	require.ErrorContains(t, err, `isolation "chroot" is not known; use auto, bubblewrap or none`)
+}
+
+// Executors of all types are held to it, not only that of commands.
+func TestProcessesThatCannotBeIsolatedAreRefused(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	isolation, err := runner.Detect(t.Context(), runner.IsolationAuto)
+	require.NoError(t, err)
+	require.Equal(t, runner.IsolationUnavailable, isolation.Name())
+	for _, trusted := range []bool{false, true} {
+		run := executor(func(ctx context.Context, _ action.Attempt, workspace action.Workspace) action.Result {
+			code, err := workspace.Run(ctx, action.Process{Argv: []string{"/bin/sh", "-c", "exit 7"}, Dir: workspace.Dir, Trusted: trusted})
+			if trusted {
+				require.NoError(t, err)
+				require.Equal(t, 7, code)
+			} else {
+				require.ErrorIs(t, err, action.ErrNotIsolated)
+			}
+			return action.Result{}
+		})
+		result, _ := runnertest.Start(t, run, func(c *runner.Config) { c.Isolation = isolation }).Run(t, runnertest.Attempt("a"))
+		require.Nil(t, result.Failure)
+	}
 }
 
 func TestBubblewrapHidesTheServer(t *testing.T) {
@@ -99,7 +122,8 @@ func runIsolated(t *testing.T, hidden []string, before func(), process action.Pr
 		return action.Result{}
 	})
 	bench := runnertest.Start(t, run, func(c *runner.Config) {
-		c.Isolation, c.Hidden = isolation, hidden
+		// The work directory of a server is in its data directory.
+		c.Isolation, c.Hidden = isolation, slices.Concat(hidden, []string{filepath.Dir(c.WorkDir)})
 	})
 	result, log := bench.Run(t, runnertest.Attempt("a"))
 	require.Nil(t, result.Failure, log)
@@ -198,6 +222,51 @@ readlink /proc/self/ns/user; touch mine; echo end`}})
 		own, err := os.Readlink("/proc/self/ns/user")
 		require.NoError(t, err)
 		require.NotContains(t, log, own)
+	}
+}
+
+// Memory that is filled without a process would have the server killed instead of the
+// command. Of what can be written to only shared memory is in memory, and that is bounded.
+func TestBubblewrapLeavesNoMemoryToFill(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	log := runIsolated(t, []string{data}, nil, action.Process{Argv: []string{"sh", "-c", `
+while read -r _ place type options _; do
+	[ "$type" = tmpfs ] && [ -d "$place" ] && ( : >"$place/probe" ) 2>/dev/null && echo "$place $options"
+done </proc/mounts
+[ "$(head -c 200000000 /dev/zero 2>/dev/null | { cat >/dev/shm/big; } 2>&1 | grep -c 'No space left')" = 1 ] && echo bounded
+for place in /dev /run "$DATA" "${PWD%/*}"; do touch "$place/x" 2>/dev/null && echo "$place can be written to"; done
+echo end`}, Env: []string{"DATA=" + data}})
+	// Of mounts on one place the last is what is there.
+	filled := make(map[string]string)
+	for line := range strings.Lines(log) {
+		if place, options, found := strings.Cut(line, " "); found {
+			filled[place] = options
+		}
+	}
+	require.Len(t, filled, 1, log)
+	require.Contains(t, filled["/dev/shm"], "size=65536k")
+	require.Contains(t, log, "bounded\n")
+	require.Contains(t, log, "end\n")
+}
+
+func TestWritableIsChecked(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for path, want := range map[string]string{
+		filepath.Join(dir, "gone"): "no such file or directory; create the directory or remove the setting",
+		file:                       "not a directory",
+		filepath.Join(dir, "hid"):  "which commands must not see; use another directory",
+	} {
+		hidden := filepath.Join(dir, "hid")
+		require.NoError(t, os.MkdirAll(hidden, 0o700))
+		_, err := runner.New(runner.Config{
+			ID: "r", Slots: 1, Lease: time.Second, WorkDir: t.TempDir(), Writable: []string{path}, Hidden: []string{hidden},
+		})
+		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, path)
 	}
 }
 

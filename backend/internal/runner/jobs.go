@@ -14,8 +14,11 @@ type Assignment struct {
 	Attempt action.Attempt
 	// Revoked is closed when the attempt is not the runner's any more, because
 	// the execution was abandoned or the lease was lost. Its processes must end
-	// at once and its result has no effect.
+	// and its result has no effect.
 	Revoked <-chan struct{}
+	// Lost tells, once Revoked is closed, whether the lease was lost. Another runner may
+	// have the attempt then, so its processes must not go on for a moment. Nil is never.
+	Lost func() bool
 }
 
 // Jobs is where a runner gets its work, after CodePipeline's job worker
@@ -33,4 +36,7 @@ type Jobs interface {
 	// A result for an attempt that is not the runner's any more has no effect
 	// and is no error.
 	Report(ctx context.Context, runnerID string, attempt action.Attempt, result action.Result) (*Assignment, error)
+	// Return makes an attempt wait for a runner again that this one could not begin. Its
+	// Returned says why. It is not an error if the runner no longer holds the attempt.
+	Return(ctx context.Context, runnerID string, attempt action.Attempt) error
 }

@@ -19,9 +19,10 @@ const tick = 10 * time.Millisecond
 
 // stat is what /proc/<pid>/stat tells.
 type stat struct {
-	group   int
-	started time.Duration
-	zombie  bool
+	name                   string
+	parent, group, session int
+	started                time.Duration
+	zombie                 bool
 }
 
 // started is the process group that a slot started last.
@@ -31,9 +32,8 @@ type started struct {
 }
 
 // killLeftovers ends the processes of an earlier runner in the same work
-// directory: those that carry its marker, and those in a group whose leader is
-// provably the one that a slot started, which a child that cleared its
-// environment is still in.
+// directory: those that carry its marker or its mark, and those in a group whose leader
+// is provably the one that a slot started.
 func killLeftovers(workDir string) error {
 	bootID, err := readBootID()
 	if err != nil {
@@ -55,17 +55,7 @@ func killLeftovers(workDir string) error {
 	}
 	prefix := marker + "=" + workDir + string(filepath.Separator)
 	return killAll(func(pid int, s stat) bool {
-		return groups[s.group] || carries(pid, func(variable string) bool { return strings.HasPrefix(variable, prefix) })
-	})
-}
-
-// killMarked ends the processes of one attempt wherever they went. One that
-// cleared its environment and left its process group escapes; under bubblewrap
-// none does.
-func killMarked(dir string) error {
-	want := marker + "=" + dir
-	return killAll(func(pid int, _ stat) bool {
-		return carries(pid, func(variable string) bool { return variable == want })
+		return groups[s.group] || markOf(pid).from(workDir) || hasVariable(pid, func(variable string) bool { return strings.HasPrefix(variable, prefix) })
 	})
 }
 
@@ -83,24 +73,35 @@ func killAll(match func(pid int, s stat) bool) error {
 }
 
 func killOnce(match func(pid int, s stat) bool) (killed int, err error) {
-	proc, err := os.Open("/proc")
+	pids, err := allProcesses()
 	if err != nil {
 		return 0, err
 	}
-	names, err := proc.Readdirnames(-1)
-	if err := errors.Join(err, proc.Close()); err != nil {
-		return 0, err
-	}
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil || pid == os.Getpid() {
-			continue
-		}
-		if killMatching(pid, match) {
+	for _, pid := range pids {
+		if pid != os.Getpid() && killMatching(pid, match) {
 			killed++
 		}
 	}
 	return killed, nil
+}
+
+// allProcesses returns the ids of all processes of this machine.
+func allProcesses() ([]int, error) {
+	proc, err := os.Open("/proc")
+	if err != nil {
+		return nil, err
+	}
+	names, err := proc.Readdirnames(-1)
+	if err := errors.Join(err, proc.Close()); err != nil {
+		return nil, err
+	}
+	pids := make([]int, 0, len(names))
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
 }
 
 // killMatching looks at the process and kills it through one handle, so that a
@@ -128,7 +129,7 @@ func killMatching(pid int, match func(pid int, s stat) bool) bool {
 	return true
 }
 
-func carries(pid int, match func(variable string) bool) bool {
+func hasVariable(pid int, match func(variable string) bool) bool {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil {
 		return false
@@ -147,20 +148,27 @@ func readStat(pid int) (stat, bool) {
 		return stat{}, false
 	}
 	// The name in parentheses may hold anything; the state, field 3, follows it.
-	fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
-	const state, group, start = 0, 2, 19
+	open, end := bytes.IndexByte(raw, '('), bytes.LastIndexByte(raw, ')')
+	if open < 0 || end < open {
+		return stat{}, false
+	}
+	fields := strings.Fields(string(raw[end+1:]))
+	const state, parent, group, session, start = 0, 1, 2, 3, 19
 	if len(fields) <= start {
 		return stat{}, false
 	}
-	pgrp, err := strconv.Atoi(fields[group])
-	if err != nil {
-		return stat{}, false
+	s := stat{name: string(raw[open+1 : end]), zombie: fields[state] == "Z" || fields[state] == "X"}
+	for field, to := range map[int]*int{parent: &s.parent, group: &s.group, session: &s.session} {
+		if *to, err = strconv.Atoi(fields[field]); err != nil {
+			return stat{}, false
+		}
 	}
 	ticks, err := strconv.ParseInt(fields[start], 10, 64)
 	if err != nil {
 		return stat{}, false
 	}
-	return stat{group: pgrp, started: time.Duration(ticks) * tick, zombie: fields[state] == "Z"}, true
+	s.started = time.Duration(ticks) * tick
+	return s, true
 }
 
 // parseStarted reads a slot's record; one of an earlier boot tells nothing.

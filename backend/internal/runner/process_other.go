@@ -6,8 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,19 +22,26 @@ const (
 // processes starts the processes of one slot, with what every Unix has. What
 // leaves its process group is not found here.
 type processes struct {
-	dir string
+	dir   string
+	grace time.Duration
+	hard  context.Context
+	ended []string
 }
 
-func newProcesses(*Runner, int) (*processes, error) { return &processes{}, nil }
+func newProcesses(r *Runner, _ int) (*processes, error) {
+	return &processes{grace: r.config.StopGrace}, nil
+}
 
 func (p *processes) close() {}
 
-// strays are not looked for here.
-type strays struct{ busy atomic.Bool }
+func (p *processes) begin(hard context.Context, _, dir string, _ io.Writer) {
+	p.hard, p.dir = hard, dir
+}
 
-func (r *Runner) sweep(context.Context) {}
+// gate is empty: there is nothing to wait for here.
+func (p *processes) gate() string { return "" }
 
-func (p *processes) begin(_, dir string) { p.dir = dir }
+func endedBackground([]string) string { return "" }
 
 func (p *processes) run(ctx context.Context, process action.Process) (int, error) {
 	if len(process.Argv) == 0 {
@@ -44,17 +51,30 @@ func (p *processes) run(ctx context.Context, process action.Process) (int, error
 	cmd.Dir, cmd.Stdout, cmd.Stderr = process.Dir, process.Stdout, process.Stderr
 	cmd.Env = append(process.Env[:len(process.Env):len(process.Env)], marker+"="+p.dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = drainTime
+	kill := func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	var late *time.Timer
+	cmd.Cancel = func() error {
+		if p.grace <= 0 || p.hard.Err() != nil {
+			kill()
+			return nil
+		}
+		late = time.AfterFunc(p.grace, kill)
+		return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+	}
+	cmd.WaitDelay = p.grace + drainTime
 	if err := cmd.Start(); err != nil {
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
 		return 0, fmt.Errorf("start process: %w", err)
 	}
-	pid := cmd.Process.Pid
+	stop := context.AfterFunc(p.hard, kill)
 	err := cmd.Wait()
-	_ = syscall.Kill(-pid, syscall.SIGKILL)
+	stop()
+	if late != nil {
+		late.Stop()
+	}
+	kill()
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
 	}

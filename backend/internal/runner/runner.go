@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -35,15 +36,22 @@ type Config struct {
 	// in it from an earlier run is removed.
 	WorkDir   string
 	Artifacts action.Artifacts
-	Logs      Logs
-	// Storage is where both are. While it is away nothing is begun, and what runs waits
-	// for it at its end; nil means that it is always there.
+	// Credentials hands out credentials to attempts. Nil hands out none.
+	Credentials action.CredentialsOf
+	// Secrets hands out secrets to attempts. Nil hands out none.
+	Secrets action.SecretsOf
+	Logs    Logs
+	// Storage holds both. While it is unavailable no attempt starts, and running attempts
+	// wait for it at their end. Nil means that it is always available.
 	Storage Storage
 	// Lease is how long a lease lasts without being renewed.
 	Lease time.Duration
 	// Grace is how long running attempts may go on after Run's context ended; 0
 	// kills them at once.
 	Grace time.Duration
+	// StopGrace is how long processes may take to end after SIGTERM, before they are killed.
+	// After Run's context ended it is the last part of Grace. 0 kills them at once.
+	StopGrace time.Duration
 	// Isolation comes from Detect. The zero value is none.
 	Isolation Isolation
 	// Hidden are existing files and directories that processes must not see, such
@@ -51,18 +59,26 @@ type Config struct {
 	// when a process starts. Only an isolation other than none can hide them. The
 	// work directories of other attempts are always among them.
 	Hidden []string
-	Log    hclog.Logger
+	// Writable are existing directories that processes may write to under an isolation that
+	// makes the rest of the machine read-only. What is hidden in them stays hidden.
+	Writable []string
+	Log      hclog.Logger
+	// Health is where the runner says whether it is well; nil if it is not read.
+	Health *Health
+	// Returned is called for each attempt that is returned; may be nil.
+	Returned func()
 	// Now is the clock of leases; nil means time.Now.
 	Now func() time.Time
 }
 
 // Causes for which an attempt's context ends. A result is reported after the
-// first one only.
+// first one only. Processes are warned before they are killed, except where another
+// runner may have the attempt by now.
 var (
 	errTimeout   = errors.New("the action ran longer than its timeout")
-	errRevoked   = errors.New("the attempt is not this runner's any more")
-	errLeaseLost = errors.New("the lease could not be renewed in time")
-	errStopped   = errors.New("the runner stopped before the attempt ended")
+	errAbandoned = errors.New("the action was abandoned")
+	errLeaseLost = errors.New("the lease was lost")
+	errStopped   = errors.New("headraced is stopping")
 )
 
 const (
@@ -72,10 +88,13 @@ const (
 
 // Runner runs attempts in slots.
 type Runner struct {
-	Config
+	config   Config
 	lock     *os.File
 	workDirs *workDirs
-	strays   strays
+	// probing is held by the one that probes.
+	probing sync.Mutex
+	// starts counts the programs that were started.
+	starts atomic.Uint64
 
 	mu sync.Mutex
 	// held are the leases of the slots that have an attempt.
@@ -87,7 +106,7 @@ type Runner struct {
 type held struct {
 	attempt *action.Attempt
 	since   time.Time
-	cancel  context.CancelCauseFunc
+	kill    context.CancelCauseFunc
 }
 
 // New prepares the work directory: it takes a lock on it, so that no other
@@ -105,8 +124,11 @@ func New(config Config) (*Runner, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
+	if config.Health == nil {
+		config.Health = NewHealth()
+	}
 	if config.Storage == nil {
-		config.Storage = there{}
+		config.Storage = alwaysAvailable{}
 	}
 	dir, err := filepath.Abs(config.WorkDir)
 	if err == nil {
@@ -128,6 +150,17 @@ func New(config Config) (*Runner, error) {
 			return nil, fmt.Errorf("runner: path to hide: %w", err)
 		}
 	}
+	config.Writable = slices.Clone(config.Writable)
+	for i, writable := range config.Writable {
+		if config.Writable[i], err = writableDir(writable); err != nil {
+			return nil, err
+		}
+		for _, hidden := range append([]string{dir}, config.Hidden...) {
+			if target, err := filepath.EvalSymlinks(hidden); err == nil && isBelow(config.Writable[i]+"/x", []string{target}) {
+				return nil, fmt.Errorf("cannot make %s writable for commands: it is in %s, which commands must not see; use another directory", writable, hidden)
+			}
+		}
+	}
 	lock, err := lockWorkDir(dir)
 	if err != nil {
 		return nil, err
@@ -136,31 +169,55 @@ func New(config Config) (*Runner, error) {
 		_ = lock.Close()
 		return nil, err
 	}
-	return &Runner{Config: config, lock: lock, held: make(map[*held]struct{})}, nil
+	return &Runner{config: config, lock: lock, held: make(map[*held]struct{})}, nil
 }
+
+// writableDir returns the real path of a directory that processes may write to, since
+// isolation mounts it.
+func writableDir(path string) (string, error) {
+	target, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		target, err = filepath.Abs(target)
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot make %s writable for commands: %w; create the directory or remove the setting", path, cause(err))
+	}
+	info, err := os.Stat(target)
+	if err == nil && !info.IsDir() {
+		err = errors.New("not a directory")
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot make %s writable for commands: %w", path, cause(err))
+	}
+	return target, nil
+}
+
+// ID returns the name of the runner.
+func (r *Runner) ID() string { return r.config.ID }
 
 // Run takes attempts and runs them until the context ends. It then takes no more
 // work, lets what runs go on for the grace (an assignment that comes back from a
-// report included, since its lease is held already), and kills what is left
-// without reporting it: those leases get lost. It returns when every process and
-// goroutine of the runner has ended. A runner runs once.
+// report included, since its lease is held already), warns what is left in the last part
+// of the grace and kills it at its end, without reporting it: those leases get lost. It
+// returns when every process and goroutine of the runner has ended. A runner runs once.
 func (r *Runner) Run(ctx context.Context) error {
-	defer unlockWorkDir(r.lock)
-	work, kill := context.WithCancelCause(context.WithoutCancel(ctx))
+	hard, kill := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer kill(nil)
+	work, stop := context.WithCancelCause(hard)
+	defer stop(nil)
 
-	root, err := os.OpenRoot(r.WorkDir)
+	root, err := os.OpenRoot(r.config.WorkDir)
 	if err != nil {
+		unlockWorkDir(r.lock)
 		return fmt.Errorf("runner: work directory: %w", err)
 	}
-	defer func() { _ = root.Close() }()
-	r.workDirs = newWorkDirs(root, r.Slots, r.Log)
+	r.workDirs = newWorkDirs(root, r.lock, r.config.Slots, r.config.Log)
 	defer r.workDirs.close()
 	var renewal, slots sync.WaitGroup
-	renewal.Go(func() { r.renew(work) })
-	renewal.Go(func() { r.sweep(work) })
-	for n := range r.Slots {
-		slots.Go(func() { r.slot(ctx, work, n) })
+	renewal.Go(func() { r.renew(hard) })
+	renewal.Go(func() { r.watchHealth(hard) })
+	for n := range r.config.Slots {
+		slots.Go(func() { r.slot(ctx, work, hard, n) })
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -169,27 +226,42 @@ func (r *Runner) Run(ctx context.Context) error {
 	}()
 
 	<-ctx.Done()
-	grace := time.NewTimer(r.Grace)
-	defer grace.Stop()
-	select {
-	case <-ended:
-	case <-grace.C:
-		kill(errStopped)
-		<-ended
+	for _, end := range []struct {
+		after  time.Duration
+		cancel context.CancelCauseFunc
+	}{
+		{max(0, r.config.Grace-r.config.StopGrace), stop},
+		{min(r.config.Grace, r.config.StopGrace), kill},
+	} {
+		limit := time.NewTimer(end.after)
+		select {
+		case <-ended:
+		case <-limit.C:
+			end.cancel(errStopped)
+		}
+		limit.Stop()
 	}
+	<-ended
 	kill(nil)
 	renewal.Wait()
 	return nil
 }
 
 // slot runs one attempt after the other.
-func (r *Runner) slot(ctx, work context.Context, number int) {
+func (r *Runner) slot(ctx, work, hard context.Context, number int) {
+	generation := r.workDirs.generation()
 	processes, err := newProcesses(r, number)
-	if err != nil {
-		r.Log.Error("Slot cannot run anything", "slot", number, "error", err)
-		return
+	for err != nil {
+		r.config.Log.Error("Slot cannot run anything yet, will try again", "slot", number, "in", probeSick, "error", err)
+		pause(ctx, probeSick)
+		if ctx.Err() != nil {
+			return
+		}
+		r.probe(ctx, true)
+		generation = r.workDirs.generation()
+		processes, err = newProcesses(r, number)
 	}
-	defer processes.close()
+	defer func() { processes.close() }()
 	var next *Assignment
 	for work.Err() == nil {
 		if next == nil {
@@ -198,56 +270,87 @@ func (r *Runner) slot(ctx, work context.Context, number int) {
 				return
 			}
 		}
-		next = r.carryOut(work, processes, next)
+		if now := r.workDirs.generation(); now != generation {
+			// What tells the next start of its processes was in the directory that is gone.
+			renewed, err := newProcesses(r, number)
+			if err == nil {
+				processes.close()
+				processes, generation = renewed, now
+			}
+		}
+		next = r.runAttempt(work, hard, processes, next)
 	}
 }
 
 // acquire returns nil when the context ended.
 func (r *Runner) acquire(ctx context.Context) *Assignment {
 	for backoff := minBackoff; ctx.Err() == nil; backoff = min(2*backoff, maxBackoff) {
-		r.awaitStorage(ctx, r.Storage.Err(ctx), "taking work")
-		assignment, err := r.Jobs.Acquire(ctx, r.ID)
+		r.awaitStorage(ctx, r.config.Storage.Err(ctx), "taking work")
+		r.awaitHealth(ctx)
+		well, done := r.config.Health.whileWell(ctx)
+		assignment, err := r.config.Jobs.Acquire(well, r.config.ID)
+		sick := well.Err() != nil
+		done()
 		if err == nil {
 			return &assignment
 		}
 		if ctx.Err() != nil {
 			return nil
 		}
-		r.Log.Warn("Cannot take work, will try again", "in", backoff, "error", err)
+		if sick {
+			backoff = minBackoff / 2
+			continue
+		}
+		r.config.Log.Warn("Cannot take work, will try again", "in", backoff, "error", err)
 		pause(ctx, backoff)
 	}
 	return nil
 }
 
-// carryOut runs the attempt, reports it and returns what Jobs gave in return.
-func (r *Runner) carryOut(work context.Context, processes *processes, assignment *Assignment) *Assignment {
+// runAttempt runs the attempt, reports it and returns what Jobs gave in return. When work
+// ends the processes of the attempt are warned, when hard ends they are killed.
+func (r *Runner) runAttempt(work, hard context.Context, processes *processes, assignment *Assignment) *Assignment {
 	attempt := &assignment.Attempt
-	lease, cancel := context.WithCancelCause(work)
-	defer cancel(nil)
-	h := &held{attempt: attempt, since: r.Now(), cancel: cancel}
+	owned, disown := context.WithCancelCause(hard)
+	defer disown(nil)
+	lease, abandon := context.WithCancelCause(work)
+	defer abandon(nil)
+	kill := func(cause error) {
+		// In this order, so that nothing is warned that must not go on.
+		disown(cause)
+		abandon(cause)
+	}
+	h := &held{attempt: attempt, since: r.config.Now(), kill: kill}
 	r.hold(h)
-	defer r.letGo(h)
+	defer r.release(h)
 	go func() {
 		select {
 		case <-assignment.Revoked:
-			cancel(errRevoked)
+			if assignment.Lost != nil && assignment.Lost() {
+				kill(errLeaseLost)
+				return
+			}
+			abandon(errAbandoned)
 		case <-lease.Done():
 		}
 	}()
 
-	r.awaitStorage(lease, r.Storage.Err(lease), attempt.ID())
-	result := r.execute(lease, processes, attempt)
+	r.awaitStorage(lease, r.config.Storage.Err(lease), attempt.ID())
+	result := r.execute(lease, owned, processes, attempt)
+	if r.giveBack(lease, attempt, &result) {
+		return nil
+	}
 	for backoff := minBackoff; lease.Err() == nil; backoff = min(2*backoff, maxBackoff) {
-		next, err := r.Jobs.Report(lease, r.ID, *attempt, result)
+		next, err := r.config.Jobs.Report(lease, r.config.ID, *attempt, result)
 		if err == nil {
 			return next
 		}
 		if lease.Err() == nil {
-			r.Log.Warn("Cannot report a result, will try again", "attempt", attempt.ID(), "in", backoff, "error", err)
+			r.config.Log.Warn("Cannot report a result, will try again", "attempt", attempt.ID(), "in", backoff, "error", err)
 			pause(lease, backoff)
 		}
 	}
-	r.Log.Info("Attempt ended without a report", "attempt", attempt.ID(), "reason", context.Cause(lease))
+	r.config.Log.Info("Attempt ended without a report", "attempt", attempt.ID(), "reason", context.Cause(lease))
 	return nil
 }
 
@@ -255,7 +358,7 @@ func (r *Runner) carryOut(work context.Context, processes *processes, assignment
 // long as a lease lasts, another runner may have the attempts by now, so it ends
 // them here.
 func (r *Runner) renew(ctx context.Context) {
-	ticker := time.NewTicker(max(r.Lease/3, time.Millisecond))
+	ticker := time.NewTicker(max(r.config.Lease/3, time.Millisecond))
 	defer ticker.Stop()
 	for {
 		select {
@@ -270,20 +373,20 @@ func (r *Runner) renew(ctx context.Context) {
 			continue
 		}
 		// The lease counts from before the call: it cannot have begun earlier.
-		asked := r.Now()
-		limited, cancel := context.WithTimeout(ctx, r.Lease)
-		err := r.Jobs.Renew(limited, r.ID)
+		asked := r.config.Now()
+		limited, cancel := context.WithTimeout(ctx, r.config.Lease)
+		err := r.config.Jobs.Renew(limited, r.config.ID)
 		cancel()
 		r.mu.Lock()
 		if err == nil {
 			r.renewed = asked
 		} else if ctx.Err() == nil {
-			r.Log.Warn("Cannot renew leases, will try again", "error", err)
+			r.config.Log.Warn("Cannot renew leases, will try again", "error", err)
 		}
-		now := r.Now()
+		now := r.config.Now()
 		for h := range r.held {
-			if now.Sub(latest(h.since, r.renewed)) >= r.Lease {
-				h.cancel(errLeaseLost)
+			if now.Sub(latest(h.since, r.renewed)) >= r.config.Lease {
+				h.kill(errLeaseLost)
 			}
 		}
 		r.mu.Unlock()
@@ -296,11 +399,10 @@ func (r *Runner) hold(h *held) {
 	r.held[h] = struct{}{}
 }
 
-func (r *Runner) letGo(h *held) {
+func (r *Runner) release(h *held) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.held, h)
-	r.strays.busy.Store(true)
 }
 
 func latest(a, b time.Time) time.Time {

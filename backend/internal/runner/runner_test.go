@@ -31,11 +31,11 @@ func (e executor) Execute(ctx context.Context, attempt action.Attempt, workspace
 func shell(script string) executor {
 	return func(ctx context.Context, _ action.Attempt, workspace action.Workspace) action.Result {
 		code, err := workspace.Run(ctx, action.Process{
-			Argv: []string{"sh", "-c", script}, Dir: workspace.Dir, Env: []string{"PATH=" + os.Getenv("PATH")},
-			Stdout: workspace.Log, Stderr: workspace.Log,
+			Argv: []string{"sh", "-c", workspace.Gate + script}, Dir: workspace.Dir, Env: []string{"PATH=" + os.Getenv("PATH")},
+			Stdout: workspace.Log, Stderr: workspace.Log, Gated: true,
 		})
 		if err != nil {
-			return action.Failed(action.SystemUnavailable, "%v", err)
+			return action.FailedByRunner("%v", err)
 		}
 		return action.Result{Summary: strconv.Itoa(code)}
 	}
@@ -323,7 +323,7 @@ func TestReadOnlyDirectoriesAreRemoved(t *testing.T) {
 	require.Len(t, entries, 1)
 }
 
-// What commands leave in the place of directories must not lead the cleanup out.
+// Links that commands leave instead of directories must not lead the cleanup out.
 func TestCleanupFollowsNoSymlink(t *testing.T) {
 	t.Parallel()
 	outside := t.TempDir()
@@ -379,8 +379,8 @@ func TestMain(m *testing.M) {
 func TestKilledRunnerLeavesNothing(t *testing.T) {
 	t.Parallel()
 	// One that forgot its environment stays in the group, one that left the
-	// group kept its environment.
-	script := `sleep 300 & echo "pid $!"; env -i sleep 300 & echo "pid $!"; setsid sh -c 'echo "pid $$"; exec sleep 300' & wait`
+	// group kept its environment, and one that did both is still marked.
+	script := `sleep 300 & echo "pid $!"; env -i sleep 300 & echo "pid $!"; setsid sh -c 'echo "pid $$"; exec sleep 300' & env -i setsid sh -c 'echo "pid $$"; exec sleep 300' & wait`
 	workDir := filepath.Join(t.TempDir(), "work")
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)
@@ -394,7 +394,7 @@ func TestKilledRunnerLeavesNothing(t *testing.T) {
 	var started []int
 	buffer := make([]byte, 4096)
 	text := ""
-	for strings.Count(text, "\n") < 3 {
+	for strings.Count(text, "\n") < 4 {
 		n, err := reader.Read(buffer)
 		require.NoError(t, err)
 		text += string(buffer[:n])

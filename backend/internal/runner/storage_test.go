@@ -17,80 +17,81 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/runner/runnertest"
 )
 
-// tide is a storage in a directory, which goes away under another name.
-type tide struct {
-	dir   string
-	asked atomic.Int32
+// removableStorage is a storage in a directory, which a test makes unavailable by giving the
+// directory another name.
+type removableStorage struct {
+	dir    string
+	checks atomic.Int32
 }
 
-func (s *tide) Err(context.Context) error {
+func (s *removableStorage) Err(context.Context) error {
 	_, err := os.Stat(s.dir)
 	return err
 }
 
-func (s *tide) Ask(ctx context.Context) error {
-	s.asked.Add(1)
+func (s *removableStorage) Check(ctx context.Context) error {
+	s.checks.Add(1)
 	return s.Err(ctx)
 }
 
-func (s *tide) out() error  { return os.Rename(s.dir, s.dir+"-away") }
-func (s *tide) back() error { return os.Rename(s.dir+"-away", s.dir) }
+func (s *removableStorage) remove() error  { return os.Rename(s.dir, s.dir+"-away") }
+func (s *removableStorage) restore() error { return os.Rename(s.dir+"-away", s.dir) }
 
-// by is a runner on a storage.
-func by(t *testing.T, run executor) (*tide, *runnertest.Bench) {
+// startOnStorage starts a runner on a storage of its own.
+func startOnStorage(t *testing.T, run executor) (*removableStorage, *runnertest.Bench) {
 	t.Helper()
-	storage := &tide{}
+	storage := &removableStorage{}
 	return storage, runnertest.Start(t, run, func(c *runner.Config) {
 		storage.dir = filepath.Join(filepath.Dir(c.WorkDir), "artifacts")
 		c.Storage = storage
 	})
 }
 
-// asked waits until the runner asked whether the storage is back.
-func (s *tide) isAsked(t *testing.T) {
+// awaitCheck waits until the runner checked whether the storage works again.
+func (s *removableStorage) awaitCheck(t *testing.T) {
 	t.Helper()
-	before := s.asked.Load()
-	require.Eventually(t, func() bool { return s.asked.Load() > before+1 }, time.Minute, time.Millisecond)
+	before := s.checks.Load()
+	require.Eventually(t, func() bool { return s.checks.Load() > before+1 }, time.Minute, time.Millisecond)
 }
 
 func TestNothingBeginsWhileTheStorageIsAway(t *testing.T) {
 	t.Parallel()
 	var ran atomic.Int32
-	storage, bench := by(t, func(context.Context, action.Attempt, action.Workspace) action.Result {
+	storage, bench := startOnStorage(t, func(context.Context, action.Attempt, action.Workspace) action.Result {
 		ran.Add(1)
 		return action.Result{}
 	})
 	bench.Jobs.Give(runnertest.Attempt("a"))
 	require.Nil(t, bench.Wait(t).Result.Failure)
-	require.NoError(t, storage.out())
+	require.NoError(t, storage.remove())
 	// One slot waits for work already, and would take this.
 	bench.Jobs.Give(runnertest.Attempt("b"))
-	storage.isAsked(t)
+	storage.awaitCheck(t)
 	require.EqualValues(t, 1, ran.Load())
-	require.NoError(t, storage.back())
+	require.NoError(t, storage.restore())
 	require.Nil(t, bench.Wait(t).Result.Failure)
 	require.EqualValues(t, 2, ran.Load())
 }
 
 func TestWhatWasDoneWaitsForTheStorage(t *testing.T) {
 	t.Parallel()
-	var storage *tide
+	var storage *removableStorage
 	away := make(chan error, 1)
 	run := func(ctx context.Context, _ action.Attempt, workspace action.Workspace) action.Result {
 		err := workspace.Root.WriteFile(filepath.Join(action.FilesDir, "made"), []byte("made"), 0o600)
-		away <- errors.Join(err, storage.out())
-		artifact, err := workspace.Artifacts.Store(ctx, "made", workspace.Root, action.FilesDir, nil)
+		away <- errors.Join(err, storage.remove())
+		stored, err := workspace.Artifacts.Store(ctx, "made", workspace.Root, action.Files{Dir: action.FilesDir})
 		if err != nil {
 			return action.Failed(action.SystemUnavailable, "%v", err)
 		}
-		return action.Result{Artifacts: []action.Artifact{artifact}}
+		return action.Result{Artifacts: []action.Artifact{stored.Artifact}}
 	}
 	var bench *runnertest.Bench
-	storage, bench = by(t, run)
+	storage, bench = startOnStorage(t, run)
 	bench.Jobs.Give(runnertest.Attempt("a"))
 	require.NoError(t, <-away)
-	storage.isAsked(t)
-	require.NoError(t, storage.back())
+	storage.awaitCheck(t)
+	require.NoError(t, storage.restore())
 	result := bench.Wait(t).Result
 	require.Nil(t, result.Failure)
 	_, err := bench.Artifacts.Tree(t.Context(), result.Artifacts[0].Digest)
@@ -100,10 +101,10 @@ func TestWhatWasDoneWaitsForTheStorage(t *testing.T) {
 // A stop does not wait for a storage.
 func TestStopWhileTheStorageIsAway(t *testing.T) {
 	t.Parallel()
-	storage, bench := by(t, func(context.Context, action.Attempt, action.Workspace) action.Result { return action.Result{} })
-	require.NoError(t, storage.out())
+	storage, bench := startOnStorage(t, func(context.Context, action.Attempt, action.Workspace) action.Result { return action.Result{} })
+	require.NoError(t, storage.remove())
 	bench.Jobs.Give(runnertest.Attempt("a"))
-	storage.isAsked(t)
+	storage.awaitCheck(t)
 	bench.Stop()
 	require.Empty(t, bench.Jobs.Reports)
 }

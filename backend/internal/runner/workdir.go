@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -72,17 +73,19 @@ func cleanUp(workDir string) error {
 // systems: so they are made ahead, cleared while the next attempt runs, and a
 // directory that was left as it was given is given again.
 type workDirs struct {
-	parent *os.Root
-	// shared is set when a process was found to have outlived its attempt: there
-	// are pipelines that leave some. What such a process writes where it stands
-	// must not turn up in the files of another attempt, so from then on no attempt
-	// gets the directory that another one had.
-	shared atomic.Bool
-	log    hclog.Logger
-	ready  chan workDir
-	used   chan workDir
-	ended  sync.WaitGroup
-	made   atomic.Int64
+	log hclog.Logger
+	// mu guards current, lock and older.
+	mu sync.Mutex
+	// current is the directory that holds all, and lock the lock on it.
+	current *os.Root
+	lock    *os.File
+	// older are those that were removed from outside. They are closed at the end: attempts
+	// may still be in them.
+	older []*os.Root
+	ready chan workDir
+	used  chan workDir
+	ended sync.WaitGroup
+	made  atomic.Int64
 }
 
 // workDir is the directory of an attempt. It is opened when it is made: nothing
@@ -92,8 +95,8 @@ type workDir struct {
 	root *os.Root
 }
 
-func newWorkDirs(parent *os.Root, slots int, log hclog.Logger) *workDirs {
-	w := &workDirs{parent: parent, log: log, ready: make(chan workDir, 2*slots), used: make(chan workDir, slots)}
+func newWorkDirs(parent *os.Root, lock *os.File, slots int, log hclog.Logger) *workDirs {
+	w := &workDirs{current: parent, lock: lock, log: log, ready: make(chan workDir, 2*slots), used: make(chan workDir, slots)}
 	w.ended.Go(func() {
 		for range cap(w.ready) {
 			w.renew()
@@ -103,6 +106,60 @@ func newWorkDirs(parent *os.Root, slots int, log hclog.Logger) *workDirs {
 		}
 	})
 	return w
+}
+
+func (w *workDirs) parent() *os.Root {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.current
+}
+
+// generation counts how often the directory was made again.
+func (w *workDirs) generation() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.older)
+}
+
+// ensure makes the directory at a path again and locks it, if it was removed. It tells whether
+// it made one.
+func (w *workDirs) ensure(path string) (made bool, err error) {
+	known, err := w.parent().Stat(".")
+	if err != nil {
+		return false, err
+	}
+	now, err := os.Stat(path)
+	switch {
+	case err == nil && os.SameFile(known, now):
+		return false, nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return false, err
+	case err == nil && !now.IsDir():
+		return false, syscall.ENOTDIR
+	}
+	lock, err := lockWorkDir(path)
+	if err != nil {
+		return false, err
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		unlockWorkDir(lock)
+		return false, err
+	}
+	w.mu.Lock()
+	w.older = append(w.older, w.current)
+	unlockWorkDir(w.lock)
+	w.current, w.lock = root, lock
+	w.mu.Unlock()
+	// Those made ahead went with it.
+	for range cap(w.ready) {
+		select {
+		case dir := <-w.ready:
+			_ = dir.root.Close()
+		default:
+		}
+	}
+	return true, nil
 }
 
 // get returns a directory with empty action.FilesDir, HomeDir and TempDir.
@@ -126,16 +183,22 @@ func (w *workDirs) close() {
 	for dir := range w.ready {
 		w.remove(dir)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, root := range append(w.older, w.current) {
+		_ = root.Close()
+	}
+	unlockWorkDir(w.lock)
 }
 
 func (w *workDirs) make() (workDir, error) {
-	name := strconv.FormatInt(w.made.Add(1), 10)
+	name, parent := strconv.FormatInt(w.made.Add(1), 10), w.parent()
 	for _, path := range []string{name, filepath.Join(name, action.FilesDir), filepath.Join(name, action.HomeDir), filepath.Join(name, action.TempDir)} {
-		if err := w.parent.Mkdir(path, 0o700); err != nil {
+		if err := parent.Mkdir(path, 0o700); err != nil {
 			return workDir{}, err
 		}
 	}
-	root, err := w.parent.OpenRoot(name)
+	root, err := parent.OpenRoot(name)
 	return workDir{name: name, root: root}, err
 }
 
@@ -156,7 +219,7 @@ func (w *workDirs) offer(dir workDir) {
 }
 
 func (w *workDirs) clear(dir workDir) {
-	if untouched(dir.root) && (!w.shared.Load() || renewFiles(dir.root)) {
+	if untouched(dir.root) {
 		w.offer(dir)
 		return
 	}
@@ -166,14 +229,9 @@ func (w *workDirs) clear(dir workDir) {
 	}
 }
 
-// renewFiles makes the directory that processes start in anew.
-func renewFiles(root *os.Root) bool {
-	return root.Remove(action.FilesDir) == nil && root.Mkdir(action.FilesDir, 0o700) == nil
-}
-
 func (w *workDirs) remove(dir workDir) {
 	_ = dir.root.Close()
-	if err := removeTree(w.parent, dir.name); err != nil {
+	if err := removeTree(w.parent(), dir.name); err != nil {
 		w.log.Warn("Cannot remove a work directory; the next start tries again", "dir", dir.name, "error", err)
 	}
 }

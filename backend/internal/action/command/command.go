@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -62,31 +63,58 @@ func (e *Executor) Execute(ctx context.Context, attempt action.Attempt, workspac
 	if failure := check(a); failure != nil {
 		return action.Result{Failure: failure}
 	}
+	if workspace.Isolation == action.IsolationUnavailable {
+		return action.Failed(action.ConfigurationError, "%v", action.ErrNotIsolated)
+	}
 	layout, failure := prepare(ctx, &attempt, workspace)
 	if failure != nil {
 		return action.Result{Failure: failure}
 	}
-	env := e.environment(&attempt, workspace.Dir, layout)
-	output := newEchoes(workspace.Log)
-	argv, err := e.shell(a, workspace, output.format())
+	// Before anything runs: an action that lacks a secret does nothing.
+	secrets, err := workspace.Secrets(ctx, pipeline.SecretNames(a.EnvironmentVariables))
 	if err != nil {
-		return action.Failed(action.SystemUnavailable, "cannot write the script of the commands: %v", err)
+		return action.CredentialsFailure(err)
 	}
+	env := e.environment(&attempt, workspace.Dir, layout, secrets)
+	echoes := newEchoes(workspace.Log)
+	output := &readOnlyFinder{to: echoes}
+	argv, err := e.shell(a, workspace, echoes.format())
+	if err != nil {
+		return action.FailedByRunner("cannot write the script of the commands: %v", err)
+	}
+	_, _ = io.WriteString(workspace.Log, isolationLine(workspace))
 	exitCode, err := workspace.Run(ctx, action.Process{
 		Argv:   argv,
 		Dir:    filepath.Join(workspace.Dir, action.FilesDir),
 		Env:    env,
 		Stdout: output,
 		Stderr: output,
+		Gated:  true,
 	})
-	_ = output.Close() // The log takes what it can; it fails no action.
+	_ = echoes.Close() // The log takes what it can; it fails no action.
 	if err != nil {
-		return action.Failed(action.SystemUnavailable, "cannot run the commands: %v", err)
+		// No command began.
+		return action.FailedByRunner("cannot run the commands: %v", err)
 	}
 	if exitCode != 0 {
-		return failedCommand(a.Commands, workspace.Root, exitCode)
+		result := failedCommand(a.Commands, workspace.Root, exitCode)
+		if hint := output.hint(); hint != "" && workspace.Isolation != action.IsolationNone {
+			result.Failure.Message += ". " + hint
+			note(workspace, hint)
+		}
+		return result
 	}
-	return collect(ctx, a, workspace)
+	result := collect(ctx, a, workspace)
+	if left := discarded(workspace); left != "" && result.Failure == nil {
+		result.Summary += "; " + left
+		note(workspace, left)
+	}
+	return result
+}
+
+// note adds a line of the runner to the log.
+func note(workspace action.Workspace, text string) {
+	_, _ = fmt.Fprintf(workspace.Log, "\n--- %s ---\n", text)
 }
 
 // check refuses what cannot run, by name.
@@ -108,8 +136,8 @@ func check(a *pipeline.Action) *action.Failure {
 			return fail("the environment variable %q has no name that a shell can use; use letters, digits and _", variable.Name)
 		case strings.HasPrefix(variable.Name, "HEADRACE_"):
 			return fail("the environment variable %s cannot be set: names that begin with HEADRACE_ are the runner's; choose another", variable.Name)
-		case variable.Type != "" && variable.Type != "PLAINTEXT":
-			return fail("the environment variable %s has the type %s, which this runner cannot resolve; use PLAINTEXT", variable.Name, variable.Type)
+		case !slices.Contains([]pipeline.EnvironmentVariableType{"", pipeline.EnvironmentPlaintext, pipeline.EnvironmentSecret}, variable.Type):
+			return fail("the environment variable %s has the type %s, which this runner cannot resolve; use PLAINTEXT or SECRET", variable.Name, variable.Type)
 		case strings.ContainsRune(variable.Value, 0):
 			return fail("the environment variable %s holds a NUL byte; remove it", variable.Name)
 		}
@@ -131,25 +159,29 @@ func prepare(ctx context.Context, attempt *action.Attempt, workspace action.Work
 			// By number: the name of an artifact need not be one of a file.
 			dir = filepath.Join(inputsDir, strconv.Itoa(i))
 			if err := workspace.Root.MkdirAll(dir, 0o700); err != nil {
-				return nil, action.Failed(action.SystemUnavailable, "cannot prepare the work directory: %v", err).Failure
+				return nil, action.FailedByRunner("cannot prepare the work directory: %v", err).Failure
 			}
 		}
 		if err := workspace.Artifacts.Fetch(ctx, input, workspace.Root, dir); err != nil {
-			return nil, action.Failed(action.SystemUnavailable, "cannot lay out the input artifact: %v", err).Failure
+			return nil, action.Failed(action.CodeOf(err), "cannot lay out the input artifact: %v", err).Failure
 		}
 		dirs[i] = filepath.Join(workspace.Dir, dir)
 	}
 	return dirs, nil
 }
 
-// environment returns all that the commands get.
-func (e *Executor) environment(attempt *action.Attempt, dir string, inputs []string) []string {
+// environment returns all that the commands get, with the values of secrets.
+func (e *Executor) environment(attempt *action.Attempt, dir string, inputs []string, secrets map[string]string) []string {
 	a := &attempt.Action
 	declared := make(map[string]bool, len(a.EnvironmentVariables))
 	env := make([]string, 0, 14+len(inputs)+len(a.EnvironmentVariables))
 	for _, variable := range a.EnvironmentVariables {
 		declared[variable.Name] = true
-		env = append(env, variable.Name+"="+variable.Value)
+		value := variable.Value
+		if variable.Type == pipeline.EnvironmentSecret {
+			value = secrets[value]
+		}
+		env = append(env, variable.Name+"="+value)
 	}
 	add := func(name, value string) {
 		if !declared[name] {
@@ -221,14 +253,18 @@ func collect(ctx context.Context, a *pipeline.Action, workspace action.Workspace
 		result.Variables = variables
 	}
 	for _, output := range a.OutputArtifacts {
-		artifact, err := workspace.Artifacts.Store(ctx, output.Name, workspace.Root, action.FilesDir, output.Files)
+		stored, err := workspace.Artifacts.Store(ctx, output.Name, workspace.Root, action.Files{Dir: action.FilesDir, Globs: output.Files})
 		if errors.Is(err, action.ErrUnstorable) {
 			return action.Failed(action.JobFailed, "%v", err)
 		}
 		if err != nil {
 			return action.Failed(action.SystemUnavailable, "%v", err)
 		}
-		result.Artifacts = append(result.Artifacts, artifact)
+		result.Artifacts = append(result.Artifacts, stored.Artifact)
+		for _, remark := range stored.Remarks {
+			_, _ = fmt.Fprintf(workspace.Log, "Warning: %s\n", remark)
+			result.Summary += "; " + remark
+		}
 	}
 	return result
 }

@@ -1,6 +1,9 @@
 package command_test
 
 import (
+	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,7 +15,9 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action/command"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/runner/runnertest"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/secret"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
@@ -24,7 +29,12 @@ func attempt(commands ...string) action.Attempt {
 
 func run(t *testing.T, a action.Attempt) (action.Result, string) {
 	t.Helper()
-	return runnertest.Start(t, command.New(), nil).Run(t, a)
+	return runWith(t, a, nil)
+}
+
+func runWith(t *testing.T, a action.Attempt, change func(*runner.Config)) (action.Result, string) {
+	t.Helper()
+	return runnertest.Start(t, command.New(), change).Run(t, a)
 }
 
 func TestCommandsShareOneShell(t *testing.T) {
@@ -32,6 +42,7 @@ func TestCommandsShareOneShell(t *testing.T) {
 	result, log := run(t, attempt("mkdir deep && cd deep", "greeting='it'\"'\"'s me'", `echo "$greeting in ${PWD##*/}"`))
 	require.Nil(t, result.Failure)
 	require.Equal(t, "ran 3 commands", result.Summary)
+	_, log, _ = strings.Cut(log, "\n")
 	require.Equal(t, "$ mkdir deep && cd deep\n$ greeting='it'\"'\"'s me'\n$ echo \"$greeting in ${PWD##*/}\"\nit's me in deep\n", log)
 }
 
@@ -134,6 +145,35 @@ func TestRefusedConfiguration(t *testing.T) {
 	}
 }
 
+// TestSecretsAreInTheEnvironmentAlone holds that the value reaches the processes, and that no
+// argument on the machine shows it.
+func TestSecretsAreInTheEnvironmentAlone(t *testing.T) {
+	t.Parallel()
+	value := "sentinel " + rand.Text() + "\nof two lines"
+	a := attempt(
+		`[ "$(printf %s "$TOKEN" | wc -l)" = 1 ]`, `export LENGTH=${#TOKEN}`, `echo "$TOKEN" | sed s/^/-/`,
+		// The pattern must not find itself.
+		`if grep -al "$(printf %s "$TOKEN" | head -n 1 | sed 's/^./[s]/')" /proc/[0-9]*/cmdline 2>&-; then false; fi`)
+	a.Action.EnvironmentVariables = []pipeline.EnvironmentVariable{{Name: "TOKEN", Value: "token", Type: pipeline.EnvironmentSecret}}
+	a.Action.OutputVariables = []string{"LENGTH", "TOKEN"}
+	result, log := runWith(t, a, func(c *runner.Config) {
+		c.Secrets = func(_ context.Context, _ action.Scope, _ []string) (map[string]string, error) {
+			return map[string]string{"token": value}, nil
+		}
+	})
+	require.Nil(t, result.Failure, log)
+	require.Equal(t, map[string]string{"LENGTH": fmt.Sprint(len(value)), "TOKEN": secret.Mask}, result.Variables)
+	require.Contains(t, log, "\n-****\n-****\n")
+	require.NotContains(t, log, value[:20])
+
+	missing := &action.CredentialsError{Code: action.ConfigurationError, Err: errors.New("secret \"token\" does not exist")}
+	result, log = runWith(t, a, func(c *runner.Config) {
+		c.Secrets = func(context.Context, action.Scope, []string) (map[string]string, error) { return nil, missing }
+	})
+	require.Equal(t, &action.Failure{Code: action.ConfigurationError, Message: missing.Error()}, result.Failure)
+	require.Empty(t, log, "nothing runs")
+}
+
 func TestEnvironmentHoldsNothingOfTheServer(t *testing.T) {
 	// Not parallel: it changes the environment of the test.
 	t.Setenv("HEADRACE_TEST_SECRET", "of-the-server")
@@ -183,6 +223,43 @@ func TestArtifacts(t *testing.T) {
 	require.Equal(t, `store artifact "Built": these files cannot be stored: no file matches "bin/**"; the work directory holds "b", "dist"`, result.Failure.Message)
 }
 
+// What a later action builds on is as old as the action before left it.
+func TestModificationTimes(t *testing.T) {
+	t.Parallel()
+	bench := runnertest.Start(t, command.New(), nil)
+	first := attempt("touch -d '2026-01-01 00:00:00.5Z' built", "touch -d '2026-01-01 00:00:00.25Z' source")
+	first.Action.OutputArtifacts = []pipeline.OutputArtifact{{Name: "All"}}
+	result, log := bench.Run(t, first)
+	require.Nil(t, result.Failure, log)
+	second := attempt("stat -c '%n %.2Y' built source")
+	second.ActionExecutionID = "action-2"
+	second.Inputs = result.Artifacts
+	result, log = bench.Run(t, second)
+	require.Nil(t, result.Failure, log)
+	require.Contains(t, log, "built 1767225600.50\nsource 1767225600.25\n")
+}
+
+// A link that leads out of the artifact is in the log and the summary, where people look.
+func TestLinkOutOfTheArtifact(t *testing.T) {
+	t.Parallel()
+	bench := runnertest.Start(t, command.New(), nil)
+	a := attempt("ln -s /usr/bin/env env", "mkdir -p \"$HOME/bin\"", "ln -s \"$HOME/bin\" bin")
+	a.Action.OutputArtifacts = []pipeline.OutputArtifact{{Name: "All", Files: []string{"e*"}}}
+	result, log := bench.Run(t, a)
+	require.Nil(t, result.Failure, log)
+	const remark = `artifact "All": the symbolic link "env" leads to "/usr/bin/env", which is not in the artifact`
+	require.Equal(t, "ran 3 commands; "+remark, result.Summary)
+	require.True(t, strings.HasSuffix(log, "Warning: "+remark+"\n"), log)
+	for file, want := range map[string]string{"bin": `"bin" is a symbolic link to "`, "bin/tool": `no file matches "bin/tool": "bin" is a symbolic link`} {
+		a.ActionExecutionID = "action-" + strings.ReplaceAll(file, "/", "-")
+		a.Action.OutputArtifacts[0].Files = []string{file}
+		result, _ = bench.Run(t, a)
+		require.NotNil(t, result.Failure)
+		require.Equal(t, action.JobFailed, result.Failure.Code)
+		require.Contains(t, result.Failure.Message, want)
+	}
+}
+
 // TestInputsOfOneVariable runs an action of a version that was stored when two inputs
 // could share a variable: it goes on as it did.
 func TestInputsOfOneVariable(t *testing.T) {
@@ -228,7 +305,11 @@ func TestOutputVariables(t *testing.T) {
 
 func TestOutputVariablesThatCannotBeTaken(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct{ command, code, want string }{
+	for name, test := range map[string]struct {
+		command string
+		code    action.FailureCode
+		want    string
+	}{
 		"unset":         {"true", action.JobFailed, "the output variable A is not set"},
 		"too large":     {"A=$(head -c 122880 /dev/zero | tr '\\0' x)", action.OutputTooLarge, "122880"},
 		"far too large": {"A=$(head -c 1000000 /dev/zero | tr '\\0' x)", action.OutputTooLarge, "122880"},

@@ -48,6 +48,7 @@ func limits() string {
 func (e *Executor) shell(a *pipeline.Action, workspace action.Workspace, mark string) ([]string, error) {
 	dir := workspace.Dir
 	var script strings.Builder
+	script.WriteString(workspace.Gate)
 	script.WriteString(e.limits)
 	fmt.Fprintf(&script, "trap '[ $? -eq 0 ] || { printf %%s \"$_headrace_n\" >%s; } 2>/dev/null || :' EXIT\n",
 		// Quoted twice: for the script, and within the trap's own quotes.

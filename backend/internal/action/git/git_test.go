@@ -9,8 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -98,6 +100,7 @@ func TestFetch(t *testing.T) {
 				"CommitId": test.commit, "CommitMessage": "Second",
 				"AuthorDisplayName": "Ada Löve", "AuthorEmail": "ada@example.com", "AuthorDate": "2026-03-04T05:06:07+02:00",
 				"BranchName": test.branch, "TagName": test.tag, "RepositoryUrl": test.url,
+				"PullRequestId": "", "PullRequestTitle": "", "SourceBranchName": "", "DestinationBranchName": "",
 			}
 			if test.commit == r.first {
 				variables["CommitMessage"] = "First\n\nWhy it was done."
@@ -126,6 +129,51 @@ func TestFetch(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The files of a commit are as old as the commit, and it makes the same artifact each time.
+func TestCommitKeepsItsDigest(t *testing.T) {
+	t.Parallel()
+	r := newRepo(t)
+	r.write("sub", "sub\n", 0o644)
+	r.git("add", ".")
+	r.git("commit", "--quiet", "-m", "Third")
+	committed, err := strconv.ParseInt(r.git("log", "-1", "--format=%ct"), 10, 64)
+	require.NoError(t, err)
+	var digests []string
+	for range 2 {
+		// Each fetch has a machine of its own.
+		bench := runnertest.Start(t, git.New(), nil)
+		result, log := bench.Run(t, attempt(r.dir, nil))
+		require.Nil(t, result.Failure, log)
+		digests = append(digests, result.Artifacts[0].Digest)
+		dir := t.TempDir()
+		root, err := os.OpenRoot(dir)
+		require.NoError(t, err)
+		require.NoError(t, bench.Artifacts.Fetch(t.Context(), result.Artifacts[0], root, "."))
+		require.NoError(t, root.Close())
+		for _, name := range []string{"run.sh", "new", "sub"} {
+			info, err := os.Stat(filepath.Join(dir, name))
+			require.NoError(t, err)
+			require.Equal(t, time.Unix(committed, 0).UTC(), info.ModTime().UTC(), name)
+		}
+	}
+	require.Equal(t, digests[0], digests[1])
+}
+
+// Repositories have links that lead nowhere, which are stored, but not without a word.
+func TestLinkOutOfTheRepository(t *testing.T) {
+	t.Parallel()
+	r := newRepo(t)
+	require.NoError(t, os.Symlink("/etc/hostname", filepath.Join(r.dir, "host")))
+	r.git("add", ".")
+	r.git("commit", "--quiet", "-m", "Link")
+	result, log := runnertest.Start(t, git.New(), nil).Run(t, attempt(r.dir, nil))
+	require.Nil(t, result.Failure, log)
+	const remark = `artifact "Source": the symbolic link "host" leads to "/etc/hostname", which is not in the artifact`
+	require.Contains(t, log, "Warning: "+remark+"\n")
+	require.Contains(t, result.Summary, "; "+remark)
+	require.Equal(t, "Link", result.Revision.Summary)
 }
 
 func TestFetchSHA256Repository(t *testing.T) {
@@ -169,10 +217,10 @@ func TestFailures(t *testing.T) {
 	for name, test := range map[string]struct {
 		url           string
 		configuration map[string]string
-		code          string
+		code          action.FailureCode
 		want          []string
 	}{
-		"no repository":   {nowhere, nil, action.RevisionUnavailable, []string{"the default branch from " + nowhere, "does not appear to be a git repository", "check RepositoryUrl"}},
+		"no repository":   {nowhere, nil, action.RevisionUnavailable, []string{"the default branch from " + nowhere, "does not appear to be a git repository", "check the address"}},
 		"empty":           {empty, nil, action.RevisionUnavailable, []string{"no default branch", "push a commit"}},
 		"no branch":       {r.dir, map[string]string{"Branch": "nope"}, action.RevisionUnavailable, []string{`branch "nope" from ` + r.dir, "couldn't find remote ref refs/heads/nope", "check its spelling"}},
 		"no tag":          {r.dir, map[string]string{"Tag": "v9"}, action.RevisionUnavailable, []string{`tag "v9"`}},

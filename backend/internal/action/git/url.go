@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 )
 
 // repository is where to fetch from, with credentials apart from the address.
@@ -81,16 +83,6 @@ func parseURL(text string) (repository, error) {
 	return repository{}, fmt.Errorf("the scheme %q is not supported; use https, ssh, http or file", parsed.Scheme)
 }
 
-// host returns scheme and host of an address, which is what the credentials are
-// for: git must not send them anywhere it is redirected to.
-func (r repository) host() string {
-	parsed, err := url.Parse(r.address)
-	if err != nil {
-		return r.address
-	}
-	return parsed.Scheme + "://" + parsed.Host
-}
-
 // secrets returns what must not be shown. A user name may be a token.
 func (r repository) secrets() []string {
 	all := []string{r.username, r.password}
@@ -100,9 +92,31 @@ func (r repository) secrets() []string {
 	return all
 }
 
-// target is which revision to fetch.
+// target is which revision to fetch. The commit counts, if there is one; branch and tag then
+// say where it came from.
 type target struct {
 	branch, tag, commit string
+	// head is set if HEAD of the repository does not name a branch.
+	head bool
+}
+
+// fetchRef returns what to fetch. A clone keeps it under its name.
+func (t target) fetchRef(clone bool) string {
+	ref, kept := "", ""
+	switch {
+	case t.commit != "":
+		return t.commit
+	case t.branch != "":
+		ref, kept = "refs/heads/"+t.branch, "refs/remotes/origin/"+t.branch
+	case t.tag != "":
+		ref, kept = "refs/tags/"+t.tag, "refs/tags/"+t.tag
+	case t.head:
+		return "HEAD"
+	}
+	if ref != "" && clone {
+		return "+" + ref + ":" + kept
+	}
+	return ref
 }
 
 // parseTarget reads the configuration; its errors name the key.
@@ -122,15 +136,35 @@ func parseTarget(configuration map[string]string) (target, error) {
 	case noRef.MatchString(t.tag):
 		return target{}, fmt.Errorf("the Tag %q is not a valid name of a tag; give it without refs/tags/ and without wildcards", t.tag)
 	case t.commit != "" && !commitID.MatchString(t.commit):
-		return target{}, fmt.Errorf("the Commit %q is not a whole commit id of 40 or 64 hexadecimal digits; print it with `git rev-parse %s`", t.commit, t.commit)
+		return target{}, fmt.Errorf("the Commit %q is not a full commit id of 40 or 64 hexadecimal digits; print it with `git rev-parse %s`", t.commit, t.commit)
 	}
 	t.commit = strings.ToLower(t.commit)
 	return t, nil
 }
 
+// changed says where the commit came from, if a change started the execution.
+func (t *target) changed(change *action.Change) {
+	if change == nil || t.commit == "" {
+		return
+	}
+	branch, isBranch := strings.CutPrefix(change.Ref, "refs/heads/")
+	tag, isTag := strings.CutPrefix(change.Ref, "refs/tags/")
+	t.branch, t.tag = "", ""
+	switch {
+	case isBranch && !noRef.MatchString(branch):
+		t.branch = branch
+	case isTag && !noRef.MatchString(tag):
+		t.tag = tag
+	}
+}
+
 // String returns the target in words.
 func (t target) String() string {
 	switch {
+	case t.commit != "" && t.branch != "":
+		return fmt.Sprintf("commit %s of branch %q", t.commit, t.branch)
+	case t.commit != "" && t.tag != "":
+		return fmt.Sprintf("commit %s of tag %q", t.commit, t.tag)
 	case t.branch != "":
 		return fmt.Sprintf("branch %q", t.branch)
 	case t.tag != "":

@@ -365,9 +365,16 @@ func testTurnsOfEveryKindComeAsTheyAre(s *suite) {
 	work.Work = &action.Turn{Scope: action.Scope{ExecutionID: "e"}, State: []byte("42 \x00\xff")}
 	expire, recheck := in(0, "e/1"), in(0, "e/2")
 	expire.Kind, expire.Work, recheck.Kind, recheck.Work = execution.TurnExpire, nil, execution.TurnRecheck, nil
-	for _, turn := range []*execution.Turn{work, expire, recheck} {
+	// It belongs to no execution.
+	abandon := in(0, execution.AbandonTurnID("a"))
+	abandon.Kind, abandon.Scope, abandon.ExecutionID, abandon.Work = execution.TurnAbandon, execution.ScopeKey{}, "", work.Work
+	abandon.Abandon = &execution.Abandon{Since: abandon.DueAt, Tries: 2, Error: "no answer"}
+	alone := in(0, "tick/nightly")
+	alone.Kind, alone.Scope, alone.ExecutionID, alone.Work = "tick", execution.ScopeKey{}, "", nil
+	all := []*execution.Turn{work, expire, recheck, abandon, alone}
+	for _, turn := range all {
 		s.add(turn)
 		s.pending()
 	}
-	require.Equal(s, []*execution.Turn{work, expire, recheck}, got)
+	require.Equal(s, all, got)
 }

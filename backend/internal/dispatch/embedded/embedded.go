@@ -58,9 +58,24 @@ func (q *Queue) Add(turns ...*execution.Turn) {
 		if old, ok := q.byID[turn.ID]; ok {
 			heap.Remove(&q.pending, old.index)
 		}
-		it := &item{turn: turn}
-		q.byID[turn.ID] = it
-		heap.Push(&q.pending, it)
+		q.push(turn, turn.DueAt)
+	}
+	q.mu.Unlock()
+	q.signal()
+}
+
+func (q *Queue) push(turn *execution.Turn, at time.Time) {
+	it := &item{turn: turn, at: at}
+	q.byID[turn.ID] = it
+	heap.Push(&q.pending, it)
+}
+
+// retry queues a turn that failed, as it is in the store. One of its id that was added while it
+// ran is newer.
+func (q *Queue) retry(turn *execution.Turn) {
+	q.mu.Lock()
+	if _, newer := q.byID[turn.ID]; !newer {
+		q.push(turn, q.config.Clock().Add(q.config.Retry))
 	}
 	q.mu.Unlock()
 	q.signal()
@@ -94,7 +109,7 @@ func (q *Queue) pop() (*execution.Turn, time.Duration) {
 		return nil, -1
 	}
 	first := q.pending[0]
-	if wait := first.turn.DueAt.Sub(q.config.Clock()); wait > 0 {
+	if wait := first.at.Sub(q.config.Clock()); wait > 0 {
 		return nil, wait
 	}
 	heap.Pop(&q.pending)
@@ -153,9 +168,7 @@ func (q *Queue) carry(ctx context.Context, handler dispatch.Handler, turn *execu
 		next, err := handler(ctx, turn)
 		if err != nil {
 			q.config.Log.Error("turn failed, it will run again", "turn", turn.ID, "kind", turn.Kind, "in", q.config.Retry, "error", err)
-			again := *turn
-			again.DueAt = q.config.Clock().Add(q.config.Retry)
-			q.Add(&again)
+			q.retry(turn)
 			return
 		}
 		turn = next
@@ -168,7 +181,9 @@ func (q *Queue) carry(ctx context.Context, handler dispatch.Handler, turn *execu
 
 // item is a turn in the heap.
 type item struct {
-	turn  *execution.Turn
+	turn *execution.Turn
+	// at is when it runs, which is later than it is due after a failure.
+	at    time.Time
 	index int
 }
 
@@ -176,7 +191,7 @@ type item struct {
 type due []*item
 
 func (d due) Len() int           { return len(d) }
-func (d due) Less(i, j int) bool { return d[i].turn.DueAt.Before(d[j].turn.DueAt) }
+func (d due) Less(i, j int) bool { return d[i].at.Before(d[j].at) }
 func (d due) Swap(i, j int) {
 	d[i], d[j] = d[j], d[i]
 	d[i].index, d[j].index = i, j

@@ -20,6 +20,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/logging"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 )
 
@@ -113,7 +114,7 @@ func Open(ctx context.Context, config Config) (*Queue, error) {
 		CompletedJobRetentionPeriod: kept,
 		FetchCooldown:               fetchCooldown,
 		FetchPollInterval:           fetchPoll,
-		Logger:                      bridge(config.Log),
+		Logger:                      logging.Slog(config.Log),
 		MaxAttempts:                 maxAttempts,
 		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: config.Workers}},
 		RescueStuckJobsAfter:        config.Longest + 2*maxChain,

@@ -72,7 +72,7 @@ func (q *Queue) find(ctx context.Context, job *river.Job[Args]) (turn *execution
 	args := job.Args
 	err = q.store.View(ctx, func(ctx context.Context, r store.Reader) error {
 		for _, carrier := range append([]int64{job.ID}, args.Of...) {
-			turn, err = r.CarriedTurn(ctx, carrier)
+			turn, err = r.TurnByCarrier(ctx, carrier)
 			if !errors.Is(err, store.ErrNotFound) {
 				return err
 			}

@@ -31,6 +31,8 @@ type Report struct {
 type Jobs struct {
 	// Next, where set, returns what a report gives the runner in return.
 	Next func(Report) *runner.Assignment
+	// Returned, where set, takes what the runner returns.
+	Returned func(action.Attempt)
 	// RenewErr, where set, is what Renew returns.
 	RenewErr func() error
 
@@ -97,6 +99,16 @@ func (j *Jobs) Report(_ context.Context, _ string, attempt action.Attempt, resul
 	default:
 		return nil, errors.New("nobody reads the reports")
 	}
+}
+
+// Return implements runner.Jobs. The attempt ends with what Returned says.
+func (j *Jobs) Return(ctx context.Context, runnerID string, attempt action.Attempt) error {
+	if j.Returned != nil {
+		j.Returned(attempt)
+		return nil
+	}
+	_, err := j.Report(ctx, runnerID, attempt, action.Failed(action.SystemUnavailable, "%s", attempt.Returned.Reason))
+	return err
 }
 
 // Bench is a running runner with stores of its own.

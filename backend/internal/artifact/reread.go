@@ -9,12 +9,12 @@ import (
 	"io"
 )
 
-// errChanged says that a second reading of a file gave other than the first.
+// errChanged says that the second reading of a file differs from the first.
 var errChanged = errors.New("the stored artifact changed between its verification and its use: see who else writes to the storage")
 
-// seen remembers what was read of a file, as a checksum of each part by a key that
-// nobody has, so that a second reading is verified part by part before it is used. That
-// costs a fraction of another SHA-256.
+// seen remembers what was read of a file, as a checksum of each part by a random key. A
+// second reading is verified part by part before it is used, which costs a fraction of
+// another SHA-256.
 type seen struct {
 	mac    cipher.AEAD
 	sealed [][]byte
@@ -51,35 +51,35 @@ func (s *seen) nonce(i int) []byte {
 	return nonce
 }
 
-// again gives the parts that were seen once more.
-type again struct {
+// reread reads a file a second time and verifies each part against what was seen.
+type reread struct {
 	io.Closer
 	from   io.Reader
 	seen   *seen
 	next   int
 	buffer []byte
-	// left is what is verified of the buffer and was not given yet.
+	// left is the verified rest of the buffer that is not returned yet.
 	left []byte
 }
 
 // Read implements io.Reader.
-func (a *again) Read(p []byte) (int, error) {
-	if len(a.left) == 0 {
-		if a.next == len(a.seen.sealed) {
+func (r *reread) Read(p []byte) (int, error) {
+	if len(r.left) == 0 {
+		if r.next == len(r.seen.sealed) {
 			return 0, io.EOF
 		}
-		n, err := fill(a.buffer, a.from)
+		n, err := fill(r.buffer, r.from)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return 0, err
 		}
-		if !a.seen.is(a.next, a.buffer[:n]) {
+		if !r.seen.is(r.next, r.buffer[:n]) {
 			return 0, errChanged
 		}
-		a.next++
-		a.left = a.buffer[:n]
+		r.next++
+		r.left = r.buffer[:n]
 	}
-	n := copy(p, a.left)
-	a.left = a.left[n:]
+	n := copy(p, r.left)
+	r.left = r.left[n:]
 	return n, nil
 }
 

@@ -76,7 +76,7 @@ func TestArtifactsElsewhere(t *testing.T) {
 	write(t, dir, "bin/tool", "#!/bin/sh\n", 0o755)
 	write(t, dir, "secret", strings.Repeat("swordfish", 100_000), 0o400)
 	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(dir, "outside")))
-	want, err := on(t, blob.DirectoryURL(plainDir)).Store(t.Context(), "A", root(t, dir), ".", nil)
+	want, err := on(t, blob.DirectoryURL(plainDir)).Store(t.Context(), "A", root(t, dir), action.Files{Dir: "."})
 	require.NoError(t, err)
 
 	spool := t.TempDir()
@@ -84,11 +84,11 @@ func TestArtifactsElsewhere(t *testing.T) {
 	for url, store := range map[string]*artifact.Store{
 		s3: on(t, s3), s3Sealed: sealed(t, s3Sealed, spool), dirSealed: sealed(t, dirSealed, spool),
 	} {
-		stored, err := store.Store(t.Context(), "A", root(t, dir), ".", nil)
+		stored, err := store.Store(t.Context(), "A", root(t, dir), action.Files{Dir: "."})
 		require.NoError(t, err)
 		require.Equal(t, want, stored, "the digest is that of the plain tar")
 		into := t.TempDir()
-		require.NoError(t, store.Fetch(t.Context(), stored, root(t, into), "."))
+		require.NoError(t, store.Fetch(t.Context(), stored.Artifact, root(t, into), "."))
 		require.Equal(t, list(t, dir), list(t, into))
 
 		name := stored.Digest[:2] + "/" + stored.Digest[2:]
@@ -97,14 +97,14 @@ func TestArtifactsElsewhere(t *testing.T) {
 		for _, damage := range []string{"", good[:len(good)-1], good + "x", string(flip([]byte(good), len(good)/2))} {
 			put(t, url, name, damage)
 			into := t.TempDir()
-			require.ErrorContains(t, store.Fetch(t.Context(), stored, root(t, into), "."), "is damaged")
+			require.ErrorContains(t, store.Fetch(t.Context(), stored.Artifact, root(t, into), "."), "is damaged")
 			require.Empty(t, list(t, into))
 		}
-		_, err = store.Store(t.Context(), "A", root(t, dir), ".", nil)
+		_, err = store.Store(t.Context(), "A", root(t, dir), action.Files{Dir: "."})
 		require.NoError(t, err)
-		require.NoError(t, store.Fetch(t.Context(), stored, root(t, t.TempDir()), "."))
+		require.NoError(t, store.Fetch(t.Context(), stored.Artifact, root(t, t.TempDir()), "."))
 		require.NoError(t, store.Remove(t.Context(), stored.Digest))
-		require.ErrorContains(t, store.Fetch(t.Context(), stored, root(t, t.TempDir()), "."), "the store holds no artifact")
+		require.ErrorContains(t, store.Fetch(t.Context(), stored.Artifact, root(t, t.TempDir()), "."), "the store holds no artifact")
 	}
 	require.Empty(t, list(t, spool))
 }
@@ -116,15 +116,15 @@ func TestArtifactsWhileTheStorageIsGone(t *testing.T) {
 	store := on(t, server.Bucket())
 	dir := t.TempDir()
 	write(t, dir, "file", "text", 0o644)
-	stored, err := store.Store(t.Context(), "A", root(t, dir), ".", nil)
+	stored, err := store.Store(t.Context(), "A", root(t, dir), action.Files{Dir: "."})
 	require.NoError(t, err)
 	server.Stop()
-	_, err = store.Store(t.Context(), "A", root(t, dir), ".", nil)
+	_, err = store.Store(t.Context(), "A", root(t, dir), action.Files{Dir: "."})
 	require.ErrorContains(t, err, `store artifact "A": put `)
 	require.NotErrorIs(t, err, action.ErrUnstorable)
-	require.ErrorContains(t, store.Fetch(t.Context(), stored, root(t, t.TempDir()), "."), `fetch artifact "A": open `)
+	require.ErrorContains(t, store.Fetch(t.Context(), stored.Artifact, root(t, t.TempDir()), "."), `fetch artifact "A": open `)
 	server.Resume()
-	require.NoError(t, store.Fetch(t.Context(), stored, root(t, t.TempDir()), "."))
+	require.NoError(t, store.Fetch(t.Context(), stored.Artifact, root(t, t.TempDir()), "."))
 }
 
 func BenchmarkStoreSealed(b *testing.B) {
@@ -132,7 +132,7 @@ func BenchmarkStoreSealed(b *testing.B) {
 	store := sealed(b, blob.DirectoryURL(b.TempDir()), b.TempDir())
 	b.SetBytes(benchSize)
 	for b.Loop() {
-		_, err := store.Store(b.Context(), "A", root(b, dir), ".", nil)
+		_, err := store.Store(b.Context(), "A", root(b, dir), action.Files{Dir: "."})
 		require.NoError(b, err)
 	}
 }

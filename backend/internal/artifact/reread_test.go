@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 )
@@ -37,7 +38,7 @@ func TestArtifactThatChangesWhileItIsRead(t *testing.T) {
 	dir := t.TempDir()
 	// Longer than what is read at once.
 	write(t, dir, "deploy", strings.Repeat("good", 200_000), 0o755)
-	stored, err := store.Store(t.Context(), "A", root(t, dir), ".", nil)
+	stored, err := store.Store(t.Context(), "A", root(t, dir), action.Files{Dir: "."})
 	require.NoError(t, err)
 	path := filepath.Join(storeDir, stored.Digest[:2], stored.Digest[2:])
 	require.NoError(t, os.Chmod(path, 0o600))
@@ -53,7 +54,7 @@ func TestArtifactThatChangesWhileItIsRead(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, bytes.ReplaceAll(good, []byte("good"), []byte("evil")), 0o600))
 		}}
 		into := t.TempDir()
-		err := store.Fetch(ctx, stored, root(t, into), ".")
+		err := store.Fetch(ctx, stored.Artifact, root(t, into), ".")
 		if !changed {
 			require.NoError(t, err)
 			break
@@ -77,16 +78,16 @@ func TestArtifactThatIsTooLong(t *testing.T) {
 	write(t, dir, "file", "text", 0o644)
 	url := blob.DirectoryURL(bucket)
 	store := sealed(t, url, spool)
-	stored, err := store.Store(t.Context(), "A", root(t, dir), ".", nil)
+	stored, err := store.Store(t.Context(), "A", root(t, dir), action.Files{Dir: "."})
 	require.NoError(t, err)
 	path := filepath.Join(bucket, "artifacts", stored.Digest[:2], stored.Digest[2:])
-	// More than the disk has, in the place of a sealed object: all of it reads as plain.
+	// More than the disk has, instead of a sealed object: all of it reads as plain.
 	require.NoError(t, os.Chmod(path, 0o600))
 	require.NoError(t, os.Truncate(path, 0))
 	require.NoError(t, os.Truncate(path, 1<<40))
 	for _, store := range []*artifact.Store{store, on(t, url)} {
 		into := t.TempDir()
-		require.ErrorContains(t, store.Fetch(t.Context(), stored, root(t, into), "."), "is damaged: it is longer than its")
+		require.ErrorContains(t, store.Fetch(t.Context(), stored.Artifact, root(t, into), "."), "is damaged: it is longer than its")
 		require.Empty(t, list(t, into))
 	}
 }
