@@ -1,4 +1,4 @@
-// Package approval matches approval rules with what they guard. It must never
+// Package approval holds approval rules and matches them with what they guard. It must never
 // decide whether an approval is met: that is the engine's.
 package approval
 
@@ -6,14 +6,13 @@ import (
 	"slices"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
 // Requirements returns what the rules ask for at a manual action, or at the
 // entry of a stage where actionName is empty. Rules with stages and no actions
 // guard entries, all others guard manual actions; every one that matches counts.
-func Requirements(rules []store.ApprovalRule, pipelineName, stage, actionName string) []execution.Requirement {
+func Requirements(rules []Rule, pipelineName, stage, actionName string) []execution.Requirement {
 	var found []execution.Requirement
 	for _, rule := range rules {
 		guardsEntry := len(rule.Stages) > 0 && len(rule.Actions) == 0

@@ -8,7 +8,6 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 )
 
 func TestRequirements(t *testing.T) {
@@ -49,14 +48,14 @@ func TestRequirements(t *testing.T) {
 			guards:  [][3]string{{"web", "Release", "sign"}, {"[", "Release", "sign"}},
 			ignores: [][3]string{{"web", "Release", "other"}},
 		},
-		"a glob that would take for ever to match": {
+		"a glob that would take very long to match": {
 			rule:   on{pipelines: globs(strings.Repeat("{,a}", 50) + "b")},
 			guards: [][3]string{{strings.Repeat("a", 80), "Release", "sign"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			rules := []store.ApprovalRule{{Name: "r", Pipelines: test.rule.pipelines, Stages: test.rule.stages, Actions: test.rule.actions}}
+			rules := []approval.Rule{{Name: "r", Pipelines: test.rule.pipelines, Stages: test.rule.stages, Actions: test.rule.actions}}
 			for _, at := range test.guards {
 				require.Len(t, approval.Requirements(rules, at[0], at[1], at[2]), 1, "%v", at)
 			}
@@ -70,7 +69,7 @@ func TestRequirements(t *testing.T) {
 func TestEveryRuleThatMatchesCounts(t *testing.T) {
 	t.Parallel()
 	two := execution.Requirement{MinimumCount: 2, Users: []string{"bob"}, RequireComment: true}
-	rules := []store.ApprovalRule{
+	rules := []approval.Rule{
 		{Name: "first", Pipelines: []string{"*"}, Requirement: two},
 		{Name: "elsewhere", Pipelines: []string{"api"}},
 		{Name: "second", Pipelines: []string{"web"}, Actions: []string{"sign"}, Requirement: execution.Requirement{MinimumCount: 1}},

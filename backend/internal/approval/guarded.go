@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
@@ -26,7 +25,7 @@ func (p Part) String() string {
 }
 
 // Guarded returns what the rules guard in a definition, in its order.
-func Guarded(rules []store.ApprovalRule, pipelineName string, def *pipeline.Definition) []Part {
+func Guarded(rules []Rule, pipelineName string, def *pipeline.Definition) []Part {
 	var parts []Part
 	guard := func(stage, action string) {
 		for _, requirement := range Requirements(rules, pipelineName, stage, action) {
@@ -46,7 +45,7 @@ func Guarded(rules []store.ApprovalRule, pipelineName string, def *pipeline.Defi
 }
 
 // Lost returns what the rules guard before and no longer after.
-func Lost(rules []store.ApprovalRule, pipelineName string, before, after *pipeline.Definition) []Part {
+func Lost(rules []Rule, pipelineName string, before, after *pipeline.Definition) []Part {
 	still := Guarded(rules, pipelineName, after)
 	return slices.DeleteFunc(Guarded(rules, pipelineName, before), func(p Part) bool { return slices.Contains(still, p) })
 }

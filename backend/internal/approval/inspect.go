@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
@@ -85,7 +84,7 @@ type PipelineSkip struct {
 }
 
 // InspectAll reports on rules of one account, each of which may take its part of the steps.
-func InspectAll(rules []store.ApprovalRule, pipelines []Outline, people People, steps *Steps) []Report {
+func InspectAll(rules []Rule, pipelines []Outline, people People, steps *Steps) []Report {
 	reports := make([]Report, len(rules))
 	for i := range rules {
 		steps.share(len(rules) - i)
@@ -100,7 +99,7 @@ func InspectAll(rules []store.ApprovalRule, pipelines []Outline, people People, 
 // action in the stages that it matches. A pipeline that has no stages yet is not finished,
 // so that nothing is missing in it. If the steps are used up, a warning says that the report
 // is incomplete.
-func Inspect(rule *store.ApprovalRule, pipelines []Outline, people People, steps *Steps) Report {
+func Inspect(rule *Rule, pipelines []Outline, people People, steps *Steps) Report {
 	x := newInspection(rule, steps)
 	x.selector(pipelines)
 	x.judgePeople("users", "of", "user", rule.Users, people.users(), people.Hidden)
@@ -111,7 +110,7 @@ func Inspect(rule *store.ApprovalRule, pipelines []Outline, people People, steps
 
 // InspectAllFor is InspectAll without people and without the entries for pipelines that do
 // not match one pipeline.
-func InspectAllFor(pipelineName string, rules []store.ApprovalRule, pipelines []Outline, steps *Steps) []Report {
+func InspectAllFor(pipelineName string, rules []Rule, pipelines []Outline, steps *Steps) []Report {
 	reports := make([]Report, len(rules))
 	for i := range rules {
 		steps.share(len(rules) - i)
@@ -125,7 +124,7 @@ func InspectAllFor(pipelineName string, rules []store.ApprovalRule, pipelines []
 
 // MayWarnOf reports whether InspectAllFor may have warnings of a rule for a pipeline: not if
 // the rule does not match it, or if each entry of the rule guards a part of it.
-func MayWarnOf(rule *store.ApprovalRule, outline *Outline, steps *Steps) bool {
+func MayWarnOf(rule *Rule, outline *Outline, steps *Steps) bool {
 	steps.share(1)
 	x := newInspection(rule, steps)
 	if len(x.marked(x.pipelines, outline.Pipeline)) == 0 && !x.exhausted {
@@ -138,7 +137,7 @@ func MayWarnOf(rule *store.ApprovalRule, outline *Outline, steps *Steps) bool {
 
 // inspection collects what one rule matches.
 type inspection struct {
-	rule                       *store.ApprovalRule
+	rule                       *Rule
 	pipelines, stages, actions *entries
 	// only is the pipeline whose entries are judged; empty for all.
 	only  string
@@ -160,7 +159,7 @@ type pipelineMatch struct {
 	within []*StageOutline
 }
 
-func newInspection(rule *store.ApprovalRule, steps *Steps) *inspection {
+func newInspection(rule *Rule, steps *Steps) *inspection {
 	x := &inspection{rule: rule, steps: steps}
 	read := func(patterns []string) *entries {
 		f, ok := newEntries(patterns, steps)

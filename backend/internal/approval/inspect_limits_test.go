@@ -9,19 +9,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
 // hostile returns rules that take long to match, and pipelines whose names all differ.
-func hostile() ([]store.ApprovalRule, []approval.Outline) {
+func hostile() ([]approval.Rule, []approval.Outline) {
 	var globs []string
 	for i := range 100 {
 		globs = append(globs, "{"+strings.TrimSuffix(strings.Repeat("*a*a*a*b,", 26), ",")+"}"+fmt.Sprint(i))
 	}
-	var rules []store.ApprovalRule
+	var rules []approval.Rule
 	for i := range 10 {
-		rules = append(rules, store.ApprovalRule{
+		rules = append(rules, approval.Rule{
 			Account: "prod", Name: fmt.Sprintf("r%d", i), Pipelines: append([]string{"p-000*"}, globs...), Stages: globs, Actions: globs,
 		})
 	}
@@ -47,7 +46,7 @@ func reasons(r *approval.Report) (found []pipeline.Reason) {
 func TestReportsEndWhenTheirStepsAreUsedUp(t *testing.T) {
 	t.Parallel()
 	rules, all := hostile()
-	last := store.ApprovalRule{Account: "prod", Name: "plain", Pipelines: []string{all[7].Pipeline}}
+	last := approval.Rule{Account: "prod", Name: "plain", Pipelines: []string{all[7].Pipeline}}
 	rules = append(rules, last)
 	const most = 20_000_000
 	steps := approval.NewSteps(most, func() bool { return false })
@@ -65,7 +64,7 @@ func TestReportsEndWhenTheirStepsAreUsedUp(t *testing.T) {
 func TestReportKeepsTheGuardsThatWereFound(t *testing.T) {
 	t.Parallel()
 	_, all := hostile()
-	rule := store.ApprovalRule{Account: "prod", Name: "r", Pipelines: []string{"p-*"}}
+	rule := approval.Rule{Account: "prod", Name: "r", Pipelines: []string{"p-*"}}
 	report := approval.Inspect(&rule, all, approval.People{}, approval.NewSteps(5000, func() bool { return false }))
 	require.Equal(t, []pipeline.Reason{pipeline.ReasonReportIncomplete}, reasons(&report))
 	require.Positive(t, report.Count)
@@ -86,9 +85,9 @@ func TestReportsStop(t *testing.T) {
 // Many teams with many patterns each are an ordinary account.
 func TestReportsOfManyPatterns(t *testing.T) {
 	t.Parallel()
-	var rules []store.ApprovalRule
+	var rules []approval.Rule
 	for i := range 73 {
-		rule := store.ApprovalRule{Account: "prod", Name: fmt.Sprintf("r%d", i), Pipelines: []string{"*"}}
+		rule := approval.Rule{Account: "prod", Name: fmt.Sprintf("r%d", i), Pipelines: []string{"*"}}
 		for j := range 100 {
 			rule.Stages = append(rule.Stages, fmt.Sprintf("*team-%d-%d-*", i, j))
 			rule.Actions = append(rule.Actions, fmt.Sprintf("*team-%d-%d-*", i, j))

@@ -8,7 +8,6 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
@@ -137,13 +136,13 @@ func TestInspect(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			rule := store.ApprovalRule{Account: "prod", Name: "r", Pipelines: test.pipelines, Stages: test.stages, Actions: test.actions}
+			rule := approval.Rule{Account: "prod", Name: "r", Pipelines: test.pipelines, Stages: test.stages, Actions: test.actions}
 			rule.Users, rule.Groups, rule.MinimumCount = test.users, test.groups, test.count
 			report := approval.Inspect(&rule, test.all, people, enough())
 			var guards, warnings []string
 			for _, g := range report.Guards {
 				guards = append(guards, g.Pipeline+"/"+g.Stage+"/"+g.Action)
-				require.Len(t, approval.Requirements([]store.ApprovalRule{rule}, g.Pipeline, g.Stage, g.Action), 1, "what it says it guards it does")
+				require.Len(t, approval.Requirements([]approval.Rule{rule}, g.Pipeline, g.Stage, g.Action), 1, "what it says it guards it does")
 			}
 			for _, w := range report.Warnings {
 				warnings = append(warnings, w.Path.String()+": "+w.Message)
@@ -157,7 +156,7 @@ func TestInspect(t *testing.T) {
 
 func TestInspectSaysThatTokensAreInNoGroup(t *testing.T) {
 	t.Parallel()
-	rule := store.ApprovalRule{Account: "default", Name: "r", Pipelines: []string{"*"}}
+	rule := approval.Rule{Account: "default", Name: "r", Pipelines: []string{"*"}}
 	rule.Groups = []string{"release-managers"}
 	report := approval.Inspect(&rule, nil, approval.People{Groups: map[string][]string{"admin": nil}}, enough())
 	require.Equal(t, `rule r: no token in group "release-managers" can approve in account default; approver tokens are in no group`, report.Warnings[0].Message)
@@ -166,7 +165,7 @@ func TestInspectSaysThatTokensAreInNoGroup(t *testing.T) {
 // Only admins learn which names have tokens. Others learn that a name has none.
 func TestInspectHidesPeople(t *testing.T) {
 	t.Parallel()
-	rule := store.ApprovalRule{Account: "prod", Name: "r", Pipelines: []string{"*"}}
+	rule := approval.Rule{Account: "prod", Name: "r", Pipelines: []string{"*"}}
 	rule.Users = []string{"bobb"}
 	report := approval.Inspect(&rule, nil, approval.People{Groups: map[string][]string{"bob": nil}, Hidden: true}, enough())
 	require.Equal(t, `rule r: no token of user "bobb" can approve in account prod`, report.Warnings[0].Message)
@@ -179,7 +178,7 @@ func TestTooFew(t *testing.T) {
 	people := approval.People{Groups: map[string][]string{"bob": {"ops"}, "eve": nil}, Hidden: true}
 	require.Equal(t, "2 must approve, but only 1 person can; no other token of user alice or groups ops, devs has the role approver or admin in account prod",
 		approval.TooFew(&two, "prod", people))
-	require.Empty(t, approval.TooFew(&two, "prod", people.With([]execution.Verdict{{Principal: "dan", Groups: []string{"devs"}, Approved: true}})),
+	require.Empty(t, approval.TooFew(&two, "prod", people.With([]execution.ApprovalDecision{{Principal: "dan", Groups: []string{"devs"}, Approved: true}})),
 		"who approved before the token was revoked counts")
 	require.Equal(t, "nobody can approve; no token of user alice or groups ops, devs has the role approver or admin in account prod",
 		approval.TooFew(&two, "prod", approval.People{}))
@@ -191,7 +190,7 @@ func TestInspectTellsWhatRollbacksSkip(t *testing.T) {
 	t.Parallel()
 	web := outline("web")
 	web.Stages[2].OnRollback = pipeline.OnRollback{SkipApprovals: true, SkipConditions: true}
-	report := approval.Inspect(&store.ApprovalRule{Name: "r", Pipelines: []string{"*"}, Stages: []string{"Plan", "Apply"}},
+	report := approval.Inspect(&approval.Rule{Name: "r", Pipelines: []string{"*"}, Stages: []string{"Plan", "Apply"}},
 		[]approval.Outline{outline("network"), web}, approval.People{}, enough())
 	var skipped []string
 	for _, g := range report.Guards {
@@ -210,10 +209,10 @@ func TestInspectTellsWhatRollbacksSkip(t *testing.T) {
 func TestMissing(t *testing.T) {
 	t.Parallel()
 	all := []approval.Outline{outline("network"), outline("web")}
-	rules := []store.ApprovalRule{
+	rules := []approval.Rule{
 		{Name: "entry", Pipelines: []string{"*"}, Stages: []string{"Apply"}}, {Name: "manual", Pipelines: []string{"web"}},
 	}
-	missing := func(rules []store.ApprovalRule) []approval.Guard {
+	missing := func(rules []approval.Rule) []approval.Guard {
 		parts, complete := approval.Missing(rules, all, enough())
 		require.True(t, complete)
 		return parts
@@ -230,7 +229,7 @@ func TestInspectListsTheFirstHundred(t *testing.T) {
 	for i := range 150 {
 		all = append(all, outline(fmt.Sprintf("p%03d", i)))
 	}
-	report := approval.Inspect(&store.ApprovalRule{Name: "r", Pipelines: []string{"p*"}}, all, approval.People{}, enough())
+	report := approval.Inspect(&approval.Rule{Name: "r", Pipelines: []string{"p*"}}, all, approval.People{}, enough())
 	require.Len(t, report.Guards, 100)
 	require.Equal(t, 150, report.Count)
 	require.Equal(t, "p099", report.Guards[99].Pipeline)

@@ -1,10 +1,8 @@
 package approval
 
-import "github.com/headrace/terraform-provider-headrace/backend/internal/store"
-
 // Missing returns the manual approval actions of pipelines that no rule matches. If the
 // steps are used up, these are only the first, and it returns false.
-func Missing(rules []store.ApprovalRule, pipelines []Outline, steps *Steps) (missing []Guard, complete bool) {
+func Missing(rules []Rule, pipelines []Outline, steps *Steps) (missing []Guard, complete bool) {
 	steps.share(1)
 	var manual []*inspection
 	for i := range rules {

@@ -32,7 +32,7 @@ func (p People) groups() []string {
 
 // With returns people with others who approved already, whether they may still do that or
 // not.
-func (p People) With(decided []execution.Verdict) People {
+func (p People) With(decided []execution.ApprovalDecision) People {
 	all := People{Groups: make(map[string][]string), Hidden: p.Hidden}
 	maps.Copy(all.Groups, p.Groups)
 	for i := range decided {

@@ -3,7 +3,6 @@ package approval
 import (
 	"slices"
 
-	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
@@ -16,7 +15,7 @@ type Skip struct {
 }
 
 // Skips returns what on_rollback skips in the stages of a definition that rules guard.
-func Skips(rules []store.ApprovalRule, pipelineName string, def *pipeline.Definition) []Skip {
+func Skips(rules []Rule, pipelineName string, def *pipeline.Definition) []Skip {
 	var skips []Skip
 	for _, part := range Guarded(rules, pipelineName, def) {
 		for _, skip := range skipsOf(part, def.Stage(part.Stage).OnRollback) {
@@ -40,7 +39,7 @@ func skipsOf(part Part, on pipeline.OnRollback) (skips []Skip) {
 }
 
 // Weakened returns what automatic rollbacks skip after and did not skip before.
-func Weakened(rules []store.ApprovalRule, pipelineName string, before, after *pipeline.Definition) []Skip {
+func Weakened(rules []Rule, pipelineName string, before, after *pipeline.Definition) []Skip {
 	already := Skips(rules, pipelineName, before)
 	return slices.DeleteFunc(Skips(rules, pipelineName, after), func(s Skip) bool { return slices.Contains(already, s) })
 }

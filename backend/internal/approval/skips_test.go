@@ -6,13 +6,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
 func TestWeakenedIsWhatRollbacksNewlySkip(t *testing.T) {
 	t.Parallel()
-	rules := []store.ApprovalRule{
+	rules := []approval.Rule{
 		{Name: "entry", Pipelines: []string{"web"}, Stages: []string{"Prod*"}},
 		{Name: "sign", Pipelines: []string{"*"}, Actions: []string{"Sign"}},
 	}

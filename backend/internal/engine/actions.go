@@ -11,8 +11,8 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
-// running finds an action that still runs, in the attempt that is meant.
-func (d *decision) running(executionID, actionExecutionID string, attempt int) (*execution.Execution, *execution.Stage, *execution.Action) {
+// findRunning returns an action that still runs in that attempt.
+func (d *decision) findRunning(executionID, actionExecutionID string, attempt int) (*execution.Execution, *execution.Stage, *execution.Action) {
 	e := d.scope.Find(executionID)
 	if e == nil {
 		return nil, nil, nil
@@ -42,28 +42,34 @@ func answers(a *execution.Action, attempt int) bool {
 	}
 }
 
-// finished ends an action or a rule, where the attempt still counts.
-func (d *decision) finished(in Finish) {
-	if e, stage, a := d.running(in.ExecutionID, in.ActionExecutionID, in.Attempt); a != nil {
-		d.finish(e, stage, a, in.Result)
+// onFinish ends an action or a rule if the attempt still counts.
+func (d *decision) onFinish(in Finish) {
+	if e, stage, a := d.findRunning(in.ExecutionID, in.ActionExecutionID, in.Attempt); a != nil {
+		if in.Unanswered && a.Work == pipeline.WorkTurn {
+			d.abandonWork(d.actionInTurns(e, stage, a))
+		}
+		d.endAction(e, stage, a, in.Result)
 		d.advance(e)
 		return
 	}
-	if e, stage, r := d.runningRule(in.ExecutionID, in.ActionExecutionID, in.Attempt); r != nil {
-		d.finishRule(e, stage, r, in.Result)
+	if e, stage, r := d.findRunningRule(in.ExecutionID, in.ActionExecutionID, in.Attempt); r != nil {
+		if in.Unanswered && r.Work == pipeline.WorkTurn {
+			d.abandonWork(ruleInTurns(e, stage, r))
+		}
+		d.endRunningRule(e, stage, r, in.Result)
 	}
 }
 
-// runnerLost tells an action or a rule that its runner went away. A rule is not
-// tried again: what it did so far nobody knows.
-func (d *decision) runnerLost(in Lost) {
-	if e, stage, a := d.running(in.ExecutionID, in.ActionExecutionID, in.Attempt); a != nil && a.Work == pipeline.WorkAttempt {
-		d.lost(e, stage, a, in.Reason)
+// onRunnerLost ends an action or a rule whose runner was lost, or tries an action again. A
+// rule is not tried again, because it is not known what it did so far.
+func (d *decision) onRunnerLost(in Lost) {
+	if e, stage, a := d.findRunning(in.ExecutionID, in.ActionExecutionID, in.Attempt); a != nil && a.Work == pipeline.WorkAttempt {
+		d.applyOnLost(e, stage, a, in.Reason)
 		d.advance(e)
 		return
 	}
-	if e, stage, r := d.runningRule(in.ExecutionID, in.ActionExecutionID, in.Attempt); r != nil {
-		d.finishRule(e, stage, r, action.Failed(action.RunnerLost, "%s", in.Reason))
+	if e, stage, r := d.findRunningRule(in.ExecutionID, in.ActionExecutionID, in.Attempt); r != nil && r.Work != pipeline.WorkTurn {
+		d.endRunningRule(e, stage, r, action.Failed(action.RunnerLost, "%s", in.Reason))
 	}
 }
 
@@ -100,21 +106,21 @@ func (d *decision) startActions(e *execution.Execution, stage *execution.Stage) 
 		d.startAction(e, stage, declared)
 		started = true
 		if counts {
-			// Also one that failed at once: nothing starts in the place of a failure.
+			// Also one that failed at once: nothing starts instead of a failure.
 			busy++
 		}
 	}
 	return started
 }
 
-// nextGroup returns the actions of the lowest run order among those that are not
-// there yet.
-func nextGroup(actions []pipeline.Action, there map[string]bool) []*pipeline.Action {
+// nextGroup returns the actions of the lowest run order among those that have not
+// started.
+func nextGroup(actions []pipeline.Action, started map[string]bool) []*pipeline.Action {
 	var group []*pipeline.Action
 	for i := range actions {
 		a := &actions[i]
 		switch {
-		case there[a.Name]:
+		case started[a.Name]:
 		case len(group) == 0 || a.Order() < group[0].Order():
 			group = append(group[:0], a)
 		case a.Order() == group[0].Order():
@@ -135,52 +141,71 @@ func (d *decision) startAction(e *execution.Execution, stage *execution.Stage, d
 	d.change.NewActions = append(d.change.NewActions, execution.ActionOf{ExecutionID: e.ID, Action: a})
 	d.event(e, d.actionEvent(stage, a, execution.EventStarted))
 	if !known {
-		d.finish(e, stage, a, action.Failed(action.ConfigurationError,
+		d.endAction(e, stage, a, action.Failed(action.ConfigurationError,
 			"no executor for %s/%s/%s version %s on this server", declared.Category, declared.Owner, declared.Provider, declared.Version))
 		return
 	}
 	resolved, err := d.resolve(e, declared)
 	if err != nil {
-		d.finish(e, stage, a, action.Failed(action.ConfigurationError, "%s", err))
+		d.endAction(e, stage, a, action.Failed(action.ConfigurationError, "%s", err))
 		return
 	}
 	a.Details.Configuration = resolved.Configuration
 	a.Details.Inputs, err = inputs(e, declared.InputArtifacts)
 	if err != nil {
-		d.finish(e, stage, a, action.Failed(action.ConfigurationError, "%s", err))
+		d.endAction(e, stage, a, action.Failed(action.ConfigurationError, "%s", err))
 		return
 	}
 	switch kind.Work {
 	case pipeline.WorkApproval:
 		d.startApproval(e, stage, a, timeout(declared, kind))
 	case pipeline.WorkTurn:
-		d.change.Turns = append(d.change.Turns, d.turn(e, stage, a, resolved, nil, 0))
+		d.startTurns(d.actionInTurns(e, stage, a), resolved, a.Details.Inputs)
 	case pipeline.WorkAttempt:
 		d.lease(e, stage, a, resolved)
+	case pipeline.WorkImmediate:
+		d.endAction(e, stage, a, decideNow(&kind, resolved.Configuration, d.facts(e, stage)))
+	case pipeline.WorkTimed:
+		// Conditions alone wait for a time.
+		d.endAction(e, stage, a, action.Failed(action.ConfigurationError, "type %s is only for rules of conditions", kind.ID))
+	}
+}
+
+// decideNow is the result of a type that is decided at once.
+func decideNow(kind *pipeline.Type, configuration map[string]string, facts pipeline.Facts) action.Result {
+	met, summary, err := kind.Decide(kind.WithDefaults(configuration), facts)
+	switch {
+	case err != nil:
+		return action.Failed(action.ConfigurationError, "%s", err)
+	case met:
+		return action.Result{Summary: summary}
+	default:
+		return action.Failed(action.JobFailed, "%s", summary)
 	}
 }
 
 // timeout is the action's own, or its type's.
-func timeout(declared *pipeline.Action, kind pipeline.ActionType) time.Duration {
+func timeout(declared *pipeline.Action, kind pipeline.Type) time.Duration {
 	if declared.TimeoutInMinutes > 0 {
 		return time.Duration(declared.TimeoutInMinutes) * time.Minute
 	}
 	return kind.DefaultTimeout
 }
 
-// resolve puts variables into an action, and into a source action the revision that
-// was asked for at the start.
+// resolve puts variables and defaults into an action, and into a source action the revision
+// that was asked for at the start.
 func (d *decision) resolve(e *execution.Execution, declared *pipeline.Action) (pipeline.Action, error) {
-	resolved, err := pipeline.ResolveAction(*declared, lookup(e))
+	kind, _ := d.scope.Catalog.Lookup(declared.TypeID())
+	resolved, err := pipeline.ResolveAction(*declared, &kind, lookup(e))
 	if err != nil {
 		return resolved, err
 	}
-	kind, _ := d.scope.Catalog.Lookup(declared.TypeID())
 	for _, o := range e.Overrides {
 		if o.Action == declared.Name && declared.Category == pipeline.CategorySource {
 			resolved = pipeline.ApplyOverride(resolved, kind, o)
 		}
 	}
+	resolved.Configuration = kind.WithDefaults(resolved.Configuration)
 	return resolved, nil
 }
 
@@ -233,14 +258,16 @@ func inputs(e *execution.Execution, names []string) ([]action.Artifact, error) {
 	return found, nil
 }
 
-// finish ends one action; what follows for the stage is advance's.
-func (d *decision) finish(e *execution.Execution, stage *execution.Stage, a *execution.Action, result action.Result) {
+// endAction ends one action. advance decides what follows for the stage.
+func (d *decision) endAction(e *execution.Execution, stage *execution.Stage, a *execution.Action, result action.Result) {
 	if size := bytesOf(result.Variables); result.Failure == nil && size > action.MaxOutputBytes {
 		result = action.Failed(action.OutputTooLarge, "the output variables take %d bytes; at most %d are kept", size, action.MaxOutputBytes)
 	}
 	a.EndedAt = d.now
 	a.Details.Summary = result.Summary
-	a.Details.ExternalID, a.Details.ExternalURL = result.ExternalID, result.ExternalURL
+	if result.ExternalID != "" || result.ExternalURL != "" {
+		a.Details.ExternalID, a.Details.ExternalURL = result.ExternalID, result.ExternalURL
+	}
 	event := execution.EventSucceeded
 	if result.Failure != nil {
 		a.Status, a.Details.Failure, event = pipeline.Failed, result.Failure, execution.EventFailed
@@ -257,7 +284,7 @@ func (d *decision) finish(e *execution.Execution, stage *execution.Stage, a *exe
 	ev := d.actionEvent(stage, a, event)
 	switch {
 	case result.Failure != nil:
-		ev.Message = result.Failure.Code + ": " + result.Failure.Message
+		ev.Message = string(result.Failure.Code) + ": " + result.Failure.Message
 	case a.Details.Approval != nil:
 		ev.Message = a.Details.Approval.Skipped
 	}
@@ -299,18 +326,8 @@ func (d *decision) turnDone(id string) {
 	d.change.DoneTurns = append(d.change.DoneTurns, id)
 }
 
-func (d *decision) again(e *execution.Execution, stage *execution.Stage, a *execution.Action, again action.Again) {
-	resolved, err := d.resolve(e, d.declared(e, stage).Action(a.Name))
-	if err != nil {
-		d.finish(e, stage, a, action.Failed(action.ConfigurationError, "%s", err))
-		d.advance(e)
-		return
-	}
-	d.change.Turns = append(d.change.Turns, d.turn(e, stage, a, resolved, again.State, again.Delay))
-}
-
-// lost follows the action's policy for a runner that went away.
-func (d *decision) lost(e *execution.Execution, stage *execution.Stage, a *execution.Action, reason string) {
+// applyOnLost follows the action's policy for a lost runner.
+func (d *decision) applyOnLost(e *execution.Execution, stage *execution.Stage, a *execution.Action, reason string) {
 	ev := d.actionEvent(stage, a, execution.EventLost)
 	ev.Message = reason
 	d.event(e, ev)
@@ -321,13 +338,13 @@ func (d *decision) lost(e *execution.Execution, stage *execution.Stage, a *execu
 		policy = kind.OnLost
 	}
 	if policy != pipeline.OnLostRetry || a.Attempt >= MaxAttempts || e.Stop != nil || e.Cancel != nil {
-		d.finish(e, stage, a, action.Failed(action.RunnerLost,
+		d.endAction(e, stage, a, action.Failed(action.RunnerLost,
 			"%s in attempt %d; whether its work was done is not known (on_lost = %q)", reason, a.Attempt, policy))
 		return
 	}
 	resolved, err := d.resolve(e, declared)
 	if err != nil {
-		d.finish(e, stage, a, action.Failed(action.ConfigurationError, "%s", err))
+		d.endAction(e, stage, a, action.Failed(action.ConfigurationError, "%s", err))
 		return
 	}
 	d.change.DoneAttempts = append(d.change.DoneAttempts, a.ID)
@@ -344,16 +361,25 @@ func (d *decision) lease(e *execution.Execution, stage *execution.Stage, a *exec
 		QueuedAt: d.now,
 		Attempt: action.Attempt{
 			Scope: scopeOf(e, stage, a.ID), Number: a.Attempt, Action: resolved,
-			Inputs: a.Details.Inputs, Timeout: timeout(&resolved, kind),
+			Inputs: a.Details.Inputs, Timeout: timeout(&resolved, kind), Change: change(e, &resolved),
 		},
 	})
 }
 
-func (d *decision) turn(e *execution.Execution, stage *execution.Stage, a *execution.Action, resolved pipeline.Action, state []byte, delay time.Duration) *execution.Turn {
-	return &execution.Turn{
-		ID: a.ID, Kind: execution.TurnAction, Scope: d.scope.Key, ExecutionID: e.ID, DueAt: d.now.Add(delay),
-		Work: &action.Turn{Scope: scopeOf(e, stage, a.ID), State: state, Action: resolved, Inputs: a.Details.Inputs},
+// change returns what started the execution, if it was a change in the repository of a source
+// action: the trigger asked for its commit by an override.
+func change(e *execution.Execution, a *pipeline.Action) *action.Change {
+	t := &e.Trigger
+	asked := func(o pipeline.Override) bool { return o.Action == a.Name && o.Value == t.To }
+	if a.Category != pipeline.CategorySource || t.To == "" || !slices.ContainsFunc(e.Overrides, asked) {
+		return nil
 	}
+	if r := t.PullRequest; r != nil {
+		return &action.Change{PullRequest: &action.PullRequest{
+			Number: r.Number, Title: r.Title, SourceBranch: r.SourceBranch, DestinationBranch: r.DestinationBranch,
+		}}
+	}
+	return &action.Change{Ref: t.Ref}
 }
 
 func scopeOf(e *execution.Execution, stage *execution.Stage, actionExecutionID string) action.Scope {

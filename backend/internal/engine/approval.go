@@ -45,14 +45,14 @@ func (d *decision) openApproval(requirements []execution.Requirement, timeout ti
 func (d *decision) startApproval(e *execution.Execution, stage *execution.Stage, a *execution.Action, timeout time.Duration) {
 	requirements := d.scope.Requirements(stage.Name, a.Name)
 	if len(requirements) == 0 && d.scope.RuleRequired() {
-		d.finish(e, stage, a, action.Failed(action.ApprovalRuleMissing,
+		d.endAction(e, stage, a, action.Failed(action.ApprovalRuleMissing,
 			"no approval rule matches action %s of stage %s of pipeline %s, and account %s has require_approval_rule set; "+
 				"create a rule with actions = [%q], then retry the stage", a.Name, stage.Name, e.Pipeline, e.Account, a.Name))
 		return
 	}
 	if d.skips(e, stage).SkipApprovals {
 		a.Details.Approval = skippedApproval(stage, requirements)
-		d.finish(e, stage, a, action.Result{Summary: a.Details.Approval.Skipped})
+		d.endAction(e, stage, a, action.Result{Summary: a.Details.Approval.Skipped})
 		return
 	}
 	a.Details.Approval = d.openApproval(requirements, timeout)
@@ -70,8 +70,8 @@ func entryID(e *execution.Execution, stage *execution.Stage) string {
 	return e.ID + "/" + strconv.Itoa(stage.Position)
 }
 
-// open tells whether an entry approval still keeps its stage from starting.
-func open(approval *execution.Approval) bool {
+// isPending reports whether an entry approval still keeps its stage from starting.
+func isPending(approval *execution.Approval) bool {
 	return approval != nil && !Met(approval)
 }
 
@@ -155,7 +155,7 @@ func openApprovals(e *execution.Execution) []Wait {
 	if stage == nil || !stage.Live() {
 		return nil
 	}
-	if stage.Phase == execution.PhaseApproval && open(stage.Entry) {
+	if stage.Phase == execution.PhaseApproval && isPending(stage.Entry) {
 		return []Wait{{Execution: e, Stage: stage}}
 	}
 	var found []Wait
@@ -167,8 +167,8 @@ func openApprovals(e *execution.Execution) []Wait {
 	return found
 }
 
-// choose returns the open approval that a decision is about.
-func choose(e *execution.Execution, in Approve) (Wait, error) {
+// findApproval returns the open approval that a decision is about.
+func findApproval(e *execution.Execution, in Approve) (Wait, error) {
 	all := openApprovals(e)
 	names := make([]string, len(all))
 	for i, w := range all {
@@ -240,7 +240,7 @@ func (d *decision) approve(in Approve) error {
 	case e == nil:
 		return fmt.Errorf("%w: %s", ErrNoApproval, d.ended(in.ExecutionID))
 	}
-	t, err := choose(e, in)
+	t, err := findApproval(e, in)
 	if err != nil {
 		return err
 	}
@@ -250,12 +250,12 @@ func (d *decision) approve(in Approve) error {
 	if err := eligible(e, t, in); err != nil {
 		return err
 	}
-	verdict := execution.Verdict{
+	decision := execution.ApprovalDecision{
 		Principal: in.Principal, Groups: in.Groups, Approved: in.Approved, Comment: in.Comment, At: d.now,
 		Version: e.Version, Artifacts: produced(e),
 	}
 	approval := t.Approval()
-	approval.Decisions = append(approval.Decisions, verdict)
+	approval.Decisions = append(approval.Decisions, decision)
 	ev := execution.Event{Subject: execution.SubjectStage, State: execution.EventApproved, Stage: t.Stage.Name}
 	if t.Action != nil {
 		ev = d.actionEvent(t.Stage, t.Action, execution.EventApproved)
@@ -347,7 +347,7 @@ func mayDecide(e *execution.Execution, t Wait, principal string, groups []string
 		if !listed(*r, principal, groups) {
 			continue
 		}
-		if principal == e.Starter() && !r.AllowStarter {
+		if startedBy(e, principal) && !r.AllowStarter {
 			starter = r
 			continue
 		}
@@ -356,11 +356,11 @@ func mayDecide(e *execution.Execution, t Wait, principal string, groups []string
 	}
 	switch {
 	case starter != nil && starter.Rule == "":
-		return false, fmt.Errorf("%w: %s", ErrNotEligible, aloneText(e, t))
+		return false, fmt.Errorf("%w: %s", ErrNotEligible, aloneText(e, t, principal))
 	case starter != nil:
 		// Also where another rule would count them: the strictest wins.
 		return false, fmt.Errorf("%w: %s, and rule %s does not let the starter decide on %s",
-			ErrNotEligible, startedText(e), starter.Rule, t)
+			ErrNotEligible, startedText(e, principal), starter.Rule, t)
 	case !counts:
 		return false, fmt.Errorf("%w: %s may not decide on %s; %s", ErrNotEligible, principal, t, Missing(t.Approval()))
 	}
@@ -409,7 +409,12 @@ func (w Wait) Approvers() Approvers {
 	}
 	// Which groups people are in is only known when they decide.
 	if found.Anyone || len(found.Groups) > 0 {
-		if starter := w.Execution.Starter(); starter != "" && !slices.Contains(found.Users, starter) {
+		started, replayed := w.Execution.Starter()
+		for _, starter := range []string{started, replayed} {
+			// Nobody expects a trigger to approve.
+			if starter == "" || strings.HasPrefix(starter, execution.TriggerPrincipal) || slices.Contains(found.Users, starter) {
+				continue
+			}
 			if _, err := mayDecide(w.Execution, w, starter, found.Groups); err != nil {
 				exclude(starter)
 			}
@@ -421,22 +426,32 @@ func (w Wait) Approvers() Approvers {
 	return found
 }
 
-// startedText says who counts as the starter of an execution, and why.
-func startedText(e *execution.Execution) string {
-	if r := e.Rollback; r != nil && r.FailedID != "" {
-		return fmt.Sprintf("%s started execution %d, whose failure started this rollback", e.Starter(), r.FailedNumber)
+// startedBy tells whether a person counts as the starter of an execution.
+func startedBy(e *execution.Execution, person string) bool {
+	principal, replayedBy := e.Starter()
+	return person == principal || person == replayedBy
+}
+
+// startedText says why a person counts as the starter of an execution.
+func startedText(e *execution.Execution, principal string) string {
+	started, number, failed := "started", e.Number, ""
+	if _, replayedBy := e.Starter(); principal == replayedBy {
+		started = "replayed the delivery that started"
 	}
-	return fmt.Sprintf("%s started execution %d", e.Starter(), e.Number)
+	if r := e.Rollback; r != nil && r.FailedID != "" {
+		number, failed = r.FailedNumber, ", whose failure started this rollback"
+	}
+	return fmt.Sprintf("%s %s execution %d%s", principal, started, number, failed)
 }
 
 // aloneText refuses the starter of an execution where no rule matched when the wait
 // began, and says what somebody can do who works alone. The wait keeps its requirement, so
 // the way on is another wait.
-func aloneText(e *execution.Execution, t Wait) string {
+func aloneText(e *execution.Execution, t Wait, principal string) string {
 	return fmt.Sprintf(`%s, and no approval rule matches %s, so somebody else has to approve it. `+
 		`If you work alone, an admin can apply this rule; then stop the execution and start a new one:
 
-%s`, startedText(e), t, ruleForOnePerson(t))
+%s`, startedText(e, principal), t, ruleForOnePerson(t))
 }
 
 // maxRuleName is how long the name of an approval rule may be.
@@ -504,7 +519,7 @@ func Missing(approval *execution.Approval) string {
 // close ends an open approval and lets the execution go on.
 func (d *decision) close(e *execution.Execution, t Wait, result action.Result) {
 	if t.Action != nil {
-		d.finish(e, t.Stage, t.Action, result)
+		d.endAction(e, t.Stage, t.Action, result)
 		d.advance(e)
 		return
 	}

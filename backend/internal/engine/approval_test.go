@@ -180,7 +180,7 @@ func TestDecisionIsRecorded(t *testing.T) {
 	w.must(e.Scope(), w.finish(e, "compile", action.Result{Artifacts: []action.Artifact{bin}}))
 	w.must(e.Scope(), engine.Approve{ExecutionID: e.ID, Principal: "bob", Groups: []string{"ops"}, Approved: true, Comment: "fine"})
 	a := w.action(e, "sign")
-	require.Equal(t, []execution.Verdict{{
+	require.Equal(t, []execution.ApprovalDecision{{
 		Principal: "bob", Groups: []string{"ops"}, Approved: true, Comment: "fine",
 		At: w.now.UTC().Truncate(time.Microsecond), Version: 1, Artifacts: []action.Artifact{bin},
 	}}, a.Details.Approval.Decisions)
@@ -210,7 +210,7 @@ func TestMissingSaysWhoIsNeeded(t *testing.T) {
 	}}
 	require.Equal(t, "it needs rule prod: 2 more of bob or group ops, not the one who started it and rule all: 1 more of anyone with the approver role",
 		engine.Missing(approval))
-	approval.Decisions = []execution.Verdict{{Principal: "bob", Approved: true}}
+	approval.Decisions = []execution.ApprovalDecision{{Principal: "bob", Approved: true}}
 	require.Equal(t, "it needs rule prod: 1 more of bob or group ops, not the one who started it", engine.Missing(approval))
 	approval = &execution.Approval{Requirements: []execution.Requirement{{MinimumCount: 1}}}
 	require.Equal(t, "no rule matches, so it needs one approver who did not start it", engine.Missing(approval))

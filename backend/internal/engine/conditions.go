@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,7 +11,6 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline/expression"
-	"github.com/headrace/terraform-provider-headrace/backend/pipeline/window"
 )
 
 // check begins the condition of that kind, or passes it where there is none.
@@ -102,7 +102,8 @@ func (d *decision) windowsClosed(e *execution.Execution, stage *execution.Stage,
 	var opens, deadline time.Time
 	skip := d.skips(e, stage).SkipConditions
 	for i, r := range c.Rules {
-		if r.Provider != pipeline.RuleDeploymentWindow || r.Status != pipeline.InProgress {
+		kind, _ := d.scope.Catalog.Lookup(declared.Rules[i].TypeID())
+		if kind.Work != pipeline.WorkTimed || r.Status != pipeline.InProgress {
 			continue
 		}
 		if skip {
@@ -112,7 +113,7 @@ func (d *decision) windowsClosed(e *execution.Execution, stage *execution.Stage,
 			continue
 		}
 		windows = append(windows, r)
-		d.checkWindow(e, r, &declared.Rules[i])
+		d.checkWindow(e, r, &declared.Rules[i], &kind)
 		if r.Opens.After(opens) {
 			opens = r.Opens
 		}
@@ -152,41 +153,39 @@ func (d *decision) windowsClosed(e *execution.Execution, stage *execution.Stage,
 
 // checkWindow looks whether a window is open; while it is closed it says when it
 // opens.
-func (d *decision) checkWindow(e *execution.Execution, r *execution.Rule, declared *pipeline.Rule) {
+func (d *decision) checkWindow(e *execution.Execution, r *execution.Rule, declared *pipeline.Rule, kind *pipeline.Type) {
 	if r.StartedAt.IsZero() {
 		r.StartedAt = d.now
-		r.Deadline = d.now.Add(ruleTimeout(declared, pipeline.DefaultWindowTimeout))
+		r.Deadline = d.now.Add(ruleTimeout(declared, kind))
 	}
 	r.Opens = time.Time{}
-	resolved, err := pipeline.ResolveRule(*declared, lookup(e))
+	resolved, err := pipeline.ResolveRule(*declared, kind, lookup(e))
 	if err != nil {
 		d.endRule(r, action.Failed(action.ConfigurationError, "%s", err))
 		return
 	}
 	r.Configuration = resolved.Configuration
-	w, err := window.Parse(resolved.Configuration[pipeline.KeyCron], resolved.Configuration[pipeline.KeyTimeZone])
+	opening, err := kind.Open(kind.WithDefaults(resolved.Configuration))
 	if err != nil {
 		d.endRule(r, action.Failed(action.ConfigurationError, "%s", err))
 		return
 	}
-	if w.Contains(d.now) {
-		return
+	switch opens, ever := opening.Next(d.now); {
+	case !ever:
+		d.endRule(r, action.Failed(action.JobFailed, "the window %q never opens again", resolved.Configuration[opening.Property]))
+	case opens.After(d.now):
+		r.Opens = opens
 	}
-	opens, ok := w.Next(d.now)
-	if !ok {
-		d.endRule(r, action.Failed(action.JobFailed, "the window %q never opens again", resolved.Configuration[pipeline.KeyCron]))
-		return
-	}
-	r.Opens = opens
 }
 
 func clock(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-func ruleTimeout(declared *pipeline.Rule, otherwise time.Duration) time.Duration {
+// ruleTimeout is the rule's own, or its type's.
+func ruleTimeout(declared *pipeline.Rule, kind *pipeline.Type) time.Duration {
 	if declared.TimeoutInMinutes > 0 {
 		return time.Duration(declared.TimeoutInMinutes) * time.Minute
 	}
-	return otherwise
+	return kind.DefaultTimeout
 }
 
 // startRules checks the rules that are decided at once, and where none of them
@@ -198,45 +197,43 @@ func (d *decision) startRules(e *execution.Execution, stage *execution.Stage, c 
 			return
 		}
 		for i, r := range c.Rules {
-			if r.Status == pipeline.InProgress && r.StartedAt.IsZero() && runs == (r.Provider == pipeline.RuleCommands) {
-				d.startRule(e, stage, r, &declared.Rules[i])
+			kind, _ := d.scope.Catalog.Lookup(declared.Rules[i].TypeID())
+			if r.Status == pipeline.InProgress && r.StartedAt.IsZero() && runs == (kind.Work == pipeline.WorkAttempt || kind.Work == pipeline.WorkTurn) {
+				d.startRule(e, stage, r, &declared.Rules[i], &kind)
 				d.stageChanged(e, stage)
 			}
 		}
 	}
 }
 
-func (d *decision) startRule(e *execution.Execution, stage *execution.Stage, r *execution.Rule, declared *pipeline.Rule) {
+func (d *decision) startRule(e *execution.Execution, stage *execution.Stage, r *execution.Rule, declared *pipeline.Rule, kind *pipeline.Type) {
 	r.StartedAt = d.now
-	resolved, err := pipeline.ResolveRule(*declared, lookup(e))
+	resolved, err := pipeline.ResolveRule(*declared, kind, lookup(e))
 	if err != nil {
 		d.endRule(r, action.Failed(action.ConfigurationError, "%s", err))
 		return
 	}
 	r.Configuration = resolved.Configuration
-	switch r.Provider {
-	case pipeline.RuleVariableCheck:
-		met, summary, err := pipeline.CheckVariable(resolved.Configuration)
-		d.judge(r, met, summary, err)
-	case pipeline.RuleExpression:
-		met, err := expression.Evaluate(resolved.Configuration[pipeline.KeyExpression], d.facts(e, stage))
-		summary := "the expression is true"
-		if !met {
-			summary = "the expression is false"
-		}
-		d.judge(r, met, summary, err)
-	case pipeline.RuleCommands:
+	switch kind.Work {
+	case pipeline.WorkImmediate:
+		d.endRule(r, decideNow(kind, r.Configuration, d.facts(e, stage)))
+	case pipeline.WorkAttempt, pipeline.WorkTurn:
 		inputs, err := inputs(e, resolved.InputArtifacts)
 		if err != nil {
 			d.endRule(r, action.Failed(action.ConfigurationError, "%s", err))
+			return
+		}
+		if kind.Work == pipeline.WorkTurn {
+			r.Work, r.Deadline = kind.Work, d.now.Add(cmp.Or(ruleTimeout(declared, kind), defaultTurnTimeout))
+			d.startTurns(ruleInTurns(e, stage, r), pipeline.RuleAction(resolved, kind), inputs)
 			return
 		}
 		r.Attempt = 1
 		d.change.Leases = append(d.change.Leases, &execution.Lease{
 			Scope: d.scope.Key, QueuedAt: d.now,
 			Attempt: action.Attempt{
-				Scope: scopeOf(e, stage, r.ID), Number: r.Attempt, Action: pipeline.RuleAction(resolved), Inputs: inputs,
-				Timeout: ruleTimeout(declared, pipeline.DefaultRuleTimeout),
+				Scope: scopeOf(e, stage, r.ID), Number: r.Attempt, Action: pipeline.RuleAction(resolved, kind), Inputs: inputs,
+				Timeout: ruleTimeout(declared, kind),
 			},
 		})
 	default:
@@ -244,11 +241,11 @@ func (d *decision) startRule(e *execution.Execution, stage *execution.Stage, r *
 	}
 }
 
-// facts is what an expression may look at.
+// facts is what a rule that is decided at once may look at.
 func (d *decision) facts(e *execution.Execution, stage *execution.Stage) expression.Input {
 	in := expression.Input{
 		Variables: e.Variables, Outputs: outputs(e), Now: d.now,
-		Trigger: expression.Trigger{Type: e.Trigger.Type, Detail: e.Trigger.Detail, Principal: e.Trigger.Principal},
+		Trigger: expression.Trigger{Type: string(e.Trigger.Type), Detail: e.Trigger.Detail, Principal: e.Trigger.Principal},
 		Execution: expression.Execution{
 			ID: e.ID, Number: e.Number, Version: e.Version, Attempt: int64(e.Attempt),
 			Type: string(e.Type), Mode: string(e.Mode), Stage: stage.Name,
@@ -260,18 +257,6 @@ func (d *decision) facts(e *execution.Execution, stage *execution.Stage) express
 	return in
 }
 
-// judge ends a rule that was decided at once.
-func (d *decision) judge(r *execution.Rule, met bool, summary string, err error) {
-	switch {
-	case err != nil:
-		d.endRule(r, action.Failed(action.ConfigurationError, "%s", err))
-	case met:
-		d.endRule(r, action.Result{Summary: summary})
-	default:
-		d.endRule(r, action.Failed(action.JobFailed, "%s", summary))
-	}
-}
-
 func (d *decision) endRule(r *execution.Rule, result action.Result) {
 	r.Status, r.EndedAt, r.Summary, r.Failure = pipeline.Succeeded, d.now, result.Summary, result.Failure
 	r.Opens = time.Time{}
@@ -280,8 +265,9 @@ func (d *decision) endRule(r *execution.Rule, result action.Result) {
 	}
 }
 
-// runningRule finds a rule that a runner carries out, in the attempt that is meant.
-func (d *decision) runningRule(executionID, ruleID string, attempt int) (*execution.Execution, *execution.Stage, *execution.Rule) {
+// findRunningRule returns a rule that still runs in that attempt, or in turns if the attempt
+// is 0.
+func (d *decision) findRunningRule(executionID, ruleID string, attempt int) (*execution.Execution, *execution.Stage, *execution.Rule) {
 	e := d.scope.Find(executionID)
 	if e == nil || !e.Current().Live() {
 		return nil, nil, nil
@@ -291,19 +277,34 @@ func (d *decision) runningRule(executionID, ruleID string, attempt int) (*execut
 		return nil, nil, nil
 	}
 	for _, r := range c.Rules {
-		if r.ID == ruleID && r.Status == pipeline.InProgress && r.Attempt > 0 && r.Attempt == attempt {
+		if r.ID == ruleID && r.Status == pipeline.InProgress && runs(r) && r.Attempt == attempt {
 			return e, e.Current(), r
 		}
 	}
 	return nil, nil, nil
 }
 
-// finishRule ends a rule that a runner carried out.
-func (d *decision) finishRule(e *execution.Execution, stage *execution.Stage, r *execution.Rule, result action.Result) {
+// runs tells whether a rule runs on a runner or in turns, once it is started.
+func runs(r *execution.Rule) bool { return r.Attempt > 0 || r.Work == pipeline.WorkTurn }
+
+// endRunningRule ends a rule that runs, and lets its execution go on.
+func (d *decision) endRunningRule(e *execution.Execution, stage *execution.Stage, r *execution.Rule, result action.Result) {
 	d.endRule(r, result)
-	d.change.DoneAttempts = append(d.change.DoneAttempts, r.ID)
+	d.ruleDone(r)
+	if result.ExternalID != "" || result.ExternalURL != "" {
+		r.ExternalID, r.ExternalURL = result.ExternalID, result.ExternalURL
+	}
 	d.stageChanged(e, stage)
 	d.advance(e)
+}
+
+// ruleDone removes the work item of a rule that needs it no more.
+func (d *decision) ruleDone(r *execution.Rule) {
+	if r.Work == pipeline.WorkTurn {
+		d.turnDone(r.ID)
+		return
+	}
+	d.change.DoneAttempts = append(d.change.DoneAttempts, r.ID)
 }
 
 // conclude ends a condition whose rules have all ended, and does what follows.
@@ -353,12 +354,13 @@ func (d *decision) conclude(e *execution.Execution, stage *execution.Stage, c *e
 }
 
 // couldNotBeChecked tells failures to check a rule from a rule that is not met.
-func couldNotBeChecked(code string) bool {
+func couldNotBeChecked(code action.FailureCode) bool {
 	switch code {
 	case action.ConfigurationError, action.PermissionError, action.SystemUnavailable, action.RunnerLost:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 func lastFailed(stage *execution.Stage) *execution.Action {
@@ -371,7 +373,7 @@ func lastFailed(stage *execution.Stage) *execution.Action {
 	return failed
 }
 
-func (d *decision) endCondition(e *execution.Execution, stage *execution.Stage, c *execution.Condition, status pipeline.Status, event, summary string) {
+func (d *decision) endCondition(e *execution.Execution, stage *execution.Stage, c *execution.Condition, status pipeline.Status, event execution.EventState, summary string) {
 	c.Status, c.EndedAt, c.Summary = status, d.now, summary
 	d.stageChanged(e, stage)
 	d.conditionEvent(e, stage, c, execution.Event{State: event, Message: summary})
@@ -381,18 +383,25 @@ func (d *decision) endCondition(e *execution.Execution, stage *execution.Stage, 
 // runs.
 func (d *decision) endRules(e *execution.Execution, stage *execution.Stage, c *execution.Condition, abandon bool, why string) {
 	for _, r := range c.Rules {
-		if r.Status != pipeline.InProgress || (r.Attempt > 0 && !abandon) {
-			continue
+		if r.Status == pipeline.InProgress && (!runs(r) || abandon) {
+			d.abandonRule(e, stage, r, why)
 		}
-		if r.Attempt > 0 {
-			d.change.DoneAttempts = append(d.change.DoneAttempts, r.ID)
-		}
-		if !r.Opens.IsZero() {
-			d.turnDone(entryID(e, stage))
-		}
-		r.Status, r.EndedAt, r.Summary, r.Opens = pipeline.Abandoned, d.now, why, time.Time{}
 	}
 	d.stageChanged(e, stage)
+}
+
+// abandonRule ends a rule without waiting for it.
+func (d *decision) abandonRule(e *execution.Execution, stage *execution.Stage, r *execution.Rule, why string) {
+	if r.Work == pipeline.WorkTurn {
+		d.abandonWork(ruleInTurns(e, stage, r))
+	}
+	if runs(r) {
+		d.ruleDone(r)
+	}
+	if !r.Opens.IsZero() {
+		d.turnDone(entryID(e, stage))
+	}
+	r.Status, r.EndedAt, r.Summary, r.Opens = pipeline.Abandoned, d.now, why, time.Time{}
 }
 
 // recheck looks again at a condition that waited for its windows. It is asked again
@@ -408,7 +417,7 @@ func (d *decision) recheck(in Recheck) {
 // override lets an execution go on that a condition stopped or holds (CodePipeline
 // 3.15).
 func (d *decision) override(in Override) error {
-	e, live := d.liveOr(in.Execution)
+	e, live := d.liveOrStored(in.Execution)
 	c, err := d.overridable(e, live, in)
 	if err != nil {
 		return err
@@ -432,7 +441,7 @@ func (d *decision) overridable(e *execution.Execution, live bool, in Override) (
 	if d.definition(e).Stage(in.Stage) == nil {
 		return nil, fmt.Errorf("%w: version %d has no stage %q", ErrStageNotFound, e.Version, in.Stage)
 	}
-	if err := stillWhole(e); err != nil {
+	if err := checkOutputsKept(e); err != nil {
 		return nil, fmt.Errorf("%w; start a new execution", err)
 	}
 	stage := e.Current()
@@ -455,7 +464,7 @@ func (d *decision) overridable(e *execution.Execution, live bool, in Override) (
 		return c, nil
 	case !live && e.Status == pipeline.Failed && stage.Status == pipeline.Failed &&
 		(c.Status == pipeline.Failed || c.Status == pipeline.Errored):
-		return c, d.stillLatest(e, stage)
+		return c, d.checkLatest(e, stage)
 	default:
 		return nil, fmt.Errorf("%w: condition %s of stage %s is %s, and execution %d %s",
 			ErrNotOverridable, c.Kind.Argument(), stage.Name, c.Status, e.Number, e.Status)

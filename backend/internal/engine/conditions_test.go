@@ -161,7 +161,7 @@ func TestRuleThatRunsIsAnAttempt(t *testing.T) {
 	require.Equal(t, action.Scope{
 		Account: "default", Pipeline: "web", PipelineVersion: 1, ExecutionID: e.ID, Stage: "B", ActionExecutionID: id,
 	}, attempt.Scope)
-	require.Equal(t, pipeline.TypeID{Category: pipeline.CategoryCompute, Owner: pipeline.Owner, Provider: "Commands", Version: "1"}, attempt.Action.TypeID())
+	require.Equal(t, pipeline.TypeID{Category: pipeline.CategoryRule, Owner: pipeline.Owner, Provider: "Commands", Version: "1"}, attempt.Action.TypeID())
 	require.Equal(t, "probe", attempt.Action.Name)
 	require.Equal(t, []string{"true"}, attempt.Action.Commands)
 	require.Equal(t, []pipeline.EnvironmentVariable{{Name: "K", Value: "a"}}, attempt.Action.EnvironmentVariables)

@@ -577,7 +577,7 @@ func TestRetryBringsBackAsIfItHadNotEnded(t *testing.T) {
 	require.Equal(t, 1, second.Attempt)
 	var told []string
 	for _, ev := range w.model.events[len(w.model.events)-3:] {
-		told = append(told, string(ev.Subject)+" "+ev.State+" "+ev.Principal)
+		told = append(told, string(ev.Subject)+" "+string(ev.State)+" "+ev.Principal)
 	}
 	require.Equal(t, []string{"execution RESUMED ann", "stage RESUMED ann", "action STARTED "}, told)
 }

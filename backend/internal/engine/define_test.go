@@ -98,14 +98,14 @@ func defineCondition(stage *pipeline.Stage, words []string) {
 				stage.OnFailure.RetryMode, words = pipeline.RetryAllActions, words[1:]
 			}
 		} else if len(words) == 1 {
-			stage.OnFailure.Result, words = strings.ToUpper(words[0]), nil
+			stage.OnFailure.Result, words = pipeline.Result(strings.ToUpper(words[0])), nil
 		}
 		if len(words) == 0 {
 			return
 		}
 	}
 	last := len(words) - 1
-	condition := &pipeline.Condition{Result: strings.ToUpper(words[last])}
+	condition := &pipeline.Condition{Result: pipeline.Result(strings.ToUpper(words[last]))}
 	for i, word := range words[:last] {
 		condition.Rules = append(condition.Rules, defineRule(word, i))
 	}
@@ -126,16 +126,18 @@ func defineRule(word string, i int) pipeline.Rule {
 	case word == "nobody":
 		rule.Provider = "Nobody"
 	case word == "never":
-		rule.Provider = pipeline.RuleDeploymentWindow
+		rule.Provider = ruleWindow
 		rule.Configuration = map[string]string{"Cron": "* * * ? * * 2020"}
 	case word[0] == '$':
-		rule.Name, rule.Provider, rule.Commands = word[1:], pipeline.RuleCommands, []string{"true"}
+		rule.Name, rule.Provider, rule.Commands = word[1:], ruleCommands, []string{"true"}
+	case word[0] == '~':
+		rule.Name, rule.Provider = word[1:], rulePoll
 	case equals:
-		rule.Provider = pipeline.RuleVariableCheck
+		rule.Provider = ruleVariable
 		rule.Configuration = map[string]string{"Variable": "#{variables." + variable + "}", "Operator": "EQ", "Value": value}
 	default:
 		hours, minutes, limited := strings.Cut(word[1:], "/")
-		rule.Provider = pipeline.RuleDeploymentWindow
+		rule.Provider = ruleWindow
 		rule.Configuration = map[string]string{"Cron": "* * " + hours + " ? * MON-FRI"}
 		if limited {
 			rule.TimeoutInMinutes, _ = strconv.Atoi(minutes)

@@ -64,10 +64,10 @@ const MaxAttempts = 3
 func Decide(scope *Scope, in Input, now time.Time) (*execution.Change, error) {
 	// As fine as a store keeps times: what was read back must decide alike.
 	d := &decision{scope: scope, now: now.UTC().Truncate(time.Microsecond), change: &execution.Change{}}
-	if err := d.apply(in); err != nil {
+	if err := in.apply(d); err != nil {
 		return nil, err
 	}
-	d.giveWay()
+	d.supersedeWaiting()
 	scope.Live = slices.DeleteFunc(scope.Live, func(e *execution.Execution) bool { return e.Status.Terminal() })
 	if d.change.State != nil {
 		scope.State = d.change.State
@@ -80,47 +80,6 @@ type decision struct {
 	scope  *Scope
 	now    time.Time
 	change *execution.Change
-}
-
-func (d *decision) apply(in Input) error {
-	switch in := in.(type) {
-	case Start:
-		return d.start(in)
-	case Finish:
-		d.finished(in)
-		return nil
-	case Again:
-		if e, stage, a := d.running(in.ExecutionID, in.ActionExecutionID, 0); a != nil {
-			d.again(e, stage, a, in.Again)
-		}
-		return nil
-	case Lost:
-		d.runnerLost(in)
-		return nil
-	case Approve:
-		return d.approve(in)
-	case Expire:
-		d.expire(in)
-		return nil
-	case Recheck:
-		d.recheck(in)
-		return nil
-	case Stop:
-		return d.stop(in)
-	case Retry:
-		return d.retry(in)
-	case Rollback:
-		return d.rollBack(in)
-	case Override:
-		return d.override(in)
-	case SetTransition:
-		return d.setTransition(in)
-	case Cancel:
-		d.cancel(in)
-		return nil
-	default:
-		return fmt.Errorf("engine: unknown input %T", in)
-	}
 }
 
 func (d *decision) definition(e *execution.Execution) *pipeline.Definition {
@@ -208,7 +167,7 @@ func (d *decision) changeState(name string, change func(*execution.StageState)) 
 	d.change.State.Stages[name] = &stage
 }
 
-func (d *decision) actionEvent(stage *execution.Stage, a *execution.Action, state string) execution.Event {
+func (d *decision) actionEvent(stage *execution.Stage, a *execution.Action, state execution.EventState) execution.Event {
 	return execution.Event{
 		Subject: execution.SubjectAction, State: state, Stage: stage.Name, Action: a.Name,
 		ActionExecutionID: a.ID, Attempt: a.Attempt,

@@ -51,10 +51,41 @@ type Reason struct {
 	Causes []Reason
 }
 
-// Work is the pending work of a scope, by action execution id.
+// Work is the pending work of what WorkOf names, by its id.
 type Work struct {
 	Leases map[string]*execution.Lease
 	Turns  map[string]*execution.Turn
+}
+
+// WorkOf returns the ids of the actions and rules whose pending work Explain reads for a
+// live execution: those that run in its stage, or in the stage that it waits for.
+func WorkOf(scope *Scope, id string) []string {
+	e := scope.Find(id)
+	if e == nil || e.Current() == nil {
+		return nil
+	}
+	stage := e.Current()
+	if stage.Waiting() {
+		holder, _ := scope.Occupants(stage.Name)
+		if holder == nil {
+			return nil
+		}
+		stage = holder.Current()
+	}
+	var ids []string
+	for _, a := range stage.Actions {
+		if a.Status == pipeline.InProgress && a.Work != pipeline.WorkApproval {
+			ids = append(ids, a.ID)
+		}
+	}
+	if c := checked(stage); c != nil {
+		for _, r := range c.Rules {
+			if r.Status == pipeline.InProgress {
+				ids = append(ids, r.ID)
+			}
+		}
+	}
+	return ids
 }
 
 // Explain says why a live execution waits. It returns no reason only for one
@@ -104,7 +135,7 @@ func (x *explanation) reasons(e *execution.Execution) []Reason {
 	}
 	for _, a := range stage.Actions {
 		if a.Status == pipeline.InProgress && a.Work != pipeline.WorkApproval {
-			reasons = append(reasons, x.running(stage, a))
+			reasons = append(reasons, x.runningReason(stage, a))
 		}
 	}
 	if c := checked(stage); c != nil {
@@ -162,10 +193,13 @@ func (x *explanation) condition(stage *execution.Stage, c *execution.Condition) 
 			}
 		case lease != nil && lease.Runner == "":
 			reason.Kind, reason.Since = WaitRunner, lease.QueuedAt
-			reason.Message = what + " waits for a free runner slot"
+			reason.Message = what + " waits for a free runner slot" + returned(lease)
 		case lease != nil:
 			reason.Kind, reason.Until = WaitRule, r.StartedAt.Add(lease.Attempt.Timeout)
 			reason.Message = fmt.Sprintf("%s runs on runner %s", what, lease.Runner)
+		case r.Work == pipeline.WorkTurn:
+			reason.Kind, reason.Until = WaitRule, r.Deadline
+			reason.Message = x.inTurns(what, r)
 		default:
 			// It comes after a window, which has a reason of its own.
 			continue
@@ -173,6 +207,18 @@ func (x *explanation) condition(stage *execution.Stage, c *execution.Condition) 
 		reasons = append(reasons, reason)
 	}
 	return reasons
+}
+
+// inTurns says how far a rule is that runs in turns.
+func (x *explanation) inTurns(what string, r *execution.Rule) string {
+	if name := elsewhere(r.ExternalID, r.ExternalURL); name != "" {
+		what += " (" + name + ")"
+	}
+	message := what + " runs"
+	if turn, ok := x.work.Turns[r.ID]; ok && turn.DueAt.After(x.now) {
+		message = fmt.Sprintf("%s is checked again at %s", what, clock(turn.DueAt))
+	}
+	return message + "; it times out at " + clock(r.Deadline)
 }
 
 // limited says which actions of a PARALLEL execution wait for others of it, if any.
@@ -202,23 +248,47 @@ func (x *explanation) limited(e *execution.Execution, stage *execution.Stage) *R
 	}
 }
 
-func (x *explanation) running(stage *execution.Stage, a *execution.Action) Reason {
+// runningReason says what an action that runs waits for.
+func (x *explanation) runningReason(stage *execution.Stage, a *execution.Action) Reason {
 	reason := Reason{Kind: WaitAction, Stage: stage.Name, Action: a.Name, Since: a.StartedAt}
 	if lease, ok := x.work.Leases[a.ID]; ok {
 		if lease.Runner == "" {
 			reason.Kind, reason.Since = WaitRunner, lease.QueuedAt
-			reason.Message = fmt.Sprintf("action %s of stage %s waits for a free runner slot", a.Name, stage.Name)
+			reason.Message = fmt.Sprintf("action %s of stage %s waits for a free runner slot", a.Name, stage.Name) + returned(lease)
 			return reason
 		}
 		reason.Message = fmt.Sprintf("action %s of stage %s runs on runner %s (attempt %d)", a.Name, stage.Name, lease.Runner, a.Attempt)
 		reason.Until = a.StartedAt.Add(lease.Attempt.Timeout)
 		return reason
 	}
-	if turn, ok := x.work.Turns[a.ID]; ok && turn.DueAt.After(x.now) {
-		reason.Kind, reason.Until = WaitTimer, turn.DueAt
-		reason.Message = fmt.Sprintf("action %s of stage %s is looked at again at %s", a.Name, stage.Name, clock(turn.DueAt))
+	what := fmt.Sprintf("action %s of stage %s", a.Name, stage.Name)
+	if name := elsewhere(a.Details.ExternalID, a.Details.ExternalURL); name != "" {
+		what += " (" + name + ")"
+	}
+	reason.Message = what + " runs"
+	turn, ok := x.work.Turns[a.ID]
+	if !ok {
 		return reason
 	}
-	reason.Message = fmt.Sprintf("action %s of stage %s runs", a.Name, stage.Name)
+	reason.Until = turn.Work.Deadline
+	if turn.DueAt.After(x.now) {
+		reason.Kind, reason.Until = WaitTimer, turn.DueAt
+		reason.Message = fmt.Sprintf("%s is checked again at %s", what, clock(turn.DueAt))
+	}
+	if !turn.Work.Deadline.IsZero() {
+		reason.Message += "; it times out at " + clock(turn.Work.Deadline)
+	}
 	return reason
+}
+
+// returned says why runners returned an attempt, empty if none did.
+func returned(lease *execution.Lease) string {
+	r := lease.Attempt.Returned
+	switch {
+	case r == nil:
+		return ""
+	case r.Count == 1:
+		return fmt.Sprintf("; runner %s returned it: %s", r.Runner, r.Reason)
+	}
+	return fmt.Sprintf("; runners returned it %d times, the last was %s: %s", r.Count, r.Runner, r.Reason)
 }

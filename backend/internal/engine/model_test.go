@@ -19,7 +19,9 @@ type model struct {
 	executions map[string]*execution.Execution
 	leases     map[string]*execution.Lease
 	turns      map[string]*execution.Turn
-	events     []execution.Event
+	// abandons are the turns that abandon work, by id: they belong to no execution.
+	abandons map[string]*execution.Turn
+	events   []execution.Event
 	// ended holds executions as they were when they ended.
 	ended map[string]string
 	// queues are the executions in front of a stage, by arrival.
@@ -38,6 +40,7 @@ func newModel() *model {
 		executions: make(map[string]*execution.Execution),
 		leases:     make(map[string]*execution.Lease),
 		turns:      make(map[string]*execution.Turn),
+		abandons:   make(map[string]*execution.Turn),
 		ended:      make(map[string]string),
 		queues:     make(map[string][]string),
 		state:      &execution.PipelineState{},
@@ -150,6 +153,7 @@ func snapshot(e *execution.Execution) *execution.Execution {
 			a := *a
 			stage.Actions = append(stage.Actions, &a)
 		}
+		stage.Conditions = clone(&stage.StageDetails).Conditions
 		copied.Stages = append(copied.Stages, &stage)
 	}
 	return &copied
@@ -204,8 +208,49 @@ func (m *model) applyWork(t tester, c *execution.Change) {
 	for _, turn := range c.Turns {
 		turn := clone(turn)
 		coarse(&turn.DueAt)
-		m.turns[turn.ID] = turn
+		if turn.Kind != execution.TurnAbandon {
+			m.turns[turn.ID] = turn
+			continue
+		}
+		require.Empty(t, turn.ExecutionID, "an abandon would end with its execution")
+		require.Empty(t, turn.Scope, "an abandon would end with its pipeline")
+		require.NotNil(t, turn.Work)
+		require.NotNil(t, turn.Abandon)
+		m.abandons[turn.ID] = turn
 	}
+}
+
+// abandonedRule is abandonedWork for a rule.
+func (m *model) abandonedRule(t tester, r, now *execution.Rule, in engine.Input, c *execution.Change) {
+	t.Helper()
+	i := slices.IndexFunc(c.Turns, func(turn *execution.Turn) bool { return turn.ID == execution.AbandonTurnID(r.ID) })
+	finish, answered := in.(engine.Finish)
+	answered = answered && finish.ActionExecutionID == r.ID && !finish.Unanswered
+	if r.Work != pipeline.WorkTurn || r.Status == now.Status || answered {
+		require.Negative(t, i, "the work of rule %s is abandoned though nothing ended it", r.Name)
+		return
+	}
+	require.GreaterOrEqual(t, i, 0, "rule %s became %s by %T, and its work goes on", r.Name, now.Status, in)
+	require.Equal(t, string(now.State), string(c.Turns[i].Work.State), "the newest state")
+	require.Equal(t, r.Name, c.Turns[i].Work.Action.Name)
+}
+
+// abandonedWork checks that the service is told of work exactly where it ends without its
+// executor's answer, with the newest state that the executor told of.
+func (m *model) abandonedWork(t tester, a, now *execution.Action, in engine.Input, c *execution.Change) {
+	t.Helper()
+	i := slices.IndexFunc(c.Turns, func(turn *execution.Turn) bool { return turn.ID == execution.AbandonTurnID(a.ID) })
+	finish, answered := in.(engine.Finish)
+	answered = answered && finish.ActionExecutionID == a.ID && !finish.Unanswered
+	if a.Work != pipeline.WorkTurn || a.Status == now.Status || answered {
+		require.Negative(t, i, "the work of %s is abandoned though nothing ended it", a.Name)
+		return
+	}
+	require.GreaterOrEqual(t, i, 0, "%s became %s by %T, and its work goes on", a.Name, now.Status, in)
+	work := c.Turns[i].Work
+	require.Equal(t, a.ID, work.ActionExecutionID)
+	require.Equal(t, string(now.Details.State), string(work.State), "the newest state")
+	require.Equal(t, now.Details.Configuration, work.Action.Configuration)
 }
 
 func lastEvent(events []execution.Event, id string) execution.Event {
@@ -308,11 +353,15 @@ func (m *model) edges(t tester, before map[string]*execution.Execution, in engin
 			require.False(t, stage.Entered() && stage.StartedAt != e.Stages[i].StartedAt && (!resumed || !last), "a stage was entered twice")
 			for j, a := range stage.Actions {
 				m.edge(t, a, e.Stages[i].Actions[j], in)
+				m.abandonedWork(t, a, e.Stages[i].Actions[j], in, c)
 			}
 			for j, condition := range stage.Conditions {
 				now := e.Stages[i].Conditions[j]
 				_, overridden := in.(engine.Override)
 				require.False(t, condition.Status.Terminal() && now.Status != condition.Status && !overridden, "a condition left %s", condition.Status)
+				for k, rule := range condition.Rules {
+					m.abandonedRule(t, rule, now.Rules[k], in, c)
+				}
 			}
 		}
 	}
@@ -441,9 +490,12 @@ func (m *model) wantedWork(t tester, e *execution.Execution, leases map[string]i
 			leases[a.ID] = a.Attempt
 		case pipeline.WorkTurn:
 			turns[a.ID] = execution.TurnAction
+			require.False(t, m.turns[a.ID].DueAt.After(m.turns[a.ID].Work.Deadline), "%s is looked at only after its deadline", a.Name)
 		case pipeline.WorkApproval:
 			turns[a.ID] = execution.TurnExpire
 			require.False(t, engine.Met(a.Details.Approval), "an approval stays open though it has all it needs")
+		case pipeline.WorkImmediate, pipeline.WorkTimed:
+			require.Failf(t, "stuck", "nothing will ever end %s", a.Name)
 		}
 	}
 	if stage.Entry != nil && !engine.Met(stage.Entry) {
@@ -472,11 +524,15 @@ func (m *model) wantedWork(t tester, e *execution.Execution, leases map[string]i
 	for _, rule := range c.Rules {
 		switch {
 		case rule.Status.Terminal():
-		case rule.Provider == pipeline.RuleDeploymentWindow:
+		case rule.Provider == ruleWindow:
 			windows++
-		case rule.Provider == pipeline.RuleCommands && !rule.StartedAt.IsZero():
+		case rule.Provider == ruleCommands && !rule.StartedAt.IsZero():
 			commands++
 			leases[rule.ID] = rule.Attempt
+		case rule.Work == pipeline.WorkTurn && !rule.StartedAt.IsZero():
+			commands++
+			turns[rule.ID] = execution.TurnAction
+			require.False(t, m.turns[rule.ID].DueAt.After(rule.Deadline), "rule %s is looked at only after its deadline", rule.Name)
 		}
 	}
 	if windows > 0 {

@@ -54,7 +54,7 @@ type StepRefusal struct {
 // It runs the checks of Decide and changes nothing.
 func Next(scope *Scope, given *execution.Execution, newest int64, now time.Time) ([]Step, []StepRefusal) {
 	d := &decision{scope: scope, now: now.UTC().Truncate(time.Microsecond), change: &execution.Change{}}
-	e, live := d.liveOr(given)
+	e, live := d.liveOrStored(given)
 	stage := e.Current()
 	if stage == nil {
 		return nil, nil

@@ -14,7 +14,7 @@ import (
 // TestStillDeployed says what is deployed only as far as it is certain.
 func TestStillDeployed(t *testing.T) {
 	t.Parallel()
-	act := func(work pipeline.Work, status pipeline.Status, code string) *execution.Action {
+	act := func(work pipeline.Work, status pipeline.Status, code action.FailureCode) *execution.Action {
 		a := &execution.Action{Name: "a", Work: work, Status: status}
 		if code != "" {
 			a.Details.Failure = &action.Failure{Code: code}

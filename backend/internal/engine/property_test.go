@@ -31,7 +31,11 @@ func TestInvariants(t *testing.T) {
 			},
 			"again": func(t *rapid.T) {
 				e, a := w.drawAction(t)
-				w.must(e.Scope(), engine.Again{ExecutionID: e.ID, ActionExecutionID: a.ID, Again: action.Again{Delay: time.Minute}})
+				w.now = w.now.Add(rapid.SampledFrom([]time.Duration{0, time.Minute, 40 * time.Minute}).Draw(t, "later"))
+				w.must(e.Scope(), w.again(e, a.Name, action.Again{
+					State: []byte(rapid.SampledFrom([]string{"", "s", "t"}).Draw(t, "state")), Delay: time.Minute,
+					ExternalID: rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "external"),
+				}))
 			},
 			"lost": func(t *rapid.T) {
 				e, a := w.drawAction(t)

@@ -46,7 +46,7 @@ func (r *reference) check(e *refExecution, kind pipeline.ConditionKind) {
 // waits tells whether a condition still waits for its windows.
 func (c *refCondition) waits() bool {
 	return c != nil && c.status == pipeline.InProgress && slices.ContainsFunc(c.rules, func(rule *refRule) bool {
-		return rule.def.Provider == pipeline.RuleDeploymentWindow && rule.status == pipeline.InProgress
+		return rule.def.Provider == ruleWindow && rule.status == pipeline.InProgress
 	})
 }
 
@@ -63,7 +63,7 @@ func (r *reference) recheck(e *refExecution) {
 	}
 	closed, late := false, false
 	for _, rule := range c.rules {
-		if rule.def.Provider != pipeline.RuleDeploymentWindow || e.skips().SkipConditions {
+		if rule.def.Provider != ruleWindow || e.skips().SkipConditions {
 			continue
 		}
 		opens, ever := opening(rule.def, r.now)
@@ -76,7 +76,7 @@ func (r *reference) recheck(e *refExecution) {
 	if closed {
 		for _, rule := range c.rules {
 			// It may also be another that is closed.
-			if _, ever := opening(rule.def, r.now); rule.def.Provider == pipeline.RuleDeploymentWindow && (!ever || !r.now.Before(rule.deadline)) {
+			if _, ever := opening(rule.def, r.now); rule.def.Provider == ruleWindow && (!ever || !r.now.Before(rule.deadline)) {
 				rule.status = pipeline.Failed
 			}
 		}
@@ -88,11 +88,11 @@ func (r *reference) recheck(e *refExecution) {
 	failed := false
 	for _, rule := range c.rules {
 		switch rule.def.Provider {
-		case pipeline.RuleDeploymentWindow:
+		case ruleWindow:
 			rule.status = pipeline.Succeeded
-		case pipeline.RuleCommands:
+		case ruleCommands, rulePoll:
 			continue
-		case pipeline.RuleVariableCheck:
+		case ruleVariable:
 			name := strings.TrimSuffix(strings.TrimPrefix(rule.def.Configuration["Variable"], "#{variables."), "}")
 			value, known := e.variables[name]
 			rule.status, rule.errored = pipeline.Failed, !known
@@ -104,9 +104,13 @@ func (r *reference) recheck(e *refExecution) {
 		}
 		failed = failed || rule.status == pipeline.Failed
 	}
-	// Commands are not started where another rule has failed.
+	// Commands are not started where another rule has failed, nor is a service asked.
 	for _, rule := range c.rules {
-		rule.asked = !failed && rule.def.Provider == pipeline.RuleCommands
+		rule.asked = !failed && (rule.def.Provider == ruleCommands || rule.polls())
+		if rule.polls() {
+			// Its time begins when it is asked.
+			rule.deadline = r.now.Truncate(time.Microsecond).Add(time.Hour)
+		}
 	}
 	r.judge(e)
 }
@@ -157,14 +161,20 @@ func (r *reference) judge(e *refExecution) {
 func (c *refCondition) rest() {
 	for _, rule := range c.rules {
 		if rule.status == pipeline.InProgress {
-			rule.status = pipeline.Abandoned
+			rule.abandoned()
 		}
 	}
 }
 
+// abandoned ends a rule that nobody waits for any more.
+func (rule *refRule) abandoned() {
+	rule.status = pipeline.Abandoned
+	rule.told = rule.asked && rule.polls()
+}
+
 // checked: what follows from a condition. One that could not be checked fails the
 // stage and has no other result.
-func (r *reference) checked(e *refExecution, kind pipeline.ConditionKind, status pipeline.Status, result string) {
+func (r *reference) checked(e *refExecution, kind pipeline.ConditionKind, status pipeline.Status, result pipeline.Result) {
 	met := status == pipeline.Succeeded
 	unmet := status == pipeline.Failed
 	switch {

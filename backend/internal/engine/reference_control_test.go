@@ -35,7 +35,7 @@ func (r *reference) endWaits(e *refExecution, abandon bool) {
 	case execution.PhaseActions:
 		for _, a := range s.now() {
 			if a.status == pipeline.InProgress && (abandon || a.work == pipeline.WorkApproval) {
-				a.status = pipeline.Abandoned
+				a.abandoned()
 			}
 		}
 		r.progress(e)
@@ -52,7 +52,8 @@ func (r *reference) endWaits(e *refExecution, abandon bool) {
 }
 
 // publish adds a version; with on_update "cancel" executions of older ones end as
-// soon as nothing runs any more. Those in line go first: none of them enters.
+// soon as nothing runs any more, and work of services is abandoned. Those in line go
+// first: none of them enters.
 func (r *reference) publish(def *pipeline.Definition) {
 	r.versions = append(r.versions, def)
 	if def.OnUpdate != pipeline.OnUpdateCancel {
@@ -70,10 +71,31 @@ func (r *reference) publish(def *pipeline.Definition) {
 		inside = append(inside, e)
 	}
 	for _, e := range inside {
-		if !e.stopping && !e.cancelling {
-			e.cancelling = true
-			r.endWaits(e, false)
+		if e.cancelling {
+			continue
 		}
+		e.cancelling = true
+		for _, a := range e.stage().now() {
+			if a.status == pipeline.InProgress && a.work == pipeline.WorkTurn {
+				a.abandoned()
+			}
+		}
+		if c := e.stage().condition(); c != nil && c.status == pipeline.InProgress {
+			for _, rule := range c.rules {
+				if rule.asked && rule.polls() && rule.status == pipeline.InProgress {
+					rule.abandoned()
+				}
+			}
+			if c.asked() {
+				r.judge(e)
+				continue
+			}
+		}
+		if e.stopping {
+			r.progress(e)
+			continue
+		}
+		r.endWaits(e, false)
 	}
 }
 

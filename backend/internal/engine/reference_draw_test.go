@@ -94,6 +94,14 @@ func (e *refExecution) runningNames() (names []string) {
 	return names
 }
 
+// inTurns tells whether an action or a rule runs in turns.
+func (e *refExecution) inTurns(name string) bool {
+	if rule := e.rule(name); rule != nil {
+		return rule.polls()
+	}
+	return e.action(name).work == pipeline.WorkTurn
+}
+
 // draw chooses the next line, mostly one that does something.
 func (d *duel) draw(t *rapid.T) string {
 	var live, again, held, rolls, all, running, open, windows []*refExecution
@@ -157,6 +165,9 @@ func (d *duel) draw(t *rapid.T) string {
 		e := pick(running)
 		name := rapid.SampledFrom(e.runningNames()).Draw(t, "name")
 		verb := rapid.SampledFrom([]string{"ok", "ok", "ok", "ok", "ok", "ok", "fail", "fail", "fail", "broken", "lost", "lost"}).Draw(t, "verb")
+		if e.inTurns(name) && rapid.Bool().Draw(t, "turn") {
+			verb = rapid.SampledFrom([]string{"again", "again", "unanswered", "expire"}).Draw(t, "answer")
+		}
 		return fmt.Sprintf("%s %d %s", verb, e.number, name)
 	})
 	add(30, len(running)+len(open) > 0, func() string { return d.through(pick(append(running, open...)), 1+uniform(3).Draw(t, "through")) })
@@ -286,7 +297,7 @@ func (d *duel) drawDead(t *rapid.T, e *refExecution) string {
 		return fmt.Sprintf("recheck %d", e.number)
 	}
 	name := rapid.SampledFrom(names).Draw(t, "name")
-	switch verb := rapid.SampledFrom([]string{"ok", "fail", "lost", "again", "late", "expire"}).Draw(t, "verb"); verb {
+	switch verb := rapid.SampledFrom([]string{"ok", "fail", "lost", "again", "unanswered", "late", "expire"}).Draw(t, "verb"); verb {
 	case "late":
 		return fmt.Sprintf("late %d %s %d", e.number, name, rapid.IntRange(0, 3).Draw(t, "attempt"))
 	default:
@@ -374,7 +385,7 @@ func drawText(t *rapid.T, mode string) string {
 func drawConditions(t *rapid.T, stage string, rollback bool) string {
 	rules := func(kind string) string {
 		some := rapid.SliceOfN(rapid.SampledFrom([]string{
-			"v=x", "v=x", "v=x", "v=x", "v=y", "w9-17", "w9-17", "w0-23", "w16-20", "w9-17/600", "never", "nobody", "$" + stage + kind,
+			"v=x", "v=x", "v=x", "v=x", "v=y", "w9-17", "w9-17", "w0-23", "w16-20", "w9-17/600", "never", "nobody", "$" + stage + kind, "~" + stage + kind + "p",
 		}), 1, 2).Draw(t, "rules")
 		return strings.Join(slices.Compact(some), " ")
 	}

@@ -82,6 +82,19 @@ func (t *tally) endings(r *reference) {
 			}
 			for _, c := range s.conditions {
 				t.add(string(c.kind) + " " + string(c.status))
+				for _, rule := range c.rules {
+					if rule.told {
+						t.add("abandon of rule " + string(rule.status))
+					}
+				}
+			}
+			for _, a := range s.actions {
+				if a.told {
+					t.add("abandon of " + string(a.status))
+				}
+				if a.toldLate {
+					t.add("late abandon")
+				}
 			}
 		}
 	}
@@ -172,6 +185,7 @@ func (d *duel) take(line string) error {
 			"%s is refused with %q, and not with one of %v", line, err, refused)
 	}
 	require.Equal(d.w.t, picture(d.r.rows(), d.r.state()), picture(d.w.rows(), d.w.model.state), "the engine does not do what the reference does")
+	require.Equal(d.w.t, d.r.abandons(), d.w.abandons(), "the engine does not abandon what the reference does")
 	d.timely(verb, rest)
 	d.explained()
 	return err
@@ -212,7 +226,7 @@ func (d *duel) timely(verb, rest string) {
 		c := e.stage().condition()
 		at := c.rules[0].deadline
 		for _, rule := range c.rules {
-			if rule.def.Provider == pipeline.RuleDeploymentWindow && rule.deadline.Before(at) {
+			if rule.def.Provider == ruleWindow && rule.deadline.Before(at) {
 				at = rule.deadline
 			}
 		}
@@ -220,7 +234,7 @@ func (d *duel) timely(verb, rest string) {
 		for moved := true; moved && together.Before(at); {
 			moved = false
 			for _, rule := range c.rules {
-				if rule.def.Provider != pipeline.RuleDeploymentWindow {
+				if rule.def.Provider != ruleWindow {
 					continue
 				}
 				if opens, _ := opening(rule.def, together); opens.After(together) {
@@ -236,9 +250,29 @@ func (d *duel) timely(verb, rest string) {
 		require.NotNil(d.w.t, turn)
 		require.False(d.w.t, turn.DueAt.After(at) && at.After(d.r.now), "execution %d is looked at again only at %s, it should be at %s", e.number, turn.DueAt, at.UTC())
 		if verb == "recheck" && rest == strconv.FormatInt(e.number, 10) {
-			require.True(d.w.t, turn.DueAt.After(d.w.now.Truncate(time.Microsecond)), "execution %d is looked at again at once", e.number)
+			require.True(d.w.t, turn.DueAt.After(d.w.now.Truncate(time.Microsecond)), "execution %d is checked again at once", e.number)
 		}
 	}
+}
+
+func (w *world) abandons() (all []string) {
+	for _, e := range w.rows() {
+		for _, s := range e.Stages {
+			told := func(what, id string, i int) {
+				told, late := w.model.abandons[execution.AbandonTurnID(id)], w.model.abandons[execution.LateAbandonTurnID(id)]
+				all = append(all, abandons(e.Number, what, s.Name, i, told != nil, late != nil)...)
+			}
+			for i, a := range s.Actions {
+				told("action", a.ID, i)
+			}
+			for i, c := range s.Conditions {
+				for _, rule := range c.Rules {
+					told("rule "+rule.Name, rule.ID, i)
+				}
+			}
+		}
+	}
+	return all
 }
 
 func (w *world) rows() (all []*execution.Execution) {

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,7 +54,7 @@ func (r *reference) numbered(word string) *refExecution {
 // command takes a line that is about one execution.
 func (r *reference) command(e *refExecution, verb string, args []string) refusal {
 	switch verb {
-	case "ok", "fail", "broken", "lost", "late", "again":
+	case "ok", "fail", "broken", "lost", "late", "again", "unanswered":
 		r.reported(e, verb, args)
 		return nil
 	case "approve", "reject":
@@ -62,7 +63,7 @@ func (r *reference) command(e *refExecution, verb string, args []string) refusal
 	case "expire":
 		if len(args) == 0 {
 			r.expire(e, nil)
-		} else {
+		} else if e.rule(args[0]) == nil {
 			r.expire(e, e.action(args[0]))
 		}
 		return nil
@@ -90,7 +91,17 @@ func (r *reference) command(e *refExecution, verb string, args []string) refusal
 // reported takes what a runner or a turn says.
 func (r *reference) reported(e *refExecution, verb string, args []string) {
 	if rule := e.rule(args[0]); rule != nil {
-		r.ruled(e, rule, verb == "ok", verb == "lost" || verb == "broken")
+		switch {
+		case verb == "again":
+			r.ruleGoesOn(e, rule)
+		case verb == "lost" && rule.polls():
+			// No runner has it.
+		case verb == "unanswered" && rule.status == pipeline.InProgress && rule.asked:
+			rule.told = rule.polls()
+			r.ruled(e, rule, false, true)
+		default:
+			r.ruled(e, rule, verb == "ok", verb == "lost" || verb == "broken" || verb == "unanswered")
+		}
 		return
 	}
 	a := e.action(args[0])
@@ -105,6 +116,9 @@ func (r *reference) reported(e *refExecution, verb string, args []string) {
 	case "lost":
 		r.lost(e, a, attempt)
 	case "again":
+		r.goesOn(e, a)
+	case "unanswered":
+		r.unanswered(e, a, attempt)
 	default:
 		r.result(e, a, attempt, verb == "ok")
 	}
@@ -180,7 +194,9 @@ func (r *reference) waitsFor(e *refExecution) (kinds []string) {
 	}
 	if c := s.condition(); c != nil && c.status == pipeline.InProgress {
 		for _, rule := range c.rules {
-			is(one[rule.asked && rule.status == pipeline.InProgress], engine.WaitRunner)
+			runs := rule.asked && rule.status == pipeline.InProgress
+			is(one[runs && !rule.polls()], engine.WaitRunner)
+			is(one[runs && rule.polls()], engine.WaitRule)
 			is(one[rule.closed && rule.status == pipeline.InProgress], engine.WaitWindow)
 		}
 	}
@@ -224,7 +240,7 @@ func (s *refStage) row(r *reference, e *refExecution) *execution.Stage {
 	if s.entry != nil {
 		row.Entry = &execution.Approval{Requirements: []execution.Requirement{{MinimumCount: s.entry.needs}}}
 		for range s.entry.agreed {
-			row.Entry.Decisions = append(row.Entry.Decisions, execution.Verdict{Approved: true})
+			row.Entry.Decisions = append(row.Entry.Decisions, execution.ApprovalDecision{Approved: true})
 		}
 	}
 	for _, c := range s.conditions {
@@ -238,6 +254,35 @@ func (s *refStage) row(r *reference, e *refExecution) *execution.Stage {
 		row.Actions = append(row.Actions, &execution.Action{Name: a.def.Name, Status: a.status, Attempt: a.attempt, Retried: a.retried})
 	}
 	return row
+}
+
+// abandons are the actions whose services are told to end their work.
+func (r *reference) abandons() (all []string) {
+	for _, e := range r.all {
+		for _, s := range e.stages {
+			for i, a := range s.actions {
+				all = append(all, abandons(e.number, "action", s.def.Name, i, a.told, a.toldLate)...)
+			}
+			for i, c := range s.conditions {
+				for _, rule := range c.rules {
+					all = append(all, abandons(e.number, "rule "+rule.def.Name, s.def.Name, i, rule.told, rule.toldLate)...)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// abandons names what a service is told of an action or rule.
+func abandons(number int64, what, stage string, i int, told, late bool) (all []string) {
+	name := fmt.Sprintf("%s %d of stage %s of %d", what, i, stage, number)
+	if told {
+		all = append(all, name)
+	}
+	if late {
+		all = append(all, name+" late")
+	}
+	return all
 }
 
 // state is what a store would hold of the stages.

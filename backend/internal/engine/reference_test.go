@@ -85,6 +85,10 @@ type refAction struct {
 	// people tells that somebody rejected it or nobody decided in time.
 	people   bool
 	approval *refApproval
+	// deadline is when it times out, of one that runs in turns. told tells that its service
+	// was told to end the work, and toldLate that it was told once more.
+	deadline       time.Time
+	told, toldLate bool
 }
 
 type refApproval struct {
@@ -98,7 +102,7 @@ type refApproval struct {
 
 type refCondition struct {
 	kind   pipeline.ConditionKind
-	result string
+	result pipeline.Result
 	status pipeline.Status
 	rules  []*refRule
 }
@@ -111,6 +115,8 @@ type refRule struct {
 	// closed tells that it is a window that was closed when it was looked at.
 	closed   bool
 	deadline time.Time
+	// told and toldLate are as of an action.
+	told, toldLate bool
 }
 
 // refusal are the errors that an input may be refused with: where several reasons
@@ -336,6 +342,11 @@ func (r *reference) startMore(e *refExecution) int {
 		if !known || !e.finds(def) {
 			a.status = pipeline.Failed
 		} else if a.ran = kind.Work != pipeline.WorkApproval; a.ran {
+			timeout := kind.DefaultTimeout
+			if def.TimeoutInMinutes > 0 {
+				timeout = time.Duration(def.TimeoutInMinutes) * time.Minute
+			}
+			a.deadline = r.now.Truncate(time.Microsecond).Add(timeout)
 			continue
 		} else if guards := r.guards[s.def.Name+"/"+def.Name]; len(guards) == 0 && r.ruleRequired {
 			a.status, a.people = pipeline.Failed, true
@@ -547,6 +558,32 @@ func (e *refExecution) runs(a *refAction, attempt int) bool {
 	return a.status == pipeline.InProgress && a.work != pipeline.WorkApproval && a.attempt == attempt
 }
 
+// goesOn is an executor's answer that it is not done. Nobody waits longer than the timeout.
+// Work that nobody waits for any more is abandoned.
+func (r *reference) goesOn(e *refExecution, a *refAction) {
+	switch {
+	case a.work != pipeline.WorkTurn:
+	case !e.runs(a, 0):
+		a.toldLate = true
+	case !r.now.Before(a.deadline):
+		r.unanswered(e, a, 0)
+	}
+}
+
+// unanswered fails an action whose executor did not say that its work ended.
+func (r *reference) unanswered(e *refExecution, a *refAction, attempt int) {
+	if e.runs(a, attempt) {
+		a.told = a.work == pipeline.WorkTurn
+		r.result(e, a, attempt, false)
+	}
+}
+
+// abandoned ends an action that runs or waits.
+func (a *refAction) abandoned() {
+	a.status = pipeline.Abandoned
+	a.told = a.work == pipeline.WorkTurn
+}
+
 func (r *reference) lost(e *refExecution, a *refAction, attempt int) {
 	if !e.runs(a, attempt) || a.work != pipeline.WorkAttempt {
 		return
@@ -569,4 +606,20 @@ func (r *reference) ruled(e *refExecution, rule *refRule, ok, errored bool) {
 		rule.status = pipeline.Succeeded
 	}
 	r.judge(e)
+}
+
+// polls tells whether a rule asks a service, in turns.
+func (rule *refRule) polls() bool { return rule.def.Provider == rulePoll }
+
+// ruleGoesOn is goesOn for a rule.
+func (r *reference) ruleGoesOn(e *refExecution, rule *refRule) {
+	switch {
+	case !rule.polls():
+	case rule.status != pipeline.InProgress || !rule.asked:
+		rule.toldLate = rule.asked
+	case !r.now.Before(rule.deadline):
+		// It is not met.
+		rule.told = true
+		r.ruled(e, rule, false, false)
+	}
 }

@@ -21,11 +21,11 @@ type replay struct {
 }
 
 // becomes are the legal steps, by subject, from a status and by an event.
-func becomes(subject execution.Subject, from pipeline.Status, state string) (pipeline.Status, bool) {
+func becomes(subject execution.Subject, from pipeline.Status, state execution.EventState) (pipeline.Status, bool) {
 	const none = pipeline.Status("")
 	type step struct {
 		from  pipeline.Status
-		state string
+		state execution.EventState
 	}
 	ends := func(to map[step]pipeline.Status) (pipeline.Status, bool) {
 		status, ok := to[step{from, state}]
@@ -66,6 +66,7 @@ func becomes(subject execution.Subject, from pipeline.Status, state string) (pip
 			{none, execution.EventStarted}:                  pipeline.InProgress,
 			{pipeline.InProgress, execution.EventStarted}:   pipeline.InProgress,
 			{pipeline.InProgress, execution.EventLost}:      pipeline.InProgress,
+			{pipeline.InProgress, execution.EventLinked}:    pipeline.InProgress,
 			{pipeline.InProgress, execution.EventApproved}:  pipeline.InProgress,
 			{pipeline.InProgress, execution.EventRejected}:  pipeline.InProgress,
 			{pipeline.InProgress, execution.EventSucceeded}: pipeline.Succeeded,

@@ -26,26 +26,25 @@ var (
 // leaves its actions and conditions in it.
 const MaxRetries = 100
 
-// liveOr returns the execution as the scope knows it, or as it was given where it
-// has ended.
-func (d *decision) liveOr(given *execution.Execution) (e *execution.Execution, live bool) {
+// liveOrStored returns the execution of the scope if it is live, and otherwise as it was
+// given.
+func (d *decision) liveOrStored(given *execution.Execution) (e *execution.Execution, live bool) {
 	if e := d.scope.Find(given.ID); e != nil {
 		return e, true
 	}
 	return given, false
 }
 
-// stillWhole refuses to work with what retention removed.
-func stillWhole(e *execution.Execution) error {
+// checkOutputsKept refuses an execution whose outputs retention removed.
+func checkOutputsKept(e *execution.Execution) error {
 	if e.OutputsRemovedAt.IsZero() {
 		return nil
 	}
 	return fmt.Errorf("execution %d cannot be used any more: %w on %s", e.Number, ErrOutputsRemoved, e.OutputsRemovedAt.Format(time.DateOnly))
 }
 
-// stillLatest refuses to work again on a stage that another execution has been in
-// since.
-func (d *decision) stillLatest(e *execution.Execution, stage *execution.Stage) error {
+// checkLatest refuses to work again on a stage that another execution has entered since.
+func (d *decision) checkLatest(e *execution.Execution, stage *execution.Stage) error {
 	if e.Mode == pipeline.Parallel {
 		return nil
 	}
@@ -63,7 +62,7 @@ func (d *decision) stillLatest(e *execution.Execution, stage *execution.Stage) e
 
 // retry runs a stage of an execution again in place (CodePipeline 3.7).
 func (d *decision) retry(in Retry) error {
-	e, live := d.liveOr(in.Execution)
+	e, live := d.liveOrStored(in.Execution)
 	stage := e.Current()
 	if in.Stage != "" && in.Stage != stage.Name {
 		if d.definition(e).Stage(in.Stage) == nil {
@@ -106,7 +105,7 @@ func (d *decision) retryable(e *execution.Execution, stage *execution.Stage, liv
 			failed++
 		}
 	}
-	if err := stillWhole(e); err != nil {
+	if err := checkOutputsKept(e); err != nil {
 		return fmt.Errorf("%w; start a new execution", err)
 	}
 	switch {
@@ -126,7 +125,7 @@ func (d *decision) retryable(e *execution.Execution, stage *execution.Stage, liv
 		return refuse("execution %d is %s", e.Number, e.Status)
 	}
 	if !live {
-		if err := d.stillLatest(e, stage); err != nil {
+		if err := d.checkLatest(e, stage); err != nil {
 			return err
 		}
 	}
@@ -152,7 +151,7 @@ func (d *decision) replace(e *execution.Execution, stage *execution.Stage, mode 
 	}
 }
 
-func (d *decision) countRetry(stage *execution.Stage, trigger string) {
+func (d *decision) countRetry(stage *execution.Stage, trigger execution.RetryTrigger) {
 	retries := execution.Retries{}
 	if stage.Retries != nil {
 		retries = *stage.Retries
@@ -176,7 +175,7 @@ func automaticRetries(stage *execution.Stage) int {
 // enterAgain begins a stage that ended with its first phase. People who agreed to
 // its entry are not asked again: what they agreed to is the same.
 func (d *decision) enterAgain(e *execution.Execution, stage *execution.Stage) {
-	if stage.Entry != nil && open(stage.Entry) {
+	if stage.Entry != nil && isPending(stage.Entry) {
 		stage.EarlierEntries = append(stage.EarlierEntries, stage.Entry)
 		d.askForEntry(e, stage)
 		return

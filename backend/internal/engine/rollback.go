@@ -41,7 +41,7 @@ func (d *decision) rollBack(in Rollback) error {
 	if changed := d.changed(in.Stage, target.Version, in.Newest); changed != "" {
 		return unable("%s; choose an execution that ran the stage as it is now, or start a new execution", changed)
 	}
-	if err := stillWhole(target); err != nil {
+	if err := checkOutputsKept(target); err != nil {
 		return fmt.Errorf("%w; choose a later one", err)
 	}
 	d.startRollback(rollback{
@@ -57,7 +57,7 @@ func (d *decision) changed(stage string, before, after int64) string {
 	if before == after {
 		return ""
 	}
-	changes := pipeline.StageChanges(d.scope.Definition(before), d.scope.Definition(after), stage)
+	changes := pipeline.StageChanges(d.scope.Catalog, d.scope.Definition(before), d.scope.Definition(after), stage)
 	if len(changes) == 0 {
 		return ""
 	}
@@ -128,7 +128,7 @@ func (d *decision) automaticTarget(e *execution.Execution, stage *execution.Stag
 	if target = d.scope.Load(last.ExecutionID); target == nil {
 		return nil, fmt.Sprintf("; execution %d, which it would be rolled back to, is gone", last.Number)
 	}
-	if err := stillWhole(target); err != nil {
+	if err := checkOutputsKept(target); err != nil {
 		return nil, "; it is not rolled back: " + err.Error()
 	}
 	return target, ""
@@ -177,7 +177,8 @@ func (d *decision) startRollback(r rollback) {
 		Artifacts: produced(&before), Variables: outputs(&before),
 	}
 	if r.failed != nil {
-		e.Rollback.FailedID, e.Rollback.FailedNumber, e.Rollback.FailedPrincipal = r.failed.ID, r.failed.Number, r.failed.Starter()
+		e.Rollback.FailedID, e.Rollback.FailedNumber = r.failed.ID, r.failed.Number
+		e.Rollback.FailedPrincipal, e.Rollback.FailedReplayedBy = r.failed.Starter()
 	}
 	d.begin(e)
 	d.newStage(e, slices.IndexFunc(def.Stages, func(s pipeline.Stage) bool { return s.Name == r.stage }))

@@ -203,7 +203,7 @@ func TestFailureIsTold(t *testing.T) {
 	require.Contains(t, e.Summary, "action a of stage Build failed")
 	var told []string
 	for _, ev := range w.model.events {
-		told = append(told, string(ev.Subject)+" "+ev.State+" "+ev.Message)
+		told = append(told, string(ev.Subject)+" "+string(ev.State)+" "+ev.Message)
 	}
 	require.Equal(t, []string{
 		"execution STARTED ", "stage STARTED ", "action STARTED ", "action FAILED TimedOut: after 1h", "stage FAILED ",

@@ -24,6 +24,7 @@ import (
 //	broken N ACTION                the runner could not do it
 //	late N ACTION ATTEMPT          the result of that attempt
 //	approve N PERSON[,GROUP…] [STAGE] [ACTION] ["comment], reject likewise
+//	unanswered N ACTION            a turn failed without its executor's answer
 //	expire N [ACTION]              of the action, else of the stage's entry
 //	recheck N                      of the condition that waits for a window
 //	stop N PRINCIPAL, abandon N PRINCIPAL
@@ -202,11 +203,15 @@ func (w *world) input(e *execution.Execution, verb string, args []string, commen
 		return w.finish(e, args[0], action.Failed(action.JobFailed, "exit code 1"))
 	case "broken":
 		return w.finish(e, args[0], action.Failed(action.SystemUnavailable, "the disk is full"))
+	case "unanswered":
+		in := w.finish(e, args[0], action.Failed(action.SystemUnavailable, "the executor crashed"))
+		in.Unanswered = true
+		return in
 	case "again":
-		return engine.Again{ExecutionID: e.ID, ActionExecutionID: w.action(e, args[0]).ID, Again: action.Again{State: []byte("s"), Delay: time.Minute}}
+		return w.again(e, args[0], action.Again{State: []byte("s"), Delay: time.Minute})
 	case "lost":
 		id, attempt := w.running(e, args[0])
-		return engine.Lost{ExecutionID: e.ID, ActionExecutionID: id, Attempt: attempt, Reason: "runner r was not heard of"}
+		return engine.Lost{ExecutionID: e.ID, ActionExecutionID: id, Attempt: attempt, Reason: "runner r did not renew its lease"}
 	case "late":
 		attempt, err := strconv.Atoi(args[1])
 		require.NoError(w.t, err)
@@ -226,7 +231,8 @@ func (w *world) input(e *execution.Execution, verb string, args []string, commen
 		if len(args) == 0 {
 			return engine.Expire{ExecutionID: e.ID, ID: entry(e)}
 		}
-		return engine.Expire{ExecutionID: e.ID, ID: w.action(e, args[0]).ID}
+		id, _ := w.running(e, args[0])
+		return engine.Expire{ExecutionID: e.ID, ID: id}
 	case "recheck":
 		return engine.Recheck{ExecutionID: e.ID, ID: entry(e)}
 	case "stop", "abandon":
@@ -269,8 +275,20 @@ func (w *world) running(e *execution.Execution, name string) (id string, attempt
 	return rule.ID, rule.Attempt
 }
 
+// again is the answer of an action's executor that it goes on.
+func (w *world) again(e *execution.Execution, name string, again action.Again) engine.Input {
+	w.t.Helper()
+	id, _ := w.running(e, name)
+	in := engine.Again{ExecutionID: e.ID, ActionExecutionID: id, Again: again}
+	a, r := w.action(e, name), w.rule(e, name)
+	if a != nil && a.Work == pipeline.WorkTurn || a == nil && r.Work == pipeline.WorkTurn {
+		in.Turn = &action.Turn{Scope: action.Scope{ExecutionID: e.ID, ActionExecutionID: id}}
+	}
+	return in
+}
+
 // finish is the result of an action as its executor reports it.
-func (w *world) finish(e *execution.Execution, name string, result action.Result) engine.Input {
+func (w *world) finish(e *execution.Execution, name string, result action.Result) engine.Finish {
 	w.t.Helper()
 	id, attempt := w.running(e, name)
 	return engine.Finish{ExecutionID: e.ID, ActionExecutionID: id, Attempt: attempt, Result: result}

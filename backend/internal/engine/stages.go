@@ -100,9 +100,9 @@ func (d *decision) supersede(e, by *execution.Execution) {
 		fmt.Sprintf("superseded by execution %d %s stage %s", by.Number, where, stage.Name))
 }
 
-// giveWay lets newer executions take the place of those that wait for an approval
+// supersedeWaiting lets newer executions take the place of those that wait for an approval
 // whose rules allow it.
-func (d *decision) giveWay() {
+func (d *decision) supersedeWaiting() {
 	for i := 0; i < len(d.scope.Live); i++ {
 		next := d.scope.Live[i]
 		if next.Status.Terminal() || next.Mode != pipeline.Superseded || !next.Current().Waiting() {
@@ -114,7 +114,7 @@ func (d *decision) giveWay() {
 			continue
 		}
 		d.supersede(holder, next)
-		d.leave(name)
+		d.admitNext(name)
 		// Who entered may have moved on and wait elsewhere.
 		i = -1
 	}
@@ -141,7 +141,7 @@ func supersedable(e *execution.Execution) bool {
 // inProgress counts what an execution waits for in its stage.
 func inProgress(stage *execution.Stage) int {
 	n := 0
-	if stage.Phase == execution.PhaseApproval && open(stage.Entry) {
+	if stage.Phase == execution.PhaseApproval && isPending(stage.Entry) {
 		n++
 	}
 	for _, a := range stage.Actions {
@@ -204,8 +204,8 @@ func (d *decision) askForEntry(e *execution.Execution, stage *execution.Stage) {
 	}
 }
 
-// leave lets the first that waits for a stage in.
-func (d *decision) leave(name string) {
+// admitNext lets the first execution that waits for a stage enter it.
+func (d *decision) admitNext(name string) {
 	if d.disabled(name) {
 		return
 	}
@@ -235,7 +235,7 @@ func (d *decision) step(e *execution.Execution) bool {
 	}
 	switch stage.Phase {
 	case execution.PhaseApproval:
-		if open(stage.Entry) {
+		if isPending(stage.Entry) {
 			return false
 		}
 		d.check(e, stage, pipeline.ConditionBeforeEntry)
@@ -330,7 +330,7 @@ func (d *decision) next(e *execution.Execution, stage *execution.Stage) {
 	} else {
 		d.end(e, pipeline.Succeeded, execution.EventSucceeded, "")
 	}
-	d.leave(stage.Name)
+	d.admitNext(stage.Name)
 }
 
 // fail ends a stage and its execution, starts the rollback that is asked for, and
@@ -355,16 +355,16 @@ func (d *decision) fail(e *execution.Execution, stage *execution.Stage, summary 
 	if back.target != nil {
 		d.startRollback(back)
 	}
-	d.leave(stage.Name)
+	d.admitNext(stage.Name)
 }
 
-func (d *decision) endStage(e *execution.Execution, stage *execution.Stage, status pipeline.Status, event string) {
+func (d *decision) endStage(e *execution.Execution, stage *execution.Stage, status pipeline.Status, event execution.EventState) {
 	stage.Status, stage.EndedAt = status, d.now
 	d.stageChanged(e, stage)
 	d.event(e, execution.Event{Subject: execution.SubjectStage, State: event, Stage: stage.Name})
 }
 
-func (d *decision) end(e *execution.Execution, status pipeline.Status, event, summary string) {
+func (d *decision) end(e *execution.Execution, status pipeline.Status, event execution.EventState, summary string) {
 	e.Status, e.Summary, e.EndedAt = status, summary, d.now
 	d.executionChanged(e)
 	d.event(e, execution.Event{Subject: execution.SubjectExecution, State: event, Message: summary})

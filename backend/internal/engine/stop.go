@@ -92,7 +92,7 @@ func earlySummary(e *execution.Execution) string {
 // endWaits ends what an execution waits for in its stage while nothing runs: people
 // and deployment windows.
 func (d *decision) endWaits(e *execution.Execution, stage *execution.Stage, why string) {
-	if stage.Phase == execution.PhaseApproval && open(stage.Entry) {
+	if stage.Phase == execution.PhaseApproval && isPending(stage.Entry) {
 		d.turnDone(entryID(e, stage))
 	}
 	for _, a := range stage.Actions {
@@ -123,6 +123,9 @@ func (d *decision) abandonAction(e *execution.Execution, stage *execution.Stage,
 	a.Details.Summary = "abandoned: " + why
 	d.actionChanged(e, a)
 	d.event(e, d.actionEvent(stage, a, execution.EventAbandoned))
+	if a.Work == pipeline.WorkTurn {
+		d.abandonWork(d.actionInTurns(e, stage, a))
+	}
 	d.workDone(a)
 }
 
@@ -151,12 +154,14 @@ func (d *decision) windDown(e *execution.Execution, stage *execution.Stage) {
 		d.endStage(e, stage, pipeline.Cancelled, execution.EventCanceled)
 	}
 	d.endEarly(e)
-	d.leave(stage.Name)
+	d.admitNext(stage.Name)
 }
 
 // cancel ends the executions of earlier versions (CodePipeline 3.9): those that
-// wait at once, those inside of a stage when their running actions ended. Like a
-// stop it does not wait for people.
+// wait at once, those inside of a stage when the attempts of their actions ended. Work
+// that runs in turns is abandoned at once: a process that is killed may leave half of
+// what it does, a service ends its work by itself. Like a stop it does not wait for
+// people.
 func (d *decision) cancel(in Cancel) {
 	var inside []*execution.Execution
 	for _, e := range d.scope.Live {
@@ -174,6 +179,7 @@ func (d *decision) cancel(in Cancel) {
 	}
 	for _, e := range inside {
 		d.endWaits(e, e.Current(), cancelSummary(e.Cancel))
+		d.abandonTurns(e, e.Current(), cancelSummary(e.Cancel))
 		d.advance(e)
 	}
 }

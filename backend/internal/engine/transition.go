@@ -31,6 +31,6 @@ func (d *decision) setTransition(in SetTransition) error {
 	d.changeState(in.Stage, func(s *execution.StageState) {
 		s.Transition = &execution.Transition{Disabled: !in.Enabled, Reason: in.Reason, Principal: in.Principal, At: d.now}
 	})
-	d.leave(in.Stage)
+	d.admitNext(in.Stage)
 	return nil
 }

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	declared "github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
 )
 
 // tester is what *testing.T and *rapid.T have in common.
@@ -28,11 +30,33 @@ var (
 	typeTurn     = pipeline.TypeID{Category: pipeline.CategoryInvoke, Owner: pipeline.Owner, Provider: "Turn", Version: "1"}
 	typeApproval = pipeline.TypeID{Category: pipeline.CategoryApproval, Owner: pipeline.Owner, Provider: "Manual", Version: "1"}
 
+	// typeNow is an action that is decided at once.
+	typeNow = pipeline.TypeID{Category: pipeline.CategoryTest, Owner: pipeline.Owner, Provider: "Now", Version: "1"}
+	// typePoll is a rule that asks a service.
+	typePoll = pipeline.TypeID{Category: pipeline.CategoryRule, Owner: pipeline.Owner, Provider: rulePoll, Version: "1"}
+
 	catalog = pipeline.NewCatalog(
-		pipeline.ActionType{ID: typeAttempt, Work: pipeline.WorkAttempt, OnLost: pipeline.OnLostFail, DefaultTimeout: time.Hour},
-		pipeline.ActionType{ID: typeTurn, Work: pipeline.WorkTurn, DefaultTimeout: time.Hour},
-		pipeline.ActionType{ID: typeApproval, Work: pipeline.WorkApproval, DefaultTimeout: 7 * 24 * time.Hour},
+		pipeline.Type{ID: typeAttempt, Work: pipeline.WorkAttempt, OnLost: pipeline.OnLostFail, DefaultTimeout: time.Hour},
+		pipeline.Type{ID: typeTurn, Work: pipeline.WorkTurn, DefaultTimeout: time.Hour},
+		pipeline.Type{ID: typeApproval, Work: pipeline.WorkApproval, DefaultTimeout: 7 * 24 * time.Hour},
+		pipeline.Type{
+			ID: typeNow, Work: pipeline.WorkImmediate, Properties: []pipeline.Property{{Name: "v"}},
+			Decide: func(values map[string]string, _ pipeline.Facts) (bool, string, error) {
+				return values["v"] == "x", "looked at v", nil
+			},
+		},
+		pipeline.Type{ID: typePoll, Work: pipeline.WorkTurn, DefaultTimeout: time.Hour},
+		declared.RuleCommands(), declared.RuleExpression(), declared.RuleVariable(), declared.RuleWindow(),
 	)
+)
+
+// The rules of the tests.
+const (
+	ruleCommands   = "Commands"
+	rulePoll       = "Poll"
+	ruleExpression = "Expression"
+	ruleVariable   = "VariableCheck"
+	ruleWindow     = "DeploymentWindow"
 )
 
 // world is a pipeline with its memory of live executions, and beside it a model
@@ -149,24 +173,18 @@ func clone[T any](v *T) *T {
 	return copied
 }
 
-// copied gives the second decision executions of its own, as it changes them.
+// copied gives the second decision an input of its own, as it changes executions.
 func copied(in engine.Input) engine.Input {
-	switch in := in.(type) {
-	case engine.Start:
-		in.Execution = clone(in.Execution)
-		return in
-	case engine.Retry:
-		in.Execution = clone(in.Execution)
-		return in
-	case engine.Rollback:
-		in.Target = clone(in.Target)
-		return in
-	case engine.Override:
-		in.Execution = clone(in.Execution)
-		return in
-	default:
-		return in
+	again := reflect.New(reflect.TypeOf(in))
+	data, err := json.Marshal(in)
+	if err == nil {
+		err = json.Unmarshal(data, again.Interface())
 	}
+	made, ok := again.Elem().Interface().(engine.Input)
+	if err != nil || !ok {
+		panic(err) //nolint:forbidigo // Our own inputs always encode.
+	}
+	return made
 }
 
 // decide takes an input through the engine, on the memory and on what the model
@@ -219,7 +237,8 @@ func (w *world) decide(key execution.ScopeKey, in engine.Input) (*execution.Chan
 	return change, nil
 }
 
-// explained checks that nobody waits without a reason.
+// explained checks that nobody waits without a reason, and that WorkOf names all the work
+// that the reasons are made of.
 func (w *world) explained() {
 	w.t.Helper()
 	work := engine.Work{Leases: w.model.leases, Turns: w.model.turns}
@@ -227,12 +246,27 @@ func (w *world) explained() {
 		for _, e := range scope.Live {
 			reasons := engine.Explain(scope, e.ID, work, w.now)
 			require.NotEmpty(w.t, reasons, "nobody knows why %s is where it is", show(e))
+			require.Equal(w.t, reasons, engine.Explain(scope, e.ID, w.workOf(engine.WorkOf(scope, e.ID)), w.now))
 			for _, reason := range reasons {
 				require.NotEmpty(w.t, reason.Kind)
 				require.NotEmpty(w.t, reason.Message)
 			}
 		}
 	}
+}
+
+// workOf returns the pending work that has one of the ids.
+func (w *world) workOf(ids []string) engine.Work {
+	work := engine.Work{Leases: make(map[string]*execution.Lease), Turns: make(map[string]*execution.Turn)}
+	for _, id := range ids {
+		if lease, ok := w.model.leases[id]; ok {
+			work.Leases[id] = lease
+		}
+		if turn, ok := w.model.turns[id]; ok {
+			work.Turns[id] = turn
+		}
+	}
+	return work
 }
 
 // pinned is the definition that an execution started with.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
@@ -63,7 +63,7 @@ func (d *definer) line(line string) error {
 		return d.actions(match[1], strings.Split(match[2], ", "), words(match[3]))
 	}
 	if match := conditionPattern.FindStringSubmatch(line); match != nil {
-		d.condition = &pipeline.Condition{Result: match[2]}
+		d.condition = &pipeline.Condition{Result: pipeline.Result(match[2])}
 		if match[1] == "before_entry" {
 			d.stage.BeforeEntry = d.condition
 		} else {
@@ -72,16 +72,16 @@ func (d *definer) line(line string) error {
 		return nil
 	}
 	if match := whenPattern.FindStringSubmatch(line); match != nil {
-		d.condition = &pipeline.Condition{Result: match[1]}
+		d.condition = &pipeline.Condition{Result: pipeline.Result(match[1])}
 		d.stage.OnFailure = &pipeline.OnFailure{Condition: d.condition}
 		return nil
 	}
 	if match := failurePattern.FindStringSubmatch(line); match != nil {
 		d.condition = nil
 		if match[3] != "" {
-			d.condition = &pipeline.Condition{Result: match[3]}
+			d.condition = &pipeline.Condition{Result: pipeline.Result(match[3])}
 		}
-		d.stage.OnFailure = &pipeline.OnFailure{Result: match[1], RetryMode: pipeline.RetryMode(match[2]), Condition: d.condition}
+		d.stage.OnFailure = &pipeline.OnFailure{Result: pipeline.Result(match[1]), RetryMode: pipeline.RetryMode(match[2]), Condition: d.condition}
 		return nil
 	}
 	if match := skipPattern.FindStringSubmatch(line); match != nil {
@@ -116,6 +116,8 @@ func (d *definer) actions(order string, names, attributes []string) error {
 			switch {
 			case attributes[i] == "Manual":
 				a.Category, a.Provider, a.Commands = pipeline.CategoryApproval, "Manual", nil
+			case attributes[i] == typeCloud.ID.Provider:
+				a.Provider, a.Commands = typeCloud.ID.Provider, nil
 			case attributes[i] == "->" && i+1 < len(attributes):
 				i++
 				a.OutputArtifacts = nil
@@ -174,13 +176,13 @@ func ruleOf(name, provider string, attributes []string) (pipeline.Rule, error) {
 	rule := pipeline.Rule{Name: name, Provider: provider, Configuration: make(map[string]string)}
 	var keys []string
 	switch provider {
-	case pipeline.RuleVariableCheck:
+	case "VariableCheck":
 		keys = []string{"Variable", "Operator", "Value"}
-	case pipeline.RuleDeploymentWindow:
+	case "DeploymentWindow":
 		keys = []string{"Cron", "TimeZone"}
-	case pipeline.RuleExpression:
+	case "Expression":
 		keys = []string{"Expression"}
-	case pipeline.RuleCommands:
+	case "Commands":
 		rule.Commands = []string{"./" + name}
 	}
 	for i := 0; i < len(attributes); i++ {
@@ -213,8 +215,8 @@ func ruleOf(name, provider string, attributes []string) (pipeline.Rule, error) {
 }
 
 // approvalRule reads an approval rule; what it asks for is a list of clauses.
-func approvalRule(name, pipelines, guarded, clauses string, isGroup func(string) bool) (store.ApprovalRule, error) {
-	rule := store.ApprovalRule{Account: account, Name: name, Pipelines: []string{pipelines}}
+func approvalRule(name, pipelines, guarded, clauses string, isGroup func(string) bool) (approval.Rule, error) {
+	rule := approval.Rule{Account: account, Name: name, Pipelines: []string{pipelines}}
 	stage, actionName, _ := strings.Cut(guarded, "/")
 	if stage != "*" {
 		rule.Stages = []string{stage}

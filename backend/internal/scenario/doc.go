@@ -23,6 +23,7 @@
 //	    1 compile <- src -> app namespace=build exports=VERSION
 //	    1 lint, unit                        same run order: at the same time
 //	    2 sign-off Manual timeout=60        a manual approval
+//	    3 scan Cloud timeout=30             a job of a service, which is asked in turns
 //	    on_failure RETRY ALL_ACTIONS, ROLLBACK when
 //	      rule broken: VariableCheck #{variables.env} EQ prod
 //	  stage Prod
@@ -32,6 +33,7 @@
 //	    on_success ROLLBACK unless          or FAIL
 //	      rule smoke: Commands <- app env:VERSION=#{build.VERSION}
 //	      rule calm: Expression "true"
+//	      rule quiet: Alarm timeout=5       a job of a service
 //	    on_rollback skips conditions and approvals
 //
 // A second pipeline has a name, "pipeline api QUEUED", and its executions are api/1,
@@ -62,7 +64,13 @@
 //	the clock moves on by 2h30m, the clock moves to 2026-03-02 09:00
 //	the server restarts
 //	the runner leaves, the runner returns   it takes no attempts in between
+//	the service is down, the service is up
+//	the job of Build/scan of 1 succeeds, the job of Prod/quiet of 1 fails with "why"
+//	during the next turn of Build/scan of 1 ann abandons it
 //	then                                    nothing
+//
+// A turn asks the service for a job every minute, so what a job does is seen when the clock
+// moves on.
 //
 // The clock starts on Monday, 2026-03-02 at 08:00 UTC.
 //
@@ -86,5 +94,6 @@
 //	state                  lines of the pipeline's stages, in any order
 //	the runner has Build/compile of 1      lines of the attempt, in any order
 //	the runner must end Build/compile of 1
+//	the jobs of the service                all jobs in order, and how each ended
 //	a watcher of 1 reads 3 events, the watcher of 1 resumes
 package scenario

@@ -10,6 +10,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
@@ -30,7 +31,7 @@ func newBusy(t *testing.T, open opener) *busy {
 	t.Helper()
 	b := &busy{world: newWorld(t, open)}
 	require.NoError(t, b.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
-		return tx.CreateAccount(ctx, store.Account{Name: "other", CreatedAt: b.now()})
+		return tx.CreateAccount(ctx, auth.Account{Name: "other", CreatedAt: b.now()})
 	}))
 	return b
 }
@@ -47,10 +48,10 @@ func (b *busy) define(account, name string, mode pipeline.ExecutionMode, command
 	def := pipeline.Definition{ExecutionMode: mode, Stages: []pipeline.Stage{build}}
 	id := b.newID()
 	require.NoError(b.t, b.store.Update(b.t.Context(), func(ctx context.Context, tx store.Tx) error {
-		if err := tx.CreatePipeline(ctx, store.Pipeline{ID: id, Account: account, Name: name, Version: 1, Revision: 1}); err != nil {
+		if err := tx.CreatePipeline(ctx, definition.Pipeline{ID: id, Account: account, Name: name, Version: 1, Revision: 1}); err != nil {
 			return err
 		}
-		return tx.CreatePipelineVersion(ctx, store.PipelineVersion{PipelineID: id, Version: 1, Definition: def})
+		return tx.CreatePipelineVersion(ctx, definition.Version{PipelineID: id, Version: 1, Definition: def})
 	}))
 }
 
@@ -69,13 +70,13 @@ func (b *busy) step() (name, executionID string) {
 	b.t.Helper()
 	if b.has != nil {
 		var err error
-		b.has, err = b.executions.Report(b.t.Context(), runnerID, b.has.Attempt, action.Result{})
+		b.has, err = b.loop.Report(b.t.Context(), runnerID, b.has.Attempt, action.Result{})
 		require.NoError(b.t, err)
 	}
 	if b.has == nil {
 		ctx, cancel := context.WithTimeout(b.t.Context(), patience)
 		defer cancel()
-		a, err := b.executions.Acquire(ctx, runnerID)
+		a, err := b.loop.Acquire(ctx, runnerID)
 		require.NoError(b.t, err)
 		b.has = &a
 	}

@@ -134,7 +134,7 @@ func showEvent(ev execution.Event) string {
 		text += " " + ev.Stage + "/" + nameOf(ev.Condition)
 	case execution.SubjectExecution:
 	}
-	text += " " + ev.State
+	text += " " + string(ev.State)
 	if ev.Principal != "" {
 		text += " by " + ev.Principal
 	}

@@ -30,6 +30,10 @@ var steps = []step{
 	{regexp.MustCompile(`^(\w+) overrides (before_entry|on_success|on_failure) of (\S+) of ([\w/]+) "(.*)"$`), (*world).override},
 	{regexp.MustCompile(`^(\w+) (disables|enables) the transition into (\S+)(?: "(.*)")?$`), (*world).transition},
 	{regexp.MustCompile(`^the clock moves (on by|to) (.+)$`), (*world).moveClock},
+	{regexp.MustCompile(`^the service is (down|up)$`), (*world).setService},
+	{regexp.MustCompile(`^the job of (\S+) of ([\w/]+) (succeeds|fails)(?: with "(.*)")?$`), (*world).endJob},
+	{regexp.MustCompile(`^during the next turn of (\S+) of ([\w/]+) (\w+) abandons it$`), (*world).abandonDuringTurn},
+	{regexp.MustCompile(`^the jobs of the service$`), (*world).lookJobs},
 	{regexp.MustCompile(`^the server restarts$`), func(w *world, _ []string, _ *statement) (*look, error) { w.restart(); return nil, nil }},
 	{regexp.MustCompile(`^the runner (leaves|returns)$`), func(w *world, match []string, _ *statement) (*look, error) {
 		w.away = match[1] == "leaves"
@@ -46,8 +50,8 @@ var steps = []step{
 	{regexp.MustCompile(`^the watcher of ([\w/]+) (resumes)$`), (*world).watch},
 }
 
-// definition takes the lines of a definition off a statement.
-func definition(mode, onUpdate string, st *statement) (*pipeline.Definition, error) {
+// takeDefinition takes the lines of a definition off a statement.
+func takeDefinition(mode, onUpdate string, st *statement) (*pipeline.Definition, error) {
 	lines := slices.DeleteFunc(slices.Clone(st.lines), func(line string) bool { return strings.HasPrefix(line, "refused ") })
 	st.lines = nil
 	return define(mode, onUpdate, lines)
@@ -58,7 +62,7 @@ func (w *world) createPipeline(match []string, st *statement) (*look, error) {
 	if name == "" {
 		name = "web"
 	}
-	def, err := definition(match[2], match[3], st)
+	def, err := takeDefinition(match[2], match[3], st)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +76,7 @@ func (w *world) publish(match []string, st *statement) (*look, error) {
 	if name == "" {
 		name = w.pipelines[0]
 	}
-	def, err := definition(match[4], match[5], st)
+	def, err := takeDefinition(match[4], match[5], st)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +182,7 @@ func result(e *execution.Execution, a *attempt, succeeded bool, told []string) a
 		case 1:
 			message = told[0]
 		case 2:
-			code, message = told[0], told[1]
+			code, message = action.FailureCode(told[0]), told[1]
 		}
 		return action.Failed(code, "%s", message)
 	}
@@ -302,7 +306,7 @@ func (w *world) override(match []string, _ *statement) (*look, error) {
 }
 
 func (w *world) transition(match []string, _ *statement) (*look, error) {
-	_, err := w.executions.SetTransition(w.t.Context(), w.identity(match[1]), account, w.pipelines[0], service.TransitionInput{
+	_, err := w.stages.SetTransition(w.t.Context(), w.identity(match[1]), account, w.pipelines[0], service.TransitionInput{
 		Stage: match[3], Enabled: match[2] == "enables", Reason: long(match[4]),
 	})
 	return nil, err
@@ -332,7 +336,7 @@ func (w *world) lookExplanation(match []string, _ *statement) (*look, error) {
 	if err != nil {
 		return nil, err
 	}
-	explanation, err := w.executions.Explain(w.t.Context(), w.identity("watcher"), account, e.ID)
+	explanation, err := w.explanations.Explain(w.t.Context(), w.identity("watcher"), account, e.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -386,7 +390,7 @@ func (w *world) lookState(match []string, _ *statement) (*look, error) {
 	if name == "" {
 		name = w.pipelines[0]
 	}
-	view, err := w.executions.State(w.t.Context(), w.identity("watcher"), account, name)
+	view, err := w.stages.State(w.t.Context(), w.identity("watcher"), account, name)
 	if err != nil {
 		return nil, err
 	}
@@ -432,7 +436,7 @@ func (w *world) watch(match []string, _ *statement) (*look, error) {
 		}
 	}
 	var events []execution.Event
-	err = w.executions.Watch(w.t.Context(), w.identity("watcher"), account, e.ID, w.watched[e.ID], func(ev execution.Event) error {
+	err = w.streams.Watch(w.t.Context(), w.identity("watcher"), account, e.ID, w.watched[e.ID], func(ev execution.Event) error {
 		events = append(events, ev)
 		w.watched[e.ID] = ev.Position
 		if len(events) == most {

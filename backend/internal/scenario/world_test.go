@@ -24,10 +24,12 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/embedded"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/loop"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
 )
 
 const (
@@ -43,20 +45,25 @@ const (
 // world is a server on data that outlives it. The story sets its clock and is its
 // runner.
 type world struct {
-	t          *testing.T
-	open       opener
-	logDir     string
-	clock      atomic.Int64
-	ids        atomic.Int64
-	groups     map[string][]string
-	pipelines  []string
-	executions *service.Executions
-	defs       *service.Pipelines
-	accounts   *service.Accounts
-	rules      *service.ApprovalRules
-	store      store.Store
-	queue      *queue
-	stop       func()
+	t            *testing.T
+	open         opener
+	logDir       string
+	clock        atomic.Int64
+	ids          atomic.Int64
+	groups       map[string][]string
+	pipelines    []string
+	loop         *loop.Loop
+	executions   *service.Executions
+	stages       *service.Stages
+	explanations *service.Explanations
+	streams      *service.Streams
+	defs         *service.Pipelines
+	accounts     *service.Accounts
+	rules        *service.ApprovalRules
+	store        store.Store
+	queue        *queue
+	elsewhere    *elsewhere
+	stop         func()
 	// away is set while the runner takes no attempts.
 	away bool
 	// attempts are all that the runner ever took, oldest first.
@@ -77,11 +84,11 @@ type attempt struct {
 
 func newWorld(t *testing.T, open opener) *world {
 	t.Helper()
-	w := &world{t: t, open: open, logDir: t.TempDir(), groups: make(map[string][]string), watched: make(map[string]int64), explained: make(map[string]string)}
+	w := &world{t: t, open: open, logDir: t.TempDir(), groups: make(map[string][]string), watched: make(map[string]int64), explained: make(map[string]string), elsewhere: newElsewhere()}
 	w.clock.Store(time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC).UnixNano())
 	w.boot()
 	require.NoError(t, w.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
-		return tx.CreateAccount(ctx, store.Account{Name: account, CreatedAt: w.now()})
+		return tx.CreateAccount(ctx, auth.Account{Name: account, CreatedAt: w.now()})
 	}))
 	w.tokens("ann", "bob", "cleo", "dan")
 	return w
@@ -93,9 +100,9 @@ func (w *world) tokens(names ...string) {
 	require.NoError(w.t, w.store.Update(w.t.Context(), func(ctx context.Context, tx store.Tx) error {
 		for _, name := range names {
 			id := uuid.NewString()
-			if err := tx.CreateToken(ctx, store.Token{
+			if err := tx.CreateToken(ctx, auth.Token{
 				ID: id, Hash: id, Principal: name, Groups: w.identity(name).Groups, CreatedAt: w.now(),
-				Bindings: []store.Binding{{Account: account, Role: string(auth.Admin)}},
+				Bindings: []auth.Binding{{Account: account, Role: auth.Admin}},
 			}); err != nil {
 				return err
 			}
@@ -122,19 +129,27 @@ func (w *world) boot() {
 		Queue: embedded.New(embedded.Config{Workers: 1, Clock: w.now, Retry: time.Millisecond, Log: log}),
 		clock: w.now, nudged: make(chan struct{}),
 	}
-	catalog := pipeline.BuiltinCatalog()
-	w.executions = service.NewExecutions(service.ExecutionsConfig{
-		Store: w.store, Catalog: catalog, Registry: action.NewRegistry(), Logs: kept, Clock: w.now, NewID: w.newID, Lease: lease, Log: log, Queue: w.queue,
+	kinds, registry := catalog.Builtin().With(typeCloud, typeAlarm), action.NewRegistry()
+	registry.AddTurn(typeCloud.ID, w.elsewhere)
+	registry.AddTurn(typeAlarm.ID, w.elsewhere)
+	w.loop = loop.New(loop.Config{
+		Store: w.store, Catalog: kinds, Registry: registry, Clock: w.now, NewID: w.newID, Lease: lease, Log: log, Queue: w.queue,
+		Logs: kept,
 	})
+	uses := service.ExecutionsConfig{
+		Store: w.store, Loop: w.loop, Catalog: kinds, Logs: kept, Clock: w.now, NewID: w.newID,
+	}
+	w.executions, w.stages = service.NewExecutions(uses), service.NewStages(uses)
+	w.explanations, w.streams = service.NewExplanations(uses), service.NewStreams(uses)
 	reports := service.NewReports(w.store, w.now)
-	w.defs = service.NewPipelines(service.PipelinesConfig{Store: w.store, Reports: reports, Catalog: catalog, Runs: w.executions, Clock: w.now, NewID: w.newID})
+	w.defs = service.NewPipelines(service.PipelinesConfig{Store: w.store, Reports: reports, Catalog: kinds, Loop: w.loop, Clock: w.now, NewID: w.newID, Logs: kept, Log: log})
 	w.accounts = service.NewAccounts(service.AccountsConfig{Store: w.store, Reports: reports, Clock: w.now, NewID: w.newID})
 	w.rules = service.NewApprovalRules(service.ApprovalRulesConfig{Store: w.store, Reports: reports, Clock: w.now})
-	require.NoError(w.t, w.executions.Recover(ctx))
+	require.NoError(w.t, w.loop.Recover(ctx))
 	done := make(chan error, 1)
-	go func() { done <- w.executions.Run(ctx) }()
+	go func() { done <- w.loop.Run(ctx) }()
 	w.stop = sync.OnceFunc(func() {
-		w.executions.EndStreams()
+		w.streams.EndStreams()
 		cancel()
 		require.NoError(w.t, <-done)
 		require.NoError(w.t, w.store.Close())
@@ -217,7 +232,7 @@ func (w *world) acquire(ctx context.Context) {
 		if c.Queued == 0 {
 			return
 		}
-		a, err := w.executions.Acquire(ctx, runnerID)
+		a, err := w.loop.Acquire(ctx, runnerID)
 		require.NoError(w.t, err)
 		w.attempts = append(w.attempts, &attempt{Assignment: a})
 	}
@@ -244,7 +259,7 @@ func (w *world) check() {
 		}
 		if line := show(e); w.explained[e.ID] != line && len(w.explained) < 100 {
 			w.explained[e.ID] = line
-			explanation, err := w.executions.Explain(w.t.Context(), w.identity("watcher"), account, e.ID)
+			explanation, err := w.explanations.Explain(w.t.Context(), w.identity("watcher"), account, e.ID)
 			require.NoError(w.t, err)
 			require.NotEmpty(w.t, explanation.Reasons, "nothing says why execution %s waits", show(e))
 		}
@@ -357,7 +372,7 @@ func revoked(a *attempt) bool {
 
 // report reports an attempt, and takes what comes in return.
 func (w *world) report(a *attempt, result action.Result) error {
-	next, err := w.executions.Report(w.t.Context(), runnerID, a.Attempt, result)
+	next, err := w.loop.Report(w.t.Context(), runnerID, a.Attempt, result)
 	a.over = true
 	if next != nil {
 		w.attempts = append(w.attempts, &attempt{Assignment: *next})
