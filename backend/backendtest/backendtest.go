@@ -7,6 +7,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,8 +18,11 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/config"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/server"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
 // stopTimeout is how long a backend may take to stop before the test fails.
@@ -29,6 +33,8 @@ type Backend struct {
 	// Endpoint and HTTPAddr are host:port on this machine.
 	Endpoint string
 	HTTPAddr string
+	// HooksAddr is host:port for deliveries, empty unless WithHooks is given.
+	HooksAddr string
 	// AdminToken is an admin's of all accounts.
 	AdminToken string
 	DataDir    string
@@ -49,11 +55,35 @@ func WithConfig(change func(*config.Config)) Option {
 	return func(cfg *config.Config, _ *server.Options) { change(cfg) }
 }
 
-// WithActionTypes adds action types to the built-in ones.
-func WithActionTypes(types ...server.ActionType) Option {
+// WithHooks makes the backend listen for deliveries.
+func WithHooks() Option {
+	return WithConfig(func(cfg *config.Config) { cfg.HooksListen = "127.0.0.1:0" })
+}
+
+// WithKinds adds types of actions and rules, with their executors, to the built-in ones.
+func WithKinds(kinds ...server.Kind) Option {
 	return func(_ *config.Config, options *server.Options) {
-		options.ActionTypes = append(options.ActionTypes, types...)
+		options.Kinds = append(options.Kinds, kinds...)
 	}
+}
+
+// WithGitHub lets a server on this machine stand for GitHub, to which sources with a token of
+// their own connect.
+func WithGitHub(base string) Option {
+	return func(_ *config.Config, options *server.Options) { options.GitHub = base }
+}
+
+// WithType adds a type of actions whose work is an attempt, which always succeeds. It is for
+// tests of clients, to which only the declaration matters.
+func WithType(declared pipeline.Type) Option {
+	return WithKinds(server.Kind{Type: declared, Attempt: succeeding{}})
+}
+
+type succeeding struct{}
+
+// Execute implements action.AttemptExecutor.
+func (succeeding) Execute(context.Context, action.Attempt, action.Workspace) action.Result {
+	return action.Result{}
 }
 
 // WithDataDir uses a directory of the caller's instead of a fresh one.
@@ -69,6 +99,10 @@ func Start(tb testing.TB, opts ...Option) *Backend {
 	cfg.GRPCListen, cfg.HTTPListen = "127.0.0.1:0", "127.0.0.1:0"
 	// Tests want to end; those about the grace set it.
 	cfg.ShutdownGrace = 0
+	// Most tests are not about isolation, and a developer may not have it.
+	if _, err := exec.LookPath("bwrap"); err != nil {
+		cfg.Isolation = runner.IsolationNone
+	}
 	options := server.Options{
 		Version: "test",
 		Log:     hclog.New(&hclog.LoggerOptions{Name: "headraced", Level: hclog.Debug, Output: testLog{tb}}),
@@ -93,9 +127,9 @@ func (b *Backend) start() {
 		cancel()
 		require.NoError(b.tb, err, "start a backend")
 	}
-	b.Endpoint, b.HTTPAddr = s.GRPCAddr(), s.HTTPAddr()
+	b.Endpoint, b.HTTPAddr, b.HooksAddr = s.GRPCAddr(), s.HTTPAddr(), s.HooksAddr()
 	// The next start listens where clients know it.
-	b.config.GRPCListen, b.config.HTTPListen = b.Endpoint, b.HTTPAddr
+	b.config.GRPCListen, b.config.HTTPListen, b.config.HooksListen = b.Endpoint, b.HTTPAddr, b.HooksAddr
 	token, err := os.ReadFile(filepath.Join(b.DataDir, "admin.token"))
 	if err != nil {
 		cancel()
@@ -132,6 +166,9 @@ func (b *Backend) Restart() {
 	b.Stop()
 	b.awaitFree(b.Endpoint)
 	b.awaitFree(b.HTTPAddr)
+	if b.HooksAddr != "" {
+		b.awaitFree(b.HooksAddr)
+	}
 	b.start()
 }
 

@@ -10,31 +10,22 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
-	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/contract"
 )
 
 // ErrBadCall is in the chain of errors of Call where nothing was sent: there is no
-// such method, or the request is not one of its.
+// such method, or the request is not valid for it.
 var ErrBadCall = errors.New("the call cannot be made")
 
 // methods returns the methods of the contract by name, which is unique among the
 // services.
-func methods() map[string]protoreflect.MethodDescriptor {
-	all := make(map[string]protoreflect.MethodDescriptor)
-	contract := headracev1.File_headrace_v1_pipeline_proto.Package()
-	protoregistry.GlobalFiles.RangeFilesByPackage(contract, func(file protoreflect.FileDescriptor) bool {
-		for i := range file.Services().Len() {
-			service := file.Services().Get(i)
-			for j := range service.Methods().Len() {
-				method := service.Methods().Get(j)
-				all[string(method.Name())] = method
-			}
-		}
-		return true
-	})
+func methods() map[string]contract.Method {
+	all := make(map[string]contract.Method)
+	for _, method := range contract.Methods() {
+		all[string(method.Name())] = method
+	}
 	return all
 }
 
@@ -66,12 +57,11 @@ func (c *Client) Call(ctx context.Context, name string, request []byte, answered
 	}
 	message := in.New().Interface()
 	if err := protojson.Unmarshal(request, message); err != nil {
-		return fmt.Errorf("%w: the request is no %s: %w", ErrBadCall, method.Input().Name(), err)
+		return fmt.Errorf("%w: the request is not a valid %s: %w", ErrBadCall, method.Input().Name(), err)
 	}
-	path := fmt.Sprintf("/%s/%s", method.Parent().FullName(), name)
-	if !method.IsStreamingServer() {
+	if !method.Streams() {
 		answer := out.New().Interface()
-		if err := c.conn.Invoke(ctx, path, message, answer); err != nil {
+		if err := c.conn.Invoke(ctx, method.Path(), message, answer); err != nil {
 			return err
 		}
 		return answered(answer)
@@ -79,7 +69,7 @@ func (c *Client) Call(ctx context.Context, name string, request []byte, answered
 	// The end of the context ends the stream where it is not read to its end.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := c.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, path)
+	stream, err := c.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, method.Path())
 	if err != nil {
 		return err
 	}

@@ -35,9 +35,14 @@ type Client struct {
 
 	Pipelines     headracev1.PipelineServiceClient
 	ApprovalRules headracev1.ApprovalRuleServiceClient
+	Secrets       headracev1.SecretServiceClient
+	Connections   headracev1.ConnectionServiceClient
+	Triggers      headracev1.TriggerServiceClient
+	Webhooks      headracev1.WebhookServiceClient
 	Executions    headracev1.ExecutionServiceClient
 	Accounts      headracev1.AccountServiceClient
 	Retention     headracev1.RetentionServiceClient
+	Catalog       headracev1.CatalogServiceClient
 	Server        headracev1.ServerServiceClient
 
 	conn *grpc.ClientConn
@@ -75,7 +80,7 @@ func Dial(cfg Config, userAgent string) (*Client, error) {
 			grpc.MaxCallRecvMsgSize(maxAnswerSize),
 			grpc.MaxCallSendMsgSize(maxRequestSize),
 		),
-		grpc.WithChainUnaryInterceptor(rim.unary, deadline, age.unary, requestID),
+		grpc.WithChainUnaryInterceptor(rim.unary, deadline, age.unary, newRequestIDs().unary),
 		grpc.WithChainStreamInterceptor(rim.stream, age.stream),
 	}
 	if cfg.Token != "" {
@@ -90,9 +95,14 @@ func Dial(cfg Config, userAgent string) (*Client, error) {
 		Account:       cfg.Account,
 		Pipelines:     headracev1.NewPipelineServiceClient(conn),
 		ApprovalRules: headracev1.NewApprovalRuleServiceClient(conn),
+		Secrets:       headracev1.NewSecretServiceClient(conn),
+		Connections:   headracev1.NewConnectionServiceClient(conn),
+		Triggers:      headracev1.NewTriggerServiceClient(conn),
+		Webhooks:      headracev1.NewWebhookServiceClient(conn),
 		Executions:    headracev1.NewExecutionServiceClient(conn),
 		Accounts:      headracev1.NewAccountServiceClient(conn),
 		Retention:     headracev1.NewRetentionServiceClient(conn),
+		Catalog:       headracev1.NewCatalogServiceClient(conn),
 		Server:        headracev1.NewServerServiceClient(conn),
 		conn:          conn,
 		rim:           rim,

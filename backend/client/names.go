@@ -44,6 +44,31 @@ func ApprovalRuleName(account, rule string) string {
 	return pipeline.ApprovalRuleName{Account: account, Rule: rule}.String()
 }
 
+// SecretName returns accounts/{account}/secrets/{secret}.
+func SecretName(account, secret string) string {
+	return pipeline.SecretName{Account: account, Secret: secret}.String()
+}
+
+// ConnectionName returns accounts/{account}/connections/{connection}.
+func ConnectionName(account, connection string) string {
+	return pipeline.ConnectionName{Account: account, Connection: connection}.String()
+}
+
+// TriggerName returns the name of a trigger that is declared on its own.
+func TriggerName(account, trigger string) string {
+	return pipeline.TriggerName{Account: account, Trigger: trigger}.String()
+}
+
+// InlineTriggerName returns the name of a trigger that belongs to a pipeline.
+func InlineTriggerName(account, name, sourceAction string) string {
+	return pipeline.TriggerName{Account: account, Pipeline: name, Trigger: sourceAction}.String()
+}
+
+// WebhookName returns accounts/{account}/webhooks/{webhook}.
+func WebhookName(account, webhook string) string {
+	return pipeline.WebhookName{Account: account, Webhook: webhook}.String()
+}
+
 func stageOf(account, name, stage string) pipeline.StageName {
 	return pipeline.StageName{PipelineName: pipeline.PipelineName{Account: account, Pipeline: name}, Stage: stage}
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -9,55 +10,21 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
-	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/contract"
 )
 
-// retried returns the methods that may be sent again when a server went away:
-// those that only read, and those whose request_id makes the second one return
-// the answer of the first. Streams are not among them: whoever reads one knows
-// how far it came and goes on from there. Nor are RetryStage and OverrideCondition,
-// whose second one is refused where the first was done, or would retry what failed
-// anew, and SetStageTransition and UpdateAccount, which may undo what somebody else set
-// in between,
-// nor ApplyRetention, which may take long and goes on where it is called again.
-func retried() []string {
-	return []string{
-		headracev1.AccountService_GetAccount_FullMethodName,
-		headracev1.AccountService_ListAccounts_FullMethodName,
-		headracev1.AccountService_ListTokens_FullMethodName,
-		headracev1.ApprovalRuleService_CreateApprovalRule_FullMethodName,
-		headracev1.ApprovalRuleService_GetApprovalRule_FullMethodName,
-		headracev1.ApprovalRuleService_ListApprovalRules_FullMethodName,
-		headracev1.ExecutionService_ExplainExecution_FullMethodName,
-		headracev1.ExecutionService_GetExecution_FullMethodName,
-		headracev1.ExecutionService_ListExecutions_FullMethodName,
-		headracev1.ExecutionService_RollbackStage_FullMethodName,
-		headracev1.ExecutionService_StartExecution_FullMethodName,
-		headracev1.PipelineService_CreateAction_FullMethodName,
-		headracev1.PipelineService_CreatePipeline_FullMethodName,
-		headracev1.PipelineService_CreateStage_FullMethodName,
-		headracev1.PipelineService_GetAction_FullMethodName,
-		headracev1.PipelineService_GetPipeline_FullMethodName,
-		headracev1.PipelineService_GetPipelineState_FullMethodName,
-		headracev1.PipelineService_GetPipelineVersion_FullMethodName,
-		headracev1.PipelineService_GetStage_FullMethodName,
-		headracev1.PipelineService_ListPipelineVersions_FullMethodName,
-		headracev1.PipelineService_ListPipelines_FullMethodName,
-		headracev1.ServerService_GetServerInfo_FullMethodName,
-		headracev1.ServerService_WhoAmI_FullMethodName,
-	}
-}
-
-// serviceConfig returns gRPC's service config with the retry policy: four tries
-// within less than a second. That carries a call over a dropped connection; a
-// server that is down is said to be down soon, since a plan asks it for every
-// object. Who waits for a restart, as a watch does, tries longer itself.
+// serviceConfig returns gRPC's service config with the retry policy of the methods that
+// the contract allows to send again: four tries within less than a second. That carries a
+// call over a dropped connection. A server that is down is reported soon, since a plan
+// calls it for every object. A watch, which waits for a restart, tries longer itself.
 func serviceConfig() string {
 	var names []string
-	for _, method := range retried() {
-		service, name, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
-		names = append(names, `{"service":"`+service+`","method":"`+name+`"}`)
+	for _, method := range contract.Methods() {
+		if method.Repeatable() {
+			names = append(names, fmt.Sprintf(`{"service":%q,"method":%q}`, method.Parent().FullName(), method.Name()))
+		}
 	}
 	return `{"methodConfig":[{"name":[` + strings.Join(names, ",") + `],"retryPolicy":{` +
 		`"maxAttempts":4,"initialBackoff":"0.1s","maxBackoff":"0.4s","backoffMultiplier":2,` +
@@ -76,48 +43,36 @@ func reconnect() grpc.ConnectParams {
 	}
 }
 
-// requestID gives creating calls a request id where the caller set none, since
-// all of them may be sent again.
-func requestID(
+// requestIDs gives requests an id where the caller set none, if the contract says that a
+// method may be sent again with one. Keys are the paths of the methods.
+type requestIDs map[string]protoreflect.FieldDescriptor
+
+func newRequestIDs() requestIDs {
+	fields := make(requestIDs)
+	for _, method := range contract.Methods() {
+		if field := method.RequestID(); field != nil {
+			fields[method.Path()] = field
+		}
+	}
+	return fields
+}
+
+func (r requestIDs) unary(
 	ctx context.Context, method string, req, reply any,
 	conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption,
 ) error {
-	return invoke(ctx, method, identified(req), reply, conn, options...)
+	return invoke(ctx, method, r.identified(method, req), reply, conn, options...)
 }
 
 // identified returns the request with a request id. The caller's message stays
 // as it is: a second call with the same message is a second request.
-func identified(req any) any {
-	carrier, ok := req.(interface{ GetRequestId() string })
-	if !ok || carrier.GetRequestId() != "" {
+func (r requestIDs) identified(method string, req any) any {
+	field, carries := r[method]
+	message, ok := req.(proto.Message)
+	if !carries || !ok || message.ProtoReflect().Has(field) {
 		return req
 	}
-	id := uuid.NewString()
-	switch r := req.(type) {
-	case *headracev1.StartExecutionRequest:
-		r = proto.CloneOf(r)
-		r.RequestId = id
-		return r
-	case *headracev1.RollbackStageRequest:
-		r = proto.CloneOf(r)
-		r.RequestId = id
-		return r
-	case *headracev1.CreatePipelineRequest:
-		r = proto.CloneOf(r)
-		r.RequestId = id
-		return r
-	case *headracev1.CreateStageRequest:
-		r = proto.CloneOf(r)
-		r.RequestId = id
-		return r
-	case *headracev1.CreateActionRequest:
-		r = proto.CloneOf(r)
-		r.RequestId = id
-		return r
-	case *headracev1.CreateApprovalRuleRequest:
-		r = proto.CloneOf(r)
-		r.RequestId = id
-		return r
-	}
-	return req
+	message = proto.Clone(message)
+	message.ProtoReflect().Set(field, protoreflect.ValueOfString(uuid.NewString()))
+	return message
 }

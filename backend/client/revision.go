@@ -43,7 +43,7 @@ func (a *age) fit(ctx context.Context, request any, conn grpc.ClientConnInterfac
 	if !ok || !contract.Holds(message) {
 		return request, nil
 	}
-	server := a.known()
+	server := a.serverInfo()
 	if server == nil {
 		if contract.Newest(message) == contract.First {
 			return request, nil
@@ -63,7 +63,7 @@ func (a *age) fit(ctx context.Context, request any, conn grpc.ClientConnInterfac
 	return contract.Downgrade(message, revision), nil
 }
 
-func (a *age) known() *headracev1.GetServerInfoResponse {
+func (a *age) serverInfo() *headracev1.GetServerInfoResponse {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.server

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -23,6 +24,7 @@ func main() {
 		Args:       os.Args[1:],
 		Stdin:      os.Stdin,
 		InTerminal: term.IsTerminal(int(os.Stdin.Fd())),
+		ReadHidden: readHidden,
 		Stdout:     os.Stdout,
 		Stderr:     os.Stderr,
 		Getenv:     os.Getenv,
@@ -39,4 +41,30 @@ func terminal() (width, height int, ok bool) {
 	}
 	width, height, err := term.GetSize(int(os.Stdout.Fd()))
 	return width, height, err == nil
+}
+
+// readHidden reads a line of the terminal without its echo, which is on again afterwards,
+// also if the program is interrupted.
+func readHidden(ctx context.Context) ([]byte, error) {
+	fd := int(os.Stdin.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	type answer struct {
+		line []byte
+		err  error
+	}
+	// Reading cannot be interrupted. The process ends right after an interrupt.
+	answered := make(chan answer, 1)
+	go func() {
+		line, err := term.ReadPassword(fd)
+		answered <- answer{line, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), term.Restore(fd, before))
+	case got := <-answered:
+		return got.line, got.err
+	}
 }

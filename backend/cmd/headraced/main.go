@@ -4,16 +4,19 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/config"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/logging"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/server"
 )
 
@@ -23,7 +26,7 @@ var version = "dev"
 func main() {
 	err := closeInherited()
 	if err == nil {
-		err = command().Execute()
+		err = command(logging.TakeOver).Execute()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "headraced:", err)
@@ -31,7 +34,9 @@ func main() {
 	}
 }
 
-func command() *cobra.Command {
+// command returns the program. A server hands its log to takeOver, for libraries that have one
+// logger for the process.
+func command(takeOver func(hclog.Logger)) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "headraced",
 		Short: "Run the Headrace server",
@@ -52,9 +57,9 @@ func command() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return run(cmd.Context(), cfg)
+		return run(cmd.Context(), cfg, takeOver)
 	}
-	root.AddCommand(migrate(), migrateStore(), backup(), restore(), adoptStorage(), storageKey())
+	root.AddCommand(migrate(), migrateStore(), backup(), restore(), check(), adoptStorage(), storageKey())
 	return root
 }
 
@@ -107,6 +112,17 @@ func restore() *cobra.Command {
 	return withFile(cmd, &from, "from", "file that \"headraced backup\" created")
 }
 
+func check() *cobra.Command {
+	return operation(&cobra.Command{
+		Use:   "check",
+		Short: "Check the database, storage, keys, certificate, work directory, isolation and clock",
+		Long: "Check what a server with these settings needs: the database, which is read in full if it is in\n" +
+			"--data-dir, the storage and its keys, the certificate, the work directory, the isolation of commands\n" +
+			"and the clock. The server can be running. Prints a line for each check and exits with 1 if one fails.",
+		Example: "  headraced check --data-dir /var/lib/headrace",
+	}, server.Check)
+}
+
 func adoptStorage() *cobra.Command {
 	return operation(&cobra.Command{
 		Use:   "adopt-storage",
@@ -140,10 +156,10 @@ func operation(cmd *cobra.Command, do func(context.Context, config.Config) (stri
 		ctx, stop := stoppable(cmd.Context())
 		defer stop()
 		told, err := do(ctx, cfg)
-		if err != nil {
-			return err
+		if told != "" {
+			_, writeErr := fmt.Fprintln(cmd.OutOrStdout(), told)
+			err = errors.Join(err, writeErr)
 		}
-		_, err = fmt.Fprintln(cmd.OutOrStdout(), told)
 		return err
 	}
 	return cmd
@@ -181,16 +197,42 @@ func stoppable(ctx context.Context) (context.Context, context.CancelFunc) {
 	return ctx, stop
 }
 
-// run serves until SIGTERM or SIGINT. The second of them ends it at once.
-func run(ctx context.Context, cfg config.Config) error {
+// run serves until SIGTERM or SIGINT. The second of them ends it at once. SIGHUP reloads
+// certificates, also one that comes during the start.
+func run(ctx context.Context, cfg config.Config, takeOver func(hclog.Logger)) error {
 	ctx, stop := stoppable(ctx)
 	defer stop()
-	log := hclog.New(&hclog.LoggerOptions{
-		Name: "headraced", Level: hclog.LevelFromString(cfg.LogLevel), JSONFormat: cfg.LogFormat == "json", Output: os.Stderr,
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	log := logging.New(logging.Config{
+		Name: "headraced", Level: hclog.LevelFromString(cfg.LogLevel), JSON: cfg.LogFormat == "json", Output: os.Stderr, Clock: time.Now,
 	})
+	takeOver(log)
 	srv, err := server.New(ctx, cfg, server.Options{Version: version, Log: log})
 	if err != nil {
 		return err
 	}
-	return srv.Run(ctx)
+	reloading, endReloads := context.WithCancel(ctx)
+	reloaded := make(chan struct{})
+	go func() {
+		defer close(reloaded)
+		reloadAt(reloading, hangups, srv)
+	}()
+	err = srv.Run(ctx)
+	endReloads()
+	<-reloaded
+	return err
+}
+
+// reloadAt reloads at each signal, until the context ends.
+func reloadAt(ctx context.Context, signals <-chan os.Signal, srv *server.Server) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-signals:
+			srv.Reload()
+		}
+	}
 }

@@ -15,7 +15,7 @@ import (
 func storageKey() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "storage-key",
-		Short: "Create, rotate and replace the keys that encrypt artifacts and logs",
+		Short: "Create, rotate and replace the keys that encrypt artifacts, logs and secrets",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return errors.New("storage-key needs a command: new, rotate or rewrap")
@@ -46,8 +46,8 @@ func newStorageKey() *cobra.Command {
 func rotateStorageKey() *cobra.Command {
 	return operation(&cobra.Command{
 		Use:   "rotate",
-		Short: "Add a data key for new artifacts and logs",
-		Long: "Add a data key. Servers use it for new artifacts and logs after their next start, and can still read\n" +
+		Short: "Add a data key for new artifacts, logs and secrets",
+		Long: "Add a data key. Servers use it for new artifacts, logs and secrets after their next start, and can still read\n" +
 			"existing ones.",
 		Example: "  headraced storage-key rotate --data-dir /var/lib/headrace --storage-key file:///etc/headrace/storage.key",
 	}, func(ctx context.Context, cfg config.Config) (string, error) {
@@ -63,8 +63,8 @@ func rewrapStorageKey() *cobra.Command {
 		Short: "Encrypt the data keys with another key",
 		Long: "Encrypt the data keys with another key. --storage-key is the current key, --to the new one. Set\n" +
 			"storage-key of all servers to the new key before their next start.\n\n" +
-			"Anyone who has the old key and an old copy of keys/ can still decrypt existing artifacts and logs. To\n" +
-			"protect new ones, also run \"headraced storage-key rotate\".",
+			"Anyone who has the old key and an old copy of keys/ can still decrypt what exists. To protect\n" +
+			"what is encrypted later, also run \"headraced storage-key rotate\".",
 		Example: "  headraced storage-key rewrap --data-dir /var/lib/headrace --storage-key file:///etc/headrace/old.key \\\n" +
 			"      --to file:///etc/headrace/new.key",
 	}, func(ctx context.Context, cfg config.Config) (string, error) {

@@ -1,5 +1,5 @@
-// Package auth says who a caller is and what they may do. It must never hold a
-// secret longer than the call: tokens are looked up by their hash.
+// Package auth holds accounts and tokens, and says who a caller is and what they may do. It
+// must never hold a secret longer than the call: tokens are looked up by their hash.
 package auth
 
 import "slices"
@@ -22,6 +22,8 @@ type Permission string
 
 // The permissions.
 const (
+	// ReadAccount reads the account itself, with its settings.
+	ReadAccount Permission = "read account"
 	// Read definitions, executions, logs and rules.
 	Read Permission = "read"
 	// Deploy defines, starts and stops pipelines.
@@ -47,8 +49,8 @@ type Identity struct {
 
 // Binding grants a role in an account, or in Every.
 type Binding struct {
-	Account string
-	Role    Role
+	Account string `json:"account"`
+	Role    Role   `json:"role"`
 }
 
 // May tells whether the caller has the permission in the account.
@@ -56,6 +58,11 @@ func (i Identity) May(permission Permission, account string) bool {
 	return slices.ContainsFunc(i.Bindings, func(b Binding) bool {
 		return (b.Account == account || b.Account == Every) && b.Role.grants(permission)
 	})
+}
+
+// MayAnywhere tells whether the caller has the permission in at least one account.
+func (i Identity) MayAnywhere(permission Permission) bool {
+	return slices.ContainsFunc(i.Bindings, func(b Binding) bool { return b.Role.grants(permission) })
 }
 
 // RolesIn returns the roles that the caller has in the account, those of every
@@ -73,7 +80,7 @@ func (i Identity) RolesIn(account string) []Role {
 // RolesWith returns the roles that have the permission, the weakest first.
 func RolesWith(permission Permission) []Role {
 	var roles []Role
-	for _, role := range []Role{Viewer, Approver, Deployer, Admin} {
+	for _, role := range []Role{Runner, Viewer, Approver, Deployer, Admin} {
 		if role.grants(permission) {
 			roles = append(roles, role)
 		}
@@ -86,11 +93,13 @@ func (r Role) grants(permission Permission) bool {
 	case Admin:
 		return true
 	case Deployer:
-		return permission == Read || permission == Deploy
+		return permission == ReadAccount || permission == Read || permission == Deploy
 	case Approver:
-		return permission == Read || permission == Approve
+		return permission == ReadAccount || permission == Read || permission == Approve
 	case Viewer:
-		return permission == Read
+		return permission == ReadAccount || permission == Read
+	case Runner:
+		return permission == ReadAccount
 	default:
 		return false
 	}

@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -10,13 +11,13 @@ import (
 
 func TestRolesGrantNoMoreThanTheySay(t *testing.T) {
 	t.Parallel()
-	all := []auth.Permission{auth.Read, auth.Deploy, auth.Approve, auth.Administer}
+	all := []auth.Permission{auth.ReadAccount, auth.Read, auth.Deploy, auth.Approve, auth.Administer}
 	tests := map[auth.Role][]auth.Permission{
 		auth.Admin:      all,
-		auth.Deployer:   {auth.Read, auth.Deploy},
-		auth.Approver:   {auth.Read, auth.Approve},
-		auth.Viewer:     {auth.Read},
-		auth.Runner:     nil,
+		auth.Deployer:   {auth.ReadAccount, auth.Read, auth.Deploy},
+		auth.Approver:   {auth.ReadAccount, auth.Read, auth.Approve},
+		auth.Viewer:     {auth.ReadAccount, auth.Read},
+		auth.Runner:     {auth.ReadAccount},
 		"":              nil,
 		"administrator": nil,
 	}
@@ -30,6 +31,7 @@ func TestRolesGrantNoMoreThanTheySay(t *testing.T) {
 					want = want || g == permission
 				}
 				require.Equal(t, want, who.May(permission, "dev"), "%s in dev", permission)
+				require.Equal(t, want, who.MayAnywhere(permission), "%s anywhere", permission)
 				require.False(t, who.May(permission, "prod"), "%s in another account", permission)
 				require.False(t, who.May(permission, auth.Every), "%s everywhere", permission)
 			}
@@ -54,4 +56,17 @@ func TestSecretsDifferAndHideInTheirHash(t *testing.T) {
 	require.Regexp(t, `^hr_[A-Za-z0-9_-]{43}$`, first)
 	require.NotEqual(t, auth.Hash(first), auth.Hash(second))
 	require.NotContains(t, auth.Hash(first), first[3:])
+}
+
+func TestTokenExpires(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	token := auth.Token{ID: "t", Principal: "ann", Groups: []string{"ops"}, Bindings: []auth.Binding{{Account: "dev", Role: auth.Approver}}}
+	require.False(t, token.Expired(at), "a token without an end never expires")
+	token.ExpiresAt = at
+	require.False(t, token.Expired(at.Add(-time.Microsecond)))
+	require.True(t, token.Expired(at))
+	who := token.Identity()
+	require.Equal(t, auth.Identity{Token: "t", Principal: "ann", Groups: []string{"ops"}, Bindings: token.Bindings}, who)
+	require.True(t, who.May(auth.Approve, "dev"))
 }

@@ -5,7 +5,30 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"time"
 )
+
+// Token is a principal and what it may do. Only a hash of the secret is kept.
+type Token struct {
+	ID        string
+	Hash      string
+	Principal string
+	Groups    []string
+	Bindings  []Binding
+	CreatedAt time.Time
+	// ExpiresAt is zero for never.
+	ExpiresAt time.Time
+}
+
+// Expired reports whether the token has expired by a time.
+func (t *Token) Expired(now time.Time) bool {
+	return !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt)
+}
+
+// Identity returns the caller that the token stands for.
+func (t *Token) Identity() Identity {
+	return Identity{Token: t.ID, Principal: t.Principal, Groups: t.Groups, Bindings: t.Bindings}
+}
 
 // secretPrefix lets secret scanners and people recognise a token.
 const secretPrefix = "hr_"

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,6 +54,16 @@ log_level      = "debug"
 	require.Equal(t, "auto", cfg.Isolation, "default; an empty variable is none")
 }
 
+func TestDirectoriesAreRepeatedOrSeparated(t *testing.T) {
+	t.Parallel()
+	cfg, _, err := load(t, []string{"--writable=/srv/a", "--writable=/srv/b"}, map[string]string{"HEADRACE_WRITABLE": "/srv/c"}, "")
+	require.NoError(t, err)
+	require.Equal(t, config.Directories{"/srv/a", "/srv/b"}, cfg.Writable)
+	cfg, _, err = load(t, nil, nil, "writable = \"/srv/a, /srv/b\"\n")
+	require.NoError(t, err)
+	require.Equal(t, config.Directories{"/srv/a", "/srv/b"}, cfg.Writable)
+}
+
 func TestFileCanBeNamedByTheEnvironment(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "x.hcl")
@@ -68,10 +79,12 @@ func TestEverySettingHasFlagVariableKeyAndDescription(t *testing.T) {
 	t.Parallel()
 	samples := map[string]string{
 		"data-dir": "elsewhere", "database-url": "postgres://db/headrace", "storage-url": "s3://headrace?region=eu-central-1", "storage-key": "file:///etc/storage.key", "grpc-listen": "127.0.0.1:1", "http-listen": "127.0.0.1:2",
+		"hooks-listen": "127.0.0.1:3", "public-url": "https://hooks.example.com/headrace", "trusted-proxies": "10.0.0.0/8,::1/128",
 		"tls-cert-file": "cert.pem", "tls-key-file": "key.pem", "tls-client-ca-file": "ca.pem",
 		"allow-insecure-listen": "true", "log-level": "warn", "log-format": "json", "log-limit": "1024", "runner-slots": "7",
-		"lease": "1m0s", "shutdown-grace": "1s", "isolation": "none",
+		"lease": "1m0s", "shutdown-grace": "1s", "stop-grace": "3s", "isolation": "none", "writable": "/srv/www,/srv/cache",
 		"retention-age": "90d", "retention-count": "50", "retention-keep-last-successful": "false",
+		"poll-interval": "2m0s", "backfill-interval": "0s", "mirror-limit": "500",
 	}
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
 	config.NewLoader(flags)
@@ -109,9 +122,12 @@ func TestEverySettingHasFlagVariableKeyAndDescription(t *testing.T) {
 	require.Equal(t, fromFlags, fromFile)
 	require.Equal(t, config.Config{
 		DataDir: "elsewhere", DatabaseURL: "postgres://db/headrace", StorageURL: "s3://headrace?region=eu-central-1", StorageKey: "file:///etc/storage.key", GRPCListen: "127.0.0.1:1", HTTPListen: "127.0.0.1:2",
-		TLSCertFile: "cert.pem", TLSKeyFile: "key.pem", TLSClientCAFile: "ca.pem", AllowInsecureListen: true,
-		LogLevel: "warn", LogFormat: "json", LogLimit: 1024, RunnerSlots: 7, Lease: time.Minute, ShutdownGrace: time.Second, Isolation: "none",
+		HooksListen: "127.0.0.1:3", PublicURL: "https://hooks.example.com/headrace",
+		TrustedProxies: config.Networks{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		TLSCertFile:    "cert.pem", TLSKeyFile: "key.pem", TLSClientCAFile: "ca.pem", AllowInsecureListen: true,
+		LogLevel: "warn", LogFormat: "json", LogLimit: 1024, RunnerSlots: 7, Lease: time.Minute, ShutdownGrace: time.Second, StopGrace: 3 * time.Second, Isolation: "none", Writable: config.Directories{"/srv/www", "/srv/cache"},
 		RetentionAge: config.Days(90 * 24 * time.Hour), RetentionCount: 50,
+		PollInterval: 2 * time.Minute, MirrorLimit: 500,
 	}, fromFlags)
 }
 
@@ -133,8 +149,8 @@ func TestMistakesAreNamedWhereTheyAre(t *testing.T) {
 			want: []string{`HEADRACE_RUNNER_SLOTS: invalid value "many" for runner-slots`},
 		},
 		"several at once": {
-			args: []string{"--log-level=loud", "--isolation=jail", "--lease=1ms", "--runner-slots=-1", "--log-limit=0", "--data-dir=", "--shutdown-grace=-1s"},
-			want: []string{"log-level", "isolation", "lease", "runner-slots", "log-limit", "data-dir", "shutdown-grace"},
+			args: []string{"--log-level=loud", "--isolation=jail", "--lease=1ms", "--runner-slots=-1", "--log-limit=0", "--data-dir=", "--shutdown-grace=-1s", "--stop-grace=11m", "--writable=srv", "--writable=/", "--poll-interval=10ms", "--backfill-interval=-1s", "--mirror-limit=1"},
+			want: []string{"log-level", "isolation", "lease", "runner-slots", "log-limit", "data-dir", "shutdown-grace", "stop-grace: must be 0s to 10m0s, got 11m0s", "writable: \"srv\" is not an absolute path", "writable: / would open", "poll-interval", "backfill-interval", "mirror-limit"},
 		},
 		"a directory, no URL":    {args: []string{"--storage-url=/mnt/headrace"}, want: []string{"storage-url", "file:///"}},
 		"a relative directory":   {args: []string{"--storage-url=file://mnt"}, want: []string{"storage-url", "file:///"}},
@@ -151,6 +167,11 @@ func TestMistakesAreNamedWhereTheyAre(t *testing.T) {
 		"HTTP beyond, no TLS":    {args: []string{"--http-listen=10.0.0.1:1"}, want: []string{"http-listen", "allow-insecure-listen"}},
 		"all addresses, no TLS":  {args: []string{"--http-listen=:1"}, want: []string{"http-listen"}},
 		"all IPv6, no TLS":       {args: []string{"--grpc-listen=[::]:1"}, want: []string{"grpc-listen"}},
+		"deliveries, no TLS":     {args: []string{"--hooks-listen=0.0.0.0:1"}, want: []string{"hooks-listen", "allow-insecure-listen"}},
+		"no scheme":              {args: []string{"--public-url=hooks.example.com"}, want: []string{"public-url", "https://hooks.example.com"}},
+		"a user in a URL":        {args: []string{"--public-url=https://ann:geheim@hooks.example.com"}, want: []string{"public-url", "user"}},
+		"a slash at the end":     {args: []string{"--public-url=https://hooks.example.com/"}, want: []string{"public-url", "slash"}},
+		"a name of a proxy":      {args: nil, env: map[string]string{"HEADRACE_TRUSTED_PROXIES": "10.0.0.1, nginx"}, want: []string{"HEADRACE_TRUSTED_PROXIES", `"nginx" is not a network`}},
 		"name of a host, no TLS": {args: []string{"--grpc-listen=ci.example.com:1"}, want: []string{"grpc-listen"}},
 	}
 	for name, test := range tests {
@@ -194,5 +215,20 @@ func TestDays(t *testing.T) {
 	}
 	for _, text := range []string{"", "d", "-1d", "1.5d", "soon"} {
 		require.Error(t, new(config.Days).Set(text), text)
+	}
+}
+
+func TestNetworks(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"10.1.2.3/8, 192.0.2.1": "10.0.0.0/8,192.0.2.1/32", "2001:db8::1,fe80::1%eth0": "2001:db8::1/128,fe80::1/128",
+		"::ffff:192.0.2.1": "192.0.2.1/32", "": "", " , ": "",
+	} {
+		var networks config.Networks
+		require.NoError(t, networks.Set(text), text)
+		require.Equal(t, want, networks.String())
+	}
+	for _, text := range []string{"10.0.0.0/33", "nginx", "10.0.0.0-10.0.0.9"} {
+		require.Error(t, new(config.Networks).Set(text), text)
 	}
 }

@@ -1,9 +1,14 @@
 package rpc_test
 
 import (
+	"context"
+	"net"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -14,24 +19,18 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/dynamicpb"
-	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
+	"github.com/headrace/terraform-provider-headrace/backend/client"
 	v1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/listen"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/rpc"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlite"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/contract"
 )
-
-// access says who gets past the door of a method. Behind it they may still find
-// nothing.
-type access struct {
-	// roles of the account that the request is about.
-	roles []v1.Role
-	// stranger tells that a token of another account alone gets past too.
-	stranger bool
-	// request is one that passes validation.
-	request proto.Message
-}
 
 const (
 	admin    = v1.Role_ROLE_ADMIN
@@ -39,125 +38,11 @@ const (
 	approver = v1.Role_ROLE_APPROVER
 	viewer   = v1.Role_ROLE_VIEWER
 	runner   = v1.Role_ROLE_RUNNER
+	// stranger is an admin of another account.
+	stranger = v1.Role(-1)
 )
 
 func allRoles() []v1.Role { return []v1.Role{admin, deployer, approver, viewer, runner} }
-
-// accesses is the table of all methods that need a token. A new method fails the
-// test until somebody decides who may call it.
-func accesses() map[string]access {
-	const (
-		pipelineName = "accounts/default/pipelines/ghost"
-		stage        = pipelineName + "/stages/Build"
-		action       = stage + "/actions/Compile"
-		execution    = pipelineName + "/executions/0193b0a0-0000-7000-8000-000000000000"
-		rule         = "accounts/default/approvalRules/ghost"
-	)
-	var (
-		readers   = []v1.Role{admin, deployer, approver, viewer}
-		deployers = []v1.Role{admin, deployer}
-		approvers = []v1.Role{admin, approver}
-		admins    = []v1.Role{admin}
-
-		definition = &v1.Pipeline{Name: pipelineName, Definition: &v1.PipelineDefinition{}}
-		stagePart  = &v1.PipelineStage{Name: stage, Order: 1}
-		actionPart = &v1.PipelineAction{Name: action, Action: &v1.Action{}}
-		ruleObject = &v1.ApprovalRule{Name: rule, MinimumCount: 1, Selector: &v1.ApprovalSelector{Pipelines: []string{"*"}}}
-		token      = &v1.Token{Principal: "x", Bindings: []*v1.RoleBinding{{Account: "default", Role: viewer}}}
-	)
-	return map[string]access{
-		"CreatePipeline":         {roles: deployers, request: &v1.CreatePipelineRequest{Pipeline: definition, ValidateOnly: true}},
-		"GetPipeline":            {roles: readers, request: &v1.GetPipelineRequest{Name: pipelineName}},
-		"ListPipelines":          {roles: readers, request: &v1.ListPipelinesRequest{Parent: "accounts/default"}},
-		"UpdatePipeline":         {roles: deployers, request: &v1.UpdatePipelineRequest{Pipeline: definition}},
-		"DeletePipeline":         {roles: deployers, request: &v1.DeletePipelineRequest{Name: pipelineName}},
-		"CreateStage":            {roles: deployers, request: &v1.CreateStageRequest{Stage: stagePart}},
-		"GetStage":               {roles: readers, request: &v1.GetStageRequest{Name: stage}},
-		"UpdateStage":            {roles: deployers, request: &v1.UpdateStageRequest{Stage: stagePart}},
-		"DeleteStage":            {roles: deployers, request: &v1.DeleteStageRequest{Name: stage}},
-		"CreateAction":           {roles: deployers, request: &v1.CreateActionRequest{Action: actionPart}},
-		"GetAction":              {roles: readers, request: &v1.GetActionRequest{Name: action}},
-		"UpdateAction":           {roles: deployers, request: &v1.UpdateActionRequest{Action: actionPart}},
-		"DeleteAction":           {roles: deployers, request: &v1.DeleteActionRequest{Name: action}},
-		"PublishPipelineVersion": {roles: deployers, request: &v1.PublishPipelineVersionRequest{Name: pipelineName}},
-		"GetPipelineVersion":     {roles: readers, request: &v1.GetPipelineVersionRequest{Name: pipelineName + "/versions/1"}},
-		"ListPipelineVersions":   {roles: readers, request: &v1.ListPipelineVersionsRequest{Parent: pipelineName}},
-		"GetPipelineState":       {roles: readers, request: &v1.GetPipelineStateRequest{Name: pipelineName}},
-		"SetStageTransition":     {roles: deployers, request: &v1.SetStageTransitionRequest{Pipeline: pipelineName, Stage: "Build", Enabled: true}},
-
-		"CreateApprovalRule": {roles: admins, request: &v1.CreateApprovalRuleRequest{ApprovalRule: ruleObject}},
-		"GetApprovalRule":    {roles: readers, request: &v1.GetApprovalRuleRequest{Name: rule}},
-		"ListApprovalRules":  {roles: readers, request: &v1.ListApprovalRulesRequest{Parent: "accounts/default"}},
-		"UpdateApprovalRule": {roles: admins, request: &v1.UpdateApprovalRuleRequest{ApprovalRule: ruleObject}},
-		"DeleteApprovalRule": {roles: admins, request: &v1.DeleteApprovalRuleRequest{Name: rule}},
-
-		"StartExecution": {roles: deployers, request: &v1.StartExecutionRequest{Pipeline: pipelineName}},
-		"GetExecution":   {roles: readers, request: &v1.GetExecutionRequest{Name: execution}},
-		"ListExecutions": {roles: readers, request: &v1.ListExecutionsRequest{Parent: pipelineName}},
-		"StopExecution":  {roles: deployers, request: &v1.StopExecutionRequest{Name: execution}},
-		"RetryStage":     {roles: deployers, request: &v1.RetryStageRequest{Name: execution}},
-		"RollbackStage": {roles: deployers, request: &v1.RollbackStageRequest{
-			Pipeline: pipelineName, Stage: "Build", TargetExecution: execution,
-		}},
-		"OverrideCondition": {roles: deployers, request: &v1.OverrideConditionRequest{
-			Name: execution, Stage: "Build", Condition: v1.ConditionKind_CONDITION_KIND_BEFORE_ENTRY, Reason: "x",
-		}},
-		"DecideApproval":   {roles: approvers, request: &v1.DecideApprovalRequest{Name: execution}},
-		"ExplainExecution": {roles: readers, request: &v1.ExplainExecutionRequest{Name: execution}},
-		"WatchExecution":   {roles: readers, request: &v1.WatchExecutionRequest{Name: execution}},
-		"TailLog":          {roles: readers, request: &v1.TailLogRequest{Name: execution, ActionExecutionId: "x"}},
-		"SearchLogs":       {roles: readers, request: &v1.SearchLogsRequest{Parent: pipelineName, Pattern: "x"}},
-
-		// These are for admins of all accounts, who are not in this table.
-		"ApplyRetention": {request: &v1.ApplyRetentionRequest{ValidateOnly: true}},
-		"CreateAccount":  {request: &v1.CreateAccountRequest{Account: &v1.Account{Name: "accounts/new"}}},
-		"GetAccount":     {roles: allRoles(), request: &v1.GetAccountRequest{Name: "accounts/default"}},
-		"UpdateAccount": {roles: admins, request: &v1.UpdateAccountRequest{
-			Account: &v1.Account{Name: "accounts/default"}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"*"}},
-		}},
-		// What a stranger gets from these is their own and nothing of the account.
-		"ListAccounts": {roles: allRoles(), stranger: true, request: &v1.ListAccountsRequest{}},
-		"ListTokens":   {roles: admins, stranger: true, request: &v1.ListTokensRequest{}},
-		"RevokeToken":  {roles: admins, stranger: true, request: &v1.RevokeTokenRequest{Name: "tokens/ghost"}},
-		"CreateToken":  {roles: admins, request: &v1.CreateTokenRequest{Token: token}},
-		"WhoAmI":       {roles: allRoles(), stranger: true, request: &v1.WhoAmIRequest{}},
-	}
-}
-
-// open are the methods that need no token.
-func open() map[string]proto.Message {
-	return map[string]proto.Message{
-		v1.ServerService_GetServerInfo_FullMethodName: &v1.GetServerInfoRequest{},
-		grpc_health_v1.Health_Check_FullMethodName:    &grpc_health_v1.HealthCheckRequest{},
-		grpc_health_v1.Health_List_FullMethodName:     &grpc_health_v1.HealthListRequest{},
-		grpc_health_v1.Health_Watch_FullMethodName:    &grpc_health_v1.HealthCheckRequest{},
-	}
-}
-
-// methods returns every method that the server has.
-func methods(t *testing.T, conn *grpc.ClientConn, token string) map[string]protoreflect.MethodDescriptor {
-	t.Helper()
-	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+token)
-	stream, err := grpc_reflection_v1.NewServerReflectionClient(conn).ServerReflectionInfo(ctx)
-	require.NoError(t, err)
-	require.NoError(t, stream.Send(&grpc_reflection_v1.ServerReflectionRequest{
-		MessageRequest: &grpc_reflection_v1.ServerReflectionRequest_ListServices{},
-	}))
-	resp, err := stream.Recv()
-	require.NoError(t, err)
-	found := make(map[string]protoreflect.MethodDescriptor)
-	for _, service := range resp.GetListServicesResponse().GetService() {
-		d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service.GetName()))
-		require.NoError(t, err)
-		descriptor, ok := d.(protoreflect.ServiceDescriptor)
-		require.True(t, ok)
-		for i := range descriptor.Methods().Len() {
-			m := descriptor.Methods().Get(i)
-			found["/"+service.GetName()+"/"+string(m.Name())] = m
-		}
-	}
-	return found
-}
 
 // call makes one call and returns its code.
 func call(t *testing.T, conn *grpc.ClientConn, token, method string, m protoreflect.MethodDescriptor, request proto.Message) codes.Code {
@@ -177,52 +62,152 @@ func call(t *testing.T, conn *grpc.ClientConn, token, method string, m protorefl
 	return status.Code(stream.RecvMsg(response))
 }
 
-func TestEveryMethodIsClosedToWhoMayNotCallIt(t *testing.T) {
-	t.Parallel()
-	b := backendtest.Start(t)
-	b.Account("other")
-	conn, err := grpc.NewClient(b.Endpoint, grpc.WithTransportCredentials(insecure.NewCredentials()))
+// try calls a method with each of the requests until one is not invalid, and returns its
+// code: the requests name objects of all kinds, and a method takes one kind.
+func try(t *testing.T, conn *grpc.ClientConn, token string, m contract.Method, requests []proto.Message) codes.Code {
+	t.Helper()
+	code := codes.InvalidArgument
+	for _, request := range requests {
+		if code = call(t, conn, token, m.Path(), m, request); code != codes.InvalidArgument {
+			break
+		}
+	}
+	return code
+}
+
+// dial returns a connection that sends no token by itself.
+func dial(t *testing.T, endpoint string) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient(endpoint, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	stranger := b.Token("stranger", nil, backendtest.Binding("other", admin))
-	tokens := make(map[v1.Role]string)
-	for _, role := range allRoles() {
-		tokens[role] = b.Token(role.String(), nil, backendtest.Binding("default", role))
-	}
-	table := accesses()
+	return conn
+}
 
-	for method, m := range methods(t, conn, b.AdminToken) {
-		if request, ok := open()[method]; ok {
-			require.Equal(t, codes.OK, call(t, conn, "", method, m, request), "%s is open", method)
-			continue
-		}
-		rule, ok := table[string(m.Name())]
-		if strings.HasPrefix(method, "/grpc.reflection.") {
-			rule, ok = access{roles: allRoles(), stranger: true, request: &grpc_reflection_v1.ServerReflectionRequest{
-				MessageRequest: &grpc_reflection_v1.ServerReflectionRequest_ListServices{},
-			}}, true
-		}
-		require.True(t, ok, "%s: say in the table who may call it", method)
+// tokens returns a token for each role in the account "default", and that of an admin of
+// another account, as a role that does not exist.
+func tokens(b *backendtest.Backend) map[v1.Role]string {
+	b.Account("other")
+	all := map[v1.Role]string{stranger: b.Token("stranger", nil, backendtest.Binding("other", admin))}
+	for _, role := range allRoles() {
+		all[role] = b.Token(role.String(), nil, backendtest.Binding("default", role))
+	}
+	return all
+}
+
+// TestMethodsAreOpenToThoseWhomTheyDeclare calls each method of the contract with each role.
+// Those that may call it may still find nothing.
+func TestMethodsAreOpenToThoseWhomTheyDeclare(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	conn, secrets := dial(t, b.Endpoint), tokens(b)
+	sample := samplesOf("default", "ghost", "0193b0a0-0000-7000-8000-000000000000")
+	for _, m := range contract.Methods() {
+		requests := sample.requests(t, m)
 		for _, secret := range []string{"", "hr_wrong", "hr_" + strings.Repeat("x", 1000)} {
-			require.Equal(t, codes.Unauthenticated, call(t, conn, secret, method, m, rule.request), "%s with the token %.10q", method, secret)
+			want := codes.Unauthenticated
+			if m.Permission == v1.Permission_PERMISSION_OPEN {
+				want = codes.OK
+			}
+			require.Equal(t, want, call(t, conn, secret, m.Path(), m, requests[0]), "%s with the token %.10q", m.Name(), secret)
 		}
-		expect := func(who, token string, allowed bool) {
-			code := call(t, conn, token, method, m, rule.request)
-			if allowed {
+		for role, secret := range secrets {
+			code := try(t, conn, secret, m, requests)
+			if allows(m, role) {
 				require.NotContains(t, []codes.Code{codes.PermissionDenied, codes.Unauthenticated, codes.Internal, codes.Unimplemented}, code,
-					"%s by %s", method, who)
+					"%s by %s", m.Name(), role)
 			} else {
-				require.Equal(t, codes.PermissionDenied, code, "%s by %s", method, who)
+				require.Equal(t, codes.PermissionDenied, code, "%s by %s", m.Name(), role)
 			}
 		}
-		expect("an admin of another account", stranger, rule.stranger)
-		for _, role := range allRoles() {
-			allowed := false
-			for _, r := range rule.roles {
-				allowed = allowed || r == role
+	}
+}
+
+// TestUseCasesAuthorizeAsTheGateDoes calls each method without the gate's authorization.
+// Whom the gate refuses, the use case refuses too: it is also called from elsewhere. Whom
+// the gate lets pass, the use case lets pass: TestMethodsAreOpenToThoseWhomTheyDeclare.
+func TestUseCasesAuthorizeAsTheGateDoes(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	secrets := tokens(b)
+	_, err := b.Admin().Pipelines.CreatePipeline(t.Context(), &v1.CreatePipelineRequest{Pipeline: inline("default", "web")})
+	require.NoError(t, err)
+	started, err := b.Admin().Executions.StartExecution(t.Context(), &v1.StartExecutionRequest{Pipeline: client.PipelineName("default", "web")})
+	require.NoError(t, err)
+	b.Stop()
+	conn := dial(t, serveWithoutAuthorization(t, filepath.Join(b.DataDir, "headrace.db")))
+	sample := samplesOf("default", "web", started.GetExecution().GetId())
+	refused := 0
+	for _, m := range contract.Methods() {
+		for role, secret := range secrets {
+			if !allows(m, role) {
+				refused++
+				require.Equal(t, codes.PermissionDenied, try(t, conn, secret, m, sample.requests(t, m)), "%s by %s", m.Name(), role)
 			}
-			expect(role.String(), tokens[role], allowed)
 		}
+	}
+	require.Greater(t, refused, len(contract.Methods()))
+}
+
+// serveWithoutAuthorization serves the use cases on a database, with a gate that
+// authenticates and does not authorize, and returns where.
+func serveWithoutAuthorization(t *testing.T, path string) string {
+	t.Helper()
+	st, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	reports := service.NewReports(st, time.Now)
+	// A refused call needs nothing but the store.
+	executions := service.ExecutionsConfig{Store: st, Clock: time.Now}
+	definitions := service.PipelinesConfig{Store: st, Clock: time.Now, Reports: reports, Catalog: catalog.Builtin()}
+	s := rpc.New(rpc.Config{
+		Accounts:      service.NewAccounts(service.AccountsConfig{Store: st, Clock: time.Now, Reports: reports}),
+		Pipelines:     service.NewPipelines(definitions),
+		Parts:         service.NewParts(definitions),
+		Versions:      service.NewVersions(definitions),
+		Stages:        service.NewStages(executions),
+		Explanations:  service.NewExplanations(executions),
+		Streams:       service.NewStreams(executions),
+		ApprovalRules: service.NewApprovalRules(service.ApprovalRulesConfig{Store: st, Clock: time.Now, Reports: reports}),
+		Secrets:       service.NewSecrets(service.SecretsConfig{Store: st, Clock: time.Now}),
+		Connections:   service.NewConnections(service.ConnectionsConfig{Store: st, Clock: time.Now}),
+		Triggers:      service.NewTriggers(service.TriggersConfig{Store: st, Clock: time.Now}),
+		Decisions:     service.NewDecisions(service.DecisionsConfig{Store: st, Clock: time.Now}),
+		Webhooks:      service.NewWebhooks(service.WebhooksConfig{Store: st, Clock: time.Now}),
+		Deliveries:    service.NewDeliveries(service.WebhooksConfig{Store: st, Clock: time.Now}, nil),
+		Executions:    service.NewExecutions(executions),
+		Retention:     service.NewRetention(service.RetentionConfig{Store: st, Clock: time.Now}),
+		Types:         service.NewTypes(st, catalog.Builtin()),
+		Log:           hclog.NewNullLogger(), Clock: time.Now, Observe: func(string, codes.Code, time.Duration) {},
+		Closed: func(string, listen.Reason) {},
+	})
+	s.AuthorizeNothing()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(listener) }()
+	t.Cleanup(func() {
+		s.Shutdown(context.Background())
+		require.NoError(t, <-done)
+	})
+	return listener.Addr().String()
+}
+
+// TestMethodsOfGRPC calls the methods that are not the contract's.
+func TestMethodsOfGRPC(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	conn, viewing := dial(t, b.Endpoint), b.Token("ann", nil, backendtest.Binding("default", viewer))
+	health := grpc_health_v1.File_grpc_health_v1_health_proto.Services().Get(0).Methods()
+	for i := range health.Len() {
+		m := health.Get(i)
+		require.Equal(t, codes.OK, call(t, conn, "", "/grpc.health.v1.Health/"+string(m.Name()), m, dynamicpb.NewMessage(m.Input())), "%s is open", m.Name())
+	}
+	reflection := grpc_reflection_v1.File_grpc_reflection_v1_reflection_proto.Services().Get(0).Methods().Get(0)
+	for _, path := range []string{grpc_reflection_v1.ServerReflection_ServerReflectionInfo_FullMethodName, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"} {
+		request := &grpc_reflection_v1.ServerReflectionRequest{MessageRequest: &grpc_reflection_v1.ServerReflectionRequest_ListServices{}}
+		require.Equal(t, codes.Unauthenticated, call(t, conn, "", path, reflection, request))
+		require.Equal(t, codes.OK, call(t, conn, viewing, path, reflection, request))
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline/contract"
 )
@@ -79,11 +78,11 @@ func accountChange(req *headracev1.UpdateAccountRequest) (service.AccountChange,
 			required := req.GetAccount().GetSettings().GetRequireApprovalRule()
 			change.RequireApprovalRule = &required
 		default:
-			return change, wrong(fmt.Sprintf("%q cannot be updated; use settings.require_approval_rule, or * for all settings", path), "update_mask")
+			return change, invalidField(fmt.Sprintf("%q cannot be updated; use settings.require_approval_rule, or * for all settings", path), "update_mask")
 		}
 	}
 	if len(req.GetUpdateMask().GetPaths()) == 0 {
-		return change, wrong("the mask is empty; name the settings to change, such as settings.require_approval_rule, or * for all", "update_mask")
+		return change, invalidField("the mask is empty; name the settings to change, such as settings.require_approval_rule, or * for all", "update_mask")
 	}
 	return change, nil
 }
@@ -113,7 +112,9 @@ func (s *accounts) CreateToken(
 		wanted.ExpiresAt = in.GetExpireTime().AsTime()
 	}
 	for _, b := range in.GetBindings() {
-		wanted.Bindings = append(wanted.Bindings, auth.Binding{Account: b.GetAccount(), Role: roleFromProto(b.GetRole())})
+		// The contract's rules refused a role that is not in it.
+		role, _ := roleEnum.FromProto(b.GetRole())
+		wanted.Bindings = append(wanted.Bindings, auth.Binding{Account: b.GetAccount(), Role: role})
 	}
 	token, secret, err := s.use.CreateToken(ctx, caller(ctx), wanted)
 	if err != nil {
@@ -151,14 +152,14 @@ func (s *accounts) RevokeToken(
 	return &headracev1.RevokeTokenResponse{}, nil
 }
 
-// about serves ServerService.
-type about struct {
+// infoServer serves ServerService.
+type infoServer struct {
 	headracev1.UnimplementedServerServiceServer
 	info Info
 }
 
 // GetServerInfo implements ServerService.
-func (s *about) GetServerInfo(
+func (s *infoServer) GetServerInfo(
 	context.Context, *headracev1.GetServerInfoRequest,
 ) (*headracev1.GetServerInfoResponse, error) {
 	return &headracev1.GetServerInfoResponse{
@@ -168,64 +169,30 @@ func (s *about) GetServerInfo(
 }
 
 // WhoAmI implements ServerService.
-func (s *about) WhoAmI(ctx context.Context, _ *headracev1.WhoAmIRequest) (*headracev1.WhoAmIResponse, error) {
+func (s *infoServer) WhoAmI(ctx context.Context, _ *headracev1.WhoAmIRequest) (*headracev1.WhoAmIResponse, error) {
 	who := caller(ctx)
 	return &headracev1.WhoAmIResponse{
 		Principal: who.Principal, Groups: who.Groups,
 		Bindings: each(who.Bindings, func(b auth.Binding) *headracev1.RoleBinding {
-			return &headracev1.RoleBinding{Account: b.Account, Role: roleToProto(b.Role)}
+			return &headracev1.RoleBinding{Account: b.Account, Role: roleEnum.ToProto(b.Role)}
 		}),
 	}, nil
 }
 
-func accountToProto(a store.Account) *headracev1.Account {
+func accountToProto(a auth.Account) *headracev1.Account {
 	return &headracev1.Account{
 		Name: pipeline.AccountName{Account: a.Name}.String(), CreateTime: timestamp(a.CreatedAt),
 		Settings: &headracev1.AccountSettings{RequireApprovalRule: a.RequireApprovalRule},
 	}
 }
 
-func tokenToProto(t store.Token) *headracev1.Token {
+func tokenToProto(t auth.Token) *headracev1.Token {
 	return &headracev1.Token{
 		Name: pipeline.TokenName{ID: t.ID}.String(), Principal: t.Principal, Groups: t.Groups,
-		Bindings: each(t.Bindings, func(b store.Binding) *headracev1.RoleBinding {
-			return &headracev1.RoleBinding{Account: b.Account, Role: roleToProto(auth.Role(b.Role))}
+		Bindings: each(t.Bindings, func(b auth.Binding) *headracev1.RoleBinding {
+			return &headracev1.RoleBinding{Account: b.Account, Role: roleEnum.ToProto(b.Role)}
 		}),
 		CreateTime: timestamp(t.CreatedAt), ExpireTime: timestamp(t.ExpiresAt),
-	}
-}
-
-func roleFromProto(role headracev1.Role) auth.Role {
-	switch role {
-	case headracev1.Role_ROLE_ADMIN:
-		return auth.Admin
-	case headracev1.Role_ROLE_DEPLOYER:
-		return auth.Deployer
-	case headracev1.Role_ROLE_APPROVER:
-		return auth.Approver
-	case headracev1.Role_ROLE_VIEWER:
-		return auth.Viewer
-	case headracev1.Role_ROLE_RUNNER:
-		return auth.Runner
-	default:
-		return ""
-	}
-}
-
-func roleToProto(role auth.Role) headracev1.Role {
-	switch role {
-	case auth.Admin:
-		return headracev1.Role_ROLE_ADMIN
-	case auth.Deployer:
-		return headracev1.Role_ROLE_DEPLOYER
-	case auth.Approver:
-		return headracev1.Role_ROLE_APPROVER
-	case auth.Viewer:
-		return headracev1.Role_ROLE_VIEWER
-	case auth.Runner:
-		return headracev1.Role_ROLE_RUNNER
-	default:
-		return headracev1.Role_ROLE_UNSPECIFIED
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
@@ -83,7 +82,7 @@ func (s *approvalRules) UpdateApprovalRule(
 		return nil, err
 	}
 	updated, err := s.use.Update(ctx, caller(ctx), rule, req.GetApprovalRule().GetEtag(), req.GetValidateOnly(),
-		keeps(ctx, req, fmt.Sprintf("approval rule %q", rule.Name), ruleToProto))
+		refuseClearing(ctx, req, fmt.Sprintf("approval rule %q", rule.Name), ruleToProto))
 	if err != nil {
 		return nil, err
 	}
@@ -104,10 +103,10 @@ func (s *approvalRules) DeleteApprovalRule(
 	return &headracev1.DeleteApprovalRuleResponse{}, nil
 }
 
-func ruleFromProto(p *headracev1.ApprovalRule) (store.ApprovalRule, error) {
+func ruleFromProto(p *headracev1.ApprovalRule) (approval.Rule, error) {
 	name, err := named(pipeline.ParseApprovalRuleName, p.GetName(), "approval_rule", "name")
 	if err != nil {
-		return store.ApprovalRule{}, err
+		return approval.Rule{}, err
 	}
 	var supersede bool
 	switch p.GetNewerExecution() {
@@ -115,9 +114,9 @@ func ruleFromProto(p *headracev1.ApprovalRule) (store.ApprovalRule, error) {
 	case headracev1.NewerExecution_NEWER_EXECUTION_SUPERSEDE:
 		supersede = true
 	default:
-		return store.ApprovalRule{}, wrong("this is not known; use WAIT or SUPERSEDE", "approval_rule", "newer_execution")
+		return approval.Rule{}, invalidField("this is not known; use WAIT or SUPERSEDE", "approval_rule", "newer_execution")
 	}
-	return store.ApprovalRule{
+	return approval.Rule{
 		Account: name.Account, Name: name.Rule, Description: p.GetDescription(),
 		Pipelines: p.GetSelector().GetPipelines(), Stages: p.GetSelector().GetStages(), Actions: p.GetSelector().GetActions(),
 		Requirement: execution.Requirement{
@@ -130,7 +129,7 @@ func ruleFromProto(p *headracev1.ApprovalRule) (store.ApprovalRule, error) {
 
 // viewToProto converts a rule with what it does now.
 func viewToProto(v service.RuleView) *headracev1.ApprovalRule {
-	p := ruleToProto(v.ApprovalRule)
+	p := ruleToProto(v.Rule)
 	p.GuardCount = int32(v.GuardCount)
 	p.Guards = each(v.Guards, func(g approval.Guard) *headracev1.GuardedPart {
 		return &headracev1.GuardedPart{
@@ -143,7 +142,7 @@ func viewToProto(v service.RuleView) *headracev1.ApprovalRule {
 
 func warningToProto(w service.Warning) *headracev1.Warning {
 	warning := &headracev1.Warning{
-		Field: w.Path.String(), Reason: string(w.Reason), Message: w.Message, ApprovalRule: w.Rule, SelectorEntry: w.Entry,
+		Field: w.Path.String(), Reason: string(w.Reason), Message: w.Message, ApprovalRule: w.Rule, SelectorEntry: w.Entry, Secret: w.Secret,
 	}
 	if w.Lost != nil {
 		warning.Pipeline, warning.Stage, warning.Action = w.Lost.Pipeline, w.Lost.Stage, w.Lost.Action
@@ -151,7 +150,7 @@ func warningToProto(w service.Warning) *headracev1.Warning {
 	return warning
 }
 
-func ruleToProto(r store.ApprovalRule) *headracev1.ApprovalRule {
+func ruleToProto(r approval.Rule) *headracev1.ApprovalRule {
 	newer := headracev1.NewerExecution_NEWER_EXECUTION_WAIT
 	if r.Supersede {
 		newer = headracev1.NewerExecution_NEWER_EXECUTION_SUPERSEDE
@@ -163,6 +162,6 @@ func ruleToProto(r store.ApprovalRule) *headracev1.ApprovalRule {
 
 		MinimumCount: int32(r.MinimumCount), Users: r.Users, Groups: r.Groups, RequireComment: r.RequireComment,
 		ExpireAfterMinutes: int32(r.ExpireAfter / time.Minute), AllowStarter: r.AllowStarter, NewerExecution: newer,
-		Etag: service.ApprovalRuleEtag(&r), CreateTime: timestamp(r.CreatedAt), UpdateTime: timestamp(r.UpdatedAt),
+		Etag: r.Etag(), CreateTime: timestamp(r.CreatedAt), UpdateTime: timestamp(r.UpdatedAt),
 	}
 }

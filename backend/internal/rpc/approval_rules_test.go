@@ -60,7 +60,7 @@ func TestApprovalRuleIsKeptAsDeclared(t *testing.T) {
 
 	same, err := c.ApprovalRules.UpdateApprovalRule(t.Context(), &v1.UpdateApprovalRuleRequest{ApprovalRule: bare})
 	require.NoError(t, err)
-	require.Equal(t, bare.GetEtag(), same.GetApprovalRule().GetEtag(), "no change is no change")
+	require.Equal(t, bare.GetEtag(), same.GetApprovalRule().GetEtag(), "an update that changes nothing keeps the etag")
 
 	old := created.GetApprovalRule().GetEtag()
 	declared.Etag = old

@@ -13,7 +13,6 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
@@ -49,20 +48,21 @@ func toStatus(ctx context.Context, err error) (s *status.Status, id string) {
 		return own.GRPCStatus(), ""
 	}
 	id = newErrorID()
-	if errors.Is(err, store.ErrFull) {
+	switch service.OutageOf(err) {
+	case service.OutageFull:
 		return status.New(codes.ResourceExhausted,
 			"the server's disk is full and nothing was stored: free some space there and try again (error_id "+id+")"), id
-	}
-	if errors.Is(err, store.ErrUnavailable) {
-		s := status.New(codes.Unavailable, "the server's database does not answer: try again; of a write it is not known whether "+
-			"it was stored, so look first (error_id "+id+")")
-		// Tells that it was the server who said so.
+	case service.OutageUnanswered:
+		s := status.New(codes.Unavailable, "the server's database does not answer: try again later. A write may have been stored or not, "+
+			"so check before you repeat it (error_id "+id+")")
+		// It tells clients that the server itself answered.
 		if detailed, err := s.WithDetails(&errdetails.ErrorInfo{Reason: string(pipeline.ReasonStoreUnavailable), Domain: pipeline.ErrorDomain}); err == nil {
 			s = detailed
 		}
 		return s, id
+	default:
+		return internal(id), id
 	}
-	return internal(id), id
 }
 
 // refused returns the status of a refusal, with its fields, its reason and when to try

@@ -67,7 +67,26 @@ func authorOf(e *execution.Execution, r execution.SourceRevision) string {
 }
 
 func triggerToProto(t *execution.Trigger) *headracev1.ExecutionTrigger {
-	return &headracev1.ExecutionTrigger{Type: t.Type, Detail: t.Detail, Principal: t.Principal}
+	p := &headracev1.ExecutionTrigger{
+		Type: string(t.Type), Detail: t.Detail, Principal: t.Principal, Trigger: t.Name,
+		Ref: t.Ref, FromCommit: t.From, ToCommit: t.To, Delivery: t.Delivery, ReplayedBy: t.ReplayedBy, Decision: t.Decision,
+		Repository: t.Repository, Forced: t.Forced, Pusher: t.Pusher, Forge: t.Forge,
+	}
+	if pr := t.PullRequest; pr != nil {
+		p.PullRequest = &headracev1.TriggeringPullRequest{
+			Number: pr.Number, Event: pr.Event, Title: pr.Title, Author: pr.Author, Url: pr.URL,
+			SourceBranch: pr.SourceBranch, DestinationBranch: pr.DestinationBranch, Merged: pr.Merged,
+		}
+	}
+	return p
+}
+
+func sourceChangeToProto(c service.SourceChange) *headracev1.SourceChange {
+	return &headracev1.SourceChange{
+		Action: c.Action, Stage: c.Stage, ReleaseNumber: c.Release, ReleaseCommit: c.Commit,
+		Relation: relationEnum.ToProto(c.Relation),
+		Commits:  int32(c.Commits), MoreCommits: c.More, Authors: c.Authors, MoreAuthors: c.MoreAuthors,
+	}
 }
 
 // stageExecutionToProto converts the stages of an execution.
@@ -84,7 +103,7 @@ func stageExecutionToProto(e *execution.Execution) func(*execution.Stage) *headr
 		if s.Retries != nil {
 			p.Retry = &headracev1.RetryStageMetadata{
 				AutomaticAttempts: int32(s.Retries.Automatic), ManualAttempts: int32(s.Retries.Manual),
-				LatestTrigger: s.Retries.Last, LatestTime: timestamp(s.Retries.LastAt),
+				LatestTrigger: string(s.Retries.Last), LatestTime: timestamp(s.Retries.LastAt),
 			}
 		}
 		return p
@@ -93,7 +112,7 @@ func stageExecutionToProto(e *execution.Execution) func(*execution.Stage) *headr
 
 func conditionExecutionToProto(c *execution.Condition) *headracev1.ConditionExecution {
 	p := &headracev1.ConditionExecution{
-		Kind: pipelinepb.ConditionKindToProto(c.Kind), Result: c.Result, Status: pipelinepb.StatusToProto(c.Status),
+		Kind: pipelinepb.ConditionKindToProto(c.Kind), Result: string(c.Result), Status: pipelinepb.StatusToProto(c.Status),
 		Summary: c.Summary, StartTime: timestamp(c.StartedAt), EndTime: timestamp(c.EndedAt),
 		Rules: each(c.Rules, ruleExecutionToProto),
 	}
@@ -108,9 +127,10 @@ func conditionExecutionToProto(c *execution.Condition) *headracev1.ConditionExec
 func ruleExecutionToProto(r *execution.Rule) *headracev1.RuleExecution {
 	return &headracev1.RuleExecution{
 		Id: r.ID, Rule: r.Name, Provider: r.Provider, Status: pipelinepb.StatusToProto(r.Status), Summary: r.Summary,
-		Error: failureToProto(r.Failure), ResolvedConfiguration: r.Configuration,
+		Error: failureToProto(r.Failure), ResolvedConfiguration: pipeline.ShownConfiguration(r.Configuration),
 		StartTime: timestamp(r.StartedAt), EndTime: timestamp(r.EndedAt), OpenTime: timestamp(r.Opens),
-		HasLog: r.Attempt > 0,
+		HasLog:              r.Attempt > 0 || r.Work == pipeline.WorkTurn,
+		ExternalExecutionId: r.ExternalID, ExternalExecutionUrl: r.ExternalURL,
 	}
 }
 
@@ -118,7 +138,7 @@ func failureToProto(f *action.Failure) *headracev1.ErrorDetails {
 	if f == nil {
 		return nil
 	}
-	return &headracev1.ErrorDetails{Code: f.Code, Message: f.Message}
+	return &headracev1.ErrorDetails{Code: string(f.Code), Message: f.Message}
 }
 
 // actionExecutionToProto converts the actions of a stage of an execution.
@@ -129,10 +149,10 @@ func actionExecutionToProto(e *execution.Execution, s *execution.Stage) func(*ex
 			Id: a.ID, Action: a.Name, Category: string(a.Category), Provider: a.Provider,
 			RunOrder: int32(a.RunOrder), Attempt: int32(a.Attempt),
 			Status: pipelinepb.StatusToProto(a.Status), StartTime: timestamp(a.StartedAt), EndTime: timestamp(a.EndedAt),
-			Summary: d.Summary, OutputVariables: d.Variables, ResolvedConfiguration: d.Configuration,
+			Summary: d.Summary, OutputVariables: d.Variables, ResolvedConfiguration: pipeline.ShownConfiguration(d.Configuration),
 			InputArtifacts: each(d.Inputs, artifactToProto), OutputArtifacts: each(d.Outputs, artifactToProto),
 			ExternalExecutionId: d.ExternalID, ExternalExecutionUrl: d.ExternalURL,
-			Approval: approvalToProto(engine.Wait{Execution: e, Stage: s, Action: a}), Namespace: a.Namespace, HasLog: a.Work == pipeline.WorkAttempt,
+			Approval: approvalToProto(engine.Wait{Execution: e, Stage: s, Action: a}), Namespace: a.Namespace, HasLog: a.Work == pipeline.WorkAttempt || a.Work == pipeline.WorkTurn,
 			Error: failureToProto(d.Failure), Retried: a.Retried,
 		}
 	}
@@ -158,7 +178,7 @@ func approvalToProto(w engine.Wait) *headracev1.Approval {
 				ApprovedCount: int32(engine.Count(a, r)), Supersede: r.Supersede,
 			}
 		}),
-		Decisions: each(a.Decisions, func(v execution.Verdict) *headracev1.ApprovalDecision {
+		Decisions: each(a.Decisions, func(v execution.ApprovalDecision) *headracev1.ApprovalDecision {
 			return &headracev1.ApprovalDecision{
 				Principal: v.Principal, Groups: v.Groups, Approved: v.Approved, Comment: v.Comment, DecideTime: timestamp(v.At),
 				PipelineVersion: v.Version, Artifacts: each(v.Artifacts, artifactToProto),
@@ -178,7 +198,7 @@ func approvalToProto(w engine.Wait) *headracev1.Approval {
 func waitToProto(name pipeline.PipelineName) func(engine.Reason) *headracev1.WaitReason {
 	return func(r engine.Reason) *headracev1.WaitReason {
 		p := &headracev1.WaitReason{
-			Kind: waitKindToProto(r.Kind), Message: r.Message, Stage: r.Stage, Action: r.Action,
+			Kind: waitKindEnum.ToProto(r.Kind), Message: r.Message, Stage: r.Stage, Action: r.Action,
 			Since: timestamp(r.Since), Until: timestamp(r.Until),
 			BlockingExecution: nameIn(name, r.BlockingExecution), QueuePosition: int32(r.Place),
 			Rule: r.Rule, Condition: pipelinepb.ConditionKindToProto(r.Condition),
@@ -198,7 +218,7 @@ func waitToProto(name pipeline.PipelineName) func(engine.Reason) *headracev1.Wai
 func stepToProto(name pipeline.PipelineName) func(engine.Step) *headracev1.NextStep {
 	return func(s engine.Step) *headracev1.NextStep {
 		return &headracev1.NextStep{
-			Kind: stepKindToProto(s.Kind), Execution: nameIn(name, s.ExecutionID), Stage: s.Stage, Action: s.Action,
+			Kind: stepKindEnum.ToProto(s.Kind), Execution: nameIn(name, s.ExecutionID), Stage: s.Stage, Action: s.Action,
 			Condition: pipelinepb.ConditionKindToProto(s.Condition), RetryMode: pipelinepb.RetryModeToProto(s.Mode),
 			ApprovalId: s.ApprovalID, RequiresComment: s.RequiresComment, Variables: s.Variables,
 		}
@@ -207,29 +227,8 @@ func stepToProto(name pipeline.PipelineName) func(engine.Step) *headracev1.NextS
 
 func stepRefusalToProto(r service.StepRefusal) *headracev1.StepRefusal {
 	return &headracev1.StepRefusal{
-		Kind: stepKindToProto(r.Kind), Stage: r.Stage, Condition: pipelinepb.ConditionKindToProto(r.Condition),
+		Kind: stepKindEnum.ToProto(r.Kind), Stage: r.Stage, Condition: pipelinepb.ConditionKindToProto(r.Condition),
 		Reason: string(r.Reason), Message: r.Message, ApprovalId: r.ApprovalID,
-	}
-}
-
-func stepKindToProto(kind engine.StepKind) headracev1.NextStepKind {
-	switch kind {
-	case engine.StepDecide:
-		return headracev1.NextStepKind_NEXT_STEP_KIND_DECIDE_APPROVAL
-	case engine.StepRetry:
-		return headracev1.NextStepKind_NEXT_STEP_KIND_RETRY_STAGE
-	case engine.StepOverride:
-		return headracev1.NextStepKind_NEXT_STEP_KIND_OVERRIDE_CONDITION
-	case engine.StepEnable:
-		return headracev1.NextStepKind_NEXT_STEP_KIND_ENABLE_TRANSITION
-	case engine.StepStop:
-		return headracev1.NextStepKind_NEXT_STEP_KIND_STOP_EXECUTION
-	case engine.StepAbandon:
-		return headracev1.NextStepKind_NEXT_STEP_KIND_ABANDON_EXECUTION
-	case engine.StepStart:
-		return headracev1.NextStepKind_NEXT_STEP_KIND_START_EXECUTION
-	default:
-		return headracev1.NextStepKind_NEXT_STEP_KIND_UNSPECIFIED
 	}
 }
 
@@ -251,38 +250,9 @@ func transitionToProto(t *execution.Transition) *headracev1.StageTransition {
 	}
 }
 
-func waitKindToProto(kind engine.WaitKind) headracev1.WaitKind {
-	switch kind {
-	case engine.WaitAction:
-		return headracev1.WaitKind_WAIT_KIND_ACTION_RUNNING
-	case engine.WaitApproval:
-		return headracev1.WaitKind_WAIT_KIND_APPROVAL
-	case engine.WaitLock:
-		return headracev1.WaitKind_WAIT_KIND_STAGE_LOCK
-	case engine.WaitRunner:
-		return headracev1.WaitKind_WAIT_KIND_RUNNER
-	case engine.WaitTimer:
-		return headracev1.WaitKind_WAIT_KIND_TIMER
-	case engine.WaitStopping:
-		return headracev1.WaitKind_WAIT_KIND_STOPPING
-	case engine.WaitTransition:
-		return headracev1.WaitKind_WAIT_KIND_TRANSITION
-	case engine.WaitWindow:
-		return headracev1.WaitKind_WAIT_KIND_WINDOW
-	case engine.WaitRule:
-		return headracev1.WaitKind_WAIT_KIND_RULE_RUNNING
-	case engine.WaitActionLimit:
-		return headracev1.WaitKind_WAIT_KIND_ACTION_LIMIT
-	case engine.WaitCancelling:
-		return headracev1.WaitKind_WAIT_KIND_CANCELLING
-	default:
-		return headracev1.WaitKind_WAIT_KIND_UNSPECIFIED
-	}
-}
-
-func eventToProto(name pipeline.ExecutionName, e service.Told) *headracev1.Event {
+func eventToProto(name pipeline.ExecutionName, e service.EventDetail) *headracev1.Event {
 	p := &headracev1.Event{
-		Position: e.Position, EventTime: timestamp(e.At), Subject: subjectToProto(e.Subject), State: e.State,
+		Position: e.Position, EventTime: timestamp(e.At), Subject: subjectEnum.ToProto(e.Subject), State: string(e.State),
 		Execution: name.String(), Stage: e.Stage, Action: e.Action, ActionExecutionId: e.ActionExecutionID,
 		Attempt: int32(e.Attempt), Principal: e.Principal, Message: e.Message,
 		PipelineVersion: e.Version, ExecutionAttempt: int32(e.ExecutionAttempt),
@@ -296,10 +266,7 @@ func eventToProto(name pipeline.ExecutionName, e service.Told) *headracev1.Event
 		return p
 	}
 	d := &e.Acted.Details
-	p.ActionType = &headracev1.ActionTypeId{
-		Category: string(e.ActionType.Category), Owner: e.ActionType.Owner,
-		Provider: e.ActionType.Provider, Version: e.ActionType.Version,
-	}
+	p.ActionType = typeIDToProto(e.ActionType)
 	p.InputArtifacts = each(d.Inputs, artifactToProto)
 	if e.Ended {
 		p.OutputArtifacts = each(d.Outputs, artifactToProto)
@@ -309,19 +276,4 @@ func eventToProto(name pipeline.ExecutionName, e service.Told) *headracev1.Event
 		}
 	}
 	return p
-}
-
-func subjectToProto(subject execution.Subject) headracev1.EventSubject {
-	switch subject {
-	case execution.SubjectExecution:
-		return headracev1.EventSubject_EVENT_SUBJECT_PIPELINE_EXECUTION
-	case execution.SubjectStage:
-		return headracev1.EventSubject_EVENT_SUBJECT_STAGE_EXECUTION
-	case execution.SubjectAction:
-		return headracev1.EventSubject_EVENT_SUBJECT_ACTION_EXECUTION
-	case execution.SubjectCondition:
-		return headracev1.EventSubject_EVENT_SUBJECT_CONDITION
-	default:
-		return headracev1.EventSubject_EVENT_SUBJECT_UNSPECIFIED
-	}
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
@@ -27,6 +26,7 @@ func words() map[reflect.Type]string {
 		reflect.TypeFor[pipeline.RetryMode]():     string(pipeline.RetryAllActions),
 		reflect.TypeFor[engine.StepKind]():        string(engine.StepRetry),
 		reflect.TypeFor[engine.WaitKind]():        string(engine.WaitWindow),
+		reflect.TypeFor[pipeline.PropertyType]():  string(pipeline.PropertyBoolean),
 	}
 }
 
@@ -47,6 +47,10 @@ func fill(t *testing.T, v reflect.Value, depth int) {
 		if v.Type() == reflect.TypeFor[pipeline.Work]() {
 			v.SetInt(int64(pipeline.WorkAttempt))
 		}
+	case reflect.Uint, reflect.Uint8:
+		v.SetUint(1)
+	case reflect.Func:
+		// The contract holds what a type declares, not what it does.
 	case reflect.Bool:
 		v.SetBool(true)
 	case reflect.Pointer:
@@ -94,7 +98,7 @@ func unset(m protoreflect.Message, path string) []string {
 			found = append(found, name)
 		case field.IsList() && field.Message() != nil:
 			found = append(found, unset(m.Get(field).List().Get(0).Message(), name+".")...)
-		case field.Message() != nil && !field.IsMap() && field.Message().FullName() != "google.protobuf.Timestamp":
+		case field.Message() != nil && !field.IsMap() && field.Message().FullName().Parent() != "google.protobuf":
 			found = append(found, unset(m.Get(field).Message(), name+".")...)
 		}
 	}
@@ -120,7 +124,15 @@ func TestEveryFieldIsTold(t *testing.T) {
 	), unset(executionToProto(e).ProtoReflect(), ""))
 
 	name := nameOf(e)
-	require.Empty(t, unset(eventToProto(name, filled[service.Told](t)).ProtoReflect(), ""))
+	require.Empty(t, unset(eventToProto(name, filled[service.EventDetail](t)).ProtoReflect(), ""))
+
+	action := filled[pipeline.Type](t)
+	for i := range action.Properties {
+		// Nobody configures a property that only overrides set, so it is not told.
+		action.Properties[i].OverrideOnly = false
+	}
+	require.Empty(t, unset(actionTypeToProto(action).ProtoReflect(), ""))
+	require.Empty(t, unset(ruleTypeToProto(filled[pipeline.Type](t)).ProtoReflect(), ""))
 
 	reason := filled[engine.Reason](t)
 	reason.Causes = []engine.Reason{filled[engine.Reason](t)}
@@ -144,7 +156,7 @@ func TestApproversOfAnOpenWait(t *testing.T) {
 	stage.Phase = execution.PhaseApproval
 	stage.Entry = &execution.Approval{Requirements: []execution.Requirement{
 		{MinimumCount: 2, Users: []string{"ann", "bob"}, Groups: []string{"ops"}, AllowStarter: true}, {MinimumCount: 2},
-	}, Decisions: []execution.Verdict{{Principal: "bob", Approved: true}}}
+	}, Decisions: []execution.ApprovalDecision{{Principal: "bob", Approved: true}}}
 	p := executionToProto(&execution.Execution{
 		ID: "e1", Trigger: execution.Trigger{Principal: "cy"}, Stages: []*execution.Stage{stage},
 	}).GetStages()[0].GetEntryApproval()
@@ -157,7 +169,7 @@ func TestApproversOfAnOpenWait(t *testing.T) {
 
 func TestEventsTellHowAnActionWentOnlyWhenItEnded(t *testing.T) {
 	t.Parallel()
-	told := filled[service.Told](t)
+	told := filled[service.EventDetail](t)
 	told.Ended = false
 	p := eventToProto(pipeline.ExecutionName{}, told)
 	require.NotEmpty(t, p.GetInputArtifacts())
@@ -170,25 +182,4 @@ func TestEveryStepIsTold(t *testing.T) {
 	step := filled[engine.Step](t)
 	require.Empty(t, unset(stepToProto(pipeline.PipelineName{Account: "a", Pipeline: "p"})(step).ProtoReflect(), ""))
 	require.Empty(t, unset(stepRefusalToProto(filled[service.StepRefusal](t)).ProtoReflect(), ""))
-	seen := map[headracev1.NextStepKind]bool{}
-	for _, kind := range []engine.StepKind{
-		engine.StepDecide, engine.StepRetry, engine.StepOverride, engine.StepEnable, engine.StepStop, engine.StepAbandon, engine.StepStart,
-	} {
-		seen[stepKindToProto(kind)] = true
-	}
-	require.Len(t, seen, len(headracev1.NextStepKind_name)-1)
-	require.NotContains(t, seen, headracev1.NextStepKind_NEXT_STEP_KIND_UNSPECIFIED)
-}
-
-func TestEveryWaitKindHasANumber(t *testing.T) {
-	t.Parallel()
-	seen := map[headracev1.WaitKind]bool{}
-	for _, kind := range []engine.WaitKind{
-		engine.WaitAction, engine.WaitApproval, engine.WaitLock, engine.WaitRunner, engine.WaitTimer, engine.WaitStopping,
-		engine.WaitTransition, engine.WaitWindow, engine.WaitRule, engine.WaitActionLimit, engine.WaitCancelling,
-	} {
-		seen[waitKindToProto(kind)] = true
-	}
-	require.Len(t, seen, len(headracev1.WaitKind_name)-1)
-	require.NotContains(t, seen, headracev1.WaitKind_WAIT_KIND_UNSPECIFIED)
 }

@@ -7,7 +7,6 @@ import (
 	"google.golang.org/grpc"
 
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
@@ -18,7 +17,9 @@ import (
 // executions serves ExecutionService.
 type executions struct {
 	headracev1.UnimplementedExecutionServiceServer
-	use *service.Executions
+	use          *service.Executions
+	explanations *service.Explanations
+	streams      *service.Streams
 }
 
 // StartExecution implements ExecutionService.
@@ -91,7 +92,7 @@ func (s *executions) ListExecutions(
 func (s *executions) StopExecution(
 	ctx context.Context, req *headracev1.StopExecutionRequest,
 ) (*headracev1.StopExecutionResponse, error) {
-	name, err := s.find(ctx, auth.Deploy, req.GetName())
+	name, err := s.find(ctx, req.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +107,7 @@ func (s *executions) StopExecution(
 func (s *executions) RetryStage(
 	ctx context.Context, req *headracev1.RetryStageRequest,
 ) (*headracev1.RetryStageResponse, error) {
-	name, err := s.find(ctx, auth.Deploy, req.GetName())
+	name, err := s.find(ctx, req.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +115,7 @@ func (s *executions) RetryStage(
 	switch in.Mode {
 	case "", pipeline.RetryFailedActions, pipeline.RetryAllActions:
 	default:
-		return nil, wrong("this mode is not known; use FAILED_ACTIONS or ALL_ACTIONS", "mode")
+		return nil, invalidField("this mode is not known; use FAILED_ACTIONS or ALL_ACTIONS", "mode")
 	}
 	e, err := s.use.Retry(ctx, caller(ctx), name.Account, name.ID, in)
 	if err != nil {
@@ -136,10 +137,7 @@ func (s *executions) RollbackStage(
 		return nil, err
 	}
 	if target.Account != name.Account {
-		return nil, wrong("this is an execution of another account than that of the pipeline", "target_execution")
-	}
-	if err := service.Authorize(caller(ctx), auth.Deploy, name.Account); err != nil {
-		return nil, err
+		return nil, invalidField("this is an execution of another account than that of the pipeline", "target_execution")
 	}
 	if _, err := s.get(ctx, target); err != nil {
 		return nil, err
@@ -157,7 +155,7 @@ func (s *executions) RollbackStage(
 func (s *executions) OverrideCondition(
 	ctx context.Context, req *headracev1.OverrideConditionRequest,
 ) (*headracev1.OverrideConditionResponse, error) {
-	name, err := s.find(ctx, auth.Deploy, req.GetName())
+	name, err := s.find(ctx, req.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +172,7 @@ func (s *executions) OverrideCondition(
 func (s *executions) DecideApproval(
 	ctx context.Context, req *headracev1.DecideApprovalRequest,
 ) (*headracev1.DecideApprovalResponse, error) {
-	name, err := s.find(ctx, auth.Approve, req.GetName())
+	name, err := s.find(ctx, req.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -199,16 +197,23 @@ func (s *executions) DecideApproval(
 func (s *executions) ExplainExecution(
 	ctx context.Context, req *headracev1.ExplainExecutionRequest,
 ) (*headracev1.ExplainExecutionResponse, error) {
-	name, err := s.find(ctx, auth.Read, req.GetName())
+	name, err := s.find(ctx, req.GetName())
 	if err != nil {
 		return nil, err
 	}
-	explained, err := s.use.Explain(ctx, caller(ctx), name.Account, name.ID)
+	explained, err := s.explanations.Explain(ctx, caller(ctx), name.Account, name.ID)
 	if err != nil {
 		return nil, err
+	}
+	var changes []service.SourceChange
+	if req.GetChanges() {
+		if changes, err = s.explanations.Changes(ctx, caller(ctx), name.Account, name.ID); err != nil {
+			return nil, err
+		}
 	}
 	return &headracev1.ExplainExecutionResponse{
-		Status: pipelinepb.StatusToProto(explained.Status), Summary: explained.Summary,
+		Changes: each(changes, sourceChangeToProto),
+		Status:  pipelinepb.StatusToProto(explained.Status), Summary: explained.Summary,
 		Reasons:   each(explained.Reasons, waitToProto(name.PipelineName)),
 		NextSteps: each(explained.Steps, stepToProto(name.PipelineName)),
 		Refusals:  each(explained.Refusals, stepRefusalToProto),
@@ -231,7 +236,7 @@ func (s *executions) WatchExecution(
 		return err
 	}
 	full := nameOf(e)
-	return s.use.WatchTold(ctx, caller(ctx), name.Account, name.ID, req.GetAfterPosition(), func(event service.Told) error {
+	return s.streams.WatchDetailed(ctx, caller(ctx), name.Account, name.ID, req.GetAfterPosition(), func(event service.EventDetail) error {
 		return stream.Send(&headracev1.WatchExecutionResponse{Event: eventToProto(full, event)})
 	})
 }
@@ -241,12 +246,12 @@ func (s *executions) TailLog(
 	req *headracev1.TailLogRequest, stream grpc.ServerStreamingServer[headracev1.TailLogResponse],
 ) error {
 	ctx := stream.Context()
-	name, err := s.find(ctx, auth.Read, req.GetName())
+	name, err := s.find(ctx, req.GetName())
 	if err != nil {
 		return err
 	}
 	tail := service.LogTail{Offset: req.GetOffset(), Lines: int(req.GetTailLines()), Follow: req.GetFollow()}
-	return s.use.TailLog(ctx, caller(ctx), name.Account, name.ID, req.GetActionExecutionId(), tail,
+	return s.streams.TailLog(ctx, caller(ctx), name.Account, name.ID, req.GetActionExecutionId(), tail,
 		func(offset int64, data []byte) error {
 			return stream.Send(&headracev1.TailLogResponse{Offset: offset, Data: data})
 		})
@@ -261,7 +266,7 @@ func (s *executions) SearchLogs(
 	if err != nil {
 		return err
 	}
-	done, err := s.use.SearchLogs(ctx, caller(ctx), account, search, func(place service.LogPlace, match logs.Match) error {
+	done, err := s.streams.SearchLogs(ctx, caller(ctx), account, search, func(place service.LogPlace, match logs.Match) error {
 		return stream.Send(&headracev1.SearchLogsResponse{Result: &headracev1.SearchLogsResponse_Match{Match: logMatchToProto(place, match)}})
 	})
 	if err != nil {
@@ -278,8 +283,7 @@ const (
 	defaultSearchMatches    = 1000
 )
 
-// logSearch reads a request. Whose parent it is comes first, so that a stranger
-// hears of nothing else.
+// logSearch reads a request.
 func (s *executions) logSearch(ctx context.Context, req *headracev1.SearchLogsRequest) (account string, search service.LogSearch, err error) {
 	search = service.LogSearch{
 		ActionExecutionID: req.GetActionExecutionId(), Around: int(req.GetContextLines()),
@@ -287,25 +291,22 @@ func (s *executions) logSearch(ctx context.Context, req *headracev1.SearchLogsRe
 	}
 	if of, err := pipeline.ParsePipelineName(req.GetParent()); err == nil {
 		account, search.Pipeline = of.Account, of.Pipeline
-		if err := service.Authorize(caller(ctx), auth.Read, account); err != nil {
-			return "", search, err
-		}
 		if search.ActionExecutionID != "" {
-			return "", search, wrong("an action execution belongs to one execution; name that in parent", "action_execution_id")
+			return "", search, invalidField("an action execution belongs to one execution; name that in parent", "action_execution_id")
 		}
 	} else {
 		name, err := named(pipeline.ParseExecutionName, req.GetParent(), "parent")
 		if err != nil {
-			return "", search, wrong("it is neither accounts/{account}/pipelines/{pipeline} nor the name of an execution below that", "parent")
+			return "", search, invalidField("it is neither accounts/{account}/pipelines/{pipeline} nor the name of an execution below that", "parent")
 		}
-		found, err := s.find(ctx, auth.Read, req.GetParent())
+		found, err := s.find(ctx, req.GetParent())
 		if err != nil {
 			return "", search, err
 		}
 		account, search.ExecutionID = name.Account, found.ID
 	}
 	if search.Pattern, err = logs.NewPattern(req.GetPattern(), req.GetRegularExpression(), req.GetIgnoreCase()); err != nil {
-		return "", search, wrong(err.Error(), "pattern")
+		return "", search, invalidField(err.Error(), "pattern")
 	}
 	return account, search, nil
 }
@@ -335,14 +336,10 @@ func (s *executions) get(ctx context.Context, name pipeline.ExecutionName) (*exe
 	return e, nil
 }
 
-// find reads a name and checks that the pipeline in it is the execution's. Who
-// lacks the permission hears of that first.
-func (s *executions) find(ctx context.Context, permission auth.Permission, text string) (pipeline.ExecutionName, error) {
+// find reads a name and checks that the pipeline in it is the execution's.
+func (s *executions) find(ctx context.Context, text string) (pipeline.ExecutionName, error) {
 	name, err := named(pipeline.ParseExecutionName, text, "name")
 	if err != nil {
-		return name, err
-	}
-	if err := service.Authorize(caller(ctx), permission, name.Account); err != nil {
 		return name, err
 	}
 	e, err := s.get(ctx, name)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,27 +12,29 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 	"google.golang.org/protobuf/proto"
 
-	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/listen"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/logging"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline/contract"
 )
 
-// gate is what every call passes: it is authenticated, its messages are
-// validated, panics and errors become statuses, and the call is logged.
+// gate is what every call passes: it is authenticated, its messages are validated, it is
+// authorized, panics and errors become statuses, and the call is logged.
 type gate struct {
 	accounts *service.Accounts
 	// version is the server's.
-	version   string
-	log       hclog.Logger
+	version string
+	log     hclog.Logger
+	// strangers logs calls of callers that have not authenticated, at a bounded rate.
+	strangers hclog.Logger
 	observe   func(method string, code codes.Code, took time.Duration)
 	clock     func() time.Time
 	validator func() (protovalidate.Validator, error)
@@ -41,13 +42,15 @@ type gate struct {
 	draining context.Context //nolint:containedctx // The life of the server, not of a call.
 	// recheck is how often the token of an open stream is looked at again.
 	recheck time.Duration
-	// strangers holds a slot for each call at once of a method that is open to all.
-	strangers map[string]chan struct{}
-	// strangerTimeout ends such calls, but for those that watch.
-	strangerTimeout time.Duration
-	// streaming are the methods that go on; callTimeout ends calls of all others, also
-	// ones whose message never comes.
-	streaming   map[string]bool
+	// methods are those that the gate lets through, by their path; registered are the
+	// paths of those that the server has.
+	methods    map[string]method
+	registered map[string]bool
+	// messageTimeout ends calls of methods that need no token if their message does not
+	// arrive; anonymousTimeout ends all of them, except streams.
+	messageTimeout, anonymousTimeout time.Duration
+	// callTimeout ends calls of all other methods, except streams, also calls whose message
+	// never arrives.
 	callTimeout time.Duration
 	// streams counts those of each caller; stall ends one that nobody reads.
 	streams streamsOf
@@ -57,51 +60,31 @@ type gate struct {
 const (
 	// recheckEvery bounds how long a stream outlives its token.
 	recheckEvery = 5 * time.Second
-	// maxStrangers bounds the calls at once of a method that needs no token, and so
-	// what the messages of people without one take.
-	maxStrangers = 16
-	// strangerTimeout is far more than an answer that asks no store takes.
-	strangerTimeout = 10 * time.Second
+	// messageTimeout is far more than a message of a few bytes takes.
+	messageTimeout = time.Second
+	// anonymousTimeout is far more than an answer takes that reads no store.
+	anonymousTimeout = 10 * time.Second
 	// callTimeout is far more than the clients' own deadline.
 	callTimeout = 2 * time.Minute
-	// knockTimeout bounds the look at a token before a message is read.
-	knockTimeout = 5 * time.Second
+	// authenticateTimeout bounds the check of a token before a message is read.
+	authenticateTimeout = 5 * time.Second
 	// maxText bounds what is said and logged of one error, in bytes.
 	maxText = 1 << 10
+	// maxPath bounds what is logged of the path of a method, far above the longest one.
+	maxPath = 128
 )
 
 // errDraining is why the context of a stream ended when the server stops.
 var errDraining = errors.New("the server is stopping")
 
-// openMethods are those that need no token.
-func openMethods() []string {
-	return []string{
-		headracev1.ServerService_GetServerInfo_FullMethodName,
-		grpc_health_v1.Health_Check_FullMethodName,
-		grpc_health_v1.Health_List_FullMethodName,
-		grpc_health_v1.Health_Watch_FullMethodName,
-	}
-}
-
-// open tells whether a method needs no token.
-func open(method string) bool { return slices.Contains(openMethods(), method) }
-
-// newStrangers returns the slots of the methods that need no token.
-func newStrangers() map[string]chan struct{} {
-	slots := make(map[string]chan struct{})
-	for _, method := range openMethods() {
-		slots[method] = make(chan struct{}, maxStrangers)
-	}
-	return slots
-}
-
-// knock refuses calls without a token that works before any of their messages is
-// read, since a message may be large. It is a filter: what a caller may do is for
-// the interceptors to find out.
-func (g *gate) knock(ctx context.Context, info *tap.Info) (context.Context, error) {
-	c := &call{gate: g, method: info.FullMethodName, began: g.clock()}
-	if open(info.FullMethodName) {
-		ctx, err := g.letIn(ctx, info.FullMethodName)
+// authenticateEarly refuses calls without a valid token before any of their messages is
+// read, since a message may be large. It is a filter: the interceptors authenticate and
+// authorize the call.
+func (g *gate) authenticateEarly(ctx context.Context, info *tap.Info) (context.Context, error) {
+	c := g.newCall(info.FullMethodName)
+	conn := connOf(ctx)
+	if c.method.open() {
+		ctx, err := c.admitAnonymous(ctx, conn)
 		if err != nil {
 			return ctx, c.end(ctx, nil, err)
 		}
@@ -109,14 +92,16 @@ func (g *gate) knock(ctx context.Context, info *tap.Info) (context.Context, erro
 	}
 	secret, err := bearerIn(info.Header)
 	if err == nil {
-		limited, cancel := context.WithTimeout(ctx, knockTimeout)
+		limited, cancel := context.WithTimeout(ctx, authenticateTimeout)
 		defer cancel()
 		_, err = g.accounts.Authenticate(limited, secret)
 	}
 	if err != nil {
+		conn.Refused()
 		return ctx, c.end(ctx, nil, err)
 	}
-	if g.streaming[info.FullMethodName] {
+	conn.Authenticate()
+	if c.method.streams {
 		return ctx, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.callTimeout)
@@ -125,34 +110,89 @@ func (g *gate) knock(ctx context.Context, info *tap.Info) (context.Context, erro
 	return ctx, nil
 }
 
-// letIn gives a call that needs no token a slot until it ends.
-func (g *gate) letIn(ctx context.Context, method string) (context.Context, error) {
-	slots := g.strangers[method]
-	select {
-	case slots <- struct{}{}:
-	default:
-		return ctx, status.Error(codes.Unavailable, "too many calls without a token at once; try again")
+// connOf returns the connection of a call.
+func connOf(ctx context.Context) *listen.Conn {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return nil
+	}
+	return listen.Of(p.Addr)
+}
+
+// admitAnonymous lets a call in that needs no token. No call of another connection can keep
+// it out, since health checks are such calls.
+func (c *call) admitAnonymous(ctx context.Context, conn *listen.Conn) (context.Context, error) {
+	leave, ok := conn.Begin()
+	if !ok {
+		return ctx, status.Error(codes.Unavailable, "too many calls without a token at once on this connection; try again")
 	}
 	cancel := func() {}
-	if method != grpc_health_v1.Health_Watch_FullMethodName {
-		ctx, cancel = context.WithTimeout(ctx, g.strangerTimeout)
+	if !c.method.streams {
+		ctx, cancel = context.WithTimeout(ctx, c.gate.anonymousTimeout)
 	}
-	context.AfterFunc(ctx, func() {
-		cancel()
-		<-slots
+	ctx, giveUp := context.WithCancelCause(ctx)
+	waiting := &awaitingMessage{Context: ctx}
+	waiting.timer = time.AfterFunc(c.gate.messageTimeout, func() {
+		giveUp(errNoMessage)
+		if !c.method.streams {
+			// No interceptor is called before the message of such a call is there.
+			_ = c.end(ctx, nil, status.Error(codes.DeadlineExceeded, errNoMessage.Error()))
+		}
 	})
-	return ctx, nil
+	context.AfterFunc(ctx, func() {
+		waiting.timer.Stop()
+		cancel()
+		leave()
+	})
+	return waiting, nil
+}
+
+// errNoMessage is why the context of a call ended whose message did not arrive.
+var errNoMessage = errors.New("the call came without a token, and its message did not arrive in time")
+
+// awaitingMessage is the context of a call until its message has arrived. gRPC answers by the
+// error of the context, so it is that of a deadline.
+type awaitingMessage struct {
+	context.Context //nolint:containedctx // It is one.
+	timer           *time.Timer
+}
+
+type awaitingKey struct{}
+
+// Err implements context.Context.
+func (w *awaitingMessage) Err() error {
+	err := w.Context.Err()
+	if err != nil && errors.Is(context.Cause(w.Context), errNoMessage) {
+		return context.DeadlineExceeded
+	}
+	return err
+}
+
+// Value implements context.Context.
+func (w *awaitingMessage) Value(key any) any {
+	if key == (awaitingKey{}) {
+		return w
+	}
+	return w.Context.Value(key)
+}
+
+// arrived notes that the message of a call is there.
+func arrived(ctx context.Context) {
+	if w, ok := ctx.Value(awaitingKey{}).(*awaitingMessage); ok {
+		w.timer.Stop()
+	}
 }
 
 func (g *gate) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (resp any, err error) {
-	c := &call{gate: g, method: info.FullMethod, began: g.clock()}
+	arrived(ctx)
+	c := g.newCall(info.FullMethod)
 	// The closure is what recover works in.
 	defer func() { err = c.end(ctx, recover(), err) }()
 	ctx, err = c.admit(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := g.check(ctx, req); err != nil {
+	if err := c.accept(ctx, req); err != nil {
 		return nil, err
 	}
 	return handle(ctx, req)
@@ -163,7 +203,7 @@ func (g *gate) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 	defer cancel(nil)
 	stop := context.AfterFunc(g.draining, func() { cancel(errDraining) })
 	defer stop()
-	c := &call{gate: g, method: info.FullMethod, began: g.clock()}
+	c := g.newCall(info.FullMethod)
 	defer func() { err = c.end(ctx, recover(), err) }()
 	ctx, err = c.admit(ctx)
 	if err != nil {
@@ -186,7 +226,7 @@ func (g *gate) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 			<-watched
 		}()
 	}
-	return handle(srv, &gatedStream{ServerStream: ss, ctx: ctx, gate: g})
+	return handle(srv, &gatedStream{ServerStream: ss, ctx: ctx, call: c})
 }
 
 // watchToken ends a stream whose token was revoked or has expired.
@@ -212,7 +252,7 @@ func (g *gate) watchToken(ctx context.Context, secret string, end context.Cancel
 type gatedStream struct {
 	grpc.ServerStream
 	ctx  context.Context //nolint:containedctx // grpc.ServerStream is made this way.
-	gate *gate
+	call *call
 }
 
 // Context returns the context with the caller, which ends when the server stops or
@@ -227,12 +267,14 @@ func (s *gatedStream) SendMsg(m any) error {
 	return s.send(m)
 }
 
-// RecvMsg receives a message that keeps the rules of the contract.
+// RecvMsg receives a message that keeps the rules of the contract and that the caller may
+// send.
 func (s *gatedStream) RecvMsg(m any) error {
 	if err := s.ServerStream.RecvMsg(m); err != nil {
 		return err
 	}
-	return s.gate.check(s.ctx, m)
+	arrived(s.ctx)
+	return s.call.accept(s.ctx, m)
 }
 
 // check validates a message of the contract by the rules in it.
@@ -244,7 +286,7 @@ func (g *gate) check(ctx context.Context, message any) error {
 	if err := checkSize(message); err != nil {
 		return err
 	}
-	if err := g.knows(ctx, m); err != nil {
+	if err := g.checkFields(ctx, m); err != nil {
 		return err
 	}
 	validator, err := g.validator()
@@ -274,11 +316,24 @@ func newValidator() (protovalidate.Validator, error) { return protovalidate.New(
 // call is one call on its way through the gate.
 type call struct {
 	gate      *gate
-	method    string
+	path      string
+	method    method
 	began     time.Time
 	principal string
 	// secret is the token that the call came with, until it ends.
 	secret string
+}
+
+func (g *gate) newCall(path string) *call {
+	return &call{gate: g, path: path, method: g.methods[path], began: g.clock()}
+}
+
+// accept checks a request, and that the caller may send it.
+func (c *call) accept(ctx context.Context, request any) error {
+	if err := c.gate.check(ctx, request); err != nil {
+		return err
+	}
+	return c.method.authorize(caller(ctx), request)
 }
 
 type identityKey struct{}
@@ -289,9 +344,9 @@ func caller(ctx context.Context) auth.Identity {
 	return who
 }
 
-// admit authenticates the caller where the method is not open to all.
+// admit authenticates the caller, unless the method needs no token.
 func (c *call) admit(ctx context.Context) (context.Context, error) {
-	if open(c.method) {
+	if c.method.open() {
 		return ctx, nil
 	}
 	secret, err := bearer(ctx)
@@ -328,7 +383,11 @@ func bearerIn(header metadata.MD) (string, error) {
 // end maps what a call ended with, logs it and counts it.
 func (c *call) end(ctx context.Context, panicked any, err error) error {
 	took := c.gate.clock().Sub(c.began)
-	fields := []any{"method", c.method, "took", took, "principal", c.principal}
+	log := c.gate.log
+	if c.principal == "" {
+		log = c.gate.strangers
+	}
+	fields := []any{"method", logging.Cut(c.path, maxPath), "took", took, "principal", c.principal}
 	if p, ok := peer.FromContext(ctx); ok {
 		fields = append(fields, "peer", p.Addr)
 	}
@@ -336,7 +395,7 @@ func (c *call) end(ctx context.Context, panicked any, err error) error {
 	if panicked != nil {
 		id := newErrorID()
 		s = internal(id)
-		c.gate.log.Error("A call panicked", append(fields, "error_id", id, "panic", cut(fmt.Sprint(panicked)), "stack", string(debug.Stack()))...)
+		log.Error("A call panicked", append(fields, "error_id", id, "panic", logging.Cut(fmt.Sprint(panicked), maxText), "stack", string(debug.Stack()))...)
 	} else {
 		var id string
 		s, id = toStatus(ctx, err)
@@ -344,17 +403,25 @@ func (c *call) end(ctx context.Context, panicked any, err error) error {
 		fields = append(fields, "code", s.Code())
 		switch {
 		case id != "":
-			c.gate.log.Error("A call failed", append(fields, "error_id", id, "error", cut(err.Error()))...)
+			log.Error("A call failed", append(fields, "error_id", id, "error", logging.Cut(err.Error(), maxText))...)
 		case s.Code() != codes.OK:
-			c.gate.log.Info("A call was refused", append(fields, "reason", s.Message())...)
-		case reads(c.method):
-			c.gate.log.Debug("A call was answered", fields...)
+			log.Info("A call was refused", append(fields, "reason", s.Message())...)
+		case c.method.reads:
+			log.Debug("A call was answered", fields...)
 		default:
-			c.gate.log.Info("A call was answered", fields...)
+			log.Info("A call was answered", fields...)
 		}
 	}
-	c.gate.observe(c.method, s.Code(), took)
+	c.gate.observe(c.label(), s.Code(), took)
 	return s.Err()
+}
+
+// label returns what metrics name the method by.
+func (c *call) label() string {
+	if c.gate.registered[c.path] {
+		return c.path
+	}
+	return UnknownMethod
 }
 
 // bounded returns a status with the start of its message. Its details keep all the
@@ -364,25 +431,6 @@ func bounded(s *status.Status) *status.Status {
 		return s
 	}
 	p := s.Proto()
-	p.Message = cut(p.GetMessage())
+	p.Message = logging.Cut(p.GetMessage(), maxText)
 	return status.FromProto(p)
-}
-
-// cut returns the start of a text that may be of any length.
-func cut(text string) string {
-	if len(text) <= maxText {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxText], "") + "…"
-}
-
-// reads tells by its name whether a method changes nothing.
-func reads(method string) bool {
-	name := method[strings.LastIndexByte(method, '/')+1:]
-	for _, prefix := range []string{"Get", "List", "Watch", "Tail", "Explain", "WhoAmI", "Check", "ServerReflection"} {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return false
 }

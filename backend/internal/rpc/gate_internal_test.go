@@ -27,10 +27,14 @@ func answer(t *testing.T, handle grpc.UnaryHandler) (*status.Status, string) {
 	t.Helper()
 	var log bytes.Buffer
 	observed := codes.Code(99)
+	logger := hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Debug})
 	g := &gate{
-		log: hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Debug}), clock: time.Now,
-		observe:  func(_ string, code codes.Code, _ time.Duration) { observed = code },
-		draining: t.Context(),
+		log: logger, strangers: logger, clock: time.Now, registered: map[string]bool{headracev1.ServerService_GetServerInfo_FullMethodName: true},
+		observe: func(method string, code codes.Code, _ time.Duration) {
+			require.Equal(t, headracev1.ServerService_GetServerInfo_FullMethodName, method)
+			observed = code
+		},
+		draining: t.Context(), methods: methodsByPath(),
 	}
 	info := &grpc.UnaryServerInfo{FullMethod: headracev1.ServerService_GetServerInfo_FullMethodName}
 	_, err := g.unary(t.Context(), nil, info, handle)
@@ -61,6 +65,8 @@ func TestErrorsBecomeStatuses(t *testing.T) {
 		"stopping":         {service.ErrStopping, codes.Unavailable},
 		"gRPC's own":       {status.Error(codes.Unimplemented, "no such method"), codes.Unimplemented},
 		"of the store":     {fmt.Errorf("read: %w", store.ErrNotFound), codes.Internal},
+		"disk full":        {fmt.Errorf("write: %w", store.ErrFull), codes.ResourceExhausted},
+		"no database":      {fmt.Errorf("write: %w", store.ErrUnavailable), codes.Unavailable},
 		"of somebody else": {errors.New("disk I/O error in /secret/path"), codes.Internal},
 	}
 	for name, test := range tests {

@@ -12,13 +12,13 @@ import (
 func named[N any](parse func(string) (N, error), name string, field ...string) (N, error) {
 	parsed, err := parse(name)
 	if err != nil {
-		return parsed, wrong(err.Error(), field...)
+		return parsed, invalidField(err.Error(), field...)
 	}
 	return parsed, nil
 }
 
-// wrong refuses one field of a request.
-func wrong(message string, field ...string) error {
+// invalidField refuses one field of a request.
+func invalidField(message string, field ...string) error {
 	var path pipeline.Path
 	for _, f := range field {
 		path = path.Field(f)
@@ -47,7 +47,7 @@ func pageToken(key string) string { return base64.RawURLEncoding.EncodeToString(
 func pageKey(token string) (string, error) {
 	key, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil {
-		return "", wrong("invalid page token: pass next_page_token back unchanged", "page_token")
+		return "", invalidField("invalid page token: pass next_page_token back unchanged", "page_token")
 	}
 	return string(key), nil
 }
@@ -60,7 +60,7 @@ func pageNumber(token string) (int64, error) {
 	}
 	number, err := strconv.ParseInt(key, 10, 64)
 	if err != nil || number < 1 {
-		return 0, wrong("this page token belongs to another list: pass next_page_token back unchanged", "page_token")
+		return 0, invalidField("this page token belongs to another list: pass next_page_token back unchanged", "page_token")
 	}
 	return number, nil
 }

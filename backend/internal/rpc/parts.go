@@ -18,7 +18,7 @@ func (s *pipelines) CreateStage(
 	if err != nil {
 		return nil, err
 	}
-	created, err := s.use.CreateStage(ctx, caller(ctx), part, req.GetRequestId(), req.GetValidateOnly())
+	created, err := s.parts.CreateStage(ctx, caller(ctx), part, req.GetRequestId(), req.GetValidateOnly())
 	if err != nil {
 		return nil, err
 	}
@@ -31,13 +31,13 @@ func (s *pipelines) GetStage(ctx context.Context, req *headracev1.GetStageReques
 	if err != nil {
 		return nil, err
 	}
-	err = s.use.ConfirmCreate(ctx, caller(ctx), service.Created{
+	err = s.parts.ConfirmCreate(ctx, caller(ctx), service.Created{
 		Account: name.Account, Method: "CreateStage", Resource: name.String(), RequestID: req.GetConfirmRequestId(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	part, err := s.use.GetStage(ctx, caller(ctx), name.Account, name.Pipeline, name.Stage)
+	part, err := s.parts.GetStage(ctx, caller(ctx), name.Account, name.Pipeline, name.Stage)
 	if err != nil {
 		return nil, err
 	}
@@ -52,8 +52,8 @@ func (s *pipelines) UpdateStage(
 	if err != nil {
 		return nil, err
 	}
-	updated, err := s.use.UpdateStage(ctx, caller(ctx), part, req.GetStage().GetEtag(), req.GetValidateOnly(),
-		keeps(ctx, req, fmt.Sprintf("stage %q of pipeline %q", part.Stage.Name, part.Pipeline), stageToProto))
+	updated, err := s.parts.UpdateStage(ctx, caller(ctx), part, req.GetStage().GetEtag(), req.GetValidateOnly(),
+		refuseClearing(ctx, req, fmt.Sprintf("stage %q of pipeline %q", part.Stage.Name, part.Pipeline), stageToProto))
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (s *pipelines) DeleteStage(
 	if err != nil {
 		return nil, err
 	}
-	warnings, err := s.use.DeleteStage(ctx, caller(ctx), name.Account, name.Pipeline, name.Stage, req.GetEtag())
+	warnings, err := s.parts.DeleteStage(ctx, caller(ctx), name.Account, name.Pipeline, name.Stage, req.GetEtag())
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (s *pipelines) CreateAction(
 	if err != nil {
 		return nil, err
 	}
-	created, err := s.use.CreateAction(ctx, caller(ctx), part, req.GetRequestId(), req.GetValidateOnly())
+	created, err := s.parts.CreateAction(ctx, caller(ctx), part, req.GetRequestId(), req.GetValidateOnly())
 	if err != nil {
 		return nil, err
 	}
@@ -96,13 +96,13 @@ func (s *pipelines) GetAction(ctx context.Context, req *headracev1.GetActionRequ
 	if err != nil {
 		return nil, err
 	}
-	err = s.use.ConfirmCreate(ctx, caller(ctx), service.Created{
+	err = s.parts.ConfirmCreate(ctx, caller(ctx), service.Created{
 		Account: name.Account, Method: "CreateAction", Resource: name.String(), RequestID: req.GetConfirmRequestId(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	part, err := s.use.GetAction(ctx, caller(ctx), name.Account, name.Pipeline, name.Stage, name.Action)
+	part, err := s.parts.GetAction(ctx, caller(ctx), name.Account, name.Pipeline, name.Stage, name.Action)
 	if err != nil {
 		return nil, err
 	}
@@ -117,8 +117,8 @@ func (s *pipelines) UpdateAction(
 	if err != nil {
 		return nil, err
 	}
-	updated, err := s.use.UpdateAction(ctx, caller(ctx), part, req.GetAction().GetEtag(), req.GetValidateOnly(),
-		keeps(ctx, req, fmt.Sprintf("action %q of stage %q of pipeline %q", part.Action.Name, part.Stage, part.Pipeline), actionToProto))
+	updated, err := s.parts.UpdateAction(ctx, caller(ctx), part, req.GetAction().GetEtag(), req.GetValidateOnly(),
+		refuseClearing(ctx, req, fmt.Sprintf("action %q of stage %q of pipeline %q", part.Action.Name, part.Stage, part.Pipeline), actionToProto))
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func (s *pipelines) DeleteAction(
 	if err != nil {
 		return nil, err
 	}
-	warnings, err := s.use.DeleteAction(ctx, caller(ctx), name.Account, name.Pipeline, name.Stage, name.Action, req.GetEtag())
+	warnings, err := s.parts.DeleteAction(ctx, caller(ctx), name.Account, name.Pipeline, name.Stage, name.Action, req.GetEtag())
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +172,7 @@ func actionFromProto(p *headracev1.PipelineAction) (service.ActionPart, error) {
 		Account: name.Account, Pipeline: name.Pipeline, Stage: name.Stage, Action: pipelinepb.ActionFromProto(p.GetAction()),
 	}
 	if inner := part.Action.Name; inner != "" && inner != name.Action {
-		return part, wrong("it differs from the last segment of the resource name; leave it out", "action", "action", "name")
+		return part, invalidField("it differs from the last segment of the resource name; leave it out", "action", "action", "name")
 	}
 	part.Action.Name = name.Action
 	return part, nil

@@ -151,6 +151,53 @@ func TestPartsThatAreWrongByThemselvesAreRefused(t *testing.T) {
 	refused(t, err, codes.AlreadyExists, pipeline.ReasonAlreadyExists)
 }
 
+// TestPlannedPartsAreChecked shows what a plan learns about parts, also of a pipeline that the
+// apply will create, and that asking keeps nothing.
+func TestPlannedPartsAreChecked(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	c := b.Admin()
+	viewer := b.Client(b.Token("vera", nil, backendtest.Binding("default", v1.Role_ROLE_VIEWER)))
+	foreign := commands("Lint", "true")
+	foreign.Owner, foreign.Provider = "AWS", "CodeBuild"
+	askAction := func(c *client.Client, action *v1.Action) error {
+		_, err := c.Pipelines.CreateAction(t.Context(), &v1.CreateActionRequest{ValidateOnly: true, Action: &v1.PipelineAction{
+			Name: client.ActionName("default", "web", "Source", action.GetName()), Action: action,
+		}})
+		return err
+	}
+	askStage := func(c *client.Client, provider string) error {
+		_, err := c.Pipelines.CreateStage(t.Context(), &v1.CreateStageRequest{ValidateOnly: true, Stage: &v1.PipelineStage{
+			Name: client.StageName("default", "web", "Deploy"), Order: 2,
+			OnSuccess: &v1.Condition{Result: "FAIL", Rules: []*v1.Rule{{Name: "check", Provider: provider, Commands: []string{"true"}}}},
+		}})
+		return err
+	}
+	refuses := func() {
+		err := askAction(c, foreign)
+		refused(t, err, codes.InvalidArgument, pipeline.ReasonInvalidDefinition, "Build/AWS/CodeBuild/1")
+		require.Equal(t, []string{"action.action.owner"}, fields(err))
+		err = askStage(c, "CloudWatchAlarm")
+		refused(t, err, codes.InvalidArgument, pipeline.ReasonInvalidDefinition, "CloudWatchAlarm")
+		require.Equal(t, []string{"stage.on_success.rules[0].provider"}, fields(err))
+		refused(t, askAction(viewer, foreign), codes.PermissionDenied, pipeline.ReasonPermissionDenied)
+		refused(t, askStage(viewer, "CloudWatchAlarm"), codes.PermissionDenied, pipeline.ReasonPermissionDenied)
+	}
+	refuses()
+	refused(t, askAction(c, commands("Lint", "true")), codes.NotFound, pipeline.ReasonNotFound)
+	refused(t, askStage(c, "Commands"), codes.NotFound, pipeline.ReasonNotFound)
+
+	create(t, c, composed("web", v1.PublishPolicy_PUBLISH_POLICY_AUTO))
+	addStage(t, c, "Source", 1)
+	refuses()
+	require.NoError(t, askAction(c, commands("Lint", "true")))
+	require.NoError(t, askStage(c, "Commands"))
+	_, err := c.Pipelines.GetAction(t.Context(), &v1.GetActionRequest{Name: client.ActionName("default", "web", "Source", "Lint")})
+	refused(t, err, codes.NotFound, pipeline.ReasonNotFound)
+	_, err = c.Pipelines.GetStage(t.Context(), &v1.GetStageRequest{Name: client.StageName("default", "web", "Deploy")})
+	refused(t, err, codes.NotFound, pipeline.ReasonNotFound)
+}
+
 func TestStageKeepsItsActionsAndLeavesLast(t *testing.T) {
 	t.Parallel()
 	c := backendtest.Start(t).Admin()

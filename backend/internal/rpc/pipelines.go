@@ -6,8 +6,8 @@ import (
 	"strconv"
 
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline/pipelinepb"
 )
@@ -15,9 +15,10 @@ import (
 // pipelines serves PipelineService.
 type pipelines struct {
 	headracev1.UnimplementedPipelineServiceServer
-	use *service.Pipelines
-	// executions know what happens in a pipeline.
-	executions *service.Executions
+	use      *service.Pipelines
+	parts    *service.Parts
+	versions *service.Versions
+	stages   *service.Stages
 }
 
 // CreatePipeline implements PipelineService.
@@ -85,7 +86,7 @@ func (s *pipelines) UpdatePipeline(
 		return nil, err
 	}
 	in.Etag, in.ValidateOnly = req.GetPipeline().GetEtag(), req.GetValidateOnly()
-	in.Check = keeps(ctx, req, fmt.Sprintf("pipeline %q", in.Name), pipelineToProto)
+	in.Check = refuseClearing(ctx, req, fmt.Sprintf("pipeline %q", in.Name), pipelineToProto)
 	view, err := s.use.Update(ctx, caller(ctx), in)
 	if err != nil {
 		return nil, err
@@ -116,7 +117,7 @@ func (s *pipelines) PublishPipelineVersion(
 	if err != nil {
 		return nil, err
 	}
-	version, warnings, err := s.use.Publish(ctx, caller(ctx), name.Account, name.Pipeline)
+	version, warnings, err := s.versions.Publish(ctx, caller(ctx), name.Account, name.Pipeline)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +134,7 @@ func (s *pipelines) GetPipelineVersion(
 	if err != nil {
 		return nil, err
 	}
-	version, err := s.use.Version(ctx, caller(ctx), name.Account, name.Pipeline, name.Version)
+	version, err := s.versions.Get(ctx, caller(ctx), name.Account, name.Pipeline, name.Version)
 	if err != nil {
 		return nil, err
 	}
@@ -153,12 +154,12 @@ func (s *pipelines) ListPipelineVersions(
 		return nil, err
 	}
 	size := pageSize(req.GetPageSize(), defaultPage)
-	versions, next, err := s.use.Versions(ctx, caller(ctx), parent.Account, parent.Pipeline, before, size)
+	versions, next, err := s.versions.List(ctx, caller(ctx), parent.Account, parent.Pipeline, before, size)
 	if err != nil {
 		return nil, err
 	}
 	resp := &headracev1.ListPipelineVersionsResponse{
-		Versions: each(versions, func(v store.PipelineVersion) *headracev1.PipelineVersion { return versionToProto(parent, v) }),
+		Versions: each(versions, func(v definition.Version) *headracev1.PipelineVersion { return versionToProto(parent, v) }),
 	}
 	if next > 0 {
 		resp.NextPageToken = pageToken(strconv.FormatInt(next, 10))
@@ -174,7 +175,7 @@ func (s *pipelines) GetPipelineState(
 	if err != nil {
 		return nil, err
 	}
-	state, err := s.executions.State(ctx, caller(ctx), name.Account, name.Pipeline)
+	state, err := s.stages.State(ctx, caller(ctx), name.Account, name.Pipeline)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +193,7 @@ func (s *pipelines) SetStageTransition(
 	if err != nil {
 		return nil, err
 	}
-	stage, err := s.executions.SetTransition(ctx, caller(ctx), name.Account, name.Pipeline, service.TransitionInput{
+	stage, err := s.stages.SetTransition(ctx, caller(ctx), name.Account, name.Pipeline, service.TransitionInput{
 		Stage: req.GetStage(), Enabled: req.GetEnabled(), Reason: req.GetReason(),
 	})
 	if err != nil {
@@ -218,46 +219,34 @@ func pipelineFromProto(p *headracev1.Pipeline) (service.PipelineInput, error) {
 		return service.PipelineInput{}, err
 	}
 	in := service.PipelineInput{Account: name.Account, Name: name.Pipeline, Definition: *pipelinepb.FromProto(p.GetDefinition())}
-	switch p.GetComposition() {
-	case headracev1.Composition_COMPOSITION_UNSPECIFIED:
-	case headracev1.Composition_COMPOSITION_INLINE:
-		in.Composition = service.Inline
-	case headracev1.Composition_COMPOSITION_COMPOSED:
-		in.Composition = service.Composed
-	default:
-		return in, wrong("this composition is not known; use INLINE or COMPOSED", "pipeline", "composition")
+	var known bool
+	if in.Composition, known = compositionEnum.FromProto(p.GetComposition()); !known {
+		return in, invalidField("this composition is not known; use INLINE or COMPOSED", "pipeline", "composition")
 	}
-	switch p.GetPublish() {
-	case headracev1.PublishPolicy_PUBLISH_POLICY_UNSPECIFIED:
-	case headracev1.PublishPolicy_PUBLISH_POLICY_AUTO:
-		in.Publish = service.PublishAuto
-	case headracev1.PublishPolicy_PUBLISH_POLICY_EXPLICIT:
-		in.Publish = service.PublishExplicit
-	default:
-		return in, wrong("this publish policy is not known; use AUTO or EXPLICIT", "pipeline", "publish")
+	if in.Publish, known = publishEnum.FromProto(p.GetPublish()); !known {
+		return in, invalidField("this publish policy is not known; use AUTO or EXPLICIT", "pipeline", "publish")
 	}
 	return in, nil
 }
 
 func pipelineToProto(v service.PipelineView) *headracev1.Pipeline {
-	p := &headracev1.Pipeline{
-		Name:        pipeline.PipelineName{Account: v.Account, Pipeline: v.Name}.String(),
-		Definition:  pipelinepb.ToProto(v.Declared()),
-		Composition: headracev1.Composition_COMPOSITION_INLINE,
-		Version:     v.Version, UnpublishedChanges: v.Unpublished, Etag: v.Etag(),
-		CreateTime: timestamp(v.CreatedAt), UpdateTime: timestamp(v.UpdatedAt), Uid: v.ID,
-	}
+	composition, publish := service.Inline, service.Publish("")
 	if v.Composed {
-		p.Composition = headracev1.Composition_COMPOSITION_COMPOSED
-		p.Publish = headracev1.PublishPolicy_PUBLISH_POLICY_AUTO
+		composition, publish = service.Composed, service.PublishAuto
 		if v.Explicit {
-			p.Publish = headracev1.PublishPolicy_PUBLISH_POLICY_EXPLICIT
+			publish = service.PublishExplicit
 		}
 	}
-	return p
+	return &headracev1.Pipeline{
+		Name:        pipeline.PipelineName{Account: v.Account, Pipeline: v.Name}.String(),
+		Definition:  pipelinepb.ToProto(v.Declared()),
+		Composition: compositionEnum.ToProto(composition), Publish: publishEnum.ToProto(publish),
+		Version: v.Version, UnpublishedChanges: v.Unpublished, Etag: v.Etag(),
+		CreateTime: timestamp(v.CreatedAt), UpdateTime: timestamp(v.UpdatedAt), Uid: v.ID,
+	}
 }
 
-func versionToProto(name pipeline.PipelineName, v store.PipelineVersion) *headracev1.PipelineVersion {
+func versionToProto(name pipeline.PipelineName, v definition.Version) *headracev1.PipelineVersion {
 	return &headracev1.PipelineVersion{
 		Name:    pipeline.VersionName{PipelineName: name, Version: v.Version}.String(),
 		Version: v.Version, Definition: pipelinepb.ToProto(&v.Definition), Principal: v.Principal,

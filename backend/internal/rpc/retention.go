@@ -10,14 +10,14 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 )
 
-// retentions serves RetentionService.
-type retentions struct {
+// retentionServer serves RetentionService.
+type retentionServer struct {
 	headracev1.UnimplementedRetentionServiceServer
 	use *service.Retention
 }
 
 // ApplyRetention implements RetentionService.
-func (s *retentions) ApplyRetention(
+func (s *retentionServer) ApplyRetention(
 	ctx context.Context, req *headracev1.ApplyRetentionRequest,
 ) (*headracev1.ApplyRetentionResponse, error) {
 	result, err := s.use.Apply(ctx, caller(ctx), req.GetValidateOnly())
@@ -25,7 +25,7 @@ func (s *retentions) ApplyRetention(
 		return nil, err
 	}
 	return &headracev1.ApplyRetentionResponse{
-		Policy: retentionPolicyToProto(s.use.Policy), Removals: each(result.Executions, outputsRemovalToProto),
+		Policy: retentionPolicyToProto(s.use.Policy()), Removals: each(result.Executions, outputsRemovalToProto),
 		ExecutionCount:  int32(result.ExecutionCount),
 		UnusedArtifacts: artifactCountToProto(result.Unused), RemovedArtifacts: artifactCountToProto(result.Removed),
 	}, nil

@@ -32,24 +32,24 @@ func clientRevision(ctx context.Context) uint32 {
 	return max(contract.First, uint32(revision))
 }
 
-// knows refuses a message with fields that the server would drop.
-func (g *gate) knows(ctx context.Context, message proto.Message) error {
-	strangers := contract.Unknown(message, maxNamed)
-	if len(strangers) == 0 {
+// checkFields refuses a message with fields that the server would drop.
+func (g *gate) checkFields(ctx context.Context, message proto.Message) error {
+	unknown := contract.Unknown(message, maxNamed)
+	if len(unknown) == 0 {
 		return nil
 	}
 	return &service.Error{
 		Kind: service.KindInvalid, Reason: pipeline.ReasonUnknownField,
 		Message: fmt.Sprintf("the request has %s, which this server does not know: headraced %s has contract revision %d, the client has %d; "+
 			"upgrade headraced, or remove the field",
-			strings.Join(each(strangers, contract.Stranger.String), ", "), g.version, contract.Revision(), clientRevision(ctx)),
+			strings.Join(each(unknown, contract.UnknownField.String), ", "), g.version, contract.Revision(), clientRevision(ctx)),
 	}
 }
 
-// keeps returns the check of an update that it clears nothing that its client does not
+// refuseClearing returns the check of an update that it clears nothing that its client does not
 // know. A request that holds what a newer revision introduced shows that its client has
 // that revision, whatever it says.
-func keeps[T any, Message proto.Message](
+func refuseClearing[T any, Message proto.Message](
 	ctx context.Context, request proto.Message, object string, toProto func(T) Message,
 ) service.Check[T] {
 	revision := clientRevision(ctx)

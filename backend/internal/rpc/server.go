@@ -1,7 +1,6 @@
-// Package rpc is the gRPC rim: servers that turn messages into use cases and
-// back, and interceptors that authenticate, validate, log and map errors. It
-// must never decide anything about a request but who sent it and whether it has
-// the right form.
+// Package rpc is the gRPC rim: servers that turn messages into use cases and back, and
+// interceptors that authenticate, validate, authorize by what the contract declares, log
+// and map errors. It must never decide anything else about a request.
 package rpc
 
 import (
@@ -22,6 +21,8 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/listen"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/logging"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 )
 
@@ -38,6 +39,17 @@ const (
 	maxStreams = 100
 	// maxConnections bounds the connections at once.
 	maxConnections = 1000
+	// strangerIdle ends connections that have not authenticated and wait for nothing. A
+	// client calls as soon as it has connected.
+	strangerIdle = 10 * time.Second
+	// strangerGrace is how long a connection may take to authenticate in a flood of others.
+	strangerGrace = 250 * time.Millisecond
+	// strangerCalls bounds the calls without a token of a connection, proxyCalls those of
+	// one on which others came with a token, since it may be a proxy's.
+	strangerCalls, proxyCalls = 8, 32
+	// strangerBytes bounds what a connection without a token sends during such calls, far
+	// above what their messages take.
+	strangerBytes = 64 << 10
 	// maxIdle ends connections without calls; a client connects anew by itself.
 	maxIdle = 15 * time.Minute
 	// handshakeTimeout ends connections that never say anything.
@@ -53,7 +65,7 @@ const (
 type Info struct {
 	Version      string
 	Capabilities []string
-	// Store is sqlite or postgres, Isolation none or bubblewrap.
+	// Store is sqlite or postgres, Isolation none, bubblewrap or unavailable.
 	Store     string
 	Isolation string
 }
@@ -61,15 +73,30 @@ type Info struct {
 // Config is what a Server is made of. All but TLS is required.
 type Config struct {
 	Pipelines     *service.Pipelines
+	Parts         *service.Parts
+	Versions      *service.Versions
+	Stages        *service.Stages
 	ApprovalRules *service.ApprovalRules
+	Secrets       *service.Secrets
+	Connections   *service.Connections
+	Triggers      *service.Triggers
+	Decisions     *service.Decisions
+	Webhooks      *service.Webhooks
+	Deliveries    *service.Deliveries
 	Executions    *service.Executions
+	Explanations  *service.Explanations
+	Streams       *service.Streams
 	Accounts      *service.Accounts
 	Retention     *service.Retention
+	Types         *service.Types
 	Info          Info
 	Log           hclog.Logger
-	// Observe is told of every call that ended.
+	// Observe is told of every call that ended. Its method is one that the server has, or
+	// UnknownMethod.
 	Observe func(method string, code codes.Code, took time.Duration)
-	Clock   func() time.Time
+	// Closed is told of every connection that was closed because it had not authenticated.
+	Closed func(listener string, reason listen.Reason)
+	Clock  func() time.Time
 	// TLS is nil for plaintext.
 	TLS *tls.Config
 }
@@ -80,6 +107,7 @@ type Server struct {
 	health *health.Server
 	gate   *gate
 	drain  context.CancelFunc
+	closed func(listener string, reason listen.Reason)
 }
 
 // New returns a server that serves nothing yet. Its health is NOT_SERVING until
@@ -87,14 +115,16 @@ type Server struct {
 func New(cfg Config) *Server {
 	draining, drain := context.WithCancel(context.Background())
 	g := &gate{
-		accounts: cfg.Accounts, version: cfg.Info.Version, log: cfg.Log, observe: cfg.Observe, clock: cfg.Clock, draining: draining,
+		accounts: cfg.Accounts, version: cfg.Info.Version, log: cfg.Log, strangers: logging.Bounded(cfg.Log, cfg.Clock),
+		observe: cfg.Observe, clock: cfg.Clock, draining: draining,
 		validator: sync.OnceValues(newValidator), recheck: recheckEvery,
-		strangers: newStrangers(), strangerTimeout: strangerTimeout, callTimeout: callTimeout, stall: stallTimeout,
+		methods: methodsByPath(), messageTimeout: messageTimeout, anonymousTimeout: anonymousTimeout,
+		callTimeout: callTimeout, stall: stallTimeout,
 	}
 	options := []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(g.unary),
 		grpc.ChainStreamInterceptor(g.stream),
-		grpc.InTapHandle(g.knock),
+		grpc.InTapHandle(g.authenticateEarly),
 		grpc.MaxRecvMsgSize(maxRequestSize),
 		grpc.MaxSendMsgSize(maxAnswerSize),
 		grpc.MaxHeaderListSize(maxHeaderSize),
@@ -107,38 +137,38 @@ func New(cfg Config) *Server {
 	if cfg.TLS != nil {
 		options = append(options, grpc.Creds(credentials.NewTLS(cfg.TLS)))
 	}
-	s := &Server{grpc: grpc.NewServer(options...), health: health.NewServer(), gate: g, drain: drain}
+	s := &Server{grpc: grpc.NewServer(options...), health: health.NewServer(), gate: g, drain: drain, closed: cfg.Closed}
 	s.health.SetServingStatus("", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
-	headracev1.RegisterPipelineServiceServer(s.grpc, &pipelines{use: cfg.Pipelines, executions: cfg.Executions})
+	headracev1.RegisterPipelineServiceServer(s.grpc, &pipelines{
+		use: cfg.Pipelines, parts: cfg.Parts, versions: cfg.Versions, stages: cfg.Stages,
+	})
 	headracev1.RegisterApprovalRuleServiceServer(s.grpc, &approvalRules{use: cfg.ApprovalRules})
-	headracev1.RegisterExecutionServiceServer(s.grpc, &executions{use: cfg.Executions})
+	headracev1.RegisterSecretServiceServer(s.grpc, &secrets{use: cfg.Secrets})
+	headracev1.RegisterConnectionServiceServer(s.grpc, &connections{use: cfg.Connections})
+	headracev1.RegisterExecutionServiceServer(s.grpc, &executions{
+		use: cfg.Executions, explanations: cfg.Explanations, streams: cfg.Streams,
+	})
+	headracev1.RegisterTriggerServiceServer(s.grpc, &triggers{use: cfg.Triggers, decisions: cfg.Decisions})
+	headracev1.RegisterWebhookServiceServer(s.grpc, &webhooks{use: cfg.Webhooks, deliveries: cfg.Deliveries})
 	headracev1.RegisterAccountServiceServer(s.grpc, &accounts{use: cfg.Accounts})
-	headracev1.RegisterRetentionServiceServer(s.grpc, &retentions{use: cfg.Retention})
-	headracev1.RegisterServerServiceServer(s.grpc, &about{info: cfg.Info})
+	headracev1.RegisterRetentionServiceServer(s.grpc, &retentionServer{use: cfg.Retention})
+	headracev1.RegisterServerServiceServer(s.grpc, &infoServer{info: cfg.Info})
+	headracev1.RegisterCatalogServiceServer(s.grpc, &catalogServer{use: cfg.Types})
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
-	g.streaming = streaming(s.grpc)
+	g.registered = registered(s.grpc)
 	return s
-}
-
-// streaming returns the methods of a server that are streams.
-func streaming(s *grpc.Server) map[string]bool {
-	found := make(map[string]bool)
-	for name, service := range s.GetServiceInfo() {
-		for _, method := range service.Methods {
-			if method.IsClientStream || method.IsServerStream {
-				found["/"+name+"/"+method.Name] = true
-			}
-		}
-	}
-	return found
 }
 
 // Serve takes connections until Shutdown, also one that came before. It owns the
 // listener.
 func (s *Server) Serve(listener net.Listener) error {
 	s.health.SetServingStatus("", grpc_health_v1.HealthCheckResponse_SERVING)
-	limited := &limitedListener{Listener: listener, most: maxConnections, log: s.gate.log}
+	most := listen.Fit(maxConnections)
+	limited := listen.New(listener, listen.Config{
+		Name: "grpc", Most: most, Each: most / 2, Grace: strangerGrace, Idle: strangerIdle, Calls: strangerCalls, AuthenticatedCalls: proxyCalls,
+		Bytes: strangerBytes, Observe: s.closed, Log: s.gate.log,
+	})
 	if err := s.grpc.Serve(limited); !errors.Is(err, grpc.ErrServerStopped) {
 		return err
 	}

@@ -38,7 +38,7 @@ func checkSize(message any) error {
 		n, field = partsOfAction(m.GetAction().GetAction()), "action"
 	}
 	if n > maxParts {
-		return wrong(fmt.Sprintf("it holds %d stages, actions and parts of them; at most %d are looked at", n, maxParts), field)
+		return invalidField(fmt.Sprintf("it holds %d stages, actions and parts of them; at most %d are looked at", n, maxParts), field)
 	}
 	return nil
 }

@@ -1,10 +1,13 @@
 package rpc
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -23,6 +26,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/listen"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlite"
@@ -59,14 +63,14 @@ func newStreamGate(t *testing.T) *streamGate {
 	clock := func() time.Time { return time.Unix(0, g.now.Load()).UTC() }
 	secret := auth.NewSecret()
 	require.NoError(t, opened.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
-		return tx.CreateToken(ctx, store.Token{ID: "t", Hash: auth.Hash(secret), Principal: "ann", ExpiresAt: begin.Add(time.Hour)})
+		return tx.CreateToken(ctx, auth.Token{ID: "t", Hash: auth.Hash(secret), Principal: "ann", ExpiresAt: begin.Add(time.Hour)})
 	}))
 	draining, drain := context.WithCancel(t.Context())
 	g.drain = drain
 	g.gate = &gate{
 		accounts: service.NewAccounts(service.AccountsConfig{Store: opened, Clock: clock, Reports: service.NewReports(opened, clock)}), stall: time.Minute,
-		log: hclog.NewNullLogger(), clock: clock, draining: draining, recheck: time.Millisecond,
-		observe: func(string, codes.Code, time.Duration) {}, validator: newValidator,
+		log: hclog.NewNullLogger(), strangers: hclog.NewNullLogger(), clock: clock, draining: draining, recheck: time.Millisecond,
+		observe: func(string, codes.Code, time.Duration) {}, validator: newValidator, methods: methodsByPath(),
 	}
 	g.ctx = metadata.NewIncomingContext(t.Context(), metadata.Pairs("authorization", "Bearer "+secret))
 	return g
@@ -153,11 +157,19 @@ func (s *brokenStore) View(ctx context.Context, fn func(context.Context, store.R
 func TestMessagesOfStreamsKeepTheRules(t *testing.T) {
 	t.Parallel()
 	g := newStreamGate(t)
-	s := &gatedStream{ServerStream: &silentStream{}, ctx: t.Context(), gate: g.gate}
-	var refusal *service.Error
-	require.ErrorAs(t, s.RecvMsg(&headracev1.TailLogRequest{}), &refusal)
-	require.Equal(t, service.KindInvalid, refusal.Kind)
-	require.NoError(t, s.RecvMsg(&headracev1.TailLogRequest{Name: "x", ActionExecutionId: "x"}))
+	who := auth.Identity{Bindings: []auth.Binding{{Account: "dev", Role: auth.Viewer}}}
+	s := &gatedStream{
+		ServerStream: &silentStream{}, ctx: context.WithValue(t.Context(), identityKey{}, who),
+		call: g.newCall(headracev1.ExecutionService_TailLog_FullMethodName),
+	}
+	refused := func(m *headracev1.TailLogRequest) service.Kind {
+		var refusal *service.Error
+		require.ErrorAs(t, s.RecvMsg(m), &refusal)
+		return refusal.Kind
+	}
+	require.Equal(t, service.KindInvalid, refused(&headracev1.TailLogRequest{}))
+	require.NoError(t, s.RecvMsg(&headracev1.TailLogRequest{Name: "accounts/dev/x", ActionExecutionId: "x"}))
+	require.Equal(t, service.KindDenied, refused(&headracev1.TailLogRequest{Name: "accounts/prod/x", ActionExecutionId: "x"}))
 }
 
 type silentStream struct{ grpc.ServerStream }
@@ -182,7 +194,7 @@ func dialStranger(t *testing.T, change func(*gate)) (*Server, *grpc.ClientConn) 
 	t.Helper()
 	s := New(Config{
 		Accounts: newStreamGate(t).accounts, Log: hclog.NewNullLogger(), Clock: time.Now,
-		Observe: func(string, codes.Code, time.Duration) {},
+		Observe: func(string, codes.Code, time.Duration) {}, Closed: func(string, listen.Reason) {},
 	})
 	change(s.gate)
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -226,35 +238,56 @@ func TestCallsWithoutATokenAreRefusedBeforeTheirMessage(t *testing.T) {
 	}
 }
 
+// The calls of one connection without a token are bounded, and those of others are not kept
+// out by them.
 func TestStrangersHaveFewCallsAtOnce(t *testing.T) {
 	t.Parallel()
-	const method = headracev1.ServerService_GetServerInfo_FullMethodName
-	s, conn := dialStranger(t, func(*gate) {})
-	ask := func() codes.Code {
-		_, err := headracev1.NewServerServiceClient(conn).GetServerInfo(t.Context(), &headracev1.GetServerInfoRequest{})
+	const method = grpc_health_v1.Health_Check_FullMethodName
+	_, conn := dialStranger(t, func(g *gate) { g.messageTimeout = time.Hour })
+	other, err := grpc.NewClient(conn.Target(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, other.Close()) })
+	ask := func(conn *grpc.ClientConn) codes.Code {
+		_, err := grpc_health_v1.NewHealthClient(conn).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{})
 		return status.Code(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	for range maxStrangers {
+	for range strangerCalls {
 		silent(ctx, t, conn, method)
 	}
-	require.Eventually(t, func() bool { return len(s.gate.strangers[method]) == maxStrangers }, 10*time.Second, time.Millisecond)
-	require.Equal(t, codes.Unavailable, ask())
+	require.Equal(t, codes.Unavailable, ask(conn), "the calls of a connection arrive in their order")
+	require.Equal(t, codes.OK, ask(other))
 	cancel()
-	require.Eventually(t, func() bool { return ask() == codes.OK }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return ask(conn) == codes.OK }, 10*time.Second, time.Millisecond)
 }
 
 func TestStrangersCannotKeepTheirPlace(t *testing.T) {
 	t.Parallel()
-	const method = headracev1.ServerService_GetServerInfo_FullMethodName
-	s, conn := dialStranger(t, func(g *gate) { g.strangerTimeout = 10 * time.Millisecond })
+	var refused atomic.Int64
+	_, conn := dialStranger(t, func(g *gate) {
+		g.messageTimeout = 10 * time.Millisecond
+		g.observe = func(method string, code codes.Code, _ time.Duration) {
+			if g.registered[method] && code == codes.DeadlineExceeded {
+				refused.Add(1)
+			}
+		}
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	for range maxStrangers {
-		require.Error(t, silent(ctx, t, conn, method).RecvMsg(&headracev1.GetServerInfoResponse{}))
+	for range strangerCalls {
+		for _, method := range []string{headracev1.ServerService_GetServerInfo_FullMethodName, grpc_health_v1.Health_Watch_FullMethodName} {
+			err := silent(ctx, t, conn, method).RecvMsg(&headracev1.GetServerInfoResponse{})
+			require.Equal(t, codes.DeadlineExceeded, status.Code(err), "%s: %v", method, err)
+		}
 	}
-	require.NoError(t, ctx.Err())
-	require.Eventually(t, func() bool { return len(s.gate.strangers[method]) == 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return refused.Load() == 2*strangerCalls }, 10*time.Second, time.Millisecond, "metrics count them")
+	// A watch whose message has arrived goes on.
+	watch, err := grpc_health_v1.NewHealthClient(conn).Watch(ctx, &grpc_health_v1.HealthCheckRequest{})
+	require.NoError(t, err)
+	_, err = watch.Recv()
+	require.NoError(t, err)
+	require.Error(t, silent(ctx, t, conn, grpc_health_v1.Health_Watch_FullMethodName).RecvMsg(&headracev1.GetServerInfoResponse{}))
+	require.NoError(t, watch.Context().Err())
 }
 
 // A call of somebody with a token whose message never comes.
@@ -275,15 +308,60 @@ func TestCallsWithoutTheirMessageEnd(t *testing.T) {
 
 func TestStreamsMayGoOnForLong(t *testing.T) {
 	t.Parallel()
+	var streams []string
+	for path, m := range methodsByPath() {
+		if m.streams {
+			streams = append(streams, path)
+		}
+	}
+	require.ElementsMatch(t, []string{
+		headracev1.ExecutionService_WatchExecution_FullMethodName,
+		headracev1.ExecutionService_TailLog_FullMethodName,
+		headracev1.ExecutionService_SearchLogs_FullMethodName,
+		grpc_health_v1.Health_Watch_FullMethodName,
+		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+		"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+	}, streams)
+}
+
+// A method that the gate has no facts of is closed to everybody.
+func TestGateKnowsEveryMethod(t *testing.T) {
+	t.Parallel()
 	s, _ := dialStranger(t, func(*gate) {})
-	require.Equal(t, map[string]bool{
-		headracev1.ExecutionService_WatchExecution_FullMethodName:        true,
-		headracev1.ExecutionService_TailLog_FullMethodName:               true,
-		headracev1.ExecutionService_SearchLogs_FullMethodName:            true,
-		grpc_health_v1.Health_Watch_FullMethodName:                       true,
-		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      true,
-		"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": true,
-	}, s.gate.streaming)
+	var served []string
+	for name, service := range s.grpc.GetServiceInfo() {
+		for _, method := range service.Methods {
+			path := "/" + name + "/" + method.Name
+			served = append(served, path)
+			require.Equal(t, method.IsServerStream, s.gate.methods[path].streams, path)
+		}
+	}
+	require.ElementsMatch(t, served, slices.Collect(maps.Keys(s.gate.methods)))
+	closed := s.gate.newCall("/headrace.v1.Nothing/AtAll")
+	require.False(t, closed.method.open())
+	everything := auth.Identity{Bindings: []auth.Binding{{Account: auth.Every, Role: auth.Admin}}}
+	require.Error(t, closed.accept(context.WithValue(t.Context(), identityKey{}, everything), &headracev1.WhoAmIRequest{}))
+}
+
+func TestReadsAreLoggedAsReads(t *testing.T) {
+	t.Parallel()
+	for path, reads := range map[string]bool{
+		headracev1.ExecutionService_SearchLogs_FullMethodName:     true,
+		headracev1.ServerService_WhoAmI_FullMethodName:            true,
+		grpc_health_v1.Health_Check_FullMethodName:                true,
+		headracev1.ExecutionService_StartExecution_FullMethodName: false,
+		headracev1.RetentionService_ApplyRetention_FullMethodName: false,
+	} {
+		var log bytes.Buffer
+		logger := hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Debug})
+		g := &gate{
+			log: logger, strangers: logger, clock: time.Now,
+			observe: func(string, codes.Code, time.Duration) {}, methods: methodsByPath(),
+		}
+		require.NoError(t, g.newCall(path).end(t.Context(), nil, nil))
+		level := map[bool]string{true: "[DEBUG]", false: "[INFO]"}[reads]
+		require.Contains(t, log.String(), level, path)
+	}
 }
 
 // What the server serves, headrace api can call.
@@ -377,7 +455,7 @@ func TestStreamsOfATokenAreNotThoseOfItsName(t *testing.T) {
 	g := newStreamGate(t)
 	secret := auth.NewSecret()
 	require.NoError(t, g.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
-		return tx.CreateToken(ctx, store.Token{ID: "t2", Hash: auth.Hash(secret), Principal: "ann"})
+		return tx.CreateToken(ctx, auth.Token{ID: "t2", Hash: auth.Hash(secret), Principal: "ann"})
 	}))
 	open := func(ctx context.Context) error {
 		info := &grpc.StreamServerInfo{FullMethod: headracev1.ExecutionService_WatchExecution_FullMethodName}
@@ -390,47 +468,4 @@ func TestStreamsOfATokenAreNotThoseOfItsName(t *testing.T) {
 	other := metadata.NewIncomingContext(t.Context(), metadata.Pairs("authorization", "Bearer "+secret))
 	require.Equal(t, codes.ResourceExhausted, status.Code(open(other)))
 	require.NoError(t, open(g.ctx))
-}
-
-func TestListenerHasRoomForSoMany(t *testing.T) {
-	t.Parallel()
-	inner, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	l := &limitedListener{Listener: inner, most: 2, log: hclog.NewNullLogger()}
-	accepted := make(chan net.Conn, 10)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			accepted <- conn
-		}
-	}()
-	dial := func() net.Conn {
-		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", inner.Addr().String())
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = conn.Close() })
-		return conn
-	}
-	dial()
-	dial()
-	first, second := <-accepted, <-accepted
-	third := dial()
-	require.NoError(t, third.SetReadDeadline(time.Now().Add(10*time.Second)))
-	_, err = third.Read(make([]byte, 1))
-	require.Error(t, err)
-	var timeout net.Error
-	require.False(t, errors.As(err, &timeout) && timeout.Timeout(), "it is closed at once: %v", err)
-	require.NoError(t, first.Close())
-	_ = first.Close()
-	dial()
-	fourth := <-accepted
-	require.Empty(t, accepted, "one that is closed twice makes room once")
-	require.NoError(t, second.Close())
-	require.NoError(t, fourth.Close())
-	require.NoError(t, l.Close())
-	<-done
 }

@@ -57,7 +57,7 @@ func exhausted(retry time.Duration, message string) error {
 func (s *gatedStream) send(m any) error {
 	sent := make(chan error, 1)
 	go func(inner grpc.ServerStream) { sent <- inner.SendMsg(m) }(s.ServerStream)
-	stalled := time.NewTimer(s.gate.stall)
+	stalled := time.NewTimer(s.call.gate.stall)
 	defer stalled.Stop()
 	select {
 	case err := <-sent:
@@ -65,6 +65,6 @@ func (s *gatedStream) send(m any) error {
 	case <-s.ctx.Done():
 		return s.ctx.Err()
 	case <-stalled.C:
-		return exhausted(0, "the stream was ended since its client read nothing for "+s.gate.stall.String()+": read on from where it stopped")
+		return exhausted(0, "the stream was ended since its client read nothing for "+s.call.gate.stall.String()+": read on from where it stopped")
 	}
 }

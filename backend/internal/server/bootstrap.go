@@ -58,7 +58,7 @@ func bootstrap(
 		return fmt.Errorf("look for the admin token: %w", err)
 	}
 	if works {
-		return protect(path, log)
+		return restrictAccess(path, log)
 	}
 	if !first && !hasFile {
 		return nil
@@ -77,13 +77,13 @@ func bootstrap(
 	now := clock()
 	err = st.Update(ctx, func(ctx context.Context, tx store.Tx) error {
 		if first {
-			if err := tx.CreateAccount(ctx, store.Account{Name: defaultAccount, CreatedAt: now}); err != nil {
+			if err := tx.CreateAccount(ctx, auth.Account{Name: defaultAccount, CreatedAt: now}); err != nil {
 				return err
 			}
 		}
-		return tx.CreateToken(ctx, store.Token{
+		return tx.CreateToken(ctx, auth.Token{
 			ID: newID(), Hash: auth.Hash(secret), Principal: firstPrincipal, CreatedAt: now,
-			Bindings: []store.Binding{{Account: auth.Every, Role: string(auth.Admin)}},
+			Bindings: []auth.Binding{{Account: auth.Every, Role: auth.Admin}},
 		})
 	})
 	if first && errors.Is(err, store.ErrAlreadyExists) {
@@ -101,8 +101,8 @@ func bootstrap(
 	return nil
 }
 
-// protect takes the rights of others off the token file.
-func protect(path string, log hclog.Logger) error {
+// restrictAccess removes the rights of other users from the token file.
+func restrictAccess(path string, log hclog.Logger) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return fmt.Errorf("protect the admin token: %w", err)

@@ -14,7 +14,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/embedded"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/river"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/loop"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlite"
@@ -31,29 +31,36 @@ const (
 
 // data is where a server keeps what outlives it, and who carries its turns.
 type data struct {
-	store store.Store
-	queue dispatch.Queue
+	// store is damage, which every use goes through.
+	store  store.Store
+	damage *damageWatch
+	queue  dispatch.Queue
 	// name says which engine it is.
 	name string
 	// place is where it is, for people.
 	place string
-	// several is set where other servers may work on the same store.
-	several bool
+	// shared is set if other servers may work on the same store.
+	shared bool
 	// runner names the built-in runner.
 	runner string
 }
 
-func (s *Server) openData(ctx context.Context, dir *dataDir, clock func() time.Time) (*data, error) {
-	d := &data{}
+func (s *start) openData(ctx context.Context, dir *dataDir) error {
+	s.data = &data{}
 	if s.config.DatabaseURL == "" {
-		return d, s.openEmbedded(ctx, dir, clock, d)
+		return s.openEmbedded(ctx, dir, s.data)
 	}
-	return d, s.openReplica(ctx, clock, d)
+	return s.openReplica(ctx, s.data)
 }
 
-func (s *Server) openEmbedded(ctx context.Context, dir *dataDir, clock func() time.Time, d *data) error {
+func (d *data) use(opened store.Store) {
+	d.damage = &damageWatch{Store: opened}
+	d.store = d.damage
+}
+
+func (s *start) openEmbedded(ctx context.Context, dir *dataDir, d *data) error {
 	path := dir.join(databaseFile)
-	if err := errors.Join(dir.movedDatabase(), dir.lostDatabase()); err != nil {
+	if err := errors.Join(dir.refuseMovedDatabase(), dir.refuseLostDatabase()); err != nil {
 		return err
 	}
 	// Made here, since SQLite would let others read it.
@@ -64,27 +71,29 @@ func (s *Server) openEmbedded(ctx context.Context, dir *dataDir, clock func() ti
 	if err := file.Close(); err != nil {
 		return fmt.Errorf("open the database: %w", err)
 	}
+	d.place = path
 	opened, err := sqlite.Open(ctx, sqlite.Config{Path: path})
 	if err != nil {
 		return err
 	}
-	s.onClose(opened.Close)
-	d.store, d.name, d.place, d.runner = opened, "sqlite", path, localRunner
-	d.queue = embedded.New(embedded.Config{Workers: turnWorkers, Clock: clock, Retry: turnRetry, Log: s.log.Named("dispatch")})
+	s.opened.add(opened.Close)
+	d.use(opened)
+	d.name, d.runner = "sqlite", localRunner
+	d.queue = embedded.New(embedded.Config{Workers: turnWorkers, Clock: s.clock, Retry: turnRetry, Log: s.log.Named("dispatch")})
 	return nil
 }
 
-func (s *Server) openReplica(ctx context.Context, clock func() time.Time, d *data) error {
-	queue, err := openQueue(ctx, s.config.DatabaseURL, clock, s.log)
+func (s *start) openReplica(ctx context.Context, d *data) error {
+	queue, err := openQueue(ctx, s.config.DatabaseURL, s.clock, s.log)
 	if err != nil {
 		return err
 	}
-	s.onClose(queue.Close)
+	s.opened.add(queue.Close)
 	opened, err := postgres.Open(ctx, postgres.Config{URL: s.config.DatabaseURL, Jobs: queue, Log: s.log.Named("store")})
 	if err != nil {
 		return err
 	}
-	s.onClose(opened.Close)
+	s.opened.add(opened.Close)
 	if err := errors.Join(opened.Ready(ctx), queue.Ready(ctx)); err != nil {
 		return err
 	}
@@ -95,7 +104,8 @@ func (s *Server) openReplica(ctx context.Context, clock func() time.Time, d *dat
 	}
 	// Another one after every start: what an earlier process held is not its.
 	d.runner = localRunner + "-" + host + "-" + uuid.NewString()[:8]
-	d.store, d.queue, d.name, d.several = opened, queue, "postgres", true
+	d.use(opened)
+	d.queue, d.name, d.shared = queue, "postgres", true
 	d.place, err = postgres.Shown(s.config.DatabaseURL)
 	return err
 }
@@ -103,7 +113,7 @@ func (s *Server) openReplica(ctx context.Context, clock func() time.Time, d *dat
 func openQueue(ctx context.Context, url string, clock func() time.Time, log hclog.Logger) (*river.Queue, error) {
 	return river.Open(ctx, river.Config{
 		URL: url, Workers: turnWorkers, Clock: clock, Retry: turnRetry,
-		Longest: service.TurnTimeout, Dead: replicaDead, Log: log.Named("dispatch"),
+		Longest: loop.TurnTimeout, Dead: replicaDead, Log: log.Named("dispatch"),
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -28,6 +29,13 @@ const (
 	artifactsDir = "artifacts"
 	logsDir      = "logs"
 	spoolDir     = "spool"
+	// workDirectory is the runner's.
+	workDirectory = "work"
+	// secretsKeyFile seals secrets if there is no storage-key. The first secret creates it.
+	secretsKeyFile = "secrets.key"
+	// lockPatience is how long a start waits for the lock of a process that has ended.
+	lockPatience = 10 * time.Second
+	lockRetry    = 10 * time.Millisecond
 )
 
 // dataDir is a data directory that this process alone uses.
@@ -91,18 +99,24 @@ func lockDataDir(path string) (*dataDir, error) {
 		return nil, fmt.Errorf("data-dir: %w", err)
 	}
 	d := &dataDir{path: path, lock: lock}
-	if err := d.take(); err != nil {
+	if err := d.acquireLock(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return d, nil
 }
 
-func (d *dataDir) take() error {
+// acquireLock takes the lock. A process that was killed while it started another one leaves the lock to
+// that until it executes its program, so acquireLock waits for it.
+func (d *dataDir) acquireLock() error {
 	err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	for tries := lockPatience / lockRetry; tries > 0 && errors.Is(err, syscall.EWOULDBLOCK) && d.holderEnded(); tries-- {
+		<-time.After(lockRetry)
+		err = syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		holder := "another headraced"
-		if text, err := os.ReadFile(d.lock.Name()); err == nil && len(text) > 0 {
-			holder += " (process " + strings.TrimSpace(string(text)) + ")"
+		if process := d.holder(); process != "" {
+			holder += " (process " + process + ")"
 		}
 		return fmt.Errorf("data-dir %s is in use by %s; stop it, or choose another directory", d.path, holder)
 	}
@@ -112,16 +126,32 @@ func (d *dataDir) take() error {
 	if err := d.lock.Truncate(0); err != nil {
 		return fmt.Errorf("lock data-dir %s: %w", d.path, err)
 	}
-	if _, err := d.lock.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0); err != nil {
+	// It names the process to people, which a full disk does not prevent from holding the lock.
+	if _, err := d.lock.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0); err != nil && !full(err) {
 		return fmt.Errorf("lock data-dir %s: %w", d.path, err)
 	}
 	return nil
 }
 
-// lostDatabase returns an error where the database is gone and what belongs to it is
+// holder returns the id of the process that took the lock last, empty if it is not known.
+func (d *dataDir) holder() string {
+	text, err := os.ReadFile(d.lock.Name())
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// holderEnded tells whether the process that took the lock last has ended.
+func (d *dataDir) holderEnded() bool {
+	process, err := strconv.Atoi(d.holder())
+	return err == nil && process > 0 && errors.Is(syscall.Kill(process, 0), syscall.ESRCH)
+}
+
+// refuseLostDatabase returns an error where the database is gone and what belongs to it is
 // not. A start without it would take the token away that everybody uses, and look as
 // if there had never been a pipeline.
-func (d *dataDir) lostDatabase() error {
+func (d *dataDir) refuseLostDatabase() error {
 	info, err := os.Stat(d.join(databaseFile))
 	gone := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !gone {
@@ -162,9 +192,9 @@ func (d *dataDir) markMoved(url string) error {
 	})
 }
 
-// movedDatabase returns an error where the database was moved: a start on it would carry
+// refuseMovedDatabase returns an error where the database was moved: a start on it would carry
 // everything out a second time.
-func (d *dataDir) movedDatabase() error {
+func (d *dataDir) refuseMovedDatabase() error {
 	mark := d.join(movedFile)
 	place, err := os.ReadFile(mark)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -203,3 +233,6 @@ func (d *dataDir) unlock() error {
 	// now, until it becomes another program.
 	return errors.Join(d.lock.Truncate(0), syscall.Flock(int(d.lock.Fd()), syscall.LOCK_UN), d.lock.Close())
 }
+
+// join returns the path of a file of the data directory.
+func (d *dataDir) join(name string) string { return filepath.Join(d.path, name) }

@@ -54,17 +54,17 @@ func (h held) start(t *testing.T, b *backendtest.Backend) string {
 	return resp.GetExecution().GetName()
 }
 
-func (h held) actionTypes() (types []server.ActionType) {
+func (h held) kinds() (kinds []server.Kind) {
 	for _, category := range []pipeline.Category{pipeline.CategorySource, pipeline.CategoryInvoke} {
-		types = append(types, server.ActionType{
-			ActionType: pipeline.ActionType{
+		kinds = append(kinds, server.Kind{
+			Type: pipeline.Type{
 				ID:   pipeline.TypeID{Category: category, Owner: "Test", Provider: "Held", Version: "1"},
 				Work: pipeline.WorkAttempt, DefaultTimeout: time.Hour, OnLost: pipeline.OnLostFail,
 			},
 			Attempt: h,
 		})
 	}
-	return types
+	return kinds
 }
 
 func read(t *testing.T, b *backendtest.Backend, name string) *v1.Execution {
@@ -77,7 +77,7 @@ func read(t *testing.T, b *backendtest.Backend, name string) *v1.Execution {
 func TestRunningActionsFinishWithinTheGrace(t *testing.T) {
 	t.Parallel()
 	h := held{began: make(chan struct{}, 2), letGo: make(chan struct{})}
-	b := backendtest.Start(t, backendtest.WithActionTypes(h.actionTypes()...), backendtest.WithConfig(func(cfg *config.Config) {
+	b := backendtest.Start(t, backendtest.WithKinds(h.kinds()...), backendtest.WithConfig(func(cfg *config.Config) {
 		cfg.ShutdownGrace = time.Minute
 	}))
 	name := h.start(t, b)
@@ -101,7 +101,7 @@ func TestRunningActionsFinishWithinTheGrace(t *testing.T) {
 func TestActionsThatOutliveTheGraceAreLostByTheirPolicy(t *testing.T) {
 	t.Parallel()
 	h := held{began: make(chan struct{}, 2), letGo: make(chan struct{})}
-	b := backendtest.Start(t, backendtest.WithActionTypes(h.actionTypes()...))
+	b := backendtest.Start(t, backendtest.WithKinds(h.kinds()...))
 	name := h.start(t, b)
 	b.Restart()
 	require.Eventually(t, func() bool {

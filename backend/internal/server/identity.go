@@ -49,20 +49,20 @@ type pair struct {
 // claim makes sure that the two belong together, and makes it so where neither knows
 // another. The database decides between several that do so at once.
 func (p *pair) claim(ctx context.Context) error {
-	known, held, err := p.both(ctx)
+	known, held, err := p.identities(ctx)
 	if err != nil {
 		return err
 	}
 	if known == "" {
-		if known, held, err = p.begin(ctx, held); err != nil {
+		if known, held, err = p.initialize(ctx, held); err != nil {
 			return err
 		}
 	}
-	return p.judge(known, held)
+	return p.checkMatch(known, held)
 }
 
-// claimSoon is claim with the patience of a start.
-func (p *pair) claimSoon(ctx context.Context) error {
+// claimInTime is claim with the time limit of a start.
+func (p *pair) claimInTime(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, storagePatience)
 	defer cancel()
 	if err := p.claim(limited); err != nil {
@@ -74,10 +74,10 @@ func (p *pair) claimSoon(ctx context.Context) error {
 	return nil
 }
 
-// begin gives the storage an id where it has none, and the database that of a storage
+// initialize gives the storage an id where it has none, and the database that of a storage
 // which it has given one. A process that ends in between leaves the rest to the next.
-func (p *pair) begin(ctx context.Context, held identity) (known string, _ identity, err error) {
-	own, err := p.settle(ctx, store.OfDatabase, uuid.NewString())
+func (p *pair) initialize(ctx context.Context, held identity) (known string, _ identity, err error) {
+	own, err := p.ensureIdentity(ctx, store.DatabaseIdentity, uuid.NewString())
 	if err != nil {
 		return "", held, err
 	}
@@ -90,35 +90,35 @@ func (p *pair) begin(ctx context.Context, held identity) (known string, _ identi
 			return "", held, err
 		}
 		// Also what was just written: where two wrote, one is there.
-		if held, err = p.held(ctx); err != nil {
+		if held, err = p.storageIdentity(ctx); err != nil {
 			return "", held, err
 		}
 	}
 	if held.Database == own {
-		known, err = p.settle(ctx, store.OfStorage, held.Storage)
+		known, err = p.ensureIdentity(ctx, store.StorageIdentity, held.Storage)
 	}
 	return known, held, err
 }
 
 // check is claim for a server that runs: it writes nothing.
 func (p *pair) check(ctx context.Context) error {
-	known, held, err := p.both(ctx)
+	known, held, err := p.identities(ctx)
 	if err != nil {
 		return err
 	}
-	return p.judge(known, held)
+	return p.checkMatch(known, held)
 }
 
-// both returns what the database knows of its storage, and what the storage says of itself.
-func (p *pair) both(ctx context.Context) (known string, held identity, err error) {
-	if known, err = p.known(ctx, store.OfStorage); err != nil {
+// identities returns what the database knows of its storage, and what the storage says of itself.
+func (p *pair) identities(ctx context.Context) (known string, held identity, err error) {
+	if known, err = p.databaseIdentity(ctx, store.StorageIdentity); err != nil {
 		return "", held, err
 	}
-	held, err = p.held(ctx)
+	held, err = p.storageIdentity(ctx)
 	return known, held, err
 }
 
-func (p *pair) judge(known string, held identity) error {
+func (p *pair) checkMatch(known string, held identity) error {
 	var what string
 	switch {
 	case held.Storage == "":
@@ -136,8 +136,8 @@ func (p *pair) judge(known string, held identity) error {
 		errOtherStorage, what, adoptCommand)
 }
 
-// known returns an id that the database has, empty for none.
-func (p *pair) known(ctx context.Context, of store.IdentityOf) (id string, err error) {
+// databaseIdentity returns an id that the database has, empty for none.
+func (p *pair) databaseIdentity(ctx context.Context, of store.IdentityKind) (id string, err error) {
 	err = p.store.View(ctx, func(ctx context.Context, r store.Reader) error {
 		id, err = r.Identity(ctx, of)
 		return err
@@ -148,8 +148,8 @@ func (p *pair) known(ctx context.Context, of store.IdentityOf) (id string, err e
 	return id, err
 }
 
-// settle gives the database an id where it has none, and returns the one that it has.
-func (p *pair) settle(ctx context.Context, of store.IdentityOf, id string) (settled string, err error) {
+// ensureIdentity gives the database an id where it has none, and returns the one that it has.
+func (p *pair) ensureIdentity(ctx context.Context, of store.IdentityKind, id string) (settled string, err error) {
 	for {
 		err := p.store.Update(ctx, func(ctx context.Context, tx store.Tx) (err error) {
 			if settled, err = tx.Identity(ctx, of); errors.Is(err, store.ErrNotFound) {
@@ -164,8 +164,8 @@ func (p *pair) settle(ctx context.Context, of store.IdentityOf, id string) (sett
 	}
 }
 
-// held returns what the storage says of itself, empty where it says nothing.
-func (p *pair) held(ctx context.Context) (held identity, err error) {
+// storageIdentity returns what the storage says of itself, empty where it says nothing.
+func (p *pair) storageIdentity(ctx context.Context) (held identity, err error) {
 	part, err := p.bucket.Existing(identityPart)
 	if errors.Is(err, blob.ErrNotFound) {
 		return held, nil
@@ -201,11 +201,11 @@ func (i *identity) object() io.Reader {
 // adopt makes the two belong together, whatever they knew before. Both get a new id, so
 // that no other database's servers and no other storage of this one's are taken for right.
 func (p *pair) adopt(ctx context.Context) error {
-	own, err := p.settle(ctx, store.OfDatabase, uuid.NewString())
+	own, err := p.ensureIdentity(ctx, store.DatabaseIdentity, uuid.NewString())
 	if err != nil {
 		return err
 	}
-	known, err := p.known(ctx, store.OfStorage)
+	known, err := p.databaseIdentity(ctx, store.StorageIdentity)
 	if err != nil {
 		return err
 	}
@@ -218,7 +218,7 @@ func (p *pair) adopt(ctx context.Context) error {
 		return err
 	}
 	err = p.store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-		return tx.SetIdentity(ctx, store.OfStorage, known, given.Storage)
+		return tx.SetIdentity(ctx, store.StorageIdentity, known, given.Storage)
 	})
 	if errors.Is(err, store.ErrStale) {
 		return errors.New("somebody else gave the database a storage just now; look which it has to be, and try again")
@@ -227,9 +227,9 @@ func (p *pair) adopt(ctx context.Context) error {
 }
 
 // AdoptStorage makes the storage of a configuration the one of its database, and says so.
-func AdoptStorage(ctx context.Context, cfg config.Config) (told string, err error) {
-	s := &Server{config: cfg, log: hclog.NewNullLogger()}
-	defer func() { err = errors.Join(err, s.close()) }()
+func AdoptStorage(ctx context.Context, cfg config.Config) (summary string, err error) {
+	s := newStart(cfg, Options{Log: hclog.NewNullLogger()})
+	defer func() { err = errors.Join(err, s.opened.close()) }()
 	var dir *dataDir
 	if cfg.DatabaseURL == "" {
 		path, err := embeddedDir(cfg.DataDir)
@@ -239,12 +239,12 @@ func AdoptStorage(ctx context.Context, cfg config.Config) (told string, err erro
 		if dir, err = lockDataDir(path); err != nil {
 			return "", err
 		}
-		s.onClose(dir.unlock)
+		s.opened.add(dir.unlock)
 	}
-	data, err := s.openData(ctx, dir, utcNow)
-	if err != nil {
-		return "", err
+	if err := s.openData(ctx, dir); err != nil {
+		return "", withRepair(err, s.data)
 	}
+	data := s.data
 	address, err := storageURL(cfg)
 	if err != nil {
 		return "", err
@@ -253,7 +253,7 @@ func AdoptStorage(ctx context.Context, cfg config.Config) (told string, err erro
 	if err != nil {
 		return "", fmt.Errorf("storage-url: %w", err)
 	}
-	s.onClose(bucket.Close)
+	s.opened.add(bucket.Close)
 	shown, err := blob.Shown(address)
 	if err != nil {
 		return "", fmt.Errorf("storage-url: %w", err)

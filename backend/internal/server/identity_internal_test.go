@@ -82,12 +82,12 @@ func TestFirstStartThatWasCutOff(t *testing.T) {
 	for name, cut := range map[string]func(t *testing.T, p *pair){
 		"before the storage": func(t *testing.T, p *pair) {
 			t.Helper()
-			_, err := p.settle(t.Context(), store.OfDatabase, "own")
+			_, err := p.ensureIdentity(t.Context(), store.DatabaseIdentity, "own")
 			require.NoError(t, err)
 		},
 		"before the database knows it": func(t *testing.T, p *pair) {
 			t.Helper()
-			own, err := p.settle(t.Context(), store.OfDatabase, "own")
+			own, err := p.ensureIdentity(t.Context(), store.DatabaseIdentity, "own")
 			require.NoError(t, err)
 			part, err := p.bucket.Part(identityPart)
 			require.NoError(t, err)

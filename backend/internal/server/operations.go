@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -19,7 +20,7 @@ import (
 // MigrateStore carries everything that the database in the data directory holds to an
 // empty PostgreSQL, in one transaction, and says what that was. The database in the data
 // directory stays as it is, with a mark beside it. Its server must not run.
-func MigrateStore(ctx context.Context, cfg config.Config) (told string, err error) {
+func MigrateStore(ctx context.Context, cfg config.Config) (summary string, err error) {
 	if cfg.DatabaseURL == "" {
 		return "", errors.New("database-url: name the PostgreSQL to move to; it is empty but for what headraced migrate made")
 	}
@@ -56,8 +57,8 @@ func MigrateStore(ctx context.Context, cfg config.Config) (told string, err erro
 	}
 	return fmt.Sprintf(`%sMoved all of %s. It is as it was, but that no server starts on it without database-url, which would do
 everything a second time. Now copy %s, %s, %s and, where it is encrypted, %s of it to the directory or bucket of storage-url, and start servers
-with database-url and storage-url.`,
-		report, path, artifactsDir, logsDir, identityPart, seal.Part), nil
+with database-url and storage-url.%s`,
+		report, path, artifactsDir, logsDir, identityPart, seal.Part, dir.moveKeyFile()), nil
 }
 
 // Backup copies the database of the data directory, whose server may run, to a new
@@ -78,13 +79,36 @@ func Backup(ctx context.Context, cfg config.Config, to string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("back up the database: %w", err)
 	}
-	return fmt.Sprintf("wrote %s, which is whole; now copy %s, then %s, if they are to be kept, %s, and last, where they are encrypted, %s",
-		to, artifactsDir, logsDir, identityPart, seal.Part), nil
+	return fmt.Sprintf("wrote %s, which is whole; now copy %s, then %s, if they are to be kept, %s, and last, where they are encrypted, %s%s",
+		to, artifactsDir, logsDir, identityPart, seal.Part, d.backUpKeyFile()), nil
+}
+
+// backUpKeyFile says what a backup needs besides, empty if there is no key file.
+func (d *dataDir) backUpKeyFile() string {
+	if !d.hasKeyFile() {
+		return ""
+	}
+	return fmt.Sprintf(". Also copy %s, and keep it apart from the database: it opens the secrets in it, and without it they are lost", d.join(secretsKeyFile))
+}
+
+// moveKeyFile is backUpKeyFile for a move to PostgreSQL.
+func (d *dataDir) moveKeyFile() string {
+	if !d.hasKeyFile() {
+		return ""
+	}
+	return fmt.Sprintf(`
+Also copy %s to the data directory of every new server, which opens the present secrets with it, and set
+storage-key on every server, which seals new values.`, d.join(secretsKeyFile))
+}
+
+func (d *dataDir) hasKeyFile() bool {
+	_, err := os.Lstat(d.join(secretsKeyFile))
+	return err == nil
 }
 
 // Restore makes the database of the data directory, which has none, from a file that
 // Backup wrote.
-func Restore(ctx context.Context, cfg config.Config, from string) (told string, err error) {
+func Restore(ctx context.Context, cfg config.Config, from string) (summary string, err error) {
 	if err := onEmbedded("restore", cfg); err != nil {
 		return "", err
 	}
@@ -100,8 +124,9 @@ func Restore(ctx context.Context, cfg config.Config, from string) (told string, 
 	if err != nil {
 		return "", fmt.Errorf("restore the database: %w", err)
 	}
-	return fmt.Sprintf("restored %s; put %s, %s, %s and, where they are encrypted, %s that were copied after it beside it, and start the server; where these are lost, run %s first",
-		dir.join(databaseFile), artifactsDir, logsDir, identityPart, seal.Part, adoptCommand), nil
+	return fmt.Sprintf("restored %s; put %s, %s, %s and, where they are encrypted, %s that were copied after it beside it, and start the server; where these are lost, run %s first. "+
+		"If the backup said so, also put %s there: without it the secrets cannot be read",
+		dir.join(databaseFile), artifactsDir, logsDir, identityPart, seal.Part, adoptCommand, secretsKeyFile), nil
 }
 
 // onEmbedded returns an error where the configuration is of servers on PostgreSQL.

@@ -3,15 +3,10 @@ package server_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -33,6 +28,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	v1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/certificate/certtest"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/config"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/server"
 )
@@ -250,34 +246,20 @@ func TestLoopbackAnswersOnlyToItsOwnNames(t *testing.T) {
 	require.Equal(t, http.StatusOK, ask("127.0.0.1:"+port, "metrics.example", "/metrics"))
 }
 
-// certificate makes a self-signed certificate for this machine and returns its
-// files.
-func certificate(t *testing.T, name string) (cert, key string) {
+// certificate makes a certificate for this machine and returns its files.
+func certificate(t *testing.T) certtest.Files {
 	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	require.NoError(t, err)
-	bytes, err := x509.MarshalPKCS8PrivateKey(private)
-	require.NoError(t, err)
 	dir := t.TempDir()
-	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	require.NoError(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: bytes}), 0o600))
-	return cert, key
+	files := certtest.Files{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
+	certtest.Write(t, files, time.Now(), time.Now().Add(time.Hour))
+	return files
 }
 
 func TestTLSCoversBothAddressesAndKnowsItsClients(t *testing.T) {
 	t.Parallel()
-	cert, key := certificate(t, "server")
-	clientCert, clientKey := certificate(t, "client")
+	own, clients := certificate(t), certificate(t)
 	b := backendtest.Start(t, backendtest.WithConfig(func(cfg *config.Config) {
-		cfg.TLSCertFile, cfg.TLSKeyFile, cfg.TLSClientCAFile = cert, key, clientCert
+		cfg.TLSCertFile, cfg.TLSKeyFile, cfg.TLSClientCAFile = own.Cert, own.Key, clients.Cert
 	}))
 	dial := func(cfg client.Config) error {
 		cfg.Endpoint, cfg.Token = b.Endpoint, b.AdminToken
@@ -286,8 +268,8 @@ func TestTLSCoversBothAddressesAndKnowsItsClients(t *testing.T) {
 		defer func() { require.NoError(t, c.Close()) }()
 		return whoAmI(t, c)
 	}
-	require.NoError(t, dial(client.Config{CACertFile: cert, ClientCertFile: clientCert, ClientKeyFile: clientKey}))
-	text, err := os.ReadFile(cert)
+	require.NoError(t, dial(client.Config{CACertFile: own.Cert, ClientCertFile: clients.Cert, ClientKeyFile: clients.Key}))
+	text, err := os.ReadFile(own.Cert)
 	require.NoError(t, err)
 	pool := x509.NewCertPool()
 	require.True(t, pool.AppendCertsFromPEM(text))
@@ -302,8 +284,16 @@ func TestTLSCoversBothAddressesAndKnowsItsClients(t *testing.T) {
 	}
 	transport := &http.Transport{TLSClientConfig: trusting}
 	t.Cleanup(transport.CloseIdleConnections)
-	code, _ := fetch(t, &http.Client{Transport: transport}, "https://"+b.HTTPAddr+"/healthz")
+	code, body := fetch(t, &http.Client{Transport: transport}, "https://"+b.HTTPAddr+"/metrics")
 	require.Equal(t, http.StatusOK, code)
+	block, _ := pem.Decode(text)
+	parsed, err := x509.ParseCertificate(block.Bytes)
+	require.NoError(t, err)
+	_, value, ok := strings.Cut(body, "\nheadrace_certificate_not_after_timestamp_seconds ")
+	require.True(t, ok, body)
+	expiry, err := strconv.ParseFloat(strings.Fields(value)[0], 64)
+	require.NoError(t, err)
+	require.Equal(t, parsed.NotAfter.Unix(), int64(expiry))
 }
 
 // buffer is a log that tests read while the server writes.

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob/seal"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/config"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/sealer"
 )
 
 const (
@@ -25,9 +27,10 @@ const (
 type storage struct {
 	artifacts, logs *blob.Store
 	// dir is its directory, without symlinks, empty where it is none.
-	dir       string
-	encrypted bool
-	reach     *reach
+	dir string
+	// keys are its data keys, nil if it is not encrypted.
+	keys      *seal.Keys
+	available *availability
 }
 
 // storageURL returns the bucket of a configuration: the data directory where it names
@@ -45,7 +48,7 @@ func storageURL(cfg config.Config) (string, error) {
 
 // openStorage opens the storage and tries it, so that no server starts that could
 // not keep what its actions make.
-func (s *Server) openStorage(ctx context.Context, data *data, clock func() time.Time) (*storage, error) {
+func (s *start) openStorage(ctx context.Context, data *data) (*storage, error) {
 	address, err := storageURL(s.config)
 	if err != nil {
 		return nil, err
@@ -54,16 +57,20 @@ func (s *Server) openStorage(ctx context.Context, data *data, clock func() time.
 	if err != nil {
 		return nil, fmt.Errorf("storage-url: %w", err)
 	}
-	st, err := s.openBucket(ctx, address, &pair{store: data.store, database: data.place, storage: shown}, clock)
+	st, err := s.openBucket(ctx, address, &pair{store: data.store, database: data.place, storage: shown})
 	if err != nil {
 		return nil, fmt.Errorf("storage-url: %w", err)
 	}
 	limited, cancel := context.WithTimeout(ctx, storagePatience)
 	defer cancel()
-	if err := st.artifacts.Check(limited); err != nil {
+	switch err := st.artifacts.Check(limited); {
+	case full(err):
+		// What is stored can be read, and attempts wait for room.
+		s.log.Error("The storage of artifacts and logs is full: free space there", "storage", shown, "error", err)
+	case err != nil:
 		return nil, fmt.Errorf("storage-url: %s cannot be written to, read and cleaned up: %w", shown, err)
 	}
-	s.log.Info("Artifacts and logs", "storage", shown, "encrypted", st.encrypted)
+	s.log.Info("Artifacts and logs", "storage", shown, "encrypted", st.keys != nil)
 	if s.config.DatabaseURL != "" && s.config.StorageURL == "" {
 		s.log.Warn("Artifacts and logs are in this server's own data directory, where other servers on the database do not find them; " +
 			"set storage-url where there are others")
@@ -71,16 +78,35 @@ func (s *Server) openStorage(ctx context.Context, data *data, clock func() time.
 	return st, nil
 }
 
+// full tells whether an error says that a disk has no room.
+func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+// sealedValues says whether values of the database can be opened. Without the key file that sealed
+// them no secret, credential or webhook works, unless storage-key has sealed new values since.
+func (s withListeners) sealedValues(ctx context.Context, seals *sealer.Sealer, encrypted bool) (ready func(context.Context) error) {
+	err := seals.Check(ctx)
+	switch {
+	case err != nil && encrypted:
+		s.log.Warn("Values that were sealed before storage-key was set cannot be opened", "error", err)
+	case err != nil:
+		s.log.Error("Secrets, credentials of connections and secrets of webhooks cannot be opened", "error", err)
+	}
+	if encrypted {
+		return func(context.Context) error { return nil }
+	}
+	return seals.Check
+}
+
 // openBucket begins with whose it is: nothing is made, and no data key, in a storage that
 // is another one.
-func (s *Server) openBucket(ctx context.Context, address string, with *pair, clock func() time.Time) (*storage, error) {
+func (s *start) openBucket(ctx context.Context, address string, with *pair) (*storage, error) {
 	bucket, err := blob.OpenBucket(ctx, address)
 	if err != nil {
 		return nil, err
 	}
-	s.onClose(bucket.Close)
+	s.opened.add(bucket.Close)
 	with.bucket = bucket
-	if err := with.claimSoon(ctx); err != nil {
+	if err := with.claimInTime(ctx); err != nil {
 		return nil, err
 	}
 	st := &storage{}
@@ -100,11 +126,11 @@ func (s *Server) openBucket(ctx context.Context, address string, with *pair, clo
 	if err != nil {
 		return nil, err
 	}
-	st.artifacts, st.logs = artifacts, logs
+	st.artifacts, st.logs, st.keys = artifacts, logs, keys
 	if keys != nil {
-		st.artifacts, st.logs, st.encrypted = artifacts.Sealed(keys), logs.Sealed(keys), true
+		st.artifacts, st.logs = artifacts.Sealed(keys), logs.Sealed(keys)
 	}
-	st.reach = &reach{clock: clock, ask: func(ctx context.Context) error {
+	st.available = &availability{clock: s.clock, try: func(ctx context.Context) error {
 		err := errors.Join(with.check(ctx), artifacts.Ready(ctx), logs.Ready(ctx))
 		if keys != nil {
 			err = errors.Join(err, keys.Check(ctx))
@@ -116,7 +142,7 @@ func (s *Server) openBucket(ctx context.Context, address string, with *pair, clo
 
 // openKeys returns nil where the storage is not encrypted. The parts are those that may
 // have encrypted objects.
-func (s *Server) openKeys(ctx context.Context, bucket *blob.Bucket, parts ...*blob.Store) (*seal.Keys, error) {
+func (s *start) openKeys(ctx context.Context, bucket *blob.Bucket, parts ...*blob.Store) (*seal.Keys, error) {
 	ctx, cancel := context.WithTimeout(ctx, storagePatience)
 	defer cancel()
 	if s.config.StorageKey == "" {
@@ -126,7 +152,7 @@ func (s *Server) openKeys(ctx context.Context, bucket *blob.Bucket, parts ...*bl
 	if err != nil {
 		return nil, err
 	}
-	s.onClose(closeRing)
+	s.opened.add(closeRing)
 	return ring.Open(ctx, parts...)
 }
 
@@ -204,37 +230,38 @@ func withRing(ctx context.Context, cfg config.Config, do func(*seal.Ring, ...*bl
 	return do(ring, artifacts, logs)
 }
 
-// reach tells whether the storage can be used. Whoever asks often gets the last answer.
-type reach struct {
-	ask   func(context.Context) error
-	clock func() time.Time
-	mu    sync.Mutex
-	asked time.Time
-	err   error
+// availability tells whether the storage can be used. Callers that ask often get the last
+// answer.
+type availability struct {
+	try     func(context.Context) error
+	clock   func() time.Time
+	mu      sync.Mutex
+	triedAt time.Time
+	err     error
 }
 
-// Err returns nil while the storage can be used. The answer may be some seconds old.
-func (r *reach) Err(ctx context.Context) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if age := r.clock().Sub(r.asked); !r.asked.IsZero() && age >= 0 && age < storageTrust {
-		return r.err
+// Err returns nil while the storage can be used. The answer may be a few seconds old.
+func (a *availability) Err(ctx context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if age := a.clock().Sub(a.triedAt); !a.triedAt.IsZero() && age >= 0 && age < storageTrust {
+		return a.err
 	}
-	return r.askNow(ctx)
+	return a.tryNow(ctx)
 }
 
-// Ask is Err of this moment.
-func (r *reach) Ask(ctx context.Context) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.askNow(ctx)
+// Check is Err without the memory: it tries the storage now.
+func (a *availability) Check(ctx context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.tryNow(ctx)
 }
 
-// askNow asks, for others who wait too: so not by the context of who happens to ask.
-func (r *reach) askNow(ctx context.Context) error {
+// tryNow tries the storage for all callers that wait, so not by the context of one of them.
+func (a *availability) tryNow(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), storagePatience)
 	defer cancel()
-	r.err = r.ask(limited)
-	r.asked = r.clock()
-	return r.err
+	a.err = a.try(limited)
+	a.triedAt = a.clock()
+	return a.err
 }

@@ -79,7 +79,7 @@ func ready(t *testing.T, b *backendtest.Backend, want int, text string) {
 func TestReadyWhileTheStorageTakesObjects(t *testing.T) {
 	t.Parallel()
 	h := held{began: make(chan struct{}, 2), letGo: make(chan struct{})}
-	b := backendtest.Start(t, backendtest.WithActionTypes(h.actionTypes()...))
+	b := backendtest.Start(t, backendtest.WithKinds(h.kinds()...))
 	ready(t, b, http.StatusOK, "")
 	tmp := filepath.Join(b.DataDir, "logs", "tmp")
 	require.NoError(t, os.Rename(tmp, tmp+"-away"))

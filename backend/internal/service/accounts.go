@@ -22,18 +22,18 @@ type AccountsConfig struct {
 
 // Accounts keeps accounts and tokens and tells who a token stands for.
 type Accounts struct {
-	AccountsConfig
+	config AccountsConfig
 }
 
 // AccountView is an account with what its settings do now.
 type AccountView struct {
-	store.Account
+	auth.Account
 	Warnings []Warning
 }
 
 // NewAccounts returns the use cases of accounts and tokens.
 func NewAccounts(cfg AccountsConfig) *Accounts {
-	return &Accounts{AccountsConfig: cfg}
+	return &Accounts{config: cfg}
 }
 
 // NewToken is what a token shall stand for.
@@ -48,70 +48,56 @@ type NewToken struct {
 // Authenticate returns who a secret stands for. Unknown, revoked and expired
 // tokens are all refused in the same words.
 func (a *Accounts) Authenticate(ctx context.Context, secret string) (auth.Identity, error) {
-	var token store.Token
-	err := a.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+	var token auth.Token
+	err := a.config.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
 		token, err = r.TokenByHash(ctx, auth.Hash(secret))
 		return err
 	})
-	if errors.Is(err, store.ErrNotFound) || err == nil && expired(&token, a.Clock()) {
+	if errors.Is(err, store.ErrNotFound) || err == nil && token.Expired(a.config.Clock()) {
 		return auth.Identity{}, refuse(KindUnauthenticated, pipeline.ReasonUnauthenticated,
 			"the token is unknown, revoked or expired; ask an admin for a new one")
 	}
 	if err != nil {
 		return auth.Identity{}, fmt.Errorf("look up a token: %w", err)
 	}
-	return identityOf(&token), nil
-}
-
-// expired tells whether a token has ended by itself.
-func expired(token *store.Token, now time.Time) bool {
-	return !token.ExpiresAt.IsZero() && !now.Before(token.ExpiresAt)
-}
-
-// identityOf returns who a token stands for.
-func identityOf(token *store.Token) auth.Identity {
-	who := auth.Identity{Token: token.ID, Principal: token.Principal, Groups: token.Groups}
-	for _, b := range token.Bindings {
-		who.Bindings = append(who.Bindings, auth.Binding{Account: b.Account, Role: auth.Role(b.Role)})
-	}
-	return who
+	return token.Identity(), nil
 }
 
 // CreateAccount makes an account. It takes an admin of all accounts.
-func (a *Accounts) CreateAccount(ctx context.Context, who auth.Identity, name string) (store.Account, error) {
+func (a *Accounts) CreateAccount(ctx context.Context, who auth.Identity, name string) (auth.Account, error) {
 	if err := authorize(who, auth.Administer, auth.Every); err != nil {
-		return store.Account{}, err
+		return auth.Account{}, err
 	}
 	if err := pipeline.CheckAccount(name); err != nil {
-		return store.Account{}, invalidField(pipeline.Path(nil).Field("account").Field("name"), err.Error())
+		return auth.Account{}, invalidField(pipeline.Path(nil).Field("account").Field("name"), err.Error())
 	}
-	account := store.Account{Name: name, CreatedAt: a.Clock()}
-	err := a.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+	account := auth.Account{Name: name, CreatedAt: a.config.Clock()}
+	err := a.config.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
 		return tx.CreateAccount(ctx, account)
 	})
 	if errors.Is(err, store.ErrAlreadyExists) {
-		return store.Account{}, refuse(KindAlreadyExists, pipeline.ReasonAlreadyExists, "account %q exists", name)
+		return auth.Account{}, refuse(KindAlreadyExists, pipeline.ReasonAlreadyExists, "account %q exists", name)
 	}
 	if err != nil {
-		return store.Account{}, fmt.Errorf("create account %q: %w", name, err)
+		return auth.Account{}, fmt.Errorf("create account %q: %w", name, err)
 	}
 	return account, nil
 }
 
 // GetAccount returns an account. Any role in it is enough, as for the list of accounts.
 func (a *Accounts) GetAccount(ctx context.Context, who auth.Identity, name string) (AccountView, error) {
-	if len(who.RolesIn(name)) == 0 {
-		return AccountView{}, authorize(who, auth.Read, name)
+	if err := authorize(who, auth.ReadAccount, name); err != nil {
+		return AccountView{}, err
 	}
-	var account store.Account
-	err := a.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+	var account auth.Account
+	err := a.config.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
 		account, err = findAccount(ctx, r, name)
 		return err
 	})
 	if err != nil {
 		return AccountView{}, fmt.Errorf("get account %q: %w", name, err)
 	}
-	return AccountView{account, a.Reports.ofAccount(ctx, who, &account)}, nil
+	return AccountView{account, a.config.Reports.ofAccount(ctx, who, &account)}, nil
 }
 
 // AccountChange is what an update changes of an account's settings; nil leaves a setting.
@@ -124,8 +110,8 @@ func (a *Accounts) UpdateAccount(ctx context.Context, who auth.Identity, name st
 	if err := authorize(who, auth.Administer, name); err != nil {
 		return AccountView{}, err
 	}
-	var updated store.Account
-	err := update(ctx, a.Store.Update, false, func(ctx context.Context, tx store.Tx) error {
+	var updated auth.Account
+	err := update(ctx, a.config.Store.Update, false, func(ctx context.Context, tx store.Tx) error {
 		account, err := findAccount(ctx, tx, name)
 		if err != nil {
 			return err
@@ -142,20 +128,20 @@ func (a *Accounts) UpdateAccount(ctx context.Context, who auth.Identity, name st
 	if err != nil {
 		return AccountView{}, fmt.Errorf("update account %q: %w", name, err)
 	}
-	return AccountView{updated, a.Reports.ofAccount(ctx, who, &updated)}, nil
+	return AccountView{updated, a.config.Reports.ofAccount(ctx, who, &updated)}, nil
 }
 
 // ListAccounts returns at most size accounts that the caller has a role in, by
 // name, those after the given name. The second result is the name to go on after,
 // empty at the end.
-func (a *Accounts) ListAccounts(ctx context.Context, who auth.Identity, after string, size int) ([]store.Account, string, error) {
-	var accounts []store.Account
+func (a *Accounts) ListAccounts(ctx context.Context, who auth.Identity, after string, size int) ([]auth.Account, string, error) {
+	var accounts []auth.Account
 	var next string
-	err := a.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+	err := a.config.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
 		accounts, next, err = pageOf(store.Page{Size: size, After: after},
-			func(page store.Page) ([]store.Account, error) { return r.Accounts(ctx, page) },
-			func(account *store.Account) string { return account.Name },
-			func(account *store.Account) bool { return len(who.RolesIn(account.Name)) > 0 })
+			func(page store.Page) ([]auth.Account, error) { return r.Accounts(ctx, page) },
+			func(account *auth.Account) string { return account.Name },
+			func(account *auth.Account) bool { return who.May(auth.ReadAccount, account.Name) })
 		return err
 	})
 	if err != nil {
@@ -196,31 +182,29 @@ func pageOf[T any](
 
 // CreateToken makes a token and returns it with its secret, which is not kept.
 // The caller must be an admin of every account that the token reaches.
-func (a *Accounts) CreateToken(ctx context.Context, who auth.Identity, wanted NewToken) (store.Token, string, error) {
-	bindings := make([]store.Binding, 0, len(wanted.Bindings))
+func (a *Accounts) CreateToken(ctx context.Context, who auth.Identity, wanted NewToken) (auth.Token, string, error) {
 	for _, b := range wanted.Bindings {
 		if err := authorize(who, auth.Administer, b.Account); err != nil {
-			return store.Token{}, "", err
+			return auth.Token{}, "", err
 		}
-		bindings = append(bindings, store.Binding{Account: b.Account, Role: string(b.Role)})
 	}
 	field := pipeline.Path(nil).Field("token")
-	now := a.Clock()
+	now := a.config.Clock()
 	switch {
-	case len(bindings) == 0:
-		return store.Token{}, "", invalidField(field.Field("bindings"), "a token without a role is of no use; bind it to a role in an account")
+	case len(wanted.Bindings) == 0:
+		return auth.Token{}, "", invalidField(field.Field("bindings"), "a token without a role is of no use; bind it to a role in an account")
 	case wanted.Principal == "":
-		return store.Token{}, "", invalidField(field.Field("principal"), "name the person or machine that the token stands for")
+		return auth.Token{}, "", invalidField(field.Field("principal"), "name the person or machine that the token stands for")
 	case !wanted.ExpiresAt.IsZero() && !wanted.ExpiresAt.After(now):
-		return store.Token{}, "", invalidField(field.Field("expire_time"), "the token would have expired already; choose a time to come, or none")
+		return auth.Token{}, "", invalidField(field.Field("expire_time"), "the token would have expired already; choose a time to come, or none")
 	}
 	secret := auth.NewSecret()
-	token := store.Token{
-		ID: a.NewID(), Hash: auth.Hash(secret), Principal: wanted.Principal, Groups: wanted.Groups,
-		Bindings: bindings, CreatedAt: now, ExpiresAt: wanted.ExpiresAt,
+	token := auth.Token{
+		ID: a.config.NewID(), Hash: auth.Hash(secret), Principal: wanted.Principal, Groups: wanted.Groups,
+		Bindings: wanted.Bindings, CreatedAt: now, ExpiresAt: wanted.ExpiresAt,
 	}
-	err := a.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-		for _, b := range bindings {
+	err := a.config.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		for _, b := range wanted.Bindings {
 			if b.Account == auth.Every {
 				continue
 			}
@@ -231,7 +215,7 @@ func (a *Accounts) CreateToken(ctx context.Context, who auth.Identity, wanted Ne
 		return tx.CreateToken(ctx, token)
 	})
 	if err != nil {
-		return store.Token{}, "", fmt.Errorf("create a token for %q: %w", wanted.Principal, err)
+		return auth.Token{}, "", fmt.Errorf("create a token for %q: %w", wanted.Principal, err)
 	}
 	return token, secret, nil
 }
@@ -239,17 +223,17 @@ func (a *Accounts) CreateToken(ctx context.Context, who auth.Identity, wanted Ne
 // ListTokens returns at most size tokens that reach no account beyond those that
 // the caller administers, oldest first, those after the given id. The second
 // result is the id to go on after, empty at the end.
-func (a *Accounts) ListTokens(ctx context.Context, who auth.Identity, after string, size int) ([]store.Token, string, error) {
-	if err := administersAny(who); err != nil {
+func (a *Accounts) ListTokens(ctx context.Context, who auth.Identity, after string, size int) ([]auth.Token, string, error) {
+	if err := AuthorizeAnywhere(who, auth.Administer); err != nil {
 		return nil, "", err
 	}
-	var tokens []store.Token
+	var tokens []auth.Token
 	var next string
-	err := a.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+	err := a.config.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
 		tokens, next, err = pageOf(store.Page{Size: size, After: after},
-			func(page store.Page) ([]store.Token, error) { return r.Tokens(ctx, page) },
-			func(token *store.Token) string { return token.ID },
-			func(token *store.Token) bool { return administersToken(who, token) })
+			func(page store.Page) ([]auth.Token, error) { return r.Tokens(ctx, page) },
+			func(token *auth.Token) string { return token.ID },
+			func(token *auth.Token) bool { return administersToken(who, token) })
 		return err
 	})
 	if err != nil {
@@ -261,10 +245,10 @@ func (a *Accounts) ListTokens(ctx context.Context, who auth.Identity, after stri
 // RevokeToken ends a token at once. One that the caller could not list is not
 // found.
 func (a *Accounts) RevokeToken(ctx context.Context, who auth.Identity, id string) error {
-	if err := administersAny(who); err != nil {
+	if err := AuthorizeAnywhere(who, auth.Administer); err != nil {
 		return err
 	}
-	err := a.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+	err := a.config.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
 		token, err := tx.Token(ctx, id)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
@@ -280,39 +264,11 @@ func (a *Accounts) RevokeToken(ctx context.Context, who auth.Identity, id string
 	return nil
 }
 
-// administersAny refuses who is no admin of any account.
-func administersAny(who auth.Identity) error {
-	for _, b := range who.Bindings {
-		if who.May(auth.Administer, b.Account) {
-			return nil
-		}
-	}
-	return refuse(KindDenied, pipeline.ReasonPermissionDenied,
-		"%q may not see or change tokens; this requires the role admin in at least one account", who.Principal)
-}
-
-func administersToken(who auth.Identity, token *store.Token) bool {
+func administersToken(who auth.Identity, token *auth.Token) bool {
 	for _, b := range token.Bindings {
 		if !who.May(auth.Administer, b.Account) {
 			return false
 		}
 	}
 	return len(token.Bindings) > 0
-}
-
-// accountExists refuses an account that does not exist. The caller must have a role in
-// it, or in all.
-func accountExists(ctx context.Context, r store.Reader, name string) error {
-	_, err := findAccount(ctx, r, name)
-	return err
-}
-
-// findAccount returns the account of that name, as accountExists does.
-func findAccount(ctx context.Context, r store.Reader, name string) (store.Account, error) {
-	account, err := r.Account(ctx, name)
-	if errors.Is(err, store.ErrNotFound) {
-		return account, refuse(KindNotFound, pipeline.ReasonNotFound,
-			"account %q does not exist; create it with: headrace account create %s", name, name)
-	}
-	return account, err
 }

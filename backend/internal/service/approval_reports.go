@@ -10,37 +10,10 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
-
-// Warning says that a write is accepted but does less than its author may expect.
-type Warning struct {
-	// Path is the field of the request that it is about; empty for the whole request.
-	Path    pipeline.Path
-	Reason  pipeline.Reason
-	Message string
-	// Rule is the approval rule whose Entry has no effect, or that no longer guards Lost.
-	Rule  string
-	Entry string
-	// Lost is nil unless the rule loses a part.
-	Lost *approval.Guard
-}
-
-// definitionWarnings returns what may surprise in a definition that stands at a path of the
-// request. Terraform alone sees an empty on_rollback block, which says that a rollback may
-// wait.
-func definitionWarnings(def *pipeline.Definition, outer pipeline.Path, now time.Time) []Warning {
-	var warnings []Warning
-	for _, w := range pipeline.WarningsAt(def, now) {
-		if w.Reason == pipeline.WarningRollbackWaits {
-			continue
-		}
-		path := slices.Concat(outer, w.Path)
-		warnings = append(warnings, Warning{Path: path, Reason: w.Reason, Message: w.Message})
-	}
-	return warnings
-}
 
 // maxSteps bounds the work of a call that reports on rules, to a fraction of a second.
 const maxSteps = 40_000_000
@@ -57,9 +30,9 @@ type Reports struct {
 	// slots bound the reports that are computed at once, as those of searches of logs. Any
 	// number of calls may wait: they hold no connection, and Terraform reads many rules
 	// at once.
-	slots *searches
+	slots *fairSlots
 	// inspect is approval.InspectAll.
-	inspect func([]store.ApprovalRule, []approval.Outline, approval.People, *approval.Steps) []approval.Report
+	inspect func([]approval.Rule, []approval.Outline, approval.People, *approval.Steps) []approval.Report
 
 	mu       sync.Mutex
 	outlines map[outlineKey]approval.Outline
@@ -72,19 +45,19 @@ type outlineKey struct {
 	updatedAt int64
 }
 
-func keyOf(p *store.Pipeline) outlineKey {
+func keyOf(p *definition.Pipeline) outlineKey {
 	return outlineKey{p.ID, p.Revision, p.UpdatedAt.UnixMicro()}
 }
 
 // NewReports returns the reports on the approval rules in a store.
 func NewReports(s store.Store, clock func() time.Time) *Reports {
-	slots := newSearches()
+	slots := newFairSlots()
 	slots.unbounded = true
 	return &Reports{store: s, clock: clock, slots: slots, inspect: approval.InspectAll, outlines: make(map[outlineKey]approval.Outline)}
 }
 
 // reports returns the reports of rules of one account, in their order.
-func (x *Reports) reports(ctx context.Context, who auth.Identity, account string, rules []store.ApprovalRule) ([]approval.Report, error) {
+func (x *Reports) reports(ctx context.Context, who auth.Identity, account string, rules []approval.Rule) ([]approval.Report, error) {
 	if len(rules) == 0 {
 		return nil, nil
 	}
@@ -116,7 +89,7 @@ func stepsUntil(ctx context.Context) *approval.Steps {
 
 // read returns the outlines of an account's pipelines by name. Written is a pipeline as a
 // write leaves it that may not be stored; nil for none.
-func (x *Reports) read(ctx context.Context, r store.Reader, account string, written *store.Pipeline) ([]approval.Outline, error) {
+func (x *Reports) read(ctx context.Context, r store.Reader, account string, written *definition.Pipeline) ([]approval.Outline, error) {
 	heads, err := r.PipelineHeads(ctx, account)
 	if err != nil {
 		return nil, err
@@ -132,7 +105,7 @@ func (x *Reports) read(ctx context.Context, r store.Reader, account string, writ
 		return outlines, nil
 	}
 	at, found := slices.BinarySearchFunc(outlines, written.Name, func(o approval.Outline, name string) int { return strings.Compare(o.Pipeline, name) })
-	outline := approval.OutlineOf(written.Name, assembled(written))
+	outline := approval.OutlineOf(written.Name, written.Declared())
 	if found {
 		outlines[at] = outline
 		return outlines, nil
@@ -141,7 +114,7 @@ func (x *Reports) read(ctx context.Context, r store.Reader, account string, writ
 }
 
 // known fills in the outlines that are in memory and returns the places of the others.
-func (x *Reports) known(heads []store.Pipeline, outlines []approval.Outline) (missing []int) {
+func (x *Reports) known(heads []definition.Pipeline, outlines []approval.Outline) (missing []int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for i := range heads {
@@ -158,8 +131,8 @@ func (x *Reports) known(heads []store.Pipeline, outlines []approval.Outline) (mi
 const fewPipelines = 10
 
 // decode reads the definitions of pipelines that are not in memory.
-func (x *Reports) decode(ctx context.Context, r store.Reader, account string, heads []store.Pipeline, outlines []approval.Outline, missing []int) error {
-	declared := make(map[string]*store.Pipeline, len(missing))
+func (x *Reports) decode(ctx context.Context, r store.DefinitionReader, account string, heads []definition.Pipeline, outlines []approval.Outline, missing []int) error {
+	declared := make(map[string]*definition.Pipeline, len(missing))
 	if len(missing) > fewPipelines {
 		all, err := r.Pipelines(ctx, account, store.Page{})
 		if err != nil {
@@ -179,7 +152,7 @@ func (x *Reports) decode(ctx context.Context, r store.Reader, account string, he
 			}
 			p = &one
 		}
-		outlines[i], keys[i] = approval.OutlineOf(p.Name, assembled(p)), keyOf(p)
+		outlines[i], keys[i] = approval.OutlineOf(p.Name, p.Declared()), keyOf(p)
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -190,23 +163,6 @@ func (x *Reports) decode(ctx context.Context, r store.Reader, account string, he
 		x.outlines[key] = outlines[i]
 	}
 	return nil
-}
-
-// approvers returns who may approve in an account now. Who they are is shown to admins
-// only.
-func approvers(ctx context.Context, r store.Reader, who auth.Identity, account string, now time.Time) (approval.People, error) {
-	people := approval.People{Groups: make(map[string][]string), Hidden: !who.May(auth.Administer, account)}
-	tokens, err := r.Tokens(ctx, store.Page{})
-	if err != nil {
-		return people, err
-	}
-	for i := range tokens {
-		token := &tokens[i]
-		if identityOf(token).May(auth.Approve, account) && !expired(token, now) {
-			people.Groups[token.Principal] = slices.Concat(people.Groups[token.Principal], token.Groups)
-		}
-	}
-	return people, nil
 }
 
 // skipWarnings warns the author of a rule of what automatic rollbacks skip in the stages
@@ -235,14 +191,14 @@ func requestWarnings(report *approval.Report) []Warning {
 // ofPipeline returns the warnings about rules that match a pipeline whose other entries
 // match nothing, now that it is as written, and about its manual actions that lack a rule.
 // The write itself succeeded, so that nothing is said if they cannot be read.
-func (x *Reports) ofPipeline(ctx context.Context, who auth.Identity, written *store.Pipeline) []Warning {
+func (x *Reports) ofPipeline(ctx context.Context, who auth.Identity, written *definition.Pipeline) []Warning {
 	end, err := x.slots.begin(ctx, nil, written.Account, who.Principal)
 	if err != nil {
 		return nil
 	}
 	defer end()
-	var all []store.ApprovalRule
-	var account store.Account
+	var all []approval.Rule
+	var account auth.Account
 	err = x.store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
 		if all, err = r.ApprovalRules(ctx, written.Account, store.Page{}); err != nil {
 			return err
@@ -254,9 +210,9 @@ func (x *Reports) ofPipeline(ctx context.Context, who auth.Identity, written *st
 		return nil
 	}
 	steps := stepsUntil(ctx)
-	alone := []approval.Outline{approval.OutlineOf(written.Name, assembled(written))}
+	alone := []approval.Outline{approval.OutlineOf(written.Name, written.Declared())}
 	missing := missingRules(&account, all, alone, steps)
-	rules := slices.DeleteFunc(all, func(rule store.ApprovalRule) bool { return !approval.MayWarnOf(&rule, &alone[0], steps) })
+	rules := slices.DeleteFunc(all, func(rule approval.Rule) bool { return !approval.MayWarnOf(&rule, &alone[0], steps) })
 	var outlines []approval.Outline
 	if len(rules) > 0 {
 		err = x.store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
@@ -283,7 +239,7 @@ func (x *Reports) ofPipeline(ctx context.Context, who auth.Identity, written *st
 // ofAccount returns the warnings about manual actions that lack a rule in the pipelines of
 // an account, for those who may read these. The account itself was read or written, so that
 // nothing is said if they cannot be read.
-func (x *Reports) ofAccount(ctx context.Context, who auth.Identity, account *store.Account) []Warning {
+func (x *Reports) ofAccount(ctx context.Context, who auth.Identity, account *auth.Account) []Warning {
 	if !account.RequireApprovalRule || !who.May(auth.Read, account.Name) {
 		return nil
 	}
@@ -292,7 +248,7 @@ func (x *Reports) ofAccount(ctx context.Context, who auth.Identity, account *sto
 		return nil
 	}
 	defer end()
-	var rules []store.ApprovalRule
+	var rules []approval.Rule
 	var outlines []approval.Outline
 	err = x.store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
 		if rules, err = r.ApprovalRules(ctx, account.Name, store.Page{}); err != nil {
@@ -313,7 +269,7 @@ func (x *Reports) ofAccount(ctx context.Context, who auth.Identity, account *sto
 
 // missingRules warns of manual actions that fail because the account requires a rule and
 // none matches them.
-func missingRules(account *store.Account, rules []store.ApprovalRule, outlines []approval.Outline, steps *approval.Steps) []Warning {
+func missingRules(account *auth.Account, rules []approval.Rule, outlines []approval.Outline, steps *approval.Steps) []Warning {
 	if !account.RequireApprovalRule {
 		return nil
 	}

@@ -27,12 +27,12 @@ func TestAReportHoldsNoReader(t *testing.T) {
 	t.Parallel()
 	x := lonely(t)
 	read := false
-	x.inspect = func(rules []store.ApprovalRule, all []approval.Outline, people approval.People, steps *approval.Steps) []approval.Report {
+	x.inspect = func(rules []approval.Rule, all []approval.Outline, people approval.People, steps *approval.Steps) []approval.Report {
 		err := x.store.View(t.Context(), func(context.Context, store.Reader) error { read = true; return nil })
 		require.NoError(t, err)
 		return approval.InspectAll(rules, all, people, steps)
 	}
-	rules := []store.ApprovalRule{{Account: "prod", Name: "r", Pipelines: []string{"*"}}}
+	rules := []approval.Rule{{Account: "prod", Name: "r", Pipelines: []string{"*"}}}
 	reports, err := x.reports(t.Context(), auth.Identity{Principal: "ann"}, "prod", rules)
 	require.NoError(t, err)
 	require.Len(t, reports, 1)
@@ -44,13 +44,13 @@ func TestAReportEndsWithItsCall(t *testing.T) {
 	x := lonely(t)
 	ctx, leave := context.WithCancel(t.Context())
 	left := 1
-	x.inspect = func(rules []store.ApprovalRule, _ []approval.Outline, people approval.People, steps *approval.Steps) []approval.Report {
+	x.inspect = func(rules []approval.Rule, _ []approval.Outline, people approval.People, steps *approval.Steps) []approval.Report {
 		leave()
 		reports := approval.InspectAll(rules, make([]approval.Outline, 100_000), people, steps)
 		left = steps.Left()
 		return reports
 	}
-	rules := []store.ApprovalRule{{Account: "prod", Name: "r", Pipelines: []string{"*"}}}
+	rules := []approval.Rule{{Account: "prod", Name: "r", Pipelines: []string{"*"}}}
 	_, err := x.reports(ctx, auth.Identity{Principal: "ann"}, "prod", rules)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Zero(t, left)
@@ -61,7 +61,7 @@ func TestAReportEndsWithItsCall(t *testing.T) {
 func TestReportsAreSharedAmongAccounts(t *testing.T) {
 	t.Parallel()
 	x := lonely(t)
-	var first *searchPlace
+	var first *slotRequest
 	for range 100 {
 		place, err := x.slots.join("prod", "mallory")
 		require.NoError(t, err)

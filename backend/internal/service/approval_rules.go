@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strconv"
 	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
@@ -24,12 +23,12 @@ type ApprovalRulesConfig struct {
 // ApprovalRules keeps the rules that say who must agree. Writing them is for
 // admins: who deploys must not choose who has to agree.
 type ApprovalRules struct {
-	ApprovalRulesConfig
+	config ApprovalRulesConfig
 }
 
 // RuleView is a rule with what it does now.
 type RuleView struct {
-	store.ApprovalRule
+	approval.Rule
 	Guards     []approval.Guard
 	GuardCount int
 	Warnings   []Warning
@@ -39,26 +38,19 @@ type RuleView struct {
 
 // NewApprovalRules returns the use cases of approval rules.
 func NewApprovalRules(cfg ApprovalRulesConfig) *ApprovalRules {
-	return &ApprovalRules{ApprovalRulesConfig: cfg}
-}
-
-// ApprovalRuleEtag returns what a write of the rule has to match. The revision counts from
-// 1 again for a rule of the same name, and after a restore; the time of the last change
-// does not.
-func ApprovalRuleEtag(rule *store.ApprovalRule) string {
-	return strconv.FormatInt(rule.Revision, 10) + "-" + strconv.FormatInt(rule.UpdatedAt.UnixMicro(), 36)
+	return &ApprovalRules{config: cfg}
 }
 
 // views returns rules of one account with what they do now.
-func (s *ApprovalRules) views(ctx context.Context, who auth.Identity, account string, rules ...store.ApprovalRule) ([]RuleView, error) {
-	reports, err := s.Reports.reports(ctx, who, account, rules)
+func (s *ApprovalRules) views(ctx context.Context, who auth.Identity, account string, rules ...approval.Rule) ([]RuleView, error) {
+	reports, err := s.config.Reports.reports(ctx, who, account, rules)
 	if err != nil {
 		return nil, err
 	}
 	views := make([]RuleView, len(rules))
 	for i := range rules {
 		views[i] = RuleView{
-			ApprovalRule: rules[i], Guards: reports[i].Guards, GuardCount: reports[i].Count, Warnings: requestWarnings(&reports[i]),
+			Rule: rules[i], Guards: reports[i].Guards, GuardCount: reports[i].Count, Warnings: requestWarnings(&reports[i]),
 			skips: reports[i].Skips, skipCount: reports[i].SkipCount,
 		}
 	}
@@ -66,7 +58,7 @@ func (s *ApprovalRules) views(ctx context.Context, who auth.Identity, account st
 }
 
 // view is views of one rule.
-func (s *ApprovalRules) view(ctx context.Context, who auth.Identity, rule store.ApprovalRule) (RuleView, error) {
+func (s *ApprovalRules) view(ctx context.Context, who auth.Identity, rule approval.Rule) (RuleView, error) {
 	views, err := s.views(ctx, who, rule.Account, rule)
 	if err != nil {
 		return RuleView{}, fmt.Errorf("report what approval rule %q guards: %w", rule.Name, err)
@@ -75,7 +67,7 @@ func (s *ApprovalRules) view(ctx context.Context, who auth.Identity, rule store.
 }
 
 // written is view of a rule that was written just now, or only checked.
-func (s *ApprovalRules) written(ctx context.Context, who auth.Identity, rule store.ApprovalRule) (RuleView, error) {
+func (s *ApprovalRules) written(ctx context.Context, who auth.Identity, rule approval.Rule) (RuleView, error) {
 	view, err := s.view(ctx, who, rule)
 	view.skipWarnings()
 	return view, err
@@ -83,7 +75,7 @@ func (s *ApprovalRules) written(ctx context.Context, who auth.Identity, rule sto
 
 // Create stores a rule, or only checks it. It holds for waits that begin from now on.
 func (s *ApprovalRules) Create(
-	ctx context.Context, who auth.Identity, rule store.ApprovalRule, requestID string, validateOnly bool,
+	ctx context.Context, who auth.Identity, rule approval.Rule, requestID string, validateOnly bool,
 ) (RuleView, error) {
 	if err := authorize(who, auth.Administer, rule.Account); err != nil {
 		return RuleView{}, err
@@ -91,12 +83,12 @@ func (s *ApprovalRules) Create(
 	if err := checkRule(&rule); err != nil {
 		return RuleView{}, err
 	}
-	now := s.Clock()
+	now := s.config.Clock()
 	rule.CreatedAt, rule.UpdatedAt, rule.Revision = now, now, 1
 	name := pipeline.ApprovalRuleName{Account: rule.Account, Rule: rule.Name}.String()
 	repeat := request{rule.Account, "CreateApprovalRule", requestID, name, who.Principal}
-	var created store.ApprovalRule
-	err := update(ctx, s.Store.Update, validateOnly, func(ctx context.Context, tx store.Tx) error {
+	var created approval.Rule
+	err := update(ctx, s.config.Store.Update, validateOnly, func(ctx context.Context, tx store.Tx) error {
 		done, err := repeat.done(ctx, tx)
 		if err != nil {
 			return err
@@ -139,8 +131,8 @@ func (s *ApprovalRules) Get(ctx context.Context, who auth.Identity, account, nam
 	if err := authorize(who, auth.Read, account); err != nil {
 		return RuleView{}, err
 	}
-	var rule store.ApprovalRule
-	err := s.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+	var rule approval.Rule
+	err := s.config.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
 		rule, err = findRule(ctx, r, account, name)
 		return err
 	})
@@ -156,8 +148,8 @@ func (s *ApprovalRules) List(ctx context.Context, who auth.Identity, account, af
 	if err := authorize(who, auth.Read, account); err != nil {
 		return nil, "", err
 	}
-	var rules []store.ApprovalRule
-	err := s.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+	var rules []approval.Rule
+	err := s.config.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
 		if err = accountExists(ctx, r, account); err != nil {
 			return err
 		}
@@ -217,7 +209,7 @@ func (v *RuleView) size() int {
 // Update replaces a rule, or only checks that. Waits that began before keep the rule that
 // they began with.
 func (s *ApprovalRules) Update(
-	ctx context.Context, who auth.Identity, rule store.ApprovalRule, etag string, validateOnly bool, check Check[store.ApprovalRule],
+	ctx context.Context, who auth.Identity, rule approval.Rule, etag string, validateOnly bool, check Check[approval.Rule],
 ) (RuleView, error) {
 	if err := authorize(who, auth.Administer, rule.Account); err != nil {
 		return RuleView{}, err
@@ -225,9 +217,9 @@ func (s *ApprovalRules) Update(
 	if err := checkRule(&rule); err != nil {
 		return RuleView{}, err
 	}
-	now := s.Clock()
-	var updated store.ApprovalRule
-	err := update(ctx, s.Store.Update, validateOnly, func(ctx context.Context, tx store.Tx) error {
+	now := s.config.Clock()
+	var updated approval.Rule
+	err := update(ctx, s.config.Store.Update, validateOnly, func(ctx context.Context, tx store.Tx) error {
 		before, err := matchRule(ctx, tx, rule.Account, rule.Name, etag)
 		if err != nil {
 			return err
@@ -257,7 +249,7 @@ func (s *ApprovalRules) Delete(ctx context.Context, who auth.Identity, account, 
 	if err := authorize(who, auth.Administer, account); err != nil {
 		return err
 	}
-	err := update(ctx, s.Store.Update, false, func(ctx context.Context, tx store.Tx) error {
+	err := update(ctx, s.config.Store.Update, false, func(ctx context.Context, tx store.Tx) error {
 		if _, err := matchRule(ctx, tx, account, name, etag); err != nil {
 			return err
 		}
@@ -270,7 +262,7 @@ func (s *ApprovalRules) Delete(ctx context.Context, who auth.Identity, account, 
 }
 
 // checkRule refuses a rule that could never be met or never match.
-func checkRule(rule *store.ApprovalRule) error {
+func checkRule(rule *approval.Rule) error {
 	root := requestPath("approval_rule")
 	if err := pipeline.CheckApprovalRule(rule.Name); err != nil {
 		return invalidField(root.Field("name"), err.Error())
@@ -282,7 +274,7 @@ func checkRule(rule *store.ApprovalRule) error {
 		rule.Pipelines, rule.Stages, rule.Actions, rule.Users, rule.Groups, rule.MinimumCount), nil, root)
 }
 
-func findRule(ctx context.Context, r store.Reader, account, name string) (store.ApprovalRule, error) {
+func findRule(ctx context.Context, r store.ApprovalRuleReader, account, name string) (approval.Rule, error) {
 	rule, err := r.ApprovalRule(ctx, account, name)
 	if errors.Is(err, store.ErrNotFound) {
 		return rule, refuse(KindNotFound, pipeline.ReasonNotFound, "approval rule %q does not exist in account %q", name, account)
@@ -291,9 +283,9 @@ func findRule(ctx context.Context, r store.Reader, account, name string) (store.
 }
 
 // matchRule returns a rule that is what the caller read.
-func matchRule(ctx context.Context, r store.Reader, account, name, etag string) (store.ApprovalRule, error) {
+func matchRule(ctx context.Context, r store.ApprovalRuleReader, account, name, etag string) (approval.Rule, error) {
 	rule, err := findRule(ctx, r, account, name)
-	if err == nil && etag != "" && etag != ApprovalRuleEtag(&rule) {
+	if err == nil && etag != "" && etag != rule.Etag() {
 		return rule, refuse(KindConflict, pipeline.ReasonEtagMismatch,
 			"approval rule %q changed since it was read (last at %s): read it again, look at the difference and repeat",
 			name, rule.UpdatedAt.UTC().Format(time.RFC3339))

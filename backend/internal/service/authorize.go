@@ -26,15 +26,26 @@ func authorize(who auth.Identity, permission auth.Permission, account string) er
 		quoteName(who.Principal), verb(permission), where, roleList(auth.RolesWith(permission), " or "), has)
 }
 
-// Authorize is what every use case asks first, for a rim that has to look at an
-// object before it can name the use case.
+// Authorize refuses as every use case does, for the rim, which refuses by what the
+// contract declares before it calls a use case.
 func Authorize(who auth.Identity, permission auth.Permission, account string) error {
 	return authorize(who, permission, account)
+}
+
+// AuthorizeAnywhere refuses a caller who has the permission in no account.
+func AuthorizeAnywhere(who auth.Identity, permission auth.Permission) error {
+	if who.MayAnywhere(permission) {
+		return nil
+	}
+	return refuse(KindDenied, pipeline.ReasonPermissionDenied, "%s may not %s: that takes the role %s in at least one account",
+		quoteName(who.Principal), verb(permission), roleList(auth.RolesWith(permission), " or "))
 }
 
 // verb says a permission as what a caller wants to do.
 func verb(permission auth.Permission) string {
 	switch permission {
+	case auth.ReadAccount:
+		return "read the account"
 	case auth.Read:
 		return "read anything"
 	case auth.Deploy:
@@ -42,7 +53,7 @@ func verb(permission auth.Permission) string {
 	case auth.Approve:
 		return "decide approvals"
 	case auth.Administer:
-		return "change accounts, tokens or approval rules"
+		return "change accounts, tokens, connections or approval rules"
 	default:
 		return string(permission)
 	}

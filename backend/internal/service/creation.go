@@ -8,7 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
@@ -42,7 +44,7 @@ type mark func(context.Context, store.Reader) (string, error)
 // under that name is gone.
 func (q request) remember(ctx context.Context, tx store.Tx, of mark, at time.Time) error {
 	if !q.confirms() {
-		return tx.ForgetCreation(ctx, q.resource)
+		return tx.DeleteCreation(ctx, q.resource)
 	}
 	object, err := of(ctx, tx)
 	if err != nil {
@@ -120,7 +122,7 @@ func confirm(ctx context.Context, kept store.Store, who auth.Identity, c Created
 }
 
 // unconfirmed returns the creation that is to be confirmed, if there is one.
-func unconfirmed(ctx context.Context, r store.Reader, who auth.Identity, c Created) (made store.Creation, needed bool, err error) {
+func unconfirmed(ctx context.Context, r store.RequestReader, who auth.Identity, c Created) (made store.Creation, needed bool, err error) {
 	made, err = r.Creation(ctx, c.Resource)
 	if errors.Is(err, store.ErrNotFound) {
 		return made, false, nil
@@ -142,21 +144,25 @@ func unconfirmed(ctx context.Context, r store.Reader, who auth.Identity, c Creat
 		"a later create of %s with the same token took over this object before this create was confirmed", c.Resource)
 }
 
-// ConfirmCreate notes that the answer of a create of a pipeline, a stage or an action
-// arrived.
+// ConfirmCreate notes that the answer of a create of a stage or an action arrived.
+func (s *Parts) ConfirmCreate(ctx context.Context, who auth.Identity, c Created) error {
+	return confirm(ctx, s.config.Store, who, c)
+}
+
+// ConfirmCreate notes that the answer of a create of a pipeline arrived.
 func (s *Pipelines) ConfirmCreate(ctx context.Context, who auth.Identity, c Created) error {
-	return confirm(ctx, s.Store, who, c)
+	return confirm(ctx, s.config.Store, who, c)
 }
 
 // ConfirmCreate notes that the answer of a create arrived.
 func (s *ApprovalRules) ConfirmCreate(ctx context.Context, who auth.Identity, c Created) error {
-	return confirm(ctx, s.Store, who, c)
+	return confirm(ctx, s.config.Store, who, c)
 }
 
 // pipelineMark changes with a pipeline, its parts and versions, with each start of an
 // execution and with each transition that is set, and is another one if a pipeline of the
 // same name is created later.
-func pipelineMark(p *store.Pipeline) mark {
+func pipelineMark(p *definition.Pipeline) mark {
 	return func(ctx context.Context, r store.Reader) (string, error) {
 		part, err := partMark(p)(ctx, r)
 		if err != nil {
@@ -170,21 +176,21 @@ func pipelineMark(p *store.Pipeline) mark {
 // partMark changes with each start of an execution, and is another one if a pipeline of
 // the same name is created later. A part has no revision of its own: its creation is
 // forgotten if it is changed or deleted.
-func partMark(p *store.Pipeline) mark {
+func partMark(p *definition.Pipeline) mark {
 	return func(ctx context.Context, r store.Reader) (string, error) {
-		newest, _, err := r.Successes(ctx, p.ID)
+		newest, _, err := r.PipelineState(ctx, p.ID)
 		return p.ID + "/" + strconv.FormatInt(newest, 10), err
 	}
 }
 
 // ruleMark changes with a rule, and is another one if a rule of the same name is created
 // later.
-func ruleMark(rule *store.ApprovalRule) mark {
-	return func(context.Context, store.Reader) (string, error) { return ApprovalRuleEtag(rule), nil }
+func ruleMark(rule *approval.Rule) mark {
+	return func(context.Context, store.Reader) (string, error) { return rule.Etag(), nil }
 }
 
 // adoptPipeline tells whether the create of a pipeline is answered with the one that exists.
-func adoptPipeline(ctx context.Context, tx store.Tx, create request, asked *store.Pipeline, at time.Time) (bool, error) {
+func adoptPipeline(ctx context.Context, tx store.Tx, create request, asked *definition.Pipeline, at time.Time) (bool, error) {
 	if !create.confirms() {
 		return false, nil
 	}
@@ -192,14 +198,14 @@ func adoptPipeline(ctx context.Context, tx store.Tx, create request, asked *stor
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
-	if err != nil || existing.Composed != asked.Composed || pipelineEtag(&existing) != pipelineEtag(asked) {
+	if err != nil || existing.Composed != asked.Composed || existing.Etag() != asked.Etag() {
 		return false, err
 	}
 	return create.adopt(ctx, tx, pipelineMark(&existing), at)
 }
 
 // adoptRule tells whether the create of a rule is answered with the one that exists.
-func adoptRule(ctx context.Context, tx store.Tx, create request, asked store.ApprovalRule, at time.Time) (bool, error) {
+func adoptRule(ctx context.Context, tx store.Tx, create request, asked approval.Rule, at time.Time) (bool, error) {
 	if !create.confirms() {
 		return false, nil
 	}
@@ -214,7 +220,7 @@ func adoptRule(ctx context.Context, tx store.Tx, create request, asked store.App
 }
 
 // sameRule tells whether a rule that exists is what a create asks for.
-func sameRule(existing, asked store.ApprovalRule) bool {
+func sameRule(existing, asked approval.Rule) bool {
 	asked.Revision, asked.CreatedAt, asked.UpdatedAt = existing.Revision, existing.CreatedAt, existing.UpdatedAt
 	return reflect.DeepEqual(existing, asked)
 }

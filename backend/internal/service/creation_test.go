@@ -11,10 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
@@ -36,14 +36,14 @@ func colleague() auth.Identity {
 }
 
 // makers returns a maker of each kind of object, in whose account the rest is there.
-func makers(t *testing.T, s *service.Pipelines) map[string]maker {
+func makers(t *testing.T, s *server) map[string]maker {
 	t.Helper()
 	ctx := t.Context()
 	_, err := s.Create(ctx, admin, service.PipelineInput{Account: "default", Name: "parts", Publish: service.PublishExplicit})
 	require.NoError(t, err)
-	_, err = s.CreateStage(ctx, admin, service.StagePart{Account: "default", Pipeline: "parts", Order: 1, Stage: pipeline.Stage{Name: "First"}}, "", false)
+	_, err = s.parts.CreateStage(ctx, admin, service.StagePart{Account: "default", Pipeline: "parts", Order: 1, Stage: pipeline.Stage{Name: "First"}}, "", false)
 	require.NoError(t, err)
-	rules := service.NewApprovalRules(service.ApprovalRulesConfig{Store: s.Store, Reports: s.Reports, Clock: func() time.Time { return s.Clock() }})
+	rules := service.NewApprovalRules(service.ApprovalRulesConfig{Store: s.store, Reports: s.reports, Clock: func() time.Time { return s.clock() }})
 	confirm := func(method, resource string) func(context.Context, auth.Identity, string) error {
 		return func(ctx context.Context, who auth.Identity, id string) error {
 			return s.ConfirmCreate(ctx, who, service.Created{Account: "default", Method: method, Resource: resource, RequestID: id})
@@ -63,7 +63,7 @@ func makers(t *testing.T, s *service.Pipelines) map[string]maker {
 	}
 }
 
-func pipelineMaker(s *service.Pipelines, confirm func(context.Context, auth.Identity, string) error, in service.PipelineInput) maker {
+func pipelineMaker(s *server, confirm func(context.Context, auth.Identity, string) error, in service.PipelineInput) maker {
 	create := func(description string) func(context.Context, auth.Identity, string) error {
 		return func(ctx context.Context, who auth.Identity, id string) error {
 			asked := in
@@ -90,33 +90,33 @@ func pipelineMaker(s *service.Pipelines, confirm func(context.Context, auth.Iden
 	}
 }
 
-func stageMaker(s *service.Pipelines, confirm func(context.Context, auth.Identity, string) error) maker {
+func stageMaker(s *server, confirm func(context.Context, auth.Identity, string) error) maker {
 	part := func(order int) service.StagePart {
 		return service.StagePart{Account: "default", Pipeline: "parts", Order: order, Stage: pipeline.Stage{Name: "Build"}}
 	}
 	create := func(order int) func(context.Context, auth.Identity, string) error {
 		return func(ctx context.Context, who auth.Identity, id string) error {
-			_, err := s.CreateStage(ctx, who, part(order), id, false)
+			_, err := s.parts.CreateStage(ctx, who, part(order), id, false)
 			return err
 		}
 	}
 	return maker{
 		create: create(2), other: create(3), confirm: confirm,
 		change: func(ctx context.Context) error {
-			_, err := s.UpdateStage(ctx, colleague(), part(4), "", false, nil)
+			_, err := s.parts.UpdateStage(ctx, colleague(), part(4), "", false, nil)
 			if err == nil {
-				_, err = s.UpdateStage(ctx, colleague(), part(2), "", false, nil)
+				_, err = s.parts.UpdateStage(ctx, colleague(), part(2), "", false, nil)
 			}
 			return err
 		},
 		remove: func(ctx context.Context) error {
-			_, err := s.DeleteStage(ctx, colleague(), "default", "parts", "Build", "")
+			_, err := s.parts.DeleteStage(ctx, colleague(), "default", "parts", "Build", "")
 			return err
 		},
 	}
 }
 
-func actionMaker(s *service.Pipelines, confirm func(context.Context, auth.Identity, string) error) maker {
+func actionMaker(s *server, confirm func(context.Context, auth.Identity, string) error) maker {
 	part := func(order int) service.ActionPart {
 		return service.ActionPart{Account: "default", Pipeline: "parts", Stage: "First", Action: pipeline.Action{
 			Name: "Wait", RunOrder: order, Category: noop.ID.Category, Owner: noop.ID.Owner, Provider: noop.ID.Provider, Version: noop.ID.Version,
@@ -124,29 +124,29 @@ func actionMaker(s *service.Pipelines, confirm func(context.Context, auth.Identi
 	}
 	create := func(order int) func(context.Context, auth.Identity, string) error {
 		return func(ctx context.Context, who auth.Identity, id string) error {
-			_, err := s.CreateAction(ctx, who, part(order), id, false)
+			_, err := s.parts.CreateAction(ctx, who, part(order), id, false)
 			return err
 		}
 	}
 	return maker{
 		create: create(1), other: create(2), confirm: confirm,
 		change: func(ctx context.Context) error {
-			_, err := s.UpdateAction(ctx, colleague(), part(3), "", false, nil)
+			_, err := s.parts.UpdateAction(ctx, colleague(), part(3), "", false, nil)
 			if err == nil {
-				_, err = s.UpdateAction(ctx, colleague(), part(1), "", false, nil)
+				_, err = s.parts.UpdateAction(ctx, colleague(), part(1), "", false, nil)
 			}
 			return err
 		},
 		remove: func(ctx context.Context) error {
-			_, err := s.DeleteAction(ctx, colleague(), "default", "parts", "First", "Wait", "")
+			_, err := s.parts.DeleteAction(ctx, colleague(), "default", "parts", "First", "Wait", "")
 			return err
 		},
 	}
 }
 
 func ruleMaker(s *service.ApprovalRules, confirm func(context.Context, auth.Identity, string) error) maker {
-	rule := func(count int) store.ApprovalRule {
-		return store.ApprovalRule{
+	rule := func(count int) approval.Rule {
+		return approval.Rule{
 			Account: "default", Name: "release", Pipelines: []string{"web"}, Requirement: execution.Requirement{Rule: "release", MinimumCount: count},
 		}
 	}
@@ -228,7 +228,7 @@ func TestLostCreate(t *testing.T) {
 				t.Parallel()
 				s := oneServer(t)[0]
 				now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-				s.Clock = func() time.Time { return now }
+				s.clock = func() time.Time { return now }
 				m := makers(t, s)[kind]
 				ids := []string{"one/1", "two/1"}
 				if test.first != "" {
@@ -268,24 +268,24 @@ func TestLostCreateOfWhatIsUsed(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		kind string
-		use  func(ctx context.Context, s *service.Pipelines, runs *service.Executions) error
+		use  func(ctx context.Context, s *server) error
 	}{
-		"started": {kind: "inline pipeline", use: func(ctx context.Context, _ *service.Pipelines, runs *service.Executions) error {
-			_, err := runs.Start(ctx, admin, "default", "inline", service.StartInput{})
+		"started": {kind: "inline pipeline", use: func(ctx context.Context, s *server) error {
+			_, err := s.executions.Start(ctx, admin, "default", "inline", service.StartInput{})
 			return err
 		}},
-		"frozen": {kind: "inline pipeline", use: func(ctx context.Context, _ *service.Pipelines, runs *service.Executions) error {
-			_, err := runs.SetTransition(ctx, admin, "default", "inline", service.TransitionInput{Stage: "Deploy", Reason: "Freeze"})
+		"frozen": {kind: "inline pipeline", use: func(ctx context.Context, s *server) error {
+			_, err := s.stages.SetTransition(ctx, admin, "default", "inline", service.TransitionInput{Stage: "Deploy", Reason: "Freeze"})
 			return err
 		}},
-		"a stage was added": {kind: "composed pipeline", use: func(ctx context.Context, s *service.Pipelines, _ *service.Executions) error {
-			_, err := s.CreateStage(ctx, admin, service.StagePart{
+		"a stage was added": {kind: "composed pipeline", use: func(ctx context.Context, s *server) error {
+			_, err := s.parts.CreateStage(ctx, admin, service.StagePart{
 				Account: "default", Pipeline: "composed", Order: 1, Stage: pipeline.Stage{Name: "More"},
 			}, "", false)
 			return err
 		}},
-		"an action was added": {kind: "stage", use: func(ctx context.Context, s *service.Pipelines, _ *service.Executions) error {
-			_, err := s.CreateAction(ctx, admin, service.ActionPart{Account: "default", Pipeline: "parts", Stage: "Build", Action: pipeline.Action{
+		"an action was added": {kind: "stage", use: func(ctx context.Context, s *server) error {
+			_, err := s.parts.CreateAction(ctx, admin, service.ActionPart{Account: "default", Pipeline: "parts", Stage: "Build", Action: pipeline.Action{
 				Name: "More", Category: noop.ID.Category, Owner: noop.ID.Owner, Provider: noop.ID.Provider, Version: noop.ID.Version,
 			}}, "", false)
 			return err
@@ -296,10 +296,8 @@ func TestLostCreateOfWhatIsUsed(t *testing.T) {
 			t.Parallel()
 			s := oneServer(t)[0]
 			m := makers(t, s)[test.kind]
-			runs, ok := s.Runs.(*service.Executions)
-			require.True(t, ok)
 			require.NoError(t, m.create(t.Context(), admin, "one/1"))
-			require.NoError(t, test.use(t.Context(), s, runs))
+			require.NoError(t, test.use(t.Context(), s))
 			requireRefused(t, m.create(t.Context(), admin, "two/1"), service.KindAlreadyExists, pipeline.ReasonAlreadyExists)
 		})
 	}

@@ -3,9 +3,11 @@
 package service
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
@@ -45,4 +47,29 @@ func (e *Error) Error() string { return e.Message }
 
 func refuse(kind Kind, reason pipeline.Reason, format string, args ...any) *Error {
 	return &Error{Kind: kind, Reason: reason, Message: fmt.Sprintf(format, args...)}
+}
+
+// Outage is why the store could not serve a use case.
+type Outage int
+
+// The outages of the store.
+const (
+	// OutageFull means that the disk is full and nothing was stored.
+	OutageFull Outage = iota + 1
+	// OutageUnanswered means that the database does not answer. A write may have been
+	// made or not.
+	OutageUnanswered
+)
+
+// OutageOf returns the outage of the store that an error comes from, or 0 if it does not
+// come from one.
+func OutageOf(err error) Outage {
+	switch {
+	case errors.Is(err, store.ErrFull):
+		return OutageFull
+	case errors.Is(err, store.ErrUnavailable):
+		return OutageUnanswered
+	default:
+		return 0
+	}
 }

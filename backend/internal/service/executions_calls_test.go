@@ -12,7 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
@@ -104,7 +106,7 @@ func TestStartOfWhatCannotRun(t *testing.T) {
 	_, err := l.Start(t.Context(), admin, "default", "nothing", service.StartInput{})
 	requireRefused(t, err, service.KindNotFound, pipeline.ReasonNotFound)
 	require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
-		return tx.CreatePipeline(ctx, store.Pipeline{ID: "p", Account: "default", Name: "draft", Composed: true, Revision: 1})
+		return tx.CreatePipeline(ctx, definition.Pipeline{ID: "p", Account: "default", Name: "draft", Composed: true, Revision: 1})
 	}))
 	_, err = l.Start(t.Context(), admin, "default", "draft", service.StartInput{})
 	requireRefused(t, err, service.KindPrecondition, pipeline.ReasonNothingToPublish)
@@ -156,8 +158,8 @@ func TestConcurrentStarts(t *testing.T) {
 	}
 	require.Len(t, numbers, n)
 	require.Equal(t, map[pipeline.Status]int{pipeline.InProgress: 2, pipeline.StatusSuperseded: n - 2}, counts)
-	leases, _ := l.work()
-	require.Len(t, leases, 1, "one is in the stage, the newest waits, all others gave way")
+	queued, running := l.attempts()
+	require.Equal(t, 1, queued+running, "one is in the stage, the newest waits, all others gave way")
 }
 
 func TestList(t *testing.T) {
@@ -312,7 +314,7 @@ func TestDecide(t *testing.T) {
 	l := newLab(t)
 	l.pipeline("web", stages("", []string{"?sign", "~noop"}))
 	require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
-		return tx.CreateApprovalRule(ctx, store.ApprovalRule{
+		return tx.CreateApprovalRule(ctx, approval.Rule{
 			Account: "default", Name: "two", Pipelines: []string{"w*"}, Revision: 1,
 			Requirement: execution.Requirement{MinimumCount: 2, Groups: []string{"ops"}, RequireComment: true},
 		})
@@ -384,7 +386,7 @@ func TestDeletePipelineWithLiveExecutions(t *testing.T) {
 			l.start("web")
 		}
 		queued, running := l.attempts()
-		_, err = l.DeletePipeline(t.Context(), admin, "default", "web", "", false)
+		_, err = l.definitions.Delete(t.Context(), admin, "default", "web", "", false)
 		requireRefused(t, err, service.KindPrecondition, pipeline.ReasonExecutionLive)
 		require.ErrorContains(t, err, "5 executions in progress")
 		require.ErrorContains(t, err, first.ID)
@@ -399,7 +401,7 @@ func TestDeletePipelineWithLiveExecutions(t *testing.T) {
 		if mode == pipeline.Queued {
 			go func() { _, err := l.Acquire(waiting, "r2"); got <- err }()
 		}
-		_, err = l.DeletePipeline(t.Context(), admin, "default", "web", "", true)
+		_, err = l.definitions.Delete(t.Context(), admin, "default", "web", "", true)
 		require.NoError(t, err)
 		cancel()
 		if mode == pipeline.Queued {
@@ -409,9 +411,7 @@ func TestDeletePipelineWithLiveExecutions(t *testing.T) {
 		require.Nil(t, l.report("r1", held, action.Result{}))
 		_, err = l.Get(t.Context(), admin, "default", first.ID)
 		requireRefused(t, err, service.KindNotFound, pipeline.ReasonNotFound)
-		leases, turns := l.work()
-		require.Empty(t, leases)
-		require.Empty(t, turns)
+		require.Empty(t, l.turns())
 		queued, running = l.attempts()
 		require.Equal(t, []int{0, 0}, []int{queued, running})
 		l.pipeline("web", stages(mode, []string{"~noop"}))
@@ -429,7 +429,7 @@ func TestDeletePipelineOnlyAsItWasRead(t *testing.T) {
 	changed.Definition.Description = "changed"
 	require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error { return tx.UpdatePipeline(ctx, changed) }))
 	remove := func(etag string) error {
-		_, err := l.DeletePipeline(t.Context(), admin, "default", "web", etag, true)
+		_, err := l.definitions.Delete(t.Context(), admin, "default", "web", etag, true)
 		return err
 	}
 	requireRefused(t, remove(read.Etag()), service.KindConflict, pipeline.ReasonEtagMismatch)

@@ -16,7 +16,7 @@ import (
 // counted lets turns succeed and counts them.
 type counted struct{ turns atomic.Int64 }
 
-func (c *counted) Take(context.Context, action.Turn) action.Outcome {
+func (c *counted) Take(context.Context, action.Turn, action.Tools) action.Outcome {
 	c.turns.Add(1)
 	return action.Outcome{}
 }

@@ -19,7 +19,7 @@ func TestStartThatFailsAtOnce(t *testing.T) {
 	yes := "yes"
 	def.Variables = []pipeline.Variable{{Name: "fetch", DefaultValue: &yes}}
 	def.Stages[0].BeforeEntry = &pipeline.Condition{Result: pipeline.ResultSkip, Rules: []pipeline.Rule{{
-		Name: "fetch", Provider: pipeline.RuleVariableCheck,
+		Name: "fetch", Provider: "VariableCheck",
 		Configuration: map[string]string{"Variable": "#{variables.fetch}", "Operator": "EQ", "Value": "yes"},
 	}}}
 	def.Stages[0].Actions[0].Namespace = "source"

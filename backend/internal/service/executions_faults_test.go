@@ -12,12 +12,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/embedded"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/loop"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
 )
 
 // A commit that fails leaves nothing in memory that the next decision would
@@ -65,10 +69,14 @@ func TestFailedCommitIsNotConfirmedByAnother(t *testing.T) {
 	l.pipeline("web", def)
 	e := l.start("web")
 	a, b := l.acquire("r1"), l.acquire("r2")
+	kinds := catalog.Builtin().With(noop)
 	other := service.NewExecutions(service.ExecutionsConfig{
-		Store: l.store.Store, Catalog: pipeline.BuiltinCatalog().With(noop), Registry: action.NewRegistry(), Logs: l.logs, Clock: l.now,
-		NewID: uuid.NewString, Lease: l.lease, Log: hclog.NewNullLogger(),
-		Queue: embedded.New(embedded.Config{Workers: 1, Clock: l.now, Retry: time.Millisecond, Log: hclog.NewNullLogger()}),
+		Store: l.store.Store, Catalog: kinds, Logs: l.logs, Clock: l.now, NewID: uuid.NewString,
+		Loop: loop.New(loop.Config{
+			Store: l.store.Store, Catalog: kinds, Registry: action.NewRegistry(), Clock: l.now,
+			NewID: uuid.NewString, Lease: l.lease, Log: hclog.NewNullLogger(),
+			Queue: embedded.New(embedded.Config{Workers: 1, Clock: l.now, Retry: time.Millisecond, Log: hclog.NewNullLogger()}),
+		}),
 	})
 	l.store.after = func() {
 		l.store.after = nil
@@ -121,7 +129,7 @@ func TestFailedCommitLeavesNoDefinition(t *testing.T) {
 		if err := tx.UpdatePipeline(ctx, p); err != nil {
 			return err
 		}
-		return tx.CreatePipelineVersion(ctx, store.PipelineVersion{PipelineID: p.ID, Version: 2, Definition: stages("", []string{name})})
+		return tx.CreatePipelineVersion(ctx, definition.Version{PipelineID: p.ID, Version: 2, Definition: stages("", []string{name})})
 	}
 	// Both come in one commit, as they may, and it fails.
 	l.store.before = func(ctx context.Context, tx store.Tx) error { return publish(tx, ctx, "~phantom") }
@@ -141,7 +149,7 @@ func TestRulesAreThoseOfTheDecision(t *testing.T) {
 	l.pipeline("web", stages(pipeline.Parallel, []string{"?sign"}))
 	guard := func() string { return l.start("web").Stages[0].Actions[0].Details.Approval.Requirements[0].Rule }
 	require.Empty(t, guard())
-	rule := store.ApprovalRule{
+	rule := approval.Rule{
 		Account: "default", Name: "ops", Pipelines: []string{"web"}, Revision: 1,
 		Requirement: execution.Requirement{MinimumCount: 1, Groups: []string{"ops"}},
 	}
@@ -166,7 +174,7 @@ func TestDecisionFailsWithWhatItReads(t *testing.T) {
 		l := newLab(t)
 		l.pipeline("web", stages("", []string{"?sign"}))
 		require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
-			return tx.CreateApprovalRule(ctx, store.ApprovalRule{
+			return tx.CreateApprovalRule(ctx, approval.Rule{
 				Account: "default", Name: "ops", Pipelines: []string{"web"}, Revision: 1,
 				Requirement: execution.Requirement{MinimumCount: 1, Groups: []string{"ops"}},
 			})
@@ -365,9 +373,7 @@ func TestStorm(t *testing.T) {
 	}
 	cancel()
 	runners.Wait()
-	leases, turns := l.work()
-	require.Empty(t, leases)
-	require.Empty(t, turns)
+	require.Empty(t, l.turns())
 	queued, running := l.attempts()
 	require.Equal(t, []int{0, 0}, []int{queued, running})
 }

@@ -2,9 +2,11 @@ package service_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
@@ -38,13 +41,13 @@ func TestRunnerCarriesAnExecutionThrough(t *testing.T) {
 	require.Equal(t, 1, a.Attempt.Number)
 	require.Equal(t, e.ID, a.Attempt.ExecutionID)
 	require.Equal(t, time.Hour, a.Attempt.Timeout)
-	leases, _ := l.work()
+	leases := l.held()
 	require.Equal(t, "r1", leases[0].Runner)
 	require.Equal(t, l.now().Add(l.lease), leases[0].Until)
 
 	b := l.report("r1", a, action.Result{Artifacts: []action.Artifact{{Name: "bin", Digest: "d"}}})
 	require.Equal(t, "b", b.Attempt.Action.Name, "the runner carries on with what its result made ready")
-	leases, _ = l.work()
+	leases = l.held()
 	require.Equal(t, "r1", leases[0].Runner, "the commit names it, so that a crash finds it")
 	l.idle()
 	c := l.report("r1", *b, action.Result{})
@@ -93,6 +96,7 @@ func TestSilentRunnerLosesItsLease(t *testing.T) {
 	require.Equal(t, first.Attempt.ActionExecutionID, second.Attempt.ActionExecutionID)
 	require.Equal(t, 2, second.Attempt.Number)
 	<-first.Revoked
+	require.True(t, first.Lost(), "another runner has it")
 	require.Nil(t, l.report("r1", first, action.Failed(action.JobFailed, "late")))
 	require.False(t, revoked(second))
 	require.Nil(t, l.report("r2", second, action.Result{}))
@@ -102,10 +106,58 @@ func TestSilentRunnerLosesItsLease(t *testing.T) {
 	held := l.acquire("r1")
 	l.later(l.lease * 2)
 	e = l.becomes(e.ID, pipeline.Failed)
-	require.Equal(t, action.RunnerLost, e.Stages[0].Actions[0].Details.Failure.Code)
+	failure := e.Stages[0].Actions[0].Details.Failure
+	require.Equal(t, action.RunnerLost, failure.Code)
+	require.Contains(t, failure.Message, fmt.Sprintf("runner r1 did not renew its lease for %s in attempt 1", l.lease))
 	<-held.Revoked
 	queued, running := l.attempts()
 	require.Equal(t, []int{0, 0}, []int{queued, running})
+}
+
+// A runner that renews forever does not keep an attempt after its timeout. While the storage
+// is unavailable it may.
+func TestRunnerThatNeverEndsAnAttempt(t *testing.T) {
+	t.Parallel()
+	l := unbooted(t)
+	// Each step of the clock is shorter than the lease, so that no renewal comes late.
+	l.lease = 600 * time.Millisecond
+	var storageDown atomic.Bool
+	l.storage = func(context.Context) error {
+		if storageDown.Load() {
+			return errors.New("the bucket does not answer")
+		}
+		return nil
+	}
+	l.boot()
+	l.accounts()
+	def := stages("", []string{"a"})
+	def.Stages[0].Actions[0].TimeoutInMinutes = 1
+	def.Stages[0].Actions[0].OnLost = pipeline.OnLostRetry
+	l.pipeline("web", def)
+	e := l.start("web")
+	held := l.acquire("r1")
+	began := l.now()
+	renewed := func(until func() bool) {
+		require.Eventually(t, func() bool {
+			l.later(l.lease * 9 / 10)
+			require.NoError(t, l.Renew(t.Context(), "r1"))
+			return until()
+		}, 30*time.Second, time.Millisecond)
+	}
+	storageDown.Store(true)
+	renewed(func() bool { return l.now().Sub(began) > 10*time.Minute })
+	require.False(t, revoked(held), "it waits for the storage")
+	storageDown.Store(false)
+	returned := l.now()
+	renewed(func() bool { return revoked(held) })
+	require.GreaterOrEqual(t, l.now().Sub(returned), 2*time.Minute, "counted anew")
+	e = l.get(e.ID)
+	require.Equal(t, pipeline.Failed, e.Status)
+	failure := e.Stages[0].Actions[0].Details.Failure
+	require.Equal(t, action.TimedOut, failure.Code)
+	require.Equal(t, "the action ran longer than its timeout of 1m0s, and runner r1 did not end it within 1m0s after that", failure.Message)
+	require.Nil(t, l.report("r1", held, action.Result{}))
+	require.Equal(t, pipeline.Failed, l.get(e.ID).Status)
 }
 
 func TestRenewKeepsOnlyItsOwn(t *testing.T) {
@@ -132,6 +184,7 @@ func TestAbandonRevokes(t *testing.T) {
 	_, err := l.Stop(t.Context(), admin, "default", e.ID, true, "enough")
 	require.NoError(t, err)
 	<-a.Revoked
+	require.False(t, a.Lost())
 	require.Nil(t, l.report("r1", a, action.Result{}))
 	e = l.get(e.ID)
 	require.Equal(t, pipeline.Stopped, e.Status)
@@ -142,8 +195,8 @@ func TestAbandonRevokes(t *testing.T) {
 	_, err = l.Stop(t.Context(), admin, "default", e.ID, true, "")
 	require.NoError(t, err)
 	l.idle()
-	leases, _ := l.work()
-	require.Empty(t, leases)
+	queued, running := l.attempts()
+	require.Equal(t, []int{0, 0}, []int{queued, running})
 }
 
 func TestRunnersThatWaitGetOneEach(t *testing.T) {
@@ -178,10 +231,8 @@ func TestRunnersThatWaitGetOneEach(t *testing.T) {
 	}
 	require.Len(t, seen, n)
 	l.idle()
-	leases, _ := l.work()
-	for _, lease := range leases {
-		require.NotEmpty(t, lease.Runner)
-	}
+	queued, _ := l.attempts()
+	require.Zero(t, queued)
 }
 
 func TestAttemptsAreTakenInOrder(t *testing.T) {
@@ -210,7 +261,7 @@ func TestRestartInTheMiddle(t *testing.T) {
 	l.pipeline("people", stages("", []string{"?sign"}))
 	l.pipeline("parallel", stages(pipeline.Parallel, []string{"a"}))
 	working := make(chan struct{}, 100)
-	l.take = func(ctx context.Context, _ action.Turn) action.Outcome {
+	l.take = func(ctx context.Context, _ action.Turn, _ action.Tools) action.Outcome {
 		working <- struct{}{}
 		<-ctx.Done()
 		return action.Outcome{Result: action.Failed(action.SystemUnavailable, "%s", ctx.Err())}
@@ -252,9 +303,9 @@ func TestRestartInTheMiddle(t *testing.T) {
 	l.later(2 * time.Minute)
 	e = l.becomes(people.ID, pipeline.Failed)
 	require.Equal(t, action.ApprovalExpired, e.Stages[0].Actions[0].Details.Failure.Code)
-	leases, pending := l.work()
-	require.Empty(t, leases)
-	require.Empty(t, pending)
+	waiting, running := l.attempts()
+	require.Equal(t, []int{0, 0}, []int{waiting, running})
+	require.Empty(t, l.turns())
 	l.restart()
 	require.Equal(t, pipeline.Failed, l.get(people.ID).Status)
 }
@@ -266,7 +317,7 @@ func TestTurnThatEndsWhileTheServerStopsIsRecorded(t *testing.T) {
 	l := newLab(t)
 	l.pipeline("web", stages("", []string{"~noop"}))
 	working := make(chan struct{}, 10)
-	l.take = func(ctx context.Context, _ action.Turn) action.Outcome {
+	l.take = func(ctx context.Context, _ action.Turn, _ action.Tools) action.Outcome {
 		working <- struct{}{}
 		<-ctx.Done()
 		return action.Outcome{Result: action.Result{Summary: "done"}}
@@ -284,7 +335,7 @@ func TestTurnsThatAskForMore(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.pipeline("web", stages("", []string{"~noop"}))
-	l.take = func(_ context.Context, turn action.Turn) action.Outcome {
+	l.take = func(_ context.Context, turn action.Turn, _ action.Tools) action.Outcome {
 		if len(turn.State) == 3 {
 			return action.Outcome{Result: action.Result{Summary: string(turn.State)}}
 		}
@@ -293,7 +344,7 @@ func TestTurnsThatAskForMore(t *testing.T) {
 	e := l.start("web")
 	for n := range 3 {
 		require.Eventually(t, func() bool {
-			_, turns := l.work()
+			turns := l.turns()
 			return len(turns) == 1 && len(turns[0].Work.State) == n+1
 		}, 10*time.Second, time.Millisecond)
 		require.Equal(t, pipeline.InProgress, l.get(e.ID).Status)
@@ -304,11 +355,40 @@ func TestTurnsThatAskForMore(t *testing.T) {
 	require.Equal(t, "xxx", e.Stages[0].Actions[0].Details.Summary)
 }
 
+// An attempt that a runner could not begin is the next runner's, with the same number, and explain
+// says who returned it and why.
+func TestReturnedAttemptsWaitForARunner(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.pipeline("web", stages("", []string{"build"}))
+	e := l.start("web")
+	for count := 1; count <= 2; count++ {
+		a := l.acquire("r1")
+		require.Equal(t, 1, a.Attempt.Number)
+		a.Attempt.Returned = &action.Returned{Count: count, Runner: "r1", Reason: "no room"}
+		require.NoError(t, l.Return(t.Context(), "r1", a.Attempt))
+		require.NoError(t, l.Return(t.Context(), "r1", a.Attempt), "it is not its any more")
+		why, err := l.Explain(t.Context(), admin, "default", e.ID)
+		require.NoError(t, err)
+		require.Equal(t, engine.WaitRunner, why.Reasons[0].Kind)
+		want := "waits for a free runner slot; runner r1 returned it: no room"
+		if count == 2 {
+			want = "waits for a free runner slot; runners returned it 2 times, the last was r1: no room"
+		}
+		require.Contains(t, why.Reasons[0].Message, want)
+	}
+	a := l.acquire("r2")
+	require.Equal(t, 2, a.Attempt.Returned.Count)
+	_, err := l.Report(t.Context(), "r2", a.Attempt, action.Result{})
+	require.NoError(t, err)
+	l.becomes(e.ID, pipeline.Succeeded)
+}
+
 func TestExecutorThatPanicsFailsItsAction(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.pipeline("web", stages("", []string{"~noop"}))
-	l.take = func(context.Context, action.Turn) action.Outcome { panic("a secret") } //nolint:forbidigo // What an executor may do.
+	l.take = func(context.Context, action.Turn, action.Tools) action.Outcome { panic("a secret") } //nolint:forbidigo // What an executor may do.
 	e := l.becomes(l.start("web").ID, pipeline.Failed)
 	failure := e.Stages[0].Actions[0].Details.Failure
 	require.Equal(t, action.SystemUnavailable, failure.Code)
@@ -342,11 +422,10 @@ func TestTurnOfAnUnknownKindIsLeft(t *testing.T) {
 	for line := ""; !strings.Contains(line, "turn failed"); {
 		line = <-lines
 		if strings.Contains(line, "turn failed") {
-			require.Contains(t, line, `knows no turns of kind \"future\": start a newer one`)
+			require.Contains(t, line, `has no handler for turns of kind \"future\": start a newer one`)
 		}
 	}
 	l.becomes(l.start("other").ID, pipeline.Succeeded)
-	_, turns := l.work()
-	require.Len(t, turns, 2, "it waits for who knows it, beside the expiry")
+	require.Len(t, l.turns(), 2, "it waits for who knows it, beside the expiry")
 	require.Equal(t, pipeline.InProgress, l.get(e.ID).Status)
 }

@@ -14,9 +14,11 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/dispatch/embedded"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/loop"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/sqlite"
@@ -29,17 +31,23 @@ var approver = identity(auth.Approver, "default")
 var admin = auth.Identity{Principal: "admin", Bindings: []auth.Binding{{Account: auth.Every, Role: auth.Admin}}}
 
 // noop is an action type whose turns succeed at once.
-var noop = pipeline.ActionType{
+var noop = pipeline.Type{
 	ID:   pipeline.TypeID{Category: pipeline.CategoryInvoke, Owner: pipeline.Owner, Provider: "Noop", Version: "1"},
-	Work: pipeline.WorkTurn,
+	Work: pipeline.WorkTurn, DefaultTimeout: 7 * 24 * time.Hour,
 }
 
 type noopExecutor struct{}
 
-func (noopExecutor) Take(context.Context, action.Turn) action.Outcome { return action.Outcome{} }
+func (noopExecutor) Take(context.Context, action.Turn, action.Tools) action.Outcome {
+	return action.Outcome{}
+}
+
+func (noopExecutor) Abandon(context.Context, action.Turn, action.Tools) error { return nil }
 
 type harness struct {
 	*service.Executions
+	*service.Streams
+
 	store store.Store
 }
 
@@ -54,33 +62,34 @@ func start(tb testing.TB) *harness {
 	registry := action.NewRegistry()
 	registry.AddTurn(noop.ID, noopExecutor{})
 	log := hclog.NewNullLogger()
-	x := service.NewExecutions(service.ExecutionsConfig{
-		Store: s, Catalog: pipeline.NewCatalog(noop), Registry: registry, Logs: l, Clock: time.Now,
-		NewID: func() string { return uuid.Must(uuid.NewV7()).String() }, Lease: 30 * time.Second, Log: log,
-		Queue: embedded.New(embedded.Config{Workers: 64, Clock: time.Now, Retry: time.Second, Log: log}),
+	catalog, newID := pipeline.NewCatalog(noop), func() string { return uuid.Must(uuid.NewV7()).String() }
+	runs := loop.New(loop.Config{
+		Store: s, Catalog: catalog, Registry: registry, Clock: time.Now, NewID: newID, Lease: 30 * time.Second, Log: log,
+		Queue: embedded.New(embedded.Config{Workers: 64, Clock: time.Now, Retry: time.Second, Log: log}), Logs: l,
 	})
-	require.NoError(tb, x.Recover(ctx))
+	uses := service.ExecutionsConfig{Store: s, Loop: runs, Catalog: catalog, Logs: l, Clock: time.Now, NewID: newID}
+	require.NoError(tb, runs.Recover(ctx))
 	done := make(chan error, 1)
-	go func() { done <- x.Run(ctx) }()
+	go func() { done <- runs.Run(ctx) }()
 	tb.Cleanup(func() {
 		cancel()
 		require.NoError(tb, <-done)
 		require.NoError(tb, s.Close())
 	})
 	require.NoError(tb, s.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-		return tx.CreateAccount(ctx, store.Account{Name: "default", CreatedAt: time.Now()})
+		return tx.CreateAccount(ctx, auth.Account{Name: "default", CreatedAt: time.Now()})
 	}))
-	return &harness{Executions: x, store: s}
+	return &harness{Executions: service.NewExecutions(uses), Streams: service.NewStreams(uses), store: s}
 }
 
 func (h *harness) pipeline(tb testing.TB, name string, def pipeline.Definition) {
 	tb.Helper()
 	id := uuid.NewString()
 	require.NoError(tb, h.store.Update(context.Background(), func(ctx context.Context, tx store.Tx) error {
-		if err := tx.CreatePipeline(ctx, store.Pipeline{ID: id, Account: "default", Name: name, Version: 1, Revision: 1}); err != nil {
+		if err := tx.CreatePipeline(ctx, definition.Pipeline{ID: id, Account: "default", Name: name, Version: 1, Revision: 1}); err != nil {
 			return err
 		}
-		return tx.CreatePipelineVersion(ctx, store.PipelineVersion{PipelineID: id, Version: 1, Definition: def})
+		return tx.CreatePipelineVersion(ctx, definition.Version{PipelineID: id, Version: 1, Definition: def})
 	}))
 }
 

@@ -6,15 +6,16 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
-// staysGuarded refuses a next version in which the approval rules of the account guard
+// checkApprovalCoverage refuses a next version in which the approval rules of the account guard
 // less than in the newest one: rules go by names, and who deploys must not choose who has
 // to agree by renaming. An admin may do it and is warned. After is empty if the pipeline
 // is deleted.
-func staysGuarded(ctx context.Context, r store.Reader, who auth.Identity, p *store.Pipeline, after *pipeline.Definition) ([]Warning, error) {
+func checkApprovalCoverage(ctx context.Context, r store.Reader, who auth.Identity, p *definition.Pipeline, after *pipeline.Definition) ([]Warning, error) {
 	if p.Version == 0 {
 		return nil, nil
 	}
@@ -40,26 +41,4 @@ func staysGuarded(ctx context.Context, r store.Reader, who auth.Identity, p *sto
 	return nil, refuse(KindDenied, pipeline.ReasonGuardRequiresAdmin,
 		"approval rule %q guards %s of pipeline %s, and this change removes or renames it%s; this requires the role admin",
 		lost[0].Rule, lost[0], p.Name, more)
-}
-
-// lostWarnings warns of what rules no longer guard.
-func lostWarnings(lost []approval.Part, pipelineName string) []Warning {
-	warnings := make([]Warning, len(lost))
-	for i, part := range lost {
-		warnings[i] = Warning{
-			Reason: pipeline.ReasonGuardRemoved, Rule: part.Rule, Lost: &approval.Guard{Pipeline: pipelineName, Part: part},
-			Message: fmt.Sprintf(
-				"rule %s no longer guards %s of pipeline %s; this change removes or renames it: if it was renamed, add the new name to the rule",
-				part.Rule, part, pipelineName),
-		}
-	}
-	return bounded(warnings)
-}
-
-// bounded keeps a list of warnings to what somebody reads.
-func bounded(warnings []Warning) []Warning {
-	if more := len(warnings) - maxViolations; more > 0 {
-		warnings = append(warnings[:maxViolations:maxViolations], Warning{Message: fmt.Sprintf("and %d more", more)})
-	}
-	return warnings
 }

@@ -3,10 +3,10 @@ package service
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
@@ -15,7 +15,7 @@ import (
 // in the newest one, in stages that approval rules guard. It refuses that unless the
 // caller is an admin: who must agree is not a deployer's choice, neither for a rollback
 // nor in the first version.
-func skipsGuards(ctx context.Context, r store.Reader, who auth.Identity, p *store.Pipeline, before int64, after *pipeline.Definition) ([]approval.Skip, error) {
+func skipsGuards(ctx context.Context, r store.Reader, who auth.Identity, p *definition.Pipeline, before int64, after *pipeline.Definition) ([]approval.Skip, error) {
 	rules, err := r.ApprovalRules(ctx, p.Account, store.Page{})
 	if err != nil || len(rules) == 0 || len(approval.Skips(rules, p.Name, after)) == 0 {
 		return nil, err
@@ -37,31 +37,4 @@ func skipsGuards(ctx context.Context, r store.Reader, who auth.Identity, p *stor
 		more = fmt.Sprintf(" (and %d more)", len(skips)-1)
 	}
 	return nil, refuse(KindDenied, pipeline.ReasonGuardRequiresAdmin, "%s%s; this requires the role admin", skipMessage(skips[0], p.Name), more)
-}
-
-// skipWarnings warns an admin of what rollbacks would skip.
-func skipWarnings(skips []approval.Skip, pipelineName string) []Warning {
-	warnings := make([]Warning, len(skips))
-	for i, s := range skips {
-		warnings[i] = skipWarning(s, pipelineName)
-	}
-	return bounded(warnings)
-}
-
-// skipWarning says to an admin what rollbacks skip.
-func skipWarning(s approval.Skip, pipelineName string) Warning {
-	return Warning{Reason: pipeline.ReasonGuardSkipped, Message: fmt.Sprintf(
-		"rule %s: automatic rollbacks skip the %s of stage %s of pipeline %s; on_rollback.%s is set",
-		s.Rule, skipped(s), s.Stage, pipelineName, s.Field)}
-}
-
-// skipMessage says what a rule guards and a rollback skips.
-func skipMessage(s approval.Skip, pipelineName string) string {
-	return fmt.Sprintf("approval rule %q guards stage %s of pipeline %s, and on_rollback.%s lets automatic rollbacks of the stage skip its %s",
-		s.Rule, s.Stage, pipelineName, s.Field, skipped(s))
-}
-
-// skipped names the gates that a rollback skips.
-func skipped(s approval.Skip) string {
-	return strings.TrimPrefix(s.Field, "skip_")
 }

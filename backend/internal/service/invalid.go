@@ -53,3 +53,34 @@ func invalidDefinition(err error, inner, outer pipeline.Path) error {
 	}
 	return Invalid(pipeline.ReasonInvalidDefinition, violations...)
 }
+
+// validate refuses a definition that is wrong, or names connections of other accounts.
+func validate(account string, def *pipeline.Definition, catalog *pipeline.Catalog) error {
+	err := pipeline.Validate(def, catalog)
+	foreign := pipeline.ForeignConnections(account, def)
+	if len(foreign) == 0 {
+		return err
+	}
+	var broken *pipeline.ValidationError
+	if errors.As(err, &broken) {
+		foreign = append(broken.Violations[:len(broken.Violations):len(broken.Violations)], foreign...)
+	}
+	return &pipeline.ValidationError{Violations: foreign}
+}
+
+// requestPath names a field of a request.
+func requestPath(fields ...string) pipeline.Path {
+	var path pipeline.Path
+	for _, field := range fields {
+		path = path.Field(field)
+	}
+	return path
+}
+
+// checkReason checks why somebody did something, which lists show on one line.
+func checkReason(reason string) error {
+	if err := pipeline.CheckLine("the reason", reason); err != nil {
+		return invalidField(requestPath("reason"), err.Error())
+	}
+	return nil
+}

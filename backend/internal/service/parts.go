@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/loop"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
@@ -19,6 +21,14 @@ const (
 	maxDraftStages  = 100
 	maxDraftActions = 100
 )
+
+// Parts are the use cases of the stages and actions of composed pipelines.
+type Parts struct {
+	config PipelinesConfig
+}
+
+// NewParts returns the use cases of parts.
+func NewParts(config PipelinesConfig) *Parts { return &Parts{config: config} }
 
 // StagePart is a stage of a composed pipeline as an object of its own.
 type StagePart struct {
@@ -75,11 +85,14 @@ func (p *ActionPart) Etag() string {
 }
 
 // CreateStage adds a stage to a composed pipeline.
-func (s *Pipelines) CreateStage(
+func (s *Parts) CreateStage(
 	ctx context.Context, who auth.Identity, part StagePart, requestID string, validateOnly bool,
 ) (StagePart, error) {
 	name := part.name()
 	repeat := request{part.Account, "CreateStage", requestID, name, who.Principal}
+	if err := s.checkStage(who, &part); err != nil {
+		return StagePart{}, fmt.Errorf("create stage %q: %w", name, err)
+	}
 	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, repeat, part.sameIn, validateOnly, func(draft *draft) error {
 		if draft.find(part.Stage.Name) != nil {
 			return refuse(KindAlreadyExists, pipeline.ReasonAlreadyExists,
@@ -88,17 +101,18 @@ func (s *Pipelines) CreateStage(
 		if len(draft.stages) >= maxDraftStages {
 			return refuse(KindExhausted, pipeline.ReasonLimitExceeded, "pipeline %q has %d stages already; remove some", part.Pipeline, maxDraftStages)
 		}
-		draft.stages = append(draft.stages, store.DraftStage{Order: part.Order, Stage: pipeline.Stage{Name: part.Stage.Name}})
-		return s.putStage(draft, &part)
+		draft.stages = append(draft.stages, definition.DraftStage{Order: part.Order, Stage: pipeline.Stage{Name: part.Stage.Name}})
+		putStage(draft, &part)
+		return nil
 	})
 	if err != nil {
 		return StagePart{}, fmt.Errorf("create stage %q: %w", name, err)
 	}
-	return edited.stagePart(part.Account, part.Stage.Name)
+	return s.writtenStage(ctx, edited, &part)
 }
 
 // GetStage returns a stage of a composed pipeline.
-func (s *Pipelines) GetStage(ctx context.Context, who auth.Identity, account, name, stage string) (StagePart, error) {
+func (s *Parts) GetStage(ctx context.Context, who auth.Identity, account, name, stage string) (StagePart, error) {
 	found, err := s.readDraft(ctx, who, account, name)
 	if err != nil {
 		return StagePart{}, fmt.Errorf("get stage %q of pipeline %q: %w", stage, name, err)
@@ -107,9 +121,12 @@ func (s *Pipelines) GetStage(ctx context.Context, who auth.Identity, account, na
 }
 
 // UpdateStage replaces the settings of a stage; its actions stay.
-func (s *Pipelines) UpdateStage(
+func (s *Parts) UpdateStage(
 	ctx context.Context, who auth.Identity, part StagePart, etag string, validateOnly bool, check Check[StagePart],
 ) (StagePart, error) {
+	if err := s.checkStage(who, &part); err != nil {
+		return StagePart{}, fmt.Errorf("update stage %q: %w", part.Stage.Name, err)
+	}
 	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, changes(part.name()), nil, validateOnly, func(draft *draft) error {
 		if err := draft.matchStage(part.Stage.Name, etag); err != nil {
 			return err
@@ -121,16 +138,17 @@ func (s *Pipelines) UpdateStage(
 		if err := check.allows(before, part); err != nil {
 			return err
 		}
-		return s.putStage(draft, &part)
+		putStage(draft, &part)
+		return nil
 	})
 	if err != nil {
 		return StagePart{}, fmt.Errorf("update stage %q: %w", part.Stage.Name, err)
 	}
-	return edited.stagePart(part.Account, part.Stage.Name)
+	return s.writtenStage(ctx, edited, &part)
 }
 
 // DeleteStage removes a stage that holds no action any more.
-func (s *Pipelines) DeleteStage(ctx context.Context, who auth.Identity, account, name, stage, etag string) ([]Warning, error) {
+func (s *Parts) DeleteStage(ctx context.Context, who auth.Identity, account, name, stage, etag string) ([]Warning, error) {
 	edited, err := s.edit(ctx, who, account, name, changes(stageName(account, name, stage)), nil, false, func(draft *draft) error {
 		if err := draft.matchStage(stage, etag); err != nil {
 			return err
@@ -143,7 +161,7 @@ func (s *Pipelines) DeleteStage(ctx context.Context, who auth.Identity, account,
 			return refuse(KindPrecondition, pipeline.ReasonStageNotEmpty, "stage %q of pipeline %q still has the actions %s; delete them first",
 				stage, name, strings.Join(names, ", "))
 		}
-		draft.stages = slices.DeleteFunc(draft.stages, func(d store.DraftStage) bool { return d.Stage.Name == stage })
+		draft.stages = slices.DeleteFunc(draft.stages, func(d definition.DraftStage) bool { return d.Stage.Name == stage })
 		return nil
 	})
 	if err != nil {
@@ -153,11 +171,17 @@ func (s *Pipelines) DeleteStage(ctx context.Context, who auth.Identity, account,
 }
 
 // CreateAction adds an action to a stage of a composed pipeline.
-func (s *Pipelines) CreateAction(
+func (s *Parts) CreateAction(
 	ctx context.Context, who auth.Identity, part ActionPart, requestID string, validateOnly bool,
 ) (ActionPart, error) {
 	name := part.name()
 	repeat := request{part.Account, "CreateAction", requestID, name, who.Principal}
+	if err := s.checkAction(who, &part); err != nil {
+		return ActionPart{}, fmt.Errorf("create action %q: %w", name, err)
+	}
+	if err := s.config.sealAction(ctx, &part, validateOnly); err != nil {
+		return ActionPart{}, fmt.Errorf("create action %q: %w", name, err)
+	}
 	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, repeat, part.sameIn, validateOnly, func(draft *draft) error {
 		stage, err := draft.stage(part.Stage)
 		if err != nil {
@@ -170,9 +194,6 @@ func (s *Pipelines) CreateAction(
 		if len(stage.Actions) >= maxDraftActions {
 			return refuse(KindExhausted, pipeline.ReasonLimitExceeded, "stage %q has %d actions already; remove some", part.Stage, maxDraftActions)
 		}
-		if err := s.checkAction(&part); err != nil {
-			return err
-		}
 		stage.Actions = append(stage.Actions, part.Action)
 		sortActions(stage.Actions)
 		return nil
@@ -180,11 +201,11 @@ func (s *Pipelines) CreateAction(
 	if err != nil {
 		return ActionPart{}, fmt.Errorf("create action %q: %w", name, err)
 	}
-	return edited.actionPart(part.Account, part.Stage, part.Action.Name)
+	return s.writtenAction(ctx, edited, &part)
 }
 
 // GetAction returns an action of a composed pipeline.
-func (s *Pipelines) GetAction(ctx context.Context, who auth.Identity, account, name, stage, action string) (ActionPart, error) {
+func (s *Parts) GetAction(ctx context.Context, who auth.Identity, account, name, stage, action string) (ActionPart, error) {
 	found, err := s.readDraft(ctx, who, account, name)
 	if err != nil {
 		return ActionPart{}, fmt.Errorf("get action %q of stage %q of pipeline %q: %w", action, stage, name, err)
@@ -193,15 +214,18 @@ func (s *Pipelines) GetAction(ctx context.Context, who auth.Identity, account, n
 }
 
 // UpdateAction replaces an action.
-func (s *Pipelines) UpdateAction(
+func (s *Parts) UpdateAction(
 	ctx context.Context, who auth.Identity, part ActionPart, etag string, validateOnly bool, check Check[ActionPart],
 ) (ActionPart, error) {
+	if err := s.checkAction(who, &part); err != nil {
+		return ActionPart{}, fmt.Errorf("update action %q: %w", part.Action.Name, err)
+	}
+	if err := s.config.sealAction(ctx, &part, validateOnly); err != nil {
+		return ActionPart{}, fmt.Errorf("update action %q: %w", part.Action.Name, err)
+	}
 	edited, err := s.edit(ctx, who, part.Account, part.Pipeline, changes(part.name()), nil, validateOnly, func(draft *draft) error {
 		stage, err := draft.matchAction(part.Stage, part.Action.Name, etag)
 		if err != nil {
-			return err
-		}
-		if err := s.checkAction(&part); err != nil {
 			return err
 		}
 		before := part
@@ -216,11 +240,11 @@ func (s *Pipelines) UpdateAction(
 	if err != nil {
 		return ActionPart{}, fmt.Errorf("update action %q: %w", part.Action.Name, err)
 	}
-	return edited.actionPart(part.Account, part.Stage, part.Action.Name)
+	return s.writtenAction(ctx, edited, &part)
 }
 
 // DeleteAction removes an action.
-func (s *Pipelines) DeleteAction(ctx context.Context, who auth.Identity, account, name, stage, action, etag string) ([]Warning, error) {
+func (s *Parts) DeleteAction(ctx context.Context, who auth.Identity, account, name, stage, action, etag string) ([]Warning, error) {
 	edited, err := s.edit(ctx, who, account, name, changes(actionName(account, name, stage, action)), nil, false, func(draft *draft) error {
 		found, err := draft.matchAction(stage, action, etag)
 		if err != nil {
@@ -239,16 +263,16 @@ func (s *Pipelines) DeleteAction(ctx context.Context, who auth.Identity, account
 // is whole and the pipeline's policy says so. It returns the parts as they are then,
 // before anybody else changes them. A create passes same, which tells whether the draft
 // has the part that it asks for already.
-func (s *Pipelines) edit(
+func (s *Parts) edit(
 	ctx context.Context, who auth.Identity, account, name string, repeat request, same func(*draft) bool,
 	validateOnly bool, change func(*draft) error,
 ) (*draft, error) {
 	if err := authorize(who, auth.Deploy, account); err != nil {
 		return nil, err
 	}
-	now := s.Clock()
+	now := s.config.Clock()
 	var edited *draft
-	err := update(ctx, s.Runs.Write, validateOnly, func(ctx context.Context, tx Publication) error {
+	err := update(ctx, s.config.Loop.Submit, validateOnly, func(ctx context.Context, tx *loop.Tx) error {
 		done, err := repeat.done(ctx, tx)
 		if err != nil {
 			return err
@@ -258,7 +282,6 @@ func (s *Pipelines) edit(
 			return err
 		}
 		edited = newDraft(&p)
-		tx.lost = &edited.warnings
 		if done {
 			return nil
 		}
@@ -272,7 +295,7 @@ func (s *Pipelines) edit(
 			return err
 		}
 		p.Draft = edited.stages
-		if err := s.save(ctx, tx, who, &before, &p, now); err != nil {
+		if edited.warnings, err = savePipeline(ctx, tx, &s.config, who, &before, &p, now); err != nil {
 			return err
 		}
 		if err := repeat.remember(ctx, tx, partMark(&p), now); err != nil {
@@ -283,55 +306,68 @@ func (s *Pipelines) edit(
 	return edited, err
 }
 
-// putStage writes the settings of a stage that is in the draft.
-func (s *Pipelines) putStage(draft *draft, part *StagePart) error {
-	if err := s.checkStage(part); err != nil {
-		return err
+// writtenStage returns a stage that was written, with the secrets that it lacks.
+func (s *Parts) writtenStage(ctx context.Context, edited *draft, part *StagePart) (StagePart, error) {
+	written, err := edited.stagePart(part.Account, part.Stage.Name)
+	if err != nil {
+		return StagePart{}, err
 	}
+	alone := &pipeline.Definition{Stages: []pipeline.Stage{written.Stage}}
+	written.Warnings = slices.Concat(written.Warnings,
+		missingSecrets(ctx, s.config.Store, part.Account, alone, pipeline.Path(nil).At("stages", 0), requestPath("stage")),
+		notIsolated(s.config.NotIsolated, alone, pipeline.Path(nil).At("stages", 0), requestPath("stage")))
+	return written, nil
+}
+
+// writtenAction is writtenStage for an action.
+func (s *Parts) writtenAction(ctx context.Context, edited *draft, part *ActionPart) (ActionPart, error) {
+	written, err := edited.actionPart(part.Account, part.Stage, part.Action.Name)
+	if err != nil {
+		return ActionPart{}, err
+	}
+	alone := &pipeline.Definition{Stages: []pipeline.Stage{{Name: part.Stage, Actions: []pipeline.Action{written.Action}}}}
+	written.Warnings = slices.Concat(written.Warnings,
+		missingSecrets(ctx, s.config.Store, part.Account, alone, pipeline.Path(nil).At("stages", 0).At("actions", 0), requestPath("action")),
+		notIsolated(s.config.NotIsolated, alone, pipeline.Path(nil).At("stages", 0).At("actions", 0), requestPath("action")))
+	return written, nil
+}
+
+// putStage writes the settings of a stage that is in the draft.
+func putStage(draft *draft, part *StagePart) {
 	found := draft.find(part.Stage.Name)
 	actions := found.Stage.Actions
 	found.Order, found.Stage = part.Order, part.Stage
 	found.Stage.Actions = actions
-	slices.SortFunc(draft.stages, func(a, b store.DraftStage) int {
+	slices.SortFunc(draft.stages, func(a, b definition.DraftStage) int {
 		return cmp.Or(a.Order-b.Order, cmp.Compare(a.Stage.Name, b.Stage.Name))
 	})
-	return nil
-}
-
-// whole says what keeps the parts of a pipeline from being a version. Two stages
-// of one order are no fault of either: while stages swap places, one of them comes
-// first.
-func (s *Pipelines) whole(p *store.Pipeline, def *pipeline.Definition) error {
-	for i := 1; i < len(p.Draft); i++ {
-		before, after := p.Draft[i-1], p.Draft[i]
-		if before.Order == after.Order {
-			return &pipeline.ValidationError{Violations: []pipeline.Violation{{
-				Path:    pipeline.Path(nil).At("stages", i),
-				Message: fmt.Sprintf("Stages %q and %q have the same order %d; give each its own.", before.Stage.Name, after.Stage.Name, after.Order),
-			}}}
-		}
-	}
-	return pipeline.Validate(def, s.Catalog)
 }
 
 // The validator takes parts that are not known yet for any number of parts, and
 // gives every rule that needs them the benefit of the doubt. So it says of one
-// part what is wrong whatever the others are.
+// part what is wrong whatever the others are. That comes before the look at the draft: a plan
+// asks about parts of a pipeline that does not exist yet.
 
-func (s *Pipelines) checkStage(part *StagePart) error {
+func (s *Parts) checkStage(who auth.Identity, part *StagePart) error {
+	if err := authorize(who, auth.Deploy, part.Account); err != nil {
+		return err
+	}
 	if len(part.Stage.Actions) > 0 {
 		return invalidField(requestPath("stage", "actions"), "the actions of a composed pipeline are objects of their own (headrace_action)")
 	}
 	stage := part.Stage
 	stage.Actions = []pipeline.Action{{Name: pipeline.Unknown}}
-	return invalidDefinition(pipeline.Validate(among(stage), s.Catalog), pipeline.Path(nil).At("stages", 1), requestPath("stage"))
+	return invalidDefinition(pipeline.Validate(among(stage), s.config.Catalog), pipeline.Path(nil).At("stages", 1), requestPath("stage"))
 }
 
-func (s *Pipelines) checkAction(part *ActionPart) error {
+func (s *Parts) checkAction(who auth.Identity, part *ActionPart) error {
+	if err := authorize(who, auth.Deploy, part.Account); err != nil {
+		return err
+	}
 	unknown := pipeline.Action{Name: pipeline.Unknown}
 	stage := pipeline.Stage{Name: part.Stage, Actions: []pipeline.Action{unknown, part.Action, unknown}}
 	inner := pipeline.Path(nil).At("stages", 1).At("actions", 1)
-	return invalidDefinition(pipeline.Validate(among(stage), s.Catalog), inner, requestPath("action", "action"))
+	return invalidDefinition(validate(part.Account, among(stage), s.config.Catalog), inner, requestPath("action", "action"))
 }
 
 func among(stage pipeline.Stage) *pipeline.Definition {
@@ -342,12 +378,12 @@ func among(stage pipeline.Stage) *pipeline.Definition {
 	}
 }
 
-func (s *Pipelines) readDraft(ctx context.Context, who auth.Identity, account, name string) (*draft, error) {
+func (s *Parts) readDraft(ctx context.Context, who auth.Identity, account, name string) (*draft, error) {
 	if err := authorize(who, auth.Read, account); err != nil {
 		return nil, err
 	}
 	var found *draft
-	err := s.Store.View(ctx, func(ctx context.Context, r store.Reader) error {
+	err := s.config.Store.View(ctx, func(ctx context.Context, r store.Reader) error {
 		p, err := findComposed(ctx, r, account, name)
 		found = newDraft(&p)
 		return err
@@ -356,7 +392,7 @@ func (s *Pipelines) readDraft(ctx context.Context, who auth.Identity, account, n
 }
 
 // findComposed returns a composed pipeline.
-func findComposed(ctx context.Context, r store.Reader, account, name string) (store.Pipeline, error) {
+func findComposed(ctx context.Context, r store.DefinitionReader, account, name string) (definition.Pipeline, error) {
 	p, err := findPipeline(ctx, r, account, name)
 	if err == nil && !p.Composed {
 		return p, refuse(KindPrecondition, pipeline.ReasonCompositionMismatch,
@@ -368,12 +404,12 @@ func findComposed(ctx context.Context, r store.Reader, account, name string) (st
 // draft is the parts of a pipeline, copied so that they can be changed.
 type draft struct {
 	pipeline string
-	stages   []store.DraftStage
+	stages   []definition.DraftStage
 	// warnings are about the version that the edit published.
 	warnings []Warning
 }
 
-func newDraft(p *store.Pipeline) *draft {
+func newDraft(p *definition.Pipeline) *draft {
 	d := &draft{pipeline: p.Name, stages: slices.Clone(p.Draft)}
 	for i := range d.stages {
 		d.stages[i].Stage.Actions = slices.Clone(d.stages[i].Stage.Actions)
@@ -381,7 +417,7 @@ func newDraft(p *store.Pipeline) *draft {
 	return d
 }
 
-func (d *draft) find(stage string) *store.DraftStage {
+func (d *draft) find(stage string) *definition.DraftStage {
 	for i := range d.stages {
 		if d.stages[i].Stage.Name == stage {
 			return &d.stages[i]
@@ -468,14 +504,6 @@ func stageNotFound(name, stage string) *Error {
 
 func actionNotFound(stage, action string) *Error {
 	return refuse(KindNotFound, pipeline.ReasonNotFound, "action %q does not exist in stage %q", action, stage)
-}
-
-func stageName(account, name, stage string) string {
-	return pipelineName(account, name) + "/stages/" + stage
-}
-
-func actionName(account, name, stage, action string) string {
-	return stageName(account, name, stage) + "/actions/" + action
 }
 
 // changes is the write of a part that exists, which no create is answered with any more.

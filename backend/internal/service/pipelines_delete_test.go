@@ -16,7 +16,7 @@ import (
 // stage still has actions may be refused: what is gone is what the caller wanted.
 func TestDeleteBesideItsParts(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(*testing.T) []*service.Pipelines{"sqlite": oneServer, "postgres": twoServers} {
+	for name, start := range map[string]func(*testing.T) []*server{"sqlite": oneServer, "postgres": twoServers} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			servers := start(t)
@@ -27,30 +27,30 @@ func TestDeleteBesideItsParts(t *testing.T) {
 	}
 }
 
-func deleteAtOnce(t *testing.T, servers []*service.Pipelines) {
+func deleteAtOnce(t *testing.T, servers []*server) {
 	t.Helper()
 	ctx, first, last := t.Context(), servers[0], servers[len(servers)-1]
 	view, err := first.Create(ctx, admin, service.PipelineInput{Account: "default", Name: "web", Publish: service.PublishExplicit})
 	require.NoError(t, err)
 	var deletes []func() error
 	for i, stage := range []string{"Source", "Build", "Deploy"} {
-		_, err = first.CreateStage(ctx, admin, service.StagePart{
+		_, err = first.parts.CreateStage(ctx, admin, service.StagePart{
 			Account: "default", Pipeline: "web", Order: i + 1, Stage: pipeline.Stage{Name: stage},
 		}, "", false)
 		require.NoError(t, err)
 		deletes = append(deletes, func() error {
-			_, err := last.DeleteStage(ctx, admin, "default", "web", stage, "")
+			_, err := last.parts.DeleteStage(ctx, admin, "default", "web", stage, "")
 			return err
 		})
 		for _, action := range []string{"One", "Two"} {
-			part, err := first.CreateAction(ctx, admin, service.ActionPart{
+			part, err := first.parts.CreateAction(ctx, admin, service.ActionPart{
 				Account: "default", Pipeline: "web", Stage: stage, Action: pipeline.Action{
 					Name: action, Category: noop.ID.Category, Owner: noop.ID.Owner, Provider: noop.ID.Provider, Version: noop.ID.Version,
 				},
 			}, "", false)
 			require.NoError(t, err)
 			deletes = append(deletes, func() error {
-				_, err := first.DeleteAction(ctx, admin, "default", "web", stage, action, part.Etag())
+				_, err := first.parts.DeleteAction(ctx, admin, "default", "web", stage, action, part.Etag())
 				return err
 			})
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/retention"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
@@ -51,40 +51,19 @@ type RetentionConfig struct {
 // Retention removes what the policy does not keep. Any number of servers may do so at
 // once on one store, and be killed at any point: what was begun is found again.
 type Retention struct {
-	RetentionConfig
+	config RetentionConfig
 }
 
 // NewRetention returns the use case. Run applies the policy by itself.
 func NewRetention(config RetentionConfig) *Retention {
-	return &Retention{RetentionConfig: config}
-}
-
-// RetentionResult says what retention removed, or would remove.
-type RetentionResult struct {
-	// Executions whose outputs go, at most ListedRemovals of ExecutionCount.
-	Executions     []retention.Removal
-	ExecutionCount int
-	// Unused are the trees that no execution uses, or would use. They go once they have
-	// rested. Removed are those that went.
-	Unused, Removed TreeCount
-}
-
-// TreeCount counts trees and their bytes.
-type TreeCount struct {
-	Trees int
-	Bytes int64
-}
-
-func (c *TreeCount) add(size int64) {
-	c.Trees++
-	c.Bytes += size
+	return &Retention{config: config}
 }
 
 // Run applies the policy until the context ends. A policy that keeps everything
 // removes no trees either: that nobody uses one may be a mistake in how servers are set
 // up, so somebody has to ask for it.
 func (r *Retention) Run(ctx context.Context) error {
-	next := time.NewTimer(r.After)
+	next := time.NewTimer(r.config.After)
 	defer next.Stop()
 	for {
 		select {
@@ -93,23 +72,26 @@ func (r *Retention) Run(ctx context.Context) error {
 		case <-next.C:
 		}
 		if err := r.turn(ctx); err != nil && ctx.Err() == nil {
-			r.Log.Warn("Retention could not do all, will try again", "in", r.Every, "error", err)
+			r.config.Log.Warn("Retention could not do all, will try again", "in", r.config.Every, "error", err)
 		}
-		next.Reset(r.Every)
+		next.Reset(r.config.Every)
 	}
 }
 
 func (r *Retention) turn(ctx context.Context) error {
-	if r.Policy.Off() {
+	if r.config.Policy.Off() {
 		// Those of deleted pipelines.
 		return r.removeLogs(ctx)
 	}
 	result, err := r.apply(ctx, false)
 	if result.ExecutionCount > 0 || result.Removed.Trees > 0 {
-		r.Log.Info("Retention", "executions", result.ExecutionCount, "trees", result.Removed.Trees, "bytes", result.Removed.Bytes)
+		r.config.Log.Info("Retention", "executions", result.ExecutionCount, "trees", result.Removed.Trees, "bytes", result.Removed.Bytes)
 	}
 	return err
 }
+
+// Policy returns what is kept.
+func (r *Retention) Policy() retention.Policy { return r.config.Policy }
 
 // Apply removes what the policy does not keep and trees that nobody uses. A dry run
 // says what that is and removes nothing. It takes an admin of all accounts.
@@ -121,7 +103,7 @@ func (r *Retention) Apply(ctx context.Context, who auth.Identity, dryRun bool) (
 }
 
 func (r *Retention) apply(ctx context.Context, dryRun bool) (RetentionResult, error) {
-	pass := &retentionPass{Retention: r, dryRun: dryRun, now: r.Clock(), leaving: make(map[string]int)}
+	pass := &retentionPass{config: r.config, dryRun: dryRun, now: r.config.Clock(), leaving: make(map[string]int)}
 	if err := pass.executions(ctx); err != nil {
 		return pass.result, fmt.Errorf("remove outputs of executions: %w", err)
 	}
@@ -142,7 +124,7 @@ func (r *Retention) apply(ctx context.Context, dryRun bool) (RetentionResult, er
 func (r *Retention) removeLogs(ctx context.Context) error {
 	for {
 		var ids []string
-		err := r.Store.View(ctx, func(ctx context.Context, read store.Reader) (err error) {
+		err := r.config.Store.View(ctx, func(ctx context.Context, read store.Reader) (err error) {
 			ids, err = read.LogRemovals(ctx, outputsAtOnce)
 			return err
 		})
@@ -151,11 +133,11 @@ func (r *Retention) removeLogs(ctx context.Context) error {
 		}
 		var failed error
 		removed := slices.DeleteFunc(ids, func(id string) bool {
-			err := r.Logs.Remove(ctx, id)
+			err := r.config.Logs.Remove(ctx, id)
 			failed = errors.Join(failed, err)
 			return err != nil
 		})
-		if err := r.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error { return tx.LogsRemoved(ctx, removed) }); err != nil {
+		if err := r.config.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error { return tx.FinishLogRemovals(ctx, removed) }); err != nil {
 			return errors.Join(failed, err)
 		}
 		if failed != nil {
@@ -166,7 +148,7 @@ func (r *Retention) removeLogs(ctx context.Context) error {
 
 // retentionPass is one application of the policy.
 type retentionPass struct {
-	*Retention
+	config RetentionConfig
 	dryRun bool
 	now    time.Time
 	// leaving counts, in a dry run, the uses of trees that would end.
@@ -175,7 +157,7 @@ type retentionPass struct {
 }
 
 func (p *retentionPass) executions(ctx context.Context) error {
-	if p.Policy.Off() {
+	if p.config.Policy.Off() {
 		return nil
 	}
 	return p.eachPipeline(ctx, func(pipelineID string) error {
@@ -193,8 +175,8 @@ func (p *retentionPass) executions(ctx context.Context) error {
 }
 
 func (p *retentionPass) eachPipeline(ctx context.Context, do func(pipelineID string) error) error {
-	var accounts []store.Account
-	if err := p.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+	var accounts []auth.Account
+	if err := p.config.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
 		accounts, err = r.Accounts(ctx, store.Page{})
 		return err
 	}); err != nil {
@@ -202,8 +184,8 @@ func (p *retentionPass) eachPipeline(ctx context.Context, do func(pipelineID str
 	}
 	for _, account := range accounts {
 		for page := (store.Page{Size: 100}); ; {
-			var found []store.Pipeline
-			if err := p.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+			var found []definition.Pipeline
+			if err := p.config.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
 				found, err = r.Pipelines(ctx, account.Name, page)
 				return err
 			}); err != nil {
@@ -228,7 +210,7 @@ func (p *retentionPass) eachPipeline(ctx context.Context, do func(pipelineID str
 func (p *retentionPass) outputs(ctx context.Context, pipelineID string, after int64) (next int64, done bool, err error) {
 	var removals []retention.Removal
 	var uses []store.ArtifactUse
-	err = p.Store.View(ctx, func(ctx context.Context, r store.Reader) error {
+	err = p.config.Store.View(ctx, func(ctx context.Context, r store.Reader) error {
 		of, err := successes(ctx, r, pipelineID)
 		if err != nil {
 			return err
@@ -237,7 +219,7 @@ func (p *retentionPass) outputs(ctx context.Context, pipelineID string, after in
 		if err != nil {
 			return err
 		}
-		removals, done = retention.Plan(p.Policy, p.now, of, found)
+		removals, done = retention.Plan(p.config.Policy, p.now, of, found)
 		if len(found) < outputsAtOnce {
 			done = true
 		} else {
@@ -265,8 +247,8 @@ func (p *retentionPass) outputs(ctx context.Context, pipelineID string, after in
 }
 
 // successes reads what a plan has to know of a pipeline.
-func successes(ctx context.Context, r store.Reader, pipelineID string) (retention.Pipeline, error) {
-	newest, state, err := r.Successes(ctx, pipelineID)
+func successes(ctx context.Context, r store.ExecutionReader, pipelineID string) (retention.Pipeline, error) {
+	newest, state, err := r.PipelineState(ctx, pipelineID)
 	if err != nil {
 		return retention.Pipeline{}, err
 	}
@@ -282,7 +264,7 @@ func successes(ctx context.Context, r store.Reader, pipelineID string) (retentio
 // wholeSuccesses adds the newest execution that succeeded as a whole, since those of a
 // PARALLEL pipeline pass no doors, and the newest of them that is no rollback. What the
 // rollbacks since then went back to is in their stages now.
-func wholeSuccesses(ctx context.Context, r store.Reader, pipelineID string, keep map[string]bool) error {
+func wholeSuccesses(ctx context.Context, r store.ExecutionReader, pipelineID string, keep map[string]bool) error {
 	filter := store.ExecutionFilter{PipelineID: pipelineID, Statuses: []pipeline.Status{pipeline.Succeeded}, Size: successesAtOnce}
 	for {
 		found, err := r.Executions(ctx, filter)
@@ -315,7 +297,7 @@ func (p *retentionPass) removeOutputs(ctx context.Context, planned []retention.R
 		}
 	}
 	went := make(map[string]bool)
-	err := p.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+	err := p.config.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
 		clear(went)
 		ids, err := tx.RemoveOutputs(ctx, idsOf(planned), ended, p.now)
 		for _, id := range ids {
@@ -338,11 +320,4 @@ func idsOf(removals []retention.Removal) []string {
 		ids[i] = removals[i].Execution.ID
 	}
 	return ids
-}
-
-// removedByRetention refuses what needs the outputs of an execution that are gone.
-func removedByRetention(e *execution.Execution) error {
-	return refuse(KindPrecondition, pipeline.ReasonOutputsRemoved,
-		"the logs and artifacts of execution %d of %s were removed by retention on %s", e.Number, e.Pipeline,
-		e.OutputsRemovedAt.Format(time.DateOnly))
 }

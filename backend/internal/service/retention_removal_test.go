@@ -127,7 +127,7 @@ func TestRetentionByItselfWithoutAPolicy(t *testing.T) {
 		for range 4 {
 			synctest.Wait() // Until it waits for its next turn.
 			k.now = k.now.Add(twoDays)
-			<-time.After(k.Every)
+			<-time.After(k.config.Every)
 		}
 		cancel()
 		require.NoError(t, <-done)
@@ -174,11 +174,11 @@ func TestRetentionIsCutOff(t *testing.T) {
 				k.ran("p", "e2", pipeline.Failed)
 				k.apply(false)
 				k.now = k.now.Add(2 * time.Hour)
-				k.Artifacts = &cutOff{Store: k.trees, work: work}
+				k.on(&cutOff{Store: k.trees, work: work}, k.logs)
 				_, err := k.Apply(k.t.Context(), admin, false)
 				require.ErrorIs(k.t, err, errCutOff)
 
-				k.Artifacts = k.trees
+				k.on(k.trees, k.logs)
 				k.apply(false)
 				require.Equal(k.t, work, len(k.has(tree)) == 0, "who claimed it may be at work")
 				k.now = k.now.Add(time.Hour)
@@ -211,7 +211,7 @@ func TestRetentionGoesOnBehindALog(t *testing.T) {
 		k.ran("p", "e1", pipeline.Failed)
 		k.ran("p", "e2", pipeline.Failed, tree)
 		k.ran("p", "e3", pipeline.Failed)
-		k.Logs = &stubborn{Store: k.logs, keeps: "e1"}
+		k.on(k.trees, &stubborn{Store: k.logs, keeps: "e1"})
 		for range 2 {
 			_, err := k.Apply(k.t.Context(), admin, false)
 			require.ErrorIs(k.t, err, errCutOff)
@@ -220,7 +220,7 @@ func TestRetentionGoesOnBehindALog(t *testing.T) {
 		require.True(k.t, k.hasLog("e1"))
 		require.False(k.t, k.hasLog("e2"))
 		require.Empty(k.t, k.has(tree))
-		k.Logs = k.logs
+		k.on(k.trees, k.logs)
 		require.Empty(k.t, k.apply(false).Executions, "it is decided already")
 		require.False(k.t, k.hasLog("e1"))
 	})
@@ -234,11 +234,11 @@ func TestRetentionMeetsAnAttempt(t *testing.T) {
 		tree := k.put("tree", twoDays)
 		k.apply(false)
 		k.now = k.now.Add(2 * time.Hour)
-		k.Artifacts = &cutOff{Store: k.trees, before: func(string) { k.put("tree", 0) }}
+		k.on(&cutOff{Store: k.trees, before: func(string) { k.put("tree", 0) }}, k.logs)
 		require.Zero(k.t, k.apply(false).Removed)
 		require.Equal(k.t, []string{"tree"}, k.has(tree))
 		k.ran("p", "e1", pipeline.Succeeded, tree)
-		k.Artifacts = k.trees
+		k.on(k.trees, k.logs)
 		k.now = k.now.Add(twoDays)
 		k.apply(false)
 		k.now = k.now.Add(twoDays)
@@ -282,7 +282,7 @@ func TestReportOfWhatIsBeingRemoved(t *testing.T) {
 			claimed := l.now()
 			l.later(time.Minute)
 			require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
-				return tx.ArtifactRemoved(ctx, out.Digest, claimed, l.now())
+				return tx.FinishArtifactRemoval(ctx, out.Digest, claimed, l.now())
 			}))
 			l.report("r1", a, action.Result{Artifacts: []action.Artifact{out}})
 			first := l.get(e.ID).Stages[0].Actions[0]

@@ -16,6 +16,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/retention"
@@ -36,12 +37,14 @@ const twoDays = 48 * time.Hour
 // keeper is retention on real stores, with a clock that the test sets.
 type keeper struct {
 	*service.Retention
-	t     *testing.T
-	dir   string
-	now   time.Time
-	store store.Store
-	trees *artifact.Store
-	logs  *logs.Store
+
+	config service.RetentionConfig
+	t      *testing.T
+	dir    string
+	now    time.Time
+	store  store.Store
+	trees  *artifact.Store
+	logs   *logs.Store
 }
 
 // onEveryStore runs a test on all engines.
@@ -81,14 +84,21 @@ func newKeeper(t *testing.T, opened store.Store, policy retention.Policy) *keepe
 	outputs, err := blob.Open(t.Context(), blob.DirectoryURL(k.dir), "logs")
 	require.NoError(t, err)
 	k.logs = logs.New(outputs, logs.Config{})
-	k.Retention = service.NewRetention(service.RetentionConfig{
+	k.config = service.RetentionConfig{
 		Store: k.store, Artifacts: k.trees, Logs: k.logs, Policy: policy, Every: time.Hour,
 		Clock: func() time.Time { return k.now }, Log: hclog.NewNullLogger(),
-	})
+	}
+	k.Retention = service.NewRetention(k.config)
 	k.update(func(ctx context.Context, tx store.Tx) error {
-		return tx.CreateAccount(ctx, store.Account{Name: "default"})
+		return tx.CreateAccount(ctx, auth.Account{Name: "default"})
 	})
 	return k
+}
+
+// on lets retention work on other artifacts and logs.
+func (k *keeper) on(trees service.Trees, kept service.LogRemover) {
+	k.config.Artifacts, k.config.Logs = trees, kept
+	k.Retention = service.NewRetention(k.config)
 }
 
 func (k *keeper) update(fn func(context.Context, store.Tx) error) {
@@ -99,7 +109,7 @@ func (k *keeper) update(fn func(context.Context, store.Tx) error) {
 func (k *keeper) pipeline(id string) {
 	k.t.Helper()
 	k.update(func(ctx context.Context, tx store.Tx) error {
-		return tx.CreatePipeline(ctx, store.Pipeline{ID: id, Account: "default", Name: id, Version: 1, Revision: 1})
+		return tx.CreatePipeline(ctx, definition.Pipeline{ID: id, Account: "default", Name: id, Version: 1, Revision: 1})
 	})
 }
 
@@ -111,10 +121,10 @@ func putTree(t *testing.T, trees *artifact.Store, dir, content string, at time.T
 	root, err := os.OpenRoot(files)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, root.Close()) }()
-	stored, err := trees.Store(t.Context(), content, root, ".", nil)
+	stored, err := trees.Store(t.Context(), content, root, action.Files{Dir: ".", Time: time.Unix(1, 0)})
 	require.NoError(t, err)
 	require.NoError(t, os.Chtimes(filepath.Join(dir, "artifacts", stored.Digest[:2], stored.Digest[2:]), at, at))
-	return stored
+	return stored.Artifact
 }
 
 func (k *keeper) put(content string, age time.Duration) action.Artifact {

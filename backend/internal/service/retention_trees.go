@@ -18,10 +18,8 @@ const (
 	// treeYouth keeps what was stored lately, whose attempt may not have reported yet.
 	// Removals are remembered as long, for those who report later.
 	treeYouth = 24 * time.Hour
-	// claimTime bounds the removal of one tree. claimOver is when a claim is one of a
-	// process that is dead.
+	// claimTime bounds the removal of one tree.
 	claimTime = time.Minute
-	claimOver = 10 * time.Minute
 	// treesAtOnce bounds the trees that are looked up in one transaction.
 	treesAtOnce = 500
 )
@@ -39,7 +37,7 @@ type Trees interface {
 // trees looks at all that the artifact store holds.
 func (p *retentionPass) trees(ctx context.Context) error {
 	some := make([]artifact.Tree, 0, treesAtOnce)
-	for tree, err := range p.Artifacts.Trees(ctx) {
+	for tree, err := range p.config.Artifacts.Trees(ctx) {
 		if err != nil {
 			return err
 		}
@@ -54,8 +52,8 @@ func (p *retentionPass) trees(ctx context.Context) error {
 	if err := p.sweep(ctx, some); err != nil || p.dryRun {
 		return err
 	}
-	return p.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-		return tx.ForgetRemovals(ctx, p.now.Add(-treeYouth))
+	return p.config.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		return tx.PruneRemovals(ctx, p.now.Add(-treeYouth))
 	})
 }
 
@@ -67,7 +65,7 @@ func (p *retentionPass) sweep(ctx context.Context, trees []artifact.Tree) error 
 	}
 	var uses map[string]int
 	var removals map[string]store.ArtifactRemoval
-	if err := p.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
+	if err := p.config.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
 		if uses, err = r.CountUses(ctx, digests); err != nil {
 			return err
 		}
@@ -139,7 +137,7 @@ func nextStep(tree artifact.Tree, uses int, removal store.ArtifactRemoval, now t
 		return treeRests
 	case removal.ClaimedAt.IsZero() && now.Sub(removal.MarkedAt) < treeRest:
 		return treeRests
-	case !removal.ClaimedAt.IsZero() && now.Sub(removal.ClaimedAt) < claimOver:
+	case !removal.ClaimedAt.IsZero() && now.Sub(removal.ClaimedAt) < store.ClaimExpiry:
 		return treeRests
 	default:
 		return treeRemoved
@@ -150,9 +148,9 @@ func (p *retentionPass) note(ctx context.Context, mark, keep []string) error {
 	if len(mark)+len(keep) == 0 {
 		return nil
 	}
-	err := p.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+	err := p.config.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
 		for _, digest := range keep {
-			if err := tx.KeepArtifact(ctx, digest, time.Time{}); err != nil {
+			if err := tx.RestoreArtifact(ctx, digest, time.Time{}); err != nil {
 				return err
 			}
 		}
@@ -166,13 +164,13 @@ func (p *retentionPass) note(ctx context.Context, mark, keep []string) error {
 }
 
 // removeTree removes a tree that nobody uses. Once it is claimed nobody begins to use
-// it without looking whether it is there (Executions.confirm).
+// it without looking whether it is there (the loop does).
 func (p *retentionPass) removeTree(ctx context.Context, tree artifact.Tree, seen store.ArtifactRemoval) error {
 	// Not that of the pass: it says for how long others wait.
-	claimed := p.Clock()
+	claimed := p.config.Clock()
 	limited, cancel := context.WithTimeout(ctx, claimTime)
 	defer cancel()
-	err := p.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+	err := p.config.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
 		return tx.ClaimArtifact(ctx, tree.Digest, seen, claimed)
 	})
 	if errors.Is(err, store.ErrStale) {
@@ -183,27 +181,27 @@ func (p *retentionPass) removeTree(ctx context.Context, tree artifact.Tree, seen
 		return err
 	}
 	// An attempt may have stored it since it was listed.
-	now, err := p.Artifacts.Tree(limited, tree.Digest)
+	now, err := p.config.Artifacts.Tree(limited, tree.Digest)
 	if err == nil && claimed.Sub(now.StoredAt) < treeYouth {
-		return p.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-			return tx.KeepArtifact(ctx, tree.Digest, claimed)
+		return p.config.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+			return tx.RestoreArtifact(ctx, tree.Digest, claimed)
 		})
 	}
 	if err != nil && !errors.Is(err, artifact.ErrNotStored) {
 		return err
 	}
-	if err := p.Artifacts.Remove(limited, tree.Digest); err != nil {
+	if err := p.config.Artifacts.Remove(limited, tree.Digest); err != nil {
 		return err
 	}
-	err = p.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-		return tx.ArtifactRemoved(ctx, tree.Digest, claimed, p.Clock())
+	err = p.config.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		return tx.FinishArtifactRemoval(ctx, tree.Digest, claimed, p.config.Clock())
 	})
 	if err != nil && !errors.Is(err, store.ErrStale) {
 		return err
 	}
 	p.result.Removed.add(tree.Size)
-	if p.Observe != nil {
-		p.Observe(1, tree.Size)
+	if p.config.Observe != nil {
+		p.config.Observe(1, tree.Size)
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ type request struct {
 }
 
 // done tells whether the write was done before.
-func (q request) done(ctx context.Context, tx store.Tx) (bool, error) {
+func (q request) done(ctx context.Context, tx store.RequestReader) (bool, error) {
 	if q.id == "" {
 		return false, nil
 	}
@@ -85,7 +85,7 @@ func (q request) done(ctx context.Context, tx store.Tx) (bool, error) {
 }
 
 // save remembers that the write is done.
-func (q request) save(ctx context.Context, tx store.Tx, at time.Time) error {
+func (q request) save(ctx context.Context, tx store.RequestWriter, at time.Time) error {
 	if q.id == "" {
 		return nil
 	}
@@ -94,7 +94,7 @@ func (q request) save(ctx context.Context, tx store.Tx, at time.Time) error {
 
 // saveRequest remembers what a write with a request id made. Where its twin came
 // first, at another server, the write is stale: the next try finds what the twin made.
-func saveRequest(ctx context.Context, tx store.Tx, account, method, id, resource string, at time.Time) error {
+func saveRequest(ctx context.Context, tx store.RequestWriter, account, method, id, resource string, at time.Time) error {
 	err := tx.SaveRequest(ctx, account, method, id, resource, at)
 	if errors.Is(err, store.ErrAlreadyExists) {
 		return store.ErrStale
