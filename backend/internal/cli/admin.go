@@ -32,10 +32,18 @@ func (a *app) serverInfoCommand() *cobra.Command {
 				return a.out.document(info)
 			}
 			a.out.fields("Endpoint", c.Endpoint, "Version", info.GetVersion(), "Contract", revisions(info), "Store", info.GetStore(),
-				"Isolation", info.GetIsolation(), "Capabilities", strings.Join(info.GetCapabilities(), ", "))
+				"Isolation", isolation(info), "Capabilities", strings.Join(info.GetCapabilities(), ", "))
 			return nil
 		}),
 	}
+}
+
+// isolation returns how the server isolates commands, with what follows if it cannot.
+func isolation(info *headracev1.GetServerInfoResponse) string {
+	if info.GetIsolation() == "unavailable" {
+		return "unavailable: actions and rules that run commands fail; install bubblewrap, or start headraced with --isolation none"
+	}
+	return info.GetIsolation()
 }
 
 // revisions returns the server's revision of the contract, with that of this program if

@@ -62,7 +62,7 @@ func TestBadCallsSayWhatIsWrong(t *testing.T) {
 		want string
 	}{
 		"no such method": {[]string{"api", "Nothing"}, cli.ExitUsage, `no method "Nothing"`},
-		"no JSON":        {[]string{"api", "GetPipeline", "web"}, cli.ExitUsage, "the request is no GetPipelineRequest"},
+		"no JSON":        {[]string{"api", "GetPipeline", "web"}, cli.ExitUsage, "the request is not a valid GetPipelineRequest"},
 		"no such field":  {[]string{"api", "GetPipeline", `{"nam": "x"}`}, cli.ExitUsage, `"nam"`},
 		"twice":          {[]string{"api", "GetPipeline", "{}", "--file", "x"}, cli.ExitUsage, "given twice"},
 		"no such file":   {[]string{"api", "GetPipeline", "--file", "/nowhere"}, cli.ExitUsage, "/nowhere"},

@@ -41,20 +41,12 @@ func (a *app) approvalLines(e *headracev1.Execution, approval *headracev1.Approv
 // approvalFacts are approvalLines without message and link.
 func (a *app) approvalFacts(e *headracev1.Execution, approval *headracev1.Approval) []string {
 	var lines []string
-	for _, r := range e.GetSourceRevisions() {
-		line := "source " + r.GetAction() + ": " + revisionText(r)
-		if r.GetAuthor() != "" {
-			line += ", by " + authorText(r.GetAuthor())
-		}
-		lines = append(lines, oneLine(line))
-	}
-	started := fmt.Sprintf("version %d", e.GetPipelineVersion())
-	if by := startedBy(e); by != "" {
-		started += ", started by " + by
-	}
-	lines = append(lines, oneLine(started))
+	lines = append(lines, releaseLines(e)...)
 	for _, r := range approval.GetRequirements() {
 		lines = append(lines, requirementText(r))
+	}
+	if text := unboundText(e, approval.GetRequirements()); text != "" {
+		lines = append(lines, text)
 	}
 	if who := mayApproveText(approval); who != "" {
 		lines = append(lines, oneLine("may still approve: "+who))
@@ -66,6 +58,25 @@ func (a *app) approvalFacts(e *headracev1.Execution, approval *headracev1.Approv
 		lines = append(lines, "deadline: "+deadlineText(until, a.Now()))
 	}
 	return lines
+}
+
+// releaseLines say what an execution releases, and what started it.
+func releaseLines(e *headracev1.Execution) []string {
+	var lines []string
+	for _, r := range e.GetSourceRevisions() {
+		line := "source " + r.GetAction() + ": " + revisionText(r)
+		if r.GetAuthor() != "" {
+			line += ", by " + authorText(r.GetAuthor())
+		}
+		lines = append(lines, oneLine(line))
+	}
+	started := fmt.Sprintf("version %d", e.GetPipelineVersion())
+	if triggered := triggeredText(e); triggered != "" {
+		started += ", started by trigger " + triggered
+	} else if by := startedBy(e); by != "" {
+		started += ", started by " + by
+	}
+	return append(lines, oneLine(started))
 }
 
 // deadlineText says until when people can decide.

@@ -34,7 +34,8 @@ If standard input is a terminal, the command shows on standard error what is wai
 asks before it sends the decision, whatever standard output is. It does not ask with
 --yes, or if standard input is not a terminal, as in a script or a pipe. The decision counts only for the approval that was open when the command started. If that
 one closes in between, the server refuses the decision, even if another approval is
-open.
+open. Without a question, the command prints what it decided on afterwards. In a script, name
+the execution, as in web#11: the name of a pipeline means whatever waits when the script runs.
 
 With the name of a pipeline, exactly one approval of its executions must be open. If
 there are several, the command lists them. --stage without --action names the approval of
@@ -48,7 +49,8 @@ the stage's entry, never one of its actions.`,
 			}
 			e, approval := wait.execution, wait.reason.GetApproval()
 			where := place(wait.reason.GetStage(), wait.reason.GetAction())
-			if a.interactive() && !yes && !wait.closed {
+			asks := a.interactive() && !yes && !wait.closed
+			if asks {
 				if err := a.confirmDecision(ctx, c, wait, approve, comment); err != nil {
 					return err
 				}
@@ -67,6 +69,12 @@ the stage's entry, never one of its actions.`,
 				return a.out.document(response)
 			}
 			a.out.linef("%s %s of %s", past, where, label(e))
+			if !asks {
+				// Nobody has seen what the decision was on.
+				for _, line := range releaseLines(e) {
+					a.out.linef("  %s", line)
+				}
+			}
 			for _, r := range response.GetApproval().GetRequirements() {
 				a.out.linef("  %s", requirementText(r))
 			}
@@ -123,7 +131,11 @@ func (a *app) confirmDecision(ctx context.Context, c *client.Client, wait openWa
 // decisionContext says what else somebody who decides has to know about the execution.
 func (a *app) decisionContext(ctx context.Context, c *client.Client, wait openWait) ([]string, error) {
 	e := wait.execution
-	var lines []string
+	compared, err := explainChanges(ctx, c, e)
+	if err != nil {
+		return nil, err
+	}
+	lines := changeLines(e, compared.GetChanges())
 	if target := rollbackText(e); target != "" {
 		lines = append(lines, "rollback of stage "+wait.reason.GetStage()+" to "+target)
 	}

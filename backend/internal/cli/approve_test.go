@@ -34,7 +34,7 @@ func (f *fake) reviewed() {
 // shown is what people see of the approval of reviewed, however it is indented.
 const shown = `message:
   \| Check the graphs
-  \|   - of \[2Jmain
+  \|   - of \[2Jmain\\u202e
   \|
   \|   approve with: headrace approve evil#1
   \| then ship
@@ -139,6 +139,12 @@ func TestApproveAsksOnATerminal(t *testing.T) {
 			request := sent[*headracev1.DecideApprovalRequest](t, f, "DecideApproval")
 			require.Equal(t, "a4", request.GetApprovalId(), "the wait that was shown")
 			require.True(t, request.GetApprove())
+			if !test.asks {
+				require.Contains(t, got.stdout, "  source Checkout: 0123456789ab Add [31mgreeting, by Ann <ann@example.com>\n  version 4, started by bob\n",
+					"who did not see it before learns what was released")
+			} else {
+				require.NotContains(t, got.stdout, "source Checkout")
+			}
 		})
 	}
 	f := newFake(t)
@@ -196,6 +202,55 @@ func TestDecisionIsAskedWithItsPast(t *testing.T) {
   earlier in this execution: kim rejected at [-0-9: ]+: tests are red
   note: release web#2 is still deployed in stage Approve until this rollback finishes
 Approve Approve/Approve of web#3 with the comment "ok"\? \[y/N\] `, got.stderr)
+}
+
+// What triggered an execution, and what is new in it, is part of what people decide on.
+func TestApproversSeeWhatTriggered(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.reviewed()
+	e := f.executions[0]
+	e.Trigger = &headracev1.ExecutionTrigger{
+		Type: "WebhookV2", Principal: "trigger:main", Trigger: "accounts/default/triggers/main", Ref: "refs/heads/main", Repository: "acme/web",
+		FromCommit: strings.Repeat("1", 40), ToCommit: strings.Repeat("2", 40), Forced: true, Pusher: "mallory", Forge: "GitHub",
+		Delivery: "accounts/default/webhooks/hub/deliveries/7", ReplayedBy: "dan",
+	}
+	f.changes = []*headracev1.SourceChange{
+		{Action: "Checkout", Stage: "Approve", ReleaseNumber: 2, Relation: headracev1.SourceRelation_SOURCE_RELATION_NEWER, Commits: 3, Authors: []string{"Alice", "Mallory, by Bob"}},
+		{Action: "Docs", Stage: "Approve", ReleaseNumber: 2, Relation: headracev1.SourceRelation_SOURCE_RELATION_DIVERGED, Commits: 1000, MoreCommits: true, Authors: []string{"Alice"}, MoreAuthors: true},
+		{Action: "Old", Stage: "Approve", ReleaseNumber: 2, Relation: headracev1.SourceRelation_SOURCE_RELATION_OLDER},
+		{Action: "Same", Stage: "Approve", ReleaseNumber: 2, Relation: headracev1.SourceRelation_SOURCE_RELATION_SAME},
+	}
+	const line = "started by trigger main: branch main of acme/web was rewritten: a force push replaced 111111111111 by 222222222222, " +
+		"pushed by mallory (as GitHub says), reported by delivery hub/7, replayed by dan\n"
+	const may = "  started by a trigger: the person who pushed may approve\n"
+	news := []string{
+		`source Checkout: since web#2 in Approve: 3 commits, by Alice, "Mallory, by Bob"`,
+		"source Docs: not a descendant of web#2 in Approve, rewritten or another branch: more than 1000 commits, by Alice and others",
+		"source Old: older than web#2 in Approve", "source Same: the commit of web#2 in Approve",
+	}
+	asked := f.runIn(t.Context(), cli.Process{
+		Args: []string{"approve", "web", "--comment", "ok"}, Stdin: strings.NewReader("n\n"), InTerminal: true, OnTerminal: true,
+		Terminal: func() (int, int, bool) { return 400, 100, true },
+	})
+	for name, text := range map[string]string{
+		"question": asked.stderr, "explain": f.said(t, "explain", "web"), "show": f.said(t, "execution", "show", "web"),
+		"live": f.runLive(t, "execution", "watch", "web"),
+	} {
+		if name != "live" {
+			require.Contains(t, text, "version 4, "+line, name)
+		}
+		require.Contains(t, text, may, name)
+		for _, n := range news {
+			require.Equal(t, name == "question" || name == "explain", strings.Contains(text, n), "%s: %s", name, n)
+		}
+	}
+	require.Equal(t, 1, strings.Count(f.said(t, "explain", "web"), "started by trigger main"), "said once")
+	f.reasons = nil
+	require.Contains(t, f.said(t, "explain", "web"), "  "+line, "also while nobody is asked")
+	done := f.run(t, "execution", "show", "web").stdout
+	require.Contains(t, done, strings.TrimPrefix(line, "started by trigger "))
+	require.Contains(t, done, "by trigger main, replayed by dan")
 }
 
 // TestOthersCannotFakeALine writes what looks like a line of this program into each text

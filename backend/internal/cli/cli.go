@@ -44,6 +44,9 @@ type Process struct {
 	// that it is a terminal.
 	Stdin      io.Reader
 	InTerminal bool
+	// ReadHidden reads a line of Stdin, which is a terminal, without showing it. Nil where
+	// that cannot be done.
+	ReadHidden func(ctx context.Context) ([]byte, error)
 	Getenv     func(string) string
 	// Terminal returns the size of the terminal that Stdout is, and false where
 	// it is none. Nil means none.
@@ -228,7 +231,8 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add(groupDaily, a.runCommand(), a.executionCommand(), a.explainCommand(), a.logsCommand(), a.decideCommand(true), a.decideCommand(false))
-	add(groupRelease, a.pipelineCommand(), a.rollbackCommand(), a.transitionCommand(), a.searchCommand(), a.approvalRuleCommand())
+	add(groupRelease, a.pipelineCommand(), a.rollbackCommand(), a.transitionCommand(), a.searchCommand(), a.approvalRuleCommand(), a.secretCommand(),
+		a.connectionCommand(), a.triggerCommand(), a.webhookCommand(), a.actionTypeCommand(), a.ruleTypeCommand())
 	add(groupAdminister, a.accountCommand(), a.tokenCommand(), a.retentionCommand(), a.serverInfoCommand(), a.whoamiCommand(), a.apiCommand())
 	root.SetHelpTemplate(root.HelpTemplate() + "{{if not .HasParent}}" + helpNotes + "{{end}}")
 	return root

@@ -295,6 +295,24 @@ func TestConditionsAreShown(t *testing.T) {
 		"==> Build/Compile\ncompiling again\n==> Deploy/before-entry/Smoke\nno smoke\n")
 }
 
+// Work in another service is named below its action or rule, without what would reach the
+// terminal.
+func TestWorkElsewhereIsNamed(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.conditioned()
+	stages := f.executions[0].GetStages()
+	compile := stages[1].GetActions()[2]
+	compile.ExternalExecutionId, compile.ExternalExecutionUrl = "web:7\x1b[2J", "https://builds.example.com/7"
+	smoke := stages[len(stages)-1].GetConditions()[0].GetRules()[0]
+	smoke.ExternalExecutionUrl = "https://alarms.example.com/smoke"
+	show := f.said(t, "execution", "show", "web")
+	require.Contains(t, show, "    ✓ Compile                   Succeeded   6s\n      runs as web:7[2J  https://builds.example.com/7\n")
+	require.Contains(t, show, "      ✗ Smoke Commands          Failed      2s      JobFailed: ./smoke exited with 1\n"+
+		"        runs as https://alarms.example.com/smoke\n      ✗ Region ")
+	require.Equal(t, 2, strings.Count(show, "runs as "))
+}
+
 func TestExplainPrintsATree(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)

@@ -10,6 +10,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/pipelinepb"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -171,8 +172,8 @@ func (a *app) executionListCommand() *cobra.Command {
 func parseStatus(text string) (headracev1.ExecutionStatus, error) {
 	var names []string
 	for _, s := range executionStatuses() {
-		if strings.EqualFold(string(s), text) || strings.EqualFold(statusOf(s).String(), text) {
-			return statusOf(s), nil
+		if strings.EqualFold(string(s), text) || strings.EqualFold(pipelinepb.StatusToProto(s).String(), text) {
+			return pipelinepb.StatusToProto(s), nil
 		}
 		names = append(names, string(s))
 	}
@@ -233,6 +234,7 @@ func (a *app) showExecution(e *headracev1.Execution) {
 		"Execution", label(e), "Id", e.GetId(), "Version", fmt.Sprint(e.GetPipelineVersion()),
 		"Rollback to", rollbackText(e), "Attempt", attempt,
 		"Status", statusText(e.GetStatus()), "Summary", e.GetStatusSummary(), "Started", started,
+		"Trigger", triggeredText(e),
 		"Ended", timeText(e.GetEndTime()), "Took", elapsed(e.GetStartTime(), e.GetEndTime(), a.Now()),
 		"Logs and artifacts", removedText(e),
 		"Variables", pairsText(e.GetVariables()), "Asked for", overridesText(e), "Revision", revisionsText(e),
@@ -262,6 +264,9 @@ func startedBy(e *headracev1.Execution) string {
 	if e.GetTrigger().GetType() == triggerAutomatedRollback {
 		return "the failure of a stage"
 	}
+	if name := e.GetTrigger().GetTrigger(); name != "" {
+		return "trigger " + triggerLabel(name) + replayText(e.GetTrigger())
+	}
 	return e.GetTrigger().GetPrincipal()
 }
 
@@ -270,7 +275,17 @@ func byText(e *headracev1.Execution) string {
 	if e.GetTrigger().GetType() == triggerAutomatedRollback {
 		return "automatic"
 	}
-	return e.GetTrigger().GetPrincipal()
+	t := e.GetTrigger()
+	switch {
+	case t.GetTrigger() == "":
+		return t.GetPrincipal()
+	case t.GetPullRequest() != nil:
+		return fmt.Sprintf("trigger %s (pull request %d)", triggerLabel(t.GetTrigger()), t.GetPullRequest().GetNumber())
+	case t.GetRef() != "":
+		return fmt.Sprintf("trigger %s (%s)", triggerLabel(t.GetTrigger()), refText(t.GetRef()))
+	default:
+		return "trigger " + triggerLabel(t.GetTrigger())
+	}
 }
 
 // rollbackText returns what a rollback goes back to, empty for other executions.

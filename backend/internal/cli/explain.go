@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,7 @@ shows why.`,
 			if err != nil {
 				return err
 			}
-			why, err := explain(ctx, c, e)
+			why, err := explainChanges(ctx, c, e)
 			if err != nil {
 				return err
 			}
@@ -39,12 +40,22 @@ shows why.`,
 					return err
 				}
 				why.execution = e
-				a.out.lines(a.endLines(c, why))
+				lines := a.endLines(c, why)
+				lines = slices.Insert(lines, 1, startedLines(e, a.width())...)
+				a.out.lines(lines)
 				return nil
 			}
 			a.out.linef("%s  %s", label(e), statusText(why.GetStatus()))
 			if target := rollbackText(e); target != "" {
 				a.out.linef("  rollback of stage %s to %s, started by %s", lastStage(e).GetStage(), target, oneLine(startedBy(e)))
+			}
+			if !asksForApproval(why) {
+				a.out.lines(startedLines(e, a.width()))
+			}
+			for _, line := range changeLines(e, why.GetChanges()) {
+				for _, row := range fold(line, a.width()-approvalMargin) {
+					a.out.linef("  %s", row)
+				}
 			}
 			for _, reason := range why.GetReasons() {
 				a.out.lines(a.reasonLines(c, why, e.GetName(), reason))
@@ -57,6 +68,30 @@ shows why.`,
 			return nil
 		}),
 	}
+}
+
+// startedLines say what triggered an execution, none if no trigger did. They fit a width that
+// is not 0: others chose the names in them.
+func startedLines(e *headracev1.Execution, width int) []string {
+	triggered := triggeredText(e)
+	if triggered == "" {
+		return nil
+	}
+	const indent = "  "
+	if width > 0 {
+		width = max(width-len(indent), 1)
+	}
+	lines := fold("started by trigger "+triggered, width)
+	for i := range lines {
+		lines[i] = indent + lines[i]
+	}
+	return lines
+}
+
+// asksForApproval tells whether an execution waits for people, who see with each approval what
+// started it.
+func asksForApproval(why *explained) bool {
+	return slices.ContainsFunc(why.GetReasons(), func(r *headracev1.WaitReason) bool { return r.GetApproval() != nil })
 }
 
 // noteLines returns what else the server has to say about an execution.

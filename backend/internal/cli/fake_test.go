@@ -53,8 +53,10 @@ type fake struct {
 	steps    map[string][]*headracev1.NextStep
 	refusals map[string][]*headracev1.StepRefusal
 	notes    []string
-	state    *headracev1.PipelineState
-	logs     map[string]string
+	// changes are what a call gets that asks for them.
+	changes []*headracev1.SourceChange
+	state   *headracev1.PipelineState
+	logs    map[string]string
 	// cuts are the positions after which a watch breaks off, one a stream; a
 	// negative one breaks off every stream before its first event.
 	cuts []int64
@@ -261,6 +263,9 @@ func (f *fake) ExplainExecution(
 	}
 	if e.GetStatus() == headracev1.ExecutionStatus_EXECUTION_STATUS_IN_PROGRESS {
 		response.Reasons = f.reasons
+	}
+	if r.GetChanges() {
+		response.Changes = f.changes
 	}
 	return response, err
 }

@@ -102,7 +102,8 @@ func TestFollowTellsHowToApprove(t *testing.T) {
 
 	got := f.run(t, "approve", "web#3", "--stage", "Approve", "--action", "Approve", "--comment", "looks good")
 	require.Equal(t, cli.ExitOK, got.code, got.stderr)
-	require.Contains(t, got.stdout, "approved Approve/Approve of web#3\n  rule prod: 1 of 1")
+	require.Contains(t, got.stdout, "approved Approve/Approve of web#3\n  source Checkout: ", "nobody was asked, so it says what was approved")
+	require.Contains(t, got.stdout, "\n  rule prod: 1 of 1")
 	request := sent[*headracev1.DecideApprovalRequest](t, f, "DecideApproval")
 	require.True(t, request.GetApprove())
 	require.Equal(t, "looks good", request.GetComment())

@@ -18,7 +18,16 @@ type explained struct {
 }
 
 func explain(ctx context.Context, c *client.Client, e *headracev1.Execution) (*explained, error) {
-	response, err := c.Executions.ExplainExecution(ctx, &headracev1.ExplainExecutionRequest{Name: e.GetName()})
+	return explainWith(ctx, c, &headracev1.ExplainExecutionRequest{Name: e.GetName()}, e)
+}
+
+// explainChanges is explain that also compares the sources with the last release.
+func explainChanges(ctx context.Context, c *client.Client, e *headracev1.Execution) (*explained, error) {
+	return explainWith(ctx, c, &headracev1.ExplainExecutionRequest{Name: e.GetName(), Changes: true}, e)
+}
+
+func explainWith(ctx context.Context, c *client.Client, request *headracev1.ExplainExecutionRequest, e *headracev1.Execution) (*explained, error) {
+	response, err := c.Executions.ExplainExecution(ctx, request)
 	if err != nil {
 		return nil, err
 	}

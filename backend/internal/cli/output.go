@@ -17,6 +17,7 @@ import (
 
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/pipelinepb"
 )
 
 // printer writes lines and keeps the first error, so that commands check once.
@@ -169,41 +170,11 @@ func executionStatuses() []pipeline.Status {
 
 // statusText returns a status in CodePipeline's words.
 func statusText(s headracev1.ExecutionStatus) string {
-	for _, known := range pipeline.Statuses() {
-		if statusOf(known) == s {
-			return string(known)
-		}
+	status := pipelinepb.StatusFromProto(s)
+	if !slices.Contains(pipeline.Statuses(), status) {
+		return "-"
 	}
-	return "-"
-}
-
-// statusOf returns the contract's value of a status.
-func statusOf(s pipeline.Status) headracev1.ExecutionStatus {
-	switch s {
-	case pipeline.InProgress:
-		return headracev1.ExecutionStatus_EXECUTION_STATUS_IN_PROGRESS
-	case pipeline.Succeeded:
-		return headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED
-	case pipeline.Failed:
-		return headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED
-	case pipeline.Stopping:
-		return headracev1.ExecutionStatus_EXECUTION_STATUS_STOPPING
-	case pipeline.Stopped:
-		return headracev1.ExecutionStatus_EXECUTION_STATUS_STOPPED
-	case pipeline.StatusSuperseded:
-		return headracev1.ExecutionStatus_EXECUTION_STATUS_SUPERSEDED
-	case pipeline.Cancelled:
-		return headracev1.ExecutionStatus_EXECUTION_STATUS_CANCELLED
-	case pipeline.Skipped:
-		return headracev1.ExecutionStatus_EXECUTION_STATUS_SKIPPED
-	case pipeline.Abandoned:
-		return headracev1.ExecutionStatus_EXECUTION_STATUS_ABANDONED
-	case pipeline.Errored:
-		return headracev1.ExecutionStatus_EXECUTION_STATUS_ERRORED
-	case pipeline.Overridden:
-		return headracev1.ExecutionStatus_EXECUTION_STATUS_OVERRIDDEN
-	}
-	return headracev1.ExecutionStatus_EXECUTION_STATUS_UNSPECIFIED
+	return string(status)
 }
 
 // terminal tells whether nothing more happens to an execution.

@@ -62,7 +62,8 @@ func TestSearchAndPartsOfLogs(t *testing.T) {
 		})
 	}
 
-	whole := ask("logs", "web#2", "Compile").stdout
+	// To its end: the action may still run.
+	whole := ask("logs", "web#2", "Compile", "-f").stdout
 	lines := strings.SplitAfter(strings.TrimSuffix(whole, "\n"), "\n")
 	require.Equal(t, strings.Join(lines[len(lines)-2:], "")+"\n", ask("logs", "web#2", "Compile", "--tail", "2").stdout)
 	require.Equal(t, whole[3:], ask("logs", "web#2", "Compile", "--from", "3").stdout)

@@ -17,19 +17,30 @@ func hidden(r rune) bool {
 }
 
 // oneLine returns text that cannot break a line or command a terminal: commit
-// messages and comments come from anybody. Runs of white space become one space, since
+// messages, comments and names of branches come from anybody. Format characters, which make a
+// name look like another one, are written out; joiners stay out of the way where scripts use
+// them. Runs of white space become one space, since
 // enough of them fill up a row and so look like the beginning of a line.
 func oneLine(text string) string {
-	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+	var line strings.Builder
+	var before rune
+	for _, r := range text {
 		switch {
 		case unicode.IsSpace(r), blank(r):
-			return ' '
+			line.WriteByte(' ')
+		case unicode.IsControl(r), joins(r) && before > unicode.MaxLatin1:
 		case hidden(r):
-			return -1
+			_, _ = fmt.Fprintf(&line, "\\u%04x", r)
+		default:
+			line.WriteRune(r)
 		}
-		return r
-	}, text)), " ")
+		before = r
+	}
+	return strings.Join(strings.Fields(line.String()), " ")
 }
+
+// joins tells whether a character joins or parts its neighbours, as emoji and some scripts need.
+func joins(r rune) bool { return r == '\u200c' || r == '\u200d' }
 
 // blank tells whether a character looks like a space and is a letter or symbol by its
 // class: the empty Braille pattern and the Hangul fillers.

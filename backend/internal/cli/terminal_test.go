@@ -56,7 +56,7 @@ func TestTextOfOthersCannotTurnAround(t *testing.T) {
 	f.executions[0].SourceRevisions[0].RevisionSummary = "Fix \u202egnp.exe\u2069 it\u200b"
 	for _, args := range [][]string{{"execution", "show", "web"}, {"execution", "list"}} {
 		got := f.run(t, args...)
-		require.Contains(t, got.stdout, "Fix gnp.exe it", strings.Join(args, " "))
+		require.Contains(t, got.stdout, `Fix \u202egnp.exe\u2069 it\u200b`, strings.Join(args, " "))
 	}
 
 	// JSON keeps every character, but none that a terminal would follow.

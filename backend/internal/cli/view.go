@@ -67,6 +67,10 @@ func (v *plainView) event(e *headracev1.Event) {
 	switch e.GetSubject() {
 	case headracev1.EventSubject_EVENT_SUBJECT_PIPELINE_EXECUTION:
 		where = label(v.execution)
+		if triggered := triggeredText(v.execution); e.GetState() == "STARTED" && triggered != "" {
+			v.line(clockText(e.GetEventTime()), e.GetState(), where, "by trigger "+triggered)
+			return
+		}
 		if e.GetExecutionAttempt() > 1 {
 			where += fmt.Sprintf(" (attempt %d)", e.GetExecutionAttempt())
 		}
@@ -207,6 +211,11 @@ func (v *liveView) end(why *explained) {
 func (v *liveView) draw(last []string) {
 	width, height, _ := v.app.Terminal()
 	lines := executionLines(v.execution, v.app.Now())
+	if v.why == nil || !asksForApproval(v.why) {
+		for i, line := range startedLines(v.execution, width) {
+			lines = slices.Insert(lines, 1+i, shownLine{text: line})
+		}
+	}
 	if v.why != nil {
 		lines = append(lines, v.whyLines()...)
 	}
@@ -347,6 +356,7 @@ func executionLines(e *headracev1.Execution, now time.Time) []shownLine {
 		}
 		for _, action := range stage.GetActions() {
 			lines = append(lines, actionLine(action, now))
+			lines = append(lines, elsewhereLines(action.GetExternalExecutionId(), action.GetExternalExecutionUrl(), 3)...)
 			lines = append(lines, decidedLines(action.GetApproval(), 3, "")...)
 		}
 		for _, condition := range rest {
@@ -399,6 +409,16 @@ func actionLine(action *headracev1.ActionExecution, now time.Time) shownLine {
 	return shownLine{status: action.GetStatus(), indent: 2, text: strings.TrimRight(text, " ")}
 }
 
+// elsewhereLines name the work of an action or rule in the service that does it, if that is
+// known.
+func elsewhereLines(id, url string, indent int) []shownLine {
+	name := strings.TrimSpace(oneLine(id) + "  " + oneLine(url))
+	if name == "" {
+		return nil
+	}
+	return []shownLine{{indent: indent, text: "runs as " + name}}
+}
+
 // saidText returns why something failed, or its summary.
 func saidText(summary string, failure *headracev1.ErrorDetails) string {
 	if failure != nil {
@@ -424,6 +444,7 @@ func conditionLines(condition *headracev1.ConditionExecution, now time.Time) []s
 		text := fmt.Sprintf("%-22s  %-10s  %-6s  %s", rule.GetRule()+" "+rule.GetProvider(), statusText(rule.GetStatus()),
 			elapsed(rule.GetStartTime(), rule.GetEndTime(), now), said)
 		lines = append(lines, shownLine{status: rule.GetStatus(), indent: 3, text: strings.TrimRight(text, " ")})
+		lines = append(lines, elsewhereLines(rule.GetExternalExecutionId(), rule.GetExternalExecutionUrl(), 4)...)
 	}
 	return lines
 }
