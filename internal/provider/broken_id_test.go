@@ -19,14 +19,17 @@ import (
 	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/stage"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/stagetransition"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/trigger"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/webhook"
 )
 
 // TestBrokenID shows that a refresh repairs an id that a hand or a script broke in
-// the state, instead of failing for ever.
+// the state, instead of failing each time.
 func TestBrokenID(t *testing.T) {
 	t.Parallel()
 	backend := acctest.Start(t)
 	compose(t, backend)
+	listen(t, backend)
 	const web = "accounts/default/pipelines/web"
 	names := func(pairs ...string) map[string]string {
 		names := map[string]string{"account": "default"}
@@ -48,6 +51,8 @@ func TestBrokenID(t *testing.T) {
 		},
 		"transition": {&stagetransition.Resource{}, names("pipeline", "web", "stage", "Source"), web + "/stages/Source"},
 		"rule":       {&approvalrule.Resource{}, names("name", "release"), "accounts/default/approvalRules/release"},
+		"webhook":    {&webhook.Resource{}, names("name", "releases"), "accounts/default/webhooks/releases"},
+		"trigger":    {&trigger.Resource{}, names("name", "released"), "accounts/default/triggers/released"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -124,5 +129,20 @@ func compose(t *testing.T, backend *acctest.Backend) {
 			Selector: &headracev1.ApprovalSelector{Pipelines: []string{"web"}},
 		},
 	})
+	require.NoError(t, err)
+}
+
+// listen makes a webhook, and a trigger of the pipeline web that reacts to it.
+func listen(t *testing.T, backend *acctest.Backend) {
+	t.Helper()
+	_, err := backend.API.Webhooks.CreateWebhook(t.Context(), &headracev1.CreateWebhookRequest{Webhook: &headracev1.Webhook{
+		Name: "accounts/default/webhooks/releases", Kind: headracev1.WebhookKind_WEBHOOK_KIND_GENERIC, Secret: "hunter22-of-the-webhook",
+		Authentication: &headracev1.WebhookAuthentication{Method: &headracev1.WebhookAuthentication_Bearer{Bearer: &headracev1.BearerAuthentication{}}},
+	}})
+	require.NoError(t, err)
+	_, err = backend.API.Triggers.CreateTrigger(t.Context(), &headracev1.CreateTriggerRequest{Trigger: &headracev1.DeclaredTrigger{
+		Name: "accounts/default/triggers/released", Pipeline: "accounts/default/pipelines/web",
+		Source: &headracev1.DeclaredTrigger_Webhook{Webhook: &headracev1.WebhookTrigger{Webhook: "accounts/default/webhooks/releases"}},
+	}})
 	require.NoError(t, err)
 }

@@ -16,10 +16,14 @@ import (
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/action"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/approvalrule"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/connection"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/pipeline"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/secret"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/stage"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/stagetransition"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/trigger"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/webhook"
 )
 
 // TestEveryFieldHasAnArgument fails when the contract learns a field that
@@ -69,6 +73,45 @@ func TestEveryFieldHasAnArgument(t *testing.T) {
 				"guards[0]":   "it changes with pipelines, which is no drift of the rule; plans warn, the command line shows it",
 				"guard_count": "as guards",
 				"warnings[0]": "plans and applies show them",
+			},
+		},
+		"headrace_connection": {
+			&headracev1.Connection{}, connection.New(), fieldpath.Connection(),
+			map[string]string{
+				"credentials[0]": "are credential_set_times and credential_fingerprints",
+				"create_time":    "times in a schema make noise in plans; the command line shows them",
+				"update_time":    "times in a schema make noise in plans; the command line shows them",
+			},
+		},
+		"headrace_secret": {
+			&headracev1.Secret{}, secret.New(), fieldpath.Secret(),
+			map[string]string{
+				"value":       "is write-only: an error that points at it would show its line",
+				"create_time": "times in a schema make noise in plans; the command line shows them",
+				"update_time": "times in a schema make noise in plans; the command line shows them",
+				"value_time":  "times in a schema make noise in plans; the command line shows them",
+			},
+		},
+		"headrace_trigger": {
+			&headracev1.DeclaredTrigger{}, trigger.New(), fieldpath.Trigger(),
+			map[string]string{
+				"pause":           "is runtime state, which an apply does not change",
+				"inline":          "is false for every trigger that is declared on its own",
+				"create_time":     "times in a schema make noise in plans; the command line shows them",
+				"update_time":     "times in a schema make noise in plans; the command line shows them",
+				"warnings[0]":     "plans and applies show them",
+				"latest_decision": "is in the data source headrace_trigger_decisions",
+			},
+		},
+		"headrace_webhook": {
+			&headracev1.Webhook{}, webhook.New(), fieldpath.Webhook(),
+			map[string]string{
+				"secrets[0]":         "are secret_version; the command line shows when each was used",
+				"managed_hooks[0]":   "change without the configuration; plans warn of problems, the command line shows them",
+				"create_time":        "times in a schema make noise in plans; the command line shows them",
+				"update_time":        "times in a schema make noise in plans; the command line shows them",
+				"last_delivery_time": "as update_time",
+				"last_refusal_time":  "as update_time",
 			},
 		},
 		"headrace_stage_transition": {

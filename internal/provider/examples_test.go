@@ -1,6 +1,10 @@
 package provider_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io/fs"
 	"os"
@@ -31,7 +35,19 @@ func TestExamples(t *testing.T) {
 	// Data sources read what somebody else made.
 	others := filepath.Join(examples, "resources", "headrace_pipeline")
 	variables := map[string]map[string]string{
-		"quickstart": {"repository_url": "https://example.com/tally.git", "deploy_dir": "/srv/tally", "go_cache": "/var/cache/go"},
+		"resources/headrace_connection": {
+			"github_app_key": privateKey(t), "gitlab_token": "hunter22", "deploy_key": privateKey(t),
+		},
+		"resources/headrace_webhook":     {"gitlab_token": "hunter22", "webhook_secret": "hunter22-of-the-webhook"},
+		"resources/headrace_trigger":     {"gitlab_token": "hunter22", "webhook_secret": "hunter22-of-the-webhook"},
+		"resources/headrace_secret":      {"registry_token": "hunter22"},
+		"types/action_thirdparty_github": {"github_token": "ghp_0000000000000000000000000000example"},
+		"guides/triggers":                {"gitea_token": "hunter22", "webhook_secret": "hunter22-of-the-webhook"},
+		"guides/triggers_generic":        {"deploy_secret": "hunter22-of-the-webhook"},
+		"guides/triggers_moved":          {"github_token": "ghp_0000000000000000000000000000example"},
+		"guides/triggers_moved_webhook":  {"github_token": "ghp_0000000000000000000000000000example", "webhook_secret": "hunter22-of-the-webhook"},
+		"guides/triggers_secret":         {"registry_token": "hunter22"},
+		"quickstart":                     {"repository_url": "https://example.com/tally.git", "deploy_dir": "/srv/tally", "go_cache": "/var/cache/go"},
 	}
 	directories := exampleDirectories(t)
 	require.GreaterOrEqual(t, len(directories), 12)
@@ -54,6 +70,14 @@ func TestExamples(t *testing.T) {
 			}
 		})
 	}
+}
+
+// privateKey returns a new key in PEM, which GitHub and SSH both take.
+func privateKey(t *testing.T) string {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))
 }
 
 // terraform runs Terraform on a copy of an example.
@@ -101,7 +125,12 @@ func (tf terraform) run(t *testing.T, arguments []string) (string, error) {
 	if program == "" {
 		program = "terraform"
 	}
-	command := exec.CommandContext(t.Context(), program, slices.Insert(arguments, 1, "-input=false", "-no-color")...)
+	flags := []string{"-no-color"}
+	if arguments[0] != "validate" {
+		// Every other command may ask for variables.
+		flags = append(flags, "-input=false")
+	}
+	command := exec.CommandContext(t.Context(), program, slices.Insert(arguments, 1, flags...)...)
 	command.Dir = tf.directory
 	command.Env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+tf.configuration,
 		client.EnvEndpoint+"="+tf.backend.Endpoint, client.EnvToken+"="+tf.backend.AdminToken)

@@ -50,7 +50,12 @@ func (g guarded) without(name string) guarded {
 // says returns what a command prints, without the frames of warnings and broken lines.
 func (g guarded) says(arguments ...string) string {
 	g.t.Helper()
-	said := strings.ReplaceAll(g.do(g.t, arguments...), "│", "")
+	return joined(g.do(g.t, arguments...))
+}
+
+// joined returns a text of Terraform without frames and broken lines.
+func joined(text string) string {
+	said := strings.ReplaceAll(text, "│", "")
 	// The tests use a provider that they built.
 	said = strings.ReplaceAll(said, "Warning: Provider development overrides are in effect", "")
 	return strings.Join(strings.Fields(said), " ")

@@ -44,6 +44,10 @@ func TestLostCreate(t *testing.T) {
 		"action before the read":        {file: "action", at: acctest.CutRequest, read: true},
 		"rule before the answer":        {file: "rule", at: acctest.CutAnswer},
 		"rule before the read":          {file: "rule", at: acctest.CutRequest, read: true},
+		"webhook before the answer":     {file: "webhook", at: acctest.CutAnswer},
+		"webhook before the read":       {file: "webhook", at: acctest.CutRequest, read: true},
+		"trigger before the answer":     {file: "trigger", at: acctest.CutAnswer},
+		"trigger before the read":       {file: "trigger", at: acctest.CutRequest, read: true},
 		"version before the answer":     {file: "version", at: acctest.CutAnswer, request: regexp.MustCompile(`accounts/default/pipelines/web$`)},
 		"transition before the answer":  {file: "transition", at: acctest.CutAnswer, request: regexp.MustCompile("Freeze")},
 		"transition before the request": {file: "transition", at: acctest.CutRequest, request: regexp.MustCompile("Freeze")},
@@ -53,6 +57,7 @@ func TestLostCreate(t *testing.T) {
 			t.Parallel()
 			backend := acctest.Start(t)
 			compose(t, backend)
+			listen(t, backend)
 			proxy := acctest.StartProxy(t, backend.Endpoint)
 			request, skip := confirmed, 0
 			if test.request != nil {

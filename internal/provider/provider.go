@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/function"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
@@ -24,15 +25,20 @@ import (
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/action"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/approvalrule"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/connection"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/execution"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/pipeline"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/pipelinestate"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/pipelineversion"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/problem"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/secret"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/stage"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/stagetransition"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/trigger"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/triggermatches"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/values"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/webhook"
 )
 
 // Provider is the Terraform provider.
@@ -246,6 +252,10 @@ func (p *Provider) Resources(context.Context) []func() resource.Resource {
 		pipelineversion.New,
 		stagetransition.New,
 		approvalrule.New,
+		connection.New,
+		secret.New,
+		webhook.New,
+		trigger.New,
 	}
 }
 
@@ -256,7 +266,14 @@ func (p *Provider) DataSources(context.Context) []func() datasource.DataSource {
 		pipelinestate.New,
 		execution.New,
 		execution.NewList,
+		webhook.NewDeliveries,
+		trigger.NewDecisions,
 	}
 }
 
-var _ provider.Provider = (*Provider)(nil)
+// Functions returns the functions.
+func (p *Provider) Functions(context.Context) []func() function.Function {
+	return []func() function.Function{triggermatches.New}
+}
+
+var _ provider.ProviderWithFunctions = (*Provider)(nil)

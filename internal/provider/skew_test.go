@@ -52,6 +52,25 @@ func TestNewerProviderWithAnOlderServer(t *testing.T) {
 	})
 }
 
+// TestNewerResourcesWithAnOlderServer holds that a plan of a resource that the server does not
+// have fails, and says what to upgrade.
+func TestNewerResourcesWithAnOlderServer(t *testing.T) {
+	t.Parallel()
+	endpoint, token := acctest.StartOlder(t)
+	for _, name := range []string{"webhook", "trigger"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			resource.Test(t, resource.TestCase{
+				ProtoV6ProviderFactories: acctest.Factories(map[string]string{client.EnvEndpoint: endpoint, client.EnvToken: token}),
+				Steps: []resource.TestStep{{
+					ConfigFile: config.StaticFile("testdata/skew/triggers/" + name + ".tf"), PlanOnly: true,
+					ExpectError: acctest.Says("needs headraced with contract revision 4 or later; the one at " + endpoint),
+				}},
+			})
+		})
+	}
+}
+
 // TestOlderProviderWithANewerServer holds that a provider that does not know a field
 // cannot reset it, and otherwise works.
 func TestOlderProviderWithANewerServer(t *testing.T) {

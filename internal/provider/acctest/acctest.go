@@ -45,9 +45,9 @@ type Backend struct {
 }
 
 // Start starts a backend that ends with the test.
-func Start(t *testing.T) *Backend {
+func Start(t *testing.T, options ...backendtest.Option) *Backend {
 	t.Helper()
-	backend := backendtest.Start(t)
+	backend := backendtest.Start(t, options...)
 	return &Backend{Backend: backend, API: backend.Admin()}
 }
 

@@ -81,7 +81,7 @@ func TestInvalidConfigurations(t *testing.T) {
 	tests := map[string]struct{ line, says string }{
 		"invalid_configuration": {`Speed = "high"`, `Action "Compile", configuration "Speed": Build/Headrace/Commands/1 takes no configuration`},
 		"invalid_name":          {`name = "Compile it"`, `Action name "Compile it" has ' ' in it`},
-		"invalid_provider":      {`provider_name = "Command"`, `Action "Compile": action type Build/Headrace/Command/1 is not run`},
+		"invalid_provider":      {`provider_name = "Command"`, `Action "Compile": action type Build/Headrace/Command/1 is not supported`},
 		"invalid_file":          {`binary = ["bin/[a"]`, `Action "Compile", output artifact 1, file 1: "bin/[a" is not a valid pattern`},
 		"invalid_run_order":     {`run_order = 0`, "Attribute run_order value must be at least 1, got: 0"},
 		"stray_file":            {`binery`, `Action "Compile", output_artifact_files "binery": the action has no output artifact "binery" (did you mean "binary"?)`},

@@ -204,7 +204,7 @@ func read(ctx context.Context, backend *client.Client, prior model) (model, erro
 func reporter(m model) problem.Reporter {
 	return problem.Reporter{
 		Object:  fmt.Sprintf("action %q of stage %q of pipeline %q", m.Name.ValueString(), m.Stage.ValueString(), m.Pipeline.ValueString()),
-		Message: "action", Shape: fieldpath.ActionObject(), Written: m.Written,
+		Message: "action", Shape: fieldpath.ActionObject(), Written: m.TerraformPath,
 	}
 }
 

@@ -55,9 +55,8 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				"action.",
 		},
 		"provider_name": schema.StringAttribute{
-			Required: true,
-			MarkdownDescription: "Action provider, which an `action` block calls `provider`. With the owner `Headrace`: `Git` (category " +
-				"`Source`), `Commands` (categories `Build`, `Test`, `Deploy` and `Compute`) and `Manual` (category `Approval`).",
+			Required:            true,
+			MarkdownDescription: "Action provider, which an `action` block calls `provider`. " + definition.ActionProviders(),
 		},
 		"etag": schema.StringAttribute{
 			Computed: true,

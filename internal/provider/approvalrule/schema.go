@@ -104,7 +104,9 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 				Computed: true,
 				Default:  booldefault.StaticBool(false),
 				MarkdownDescription: "Whether the user who started the execution counts as an approver. Defaults to `false`. Set it if one person " +
-					"must be able to approve their own executions.",
+					"must be able to approve their own executions. Of an execution that a trigger started, nobody counts as the starter but a user who " +
+					"replayed its delivery: users of a forge are not users of Headrace, so the person who pushed may approve. To prevent that, let the " +
+					"forge require a review before a branch can be pushed to, or list approvers who cannot push.",
 			},
 			"newer_execution": schema.StringAttribute{
 				Optional:   true,

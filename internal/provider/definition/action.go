@@ -10,8 +10,8 @@ import (
 // Defaults that the plan shows. The domain has the same ones for empty fields.
 const (
 	defaultRunOrder        = 1
-	defaultEnvironmentType = "PLAINTEXT"
-	defaultPipelineType    = "V2"
+	defaultEnvironmentType = string(domain.EnvironmentPlaintext)
+	defaultPipelineType    = string(domain.PipelineTypeV2)
 )
 
 // Action is an action block within a stage block.
@@ -87,7 +87,7 @@ func ActionFieldsOf(action domain.Action, prior ActionFields) ActionFields {
 		Owner:                values.FromText(action.Owner),
 		Version:              values.FromText(action.Version),
 		RunOrder:             types.Int64Value(int64(action.Order())),
-		Configuration:        values.FromTextMap(action.Configuration, prior.Configuration),
+		Configuration:        values.FromTextMap(domain.RestoreSecrets(action.Configuration, values.TextMap(prior.Configuration)), prior.Configuration),
 		Commands:             values.FromTexts(action.Commands, prior.Commands),
 		EnvironmentVariables: environmentOf(action.EnvironmentVariables),
 		InputArtifacts:       values.FromTexts(action.InputArtifacts, prior.InputArtifacts),
@@ -115,7 +115,7 @@ func environmentDomain(blocks []EnvironmentVariable) []domain.EnvironmentVariabl
 		variables = append(variables, domain.EnvironmentVariable{
 			Name:  values.Text(block.Name),
 			Value: values.Text(block.Value),
-			Type:  values.Text(block.Type),
+			Type:  domain.EnvironmentVariableType(values.Text(block.Type)),
 		})
 	}
 	return variables
@@ -127,7 +127,7 @@ func environmentOf(variables []domain.EnvironmentVariable) []EnvironmentVariable
 		blocks = append(blocks, EnvironmentVariable{
 			Name:  types.StringValue(variable.Name),
 			Value: types.StringValue(variable.Value),
-			Type:  values.FromTextOr(variable.Type, defaultEnvironmentType),
+			Type:  values.FromTextOr(string(variable.Type), defaultEnvironmentType),
 		})
 	}
 	return blocks

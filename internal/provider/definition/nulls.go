@@ -5,10 +5,14 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
 // nullsAreAbsent keeps the map of the state where the configuration says the same: an
-// entry that is null counts as absent, so an imported pipeline plans no change.
+// entry that is null counts as absent, and the reference of a secret value as the value, so
+// an imported pipeline plans no change.
 type nullsAreAbsent struct{}
 
 // Description implements planmodifier.Map.
@@ -30,11 +34,19 @@ func (nullsAreAbsent) PlanModifyMap(_ context.Context, request planmodifier.MapR
 		return
 	}
 	for key, value := range planned {
-		if was, given := before[key]; !given || !was.Equal(value) {
+		if was, given := before[key]; !given || !was.Equal(value) && !sealed(was, value) {
 			return
 		}
 	}
 	response.PlanValue = request.StateValue
+}
+
+// sealed tells whether the state holds the reference of a secret value, as after an import, and
+// the plan the value itself.
+func sealed(was, planned attr.Value) bool {
+	reference, isText := was.(types.String)
+	value, isValue := planned.(types.String)
+	return isText && isValue && !value.IsUnknown() && domain.SealedIs(reference.ValueString(), value.ValueString())
 }
 
 // present returns the entries that are not null.

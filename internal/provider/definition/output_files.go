@@ -13,10 +13,9 @@ import (
 // of the artifacts; the domain has them in the artifacts.
 const outputFiles = "output_artifact_files"
 
-// Written returns where a field of the action, or of something that holds it, is
-// written in Terraform: globs of an output artifact under its name. Other paths
-// stay.
-func (f ActionFields) Written(fields domain.Path) domain.Path {
+// TerraformPath returns where Terraform has a field of the action: the globs of an output
+// artifact are under its name. Other paths stay. The path may begin above the action.
+func (f ActionFields) TerraformPath(fields domain.Path) domain.Path {
 	last := len(fields) - 1
 	if last < 1 || fields[last].Field != "files" || fields[last-1].Field != "output_artifacts" {
 		return fields
@@ -28,49 +27,49 @@ func (f ActionFields) Written(fields domain.Path) domain.Path {
 	return fields
 }
 
-// Written is ActionFields.Written for a field of stages.
-func Written(stages []Stage, fields domain.Path) domain.Path {
+// TerraformPathIn is ActionFields.TerraformPath for a field of stages.
+func TerraformPathIn(stages []Stage, fields domain.Path) domain.Path {
 	var stage *Stage
 	for _, step := range fields {
 		switch {
 		case step.Field == "stages" && step.Index >= 0 && step.Index < len(stages):
 			stage = &stages[step.Index]
 		case step.Field == "actions" && stage != nil && step.Index >= 0 && step.Index < len(stage.Actions):
-			return stage.Actions[step.Index].Written(fields)
+			return stage.Actions[step.Index].TerraformPath(fields)
 		}
 	}
 	return fields
 }
 
-// StrayFiles returns a violation for each entry of output_artifact_files that
+// CheckOutputFiles returns a violation for each entry of output_artifact_files that
 // names no output artifact: the domain has no place for it. action is the path of the
 // action in the definition.
-func (f ActionFields) StrayFiles(def *domain.Definition, action domain.Path) []domain.Violation {
+func (f ActionFields) CheckOutputFiles(def *domain.Definition, action domain.Path) []domain.Violation {
 	artifacts := values.Texts(f.OutputArtifacts)
 	if slices.Contains(artifacts, domain.Unknown) {
 		return nil
 	}
-	var stray []domain.Violation
+	var unnamed []domain.Violation
 	for _, name := range slices.Sorted(maps.Keys(f.OutputArtifactFiles.Elements())) {
 		if !f.OutputArtifactFiles.Elements()[name].IsNull() && !slices.Contains(artifacts, name) {
 			at := action.Entry(outputFiles, name)
-			stray = append(stray, domain.Violation{
+			unnamed = append(unnamed, domain.Violation{
 				Path: at,
 				Message: fmt.Sprintf("%s: the action has no output artifact %q%s; name it in output_artifacts too, or remove it here",
 					domain.Locate(def, at), name, domain.DidYouMean(name, artifacts)),
 			})
 		}
 	}
-	return stray
+	return unnamed
 }
 
-// StrayFiles is ActionFields.StrayFiles for all actions of stages.
-func StrayFiles(def *domain.Definition, stages []Stage) []domain.Violation {
-	var stray []domain.Violation
+// CheckOutputFilesIn is ActionFields.CheckOutputFiles for all actions of stages.
+func CheckOutputFilesIn(def *domain.Definition, stages []Stage) []domain.Violation {
+	var unnamed []domain.Violation
 	for i, stage := range stages {
 		for j, action := range stage.Actions {
-			stray = append(stray, action.StrayFiles(def, domain.Path(nil).At("stages", i).At("actions", j))...)
+			unnamed = append(unnamed, action.CheckOutputFiles(def, domain.Path(nil).At("stages", i).At("actions", j))...)
 		}
 	}
-	return stray
+	return unnamed
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
 )
 
 // refused is said of what can be written and is checked, but is not run yet.
@@ -47,10 +49,8 @@ func ActionAttributes() map[string]schema.Attribute {
 			Optional:      true,
 			ElementType:   types.StringType,
 			PlanModifiers: []planmodifier.Map{nullsAreAbsent{}},
-			MarkdownDescription: "Settings of the action type. `Source/Git` takes `RepositoryUrl` (required) and at most one of " +
-				"`Branch`, `Tag` and `Commit`; `Approval/Manual` takes `CustomData` and `ExternalEntityLink`. Values may refer to " +
-				"variables as `#{variables.name}` and `#{namespace.key}`. A null entry counts as absent. Do not write secrets here: values are part of the " +
-				"definition and of Terraform's state.",
+			MarkdownDescription: "Settings of the action type. " + catalog.ConfigurationText(actionPages()) + " Values may refer to variables as `#{variables.name}` and `#{namespace.key}`. A null entry counts as absent. Do not " +
+				"write secrets here: values are part of the definition and of Terraform's state.",
 		},
 		"commands": texts("Shell lines of a `Commands` action, run in order until one fails: 1 to 50 of up to 1000 characters each. " +
 			"They may not refer to variables, whose values would become shell code: pass those in an `environment_variable`."),
@@ -74,14 +74,14 @@ func ActionAttributes() map[string]schema.Attribute {
 		"timeout_in_minutes": schema.Int64Attribute{
 			Optional:   true,
 			Validators: []validator.Int64{int64validator.AtLeast(1)},
-			MarkdownDescription: "Minutes until the action fails, up to 86400. If not set, the default of the action type applies: 60 for " +
-				"`Git` and `Commands`, 10080 (seven days) for `Manual`.",
+			MarkdownDescription: "Minutes until the action fails, up to 86400. Defaults to " +
+				catalog.TimeoutsText(actionPages()) + ".",
 		},
 		"on_lost": schema.StringAttribute{
 			Optional:   true,
 			Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
 			MarkdownDescription: "What happens to the action if its runner is lost: `fail`, or `retry` as another attempt. Defaults to " +
-				"`retry` for `Git` and to `fail` for `Commands`, because only its author knows whether it may run twice.",
+				catalog.OnLostText(actionPages()) + ".",
 		},
 	}
 }
@@ -91,6 +91,15 @@ func ActionBlocks() map[string]schema.Block {
 	return map[string]schema.Block{
 		"environment_variable": environmentBlock("action"),
 	}
+}
+
+// actionPages returns the built-in types of actions, those that differ in their category alone
+// together.
+func actionPages() []catalog.Page { return catalog.Pages(catalog.Builtin().Actions()) }
+
+// ActionProviders describes the built-in providers of actions.
+func ActionProviders() string {
+	return "Providers of the owner `Headrace`, with their categories: " + catalog.ProvidersText(actionPages()) + "."
 }
 
 // environmentBlock returns the environment_variable block of an action or a rule.
@@ -104,14 +113,15 @@ func environmentBlock(of string) schema.Block {
 			},
 			"value": schema.StringAttribute{
 				Required:            true,
-				MarkdownDescription: "Value; it may refer to variables. Do not write secrets here.",
+				MarkdownDescription: "Value, which may refer to variables, or with `type = \"SECRET\"` the name of a secret. Do not write secrets here.",
 			},
 			"type": schema.StringAttribute{
 				Optional:   true,
 				Computed:   true,
 				Default:    stringdefault.StaticString(defaultEnvironmentType),
 				Validators: []validator.String{stringvalidator.LengthAtLeast(1)},
-				MarkdownDescription: "How the value is meant. Defaults to `PLAINTEXT`; CodePipeline's `SECRETS_MANAGER` is refused by " +
+				MarkdownDescription: "What the value is: the value itself (`PLAINTEXT`), or the name of a `headrace_secret` of the account (`SECRET`), whose " +
+					"value the commands get. A secret is masked in logs, output variables and errors. Defaults to `PLAINTEXT`. CodePipeline's `SECRETS_MANAGER` is refused by " +
 					"this version.",
 			},
 		}},
@@ -126,9 +136,8 @@ func actionBlock() schema.Block {
 		MarkdownDescription: "Name of the action, unique in the stage: 1 to 100 of `A-Z a-z 0-9 . @ _ -`.",
 	}
 	attributes["provider"] = schema.StringAttribute{
-		Required: true,
-		MarkdownDescription: "Action provider. With the owner `Headrace`: `Git` (category `Source`), `Commands` (categories `Build`, " +
-			"`Test`, `Deploy` and `Compute`) and `Manual` (category `Approval`).",
+		Required:            true,
+		MarkdownDescription: "Action provider. " + ActionProviders(),
 	}
 	return schema.ListNestedBlock{
 		MarkdownDescription: "Action of the stage, 1 to 50.",

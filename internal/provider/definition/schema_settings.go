@@ -80,10 +80,12 @@ func SettingsBlocks() map[string]schema.Block {
 			}},
 		},
 		"trigger": schema.ListNestedBlock{
-			MarkdownDescription: "Starts executions from events of a repository, up to 50." + refused,
+			MarkdownDescription: "Starts executions when the repository of a source action changes, up to 50, one for each source action. " +
+				"The action fetches the commit of the event. A pipeline with a trigger block starts by its trigger blocks only: `DetectChanges` " +
+				"and `PollForSourceChanges` of its source actions have no effect.",
 			NestedObject: schema.NestedBlockObject{
 				Attributes: map[string]schema.Attribute{
-					"provider_type": required("Where the events come from, for instance `CodeStarSourceConnection`."),
+					"provider_type": required("Type of the events: `CodeStarSourceConnection`, for every source action that has a connection."),
 				},
 				Blocks: map[string]schema.Block{"git_configuration": gitConfigurationBlock()},
 			},
@@ -92,41 +94,63 @@ func SettingsBlocks() map[string]schema.Block {
 }
 
 func gitConfigurationBlock() schema.Block {
-	return one("What the trigger listens to.", schema.NestedBlockObject{
+	return one("Source action whose repository is watched, and the events that start an execution. Without `push` and `pull_request`, "+
+		"pushes to the branch of the source action do.", schema.NestedBlockObject{
 		Attributes: map[string]schema.Attribute{
-			"source_action_name": required("Name of the source action whose repository is meant."),
+			"source_action_name": required("Name of the source action. It needs a connection."),
 		},
-		Blocks: map[string]schema.Block{
-			"push": schema.ListNestedBlock{
-				MarkdownDescription: "Pushes that start an execution, up to 3. All filters of one block must match.",
-				Validators:          []validator.List{listvalidator.SizeAtMost(3)},
-				NestedObject: schema.NestedBlockObject{Blocks: map[string]schema.Block{
-					"branches":   globsBlock("Branches."),
-					"file_paths": globsBlock("Changed files; one that matches is enough."),
-					"tags":       globsBlock("Tags."),
-				}},
-			},
-			"pull_request": schema.ListNestedBlock{
-				MarkdownDescription: "Pull requests that start an execution, up to 3. All filters of one block must match.",
-				Validators:          []validator.List{listvalidator.SizeAtMost(3)},
-				NestedObject: schema.NestedBlockObject{
-					Attributes: map[string]schema.Attribute{
-						"events": texts("Events of the pull request: `OPEN`, `UPDATED` and `CLOSED`."),
-					},
-					Blocks: map[string]schema.Block{
-						"branches":   globsBlock("Branches that the pull request goes to."),
-						"file_paths": globsBlock("Changed files; one that matches is enough."),
-					},
-				},
-			},
-		},
+		Blocks: GitFilterBlocks("Nothing starts if a branch or tag is deleted, if a tag moves to another commit, or if the head commit of a branch has " +
+			SkipMarkers + "."),
 	})
 }
 
+// SkipMarkers lists what a head commit has that asks to start nothing.
+const SkipMarkers = "`[skip ci]`, `[ci skip]`, `[no ci]`, `[skip-ci]` or `[ci-skip]` in its subject or the trailer `skip-checks: true`"
+
+// GitFilterBlocks returns the blocks that say which events of a repository start an execution.
+// nothing says which pushes start none, whatever the filters are.
+func GitFilterBlocks(nothing string) map[string]schema.Block {
+	return map[string]schema.Block{
+		"push": schema.ListNestedBlock{
+			MarkdownDescription: "Pushes that start an execution, up to 50 blocks, of which one has to match. All filters of a block have to match. " +
+				"A block with `tags` matches pushes of tags, any other block pushes of branches, so do not combine `tags` with other filters. " +
+				"An empty block matches every push of a branch. " + nothing,
+			Validators: []validator.List{listvalidator.SizeAtMost(maxFilterBlocks)},
+			NestedObject: schema.NestedBlockObject{Blocks: map[string]schema.Block{
+				"branches": globsBlock("Names of branches."),
+				"file_paths": globsBlock("Paths of changed files: those that differ from the commit of the push before. One file that matches is enough. " +
+					"A new branch is compared with the merge base of the default branch. If the changed files cannot be determined, an execution starts."),
+				"tags": globsBlock("Names of tags."),
+			}},
+		},
+		"pull_request": schema.ListNestedBlock{
+			MarkdownDescription: "Events of pull requests that start an execution, up to 50 blocks, of which one has to match. All filters of a block " +
+				"have to match. An empty block matches every event. Pull requests from forks start nothing in this version, and neither do those " +
+				"whose head commit asks for it as for a push.",
+			Validators: []validator.List{listvalidator.SizeAtMost(maxFilterBlocks)},
+			NestedObject: schema.NestedBlockObject{
+				Attributes: map[string]schema.Attribute{
+					"events": texts("Events: `OPEN`, `UPDATED` (new commits) and `CLOSED` (merged or not). Defaults to all of them."),
+				},
+				Blocks: map[string]schema.Block{
+					"branches": globsBlock("Names of the branches that the pull request goes to."),
+					"file_paths": globsBlock("Paths of changed files: those that differ from the merge base of both branches. One file that matches is enough. " +
+						"If the changed files cannot be determined, an execution starts."),
+				},
+			},
+		},
+	}
+}
+
+// maxFilterBlocks is the limit of the domain, with which Terraform underlines the blocks.
+const maxFilterBlocks = 50
+
 func globsBlock(what string) schema.Block {
 	return one(what, schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
-		"includes": texts("Globs that match, 1 to 8 of up to 255 characters each."),
-		"excludes": texts("Globs that do not; they win over `includes`."),
+		"includes": texts("Patterns of which one has to match, up to 100 of 1 to 255 characters. Without any, everything is included. `*` stands for " +
+			"any characters except a slash, `**` for any characters, `**/` also for no directory, `?` for one character, `[abc]`, `[a-z]` and `[!a]` for " +
+			"one of a set, `{a,b}` for either, and a backslash takes the meaning from the next character. Case matters."),
+		"excludes": texts("Patterns of which none may match, up to 100. They win over `includes`."),
 	}})
 }
 

@@ -1,6 +1,8 @@
 package definition
 
 import (
+	"slices"
+
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
@@ -10,13 +12,15 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
 )
 
 // What a rule_type_id block says besides the provider: constants of the shape.
 const (
 	ruleCategory       = "Rule"
 	ruleOwner          = "Headrace"
-	ruleOwnerAWS       = "AWS"
 	defaultRuleVersion = "1"
 )
 
@@ -49,7 +53,7 @@ func StageBlocks() map[string]schema.Block {
 			"before the first action; other executions wait for the stage meanwhile. A retry of a stage that ended checks it again.",
 			schema.NestedBlockObject{Blocks: map[string]schema.Block{
 				"condition": conditionBlock("What happens if a rule is not met: `FAIL` fails the stage; `SKIP` skips its actions and continues " +
-					"with the next stage, and allows only `VariableCheck` and `Expression` rules." + unchecked),
+					"with the next stage, and allows only rules of " + catalog.ProvidersText(skipPages()) + "." + unchecked),
 			}}),
 		"on_success": one("Condition that is checked after all actions of the stage succeed.",
 			schema.NestedBlockObject{Blocks: map[string]schema.Block{
@@ -124,11 +128,8 @@ func ruleBlock() schema.Block {
 					Optional:      true,
 					ElementType:   types.StringType,
 					PlanModifiers: []planmodifier.Map{nullsAreAbsent{}},
-					MarkdownDescription: "Settings of the rule, by its provider. `VariableCheck` compares `Variable`, for instance " +
-						"`#{git.BranchName}`, with `Value` by the `Operator` `EQ`, `NE`, `CONTAINS` or `MATCHES` (a regular expression, RE2, that " +
-						"must match the whole text). `DeploymentWindow` waits until `Cron` matches the minute, for instance " +
-						"`* * 9-16 ? * MON-FRI`, by the clock of `TimeZone`, for instance `Europe/Berlin` (defaults to `UTC`). `Expression` " +
-						"takes `Expression`, in CEL, which must be true and refers to variables by name, for instance `trigger.principal != \"bot\"`. `Commands` takes no settings. A null entry counts as absent. See the guide [Gates](../guides/gates.md). Do not write secrets here.",
+					MarkdownDescription: "Settings of the rule type. " + catalog.ConfigurationText(rulePages()) + " See also the guide [Gates](../guides/gates.md). Values may refer to variables, except in an expression, which reads " +
+						"them by name. A null entry counts as absent. Do not write secrets here.",
 				},
 				"commands": texts("Shell lines of a `Commands` rule, 1 to 50 of up to 1000 characters each; the rule is met if all " +
 					"succeed. They run like those of a `Commands` action, and may not refer to variables either: pass those in an " +
@@ -137,10 +138,9 @@ func ruleBlock() schema.Block {
 				"role_arn":        optionalText("IAM role that the rule assumes, for rules that work in AWS." + refused),
 				"region":          optionalText("AWS region that the rule works in, for rules that work in AWS." + refused),
 				"timeout_in_minutes": schema.Int64Attribute{
-					Optional:   true,
-					Validators: []validator.Int64{int64validator.AtLeast(1)},
-					MarkdownDescription: "Minutes until the rule fails, 5 to 86400. Defaults to 60 for `Commands` and to 86400 (60 days) for " +
-						"`DeploymentWindow`, where it limits the wait.",
+					Optional:            true,
+					Validators:          []validator.Int64{int64validator.AtLeast(1)},
+					MarkdownDescription: "Minutes until the rule fails, 5 to 86400. Defaults to " + catalog.TimeoutsText(rulePages()) + ".",
 				},
 			},
 			Blocks: map[string]schema.Block{
@@ -157,17 +157,18 @@ func ruleBlock() schema.Block {
 							MarkdownDescription: "Always `Rule`, which is the default.",
 						},
 						"owner": schema.StringAttribute{
-							Optional:   true,
-							Computed:   true,
-							Default:    stringdefault.StaticString(ruleOwner),
-							Validators: []validator.String{stringvalidator.OneOf(ruleOwner, ruleOwnerAWS)},
-							MarkdownDescription: "`Headrace`, which is the default, or `AWS`, so that a block of an `aws_codepipeline` works " +
-								"unchanged. Both mean the same.",
+							Optional:      true,
+							Computed:      true,
+							Default:       stringdefault.StaticString(ruleOwner),
+							PlanModifiers: []planmodifier.String{importedOwner{}},
+							Validators:    []validator.String{stringvalidator.LengthAtLeast(1), ownsRule{}},
+							MarkdownDescription: "Owner of the rule type. Defaults to `Headrace`. For a provider that this version knows, `AWS` means " +
+								"the same, so a block copied from `aws_codepipeline` works unchanged. For any other provider, an owner other than " +
+								"`Headrace` leaves the decision to the server.",
 						},
 						"provider": schema.StringAttribute{
-							Required: true,
-							MarkdownDescription: "Provider of the rule: `VariableCheck`, `DeploymentWindow`, `Commands` or `Expression`. CodePipeline's " +
-								"`CloudWatchAlarm`, `CodeBuild` and `LambdaInvoke` are refused by this version.",
+							Required:            true,
+							MarkdownDescription: "Provider of the rule. Providers of the owner `Headrace`: " + catalog.ProvidersText(rulePages()) + ".",
 						},
 						"version": schema.StringAttribute{
 							Optional:            true,
@@ -181,6 +182,14 @@ func ruleBlock() schema.Block {
 			},
 		},
 	}
+}
+
+// rulePages returns the built-in types of rules.
+func rulePages() []catalog.Page { return catalog.Pages(catalog.Builtin().Rules()) }
+
+// skipPages returns the built-in types of rules that a condition with the result SKIP may have.
+func skipPages() []catalog.Page {
+	return catalog.Pages(slices.DeleteFunc(catalog.Builtin().Rules(), func(t pipeline.Type) bool { return !t.MaySkip }))
 }
 
 // one returns a block that occurs at most once. It is a list, as in

@@ -83,7 +83,7 @@ func (s Settings) Domain() domain.Definition {
 		Description:   values.Text(s.Description),
 		ExecutionMode: domain.ExecutionMode(values.Text(s.ExecutionMode)),
 		OnUpdate:      domain.OnUpdate(values.Text(s.OnUpdate)),
-		PipelineType:  values.Text(s.PipelineType),
+		PipelineType:  domain.PipelineType(values.Text(s.PipelineType)),
 		RoleARN:       values.Text(s.RoleARN),
 	}
 	for _, block := range s.ArtifactStores {
@@ -118,7 +118,7 @@ func SettingsOf(def *domain.Definition, prior Settings) Settings {
 		Description:   values.FromText(def.Description),
 		ExecutionMode: types.StringValue(string(def.Mode())),
 		OnUpdate:      values.FromTextOr(string(def.OnUpdate), string(domain.OnUpdateFinish)),
-		PipelineType:  values.FromTextOr(def.PipelineType, defaultPipelineType),
+		PipelineType:  values.FromTextOr(string(def.PipelineType), defaultPipelineType),
 		RoleARN:       values.FromText(def.RoleARN),
 	}
 	for _, store := range def.ArtifactStores {
@@ -155,22 +155,35 @@ func (t Trigger) domain() domain.Trigger {
 	}
 	block := t.GitConfiguration[0]
 	git := &domain.GitConfiguration{SourceActionName: values.Text(block.SourceActionName)}
-	for _, push := range block.Push {
-		git.Push = append(git.Push, domain.GitPushFilter{
+	git.Push, git.PullRequest = PushDomain(block.Push), PullRequestDomain(block.PullRequest)
+	trigger.GitConfiguration = git
+	return trigger
+}
+
+// PushDomain returns push blocks as the domain has them.
+func PushDomain(blocks []Push) []domain.GitPushFilter {
+	var filters []domain.GitPushFilter
+	for _, push := range blocks {
+		filters = append(filters, domain.GitPushFilter{
 			Branches:  globsDomain(push.Branches),
 			FilePaths: globsDomain(push.FilePaths),
 			Tags:      globsDomain(push.Tags),
 		})
 	}
-	for _, request := range block.PullRequest {
-		git.PullRequest = append(git.PullRequest, domain.GitPullRequestFilter{
+	return filters
+}
+
+// PullRequestDomain returns pull_request blocks as the domain has them.
+func PullRequestDomain(blocks []PullRequest) []domain.GitPullRequestFilter {
+	var filters []domain.GitPullRequestFilter
+	for _, request := range blocks {
+		filters = append(filters, domain.GitPullRequestFilter{
 			Events:    values.Texts(request.Events),
 			Branches:  globsDomain(request.Branches),
 			FilePaths: globsDomain(request.FilePaths),
 		})
 	}
-	trigger.GitConfiguration = git
-	return trigger
+	return filters
 }
 
 func triggerOf(trigger domain.Trigger, prior Trigger) Trigger {
@@ -180,24 +193,38 @@ func triggerOf(trigger domain.Trigger, prior Trigger) Trigger {
 	}
 	before := at(prior.GitConfiguration, 0)
 	git := GitConfiguration{SourceActionName: values.FromText(trigger.GitConfiguration.SourceActionName)}
-	for i, push := range trigger.GitConfiguration.Push {
-		was := at(before.Push, i)
-		git.Push = append(git.Push, Push{
+	git.Push = PushOf(trigger.GitConfiguration.Push, before.Push)
+	git.PullRequest = PullRequestOf(trigger.GitConfiguration.PullRequest, before.PullRequest)
+	block.GitConfiguration = []GitConfiguration{git}
+	return block
+}
+
+// PushOf returns push blocks. Where null and empty mean the same, the choice of prior stays.
+func PushOf(filters []domain.GitPushFilter, prior []Push) []Push {
+	var blocks []Push
+	for i, push := range filters {
+		was := at(prior, i)
+		blocks = append(blocks, Push{
 			Branches:  globsOf(push.Branches, was.Branches),
 			FilePaths: globsOf(push.FilePaths, was.FilePaths),
 			Tags:      globsOf(push.Tags, was.Tags),
 		})
 	}
-	for i, request := range trigger.GitConfiguration.PullRequest {
-		was := at(before.PullRequest, i)
-		git.PullRequest = append(git.PullRequest, PullRequest{
+	return blocks
+}
+
+// PullRequestOf returns pull_request blocks, by the rule of PushOf.
+func PullRequestOf(filters []domain.GitPullRequestFilter, prior []PullRequest) []PullRequest {
+	var blocks []PullRequest
+	for i, request := range filters {
+		was := at(prior, i)
+		blocks = append(blocks, PullRequest{
 			Events:    values.FromTexts(request.Events, was.Events),
 			Branches:  globsOf(request.Branches, was.Branches),
 			FilePaths: globsOf(request.FilePaths, was.FilePaths),
 		})
 	}
-	block.GitConfiguration = []GitConfiguration{git}
-	return block
+	return blocks
 }
 
 func globsDomain(blocks []Globs) *domain.GlobFilter {

@@ -92,7 +92,7 @@ func (f StageFields) Domain(name types.String) domain.Stage {
 	if len(f.OnFailure) > 0 {
 		failure := f.OnFailure[0]
 		stage.OnFailure = &domain.OnFailure{
-			Result:    values.Text(failure.Result),
+			Result:    domain.Result(values.Text(failure.Result)),
 			Condition: conditionDomain(failure.Condition),
 		}
 		if len(failure.RetryConfiguration) > 0 {
@@ -116,7 +116,7 @@ func StageFieldsOf(stage domain.Stage, prior StageFields) StageFields {
 	if stage.OnFailure == nil {
 		return fields
 	}
-	failure := OnFailure{Result: values.FromText(stage.OnFailure.Result)}
+	failure := OnFailure{Result: values.FromText(string(stage.OnFailure.Result))}
 	if stage.OnFailure.RetryMode != "" {
 		failure.RetryConfiguration = []RetryConfiguration{{RetryMode: types.StringValue(string(stage.OnFailure.RetryMode))}}
 	}
@@ -200,7 +200,7 @@ func conditionDomain(blocks []Condition) *domain.Condition {
 	if len(blocks) == 0 {
 		return nil
 	}
-	condition := &domain.Condition{Result: values.Text(blocks[0].Result)}
+	condition := &domain.Condition{Result: domain.Result(values.Text(blocks[0].Result))}
 	for _, block := range blocks[0].Rules {
 		rule := domain.Rule{
 			Name:                 values.Text(block.Name),
@@ -236,7 +236,7 @@ func conditionOf(condition *domain.Condition, prior []Condition) []Condition {
 	if condition == nil {
 		return nil
 	}
-	block := Condition{Result: values.FromText(condition.Result)}
+	block := Condition{Result: values.FromText(string(condition.Result))}
 	for _, rule := range condition.Rules {
 		block.Rules = append(block.Rules, ruleOf(rule, priorRule(prior, rule.Name)))
 	}

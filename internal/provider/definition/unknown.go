@@ -19,7 +19,7 @@ func identifying() []string {
 // Decode returns the configuration as a model, in which blocks may be unknown.
 func Decode[M any](ctx context.Context, diags *diag.Diagnostics, config tfsdk.Config) (M, bool) {
 	var decoded M
-	raw, err := decodable(config.Raw)
+	raw, err := maskUnknownBlocks(config.Raw)
 	if err != nil {
 		diags.AddError("The configuration cannot be checked", err.Error())
 		return decoded, false
@@ -29,10 +29,10 @@ func Decode[M any](ctx context.Context, diags *diag.Diagnostics, config tfsdk.Co
 	return decoded, !found.HasError()
 }
 
-// decodable returns the configuration with every list of blocks that is not
+// maskUnknownBlocks returns the configuration with every list of blocks that is not
 // known yet, as dynamic blocks over unknown values make them, replaced by one
 // block that stands for any number. What is left fits into the models.
-func decodable(config tftypes.Value) (tftypes.Value, error) {
+func maskUnknownBlocks(config tftypes.Value) (tftypes.Value, error) {
 	return replaceUnknown(config, func(object tftypes.Object) []tftypes.Value { return []tftypes.Value{opaque(object)} })
 }
 

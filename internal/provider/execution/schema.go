@@ -130,7 +130,7 @@ func conditionsAttribute() schema.Attribute {
 				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 					"id":          text("Id of this check of the rule, under which `headrace logs` finds the log of its commands."),
 					"name":        text("Name of the rule."),
-					"provider":    text("`VariableCheck`, `DeploymentWindow`, `Commands` or `Expression`."),
+					"provider":    text("Provider of the rule type, for example `VariableCheck`."),
 					"status":      text("`InProgress`, `Succeeded`, `Failed` or `Abandoned`."),
 					"summary":     text("The outcome in one sentence."),
 					"started_at":  text("When it started (RFC 3339, UTC). Null while it waits for the windows of its condition."),

@@ -4,7 +4,6 @@ import "maps"
 
 // Definition is the shape of a pipeline definition in headrace_pipeline.
 func Definition() Shape {
-	globs := Shape{"includes": attribute("includes"), "excludes": attribute("excludes")}
 	return Shape{
 		"description":    attribute("description"),
 		"execution_mode": attribute("execution_mode"),
@@ -27,19 +26,57 @@ func Definition() Shape {
 			"provider_type": attribute("provider_type"),
 			"git_configuration": single("git_configuration", "source_action_name", Shape{
 				"source_action_name": attribute("source_action_name"),
-				"push": block("push", "", Shape{
-					"branches":   single("branches", "includes", globs),
-					"file_paths": single("file_paths", "includes", globs),
-					"tags":       single("tags", "includes", globs),
-				}),
-				"pull_request": block("pull_request", "", Shape{
-					"events":     attribute("events"),
-					"branches":   single("branches", "includes", globs),
-					"file_paths": single("file_paths", "includes", globs),
-				}),
+				"push":               push(),
+				"pull_request":       pullRequest(),
 			}),
 		}),
 		"stages": block("stage", "name", inlineStage()),
+	}
+}
+
+func globs(name string) Field {
+	return single(name, "includes", Shape{"includes": attribute("includes"), "excludes": attribute("excludes")})
+}
+
+func push() Field {
+	return block("push", "", Shape{"branches": globs("branches"), "file_paths": globs("file_paths"), "tags": globs("tags")})
+}
+
+func pullRequest() Field {
+	return block("pull_request", "", Shape{
+		"events": attribute("events"), "branches": globs("branches"), "file_paths": globs("file_paths"),
+	})
+}
+
+// Trigger is the shape of a trigger in headrace_trigger.
+func Trigger() Shape {
+	return Shape{
+		"name":        attribute("name"),
+		"pipeline":    attribute("pipeline"),
+		"description": attribute("description"),
+		"git": single("git", "source_action", Shape{
+			"connection":      attribute("connection"),
+			"repository":      attribute("repository"),
+			"source_action":   attribute("source_action"),
+			"push":            push(),
+			"pull_request":    pullRequest(),
+			"new_branch":      attribute("new_branch"),
+			"moved_tag":       attribute("moved_tag"),
+			"skip_markers":    attribute("skip_markers"),
+			"on_unknown_diff": attribute("on_unknown_diff"),
+			"coalesce":        attribute("coalesce"),
+		}),
+		"webhook": single("webhook", "webhook", Shape{
+			"webhook": attribute("webhook"),
+			"filters": block("filter", "json_path", Shape{
+				"json_path": attribute("json_path"), "match_equals": attribute("match_equals"),
+			}),
+			"when":             attribute("when"),
+			"source_revisions": attribute("source_revisions"),
+			"idempotency_key":  attribute("idempotency_key"),
+		}),
+		"variables": attribute("variables"),
+		"etag":      attribute("etag"),
 	}
 }
 
@@ -110,6 +147,65 @@ func ApprovalRule() Shape {
 	}
 }
 
+// Secret is the shape of a secret in headrace_secret. The value has no argument here: an
+// error that points at it would show its line.
+func Secret() Shape {
+	return Shape{
+		"name": attribute("name"), "description": attribute("description"), "version": attribute("version"), "etag": attribute("etag"),
+	}
+}
+
+// Connection is the shape of a connection in headrace_connection. Credentials have no argument
+// here: an error that points at one would show its line.
+func Connection() Shape {
+	forge := func(name string) Field {
+		return single(name, "token_wo_version", Shape{
+			"endpoint": attribute("endpoint"),
+			"ssh":      single("ssh", "known_hosts", Shape{"endpoint": attribute("endpoint"), "known_hosts": attribute("known_hosts")}),
+		})
+	}
+	return Shape{
+		"name":        attribute("name"),
+		"description": attribute("description"),
+		"github_app": single("github_app", "app_id", Shape{
+			"endpoint": attribute("endpoint"), "app_id": attribute("app_id"), "installation_id": attribute("installation_id"),
+		}),
+		"github_token": forge("github_token"),
+		"gitlab":       forge("gitlab"),
+		"gitea":        forge("gitea"),
+		"git": single("git", "endpoint", Shape{
+			"endpoint": attribute("endpoint"), "username": attribute("username"), "known_hosts": attribute("known_hosts"),
+		}),
+		"ca_certificate": attribute("ca_certificate"),
+		"allowed_hosts":  set("allowed_hosts"),
+		"arn":            attribute("arn"),
+		"etag":           attribute("etag"),
+	}
+}
+
+// Webhook is the shape of a webhook in headrace_webhook. What is wrong with the secret is shown
+// at its version: an error that points at the secret would show its line.
+func Webhook() Shape {
+	return Shape{
+		"name":        attribute("name"),
+		"description": attribute("description"),
+		"kind":        attribute("kind"),
+		"connection":  attribute("connection_name"),
+		"authentication": single("authentication", "", Shape{
+			"hmac": single("hmac", "header", Shape{
+				"header": attribute("header"), "algorithm": attribute("algorithm"), "prefix": attribute("prefix"), "encoding": attribute("encoding"),
+			}),
+			"standard_webhooks": attribute("standard_webhooks"),
+			"bearer":            attribute("bearer"),
+		}),
+		"manage": attribute("manage"),
+		"secret": attribute("secret_wo_version"),
+		"url":    attribute("url"),
+		"tags":   attribute("tags"),
+		"etag":   attribute("etag"),
+	}
+}
+
 // StageTransition is the shape of the request that sets a transition in
 // headrace_stage_transition, and of the stage that it leads into.
 func StageTransition() Shape {
@@ -143,7 +239,7 @@ func inlineAction() Shape {
 		"environment_variables": environment(),
 		"input_artifacts":       attribute("input_artifacts"),
 		// An output artifact is a name in one attribute and, under that name, its
-		// globs in another, which only Terraform has: see definition.Written.
+		// globs in another, which only Terraform has: see definition.ActionFields.TerraformPath.
 		"output_artifacts":      {Names: []string{"output_artifacts"}, Within: Shape{"name": {}, "files": {}}},
 		"output_artifact_files": attribute("output_artifact_files"),
 		"output_variables":      attribute("output_variables"),

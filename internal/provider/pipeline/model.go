@@ -40,9 +40,9 @@ func (m model) identity() identity {
 	return identity{Account: m.Account, Name: m.Name}
 }
 
-// written returns where Terraform writes a field of the pipeline.
-func (m model) written(fields domain.Path) domain.Path {
-	return definition.Written(m.Stages, fields)
+// terraformPath returns where Terraform has a field of the pipeline.
+func (m model) terraformPath(fields domain.Path) domain.Path {
+	return definition.TerraformPathIn(m.Stages, fields)
 }
 
 // resourceName returns what the backend calls the pipeline. It does not rest on

@@ -8,13 +8,13 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/definition"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/planning"
@@ -32,36 +32,37 @@ func (r *Resource) ValidateConfig(
 	}
 	problem.CheckName(ctx, &response.Diagnostics, request.Config, "name", domain.CheckPipeline)
 	problem.CheckName(ctx, &response.Diagnostics, request.Config, "account", domain.CheckAccount)
-	def := config.Domain()
-	def.Stages = definition.StagesDomain(config.Stages)
-	if len(def.Stages) == 0 {
-		// The stages of a composed pipeline are resources of their own: here they
-		// may be anything.
-		def.Stages = []domain.Stage{{Name: domain.Unknown}}
-	} else if !config.Publish.IsNull() {
+	if len(config.Stages) > 0 && !config.Publish.IsNull() {
 		response.Diagnostics.AddAttributeError(path.Root("publish"), "An inline pipeline has no publish policy",
 			"Every apply that changes an inline pipeline publishes it. Remove publish, or remove the stage blocks and write the "+
 				"stages as headrace_stage resources.")
 	}
-	problem.AddViolations(&response.Diagnostics, domain.Validate(&def, domain.BuiltinCatalog()),
-		nil, fieldpath.Definition(), config.written)
-	problem.AddViolations(&response.Diagnostics, &domain.ValidationError{Violations: definition.StrayFiles(&def, config.Stages)},
-		nil, fieldpath.Definition(), nil)
+	pipeline := declared(config)
+	pipeline.Validate(ctx, r.session, request.Config, &response.Diagnostics)
+	stray := definition.CheckOutputFilesIn(pipeline.Definition, config.Stages)
+	problem.AddViolations(&response.Diagnostics, &domain.ValidationError{Violations: stray}, nil, fieldpath.Definition(), nil)
+}
+
+// declared returns the definition. The stages of a composed pipeline are resources of their
+// own: here they may be anything.
+func declared(config model) planning.Declared {
+	def := config.Domain()
+	def.Stages = definition.StagesDomain(config.Stages)
+	if len(def.Stages) == 0 {
+		def.Stages = []domain.Stage{{Name: domain.Unknown}}
+	}
+	return planning.Declared{Definition: &def, Shape: fieldpath.Definition(), Written: config.terraformPath}
 }
 
 // warnOffline adds what may surprise in a valid definition. It is part of the plan, since
 // Terraform checks a configuration several times and repeats what that warns of.
-func (r *Resource) warnOffline(ctx context.Context, diags *diag.Diagnostics, configuration tfsdk.Config) {
-	config, ok := definition.Decode[model](ctx, diags, configuration)
-	if !ok {
-		return
-	}
+func (r *Resource) warnOffline(diags *diag.Diagnostics, config model) {
 	def := config.Domain()
 	def.Stages = definition.StagesDomain(config.Stages)
-	warnings := slices.DeleteFunc(domain.WarningsAt(&def, time.Now()), func(w domain.Warning) bool {
+	warnings := slices.DeleteFunc(domain.WarningsAt(&def, catalog.Builtin(), time.Now()), func(w domain.Warning) bool {
 		return w.Reason == domain.WarningRollbackWaits && len(config.Stages[w.Path[0].Index].OnRollback) > 0
 	})
-	problem.AddWarnings(diags, reporter(config).Object, warnings, fieldpath.Definition(), config.written, r.session.Tell)
+	problem.AddWarnings(diags, reporter(config).Object, warnings, fieldpath.Definition(), config.terraformPath, r.session.Tell)
 }
 
 // ModifyPlan fills in what depends on the provider, on other arguments or on the
@@ -72,7 +73,11 @@ func (r *Resource) ModifyPlan(
 	if request.Plan.Raw.IsNull() {
 		return
 	}
-	r.warnOffline(ctx, &response.Diagnostics, request.Config)
+	config, ok := definition.Decode[model](ctx, &response.Diagnostics, request.Config)
+	if !ok {
+		return
+	}
+	r.warnOffline(&response.Diagnostics, config)
 	planning.Name(ctx, r.session, request, response, func(account string, names []string) string {
 		return client.PipelineName(account, names[0])
 	}, "name")
@@ -94,10 +99,11 @@ func (r *Resource) ModifyPlan(
 	response.Diagnostics.Append(response.Plan.SetAttribute(ctx, path.Root("version"), version)...)
 	response.Diagnostics.Append(response.Plan.SetAttribute(ctx, path.Root("etag"), etag)...)
 	unchanged := planning.Settle(ctx, request, response, func(m model) proto.Message { return m.message() }, "version", "etag")
+	planning.NoteChange(ctx, r.session, response, unchanged)
 	planning.Support(ctx, r.session, response, reporter, func(m model) proto.Message {
 		return &headracev1.CreatePipelineRequest{Pipeline: m.message()}
 	})
-	r.planWarnings(ctx, request, response, unchanged)
+	r.planWarnings(ctx, request, response, config, unchanged)
 }
 
 // composed tells whether the pipeline is certainly one without stage blocks.

@@ -202,7 +202,7 @@ func read(ctx context.Context, backend *client.Client, prior model) (model, erro
 func reporter(m model) problem.Reporter {
 	return problem.Reporter{
 		Object:  fmt.Sprintf("pipeline %q", m.Name.ValueString()),
-		Message: "pipeline", Shape: fieldpath.Pipeline(), Written: m.written,
+		Message: "pipeline", Shape: fieldpath.Pipeline(), Written: m.terraformPath,
 	}
 }
 

@@ -12,15 +12,17 @@ import (
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/definition"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/planning"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/problem"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
 )
 
 // planWarnings shows what the server would warn of: approval rules that match nothing in
 // this pipeline, and what they would no longer guard. A server that does not answer says
-// nothing here. What it refuses the apply will say, since it may not be refused then.
+// nothing here. What it refuses the apply will say, since it may not be refused then, unless
+// that is a kind that only the server may know.
 func (r *Resource) planWarnings(
-	ctx context.Context, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse, unchanged bool,
+	ctx context.Context, request resource.ModifyPlanRequest, response *resource.ModifyPlanResponse, config model, unchanged bool,
 ) {
 	if response.Diagnostics.HasError() {
 		return
@@ -35,27 +37,30 @@ func (r *Resource) planWarnings(
 		return
 	}
 	r.note(planned, request.Config.Raw.IsFullyKnown())
-	if !request.Config.Raw.IsFullyKnown() || r.session.Applying() {
+	create := request.State.Raw.IsNull() || len(response.RequiresReplace) > 0
+	if !create && unchanged || r.session.Applying() {
 		// The write of the pipeline will show its warnings.
 		return
 	}
-	create := request.State.Raw.IsNull() || len(response.RequiresReplace) > 0
-	if !create && unchanged {
-		return
-	}
+	pipeline := declared(config)
+	foreign := pipeline.Foreign(ctx, request.Config)
 	var warnings []*headracev1.Warning
-	asked, err := r.session.Ask(ctx, func(ctx context.Context, backend *client.Client) error {
-		var err error
-		warnings, err = dryRun(ctx, backend, planned, create)
-		return err
-	})
+	var answer planning.Answer
+	if request.Config.Raw.IsFullyKnown() {
+		answer.Sent, answer.Err = r.session.Ask(ctx, func(ctx context.Context, backend *client.Client) error {
+			var err error
+			warnings, err = dryRun(ctx, backend, planned, create)
+			return err
+		})
+	}
+	pipeline.Answered(ctx, r.session, &response.Diagnostics, planned.Account.ValueString(), foreign, reporter(planned), answer)
 	switch {
-	case !asked:
-	case err == nil:
+	case !answer.Sent:
+	case answer.Err == nil:
 		r.warn(ctx, &response.Diagnostics, planned, warnings, session.KeepAlone)
-	case client.Reason(err) == domain.ReasonGuardRequiresAdmin:
+	case client.Reason(answer.Err) == domain.ReasonGuardRequiresAdmin:
 		// Not a token without a role, which may be the one of plans alone.
-		response.Diagnostics.AddWarning("The apply of "+reporter(planned).Object+" may be refused", problem.Sentence(client.Describe(err)))
+		response.Diagnostics.AddWarning("The apply of "+reporter(planned).Object+" may be refused", problem.Sentence(client.Describe(answer.Err)))
 	}
 }
 

@@ -106,3 +106,12 @@ func Settle[Model any](
 	response.Plan.Raw = settled
 	return true
 }
+
+// NoteChange tells others of the same run that an object is created or changed, by its id.
+func NoteChange(ctx context.Context, s *session.Session, response *resource.ModifyPlanResponse, unchanged bool) {
+	var id types.String
+	response.Diagnostics.Append(response.Plan.GetAttribute(ctx, path.Root("id"), &id)...)
+	if !unchanged && !id.IsNull() && !id.IsUnknown() {
+		s.NoteChange(id.ValueString())
+	}
+}

@@ -33,6 +33,8 @@ type Reporter struct {
 	// the message, before Shape finds the argument. Nil leaves fields where they
 	// are.
 	Written func(domain.Path) domain.Path
+	// Beside finds the argument of a field that the request has beside Message. May be nil.
+	Beside func(field string) (path.Path, bool)
 }
 
 // Add adds an error of a call. doing is what was tried, as in "update".
@@ -40,6 +42,13 @@ func (r Reporter) Add(diags *diag.Diagnostics, doing string, err error) {
 	summary := "Cannot " + doing + " " + r.Object
 	switch client.Reason(err) {
 	case domain.ReasonEtagMismatch:
+		if doing == "delete" {
+			// Terraform deletes what is no longer declared as the state has it, and saves no
+			// refresh of it before.
+			diags.AddError(summary, "It was changed by somebody else since this plan was made. It was not deleted. "+
+				"Run terraform apply -refresh-only, which shows what they changed, and then plan and apply again.")
+			return
+		}
 		diags.AddError(summary, "It was changed by somebody else since this plan was made. This object was not written. "+
 			"Plan and apply again: the new plan shows what they changed.")
 	default:
@@ -89,6 +98,11 @@ func (r Reporter) addViolations(diags *diag.Diagnostics, summary string, err err
 // argument returns the path of the argument that a field of a request is
 // written in.
 func (r Reporter) argument(field string) (path.Path, bool) {
+	if r.Beside != nil {
+		if at, found := r.Beside(field); found {
+			return at, true
+		}
+	}
 	if r.Message != "" {
 		var within bool
 		if field, within = strings.CutPrefix(field, r.Message+"."); !within {
@@ -187,16 +201,25 @@ func AddViolations(
 		return
 	}
 	for _, violation := range invalid.Violations {
-		if len(violation.Path) < len(within) || !begins(violation.Path, within) {
-			continue
+		if at, found := Argument(violation, within, shape, written); found {
+			diags.AddAttributeError(at, "The definition breaks a rule", Sentence(violation.Message))
 		}
-		fields := violation.Path[len(within):]
-		if written != nil {
-			fields = written(fields)
-		}
-		at := shape.Translate(path.Empty(), fields)
-		diags.AddAttributeError(at, "The definition breaks a rule", Sentence(violation.Message))
 	}
+}
+
+// Argument returns the argument that breaks a rule, unless it is outside of within. The
+// parameters are those of AddViolations.
+func Argument(
+	violation domain.Violation, within domain.Path, shape fieldpath.Shape, written func(domain.Path) domain.Path,
+) (path.Path, bool) {
+	if len(violation.Path) < len(within) || !begins(violation.Path, within) {
+		return path.Empty(), false
+	}
+	fields := violation.Path[len(within):]
+	if written != nil {
+		fields = written(fields)
+	}
+	return shape.Translate(path.Empty(), fields), true
 }
 
 // AddWarnings adds what may surprise in the definition of an object, unless tell says that it

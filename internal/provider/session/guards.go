@@ -20,9 +20,12 @@ const (
 )
 
 // StillTrue returns the warnings of a write of a pipeline without those about approval rules
-// that the same run changes so that they are not true after it.
+// and secrets that the same run changes so that they are not true after it.
 func (s *Session) StillTrue(ctx context.Context, account string, warnings []*headracev1.Warning, alone Alone) []*headracev1.Warning {
 	return slices.DeleteFunc(slices.Clone(warnings), func(w *headracev1.Warning) bool {
+		if w.GetSecret() != "" {
+			return s.followsSecret(ctx, client.SecretName(account, w.GetSecret()), alone)
+		}
 		if w.GetSelectorEntry() == "" && w.GetStage() == "" {
 			return false
 		}
@@ -44,6 +47,14 @@ func (s *Session) StillTrue(ctx context.Context, account string, warnings []*hea
 		}
 		return rule.follows(Part{Pipeline: w.GetPipeline(), Stage: w.GetStage(), Action: w.GetAction()}, s.Planned(account))
 	})
+}
+
+// followsSecret tells whether the run creates a secret that is missing.
+func (s *Session) followsSecret(ctx context.Context, name string, alone Alone) bool {
+	if alone == KeepAlone {
+		s.Await(ctx, name, func() bool { return s.secret(name) })
+	}
+	return alone == DropAlone || s.secret(name)
 }
 
 // has tells whether the rule still has an entry when the run is done.

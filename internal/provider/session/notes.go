@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,7 +31,11 @@ type notes struct {
 	inline map[string][]string
 	// rules are the approval rules that this run plans, by resource name.
 	rules map[string]Rule
-	told  map[string]bool
+	// secrets are those that this run plans to exist, by resource name.
+	secrets map[string]bool
+	// changes are the objects that this run creates or changes, by resource name.
+	changes map[string]bool
+	told    map[string]bool
 	// applying tells that this run has begun to write.
 	applying bool
 	// changed is closed with the next note, deadlines are when a wait for something ends.
@@ -164,6 +169,58 @@ func (s *Session) Rule(name string) (Rule, bool) {
 	defer s.notes.mu.Unlock()
 	rule, found := s.notes.rules[name]
 	return rule, found
+}
+
+// NoteSecret remembers a secret that this run plans to exist.
+func (s *Session) NoteSecret(name string) {
+	if s == nil {
+		return
+	}
+	s.notes.note(func() {
+		if s.notes.secrets == nil {
+			s.notes.secrets = make(map[string]bool)
+		}
+		s.notes.secrets[name] = true
+	})
+}
+
+// secret tells whether this run plans a secret to exist.
+func (s *Session) secret(name string) bool {
+	if s == nil {
+		return false
+	}
+	s.notes.mu.Lock()
+	defer s.notes.mu.Unlock()
+	return s.notes.secrets[name]
+}
+
+// NoteChange remembers an object that this run plans to create or change.
+func (s *Session) NoteChange(name string) {
+	if s == nil {
+		return
+	}
+	s.notes.note(func() {
+		if s.notes.changes == nil {
+			s.notes.changes = make(map[string]bool)
+		}
+		s.notes.changes[name] = true
+	})
+}
+
+// Changes tells whether this run plans to create or change an object or a part of it, as far as
+// known. What a server says of an object that depends on it may not be true after the apply.
+func (s *Session) Changes(name string) bool {
+	if s == nil {
+		return false
+	}
+	s.notes.mu.Lock()
+	defer s.notes.mu.Unlock()
+	for changed := range s.notes.changes {
+		if changed == name || strings.HasPrefix(changed, name+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // NoteInline remembers a pipeline whose parts are all planned.

@@ -50,6 +50,7 @@ type Session struct {
 	// silent tells that the server did not say what it supports.
 	silent atomic.Bool
 	notes  notes
+	listed listings
 }
 
 // supportTimeout is how long a plan waits to hear what the server supports.

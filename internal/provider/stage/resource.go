@@ -4,7 +4,6 @@ package stage
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -17,6 +16,7 @@ import (
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/accountguard"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/address"
+	"github.com/headrace/terraform-provider-headrace/internal/provider/deletion"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/problem"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/session"
@@ -151,7 +151,12 @@ func (r *Resource) Delete(ctx context.Context, request resource.DeleteRequest, r
 		report.Add(&response.Diagnostics, "delete", err)
 		return
 	}
-	warnings, err := remove(ctx, backend, &headracev1.DeleteStageRequest{Name: state.resourceName(), Etag: state.ETag.ValueString()})
+	var warnings []*headracev1.Warning
+	err = deletion.AfterUsers(ctx, domain.ReasonStageNotEmpty, func(ctx context.Context) error {
+		deleted, err := backend.Pipelines.DeleteStage(ctx, &headracev1.DeleteStageRequest{Name: state.resourceName(), Etag: state.ETag.ValueString()})
+		warnings = deleted.GetWarnings()
+		return err
+	})
 	if err != nil && !problem.Gone(err) {
 		report.Add(&response.Diagnostics, "delete", err)
 	}
@@ -164,38 +169,6 @@ func (r *Resource) written(ctx context.Context, diags *diag.Diagnostics, m model
 	r.session.NoteWritten(m.Account.ValueString(), m.Pipeline.ValueString())
 	warnings = r.session.StillTrue(ctx, m.Account.ValueString(), warnings, session.KeepAlone)
 	reporter(m).Warn(diags, warnings, r.session.Tell)
-}
-
-const (
-	// patience is how long a stage waits for the next of its actions to be deleted.
-	patience = 10 * time.Second
-	// pause is between two tries.
-	pause = 200 * time.Millisecond
-)
-
-// remove deletes a stage as soon as it has no actions any more. Without references between
-// them Terraform deletes a stage and its actions at the same time, or another
-// configuration does. It is up to the server to refuse while actions are left: its refusal
-// names them, so it changes as long as they go.
-func remove(ctx context.Context, backend *client.Client, request *headracev1.DeleteStageRequest) ([]*headracev1.Warning, error) {
-	refusal, deadline := "", time.Now()
-	for {
-		deleted, err := backend.Pipelines.DeleteStage(ctx, request)
-		if client.Reason(err) != domain.ReasonStageNotEmpty {
-			return deleted.GetWarnings(), err
-		}
-		if said := client.Describe(err); said != refusal {
-			refusal, deadline = said, time.Now().Add(patience)
-		}
-		if !time.Now().Before(deadline) {
-			return nil, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(pause):
-		}
-	}
 }
 
 // ImportState takes PIPELINE/STAGE, ACCOUNT/PIPELINE/STAGE or the resource name.

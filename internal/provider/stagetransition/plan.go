@@ -9,6 +9,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	domain "github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/fieldpath"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/planning"
 	"github.com/headrace/terraform-provider-headrace/internal/provider/problem"
@@ -30,7 +31,7 @@ func (r *Resource) ValidateConfig(
 	unknown := domain.Stage{Name: domain.Unknown}
 	stage := domain.Stage{Name: values.Text(config.Stage), Actions: []domain.Action{{Name: domain.Unknown}}}
 	def := &domain.Definition{Stages: []domain.Stage{unknown, stage, unknown}}
-	problem.AddViolations(&response.Diagnostics, domain.Validate(def, domain.BuiltinCatalog()),
+	problem.AddViolations(&response.Diagnostics, domain.Validate(def, catalog.Builtin()),
 		domain.Path{{Field: "stages", Index: 1}}, fieldpath.StageTransition(), nil)
 
 	enabled := config.Enabled.IsNull() || config.Enabled.ValueBool()

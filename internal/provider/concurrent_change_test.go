@@ -20,8 +20,8 @@ func TestChangeRightAfterAWrite(t *testing.T) {
 	t.Parallel()
 	backend := acctest.Start(t)
 	api := *backend.API
-	api.Pipelines = hastyPipelines{api.Pipelines}
-	api.ApprovalRules = hastyRules{api.ApprovalRules}
+	api.Pipelines = changedPipelines{api.Pipelines}
+	api.ApprovalRules = changedRules{api.ApprovalRules}
 	everything := func(generation int, api *client.Client, drifts bool) resource.TestStep {
 		return resource.TestStep{
 			ProtoV6ProviderFactories: acctest.ProviderOf(api),
@@ -36,8 +36,8 @@ func TestChangeRightAfterAWrite(t *testing.T) {
 	}})
 }
 
-// hastyPipelines is somebody who changes everything that another writes, at once.
-type hastyPipelines struct {
+// changedPipelines changes every object right after it was written, as another client may.
+type changedPipelines struct {
 	headracev1.PipelineServiceClient
 }
 
@@ -50,7 +50,7 @@ func after[Answer any](answer Answer, err error, change func() error) (Answer, e
 }
 
 // CreatePipeline is followed by a change.
-func (h hastyPipelines) CreatePipeline(
+func (h changedPipelines) CreatePipeline(
 	ctx context.Context, in *headracev1.CreatePipelineRequest, options ...grpc.CallOption,
 ) (*headracev1.CreatePipelineResponse, error) {
 	answer, err := h.PipelineServiceClient.CreatePipeline(ctx, in, options...)
@@ -58,14 +58,14 @@ func (h hastyPipelines) CreatePipeline(
 }
 
 // UpdatePipeline is followed by a change.
-func (h hastyPipelines) UpdatePipeline(
+func (h changedPipelines) UpdatePipeline(
 	ctx context.Context, in *headracev1.UpdatePipelineRequest, options ...grpc.CallOption,
 ) (*headracev1.UpdatePipelineResponse, error) {
 	answer, err := h.PipelineServiceClient.UpdatePipeline(ctx, in, options...)
 	return after(answer, err, func() error { return h.describe(ctx, in.GetPipeline()) })
 }
 
-func (h hastyPipelines) describe(ctx context.Context, pipeline *headracev1.Pipeline) error {
+func (h changedPipelines) describe(ctx context.Context, pipeline *headracev1.Pipeline) error {
 	changed := proto.CloneOf(pipeline)
 	changed.Etag = ""
 	changed.Definition.Description = "Changed by somebody else"
@@ -74,7 +74,7 @@ func (h hastyPipelines) describe(ctx context.Context, pipeline *headracev1.Pipel
 }
 
 // CreateStage is followed by a change.
-func (h hastyPipelines) CreateStage(
+func (h changedPipelines) CreateStage(
 	ctx context.Context, in *headracev1.CreateStageRequest, options ...grpc.CallOption,
 ) (*headracev1.CreateStageResponse, error) {
 	answer, err := h.PipelineServiceClient.CreateStage(ctx, in, options...)
@@ -82,14 +82,14 @@ func (h hastyPipelines) CreateStage(
 }
 
 // UpdateStage is followed by a change.
-func (h hastyPipelines) UpdateStage(
+func (h changedPipelines) UpdateStage(
 	ctx context.Context, in *headracev1.UpdateStageRequest, options ...grpc.CallOption,
 ) (*headracev1.UpdateStageResponse, error) {
 	answer, err := h.PipelineServiceClient.UpdateStage(ctx, in, options...)
 	return after(answer, err, func() error { return h.move(ctx, in.GetStage()) })
 }
 
-func (h hastyPipelines) move(ctx context.Context, stage *headracev1.PipelineStage) error {
+func (h changedPipelines) move(ctx context.Context, stage *headracev1.PipelineStage) error {
 	changed := proto.CloneOf(stage)
 	changed.Etag = ""
 	changed.Order++
@@ -98,7 +98,7 @@ func (h hastyPipelines) move(ctx context.Context, stage *headracev1.PipelineStag
 }
 
 // CreateAction is followed by a change.
-func (h hastyPipelines) CreateAction(
+func (h changedPipelines) CreateAction(
 	ctx context.Context, in *headracev1.CreateActionRequest, options ...grpc.CallOption,
 ) (*headracev1.CreateActionResponse, error) {
 	answer, err := h.PipelineServiceClient.CreateAction(ctx, in, options...)
@@ -106,14 +106,14 @@ func (h hastyPipelines) CreateAction(
 }
 
 // UpdateAction is followed by a change.
-func (h hastyPipelines) UpdateAction(
+func (h changedPipelines) UpdateAction(
 	ctx context.Context, in *headracev1.UpdateActionRequest, options ...grpc.CallOption,
 ) (*headracev1.UpdateActionResponse, error) {
 	answer, err := h.PipelineServiceClient.UpdateAction(ctx, in, options...)
 	return after(answer, err, func() error { return h.redirect(ctx, in.GetAction()) })
 }
 
-func (h hastyPipelines) redirect(ctx context.Context, action *headracev1.PipelineAction) error {
+func (h changedPipelines) redirect(ctx context.Context, action *headracev1.PipelineAction) error {
 	changed := proto.CloneOf(action)
 	changed.Etag = ""
 	changed.Action.Configuration["RepositoryUrl"] = "https://example.com/other.git"
@@ -122,7 +122,7 @@ func (h hastyPipelines) redirect(ctx context.Context, action *headracev1.Pipelin
 }
 
 // SetStageTransition is followed by a change.
-func (h hastyPipelines) SetStageTransition(
+func (h changedPipelines) SetStageTransition(
 	ctx context.Context, in *headracev1.SetStageTransitionRequest, options ...grpc.CallOption,
 ) (*headracev1.SetStageTransitionResponse, error) {
 	answer, err := h.PipelineServiceClient.SetStageTransition(ctx, in, options...)
@@ -134,13 +134,13 @@ func (h hastyPipelines) SetStageTransition(
 	})
 }
 
-// hastyRules is somebody who changes every rule that another writes, at once.
-type hastyRules struct {
+// changedRules is somebody who changes every rule that another writes, at once.
+type changedRules struct {
 	headracev1.ApprovalRuleServiceClient
 }
 
 // CreateApprovalRule is followed by a change.
-func (h hastyRules) CreateApprovalRule(
+func (h changedRules) CreateApprovalRule(
 	ctx context.Context, in *headracev1.CreateApprovalRuleRequest, options ...grpc.CallOption,
 ) (*headracev1.CreateApprovalRuleResponse, error) {
 	answer, err := h.ApprovalRuleServiceClient.CreateApprovalRule(ctx, in, options...)
@@ -148,14 +148,14 @@ func (h hastyRules) CreateApprovalRule(
 }
 
 // UpdateApprovalRule is followed by a change.
-func (h hastyRules) UpdateApprovalRule(
+func (h changedRules) UpdateApprovalRule(
 	ctx context.Context, in *headracev1.UpdateApprovalRuleRequest, options ...grpc.CallOption,
 ) (*headracev1.UpdateApprovalRuleResponse, error) {
 	answer, err := h.ApprovalRuleServiceClient.UpdateApprovalRule(ctx, in, options...)
 	return after(answer, err, func() error { return h.describe(ctx, in.GetApprovalRule()) })
 }
 
-func (h hastyRules) describe(ctx context.Context, rule *headracev1.ApprovalRule) error {
+func (h changedRules) describe(ctx context.Context, rule *headracev1.ApprovalRule) error {
 	changed := proto.CloneOf(rule)
 	changed.Etag = ""
 	changed.Description = "Changed by somebody else"

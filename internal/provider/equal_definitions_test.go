@@ -18,10 +18,10 @@ import (
 	"github.com/headrace/terraform-provider-headrace/internal/provider/acctest"
 )
 
-// TestSameToTheServer holds that what the server stores alike has the same etag, and
+// TestEqualDefinitionsHaveOneEtag holds that what the server stores alike has the same etag, and
 // publishes no version: a null entry that comes and goes, an empty block or list, and an
 // import of all of it. Every step ends with an empty plan.
-func TestSameToTheServer(t *testing.T) {
+func TestEqualDefinitionsHaveOneEtag(t *testing.T) {
 	t.Parallel()
 	text := func(names ...string) string {
 		var all strings.Builder

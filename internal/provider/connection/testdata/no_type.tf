@@ -1,0 +1,3 @@
+resource "headrace_connection" "forge" {
+  name = "forge"
+}

@@ -1,0 +1,36 @@
+resource "headrace_pipeline" "web" {
+  name = "web"
+
+  stage {
+    name = "Source"
+
+    action {
+      name             = "Fetch"
+      category         = "Source"
+      owner            = "Headrace"
+      provider         = "Git"
+      version          = "1"
+      output_artifacts = ["source"]
+
+      configuration = {
+        RepositoryUrl = "https://example.com/web.git"
+        Branch        = "main"
+        DetectChanges = true
+      }
+    }
+  }
+
+  stage {
+    name = "Build"
+
+    action {
+      name            = "Compile"
+      category        = "Build"
+      owner           = "Headrace"
+      provider        = "Commands"
+      version         = "1"
+      input_artifacts = ["source"]
+      commands        = ["go build ./..."]
+    }
+  }
+}

@@ -1,0 +1,6 @@
+resource "headrace_secret" "token" {
+  name             = "token"
+  description      = "Pushes images"
+  value_wo         = "hunter22-first"
+  value_wo_version = 1
+}

@@ -1,0 +1,8 @@
+resource "headrace_trigger" "released" {
+  name     = "released"
+  pipeline = "web"
+
+  webhook {
+    webhook = "releases"
+  }
+}

@@ -1,0 +1,94 @@
+resource "headrace_connection" "forge" {
+  name = "forge"
+
+  gitea {
+    endpoint         = "https://gitea.example.com"
+    token_wo         = "hunter22"
+    token_wo_version = 1
+  }
+}
+
+resource "headrace_pipeline" "web" {
+  name = "web"
+
+  variable {
+    name          = "Tag"
+    default_value = "none"
+  }
+
+  stage {
+    name = "Source"
+
+    action {
+      name             = "Checkout"
+      category         = "Source"
+      owner            = "Headrace"
+      provider         = "Git"
+      version          = "1"
+      output_artifacts = ["source"]
+
+      configuration = {
+        Connection    = headrace_connection.forge.name
+        RepositoryUrl = "acme/web"
+        Branch        = "main"
+      }
+    }
+  }
+
+  stage {
+    name = "Build"
+
+    action {
+      name            = "Compile"
+      category        = "Build"
+      owner           = "Headrace"
+      provider        = "Commands"
+      version         = "1"
+      input_artifacts = ["source"]
+      commands        = ["make"]
+    }
+  }
+}
+
+resource "headrace_trigger" "web" {
+  name        = "web"
+  pipeline    = headrace_pipeline.web.name
+  description = "Releases of web"
+  variables   = { Tag = "=event.ref" }
+
+  git {
+    connection      = headrace_connection.forge.name
+    repository      = "acme/web"
+    source_action   = "Checkout"
+    new_branch      = "start"
+    moved_tag       = "allow"
+    skip_markers    = false
+    on_unknown_diff = "ignore"
+    coalesce        = "each"
+
+    push {
+      branches {
+        includes = ["main", "release/**"]
+        excludes = ["release/old"]
+      }
+
+      file_paths {
+        includes = ["web/**"]
+      }
+    }
+
+    push {
+      tags {
+        includes = ["v*"]
+      }
+    }
+
+    pull_request {
+      events = ["OPEN", "UPDATED"]
+
+      branches {
+        includes = ["main"]
+      }
+    }
+  }
+}

@@ -1,0 +1,4 @@
+resource "headrace_trigger" "web" {
+  name     = "web"
+  pipeline = "web"
+}

@@ -1,0 +1,12 @@
+resource "headrace_trigger" "web" {
+  name     = "web"
+  pipeline = "web"
+
+  git {
+    source_action = "Checkout"
+  }
+
+  webhook {
+    webhook = "releases"
+  }
+}

@@ -1,0 +1,12 @@
+resource "headrace_webhook" "releases" {
+  name              = "releases"
+  kind              = "generic"
+  secret_wo         = "hunter22-first-of-all"
+  secret_wo_version = 1
+
+  authentication {
+    hmac {
+      header = "X-Signature"
+    }
+  }
+}

@@ -1,0 +1,16 @@
+resource "headrace_connection" "forge" {
+  name = "forge"
+
+  gitlab {
+    token_wo         = "glpat-hunter22"
+    token_wo_version = 1
+  }
+}
+
+resource "headrace_webhook" "releases" {
+  name              = "releases"
+  kind              = "gitlab"
+  connection_name   = headrace_connection.forge.name
+  secret_wo         = "hunter22-of-gitlab-xyz"
+  secret_wo_version = 4
+}
