@@ -20,24 +20,34 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/definition"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/logs"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/loop"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/runner"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline/catalog"
 )
 
 // backend is a whole backend without its network, or several on one store: store,
 // engine, queue and runner.
 type backend struct {
-	replicas []*service.Executions
+	replicas []*useCases
 	store    store.Store
 	stop     func() error
 
 	next   atomic.Uint64
 	mu     sync.Mutex
 	starts map[string][]time.Time // by execution, when its actions began
+}
+
+// useCases are what a replica offers of its executions.
+type useCases struct {
+	*service.Executions
+	*service.Explanations
+	*service.Streams
 }
 
 const (
@@ -50,18 +60,21 @@ func bencher() auth.Identity {
 }
 
 // noop is an action that succeeds in a turn of its own.
-func noop() pipeline.ActionType {
-	return pipeline.ActionType{
+func noop() pipeline.Type {
+	return pipeline.Type{
 		ID:   pipeline.TypeID{Category: pipeline.CategoryTest, Owner: pipeline.Owner, Provider: "Noop", Version: "1"},
 		Work: pipeline.WorkTurn,
 	}
 }
 
 // Take implements action.TurnExecutor.
-func (b *backend) Take(_ context.Context, turn action.Turn) action.Outcome {
+func (b *backend) Take(_ context.Context, turn action.Turn, _ action.Tools) action.Outcome {
 	b.began(turn.ExecutionID)
 	return action.Outcome{}
 }
+
+// Abandon implements action.TurnExecutor: what is done in one turn has nothing to abandon.
+func (b *backend) Abandon(context.Context, action.Turn, action.Tools) error { return nil }
 
 func (b *backend) began(executionID string) {
 	now := time.Now()
@@ -104,7 +117,7 @@ func start(ctx context.Context, dir string, at place) (*backend, error) {
 		return err
 	}
 	for i := range at.replicas {
-		opened, err := b.replica(ctx, running, group, filepath.Join(dir, strconv.Itoa(i)), open, at.replicas > 1 || at.name != "sqlite")
+		opened, err := b.replica(ctx, running, group, filepath.Join(dir, strconv.Itoa(i)), open, at)
 		if err != nil {
 			return nil, errors.Join(err, b.stop())
 		}
@@ -112,12 +125,12 @@ func start(ctx context.Context, dir string, at place) (*backend, error) {
 	}
 	b.store = stores[0]
 	return b, b.store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-		return tx.CreateAccount(ctx, store.Account{Name: account, CreatedAt: time.Now()})
+		return tx.CreateAccount(ctx, auth.Account{Name: account, CreatedAt: time.Now()})
 	})
 }
 
 // replica starts one backend, which the group's context ends.
-func (b *backend) replica(ctx, running context.Context, group *errgroup.Group, dir string, open opener, shared bool) (store.Store, error) {
+func (b *backend) replica(ctx, running context.Context, group *errgroup.Group, dir string, open opener, at place) (store.Store, error) {
 	log := hclog.New(&hclog.LoggerOptions{Level: hclog.Error})
 	db, queue, err := open(ctx, log)
 	if err != nil {
@@ -135,41 +148,49 @@ func (b *backend) replica(ctx, running context.Context, group *errgroup.Group, d
 	logStore := logs.New(bucket.Unsynced(), logs.Config{Limit: 1 << 20})
 	registry := action.NewRegistry()
 	registry.AddTurn(noop().ID, b)
-	trueType, _ := pipeline.BuiltinCatalog().Lookup(trueAction("").TypeID())
+	trueType, _ := catalog.Builtin().Lookup(trueAction("").TypeID())
 	registry.AddAttempt(trueType.ID, timed{command.New(), b.began})
-	executions := service.NewExecutions(service.ExecutionsConfig{
-		Store: db, Catalog: pipeline.BuiltinCatalog().With(noop()), Registry: registry, Logs: logStore, Clock: time.Now,
-		NewID: func() string { return uuid.Must(uuid.NewV7()).String() }, Lease: 30 * time.Second, Log: log,
-		Queue: queue, Shared: shared,
+	kinds, newID := catalog.Builtin().With(noop()), func() string { return uuid.Must(uuid.NewV7()).String() }
+	stored := artifact.New(trees, dir)
+	runs := loop.New(loop.Config{
+		Store: db, Queue: queue, Catalog: kinds, Registry: registry, Clock: time.Now, NewID: newID, Lease: 30 * time.Second,
+		Shared: at.replicas > 1 || at.name != "sqlite", Log: log,
+		Artifacts: stored, Logs: logStore,
 	})
-	if err := executions.Recover(ctx); err != nil {
+	uses := service.ExecutionsConfig{
+		Store: db, Loop: runs, Catalog: kinds, Logs: logStore, Clock: time.Now, NewID: newID,
+	}
+	if err := runs.Recover(ctx); err != nil {
 		return db, err
 	}
+	b.replicas = append(b.replicas, &useCases{service.NewExecutions(uses), service.NewExplanations(uses), service.NewStreams(uses)})
+	group.Go(func() error { return runs.Run(running) })
+	if at.slots == 0 {
+		return db, nil
+	}
 	work, err := runner.New(runner.Config{
-		ID: "bench " + dir, Slots: 4, Jobs: executions, Registry: registry, WorkDir: filepath.Join(dir, "work"),
-		Artifacts: artifact.New(trees, dir), Logs: logStore, Lease: 30 * time.Second, Log: log,
+		ID: "bench " + dir, Slots: at.slots, Jobs: runs, Registry: registry, WorkDir: filepath.Join(dir, "work"),
+		Artifacts: stored, Logs: logStore, Lease: 30 * time.Second, Log: log,
 	})
 	if err != nil {
 		return db, err
 	}
-	b.replicas = append(b.replicas, executions)
-	group.Go(func() error { return executions.Run(running) })
 	group.Go(func() error { return work.Run(running) })
 	return db, nil
 }
 
 // executions are the replicas in turn.
-func (b *backend) executions() *service.Executions {
+func (b *backend) executions() *useCases {
 	return b.replicas[b.next.Add(1)%uint64(len(b.replicas))]
 }
 
 func (b *backend) define(ctx context.Context, name string, def pipeline.Definition) error {
 	id := uuid.NewString()
 	return b.store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-		if err := tx.CreatePipeline(ctx, store.Pipeline{ID: id, Account: account, Name: name, Version: 1, Revision: 1}); err != nil {
+		if err := tx.CreatePipeline(ctx, definition.Pipeline{ID: id, Account: account, Name: name, Version: 1, Revision: 1}); err != nil {
 			return err
 		}
-		return tx.CreatePipelineVersion(ctx, store.PipelineVersion{PipelineID: id, Version: 1, Definition: def})
+		return tx.CreatePipelineVersion(ctx, definition.Version{PipelineID: id, Version: 1, Definition: def})
 	})
 }
 

@@ -177,17 +177,21 @@ func copied(of *execution.Execution, events []execution.Event, number int64) *ex
 	return change
 }
 
-// crowd adds many pipelines, and executions of many of them that wait for a person.
-func (b *backend) crowd(ctx context.Context) error {
-	manual := pipeline.Definition{ExecutionMode: pipeline.Superseded, Stages: []pipeline.Stage{{
+// manual is a definition whose executions wait for a person.
+func manual() pipeline.Definition {
+	return pipeline.Definition{ExecutionMode: pipeline.Superseded, Stages: []pipeline.Stage{{
 		Name: "Approve",
 		Actions: []pipeline.Action{{
 			Name: "Agree", Category: pipeline.CategoryApproval, Owner: pipeline.Owner, Provider: "Manual", Version: "1", RunOrder: 1,
 		}},
 	}}}
+}
+
+// crowd adds many pipelines, and executions of many of them that wait for a person.
+func (b *backend) crowd(ctx context.Context) error {
 	for i := range manyPipelines {
 		name := fmt.Sprintf("crowd%d", i)
-		if err := b.define(ctx, name, manual); err != nil {
+		if err := b.define(ctx, name, manual()); err != nil {
 			return err
 		}
 		if i >= manyWaiting {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -41,26 +42,43 @@ const (
 	batchCommits = 200
 )
 
-func sqliteCommits(ctx context.Context, dir string) (c commits, err error) {
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "limit.db")+
-		"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate")
+// limitDatabase is a SQLite file that is as durable as the store, without Headrace.
+type limitDatabase struct {
+	*sql.DB
+	insert *sql.Stmt
+}
+
+func openLimit(ctx context.Context, path string) (*limitDatabase, error) {
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate")
 	if err != nil {
-		return c, err
+		return nil, err
 	}
-	defer func() { _ = db.Close() }()
 	db.SetMaxOpenConns(1)
 	if _, err := db.ExecContext(ctx, `CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)`); err != nil {
-		return c, err
+		return nil, errors.Join(err, db.Close())
 	}
 	insert, err := db.PrepareContext(ctx, `INSERT INTO t (v) VALUES ($1)`)
 	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &limitDatabase{db, insert}, nil
+}
+
+// commit makes a row durable.
+func (d *limitDatabase) commit(ctx context.Context, text string) error {
+	_, err := d.insert.ExecContext(ctx, text)
+	return err
+}
+
+func (d *limitDatabase) close() error { return errors.Join(d.insert.Close(), d.Close()) }
+
+func sqliteCommits(ctx context.Context, dir string) (c commits, err error) {
+	db, err := openLimit(ctx, filepath.Join(dir, "limit.db"))
+	if err != nil {
 		return c, err
 	}
-	defer func() { _ = insert.Close() }()
-	if c.one, err = median(samples, func() error {
-		_, err := insert.ExecContext(ctx, rowText)
-		return err
-	}); err != nil {
+	defer func() { _ = db.close() }()
+	if c.one, err = median(samples, func() error { return db.commit(ctx, rowText) }); err != nil {
 		return c, err
 	}
 	c.rows, err = rate(func() error {
@@ -68,7 +86,7 @@ func sqliteCommits(ctx context.Context, dir string) (c commits, err error) {
 		if err != nil {
 			return err
 		}
-		statement := tx.StmtContext(ctx, insert) //nolint:sqlclosecheck // The transaction closes it.
+		statement := tx.StmtContext(ctx, db.insert) //nolint:sqlclosecheck // The transaction closes it.
 		for range hopsAtOnce * perHop {
 			if _, err := statement.ExecContext(ctx, rowText); err != nil {
 				return err

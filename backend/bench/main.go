@@ -41,6 +41,8 @@ type run struct {
 	headraced string
 	dir       string
 	history   int
+	waiting   int
+	polls     int
 	only      *regexp.Regexp
 	cluster   *postgrestest.Cluster
 	out       *tabwriter.Writer
@@ -53,10 +55,12 @@ func main() {
 	dir := flag.String("dir", "", "measure on this directory's disk (default: the temporary directory)")
 	only := flag.String("only", ".*", "measure the figures whose names this expression matches, for instance .*_sqlite, growth or server")
 	history := flag.Int("history", 1_000_000, "past action executions of the largest history")
+	waiting := flag.Int("waiting", 100_000, "approvals, and as many attempts, that wait in other accounts while an execution is explained")
+	polls := flag.Int("polls", 1000, "repositories that poll_1000_repositories polls")
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := profiled(*profile, func() error { return bench(ctx, *headraced, *jsonFile, *dir, *only, *history) })
+	err := profiled(*profile, func() error { return bench(ctx, *headraced, *jsonFile, *dir, *only, *history, *waiting, *polls) })
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -80,7 +84,7 @@ func profiled(path string, fn func() error) error {
 	return errors.Join(err, file.Close())
 }
 
-func bench(ctx context.Context, headraced, jsonFile, parent, only string, history int) (err error) {
+func bench(ctx context.Context, headraced, jsonFile, parent, only string, history, waiting, polls int) (err error) {
 	names, err := regexp.Compile("^(?:" + only + ")$")
 	if err != nil {
 		return err
@@ -90,7 +94,7 @@ func bench(ctx context.Context, headraced, jsonFile, parent, only string, histor
 		return err
 	}
 	r := &run{
-		headraced: headraced, dir: dir, history: history, only: names, cluster: &postgrestest.Cluster{Durable: true},
+		headraced: headraced, dir: dir, history: history, waiting: waiting, polls: polls, only: names, cluster: &postgrestest.Cluster{Durable: true},
 		out: tabwriter.NewWriter(os.Stdout, 32, 0, 2, ' ', 0),
 	}
 	defer func() { err = errors.Join(err, r.cluster.Stop(), os.RemoveAll(dir)) }()
@@ -137,9 +141,32 @@ func (r *run) measure(ctx context.Context) error {
 			return fmt.Errorf("growth: %w", err)
 		}
 	}
+	for _, at := range []place{onSQLite(), onPostgres(r.cluster, 1)} {
+		if !r.wants("waiting_" + at.name) {
+			continue
+		}
+		if err := r.measureWaiting(ctx, at); err != nil {
+			return fmt.Errorf("waiting on %s: %w", at.name, err)
+		}
+	}
 	if slices.ContainsFunc([]string{"artifact_put", "artifact_get", "log_write", "log_read"}, r.wants) {
 		if err := r.measureStorage(ctx); err != nil {
 			return fmt.Errorf("storage: %w", err)
+		}
+	}
+	if r.wants("push_decision_50k_files") {
+		if err := r.measurePush(ctx); err != nil {
+			return fmt.Errorf("push: %w", err)
+		}
+	}
+	if r.wants("delivery_to_start") || r.wants("deliveries_50_clients") {
+		if err := r.measureDeliveries(ctx); err != nil {
+			return fmt.Errorf("deliveries: %w", err)
+		}
+	}
+	if r.wants("poll_1000_repositories") {
+		if err := r.measurePolls(ctx); err != nil {
+			return fmt.Errorf("polls: %w", err)
 		}
 	}
 	if r.wants("server") {

@@ -22,6 +22,8 @@ type place struct {
 	name string
 	// replicas is how many backends work on it at once.
 	replicas int
+	// slots are those of each backend's runner; it has none for 0.
+	slots int
 	// fresh makes an empty store below a directory; what it returns opens it for one
 	// replica.
 	fresh func(ctx context.Context, dir string) (opener, error)
@@ -31,11 +33,12 @@ type opener func(ctx context.Context, log hclog.Logger) (store.Store, dispatch.Q
 
 const (
 	workers   = 64
+	slots     = 4
 	turnRetry = time.Second
 )
 
 func onSQLite() place {
-	return place{name: "sqlite", replicas: 1, fresh: func(_ context.Context, dir string) (opener, error) {
+	return place{name: "sqlite", replicas: 1, slots: slots, fresh: func(_ context.Context, dir string) (opener, error) {
 		return func(ctx context.Context, log hclog.Logger) (store.Store, dispatch.Queue, error) {
 			opened, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(dir, databaseFile)})
 			return opened, embedded.New(embedded.Config{Workers: workers, Clock: time.Now, Retry: turnRetry, Log: log}), err
@@ -48,7 +51,7 @@ func onPostgres(cluster *postgrestest.Cluster, replicas int) place {
 	if replicas > 1 {
 		name = fmt.Sprintf("postgres_%d_replicas", replicas)
 	}
-	return place{name: name, replicas: replicas, fresh: func(ctx context.Context, _ string) (opener, error) {
+	return place{name: name, replicas: replicas, slots: slots, fresh: func(ctx context.Context, _ string) (opener, error) {
 		url, err := cluster.Create(ctx)
 		if err != nil {
 			return nil, err

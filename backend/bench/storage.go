@@ -131,8 +131,8 @@ func (s *storageBench) copy(synced bool) (err error) {
 }
 
 func (s *storageBench) put(ctx context.Context, _ int) error {
-	stored, err := s.artifacts.Store(ctx, "made", s.root, "files", nil)
-	s.stored = append(s.stored, stored)
+	stored, err := s.artifacts.Store(ctx, "made", s.root, action.Files{Dir: "files"})
+	s.stored = append(s.stored, stored.Artifact)
 	return err
 }
 

@@ -4,7 +4,8 @@
 //   - main.tf, the configuration, whose variable work is the directory of the case,
 //   - setup.sh, which makes what the configuration needs, such as a git repository,
 //   - check.sh, which applies, runs and looks at what was said, with the functions of
-//     testdata/lib.sh. It reports each fault with the function fault.
+//     testdata/lib.sh. It reports each fault with the function fault. The variable SILENT is
+//     the address of a server that never answers.
 //
 // Each case runs in a copy of its directory, against a backend of its own, with the
 // provider and headrace as real programs. To add one, add a directory.
@@ -13,6 +14,7 @@ package casetest
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,32 +50,44 @@ func TestCases(t *testing.T) {
 			t.Parallel()
 			work := t.TempDir()
 			require.NoError(t, os.CopyFS(work, os.DirFS(directory)))
-			output, err := script(t, programs, work).CombinedOutput()
+			// Commands of a case may look at what others of it left on this machine.
+			backend := backendtest.Start(t, backendtest.WithConfig(func(c *config.Config) { c.Isolation = "none" }))
+			command := script(t, programs, work, backend.Endpoint, backend.AdminToken, "check.sh")
+			command.Env = append(command.Env, "SILENT="+silent(t))
+			output, err := command.CombinedOutput()
 			require.NoErrorf(t, err, "%s", output)
 		})
 	}
 }
 
-// script returns the setup and the check of a case, for a backend that ends with the test.
-func script(t *testing.T, programs, work string) *exec.Cmd {
+// silent returns the address of a server that never answers: the kernel accepts connections to
+// it, and nobody else does.
+func silent(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, listener.Close()) })
+	return listener.Addr().String()
+}
+
+// script returns the setup of a case and another script of it, for a backend.
+func script(t *testing.T, programs, work, endpoint, token, name string) *exec.Cmd {
 	t.Helper()
 	lib, err := filepath.Abs(filepath.Join("testdata", "lib.sh"))
 	require.NoError(t, err)
-	// Commands of a case may look at what others of it left on this machine.
-	backend := backendtest.Start(t, backendtest.WithConfig(func(c *config.Config) { c.Isolation = "none" }))
 	home := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(home, "gitconfig"), []byte(gitConfig), 0o600))
 
 	ctx, cancel := context.WithTimeout(t.Context(), caseTimeout)
 	t.Cleanup(cancel)
-	command := exec.CommandContext(ctx, "bash", "-c", `. "$1"; . ./setup.sh; . ./check.sh; [ "$faults" = 0 ]`, "bash", lib)
+	command := exec.CommandContext(ctx, "bash", "-c", `. "$1"; . ./setup.sh; . "./$2"; [ "$faults" = 0 ]`, "bash", lib, name)
 	command.Dir = work
 	command.Env = []string{
 		"PATH=" + programs + ":" + os.Getenv("PATH"), "HOME=" + home, "LANG=C.UTF-8",
 		"GIT_CONFIG_GLOBAL=" + filepath.Join(home, "gitconfig"), "GIT_CONFIG_NOSYSTEM=1",
 		"TF_CLI_CONFIG_FILE=" + filepath.Join(programs, "dev.tfrc"), "TF_VAR_work=" + work,
 		"TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1",
-		"HEADRACE_ENDPOINT=" + backend.Endpoint, "HEADRACE_TOKEN=" + backend.AdminToken,
+		"HEADRACE_ENDPOINT=" + endpoint, "HEADRACE_TOKEN=" + token,
 	}
 	// A case that takes too long ends with all that it started.
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -81,12 +95,12 @@ func script(t *testing.T, programs, work string) *exec.Cmd {
 	return command
 }
 
-// build returns a directory with headrace, the provider, terraform and a configuration
+// build returns a directory with headrace, headraced, the provider, terraform and a configuration
 // of Terraform that uses the provider.
 func build(t *testing.T) string {
 	t.Helper()
 	programs := t.TempDir()
-	command := exec.CommandContext(t.Context(), "go", "build", "-o", programs, ".", "./backend/cmd/headrace")
+	command := exec.CommandContext(t.Context(), "go", "build", "-o", programs, ".", "./backend/cmd/headrace", "./backend/cmd/headraced")
 	command.Dir = filepath.Join("..", "..")
 	// As make build does, so that both share Go's cache.
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")

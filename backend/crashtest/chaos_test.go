@@ -35,12 +35,14 @@ func TestMain(m *testing.M) {
 	os.Exit(postgrestest.Main(m, &cluster))
 }
 
-// cluster is the PostgreSQL of the replicas; it syncs what it commits.
+// cluster is the PostgreSQL of the tests that leave it running; it syncs what it commits.
 var cluster = postgrestest.Cluster{Durable: true}
 
 // size says how much chaos there is.
 type size struct {
-	executions, blows int
+	executions, faults int
+	// pushes are those to each branch that deliveries tell of.
+	pushes int
 	// long has timers that take minutes.
 	long bool
 	// soon is how long the short form waits for a window.
@@ -57,15 +59,16 @@ func sizeOf(t *testing.T, short size) size {
 	}
 	n, err := strconv.Atoi(text)
 	require.NoError(t, err, executionsEnv)
-	return size{executions: n, blows: n / 8, long: true, patience: 20 * time.Minute}
+	return size{executions: n, faults: n / 8, pushes: n / 10, long: true, patience: 20 * time.Minute}
 }
 
 // Replicas that are killed and paused, a database that crashes and is restarted and
 // whose connections are cut: every execution ends as its script says, no action runs
-// twice in one attempt, the modes keep their promises, and no event is missing.
+// twice in one attempt, the modes keep their promises, and no event is missing. Of what is
+// pushed at the same time each move starts one execution, however it is delivered.
 func TestReplicasInChaos(t *testing.T) {
 	t.Parallel()
-	size := sizeOf(t, size{executions: 45, blows: 8, soon: 20 * time.Second, patience: 10 * time.Minute})
+	size := sizeOf(t, size{executions: 45, faults: 8, pushes: 6, soon: 20 * time.Second, patience: 10 * time.Minute})
 	s := newReplicas(t, 3)
 	runs := s.chaos(size)
 
@@ -74,7 +77,7 @@ func TestReplicasInChaos(t *testing.T) {
 	c, err := pgx.Connect(ctx, s.url)
 	require.NoError(t, err)
 	var kept, turns int
-	require.NoError(t, c.QueryRow(ctx, `SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM turns)`).Scan(&kept, &turns))
+	require.NoError(t, c.QueryRow(ctx, `SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM turns WHERE execution_id <> '')`).Scan(&kept, &turns))
 	require.NoError(t, c.Close(ctx))
 	require.Zero(t, turns, "turns of executions that have ended")
 	// Positions have gaps where a transaction was rolled back.
@@ -84,7 +87,7 @@ func TestReplicasInChaos(t *testing.T) {
 // The same with one process on SQLite.
 func TestProcessInChaos(t *testing.T) {
 	t.Parallel()
-	size := sizeOf(t, size{executions: 45, blows: 6, soon: 10 * time.Second, patience: 10 * time.Minute})
+	size := sizeOf(t, size{executions: 45, faults: 6, pushes: 6, soon: 10 * time.Second, patience: 10 * time.Minute})
 	s := newProcess(t)
 	told := positions(s.chaos(size))
 	for i, position := range told {
@@ -160,12 +163,13 @@ func (s *site) chaos(size size) (all []*run) {
 	t.Helper()
 	begun := time.Now()
 	seed := uint64(begun.UnixNano())
-	t.Logf("seed of the blows: %d; logs of the servers, kept by -artifacts: %s", seed, t.ArtifactDir())
+	t.Logf("seed of the faults: %d; logs of the servers, kept by -artifacts: %s", seed, t.ArtifactDir())
 	scenes := s.scenes(size)
+	traffic := s.newTraffic(size.pushes)
 	s.servers[0].alone("default")
 	_, err := s.servers[0].client.ApprovalRules.CreateApprovalRule(t.Context(), &headracev1.CreateApprovalRuleRequest{ApprovalRule: silenceRule()})
 	require.NoError(t, err)
-	for _, sc := range scenes {
+	for _, sc := range append(slices.Clone(scenes), traffic.scenes...) {
 		_, err := s.servers[0].client.Pipelines.CreatePipeline(t.Context(), &headracev1.CreatePipelineRequest{Pipeline: &headracev1.Pipeline{
 			Name: client.PipelineName("default", sc.name), Definition: &headracev1.PipelineDefinition{
 				ExecutionMode: sc.mode, Stages: sc.stages, Variables: []*headracev1.Variable{{Name: "FAIL", DefaultValue: proto.String("nothing")}},
@@ -174,17 +178,24 @@ func (s *site) chaos(size size) (all []*run) {
 		require.NoError(t, err)
 	}
 
+	traffic.watch()
+
 	ctx, cancel := context.WithTimeout(t.Context(), size.patience)
 	defer cancel()
 	done := make(chan struct{})
 	var failed error
 	go func() {
 		defer close(done)
-		failed = s.runAll(ctx, scenes)
+		group, ctx := errgroup.WithContext(ctx)
+		group.Go(func() error { return s.runAll(ctx, scenes) })
+		group.Go(func() error { return traffic.play(ctx) })
+		failed = group.Wait()
 	}()
-	suffered := s.suffer(rand.New(rand.NewPCG(seed, 0)), size.blows, done)
+	suffered := s.suffer(rand.New(rand.NewPCG(seed, 0)), size.faults, done)
 	<-done
 	require.NoError(t, failed)
+	require.NoError(t, traffic.check(ctx))
+	scenes = append(scenes, traffic.scenes...)
 
 	figures := newFigures()
 	record, err := readRecord(s.servers[0].record)
@@ -206,8 +217,8 @@ func (s *site) chaos(size size) (all []*run) {
 	for _, server := range s.servers {
 		server.nothingRuns()
 	}
-	t.Logf("%d executions on %d servers in %.0f s\n%s\nblows: %s\ncalls that were sent again: %s", len(all), len(s.servers),
-		time.Since(begun).Seconds(), figures, counts(suffered), counts(s.failed))
+	t.Logf("%d executions on %d servers in %.0f s\n%s\nfaults: %s\ncalls that were sent again: %s\ndeliveries: %s; %d had success", len(all),
+		len(s.servers), time.Since(begun).Seconds(), figures, counts(suffered), counts(s.failed), counts(traffic.sent), len(traffic.accepted))
 	return all
 }
 
@@ -305,7 +316,7 @@ func (f *figures) add(sc *scene, r *run, h *history) {
 
 func (f *figures) String() string {
 	return fmt.Sprintf("outcomes:\n%s%d attempts of commands ran, none twice; %d attempts were lost, %d were tried again\n"+
-		"%d executions were retried by hand\n%d events checked, all of them watched through the blows",
+		"%d executions were retried by hand\n%d events checked, all of them watched through the faults",
 		lines(f.outcomes), f.attempts, f.lost, f.retried, f.resumed, f.events)
 }
 

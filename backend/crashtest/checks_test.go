@@ -132,6 +132,66 @@ func TestOrdersThatCannotBe(t *testing.T) {
 	}
 }
 
+func TestDecisionsThatCannotBe(t *testing.T) {
+	t.Parallel()
+	const ref = "refs/heads/main"
+	commits := []string{"a", "b", "c", "d", "e"}
+	// Each line is a decision: the ends of the move, S for one that starts an execution, else the reason, and how it was found.
+	decisions := func(text string) (all []*headracev1.TriggerDecision) {
+		for line := range strings.Lines(text) {
+			fields := strings.Fields(line)
+			d := &headracev1.TriggerDecision{Ref: ref, FromCommit: fields[0], ToCommit: fields[1], Outcome: headracev1.TriggerOutcome_TRIGGER_OUTCOME_NOT_STARTED}
+			switch fields[2] {
+			case "S":
+				d.Outcome, d.Execution = headracev1.TriggerOutcome_TRIGGER_OUTCOME_STARTED, "e"
+			case "STARTED_BEFORE":
+				d.Outcome = headracev1.TriggerOutcome_TRIGGER_OUTCOME_DUPLICATE
+			}
+			d.Reason = fields[2]
+			if d.FoundBy = "WEBHOOK"; len(fields) > 3 {
+				d.FoundBy = fields[3]
+			}
+			all = append(all, d)
+		}
+		return all
+	}
+	require.NoError(t, checkEach(ref, commits, decisions("c e S\na b S\na b STARTED_BEFORE\nb c S\nb c REPEATED\nd e OVERTAKEN")))
+	for name, text := range map[string]string{
+		"a move starts twice":              "a b S\na b S\nb e S",
+		"a move starts nothing":            "a b NO\nb e S",
+		"a move is missing":                "a b S\nc e S",
+		"the last move is missing":         "a b S\nb d S",
+		"the first move is missing":        "b e S",
+		"a move leads back":                "a c S\nc b S\nb e S",
+		"two moves begin at one commit":    "a b S\nb e S\nb c S",
+		"a decision is about no such head": "a b S\nb e S\nx y S",
+	} {
+		require.Error(t, checkEach(ref, commits, decisions(text)), name)
+	}
+	// b and d change web.
+	for text, ok := range map[string]bool{
+		"a b S\nb c NO\nc e S":                true,
+		"a b COALESCED\nb c S\nc e S":         true,
+		"a e S":                               true,
+		"a b NO\nb c NO\nc e S":               false,
+		"a b S\nb c S\nc e S":                 false,
+		"a b S\nb c NO\nb c NO REPLAY\nc e S": true,
+		"a b S\nb c NO\nb c S REPLAY\nc e S":  false,
+		"a b COALESCED\nb c NO\nc e S":        false,
+		"a b S\nb c NO\nc e COALESCED":        false,
+		"a b S\nb c NO":                       false,
+		"a b S\na b S\nb c NO\nc e S":         false,
+		"a b S\nb c COALESCED\nc e NO":        false,
+	} {
+		err := checkFiles(ref, commits, decisions(text))
+		if ok {
+			require.NoError(t, err, text)
+		} else {
+			require.Error(t, err, text)
+		}
+	}
+}
+
 func TestRecordsThatCannotBe(t *testing.T) {
 	t.Parallel()
 	n, err := parseRecord("e a a 1 begins\ne a a 2 begins\ne a a 2 ends\n")

@@ -9,14 +9,19 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -105,6 +110,8 @@ type server struct {
 	record string
 	grpc   string
 	http   string
+	// hooks is where deliveries arrive, empty if nothing sends any.
+	hooks string
 	// inherited are files that it is started with.
 	inherited []*os.File
 	// flags are given beside those that every server has; token is the file of a token.
@@ -115,8 +122,11 @@ type server struct {
 	// output has what the newest wrote.
 	log     io.Writer
 	process *exec.Cmd
-	output  *bytes.Buffer
-	client  *client.Client
+	output  *printed
+	// ended is closed when the process has ended, with exit set.
+	ended  chan struct{}
+	exit   error
+	client *client.Client
 }
 
 func newServer(t *testing.T) *server {
@@ -145,13 +155,48 @@ func newServer(t *testing.T) *server {
 	return s
 }
 
+// printed is what a server printed. Tests read it while the server runs.
+type printed struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (p *printed) Write(text []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.Write(text)
+}
+
+func (p *printed) Bytes() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return bytes.Clone(p.text.Bytes())
+}
+
+func (p *printed) String() string { return string(p.Bytes()) }
+
+// freePort returns an address that nobody uses. Its port is below those that the system gives to
+// connections and to listeners on port 0, so that neither takes it before the server listens, or
+// while the server is down.
 func freePort(t *testing.T) string {
 	t.Helper()
+	const lowest = 10_000
+	first := 32_768
+	if data, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
+		_, err = fmt.Sscan(string(data), &first)
+		require.NoError(t, err)
+	}
+	require.Greater(t, first, lowest, "the system gives out all ports")
 	var config net.ListenConfig
-	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, l.Close()) }()
-	return l.Addr().String()
+	for {
+		l, err := config.Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(lowest+rand.IntN(first-lowest))))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		require.NoError(t, err)
+		require.NoError(t, l.Close())
+		return l.Addr().String()
+	}
 }
 
 // start starts headraced and waits until it answers.
@@ -159,6 +204,11 @@ func (s *server) start() {
 	s.t.Helper()
 	s.launch()
 	require.Eventually(s.t, func() bool {
+		select {
+		case <-s.ended:
+			return true
+		default:
+		}
 		token, err := os.ReadFile(s.token)
 		if err != nil {
 			return false
@@ -172,13 +222,18 @@ func (s *server) start() {
 		defer cancel()
 		_, err = s.client.Server.WhoAmI(ctx, &headracev1.WhoAmIRequest{})
 		return err == nil
-	}, patience, 10*time.Millisecond, "the server does not answer")
+	}, patience, 10*time.Millisecond, "the server does not answer\n%s", s.output)
+	select {
+	case <-s.ended:
+		require.Failf(s.t, "the server ended when it was started", "%v\n%s", s.exit, s.output)
+	default:
+	}
 }
 
 // launch starts headraced and does not wait.
 func (s *server) launch() {
 	s.t.Helper()
-	s.output = &bytes.Buffer{}
+	s.output = &printed{}
 	// Not the test's context: the server is ended by kill and stop.
 	s.process = exec.CommandContext(context.Background(), s.binary, append([]string{
 		"--data-dir", s.dir, "--grpc-listen", s.grpc, "--http-listen", s.http, "--isolation", "none", "--shutdown-grace", "0s",
@@ -190,25 +245,30 @@ func (s *server) launch() {
 	s.process.Stdout, s.process.Stderr = output, output
 	s.process.ExtraFiles = s.inherited
 	require.NoError(s.t, s.process.Start())
-	process := s.process
+	process, ended := s.process, make(chan struct{})
+	s.ended = ended
+	go func() {
+		defer close(ended)
+		s.exit = process.Wait()
+	}()
 	s.t.Cleanup(func() {
-		if process.ProcessState == nil {
-			_ = process.Process.Kill()
-			_ = process.Wait()
-		}
+		// An error means that it has ended.
+		_ = process.Process.Kill()
+		<-ended
 	})
 }
 
 func (s *server) kill() {
 	s.t.Helper()
 	require.NoError(s.t, s.process.Process.Kill())
-	_ = s.process.Wait()
+	<-s.ended
 }
 
 func (s *server) stop() {
 	s.t.Helper()
 	require.NoError(s.t, s.process.Process.Signal(os.Interrupt))
-	require.NoError(s.t, s.process.Wait(), "%s", s.output)
+	<-s.ended
+	require.NoError(s.t, s.exit, "%s", s.output)
 }
 
 // stages has a command note when it begins and ends, under its attempt's name.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres/postgrestest"
 )
 
 const (
@@ -37,6 +38,8 @@ type site struct {
 	servers []*server
 	// url is PostgreSQL's, empty for SQLite.
 	url string
+	// cluster is the PostgreSQL itself, which faults stop and start. No other test uses it.
+	cluster *postgrestest.Cluster
 
 	mu     sync.Mutex
 	failed map[codes.Code]int
@@ -53,24 +56,28 @@ func newSite(t *testing.T, first *server, url string) *site {
 func newProcess(t *testing.T) *site {
 	t.Helper()
 	s := newServer(t)
-	s.flags = []string{"--lease", lease}
+	s.hooks = freePort(t)
+	s.flags = []string{"--lease", lease, "--hooks-listen", s.hooks, "--poll-interval", pollEvery}
 	s.log = logFile(t, 0)
 	s.start()
 	return newSite(t, s, "")
 }
 
-// newReplicas starts several headraced on one PostgreSQL and one shared directory.
+// newReplicas starts several headraced on a PostgreSQL of their own and one shared directory.
 func newReplicas(t *testing.T, n int) *site {
 	t.Helper()
 	first := newServer(t)
-	return replicate(t, first, n, "--storage-url", blob.DirectoryURL(first.dir+"-shared"))
+	own := &postgrestest.Cluster{Durable: true}
+	t.Cleanup(func() { require.NoError(t, own.Stop()) })
+	r := replicate(t, first, n, own.Database(t), "--storage-url", blob.DirectoryURL(first.dir+"-shared"), "--storage-key", first.newKey("storage.key"))
+	r.cluster = own
+	return r
 }
 
-// replicate starts several headraced like a server that never starts itself, on one
-// PostgreSQL and the storage that the flags name.
-func replicate(t *testing.T, first *server, n int, storage ...string) *site {
+// replicate starts several headraced like a server that never starts itself, on the database
+// at url and the storage that the flags name.
+func replicate(t *testing.T, first *server, n int, url string, storage ...string) *site {
 	t.Helper()
-	url := cluster.Database(t)
 	out, err := exec.CommandContext(t.Context(), first.binary, "migrate", "--database-url", url).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	token := filepath.Join(first.dir+"0", "admin.token")
@@ -79,14 +86,25 @@ func replicate(t *testing.T, first *server, n int, storage ...string) *site {
 	for i := range n {
 		s := *first
 		s.dir += strconv.Itoa(i)
-		s.grpc, s.http = freePort(t), freePort(t)
+		s.grpc, s.http, s.hooks = freePort(t), freePort(t), freePort(t)
 		s.token = token
-		s.flags = append([]string{"--database-url", url, "--lease", lease}, storage...)
+		s.flags = append([]string{
+			"--database-url", url, "--lease", lease, "--hooks-listen", s.hooks, "--poll-interval", pollEvery,
+		}, storage...)
 		s.log = logFile(t, i)
 		r.servers = append(r.servers, &s)
 		s.start()
 	}
 	return r
+}
+
+// newKey makes a key of a storage and returns what --storage-key takes.
+func (s *server) newKey(name string) string {
+	s.t.Helper()
+	file := filepath.Join(filepath.Dir(s.dir), name)
+	out, err := exec.CommandContext(s.t.Context(), s.binary, "storage-key", "new", file).CombinedOutput()
+	require.NoError(s.t, err, "%s", out)
+	return blob.DirectoryURL(file)
 }
 
 // logFile keeps what a server writes; go test -artifacts keeps it beyond the test.

@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob/s3test"
 )
 
@@ -21,11 +20,9 @@ import (
 // the other works: what an action on the one made, an action on the other reads.
 func TestArtifactsOfAnotherServer(t *testing.T) {
 	t.Parallel()
-	bucket, key := s3test.Start(t).Bucket(), filepath.Join(t.TempDir(), "storage.key")
-	template := newServer(t)
-	out, err := exec.CommandContext(t.Context(), template.binary, "storage-key", "new", key).CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	servers := replicate(t, template, 2, "--storage-url", bucket, "--storage-key", blob.DirectoryURL(key))
+	bucket, template := s3test.Start(t).Bucket(), newServer(t)
+	key := template.newKey("storage.key")
+	servers := replicate(t, template, 2, cluster.Database(t), "--storage-url", bucket, "--storage-key", key)
 	first, second := servers.servers[0], servers.servers[1]
 	made := filepath.Join(t.TempDir(), "made")
 	stages := first.stages()
@@ -53,13 +50,11 @@ func TestArtifactsOfAnotherServer(t *testing.T) {
 	second.stop()
 
 	// Without its key nobody starts on the bucket, nor without any.
-	other := filepath.Join(t.TempDir(), "other.key")
-	out, err = exec.CommandContext(t.Context(), template.binary, "storage-key", "new", other).CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	other := template.newKey("other.key")
 	for says, flags := range map[string][]string{
-		"another key than they were wrapped with": {"--storage-key", blob.DirectoryURL(other)},
+		"another key than they were wrapped with": {"--storage-key", other},
 		"set storage-key to the key":              nil,
-		"is of another database than":             {"--storage-key", blob.DirectoryURL(key), "--database-url", ""},
+		"is of another database than":             {"--storage-key", key, "--database-url", ""},
 	} {
 		out, err := exec.CommandContext(t.Context(), template.binary, append([]string{
 			"--data-dir", t.TempDir(), "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--isolation", "none", "--storage-url", bucket, "--database-url", servers.url,

@@ -11,35 +11,35 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// blow is a bad thing that happens to a site and is mended at the end of it. The pauses
-// in blows, and between them, are no waits for something: how long a server is away, and
-// what it was doing when it went, is what a blow is.
-type blow struct {
+// fault is a failure that a site suffers and that is repaired at the end of it. The pauses
+// in faults, and between them, do not wait for a condition: how long a server is stopped is
+// part of the fault.
+type fault struct {
 	name string
 	do   func(s *site, random *rand.Rand)
 }
 
-// blows are those that a site can suffer, the usual ones more than once.
-func (s *site) blows() []blow {
-	killed := blow{"a server is killed", func(s *site, random *rand.Rand) {
+// faults are those that a site can suffer, the usual ones more than once.
+func (s *site) faults() []fault {
+	killed := fault{"a server is killed", func(s *site, random *rand.Rand) {
 		victim := s.servers[random.IntN(len(s.servers))]
 		victim.kill()
 		victim.start()
 	}}
-	paused := blow{"a server is paused", pause}
-	all := []blow{killed, killed, paused, paused, {"a server is killed again while it starts", killTwice}}
+	paused := fault{"a server is paused", pause}
+	all := []fault{killed, killed, paused, paused, {"a server is killed again while it starts", killTwice}}
 	if s.url == "" {
 		return all
 	}
-	cut := blow{"connections are cut", cut}
+	cut := fault{"connections are cut", cut}
 	return append(all, cut, cut,
-		blow{"all servers are killed", killAll},
-		blow{"PostgreSQL crashes", func(s *site, random *rand.Rand) {
-			require.NoError(s.t, cluster.Kill())
+		fault{"all servers are killed", killAll},
+		fault{"PostgreSQL crashes", func(s *site, random *rand.Rand) {
+			require.NoError(s.t, s.cluster.Kill())
 			<-time.After(time.Duration(random.IntN(3000)) * time.Millisecond)
-			require.NoError(s.t, cluster.Start())
+			require.NoError(s.t, s.cluster.Start())
 		}},
-		blow{"PostgreSQL is restarted", func(s *site, _ *rand.Rand) { require.NoError(s.t, cluster.Restart()) }},
+		fault{"PostgreSQL is restarted", func(s *site, _ *rand.Rand) { require.NoError(s.t, s.cluster.Restart()) }},
 	)
 }
 
@@ -78,12 +78,12 @@ func cut(s *site, _ *rand.Rand) {
 	require.NoError(s.t, errors.Join(err, c.Close(ctx)))
 }
 
-// suffer takes blows, each kind before the next round of all, until done or there were
+// suffer takes faults, each kind before the next round of all, until done or there were
 // as many as asked for. It returns how many of each there were.
 func (s *site) suffer(random *rand.Rand, atMost int, done <-chan struct{}) map[string]int {
 	s.t.Helper()
 	suffered := make(map[string]int)
-	var deck []blow
+	var deck []fault
 	for n := 0; n < atMost; n++ {
 		select {
 		case <-done:
@@ -91,7 +91,7 @@ func (s *site) suffer(random *rand.Rand, atMost int, done <-chan struct{}) map[s
 		case <-time.After(time.Duration(random.IntN(1000)) * time.Millisecond):
 		}
 		if len(deck) == 0 {
-			deck = s.blows()
+			deck = s.faults()
 			random.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
 		}
 		b := deck[0]

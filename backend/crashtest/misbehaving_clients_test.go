@@ -31,9 +31,15 @@ const most = 128 << 20
 // resident is how much memory the server has, in bytes.
 func (s *server) resident() int64 {
 	s.t.Helper()
+	return s.memory("VmRSS:")
+}
+
+// memory is what the kernel says of the memory of the server, in bytes.
+func (s *server) memory(what string) int64 {
+	s.t.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.Process.Pid))
 	require.NoError(s.t, err)
-	_, rest, _ := strings.Cut(string(data), "VmRSS:")
+	_, rest, _ := strings.Cut(string(data), what)
 	kilobytes, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
 	require.NoError(s.t, err)
 	return kilobytes << 10

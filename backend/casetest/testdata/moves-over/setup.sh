@@ -1,0 +1,1 @@
+# The repository is on the server of the test.

@@ -1,0 +1,1 @@
+# The server that never answers is not of this case.
