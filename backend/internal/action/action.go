@@ -235,6 +235,10 @@ var ErrNotIsolated = errors.New("commands cannot be isolated on this server, bec
 // the files. The message says which.
 var ErrUnstorable = errors.New("these files cannot be stored")
 
+// ErrStorageFailed is in the chain of errors of Artifacts where the storage failed and not the
+// artifact or its files: trying again may help.
+var ErrStorageFailed = errors.New("the storage of artifacts failed")
+
 // Files says which files an artifact holds.
 type Files struct {
 	// Dir is the directory of the files, a path in the attempt's root.

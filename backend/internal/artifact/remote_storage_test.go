@@ -120,9 +120,9 @@ func TestArtifactsWhileTheStorageIsGone(t *testing.T) {
 	require.NoError(t, err)
 	server.Stop()
 	_, err = store.Store(t.Context(), "A", root(t, dir), action.Files{Dir: "."})
-	require.ErrorContains(t, err, `store artifact "A": put `)
+	require.ErrorContains(t, err, `store artifact "A": the storage of artifacts failed: put `)
 	require.NotErrorIs(t, err, action.ErrUnstorable)
-	require.ErrorContains(t, store.Fetch(t.Context(), stored.Artifact, root(t, t.TempDir()), "."), `fetch artifact "A": open `)
+	require.ErrorContains(t, store.Fetch(t.Context(), stored.Artifact, root(t, t.TempDir()), "."), `fetch artifact "A": the storage of artifacts failed: open `)
 	server.Resume()
 	require.NoError(t, store.Fetch(t.Context(), stored.Artifact, root(t, t.TempDir()), "."))
 }

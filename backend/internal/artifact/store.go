@@ -76,7 +76,7 @@ func (s *Store) store(ctx context.Context, name string, root *os.Root, files act
 
 	draft, err := s.objects.Draft(s.spool)
 	if err != nil {
-		return action.Stored{}, err
+		return action.Stored{}, fmt.Errorf("%w: %w", action.ErrStorageFailed, err)
 	}
 	defer func() { _ = draft.Close() }()
 	hash := sha256.New()
@@ -92,7 +92,7 @@ func (s *Store) store(ctx context.Context, name string, root *os.Root, files act
 	// An artifact of the same digest is replaced: that is the same content, unless the
 	// old one is damaged.
 	if err := draft.Put(ctx, object(artifact.Digest)); err != nil {
-		return action.Stored{}, err
+		return action.Stored{}, fmt.Errorf("%w: %w", action.ErrStorageFailed, err)
 	}
 	for i := range remarks {
 		remarks[i] = fmt.Sprintf("artifact %q: %s", name, remarks[i])
@@ -120,7 +120,7 @@ func (s *Store) fetch(ctx context.Context, artifact action.Artifact, root *os.Ro
 		return fmt.Errorf("the store holds no artifact sha256:%s; run the action that makes it again", artifact.Digest)
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", action.ErrStorageFailed, err)
 	}
 	defer func() { _ = stored.Close() }()
 	verified, err := s.verify(ctx, artifact, stored)
@@ -183,7 +183,7 @@ func readVerified(ctx context.Context, artifact action.Artifact, stored io.Reade
 		}
 		last := errors.Is(err, io.EOF)
 		if err != nil && !last {
-			return err
+			return fmt.Errorf("%w: %w", action.ErrStorageFailed, err)
 		}
 		if n > 0 {
 			// A hash never fails.

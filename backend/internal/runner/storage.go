@@ -39,6 +39,9 @@ func (r *Runner) awaitStorage(ctx context.Context, err error, what string) {
 	}
 }
 
+// storageTries is how often in a row a storage may fail that says it is available.
+const storageTries = 5
+
 // retryingArtifacts is the artifact store of one attempt. While the storage is unavailable
 // it waits and tries again, as long as the attempt may run, so that the work of the attempt
 // is not lost.
@@ -50,34 +53,41 @@ type retryingArtifacts struct {
 
 // Fetch implements action.Artifacts.
 func (a retryingArtifacts) Fetch(ctx context.Context, artifact action.Artifact, root *os.Root, dir string) error {
-	for {
-		err := a.Artifacts.Fetch(ctx, artifact, root, dir)
-		if !a.retry(ctx, err) {
-			return err
-		}
-	}
+	return a.retry(ctx, func() error { return a.Artifacts.Fetch(ctx, artifact, root, dir) })
 }
 
 // Store implements action.Artifacts.
-func (a retryingArtifacts) Store(ctx context.Context, name string, root *os.Root, files action.Files) (action.Stored, error) {
-	for {
-		stored, err := a.Artifacts.Store(ctx, name, root, files)
-		if !a.retry(ctx, err) {
-			return stored, err
-		}
-	}
+func (a retryingArtifacts) Store(ctx context.Context, name string, root *os.Root, files action.Files) (stored action.Stored, err error) {
+	err = a.retry(ctx, func() error {
+		stored, err = a.Artifacts.Store(ctx, name, root, files)
+		return err
+	})
+	return stored, err
 }
 
-// retry reports whether to try again after an error: the storage was unavailable and now
-// works.
-func (a retryingArtifacts) retry(ctx context.Context, err error) bool {
-	if err == nil || ctx.Err() != nil || errors.Is(err, action.ErrUnstorable) {
-		return false
+// retry does something until it succeeds, or fails for another reason than the storage. A
+// storage that was away for a moment may be back before anybody can ask it, so one that says
+// it is available gets some more tries.
+func (a retryingArtifacts) retry(ctx context.Context, do func() error) error {
+	tries, backoff := 0, minBackoff
+	for {
+		err := do()
+		if err == nil || ctx.Err() != nil || errors.Is(err, action.ErrUnstorable) {
+			return err
+		}
+		if unavailable := a.runner.config.Storage.Check(ctx); unavailable != nil {
+			a.runner.awaitStorage(ctx, unavailable, a.attempt)
+			tries, backoff = 0, minBackoff
+		} else {
+			tries++
+			if tries == storageTries || !errors.Is(err, action.ErrStorageFailed) {
+				return err
+			}
+			pause(ctx, backoff)
+			backoff *= 2
+		}
+		if ctx.Err() != nil {
+			return err
+		}
 	}
-	unavailable := a.runner.config.Storage.Check(ctx)
-	if unavailable == nil {
-		return false
-	}
-	a.runner.awaitStorage(ctx, unavailable, a.attempt)
-	return ctx.Err() == nil
 }

@@ -73,21 +73,24 @@ func TestNothingBeginsWhileTheStorageIsAway(t *testing.T) {
 	require.EqualValues(t, 2, ran.Load())
 }
 
-func TestWhatWasDoneWaitsForTheStorage(t *testing.T) {
-	t.Parallel()
-	var storage *removableStorage
-	away := make(chan error, 1)
-	run := func(ctx context.Context, _ action.Attempt, workspace action.Workspace) action.Result {
-		err := workspace.Root.WriteFile(filepath.Join(action.FilesDir, "made"), []byte("made"), 0o600)
-		away <- errors.Join(err, storage.remove())
+// storing makes a file, and stores it as an artifact once prepare returned.
+func storing(prepare func(error)) executor {
+	return func(ctx context.Context, _ action.Attempt, workspace action.Workspace) action.Result {
+		prepare(workspace.Root.WriteFile(filepath.Join(action.FilesDir, "made"), []byte("made"), 0o600))
 		stored, err := workspace.Artifacts.Store(ctx, "made", workspace.Root, action.Files{Dir: action.FilesDir})
 		if err != nil {
 			return action.Failed(action.SystemUnavailable, "%v", err)
 		}
 		return action.Result{Artifacts: []action.Artifact{stored.Artifact}}
 	}
+}
+
+func TestWhatWasDoneWaitsForTheStorage(t *testing.T) {
+	t.Parallel()
+	var storage *removableStorage
+	away := make(chan error, 1)
 	var bench *runnertest.Bench
-	storage, bench = startOnStorage(t, run)
+	storage, bench = startOnStorage(t, storing(func(err error) { away <- errors.Join(err, storage.remove()) }))
 	bench.Jobs.Give(runnertest.Attempt("a"))
 	require.NoError(t, <-away)
 	storage.awaitCheck(t)
@@ -96,6 +99,32 @@ func TestWhatWasDoneWaitsForTheStorage(t *testing.T) {
 	require.Nil(t, result.Failure)
 	_, err := bench.Artifacts.Tree(t.Context(), result.Artifacts[0].Digest)
 	require.NoError(t, err)
+}
+
+// shortlyAway is a storage that is back whenever somebody asks for it.
+type shortlyAway struct{ *removableStorage }
+
+func (s shortlyAway) Check(ctx context.Context) error {
+	s.checks.Add(1)
+	if s.Err(ctx) == nil {
+		return nil
+	}
+	return s.restore()
+}
+
+// A storage that was away for a moment answers again before the runner can ask whether it was.
+func TestStorageThatWasAwayForAMomentFailsNothing(t *testing.T) {
+	t.Parallel()
+	storage := &removableStorage{}
+	bench := runnertest.Start(t, storing(func(err error) {
+		require.NoError(t, errors.Join(err, storage.remove()))
+	}), func(c *runner.Config) {
+		storage.dir = filepath.Join(filepath.Dir(c.WorkDir), "artifacts")
+		c.Storage = shortlyAway{storage}
+	})
+	bench.Jobs.Give(runnertest.Attempt("a"))
+	require.Nil(t, bench.Wait(t).Result.Failure)
+	require.Positive(t, storage.checks.Load())
 }
 
 // A stop does not wait for a storage.
