@@ -71,3 +71,7 @@ func (e *BusyError) Error() string {
 
 // ErrNoWebhook says that no webhook has the path of a request, or that it is of another kind.
 var ErrNoWebhook = errors.New("no webhook has this path")
+
+// ErrWebhookChanged says that a delivery was verified by a webhook that has changed since: its
+// current secrets and authentication decide.
+var ErrWebhookChanged = errors.New("the webhook has changed since it was read")

@@ -70,6 +70,8 @@ type Webhook struct {
 	Secrets []Secret
 	// Authentication is set if Kind is Generic.
 	Authentication Authentication
+	// Etag changes with each change of the webhook, also if another of the same name replaces it.
+	Etag string
 }
 
 // Secret is an accepted secret of a webhook.
@@ -131,7 +133,9 @@ type Delivery struct {
 	Content
 	// Webhook is the name of the webhook.
 	Webhook string
-	Kind    Kind
+	// Etag is that of the webhook that verified it.
+	Etag string
+	Kind Kind
 	// SecretVersion is the version of the secret that verified it.
 	SecretVersion int64
 	// Address is where it came from.

@@ -25,6 +25,8 @@ const (
 	deliverLimit = 30 * time.Second
 	// busyRetry is when a forge may try again if the store does not answer.
 	busyRetry = 30 * time.Second
+	// maxJudged bounds how often a delivery is verified again because its webhook changes.
+	maxJudged = 5
 )
 
 // Outcome is what became of a request, for metrics.
@@ -121,7 +123,7 @@ func (r *request) take(w http.ResponseWriter, req *http.Request) result {
 	r.webhook, err = r.find(req)
 	switch {
 	case errors.Is(err, forge.ErrNoWebhook):
-		return result{status: http.StatusNotFound, outcome: UnknownPath}
+		return unknownPath()
 	case err != nil:
 		return r.unavailable("find a webhook", err)
 	}
@@ -178,8 +180,30 @@ func (r *request) find(req *http.Request) (forge.Webhook, error) {
 	return r.config.Intake.Webhook(req.Context(), r.kind, path)
 }
 
-// verified takes a body that was read.
+// verified takes a body that was read. The webhook may have changed since the server read it:
+// only the current one refuses.
 func (r *request) verified(req *http.Request, body []byte) result {
+	for try := 1; ; try++ {
+		result, refusal := r.judge(req, body)
+		if refusal == nil {
+			return result
+		}
+		current, err := r.config.Intake.CurrentWebhook(req.Context(), r.kind, req.PathValue("path"))
+		switch {
+		case errors.Is(err, forge.ErrNoWebhook):
+			return unknownPath()
+		case err != nil:
+			return r.unavailable("find a webhook", err)
+		case current.Etag == r.webhook.Etag || try == maxJudged:
+			return refusal()
+		}
+		r.webhook = current
+	}
+}
+
+// judge verifies a body by the webhook as it was read, and delivers it. If the webhook is a reason
+// not to, it returns what refuses the delivery.
+func (r *request) judge(req *http.Request, body []byte) (_ result, refusal func() result) {
 	version, err := r.format.Verify(r.webhook, req.Header, body, r.start)
 	if err != nil {
 		reason, message := forge.SignatureInvalid, "the delivery could not be verified"
@@ -187,16 +211,19 @@ func (r *request) verified(req *http.Request, body []byte) result {
 		if errors.As(err, &unverified) {
 			reason, message = unverified.Reason, unverified.Message
 		}
-		return r.refuse(req.Context(), http.StatusUnauthorized, reason, message)
+		return result{}, func() result { return r.refuse(req.Context(), http.StatusUnauthorized, reason, message) }
 	}
 	r.limits.verified(r.address, r.webhook.Name, r.start)
 	listen.From(req.Context()).Authenticate()
+	malformed := func(err error) func() result {
+		return func() result { return r.malformed(req.Context(), err) }
+	}
 	content, err := r.format.Open(req.Header, body)
 	if err != nil {
-		return r.malformed(req.Context(), err)
+		return result{}, malformed(err)
 	}
 	delivery := forge.Delivery{
-		Content: content, Webhook: r.webhook.Name, Kind: r.kind, SecretVersion: version,
+		Content: content, Webhook: r.webhook.Name, Etag: r.webhook.Etag, Kind: r.kind, SecretVersion: version,
 		Address: r.address.String(), ReceiveTime: r.start, Headers: keptHeaders(req.Header, r.webhook),
 	}
 	outcome := Accepted
@@ -206,7 +233,7 @@ func (r *request) verified(req *http.Request, body []byte) result {
 	case errors.As(err, &ignored):
 		delivery.Ignored, outcome = ignored.Message, IgnoredOutcome
 	case err != nil:
-		return r.malformed(req.Context(), err)
+		return result{}, malformed(err)
 	}
 	limited, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), deliverLimit)
 	defer cancel()
@@ -215,15 +242,19 @@ func (r *request) verified(req *http.Request, body []byte) result {
 	switch {
 	case errors.Is(err, forge.ErrNoWebhook):
 		// It was deleted since.
-		return result{status: http.StatusNotFound, outcome: UnknownPath}
+		return unknownPath(), nil
+	case errors.Is(err, forge.ErrWebhookChanged):
+		return result{}, func() result { return r.unavailable("verify a delivery", err) }
 	case errors.As(err, &busy):
-		return result{status: http.StatusTooManyRequests, outcome: Unavailable, retryAfter: busy.RetryAfter}
+		return result{status: http.StatusTooManyRequests, outcome: Unavailable, retryAfter: busy.RetryAfter}, nil
 	case err != nil:
-		return r.unavailable("store a delivery", err)
+		return r.unavailable("store a delivery", err), nil
 	}
 	// Also if no trigger matches: GitLab disables webhooks that answer with errors.
-	return result{status: http.StatusAccepted, outcome: outcome}
+	return result{status: http.StatusAccepted, outcome: outcome}, nil
 }
+
+func unknownPath() result { return result{status: http.StatusNotFound, outcome: UnknownPath} }
 
 // malformed refuses a delivery that was verified, which is not held against its address.
 func (r *request) malformed(ctx context.Context, err error) result {

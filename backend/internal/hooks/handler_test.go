@@ -44,8 +44,10 @@ const (
 // intake keeps what it gets. It stands for the store and its decisions, which have tests of
 // their own, so that each answer of theirs can be had.
 type intake struct {
-	mu         sync.Mutex
+	mu sync.Mutex
+	// webhooks are those of the store, and remembered are what Webhook returns instead.
 	webhooks   map[string]forge.Webhook
+	remembered map[string]forge.Webhook
 	deliveries []forge.Delivery
 	refusals   []forge.Refusal
 	lookup     error
@@ -53,7 +55,17 @@ type intake struct {
 	arrived    chan struct{}
 }
 
-func (i *intake) Webhook(_ context.Context, kind forge.Kind, path string) (forge.Webhook, error) {
+func (i *intake) Webhook(ctx context.Context, kind forge.Kind, path string) (forge.Webhook, error) {
+	i.mu.Lock()
+	webhook, found := i.remembered[path]
+	i.mu.Unlock()
+	if found {
+		return webhook, nil
+	}
+	return i.CurrentWebhook(ctx, kind, path)
+}
+
+func (i *intake) CurrentWebhook(_ context.Context, kind forge.Kind, path string) (forge.Webhook, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.lookup != nil {
@@ -73,6 +85,9 @@ func (i *intake) Deliver(ctx context.Context, delivery forge.Delivery) error {
 	defer i.mu.Unlock()
 	if i.deliver != nil {
 		return i.deliver
+	}
+	if i.webhooks[path].Etag != delivery.Etag {
+		return forge.ErrWebhookChanged
 	}
 	i.deliveries = append(i.deliveries, delivery)
 	i.tell()

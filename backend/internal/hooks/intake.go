@@ -13,11 +13,15 @@ import (
 type Intake interface {
 	// Webhook returns the webhook of a kind with that path, which is the part of the URL
 	// after the kind. It is looked up by its hash, so that the time of the answer says
-	// nothing about paths that exist. The error is forge.ErrNoWebhook if there is none.
+	// nothing about paths that exist. The error is forge.ErrNoWebhook if there is none. It may
+	// have changed since it was read: Deliver finds that out.
 	Webhook(ctx context.Context, kind forge.Kind, path string) (forge.Webhook, error)
+	// CurrentWebhook is Webhook that always reads the store.
+	CurrentWebhook(ctx context.Context, kind forge.Kind, path string) (forge.Webhook, error)
 	// Deliver stores a verified delivery and decides on it in one commit. It returns nil if
 	// a delivery of the same id was stored before. The error is a *forge.BusyError if too
-	// much is waiting, and forge.ErrNoWebhook if the webhook or its secret was removed since.
+	// much is waiting, forge.ErrNoWebhook if the webhook was deleted since, and
+	// forge.ErrWebhookChanged if it is another one than that which verified the delivery.
 	Deliver(ctx context.Context, delivery forge.Delivery) error
 	// Refuse stores that a delivery was refused. Refusals of one webhook, address and reason
 	// within a minute are one row with a count.

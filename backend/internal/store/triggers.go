@@ -36,6 +36,9 @@ type WebhookWriter interface {
 	// UpdateWebhook writes what is declared and the secrets if the revision is still
 	// w.Revision, and adds one to the revision; else ErrStale.
 	UpdateWebhook(ctx context.Context, w ledger.Webhook) error
+	// ConfirmWebhook returns ErrStale if the webhook does not exist at that revision, with the
+	// commit at the latest.
+	ConfirmWebhook(ctx context.Context, id string, revision int64) error
 	// SetWebhookUse writes when a webhook was used.
 	SetWebhookUse(ctx context.Context, id string, use ledger.WebhookUse) error
 	// SetManagedHooks writes what is known of hooks.

@@ -3,7 +3,6 @@ package trigger
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/forge"
@@ -23,39 +22,10 @@ const busyRetry = 5 * time.Second
 // delivery.
 const usedEvery = time.Minute
 
-// Webhook returns the webhook of a path, with its secrets opened. The error is
-// forge.ErrNoWebhook if there is none of the kind.
-func (i *Intake) Webhook(ctx context.Context, kind forge.Kind, path string) (forge.Webhook, error) {
-	var w ledger.Webhook
-	err := i.config.Store.View(ctx, func(ctx context.Context, r store.Reader) (err error) {
-		w, err = r.WebhookByPath(ctx, path)
-		return err
-	})
-	if errors.Is(err, store.ErrNotFound) || err == nil && w.Kind != kind {
-		return forge.Webhook{}, forge.ErrNoWebhook
-	}
-	if err != nil {
-		return forge.Webhook{}, err
-	}
-	found := forge.Webhook{Name: nameOf(&w), Kind: w.Kind, Authentication: w.Authentication}
-	for n := range w.Secrets {
-		s := &w.Secrets[n]
-		value, err := i.opened.open(ctx, s.Sealed, ledger.WebhookBinding(w.ID))
-		if err != nil {
-			return forge.Webhook{}, fmt.Errorf("open secret %d of %s: %w", s.Version, found.Name, err)
-		}
-		found.Secrets = append(found.Secrets, forge.Secret{Version: s.Version, Value: value})
-	}
-	return found, nil
-}
-
-func nameOf(w *ledger.Webhook) string {
-	return pipeline.WebhookName{Account: w.Account, Webhook: w.Name}.String()
-}
-
 // Deliver keeps a verified delivery and decides on what it says, in one transaction. After
-// that the forge can be answered. The error is a *forge.BusyError if too many wait, and
-// forge.ErrNoWebhook if the webhook was deleted or stopped to accept the secret since.
+// that the forge can be answered. The error is a *forge.BusyError if too many wait,
+// forge.ErrNoWebhook if the webhook was deleted since, and forge.ErrWebhookChanged if it is
+// another one than that which verified the delivery.
 func (i *Intake) Deliver(ctx context.Context, d forge.Delivery) error {
 	if i.waiting.Add(1) > maxWaiting {
 		i.waiting.Add(-1)
@@ -66,32 +36,26 @@ func (i *Intake) Deliver(ctx context.Context, d forge.Delivery) error {
 	if err != nil {
 		return err
 	}
-	gone := false
-	err = i.withEvent(ctx, name, event{body: d.Body, headers: d.Headers}, d.Kind == forge.Generic, func(ctx context.Context, tx *loop.Tx, e *matchedEvent) error {
-		gone = false
-		w, err := tx.Webhook(ctx, name.Account, name.Webhook)
-		if errors.Is(err, store.ErrNotFound) || err == nil && !accepts(&w, d.SecretVersion) {
-			gone = true
-			return nil
-		}
-		if err != nil {
+	known, _ := i.webhooks.byEtag.Get(d.Etag)
+	confirmed := known
+	var w ledger.Webhook
+	var refused error
+	err = i.withEvent(ctx, name, event{body: d.Body, headers: d.Headers}, d.Kind == forge.Generic, func(ctx context.Context, tx *loop.Tx, e *matchedEvent) (err error) {
+		w, refused, err = i.confirm(ctx, tx, confirmed, name, &d)
+		// Another try may be due to what is known.
+		confirmed = nil
+		if err != nil || refused != nil {
 			return err
 		}
 		return i.accept(ctx, tx, &w, &d, e)
 	})
-	if err == nil && gone {
-		err = forge.ErrNoWebhook
+	if err != nil || refused != nil {
+		return errors.Join(err, refused)
 	}
-	return err
-}
-
-func accepts(w *ledger.Webhook, version int64) bool {
-	for n := range w.Secrets {
-		if w.Secrets[n].Version == version {
-			return true
-		}
+	if known != nil && !w.Used.DeliveryAt.Equal(known.Used.DeliveryAt) {
+		i.webhooks.keep(known.usedAs(w.Used))
 	}
-	return false
+	return nil
 }
 
 // accept keeps a delivery and decides on it. matched is set for one of a generic webhook.
@@ -166,20 +130,26 @@ func (i *Intake) sort(ctx context.Context, repos *repositories, d *forge.Deliver
 	return nil
 }
 
+// useNoted tells whether the store has that the webhook and the secret were used lately.
+func useNoted(w *ledger.Webhook, d *forge.Delivery) bool {
+	return d.ReceiveTime.Sub(w.Used.DeliveryAt) < usedEvery && d.ReceiveTime.Sub(w.Used.Secrets[d.SecretVersion]) < usedEvery
+}
+
 // noteUse keeps when a webhook and a secret were used.
 func (i *Intake) noteUse(ctx context.Context, tx *loop.Tx, w *ledger.Webhook, d *forge.Delivery) error {
-	now := d.ReceiveTime
-	if now.Sub(w.Used.DeliveryAt) < usedEvery && now.Sub(w.Used.Secrets[d.SecretVersion]) < usedEvery {
+	if useNoted(w, d) {
 		return nil
 	}
 	used := w.Used
-	used.DeliveryAt = now
-	used.Secrets = map[int64]time.Time{d.SecretVersion: now}
-	for version, at := range w.Used.Secrets {
-		if version != d.SecretVersion && accepts(w, version) {
+	used.DeliveryAt = d.ReceiveTime
+	used.Secrets = map[int64]time.Time{d.SecretVersion: d.ReceiveTime}
+	for n := range w.Secrets {
+		version := w.Secrets[n].Version
+		if at, ok := w.Used.Secrets[version]; ok && version != d.SecretVersion {
 			used.Secrets[version] = at
 		}
 	}
+	w.Used = used
 	return tx.SetWebhookUse(ctx, w.ID, used)
 }
 

@@ -31,7 +31,7 @@ func (b *bed) react(name string, generic declared.Generic, variables map[string]
 
 func (b *bed) event(id, body string) forge.Delivery {
 	return forge.Delivery{
-		Content: forge.Content{ID: id, Body: []byte(body)}, Webhook: "accounts/default/webhooks/events", Kind: forge.Generic,
+		Content: forge.Content{ID: id, Body: []byte(body)}, Webhook: "accounts/default/webhooks/events", Etag: "events-1", Kind: forge.Generic,
 		SecretVersion: 1, ReceiveTime: b.clock(),
 	}
 }

@@ -421,8 +421,11 @@ func (b *bed) push(ref, from, to string) forge.Signal {
 
 // delivery is a verified delivery of signals.
 func (b *bed) delivery(id string, signals ...forge.Signal) forge.Delivery {
+	b.t.Helper()
+	hook, err := b.intake.Webhook(context.Background(), forge.GitHub, "path")
+	require.NoError(b.t, err)
 	return forge.Delivery{
-		Content: forge.Content{ID: id, Event: "push", Body: []byte(`{"a":1}`)}, Webhook: "accounts/default/webhooks/hub", Kind: forge.GitHub,
+		Content: forge.Content{ID: id, Event: "push", Body: []byte(`{"a":1}`)}, Webhook: hook.Name, Etag: hook.Etag, Kind: forge.GitHub,
 		SecretVersion: 1, Address: "192.0.2.1", ReceiveTime: b.clock(), Signals: signals,
 	}
 }

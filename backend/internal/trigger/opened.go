@@ -9,9 +9,9 @@ import (
 // maxOpened bounds the secrets of webhooks that stay opened.
 const maxOpened = 1024
 
-// opened keeps what sealed secrets of webhooks open to, since each delivery needs them. The
-// store is read for each delivery all the same: a secret that was retired is not there, and
-// its value is not used again. A replaced secret is sealed differently.
+// opened keeps what sealed secrets of webhooks open to, since each read of a webhook needs them.
+// A secret that was retired is not in the store, and its value is not used again. A replaced
+// secret is sealed differently.
 type opened struct {
 	opener Opener
 	values *lru.Cache[openedKey, string]

@@ -208,7 +208,9 @@ func TestTwoHooksTellOfOnePush(t *testing.T) {
 	id := newID()
 	for _, hook := range []string{"hub", "group"} {
 		d := b.delivery(id, told)
-		d.Webhook = "accounts/default/webhooks/" + hook
+		if hook == "group" {
+			d.Webhook, d.Etag = "accounts/default/webhooks/group", "group-1"
+		}
 		require.NoError(t, b.intake.Deliver(t.Context(), d))
 	}
 	require.Equal(t, []string{"STARTED MATCHED", "DUPLICATE STARTED_BEFORE"}, summary(b.decisions(web.ID)))

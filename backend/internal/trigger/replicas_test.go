@@ -97,21 +97,29 @@ func TestRetiredSecretEndsOnAllServers(t *testing.T) {
 			return tx.UpdateWebhook(ctx, w)
 		}))
 	}
-	secrets := func(b *bed) (values []string) {
+	secrets := func(read func(context.Context, forge.Kind, string) (forge.Webhook, error)) (etag string, values []string) {
 		t.Helper()
-		w, err := b.intake.Webhook(t.Context(), forge.GitHub, "path")
+		w, err := read(t.Context(), forge.GitHub, "path")
 		require.NoError(t, err)
 		for _, s := range w.Secrets {
 			values = append(values, s.Value)
 		}
-		return values
+		return w.Etag, values
 	}
 	set(2, 1)
-	require.Equal(t, []string{"secret 2", "secret 1"}, secrets(other))
-	verified := other.delivery(newID(), other.push(main, "", other.remote.commit("", "one")))
+	etag, values := secrets(other.intake.Webhook)
+	require.Equal(t, []string{"secret 2", "secret 1"}, values)
+	push := other.push(main, "", other.remote.commit("", "one"))
+	verified := other.delivery(newID(), push)
+	verified.Etag = etag
+	require.NoError(t, other.intake.Deliver(t.Context(), verified))
 	set(2)
-	require.Equal(t, []string{"secret 2"}, secrets(other))
-	require.ErrorIs(t, other.intake.Deliver(t.Context(), verified), forge.ErrNoWebhook, "it was verified by the secret before that was retired")
+	verified.ID = newID()
+	require.ErrorIs(t, other.intake.Deliver(t.Context(), verified), forge.ErrWebhookChanged, "it was verified by the secret before that was retired")
+	verified.Etag, values = secrets(other.intake.CurrentWebhook)
+	require.Equal(t, []string{"secret 2"}, values)
+	_, values = secrets(other.intake.Webhook)
+	require.Equal(t, []string{"secret 2"}, values, "what was read last is kept")
 	verified.SecretVersion = 2
 	require.NoError(t, other.intake.Deliver(t.Context(), verified))
 }

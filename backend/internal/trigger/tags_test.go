@@ -114,7 +114,7 @@ func (s *site) hook(kind forge.Kind) func(signals []forge.Signal) {
 	return func(signals []forge.Signal) {
 		s.t.Helper()
 		require.NoError(s.t, s.intake.Deliver(s.t.Context(), forge.Delivery{
-			Content: forge.Content{ID: uuid.NewString(), Event: "push", Body: []byte(`{}`)}, Webhook: "accounts/default/webhooks/hook", Kind: kind,
+			Content: forge.Content{ID: uuid.NewString(), Event: "push", Body: []byte(`{}`)}, Webhook: "accounts/default/webhooks/hook", Etag: "hook-1", Kind: kind,
 			SecretVersion: 1, ReceiveTime: s.now(), Signals: signals,
 		}))
 	}

@@ -84,6 +84,7 @@ type Intake struct {
 	reads    *reads
 	compiled compiled
 	opened   opened
+	webhooks webhooks
 }
 
 // New returns an intake and registers its turns with the loop, which must not run yet.
@@ -91,7 +92,7 @@ func New(config Config) *Intake {
 	i := &Intake{
 		config: config,
 		starts: starter.New(starter.Config{Loop: config.Loop, Catalog: config.Catalog, NewID: config.NewID}),
-		reads:  newReads(), compiled: newCompiled(), opened: newOpened(config.Secrets),
+		reads:  newReads(), compiled: newCompiled(), opened: newOpened(config.Secrets), webhooks: newWebhooks(),
 	}
 	config.Loop.Handle(execution.TurnObserve, i.observe)
 	config.Loop.Handle(execution.TurnRef, i.resolve)

@@ -96,6 +96,14 @@ func (t *Tx) UpdateWebhook(ctx context.Context, w ledger.Webhook) error {
 	return t.updateNow(ctx, store.ErrStale, "webhook "+w.Name, &webhookTable, rowOfWebhook(w).columns(t.columns[:0]))
 }
 
+// ConfirmWebhook implements store.Tx.
+func (t *Tx) ConfirmWebhook(ctx context.Context, id string, revision int64) error {
+	return t.conn.Later(ctx, Statement{
+		What: "webhook " + id, Query: `SELECT 1 FROM webhooks WHERE id = $1 AND revision = $2`, Args: []any{id, revision},
+		Missing: store.ErrStale, Confirms: true,
+	})
+}
+
 // SetWebhookUse implements store.Tx.
 func (t *Tx) SetWebhookUse(ctx context.Context, id string, use ledger.WebhookUse) error {
 	used, err := document(use)

@@ -52,6 +52,12 @@ func testWebhooks(s *suite) {
 	require.ErrorIs(t, s.try(set), store.ErrStale)
 	changed.Revision++
 	require.Equal(t, changed, get(s, byName))
+	confirm := func(id string, revision int64) error {
+		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.ConfirmWebhook(ctx, id, revision) })
+	}
+	require.NoError(t, confirm(w.ID, changed.Revision))
+	require.ErrorIs(t, confirm(w.ID, w.Revision), store.ErrStale)
+	require.ErrorIs(t, confirm(w.ID+"x", changed.Revision), store.ErrStale)
 
 	d := filled[ledger.Delivery]()
 	d.WebhookID, d.Account = w.ID, w.Account
