@@ -2,6 +2,7 @@ package trigger_test
 
 import (
 	"context"
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -80,6 +81,43 @@ func TestDeliveryThatIsSentAgain(t *testing.T) {
 	require.Equal(t, []string{"STARTED MATCHED", "STARTED MATCHED", "STARTED MATCHED"}, summary(b.decisions(web.ID)))
 	require.Equal(t, []string{"NOT_STARTED PAUSED", "STARTED MATCHED", "NOT_STARTED PAUSED", "STARTED MATCHED", "NOT_STARTED OVERTAKEN"}, summary(b.decisions(paused.ID)))
 	require.Len(t, b.executions(), 5)
+}
+
+// TestCoalescedWhilePaused holds that of two moves which a paused trigger decides on together
+// neither starts, and that a replay starts the newer one once.
+func TestCoalescedWhilePaused(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	one := b.remote.commit("", "one")
+	b.remote.set(main, one)
+	web := b.watch("web", declared.Git{})
+	b.pause(web.ID, true)
+	// Nothing reads the messages of the commits while no process runs.
+	b.end()
+	two := b.remote.commit(one, "two")
+	b.remote.set(main, two)
+	require.Equal(t, 1, b.poll(web.RepositoryID))
+	three := b.remote.commit(two, "three")
+	b.remote.set(main, three)
+	require.Equal(t, 1, b.poll(web.RepositoryID))
+	require.Equal(t, []string{"PENDING NEEDS_MESSAGE", "PENDING NEEDS_MESSAGE"}, summary(b.decisions(web.ID)))
+	b.process = b.boot()
+	b.settled()
+	require.Equal(t, []string{"NOT_STARTED COALESCED", "NOT_STARTED PAUSED"}, summary(b.decisions(web.ID)))
+
+	b.pause(web.ID, false)
+	older, newer := newID(), newID()
+	require.Equal(t, http.StatusAccepted, b.send(older, hookSecret, b.push(main, one, two)))
+	require.Equal(t, http.StatusAccepted, b.send(newer, hookSecret, b.push(main, two, three)))
+	b.settled()
+	require.Zero(t, b.poll(web.RepositoryID))
+	require.Empty(t, b.executions(), "the end of a pause starts nothing")
+	for _, id := range []string{older, newer, newer} {
+		require.NoError(t, b.replay(id))
+		b.settled()
+	}
+	require.Len(t, b.executions(), 1)
+	require.Equal(t, three, b.executions()[0].Trigger.To)
 }
 
 // TestDeliveryBeforeItsTrigger holds that a delivery which no trigger looked at starts one that
