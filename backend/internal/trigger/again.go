@@ -19,7 +19,7 @@ func (i *Intake) takeAgain(ctx context.Context, tx *loop.Tx, repo *ledger.Reposi
 	if err != nil {
 		return err
 	}
-	before = slices.DeleteFunc(before, func(d ledger.Decision) bool { return d.RepositoryID != repo.ID || d.Ref != s.ref })
+	before = decisionsOn(before, repo, s.ref)
 	if slices.ContainsFunc(before, func(d ledger.Decision) bool { return d.Outcome == ledger.Pending }) {
 		return nil
 	}
@@ -27,10 +27,8 @@ func (i *Intake) takeAgain(ctx context.Context, tx *loop.Tx, repo *ledger.Reposi
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	// A delivery of an annotated tag may not have its commit, but the decisions on it do.
-	decided := slices.ContainsFunc(before, func(d ledger.Decision) bool { return d.Move == newest.Number })
 	switch {
-	case newest.Number > 0 && (decided || what == ledger.Repeats && tellsOf(&s, &newest)):
+	case newest.Number > 0 && (decidedOn(before, newest.Number) || what == ledger.Repeats && tellsOf(&s, &newest)):
 		return i.decideAgain(ctx, tx, change{repo: repo, move: newest, by: s.by, delivery: s.delivery}, before)
 	case what == ledger.Repeats && known.Move == 0 && s.from != s.to:
 		return i.moveFound(ctx, tx, repo, s)
@@ -39,6 +37,18 @@ func (i *Intake) takeAgain(ctx context.Context, tx *loop.Tx, repo *ledger.Reposi
 	default:
 		return i.ask(ctx, tx, repo, s)
 	}
+}
+
+// decisionsOn returns the decisions of a delivery that are on one ref.
+func decisionsOn(all []ledger.Decision, repo *ledger.Repository, ref string) []ledger.Decision {
+	return slices.DeleteFunc(all, func(d ledger.Decision) bool { return d.RepositoryID != repo.ID || d.Ref != ref })
+}
+
+// decidedOn tells whether one of the decisions is on a move. A delivery of an annotated tag may not
+// have its commit, and one that came late led to a move that it does not tell of, but the
+// decisions on it have the move.
+func decidedOn(decisions []ledger.Decision, move int64) bool {
+	return slices.ContainsFunc(decisions, func(d ledger.Decision) bool { return d.Move == move })
 }
 
 // tellsOf tells whether a signal is about a move.

@@ -120,6 +120,60 @@ func TestCoalescedWhilePaused(t *testing.T) {
 	require.Equal(t, three, b.executions()[0].Trigger.To)
 }
 
+// TestDeliveryThatLedToAMove holds that a delivery which does not tell the move that it led to, since it
+// came late or is of an annotated tag, starts that move after a pause if it is sent again or replayed.
+func TestDeliveryThatLedToAMove(t *testing.T) {
+	t.Parallel()
+	for _, replay := range []bool{false, true} {
+		for _, ref := range []string{main, "refs/tags/v1"} {
+			b := start(t)
+			one := b.remote.commit("", "one")
+			two := b.remote.commit(one, "two")
+			three := b.remote.commit(two, "three")
+			four := b.remote.commit(three, "four")
+			b.remote.set(ref, one)
+			web := b.watch("web", declared.Git{Push: []pipeline.GitPushFilter{
+				{Branches: &pipeline.GlobFilter{Includes: []string{"main"}}}, {Tags: &pipeline.GlobFilter{Includes: []string{"v*"}}},
+			}, MovedTag: declared.MovedTagAllow, SkipMarkers: new(false)})
+			b.pause(web.ID, true)
+			b.remote.set(ref, four)
+			told := b.push(ref, two, three)
+			if ref != main {
+				told = b.push(ref, one, four)
+				told.Head = forge.Commit{}
+			}
+			id := newID()
+			send := func() {
+				t.Helper()
+				require.Equal(t, http.StatusAccepted, b.send(id, hookSecret, told))
+				b.settled()
+			}
+			send()
+			require.Equal(t, []string{"NOT_STARTED PAUSED"}, summary(b.decisions(web.ID)))
+			b.pause(web.ID, false)
+			wanted := []string{"NOT_STARTED PAUSED", "STARTED MATCHED"}
+			for range 2 {
+				if !replay {
+					send()
+					continue
+				}
+				require.NoError(t, b.replay(id))
+				b.settled()
+			}
+			if replay {
+				wanted = append(wanted, "DUPLICATE STARTED_BEFORE")
+			}
+			require.Equal(t, wanted, summary(b.decisions(web.ID)))
+			require.Len(t, b.executions(), 1)
+			of := b.executions()[0].Trigger
+			require.Equal(t, []string{one, four}, []string{of.From, of.To})
+			if ref == main {
+				require.Empty(t, of.Pusher, "the delivery says who pushed another move")
+			}
+		}
+	}
+}
+
 // TestDeliveryBeforeItsTrigger holds that a delivery which no trigger looked at starts one that
 // was created since, if it is sent again or replayed.
 func TestDeliveryBeforeItsTrigger(t *testing.T) {

@@ -75,6 +75,15 @@ func (i *Intake) take(ctx context.Context, tx *loop.Tx, repo *ledger.Repository,
 	if s.delivery.again && what != ledger.Moves {
 		return i.takeAgain(ctx, tx, repo, known, what, made, s)
 	}
+	if s.by == ledger.ByReplay && what == ledger.Unclear && known.Move > 0 {
+		before, err := tx.DecisionsOfDelivery(ctx, s.delivery.id)
+		if err != nil {
+			return err
+		}
+		if decidedOn(decisionsOn(before, repo, s.ref), known.Move) {
+			what = ledger.Repeats
+		}
+	}
 	switch what {
 	case ledger.Moves:
 		from := s.from
@@ -99,7 +108,7 @@ func (i *Intake) take(ctx context.Context, tx *loop.Tx, repo *ledger.Repository,
 	}
 }
 
-// repeat records that a signal told what the ledger has already. The move may be decided
+// repeat records that a signal told, or led to, what the ledger has already. The move may be decided
 // differently now only if a person asks for it with a replay.
 func (i *Intake) repeat(ctx context.Context, tx *loop.Tx, repo *ledger.Repository, known ledger.Ref, s signal) error {
 	if s.by == ledger.ByReplay && known.Move == 0 && s.from != s.to {
@@ -118,7 +127,7 @@ func (i *Intake) repeat(ctx context.Context, tx *loop.Tx, repo *ledger.Repositor
 	if err != nil {
 		return err
 	}
-	if m.Event.Pusher == "" {
+	if m.Event.Pusher == "" && s.to == m.To {
 		// A comparison with the remote had found it, which does not tell who pushed.
 		m.Event.Pusher, m.Event.Forge, m.Event.Forced = s.event.Pusher, s.event.Forge, s.event.Forced
 	}

@@ -152,19 +152,39 @@ func (h *history) again() {
 	})
 	require.Equal(h.t, http.StatusAccepted, h.send(id, hookSecret, h.delivered[id]))
 	h.settled()
+	h.decidedAgain(id, &newest, func(trigger string) bool { return withheld[trigger] })
+}
+
+// decidedAgain notes that triggers decided again on the newest move of a delivery, unless the delivery continued
+// the ledger this time, which is a move of its own.
+func (h *history) decidedAgain(id string, newest *ledger.Move, by func(trigger string) bool) {
+	if newest.Number == 0 || h.movedBy(id).Number != newest.Number {
+		return
+	}
 	for n := range h.triggers {
-		if name := h.triggers[n].Name; newest.Number > 0 && withheld[name] && h.paused[name] == nil {
-			note(h.replayed, name, nameOf(&newest))
+		if name := h.triggers[n].Name; by(name) && h.paused[name] == nil {
+			note(h.replayed, name, nameOf(newest))
 		}
 	}
 }
 
-// movedBy returns the newest move of the ref that a delivery tells of, none if the delivery tells of another one.
+// movedBy returns the newest move of the ref that a delivery tells of, if the delivery tells of that move or was
+// decided on with it: one that came late led to where the remote was.
 func (h *history) movedBy(id string) (newest ledger.Move) {
 	said := h.delivered[id]
 	h.read(func(ctx context.Context, r store.Reader) error {
 		known, _, err := r.Ref(ctx, h.triggers[0].RepositoryID, said.Ref, "", "")
-		if err != nil || known.Move == 0 || known.Head != said.After {
+		if err != nil || known.Move == 0 {
+			return err
+		}
+		kept, err := r.DeliveryByDedup(ctx, "hook", id)
+		if err != nil {
+			return err
+		}
+		decisions, err := r.DecisionsOfDelivery(ctx, kept.ID)
+		if err != nil || known.Head != said.After && !slices.ContainsFunc(decisions, func(d ledger.Decision) bool {
+			return d.Ref == said.Ref && d.Move == known.Move
+		}) {
 			return err
 		}
 		newest, err = r.MoveNumbered(ctx, known.RepositoryID, known.Ref, known.Move)
@@ -193,11 +213,7 @@ func (h *history) replay() {
 	newest := h.movedBy(id)
 	require.NoError(h.t, h.bed.replay(id))
 	h.settled()
-	for n := range h.triggers {
-		if name := h.triggers[n].Name; newest.Number > 0 && h.paused[name] == nil {
-			note(h.replayed, name, nameOf(&newest))
-		}
-	}
+	h.decidedAgain(id, &newest, func(string) bool { return true })
 }
 
 // freeze pauses triggers, one or all, while a few things happen. Some pauses do not end.
