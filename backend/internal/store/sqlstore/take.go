@@ -15,6 +15,12 @@ const greatest = "\U0010FFFF"
 // names PostgreSQL may read all that wait.
 const held = `runner <> '' AND runner > '' AND runner < '` + greatest + `'`
 
+// free selects, among attempts with an id, the one that nobody holds. It does not match the
+// condition of the partial indexes of waiting attempts. Without statistics PostgreSQL may prefer
+// one of those to the primary key and read all of it for one id, with the entries of all
+// attempts that waited since the last vacuum.
+const free = `coalesce(runner, '') = ''`
+
 // fairly names whose attempt is the next. Accounts that wait are walked through in a
 // circle of their names, from the one whose turn it was last, up to the first that
 // holds nothing; without one it is that with the fewest. The pipelines of that account
@@ -68,26 +74,29 @@ func (t *Tx) AcquireLease(ctx context.Context, take store.LeaseRequest) (*execut
 	found, err := list(ctx, t, scan, fairly+`
 UPDATE leases SET runner = $1, until = $2 WHERE action_execution_id = coalesce(
 	(SELECT action_execution_id FROM leases
-		WHERE action_execution_id = $3 AND runner = '' AND pipeline_id = (SELECT pipeline_id FROM next_pipeline)`+skip+`),
+		WHERE action_execution_id = $3 AND `+free+` AND pipeline_id = (SELECT pipeline_id FROM next_pipeline)`+skip+`),
 	(SELECT action_execution_id FROM leases
 		WHERE runner = '' AND account = (SELECT account FROM next_pipeline) AND pipeline_id = (SELECT pipeline_id FROM next_pipeline)
 		ORDER BY queued_at, action_execution_id LIMIT 1`+skip+`),
 	(SELECT action_execution_id FROM leases WHERE runner = '' ORDER BY queued_at, action_execution_id LIMIT 1`+skip+`)
-) AND runner = '' RETURNING `+leaseTable.columns+`,
+) AND `+free+` RETURNING `+leaseTable.columns+`,
 	EXISTS (SELECT 1 FROM leases AS l WHERE l.runner = '' AND l.action_execution_id <> leases.action_execution_id)`,
 		take.Runner, micros(take.Until), take.Prefer)
 	lease, err := first(found, "an attempt that nobody holds", err)
 	if err != nil {
 		return nil, false, err
 	}
-	return lease, more, t.served(ctx, lease)
+	return lease, more, t.noteServed(ctx, lease)
 }
 
-// served notes whose turn it was. A row that somebody else notes the same in is left
-// alone, since nobody is to wait for that.
-func (t *Tx) served(ctx context.Context, lease *execution.Lease) error {
+// served is what the row of an account, or the one of all accounts, says after a turn.
+const served = `CASE account WHEN '' THEN $1 ELSE $2 END`
+
+// noteServed notes whose turn it was. A row that somebody else notes the same in is left
+// alone, since nobody is to wait for that, and so is one that says so already.
+func (t *Tx) noteServed(ctx context.Context, lease *execution.Lease) error {
 	return t.later(ctx, "shares of account "+lease.Attempt.Account,
-		`UPDATE shares SET last = CASE account WHEN '' THEN $1 ELSE $2 END
-		WHERE account IN (SELECT account FROM shares WHERE account IN ('', $1)`+t.conn.SkipLocked()+`)`,
+		`UPDATE shares SET last = `+served+` WHERE account IN (
+			SELECT account FROM shares WHERE account IN ('', $1) AND last <> `+served+t.conn.SkipLocked()+`)`,
 		lease.Attempt.Account, lease.Scope.PipelineID)
 }
