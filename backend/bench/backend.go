@@ -145,7 +145,7 @@ func (b *backend) replica(ctx, running context.Context, group *errgroup.Group, d
 	if err != nil {
 		return db, err
 	}
-	logStore := logs.New(bucket.Unsynced(), logs.Config{Limit: 1 << 20})
+	logStore := logs.New(bucket.Unsynced(), logs.Config{Limit: 1 << 20, Small: service.SmallLogs{Store: db}})
 	registry := action.NewRegistry()
 	registry.AddTurn(noop().ID, b)
 	trueType, _ := catalog.Builtin().Lookup(trueAction("").TypeID())

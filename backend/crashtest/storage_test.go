@@ -113,22 +113,25 @@ func TestNothingFailsWhileTheBucketIsAway(t *testing.T) {
 func (s *server) tail(execution, stage string) string {
 	s.t.Helper()
 	for _, reached := range s.get(execution).GetStages() {
-		if reached.GetStage() != stage {
-			continue
-		}
-		stream, err := s.client.Executions.TailLog(s.t.Context(), &headracev1.TailLogRequest{
-			Name: execution, ActionExecutionId: reached.GetActions()[0].GetId(),
-		})
-		require.NoError(s.t, err)
-		var text strings.Builder
-		for {
-			chunk, err := stream.Recv()
-			if errors.Is(err, io.EOF) {
-				return text.String()
-			}
-			require.NoError(s.t, err)
-			text.Write(chunk.GetData())
+		if reached.GetStage() == stage {
+			return s.logOf(execution, reached.GetActions()[0].GetId())
 		}
 	}
 	return ""
+}
+
+// logOf is the log of an action so far.
+func (s *server) logOf(execution, action string) string {
+	s.t.Helper()
+	stream, err := s.client.Executions.TailLog(s.t.Context(), &headracev1.TailLogRequest{Name: execution, ActionExecutionId: action})
+	require.NoError(s.t, err)
+	var text strings.Builder
+	for {
+		chunk, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return text.String()
+		}
+		require.NoError(s.t, err)
+		text.Write(chunk.GetData())
+	}
 }

@@ -145,6 +145,9 @@ type Result struct {
 	// ExternalID and ExternalURL name the work elsewhere, where there is such.
 	ExternalID  string `json:"external_id,omitempty"`
 	ExternalURL string `json:"external_url,omitempty"`
+	// Log is set by the runner, if the log of the attempt was not stored yet. It is kept if
+	// the result counts.
+	Log *SmallLog `json:"-"`
 }
 
 // Failed returns a failed result.

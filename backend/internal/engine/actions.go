@@ -48,15 +48,24 @@ func (d *decision) onFinish(in Finish) {
 		if in.Unanswered && a.Work == pipeline.WorkTurn {
 			d.abandonWork(d.actionInTurns(e, stage, a))
 		}
+		d.keepLog(in)
 		d.endAction(e, stage, a, in.Result)
 		d.advance(e)
 		return
 	}
 	if e, stage, r := d.findRunningRule(in.ExecutionID, in.ActionExecutionID, in.Attempt); r != nil {
+		d.keepLog(in)
 		if in.Unanswered && r.Work == pipeline.WorkTurn {
 			d.abandonWork(ruleInTurns(e, stage, r))
 		}
 		d.endRunningRule(e, stage, r, in.Result)
+	}
+}
+
+// keepLog keeps a log that came with a result that counts.
+func (d *decision) keepLog(in Finish) {
+	if in.Result.Log != nil {
+		d.change.Log = &execution.Log{ExecutionID: in.ExecutionID, ActionExecutionID: in.ActionExecutionID, SmallLog: *in.Result.Log}
 	}
 }
 

@@ -603,9 +603,17 @@ type Change struct {
 	Lost      string
 	Turns     []*Turn
 	DoneTurns []string
+	// Log is the log of the attempt that ended, nil if it is stored elsewhere.
+	Log *Log
 	// Carrier is what carried the turn that led to this, 0 for none. It is done with
 	// the commit, unless one of Turns has it too.
 	Carrier int64
+}
+
+// Log is the log of one attempt of an action or rule execution.
+type Log struct {
+	ExecutionID, ActionExecutionID string
+	action.SmallLog
 }
 
 // StageOf is a stage with the execution that it belongs to.

@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -51,6 +52,8 @@ type chunk struct {
 	// size and modTime are the object's; a change of them shows that it grew.
 	size    int64
 	modTime time.Time
+	// data is what the chunk holds if it is no object but a small log, which is never empty.
+	data []byte
 }
 
 // Widths of the numbers in names.
@@ -81,6 +84,23 @@ func parseChunk(log logID, name string) (chunk, bool) {
 	}
 	at, err := strconv.ParseInt(start, 16, 64)
 	return chunk{attempt: int(number), start: at, end: math.MaxInt64}, err == nil && at >= 0 && at < farthest
+}
+
+// merge adds the attempts that are small logs to the chunks of the bucket. A small log is
+// all of its attempt: what the bucket has of it was put while its commit was under way, or
+// by a runner that returned the attempt.
+func merge(chunks, small []chunk) []chunk {
+	if len(small) == 0 {
+		return chunks
+	}
+	chunks = slices.DeleteFunc(chunks, func(c chunk) bool {
+		return slices.ContainsFunc(small, func(s chunk) bool { return s.attempt == c.attempt })
+	})
+	chunks = append(chunks, small...)
+	slices.SortFunc(chunks, func(a, b chunk) int {
+		return cmp.Or(cmp.Compare(a.attempt, b.attempt), cmp.Compare(a.start, b.start))
+	})
+	return chunks
 }
 
 // inLog returns the chunks that count, with their ends but that of the last one. They

@@ -56,6 +56,12 @@ type Bucket interface {
 	DeleteUnder(ctx context.Context, word string) error
 }
 
+// SmallLogs reads the logs that commits of results keep.
+type SmallLogs interface {
+	// SmallLogs returns those of an action or rule execution, by attempt.
+	SmallLogs(ctx context.Context, executionID, actionExecutionID string) ([]action.SmallLog, error)
+}
+
 // Config is how a Store keeps logs.
 type Config struct {
 	// Limit is the number of bytes after which the log of an action takes no more; 0
@@ -64,10 +70,16 @@ type Config struct {
 	// Remote says that a call of the bucket is a trip over a network: what was written
 	// is put there within a second instead of a tenth.
 	Remote bool
+	// Small reads the logs of attempts that were small, which commits of results keep. Nil
+	// means that the bucket has all logs.
+	Small SmallLogs
+	// Sealer seals small logs; nil if the bucket is not encrypted.
+	Sealer blob.Sealer
 }
 
 // Store keeps logs in a bucket, that of each action execution as a row of chunks:
-// objects <execution>/<action execution>.<attempt>.<place in the log>. All methods
+// objects <execution>/<action execution>.<attempt>.<place in the log>. The log of an attempt
+// that was small may be elsewhere instead (Config.Small). All methods
 // may be called concurrently, and by several processes on one bucket.
 //
 // Readers in the same process see a write at once, others a moment later. A process
@@ -122,7 +134,7 @@ func New(bucket Bucket, config Config) *Store {
 // error, and Close adds a line that tells how many; so it is with those that the
 // bucket did not take, which are an error of Write too. Close puts what is left
 // before it returns. It is not safe for concurrent use.
-func (s *Store) Writer(attempt *action.Attempt) io.WriteCloser {
+func (s *Store) Writer(attempt *action.Attempt) action.Log {
 	return &writer{
 		store: s, execution: attempt.ExecutionID, action: attempt.ActionExecutionID, attempt: attempt.Number,
 		putting: make(chan struct{}, 1),
@@ -154,7 +166,7 @@ func (s *Store) Open(ctx context.Context, executionID, actionExecutionID string)
 	return r, nil
 }
 
-// Remove deletes the logs of an execution. Who still writes one in this process goes
+// Remove deletes the logs of an execution from the bucket. Who still writes one in this process goes
 // on and leaves nothing. It is no error if there are none.
 func (s *Store) Remove(ctx context.Context, executionID string) error {
 	if !isName(executionID) {
@@ -213,9 +225,12 @@ func (s *Store) release(l *log) {
 	}
 }
 
-// list returns the chunks of a log that are in the bucket, with their ends but that
-// of the last one.
+// list returns the chunks of a log, with their ends but that of the last one.
 func (s *Store) list(ctx context.Context, id logID) ([]chunk, error) {
+	small, err := s.small(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	var found []chunk
 	for object, err := range s.bucket.List(ctx, id.prefix()) {
 		if err != nil {
@@ -226,12 +241,15 @@ func (s *Store) list(ctx context.Context, id logID) ([]chunk, error) {
 			found = append(found, c)
 		}
 	}
-	return inLog(found), nil
+	return inLog(merge(found, small)), nil
 }
 
 // get returns what the object of a chunk holds. Readers share those that were read
 // last: one that stands still, since nobody takes what it reads, holds nothing.
 func (s *Store) get(ctx context.Context, id logID, c chunk) ([]byte, error) {
+	if c.data != nil {
+		return c.data, nil
+	}
 	name := c.name(id)
 	if kept, ok := s.read.Get(name); ok && kept.holds(c) {
 		return kept.data, nil

@@ -20,6 +20,8 @@ type writer struct {
 	attempt int
 	// turn says that this is the writer of a turn.
 	turn bool
+	// begin is where the attempt begins in the log.
+	begin int64
 
 	// log is set by the first write.
 	log *log
@@ -227,6 +229,7 @@ func (w *writer) open() error {
 	if len(chunks) > 0 {
 		w.start = chunks[len(chunks)-1].end
 	}
+	w.begin = w.start
 	w.buffer = last
 	w.full = w.size() > w.store.config.Limit
 	w.endsLine = len(last) > 0 && last[len(last)-1] == '\n'
@@ -318,6 +321,17 @@ func (w *writer) Close() error {
 	w.putting <- struct{}{}
 	w.failures = min(w.failures, maxFailures-1)
 	<-w.putting
+	err := w.finish()
+	w.putting <- struct{}{}
+	err = errors.Join(err, w.putWithRetries())
+	w.closed = true
+	<-w.putting
+	w.leave()
+	return err
+}
+
+// finish writes the lines that end the log.
+func (w *writer) finish() error {
 	var err error
 	if w.lost > 0 {
 		err = w.append(w.lossNotice())
@@ -325,11 +339,12 @@ func (w *writer) Close() error {
 	if w.dropped > 0 && !w.full {
 		err = errors.Join(err, w.append(w.line("--- the log reached its limit of %d bytes; %d more bytes were dropped ---\n", w.store.config.Limit, w.dropped)))
 	}
-	w.putting <- struct{}{}
-	err = errors.Join(err, w.putWithRetries())
-	w.closed = true
-	<-w.putting
+	w.dropped = 0
+	return err
+}
 
+// leave is the last that the writer does with the log.
+func (w *writer) leave() {
 	w.log.mu.Lock()
 	if w.flushing != nil {
 		w.flushing.Stop()
@@ -341,5 +356,4 @@ func (w *writer) Close() error {
 	w.log.mu.Unlock()
 	w.store.writers.Add(-1)
 	w.store.release(w.log)
-	return err
 }

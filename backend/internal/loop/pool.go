@@ -238,8 +238,11 @@ func (p *pool) taken(lease *execution.Lease) *holding {
 	return p.hold(lease)
 }
 
-// holdingOf returns the holding of a lease that was just committed.
+// holdingOf returns the holding of a lease that was just committed; nil for none.
 func (p *pool) holdingOf(lease *execution.Lease) *holding {
+	if lease == nil {
+		return nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	// It may be over by now, and tried again by another runner.

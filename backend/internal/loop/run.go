@@ -283,9 +283,11 @@ func (l *Loop) finish(ctx context.Context, key execution.ScopeKey, runner string
 		if !errors.Is(err, store.ErrRemoving) || try == maxTries {
 			return out, err
 		}
+		log := in.Result.Log
 		if in.Result, err = l.confirm(ctx, in.Result); err != nil {
 			return nil, err
 		}
+		in.Result.Log = log
 	}
 }
 
@@ -467,22 +469,24 @@ func (l *Loop) Return(ctx context.Context, runnerID string, attempt action.Attem
 }
 
 // Report implements runner.Jobs.
-func (l *Loop) Report(ctx context.Context, runnerID string, attempt action.Attempt, result action.Result) (*runner.Assignment, error) {
+func (l *Loop) Report(ctx context.Context, runnerID string, attempt action.Attempt, result action.Result) (runner.Answer, error) {
 	h := l.pool.reporting(runnerID, &attempt)
 	if h == nil {
-		return nil, nil
+		return runner.Answer{}, nil
 	}
 	out, err := l.finish(ctx, h.lease.Scope, runnerID, engine.Finish{
 		ExecutionID: attempt.ExecutionID, ActionExecutionID: attempt.ActionExecutionID, Attempt: attempt.Number, Result: result,
 	}, nil)
-	if err != nil || out.own == nil {
-		return nil, err
+	if err != nil {
+		return runner.Answer{}, err
 	}
-	own := l.pool.holdingOf(out.own)
-	if own == nil {
-		// Abandoned between its commit and now.
-		return nil, nil
+	answer := runner.Answer{Counted: slices.ContainsFunc(out.changes, func(change *execution.Change) bool {
+		return slices.Contains(change.DoneAttempts, attempt.ActionExecutionID)
+	})}
+	// It may have been abandoned between its commit and now.
+	if own := l.pool.holdingOf(out.own); own != nil {
+		a := assignment(own)
+		answer.Next = &a
 	}
-	a := assignment(own)
-	return &a, nil
+	return answer, nil
 }

@@ -18,7 +18,7 @@ import (
 // execute runs one attempt in a work directory of its own. The result counts
 // only if the lease is still held afterwards. When the lease ends its processes are
 // warned, when owned ends they are killed.
-func (r *Runner) execute(lease, owned context.Context, processes *processes, attempt *action.Attempt) (result action.Result) {
+func (r *Runner) execute(lease, owned context.Context, processes *processes, attempt *action.Attempt, log *attemptLog) (result action.Result) {
 	executor, ok := r.config.Registry.Attempt(attempt.Action.TypeID())
 	if !ok {
 		a := &attempt.Action
@@ -38,8 +38,11 @@ func (r *Runner) execute(lease, owned context.Context, processes *processes, att
 		ctx, cancel = context.WithTimeoutCause(lease, attempt.Timeout, errTimeout)
 		defer cancel()
 	}
-	log := &attemptLog{to: r.config.Logs.Writer(attempt), server: r.config.Log, attempt: attempt}
 	defer func() {
+		if result.Log = log.to.Small(); result.Log != nil {
+			log.small = true
+			return
+		}
 		// The rest of the log waits for the storage too, though not beside its timeout.
 		r.awaitStorage(lease, r.config.Storage.Err(lease), attempt.ID())
 		if err := log.close(); err != nil {
@@ -120,10 +123,12 @@ func cause(err error) error {
 // attemptLog keeps errors of the log away from the attempt: they are told to the
 // operator once.
 type attemptLog struct {
-	to      io.WriteCloser
+	to      action.Log
 	server  hclog.Logger
 	attempt *action.Attempt
 	failed  bool
+	// small is set if the result has the log, and kept once the result was committed.
+	small, kept bool
 }
 
 func (l *attemptLog) Write(p []byte) (int, error) {
@@ -140,6 +145,17 @@ func (l *attemptLog) close() error {
 		l.fail(err)
 	}
 	return err
+}
+
+// end ends a log that the result has. It is stored if the result did not count.
+func (l *attemptLog) end() {
+	switch {
+	case !l.small:
+	case l.kept:
+		l.to.Kept()
+	default:
+		_ = l.close()
+	}
 }
 
 // withoutLog says in a result that the end of the log is missing, since the log cannot.

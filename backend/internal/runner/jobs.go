@@ -21,6 +21,15 @@ type Assignment struct {
 	Lost func() bool
 }
 
+// Answer is what follows from the report of a result.
+type Answer struct {
+	// Next is an attempt that the commit of the result made ready and leased to the runner,
+	// else nil.
+	Next *Assignment
+	// Counted is set if the result ended the attempt, so that its log was kept too.
+	Counted bool
+}
+
 // Jobs is where a runner gets its work, after CodePipeline's job worker
 // protocol: take, keep the lease alive, report. All methods may be called
 // concurrently.
@@ -31,11 +40,9 @@ type Jobs interface {
 	// Renew extends the leases that the runner holds. It is called every third
 	// of the lease's length.
 	Renew(ctx context.Context, runnerID string) error
-	// Report ends an attempt. Where the commit of the result made another
-	// attempt ready, it is already leased to the runner and returned, else nil.
-	// A result for an attempt that is not the runner's any more has no effect
-	// and is no error.
-	Report(ctx context.Context, runnerID string, attempt action.Attempt, result action.Result) (*Assignment, error)
+	// Report ends an attempt. A result for an attempt that is no longer the runner's has no
+	// effect and is not an error.
+	Report(ctx context.Context, runnerID string, attempt action.Attempt, result action.Result) (Answer, error)
 	// Return makes an attempt wait for a runner again that this one could not begin. Its
 	// Returned says why. It is not an error if the runner no longer holds the attempt.
 	Return(ctx context.Context, runnerID string, attempt action.Attempt) error

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,7 +20,7 @@ import (
 type Logs interface {
 	// Writer returns what appends to the log of the attempt's action execution.
 	// An error of a write never fails the attempt.
-	Writer(attempt *action.Attempt) io.WriteCloser
+	Writer(attempt *action.Attempt) action.Log
 }
 
 // Config is what a runner is made of. Every field without a default is required.
@@ -336,14 +335,17 @@ func (r *Runner) runAttempt(work, hard context.Context, processes *processes, as
 	}()
 
 	r.awaitStorage(lease, r.config.Storage.Err(lease), attempt.ID())
-	result := r.execute(lease, owned, processes, attempt)
+	log := &attemptLog{to: r.config.Logs.Writer(attempt), server: r.config.Log, attempt: attempt}
+	result := r.execute(lease, owned, processes, attempt, log)
+	defer log.end()
 	if r.giveBack(lease, attempt, &result) {
 		return nil
 	}
 	for backoff := minBackoff; lease.Err() == nil; backoff = min(2*backoff, maxBackoff) {
-		next, err := r.config.Jobs.Report(lease, r.config.ID, *attempt, result)
+		answer, err := r.config.Jobs.Report(lease, r.config.ID, *attempt, result)
 		if err == nil {
-			return next
+			log.kept = answer.Counted
+			return answer.Next
 		}
 		if lease.Err() == nil {
 			r.config.Log.Warn("Cannot report a result, will try again", "attempt", attempt.ID(), "in", backoff, "error", err)

@@ -3,7 +3,6 @@ package runner_test
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -433,4 +432,9 @@ func runUntilKilled(dir string) error {
 // stdoutLogs writes logs to the standard output.
 type stdoutLogs struct{}
 
-func (stdoutLogs) Writer(*action.Attempt) io.WriteCloser { return os.Stdout }
+func (stdoutLogs) Writer(*action.Attempt) action.Log { return stdoutLog{os.Stdout} }
+
+type stdoutLog struct{ *os.File }
+
+func (stdoutLog) Small() *action.SmallLog { return nil }
+func (stdoutLog) Kept()                   {}

@@ -3,7 +3,6 @@ package runner_test
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -38,12 +37,15 @@ func (s *removableStorage) remove() error  { return os.Rename(s.dir, s.dir+"-awa
 func (s *removableStorage) restore() error { return os.Rename(s.dir+"-away", s.dir) }
 
 // startOnStorage starts a runner on a storage of its own.
-func startOnStorage(t *testing.T, run executor) (*removableStorage, *runnertest.Bench) {
+func startOnStorage(t *testing.T, run executor, change ...func(*runner.Config)) (*removableStorage, *runnertest.Bench) {
 	t.Helper()
 	storage := &removableStorage{}
 	return storage, runnertest.Start(t, run, func(c *runner.Config) {
 		storage.dir = filepath.Join(filepath.Dir(c.WorkDir), "artifacts")
 		c.Storage = storage
+		for _, further := range change {
+			further(c)
+		}
 	})
 }
 
@@ -141,9 +143,11 @@ func TestStopWhileTheStorageIsAway(t *testing.T) {
 // endless are logs whose ends cannot be stored.
 type endless struct{}
 
-func (endless) Writer(*action.Attempt) io.WriteCloser { return endless{} }
-func (endless) Write(p []byte) (int, error)           { return len(p), nil }
-func (endless) Close() error                          { return errors.New("the bucket is away") }
+func (endless) Writer(*action.Attempt) action.Log { return endless{} }
+func (endless) Write(p []byte) (int, error)       { return len(p), nil }
+func (endless) Small() *action.SmallLog           { return nil }
+func (endless) Kept()                             {}
+func (endless) Close() error                      { return errors.New("the bucket is away") }
 
 func TestEndOfALogThatIsMissingIsTold(t *testing.T) {
 	t.Parallel()

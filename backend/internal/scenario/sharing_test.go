@@ -69,9 +69,9 @@ func (b *busy) start(account, name string, executions int) {
 func (b *busy) step() (name, executionID string) {
 	b.t.Helper()
 	if b.has != nil {
-		var err error
-		b.has, err = b.loop.Report(b.t.Context(), runnerID, b.has.Attempt, action.Result{})
+		answer, err := b.loop.Report(b.t.Context(), runnerID, b.has.Attempt, action.Result{})
 		require.NoError(b.t, err)
+		b.has = answer.Next
 	}
 	if b.has == nil {
 		ctx, cancel := context.WithTimeout(b.t.Context(), patience)

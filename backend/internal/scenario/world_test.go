@@ -124,7 +124,7 @@ func (w *world) boot() {
 	w.store = w.open(w.t)
 	bucket, err := blob.Open(ctx, "file://"+w.logDir, "logs")
 	require.NoError(w.t, err)
-	kept := logs.New(bucket.Unsynced(), logs.Config{})
+	kept := logs.New(bucket.Unsynced(), logs.Config{Small: service.SmallLogs{Store: w.store}})
 	w.queue = &queue{
 		Queue: embedded.New(embedded.Config{Workers: 1, Clock: w.now, Retry: time.Millisecond, Log: log}),
 		clock: w.now, nudged: make(chan struct{}),
@@ -372,9 +372,9 @@ func revoked(a *attempt) bool {
 
 // report reports an attempt, and takes what comes in return.
 func (w *world) report(a *attempt, result action.Result) error {
-	next, err := w.loop.Report(w.t.Context(), runnerID, a.Attempt, result)
+	answer, err := w.loop.Report(w.t.Context(), runnerID, a.Attempt, result)
 	a.over = true
-	if next != nil {
+	if next := answer.Next; next != nil {
 		w.attempts = append(w.attempts, &attempt{Assignment: *next})
 	}
 	return err

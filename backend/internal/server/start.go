@@ -180,10 +180,16 @@ func (s withListeners) openArtifacts(ctx context.Context) (withArtifacts, error)
 	seals := sealer.New(sealer.Config{
 		Ring: storage.keys, KeyFile: s.dir.join(secretsKeyFile), CreateKeyFile: !s.data.shared, Store: s.data.store,
 	})
+	logConfig := logs.Config{
+		Limit: int64(s.config.LogLimit) << 20, Remote: storage.logs.Remote(), Small: service.SmallLogs{Store: s.data.store},
+	}
+	if storage.keys != nil {
+		logConfig.Sealer = storage.keys
+	}
 	return withArtifacts{
 		withListeners: s, isolation: isolation, storage: storage,
 		artifacts: artifact.New(storage.artifacts, spool),
-		logs:      logs.New(storage.logs.Unsynced(), logs.Config{Limit: int64(s.config.LogLimit) << 20, Remote: storage.logs.Remote()}),
+		logs:      logs.New(storage.logs.Unsynced(), logConfig),
 		sealer:    seals,
 		sealed:    s.sealedValues(ctx, seals, storage.keys != nil),
 		secrets:   service.NewSecrets(service.SecretsConfig{Store: s.data.store, Sealer: seals, Clock: s.clock}),

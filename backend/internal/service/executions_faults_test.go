@@ -280,7 +280,10 @@ func TestAttemptThatIsOverBeforeItIsHandedOut(t *testing.T) {
 		a := l.acquire("r1")
 		h := l.store.hold()
 		reported := make(chan *runner.Assignment, 1)
-		go func() { next, _ := l.Report(context.Background(), "r1", a.Attempt, action.Result{}); reported <- next }()
+		go func() {
+			answer, _ := l.Report(context.Background(), "r1", a.Attempt, action.Result{})
+			reported <- answer.Next
+		}()
 		<-h.committed
 		abandon(l, e.ID)
 		close(h.release)
@@ -342,8 +345,9 @@ func TestStorm(t *testing.T) {
 					}
 					current := next
 					for {
-						next, err = l.Report(context.Background(), name, current.Attempt, action.Result{})
+						answer, err := l.Report(context.Background(), name, current.Attempt, action.Result{})
 						if err == nil {
+							next = answer.Next
 							break
 						}
 					}

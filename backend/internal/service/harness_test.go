@@ -138,7 +138,7 @@ func (l *lab) boot() {
 	l.store.failing.Store(l.full)
 	bucket, err := blob.Open(ctx, "file://"+l.dir, "logs")
 	require.NoError(l.t, err)
-	l.logs = logs.New(bucket.Unsynced(), logs.Config{})
+	l.logs = logs.New(bucket.Unsynced(), logs.Config{Small: service.SmallLogs{Store: l.store}})
 	objects, err := blob.Open(ctx, "file://"+l.dir, "artifacts")
 	require.NoError(l.t, err)
 	l.artifacts = artifact.New(objects, l.dir)
@@ -247,9 +247,9 @@ func (l *lab) idle() {
 
 func (l *lab) report(name string, a runner.Assignment, result action.Result) *runner.Assignment {
 	l.t.Helper()
-	next, err := l.Report(l.t.Context(), name, a.Attempt, result)
+	answer, err := l.Report(l.t.Context(), name, a.Attempt, result)
 	require.NoError(l.t, err)
-	return next
+	return answer.Next
 }
 
 // succeed starts an execution of nothing but commands and carries it to its end.

@@ -284,7 +284,8 @@ func TestReportOfWhatIsBeingRemoved(t *testing.T) {
 			require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
 				return tx.FinishArtifactRemoval(ctx, out.Digest, claimed, l.now())
 			}))
-			l.report("r1", a, action.Result{Artifacts: []action.Artifact{out}})
+			l.report("r1", a, action.Result{Artifacts: []action.Artifact{out}, Log: l.prints(a, "made out\n").Small()})
+			require.Len(t, l.smallLogs(a), 1)
 			first := l.get(e.ID).Stages[0].Actions[0]
 			if there {
 				require.Equal(t, pipeline.Succeeded, first.Status)

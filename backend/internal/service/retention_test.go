@@ -83,7 +83,7 @@ func newKeeper(t *testing.T, opened store.Store, policy retention.Policy) *keepe
 	k.trees = artifact.New(trees, k.dir)
 	outputs, err := blob.Open(t.Context(), blob.DirectoryURL(k.dir), "logs")
 	require.NoError(t, err)
-	k.logs = logs.New(outputs, logs.Config{})
+	k.logs = logs.New(outputs, logs.Config{Small: service.SmallLogs{Store: k.store}})
 	k.config = service.RetentionConfig{
 		Store: k.store, Artifacts: k.trees, Logs: k.logs, Policy: policy, Every: time.Hour,
 		Clock: func() time.Time { return k.now }, Log: hclog.NewNullLogger(),

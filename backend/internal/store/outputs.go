@@ -21,6 +21,9 @@ type OutputReader interface {
 	// ArtifactRemovals returns the removals of those of the artifacts that are being
 	// removed or were removed lately.
 	ArtifactRemovals(ctx context.Context, digests []string) (map[string]ArtifactRemoval, error)
+	// SmallLogs returns the logs that commits of results kept of an action or rule execution,
+	// by attempt.
+	SmallLogs(ctx context.Context, executionID, actionExecutionID string) ([]execution.Log, error)
 	// LogRemovals returns at most size executions whose logs are to be removed.
 	LogRemovals(ctx context.Context, size int) ([]string, error)
 }
@@ -29,8 +32,8 @@ type OutputReader interface {
 type OutputWriter interface {
 	OutputReader
 
-	// RemoveOutputs releases the artifacts of executions that ended by a time, and marks
-	// their logs for removal. It returns the executions that this call did so for: others
+	// RemoveOutputs releases the artifacts of executions that ended by a time, removes the logs
+	// that the store keeps of them, and marks the others for removal. It returns the executions that this call did so for: others
 	// lost their outputs before, or are live again.
 	RemoveOutputs(ctx context.Context, executionIDs []string, ended, at time.Time) ([]string, error)
 	// FinishLogRemovals records that the logs of executions were removed.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +36,8 @@ type Jobs struct {
 	Returned func(action.Attempt)
 	// RenewErr, where set, is what Renew returns.
 	RenewErr func() error
+	// Refuses says that reports have no effect, as those of lost attempts.
+	Refuses atomic.Bool
 
 	work    chan runner.Assignment
 	Reports chan Report
@@ -86,18 +89,18 @@ func (j *Jobs) Renewals() int {
 }
 
 // Report implements runner.Jobs.
-func (j *Jobs) Report(_ context.Context, _ string, attempt action.Attempt, result action.Result) (*runner.Assignment, error) {
+func (j *Jobs) Report(_ context.Context, _ string, attempt action.Attempt, result action.Result) (runner.Answer, error) {
 	report := Report{attempt, result}
 	if j.Next != nil {
 		if next := j.Next(report); next != nil {
-			return next, nil
+			return runner.Answer{Next: next, Counted: !j.Refuses.Load()}, nil
 		}
 	}
 	select {
 	case j.Reports <- report:
-		return nil, nil
+		return runner.Answer{Counted: !j.Refuses.Load()}, nil
 	default:
-		return nil, errors.New("nobody reads the reports")
+		return runner.Answer{}, errors.New("nobody reads the reports")
 	}
 }
 

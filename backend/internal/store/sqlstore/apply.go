@@ -12,7 +12,7 @@ import (
 // since a new attempt of an action takes the place of the old one.
 func (t *Tx) Apply(ctx context.Context, c *execution.Change) error {
 	for _, step := range []func(context.Context, *execution.Change) error{
-		t.applyExecutions, t.applyState, t.applyStages, t.applyActions, t.applyDone, t.applyWork,
+		t.applyExecutions, t.applyState, t.applyStages, t.applyActions, t.applyLog, t.applyDone, t.applyWork,
 	} {
 		if err := step(ctx, c); err != nil {
 			return err
@@ -126,6 +126,29 @@ func (t *Tx) applyActions(ctx context.Context, c *execution.Change) error {
 		}
 	}
 	return nil
+}
+
+// Statements of logs.
+var (
+	logTable  = newTable("action_logs", logColumns(nil, &execution.Log{}))
+	logsQuery = logTable.query(`WHERE execution_id = $1 AND action_execution_id = $2 ORDER BY attempt`)
+)
+
+func logColumns(c []column, l *execution.Log) []column {
+	return append(c,
+		text(identity, "execution_id", &l.ExecutionID),
+		text(identity, "action_execution_id", &l.ActionExecutionID),
+		number(identity, "attempt", &l.Attempt),
+		number(variable, "start", &l.Start),
+		blob(variable, "data", &l.Data),
+	)
+}
+
+func (t *Tx) applyLog(ctx context.Context, c *execution.Change) error {
+	if c.Log == nil {
+		return nil
+	}
+	return t.insertLater(ctx, "log of action "+c.Log.ActionExecutionID, logTable.insert, logColumns(t.columns[:0], c.Log))
 }
 
 // eventsAnInsert bounds the rows of one insert, and so the number of distinct

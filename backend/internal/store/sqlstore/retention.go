@@ -94,6 +94,13 @@ func (t *Tx) ArtifactRemovals(ctx context.Context, digests []string) (map[string
 	return removals, err
 }
 
+// SmallLogs implements store.Reader.
+func (t *Tx) SmallLogs(ctx context.Context, executionID, actionExecutionID string) ([]execution.Log, error) {
+	return list(ctx, t, func(rows *row) (l execution.Log, err error) {
+		return l, scan(rows, logColumns(rows.columns[:0], &l))
+	}, logsQuery, executionID, actionExecutionID)
+}
+
 // LogRemovals implements store.Reader.
 func (t *Tx) LogRemovals(ctx context.Context, size int) ([]string, error) {
 	return list(ctx, t, scanText, `SELECT execution_id FROM log_removals ORDER BY execution_id LIMIT $1`, limit(size))
@@ -123,6 +130,10 @@ func (t *Tx) RemoveOutputs(ctx context.Context, executionIDs []string, ended, at
 		`DELETE FROM artifact_uses WHERE execution_id IN (`+places(1, len(removed))+`)`, anys(removed)...); err != nil {
 		return nil, err
 	}
+	if err := t.later(ctx, "small logs of executions",
+		`DELETE FROM action_logs WHERE execution_id IN (`+places(1, len(removed))+`)`, anys(removed)...); err != nil {
+		return nil, err
+	}
 	return removed, t.later(ctx, "logs of executions", `INSERT INTO log_removals (execution_id)
 		SELECT id FROM executions WHERE id IN (`+places(1, len(removed))+`) ON CONFLICT DO NOTHING`, anys(removed)...)
 }
@@ -131,6 +142,10 @@ func (t *Tx) RemoveOutputs(ctx context.Context, executionIDs []string, ended, at
 func (t *Tx) removePipelineOutputs(ctx context.Context, id string) error {
 	if err := t.later(ctx, "artifacts of pipeline "+id,
 		`DELETE FROM artifact_uses WHERE execution_id IN (SELECT id FROM executions WHERE pipeline_id = $1)`, id); err != nil {
+		return err
+	}
+	if err := t.later(ctx, "small logs of pipeline "+id,
+		`DELETE FROM action_logs WHERE execution_id IN (SELECT id FROM executions WHERE pipeline_id = $1)`, id); err != nil {
 		return err
 	}
 	return t.later(ctx, "logs of pipeline "+id, `INSERT INTO log_removals (execution_id)

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -104,6 +105,53 @@ func testOutputsAreRemovedOnce(s *suite) {
 		return tx.Apply(ctx, &execution.Change{Updated: []*execution.Execution{again}, Resumed: []*execution.Execution{again}})
 	}), store.ErrStale)
 	require.Equal(t, pipeline.Failed, get(s, executionByID("e1")).Status)
+}
+
+func (s *suite) smallLogs(executionID, actionExecutionID string) (found []action.SmallLog) {
+	s.t.Helper()
+	for _, l := range get(s, func(ctx context.Context, r store.Reader) ([]execution.Log, error) {
+		return r.SmallLogs(ctx, executionID, actionExecutionID)
+	}) {
+		require.Equal(s.t, [2]string{executionID, actionExecutionID}, [2]string{l.ExecutionID, l.ActionExecutionID})
+		found = append(found, l.SmallLog)
+	}
+	return found
+}
+
+func testSmallLogs(s *suite) {
+	t := s.t
+	s.account("a")
+	s.pipeline("p")
+	s.pipeline("q")
+	of := func(pipelineID, id string, number int64, l action.SmallLog) *execution.Change {
+		change := made(pipelineID, id, number, pipeline.Succeeded, day())
+		change.Log = &execution.Log{ExecutionID: id, ActionExecutionID: id + "-a", SmallLog: l}
+		return change
+	}
+	large := action.SmallLog{Attempt: 10, Start: 1 << 33, Data: bytes.Repeat([]byte("\x00\xff'"), 6<<10)}
+	first := action.SmallLog{Attempt: 2, Data: []byte("one\n")}
+	s.apply(of("p", "e1", 1, large))
+	s.apply(&execution.Change{Log: &execution.Log{ExecutionID: "e1", ActionExecutionID: "e1-a", SmallLog: first}})
+	s.apply(of("p", "e2", 2, first))
+	s.apply(of("q", "e3", 1, first))
+	require.Equal(t, []action.SmallLog{first, large}, s.smallLogs("e1", "e1-a"), "by attempt")
+	require.Empty(t, s.smallLogs("e1", "e2-a"))
+	require.Empty(t, s.smallLogs("e2", "e1-a"))
+
+	require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error {
+		change := of("p", "e4", 4, first)
+		change.Resumed = change.Started
+		change.Started = nil
+		return tx.Apply(ctx, change)
+	}), store.ErrStale)
+	require.Empty(t, s.smallLogs("e4", "e4-a"), "what is rolled back leaves none")
+
+	require.Equal(t, []string{"e1"}, s.removeOutputs(day(), day(), "e1"))
+	require.Empty(t, s.smallLogs("e1", "e1-a"))
+	require.Len(t, s.smallLogs("e2", "e2-a"), 1)
+	s.update(func(ctx context.Context, tx store.Tx) error { return tx.DeletePipeline(ctx, "p", 1) })
+	require.Empty(t, s.smallLogs("e2", "e2-a"))
+	require.Equal(t, []action.SmallLog{first}, s.smallLogs("e3", "e3-a"))
 }
 
 func testArtifactGoesWhenNobodyUsesIt(s *suite) {

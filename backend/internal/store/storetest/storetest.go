@@ -61,6 +61,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		"RollbackHasOneStage":              testRollbackHasOneStage,
 		"ActionsInTheOrderOfTheirStarts":   testActionsInTheOrderOfTheirStarts,
 		"OutputsAreRemovedOnce":            testOutputsAreRemovedOnce,
+		"SmallLogs":                        testSmallLogs,
 		"ArtifactGoesWhenNobodyUsesIt":     testArtifactGoesWhenNobodyUsesIt,
 		"RemovalThatIsCutOff":              testRemovalThatIsCutOff,
 		"RollbackUsesWhatItGot":            testRollbackUsesWhatItGot,
