@@ -41,9 +41,9 @@ type Change struct {
 const secretValue = "(secret value)"
 
 // Diff returns what differs between two definitions, in the order of the second, with what is
-// only in the first behind it. Blocks are the same if they have the same name. A default that
-// is written out is no difference, and neither is the order of blocks that have no order of
-// their own.
+// only in the first behind it. Blocks are compared if they have the same name. Values that are
+// written out and equal their defaults are left out, and so is the order of blocks other than
+// stages.
 func Diff(before, after *Definition) []Change {
 	was, is := withDefaults(before), withDefaults(after)
 	d := &differ{}

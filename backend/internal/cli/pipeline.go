@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) pipelineCommand() *cobra.Command {
-	return group("pipeline", "List and show pipelines and their state", &cobra.Command{
+	return group("pipeline", "List and show pipelines, their state and their versions", &cobra.Command{
 		Use:     "list",
 		Short:   "List the pipelines of the account",
 		Example: `  headrace pipeline list`,
@@ -59,7 +59,7 @@ func (a *app) pipelineCommand() *cobra.Command {
 			a.showPipeline(response.GetPipeline())
 			return nil
 		}),
-	}, a.pipelineStateCommand())
+	}, a.pipelineStateCommand(), a.pipelineVersionsCommand(), a.pipelineDiffCommand())
 }
 
 func (a *app) showPipeline(p *headracev1.Pipeline) {

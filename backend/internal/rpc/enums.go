@@ -49,6 +49,12 @@ var (
 		headracev1.SourceRelation_SOURCE_RELATION_OLDER:    mirror.Older,
 		headracev1.SourceRelation_SOURCE_RELATION_DIVERGED: mirror.Diverged,
 	})
+	changeKindEnum = pipelinepb.NewEnum(map[headracev1.DefinitionChangeKind]pipeline.ChangeKind{
+		headracev1.DefinitionChangeKind_DEFINITION_CHANGE_KIND_ADDED:   pipeline.Added,
+		headracev1.DefinitionChangeKind_DEFINITION_CHANGE_KIND_REMOVED: pipeline.Removed,
+		headracev1.DefinitionChangeKind_DEFINITION_CHANGE_KIND_CHANGED: pipeline.Changed,
+		headracev1.DefinitionChangeKind_DEFINITION_CHANGE_KIND_MOVED:   pipeline.Moved,
+	})
 
 	waitKindEnum = pipelinepb.NewEnum(map[headracev1.WaitKind]engine.WaitKind{
 		headracev1.WaitKind_WAIT_KIND_ACTION_RUNNING: engine.WaitAction,

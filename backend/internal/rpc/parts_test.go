@@ -98,6 +98,12 @@ func TestExplicitPipelinePublishesWhenTold(t *testing.T) {
 	again, err := publish()
 	require.NoError(t, err)
 	require.True(t, proto.Equal(version, again), "nothing changed since")
+	unpublished := func() *v1.DiffPipelineVersionsResponse {
+		resp, err := c.Pipelines.DiffPipelineVersions(t.Context(), &v1.DiffPipelineVersionsRequest{Name: p.GetName(), Unpublished: true})
+		require.NoError(t, err)
+		return resp
+	}
+	require.Empty(t, unpublished().GetChanges())
 
 	// Settings are published with the parts.
 	p = get(t, c, "web")
@@ -108,6 +114,14 @@ func TestExplicitPipelinePublishesWhenTold(t *testing.T) {
 	p = get(t, c, "web")
 	require.EqualValues(t, 1, p.GetVersion())
 	require.True(t, p.GetUnpublishedChanges())
+	diff := unpublished()
+	require.EqualValues(t, 1, diff.GetFromVersion())
+	require.Zero(t, diff.GetToVersion())
+	require.Len(t, diff.GetChanges(), 1)
+	require.Equal(t, "description", diff.GetChanges()[0].GetField())
+	require.Equal(t, []string{"changed"}, diff.GetChanges()[0].GetAfter())
+	_, err = c.Pipelines.DiffPipelineVersions(t.Context(), &v1.DiffPipelineVersionsRequest{Name: p.GetName(), Unpublished: true, ToVersion: 1})
+	refused(t, err, codes.InvalidArgument, "", "must not be set beside unpublished")
 	version, err = publish()
 	require.NoError(t, err)
 	require.EqualValues(t, 2, version.GetVersion())

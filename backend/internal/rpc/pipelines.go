@@ -167,6 +167,31 @@ func (s *pipelines) ListPipelineVersions(
 	return resp, nil
 }
 
+// DiffPipelineVersions implements PipelineService.
+func (s *pipelines) DiffPipelineVersions(
+	ctx context.Context, req *headracev1.DiffPipelineVersionsRequest,
+) (*headracev1.DiffPipelineVersionsResponse, error) {
+	name, err := named(pipeline.ParsePipelineName, req.GetName(), "name")
+	if err != nil {
+		return nil, err
+	}
+	diff, err := s.versions.Diff(ctx, caller(ctx), name.Account, name.Pipeline, service.DiffOf{
+		From: req.GetFromVersion(), To: req.GetToVersion(), Unpublished: req.GetUnpublished(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.DiffPipelineVersionsResponse{
+		FromVersion: diff.Of.From, ToVersion: diff.Of.To, Unpublished: diff.Of.Unpublished, Changes: each(diff.Changes, changeToProto),
+	}, nil
+}
+
+func changeToProto(c pipeline.Change) *headracev1.DefinitionChange {
+	return &headracev1.DefinitionChange{
+		Kind: changeKindEnum.ToProto(c.Kind), Block: c.Block, Stage: c.Stage, Action: c.Action, Field: c.Field, Before: c.Before, After: c.After,
+	}
+}
+
 // GetPipelineState implements PipelineService.
 func (s *pipelines) GetPipelineState(
 	ctx context.Context, req *headracev1.GetPipelineStateRequest,

@@ -88,17 +88,103 @@ func (s *Versions) Get(ctx context.Context, who auth.Identity, account, name str
 		if err != nil {
 			return err
 		}
-		version, err = r.PipelineVersion(ctx, p.ID, number)
-		if errors.Is(err, store.ErrNotFound) {
-			return refuse(KindNotFound, pipeline.ReasonNotFound,
-				"pipeline %q has no version %d; its newest is %d", name, number, p.Version)
-		}
+		version, err = findVersion(ctx, r, &p, number)
 		return err
 	})
 	if err != nil {
 		return definition.Version{}, fmt.Errorf("get version %d of pipeline %q: %w", number, name, err)
 	}
 	return version, nil
+}
+
+// findVersion returns one version of a pipeline.
+func findVersion(ctx context.Context, r store.Reader, p *definition.Pipeline, number int64) (definition.Version, error) {
+	version, err := r.PipelineVersion(ctx, p.ID, number)
+	if errors.Is(err, store.ErrNotFound) {
+		return version, refuse(KindNotFound, pipeline.ReasonNotFound,
+			"pipeline %q has no version %d; its newest is %d", p.Name, number, p.Version)
+	}
+	return version, err
+}
+
+// DiffOf says which definitions of a pipeline to compare.
+type DiffOf struct {
+	// From is 0 for the version before To, or for the newest one if Unpublished is set. To is
+	// 0 for the newest.
+	From, To int64
+	// Unpublished compares with the parts of a composed pipeline as they are now.
+	Unpublished bool
+}
+
+// VersionDiff is what differs between two definitions of a pipeline.
+type VersionDiff struct {
+	// Of is what was compared, with the numbers of the versions.
+	Of      DiffOf
+	Changes []pipeline.Change
+}
+
+// Diff returns what differs between two versions of a pipeline, or between one and its parts.
+func (s *Versions) Diff(ctx context.Context, who auth.Identity, account, name string, of DiffOf) (VersionDiff, error) {
+	if err := authorize(who, auth.Read, account); err != nil {
+		return VersionDiff{}, err
+	}
+	if of.Unpublished && of.To > 0 {
+		return VersionDiff{}, invalidField(pipeline.Path(nil).Field("to_version"), "must not be set beside unpublished")
+	}
+	diff := VersionDiff{Of: of}
+	err := s.config.Store.View(ctx, func(ctx context.Context, r store.Reader) error {
+		p, err := findPipeline(ctx, r, account, name)
+		if err != nil {
+			return err
+		}
+		if diff.Of, err = diffOf(&p, of); err != nil {
+			return err
+		}
+		from, err := findVersion(ctx, r, &p, diff.Of.From)
+		if err != nil {
+			return err
+		}
+		if of.Unpublished {
+			diff.Changes = pipeline.Diff(&from.Definition, p.Declared())
+			return nil
+		}
+		to, err := findVersion(ctx, r, &p, diff.Of.To)
+		if err != nil {
+			return err
+		}
+		diff.Changes = pipeline.Diff(&from.Definition, &to.Definition)
+		return nil
+	})
+	if err != nil {
+		return VersionDiff{}, fmt.Errorf("compare versions of pipeline %q: %w", name, err)
+	}
+	return diff, nil
+}
+
+// diffOf fills in the numbers of versions that were left out.
+func diffOf(p *definition.Pipeline, of DiffOf) (DiffOf, error) {
+	switch {
+	case of.Unpublished && !p.Composed:
+		return of, refuse(KindPrecondition, pipeline.ReasonCompositionMismatch,
+			"pipeline %q is inline: every change of it is published at once", p.Name)
+	case p.Version == 0:
+		return of, refuse(KindNotFound, pipeline.ReasonNotFound, "pipeline %q has no version yet", p.Name)
+	case of.Unpublished && of.From == 0:
+		of.From = p.Version
+		return of, nil
+	case of.Unpublished:
+		return of, nil
+	}
+	if of.To == 0 {
+		of.To = p.Version
+	}
+	if of.From == 0 {
+		of.From = of.To - 1
+	}
+	if of.From == 0 {
+		return of, refuse(KindNotFound, pipeline.ReasonNotFound, "version %d of pipeline %q is its first: there is none before it", of.To, p.Name)
+	}
+	return of, nil
 }
 
 // List returns at most size versions of a pipeline, newest first, those

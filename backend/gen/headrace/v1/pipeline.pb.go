@@ -233,6 +233,63 @@ func (OnUpdate) EnumDescriptor() ([]byte, []int) {
 	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{3}
 }
 
+// DefinitionChangeKind says what became of a block or a field.
+type DefinitionChangeKind int32
+
+const (
+	DefinitionChangeKind_DEFINITION_CHANGE_KIND_UNSPECIFIED DefinitionChangeKind = 0
+	DefinitionChangeKind_DEFINITION_CHANGE_KIND_ADDED       DefinitionChangeKind = 1
+	DefinitionChangeKind_DEFINITION_CHANGE_KIND_REMOVED     DefinitionChangeKind = 2
+	DefinitionChangeKind_DEFINITION_CHANGE_KIND_CHANGED     DefinitionChangeKind = 3
+	// The action is in another stage now.
+	DefinitionChangeKind_DEFINITION_CHANGE_KIND_MOVED DefinitionChangeKind = 4
+)
+
+// Enum value maps for DefinitionChangeKind.
+var (
+	DefinitionChangeKind_name = map[int32]string{
+		0: "DEFINITION_CHANGE_KIND_UNSPECIFIED",
+		1: "DEFINITION_CHANGE_KIND_ADDED",
+		2: "DEFINITION_CHANGE_KIND_REMOVED",
+		3: "DEFINITION_CHANGE_KIND_CHANGED",
+		4: "DEFINITION_CHANGE_KIND_MOVED",
+	}
+	DefinitionChangeKind_value = map[string]int32{
+		"DEFINITION_CHANGE_KIND_UNSPECIFIED": 0,
+		"DEFINITION_CHANGE_KIND_ADDED":       1,
+		"DEFINITION_CHANGE_KIND_REMOVED":     2,
+		"DEFINITION_CHANGE_KIND_CHANGED":     3,
+		"DEFINITION_CHANGE_KIND_MOVED":       4,
+	}
+)
+
+func (x DefinitionChangeKind) Enum() *DefinitionChangeKind {
+	p := new(DefinitionChangeKind)
+	*p = x
+	return p
+}
+
+func (x DefinitionChangeKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DefinitionChangeKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_headrace_v1_pipeline_proto_enumTypes[4].Descriptor()
+}
+
+func (DefinitionChangeKind) Type() protoreflect.EnumType {
+	return &file_headrace_v1_pipeline_proto_enumTypes[4]
+}
+
+func (x DefinitionChangeKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DefinitionChangeKind.Descriptor instead.
+func (DefinitionChangeKind) EnumDescriptor() ([]byte, []int) {
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{4}
+}
+
 // Pipeline is a release process as declared.
 type Pipeline struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3507,6 +3564,249 @@ func (x *ListPipelineVersionsResponse) GetNextPageToken() string {
 	return ""
 }
 
+type DiffPipelineVersionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// accounts/{account}/pipelines/{pipeline}.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The version to compare with. 0 is the one before to_version, or the newest one if unpublished
+	// is set.
+	FromVersion int64 `protobuf:"varint,2,opt,name=from_version,json=fromVersion,proto3" json:"from_version,omitempty"`
+	// 0 is the newest.
+	ToVersion int64 `protobuf:"varint,3,opt,name=to_version,json=toVersion,proto3" json:"to_version,omitempty"`
+	// Compares with the parts of a composed pipeline as they are now instead of with to_version.
+	Unpublished   bool `protobuf:"varint,4,opt,name=unpublished,proto3" json:"unpublished,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffPipelineVersionsRequest) Reset() {
+	*x = DiffPipelineVersionsRequest{}
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffPipelineVersionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffPipelineVersionsRequest) ProtoMessage() {}
+
+func (x *DiffPipelineVersionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffPipelineVersionsRequest.ProtoReflect.Descriptor instead.
+func (*DiffPipelineVersionsRequest) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *DiffPipelineVersionsRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DiffPipelineVersionsRequest) GetFromVersion() int64 {
+	if x != nil {
+		return x.FromVersion
+	}
+	return 0
+}
+
+func (x *DiffPipelineVersionsRequest) GetToVersion() int64 {
+	if x != nil {
+		return x.ToVersion
+	}
+	return 0
+}
+
+func (x *DiffPipelineVersionsRequest) GetUnpublished() bool {
+	if x != nil {
+		return x.Unpublished
+	}
+	return false
+}
+
+type DiffPipelineVersionsResponse struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	FromVersion int64                  `protobuf:"varint,1,opt,name=from_version,json=fromVersion,proto3" json:"from_version,omitempty"`
+	// 0 if unpublished is set.
+	ToVersion   int64 `protobuf:"varint,2,opt,name=to_version,json=toVersion,proto3" json:"to_version,omitempty"`
+	Unpublished bool  `protobuf:"varint,3,opt,name=unpublished,proto3" json:"unpublished,omitempty"`
+	// In the order of the second definition; what is only in the first follows.
+	Changes       []*DefinitionChange `protobuf:"bytes,4,rep,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffPipelineVersionsResponse) Reset() {
+	*x = DiffPipelineVersionsResponse{}
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffPipelineVersionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffPipelineVersionsResponse) ProtoMessage() {}
+
+func (x *DiffPipelineVersionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffPipelineVersionsResponse.ProtoReflect.Descriptor instead.
+func (*DiffPipelineVersionsResponse) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *DiffPipelineVersionsResponse) GetFromVersion() int64 {
+	if x != nil {
+		return x.FromVersion
+	}
+	return 0
+}
+
+func (x *DiffPipelineVersionsResponse) GetToVersion() int64 {
+	if x != nil {
+		return x.ToVersion
+	}
+	return 0
+}
+
+func (x *DiffPipelineVersionsResponse) GetUnpublished() bool {
+	if x != nil {
+		return x.Unpublished
+	}
+	return false
+}
+
+func (x *DiffPipelineVersionsResponse) GetChanges() []*DefinitionChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+// DefinitionChange is one difference between two definitions.
+type DefinitionChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Kind  DefinitionChangeKind   `protobuf:"varint,1,opt,name=kind,proto3,enum=headrace.v1.DefinitionChangeKind" json:"kind,omitempty"`
+	// What has changed, such as "action Compile of stage Build"; empty for the pipeline itself.
+	Block string `protobuf:"bytes,2,opt,name=block,proto3" json:"block,omitempty"`
+	// Where that is now, or was if it was removed; empty outside of stages and actions.
+	Stage  string `protobuf:"bytes,3,opt,name=stage,proto3" json:"stage,omitempty"`
+	Action string `protobuf:"bytes,4,opt,name=action,proto3" json:"action,omitempty"`
+	// What of the block has changed, such as run_order or configuration["Branch"]; empty if the
+	// block itself was added, removed or moved.
+	Field string `protobuf:"bytes,5,opt,name=field,proto3" json:"field,omitempty"`
+	// The values, with one element for each element of a list. Of a block that was added or
+	// removed they are its type, if it has one; of an action that was moved, its stages. A
+	// secret value is "(secret value)".
+	Before        []string `protobuf:"bytes,6,rep,name=before,proto3" json:"before,omitempty"`
+	After         []string `protobuf:"bytes,7,rep,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DefinitionChange) Reset() {
+	*x = DefinitionChange{}
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DefinitionChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DefinitionChange) ProtoMessage() {}
+
+func (x *DefinitionChange) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DefinitionChange.ProtoReflect.Descriptor instead.
+func (*DefinitionChange) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *DefinitionChange) GetKind() DefinitionChangeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return DefinitionChangeKind_DEFINITION_CHANGE_KIND_UNSPECIFIED
+}
+
+func (x *DefinitionChange) GetBlock() string {
+	if x != nil {
+		return x.Block
+	}
+	return ""
+}
+
+func (x *DefinitionChange) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *DefinitionChange) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *DefinitionChange) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *DefinitionChange) GetBefore() []string {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *DefinitionChange) GetAfter() []string {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
 // PipelineState is what happens in a pipeline now.
 type PipelineState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3523,7 +3823,7 @@ type PipelineState struct {
 
 func (x *PipelineState) Reset() {
 	*x = PipelineState{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[52]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3535,7 +3835,7 @@ func (x *PipelineState) String() string {
 func (*PipelineState) ProtoMessage() {}
 
 func (x *PipelineState) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[52]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3548,7 +3848,7 @@ func (x *PipelineState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PipelineState.ProtoReflect.Descriptor instead.
 func (*PipelineState) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{52}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PipelineState) GetName() string {
@@ -3600,7 +3900,7 @@ type StageState struct {
 
 func (x *StageState) Reset() {
 	*x = StageState{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[53]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3612,7 +3912,7 @@ func (x *StageState) String() string {
 func (*StageState) ProtoMessage() {}
 
 func (x *StageState) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[53]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3625,7 +3925,7 @@ func (x *StageState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageState.ProtoReflect.Descriptor instead.
 func (*StageState) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{53}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *StageState) GetStage() string {
@@ -3685,7 +3985,7 @@ type StageTransition struct {
 
 func (x *StageTransition) Reset() {
 	*x = StageTransition{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[54]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3697,7 +3997,7 @@ func (x *StageTransition) String() string {
 func (*StageTransition) ProtoMessage() {}
 
 func (x *StageTransition) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[54]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3710,7 +4010,7 @@ func (x *StageTransition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageTransition.ProtoReflect.Descriptor instead.
 func (*StageTransition) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{54}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *StageTransition) GetEnabled() bool {
@@ -3751,7 +4051,7 @@ type GetPipelineStateRequest struct {
 
 func (x *GetPipelineStateRequest) Reset() {
 	*x = GetPipelineStateRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[55]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3763,7 +4063,7 @@ func (x *GetPipelineStateRequest) String() string {
 func (*GetPipelineStateRequest) ProtoMessage() {}
 
 func (x *GetPipelineStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[55]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3776,7 +4076,7 @@ func (x *GetPipelineStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPipelineStateRequest.ProtoReflect.Descriptor instead.
 func (*GetPipelineStateRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{55}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *GetPipelineStateRequest) GetName() string {
@@ -3795,7 +4095,7 @@ type GetPipelineStateResponse struct {
 
 func (x *GetPipelineStateResponse) Reset() {
 	*x = GetPipelineStateResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[56]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3807,7 +4107,7 @@ func (x *GetPipelineStateResponse) String() string {
 func (*GetPipelineStateResponse) ProtoMessage() {}
 
 func (x *GetPipelineStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[56]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3820,7 +4120,7 @@ func (x *GetPipelineStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPipelineStateResponse.ProtoReflect.Descriptor instead.
 func (*GetPipelineStateResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{56}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *GetPipelineStateResponse) GetState() *PipelineState {
@@ -3844,7 +4144,7 @@ type SetStageTransitionRequest struct {
 
 func (x *SetStageTransitionRequest) Reset() {
 	*x = SetStageTransitionRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[57]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3856,7 +4156,7 @@ func (x *SetStageTransitionRequest) String() string {
 func (*SetStageTransitionRequest) ProtoMessage() {}
 
 func (x *SetStageTransitionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[57]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3869,7 +4169,7 @@ func (x *SetStageTransitionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStageTransitionRequest.ProtoReflect.Descriptor instead.
 func (*SetStageTransitionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{57}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *SetStageTransitionRequest) GetPipeline() string {
@@ -3909,7 +4209,7 @@ type SetStageTransitionResponse struct {
 
 func (x *SetStageTransitionResponse) Reset() {
 	*x = SetStageTransitionResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[58]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3921,7 +4221,7 @@ func (x *SetStageTransitionResponse) String() string {
 func (*SetStageTransitionResponse) ProtoMessage() {}
 
 func (x *SetStageTransitionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[58]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3934,7 +4234,7 @@ func (x *SetStageTransitionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStageTransitionResponse.ProtoReflect.Descriptor instead.
 func (*SetStageTransitionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{58}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *SetStageTransitionResponse) GetStage() *StageState {
@@ -4207,7 +4507,29 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\"\x80\x01\n" +
 	"\x1cListPipelineVersionsResponse\x128\n" +
 	"\bversions\x18\x01 \x03(\v2\x1c.headrace.v1.PipelineVersionR\bversions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xda\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb3\x01\n" +
+	"\x1bDiffPipelineVersionsRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\x12*\n" +
+	"\ffrom_version\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\vfromVersion\x12&\n" +
+	"\n" +
+	"to_version\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\ttoVersion\x12 \n" +
+	"\vunpublished\x18\x04 \x01(\bR\vunpublished\"\xbb\x01\n" +
+	"\x1cDiffPipelineVersionsResponse\x12!\n" +
+	"\ffrom_version\x18\x01 \x01(\x03R\vfromVersion\x12\x1d\n" +
+	"\n" +
+	"to_version\x18\x02 \x01(\x03R\ttoVersion\x12 \n" +
+	"\vunpublished\x18\x03 \x01(\bR\vunpublished\x127\n" +
+	"\achanges\x18\x04 \x03(\v2\x1d.headrace.v1.DefinitionChangeR\achanges\"\xdd\x01\n" +
+	"\x10DefinitionChange\x12A\n" +
+	"\x04kind\x18\x01 \x01(\x0e2!.headrace.v1.DefinitionChangeKindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x14\n" +
+	"\x05block\x18\x02 \x01(\tR\x05block\x12\x14\n" +
+	"\x05stage\x18\x03 \x01(\tR\x05stage\x12\x16\n" +
+	"\x06action\x18\x04 \x01(\tR\x06action\x12\x14\n" +
+	"\x05field\x18\x05 \x01(\tR\x05field\x12\x16\n" +
+	"\x06before\x18\x06 \x03(\tR\x06before\x12\x14\n" +
+	"\x05after\x18\a \x03(\tR\x05after\"\xda\x01\n" +
 	"\rPipelineState\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x02R\x04name\x12/\n" +
 	"\x10pipeline_version\x18\x02 \x01(\x03B\x04\xa8\xbb\x18\x02R\x0fpipelineVersion\x12G\n" +
@@ -4256,7 +4578,13 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\bOnUpdate\x12\x19\n" +
 	"\x15ON_UPDATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x10ON_UPDATE_FINISH\x10\x01\x1a\x04\xc0\xbb\x18\x01\x12\x14\n" +
-	"\x10ON_UPDATE_CANCEL\x10\x022\xde\x0f\n" +
+	"\x10ON_UPDATE_CANCEL\x10\x02*\xca\x01\n" +
+	"\x14DefinitionChangeKind\x12&\n" +
+	"\"DEFINITION_CHANGE_KIND_UNSPECIFIED\x10\x00\x12 \n" +
+	"\x1cDEFINITION_CHANGE_KIND_ADDED\x10\x01\x12\"\n" +
+	"\x1eDEFINITION_CHANGE_KIND_REMOVED\x10\x02\x12\"\n" +
+	"\x1eDEFINITION_CHANGE_KIND_CHANGED\x10\x03\x12 \n" +
+	"\x1cDEFINITION_CHANGE_KIND_MOVED\x10\x042\xdd\x10\n" +
 	"\x0fPipelineService\x12t\n" +
 	"\x0eCreatePipeline\x12\".headrace.v1.CreatePipelineRequest\x1a#.headrace.v1.CreatePipelineResponse\"\x19Ȼ\x18\x05һ\x18\rpipeline.nameػ\x18\x03\x12b\n" +
 	"\vGetPipeline\x12\x1f.headrace.v1.GetPipelineRequest\x1a .headrace.v1.GetPipelineResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12j\n" +
@@ -4275,7 +4603,8 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\fDeleteAction\x12 .headrace.v1.DeleteActionRequest\x1a!.headrace.v1.DeleteActionResponse\"\x10Ȼ\x18\x05һ\x18\x04nameػ\x18\x02\x12\x83\x01\n" +
 	"\x16PublishPipelineVersion\x12*.headrace.v1.PublishPipelineVersionRequest\x1a+.headrace.v1.PublishPipelineVersionResponse\"\x10Ȼ\x18\x05һ\x18\x04nameػ\x18\x02\x12w\n" +
 	"\x12GetPipelineVersion\x12&.headrace.v1.GetPipelineVersionRequest\x1a'.headrace.v1.GetPipelineVersionResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12\x7f\n" +
-	"\x14ListPipelineVersions\x12(.headrace.v1.ListPipelineVersionsRequest\x1a).headrace.v1.ListPipelineVersionsResponse\"\x12Ȼ\x18\x04һ\x18\x06parentػ\x18\x01\x12q\n" +
+	"\x14ListPipelineVersions\x12(.headrace.v1.ListPipelineVersionsRequest\x1a).headrace.v1.ListPipelineVersionsResponse\"\x12Ȼ\x18\x04һ\x18\x06parentػ\x18\x01\x12}\n" +
+	"\x14DiffPipelineVersions\x12(.headrace.v1.DiffPipelineVersionsRequest\x1a).headrace.v1.DiffPipelineVersionsResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12q\n" +
 	"\x10GetPipelineState\x12$.headrace.v1.GetPipelineStateRequest\x1a%.headrace.v1.GetPipelineStateResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12{\n" +
 	"\x12SetStageTransition\x12&.headrace.v1.SetStageTransitionRequest\x1a'.headrace.v1.SetStageTransitionResponse\"\x14Ȼ\x18\x05һ\x18\bpipelineػ\x18\x02BTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
 
@@ -4291,192 +4620,200 @@ func file_headrace_v1_pipeline_proto_rawDescGZIP() []byte {
 	return file_headrace_v1_pipeline_proto_rawDescData
 }
 
-var file_headrace_v1_pipeline_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_headrace_v1_pipeline_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
+var file_headrace_v1_pipeline_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_headrace_v1_pipeline_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
 var file_headrace_v1_pipeline_proto_goTypes = []any{
 	(Composition)(0),                       // 0: headrace.v1.Composition
 	(PublishPolicy)(0),                     // 1: headrace.v1.PublishPolicy
 	(ExecutionMode)(0),                     // 2: headrace.v1.ExecutionMode
 	(OnUpdate)(0),                          // 3: headrace.v1.OnUpdate
-	(*Pipeline)(nil),                       // 4: headrace.v1.Pipeline
-	(*PipelineDefinition)(nil),             // 5: headrace.v1.PipelineDefinition
-	(*ArtifactStore)(nil),                  // 6: headrace.v1.ArtifactStore
-	(*Variable)(nil),                       // 7: headrace.v1.Variable
-	(*Trigger)(nil),                        // 8: headrace.v1.Trigger
-	(*GitConfiguration)(nil),               // 9: headrace.v1.GitConfiguration
-	(*GitPushFilter)(nil),                  // 10: headrace.v1.GitPushFilter
-	(*GitPullRequestFilter)(nil),           // 11: headrace.v1.GitPullRequestFilter
-	(*GlobFilter)(nil),                     // 12: headrace.v1.GlobFilter
-	(*Stage)(nil),                          // 13: headrace.v1.Stage
-	(*OnRollback)(nil),                     // 14: headrace.v1.OnRollback
-	(*Condition)(nil),                      // 15: headrace.v1.Condition
-	(*OnFailure)(nil),                      // 16: headrace.v1.OnFailure
-	(*Rule)(nil),                           // 17: headrace.v1.Rule
-	(*Action)(nil),                         // 18: headrace.v1.Action
-	(*EnvironmentVariable)(nil),            // 19: headrace.v1.EnvironmentVariable
-	(*OutputArtifact)(nil),                 // 20: headrace.v1.OutputArtifact
-	(*PipelineVersion)(nil),                // 21: headrace.v1.PipelineVersion
-	(*PipelineStage)(nil),                  // 22: headrace.v1.PipelineStage
-	(*PipelineAction)(nil),                 // 23: headrace.v1.PipelineAction
-	(*CreatePipelineRequest)(nil),          // 24: headrace.v1.CreatePipelineRequest
-	(*CreatePipelineResponse)(nil),         // 25: headrace.v1.CreatePipelineResponse
-	(*GetPipelineRequest)(nil),             // 26: headrace.v1.GetPipelineRequest
-	(*GetPipelineResponse)(nil),            // 27: headrace.v1.GetPipelineResponse
-	(*ListPipelinesRequest)(nil),           // 28: headrace.v1.ListPipelinesRequest
-	(*ListPipelinesResponse)(nil),          // 29: headrace.v1.ListPipelinesResponse
-	(*UpdatePipelineRequest)(nil),          // 30: headrace.v1.UpdatePipelineRequest
-	(*UpdatePipelineResponse)(nil),         // 31: headrace.v1.UpdatePipelineResponse
-	(*DeletePipelineRequest)(nil),          // 32: headrace.v1.DeletePipelineRequest
-	(*DeletePipelineResponse)(nil),         // 33: headrace.v1.DeletePipelineResponse
-	(*CreateStageRequest)(nil),             // 34: headrace.v1.CreateStageRequest
-	(*CreateStageResponse)(nil),            // 35: headrace.v1.CreateStageResponse
-	(*GetStageRequest)(nil),                // 36: headrace.v1.GetStageRequest
-	(*GetStageResponse)(nil),               // 37: headrace.v1.GetStageResponse
-	(*UpdateStageRequest)(nil),             // 38: headrace.v1.UpdateStageRequest
-	(*UpdateStageResponse)(nil),            // 39: headrace.v1.UpdateStageResponse
-	(*DeleteStageRequest)(nil),             // 40: headrace.v1.DeleteStageRequest
-	(*DeleteStageResponse)(nil),            // 41: headrace.v1.DeleteStageResponse
-	(*CreateActionRequest)(nil),            // 42: headrace.v1.CreateActionRequest
-	(*CreateActionResponse)(nil),           // 43: headrace.v1.CreateActionResponse
-	(*GetActionRequest)(nil),               // 44: headrace.v1.GetActionRequest
-	(*GetActionResponse)(nil),              // 45: headrace.v1.GetActionResponse
-	(*UpdateActionRequest)(nil),            // 46: headrace.v1.UpdateActionRequest
-	(*UpdateActionResponse)(nil),           // 47: headrace.v1.UpdateActionResponse
-	(*DeleteActionRequest)(nil),            // 48: headrace.v1.DeleteActionRequest
-	(*DeleteActionResponse)(nil),           // 49: headrace.v1.DeleteActionResponse
-	(*PublishPipelineVersionRequest)(nil),  // 50: headrace.v1.PublishPipelineVersionRequest
-	(*PublishPipelineVersionResponse)(nil), // 51: headrace.v1.PublishPipelineVersionResponse
-	(*GetPipelineVersionRequest)(nil),      // 52: headrace.v1.GetPipelineVersionRequest
-	(*GetPipelineVersionResponse)(nil),     // 53: headrace.v1.GetPipelineVersionResponse
-	(*ListPipelineVersionsRequest)(nil),    // 54: headrace.v1.ListPipelineVersionsRequest
-	(*ListPipelineVersionsResponse)(nil),   // 55: headrace.v1.ListPipelineVersionsResponse
-	(*PipelineState)(nil),                  // 56: headrace.v1.PipelineState
-	(*StageState)(nil),                     // 57: headrace.v1.StageState
-	(*StageTransition)(nil),                // 58: headrace.v1.StageTransition
-	(*GetPipelineStateRequest)(nil),        // 59: headrace.v1.GetPipelineStateRequest
-	(*GetPipelineStateResponse)(nil),       // 60: headrace.v1.GetPipelineStateResponse
-	(*SetStageTransitionRequest)(nil),      // 61: headrace.v1.SetStageTransitionRequest
-	(*SetStageTransitionResponse)(nil),     // 62: headrace.v1.SetStageTransitionResponse
-	nil,                                    // 63: headrace.v1.Rule.ConfigurationEntry
-	nil,                                    // 64: headrace.v1.Action.ConfigurationEntry
-	(*timestamppb.Timestamp)(nil),          // 65: google.protobuf.Timestamp
-	(*Warning)(nil),                        // 66: headrace.v1.Warning
+	(DefinitionChangeKind)(0),              // 4: headrace.v1.DefinitionChangeKind
+	(*Pipeline)(nil),                       // 5: headrace.v1.Pipeline
+	(*PipelineDefinition)(nil),             // 6: headrace.v1.PipelineDefinition
+	(*ArtifactStore)(nil),                  // 7: headrace.v1.ArtifactStore
+	(*Variable)(nil),                       // 8: headrace.v1.Variable
+	(*Trigger)(nil),                        // 9: headrace.v1.Trigger
+	(*GitConfiguration)(nil),               // 10: headrace.v1.GitConfiguration
+	(*GitPushFilter)(nil),                  // 11: headrace.v1.GitPushFilter
+	(*GitPullRequestFilter)(nil),           // 12: headrace.v1.GitPullRequestFilter
+	(*GlobFilter)(nil),                     // 13: headrace.v1.GlobFilter
+	(*Stage)(nil),                          // 14: headrace.v1.Stage
+	(*OnRollback)(nil),                     // 15: headrace.v1.OnRollback
+	(*Condition)(nil),                      // 16: headrace.v1.Condition
+	(*OnFailure)(nil),                      // 17: headrace.v1.OnFailure
+	(*Rule)(nil),                           // 18: headrace.v1.Rule
+	(*Action)(nil),                         // 19: headrace.v1.Action
+	(*EnvironmentVariable)(nil),            // 20: headrace.v1.EnvironmentVariable
+	(*OutputArtifact)(nil),                 // 21: headrace.v1.OutputArtifact
+	(*PipelineVersion)(nil),                // 22: headrace.v1.PipelineVersion
+	(*PipelineStage)(nil),                  // 23: headrace.v1.PipelineStage
+	(*PipelineAction)(nil),                 // 24: headrace.v1.PipelineAction
+	(*CreatePipelineRequest)(nil),          // 25: headrace.v1.CreatePipelineRequest
+	(*CreatePipelineResponse)(nil),         // 26: headrace.v1.CreatePipelineResponse
+	(*GetPipelineRequest)(nil),             // 27: headrace.v1.GetPipelineRequest
+	(*GetPipelineResponse)(nil),            // 28: headrace.v1.GetPipelineResponse
+	(*ListPipelinesRequest)(nil),           // 29: headrace.v1.ListPipelinesRequest
+	(*ListPipelinesResponse)(nil),          // 30: headrace.v1.ListPipelinesResponse
+	(*UpdatePipelineRequest)(nil),          // 31: headrace.v1.UpdatePipelineRequest
+	(*UpdatePipelineResponse)(nil),         // 32: headrace.v1.UpdatePipelineResponse
+	(*DeletePipelineRequest)(nil),          // 33: headrace.v1.DeletePipelineRequest
+	(*DeletePipelineResponse)(nil),         // 34: headrace.v1.DeletePipelineResponse
+	(*CreateStageRequest)(nil),             // 35: headrace.v1.CreateStageRequest
+	(*CreateStageResponse)(nil),            // 36: headrace.v1.CreateStageResponse
+	(*GetStageRequest)(nil),                // 37: headrace.v1.GetStageRequest
+	(*GetStageResponse)(nil),               // 38: headrace.v1.GetStageResponse
+	(*UpdateStageRequest)(nil),             // 39: headrace.v1.UpdateStageRequest
+	(*UpdateStageResponse)(nil),            // 40: headrace.v1.UpdateStageResponse
+	(*DeleteStageRequest)(nil),             // 41: headrace.v1.DeleteStageRequest
+	(*DeleteStageResponse)(nil),            // 42: headrace.v1.DeleteStageResponse
+	(*CreateActionRequest)(nil),            // 43: headrace.v1.CreateActionRequest
+	(*CreateActionResponse)(nil),           // 44: headrace.v1.CreateActionResponse
+	(*GetActionRequest)(nil),               // 45: headrace.v1.GetActionRequest
+	(*GetActionResponse)(nil),              // 46: headrace.v1.GetActionResponse
+	(*UpdateActionRequest)(nil),            // 47: headrace.v1.UpdateActionRequest
+	(*UpdateActionResponse)(nil),           // 48: headrace.v1.UpdateActionResponse
+	(*DeleteActionRequest)(nil),            // 49: headrace.v1.DeleteActionRequest
+	(*DeleteActionResponse)(nil),           // 50: headrace.v1.DeleteActionResponse
+	(*PublishPipelineVersionRequest)(nil),  // 51: headrace.v1.PublishPipelineVersionRequest
+	(*PublishPipelineVersionResponse)(nil), // 52: headrace.v1.PublishPipelineVersionResponse
+	(*GetPipelineVersionRequest)(nil),      // 53: headrace.v1.GetPipelineVersionRequest
+	(*GetPipelineVersionResponse)(nil),     // 54: headrace.v1.GetPipelineVersionResponse
+	(*ListPipelineVersionsRequest)(nil),    // 55: headrace.v1.ListPipelineVersionsRequest
+	(*ListPipelineVersionsResponse)(nil),   // 56: headrace.v1.ListPipelineVersionsResponse
+	(*DiffPipelineVersionsRequest)(nil),    // 57: headrace.v1.DiffPipelineVersionsRequest
+	(*DiffPipelineVersionsResponse)(nil),   // 58: headrace.v1.DiffPipelineVersionsResponse
+	(*DefinitionChange)(nil),               // 59: headrace.v1.DefinitionChange
+	(*PipelineState)(nil),                  // 60: headrace.v1.PipelineState
+	(*StageState)(nil),                     // 61: headrace.v1.StageState
+	(*StageTransition)(nil),                // 62: headrace.v1.StageTransition
+	(*GetPipelineStateRequest)(nil),        // 63: headrace.v1.GetPipelineStateRequest
+	(*GetPipelineStateResponse)(nil),       // 64: headrace.v1.GetPipelineStateResponse
+	(*SetStageTransitionRequest)(nil),      // 65: headrace.v1.SetStageTransitionRequest
+	(*SetStageTransitionResponse)(nil),     // 66: headrace.v1.SetStageTransitionResponse
+	nil,                                    // 67: headrace.v1.Rule.ConfigurationEntry
+	nil,                                    // 68: headrace.v1.Action.ConfigurationEntry
+	(*timestamppb.Timestamp)(nil),          // 69: google.protobuf.Timestamp
+	(*Warning)(nil),                        // 70: headrace.v1.Warning
 }
 var file_headrace_v1_pipeline_proto_depIdxs = []int32{
-	5,  // 0: headrace.v1.Pipeline.definition:type_name -> headrace.v1.PipelineDefinition
+	6,  // 0: headrace.v1.Pipeline.definition:type_name -> headrace.v1.PipelineDefinition
 	0,  // 1: headrace.v1.Pipeline.composition:type_name -> headrace.v1.Composition
 	1,  // 2: headrace.v1.Pipeline.publish:type_name -> headrace.v1.PublishPolicy
-	65, // 3: headrace.v1.Pipeline.create_time:type_name -> google.protobuf.Timestamp
-	65, // 4: headrace.v1.Pipeline.update_time:type_name -> google.protobuf.Timestamp
+	69, // 3: headrace.v1.Pipeline.create_time:type_name -> google.protobuf.Timestamp
+	69, // 4: headrace.v1.Pipeline.update_time:type_name -> google.protobuf.Timestamp
 	2,  // 5: headrace.v1.PipelineDefinition.execution_mode:type_name -> headrace.v1.ExecutionMode
-	6,  // 6: headrace.v1.PipelineDefinition.artifact_stores:type_name -> headrace.v1.ArtifactStore
-	7,  // 7: headrace.v1.PipelineDefinition.variables:type_name -> headrace.v1.Variable
-	8,  // 8: headrace.v1.PipelineDefinition.triggers:type_name -> headrace.v1.Trigger
-	13, // 9: headrace.v1.PipelineDefinition.stages:type_name -> headrace.v1.Stage
+	7,  // 6: headrace.v1.PipelineDefinition.artifact_stores:type_name -> headrace.v1.ArtifactStore
+	8,  // 7: headrace.v1.PipelineDefinition.variables:type_name -> headrace.v1.Variable
+	9,  // 8: headrace.v1.PipelineDefinition.triggers:type_name -> headrace.v1.Trigger
+	14, // 9: headrace.v1.PipelineDefinition.stages:type_name -> headrace.v1.Stage
 	3,  // 10: headrace.v1.PipelineDefinition.on_update:type_name -> headrace.v1.OnUpdate
-	9,  // 11: headrace.v1.Trigger.git_configuration:type_name -> headrace.v1.GitConfiguration
-	10, // 12: headrace.v1.GitConfiguration.push:type_name -> headrace.v1.GitPushFilter
-	11, // 13: headrace.v1.GitConfiguration.pull_request:type_name -> headrace.v1.GitPullRequestFilter
-	12, // 14: headrace.v1.GitPushFilter.branches:type_name -> headrace.v1.GlobFilter
-	12, // 15: headrace.v1.GitPushFilter.file_paths:type_name -> headrace.v1.GlobFilter
-	12, // 16: headrace.v1.GitPushFilter.tags:type_name -> headrace.v1.GlobFilter
-	12, // 17: headrace.v1.GitPullRequestFilter.branches:type_name -> headrace.v1.GlobFilter
-	12, // 18: headrace.v1.GitPullRequestFilter.file_paths:type_name -> headrace.v1.GlobFilter
-	18, // 19: headrace.v1.Stage.actions:type_name -> headrace.v1.Action
-	15, // 20: headrace.v1.Stage.before_entry:type_name -> headrace.v1.Condition
-	15, // 21: headrace.v1.Stage.on_success:type_name -> headrace.v1.Condition
-	16, // 22: headrace.v1.Stage.on_failure:type_name -> headrace.v1.OnFailure
-	14, // 23: headrace.v1.Stage.on_rollback:type_name -> headrace.v1.OnRollback
-	17, // 24: headrace.v1.Condition.rules:type_name -> headrace.v1.Rule
-	15, // 25: headrace.v1.OnFailure.condition:type_name -> headrace.v1.Condition
-	63, // 26: headrace.v1.Rule.configuration:type_name -> headrace.v1.Rule.ConfigurationEntry
-	19, // 27: headrace.v1.Rule.environment_variables:type_name -> headrace.v1.EnvironmentVariable
-	64, // 28: headrace.v1.Action.configuration:type_name -> headrace.v1.Action.ConfigurationEntry
-	19, // 29: headrace.v1.Action.environment_variables:type_name -> headrace.v1.EnvironmentVariable
-	20, // 30: headrace.v1.Action.output_artifacts:type_name -> headrace.v1.OutputArtifact
-	5,  // 31: headrace.v1.PipelineVersion.definition:type_name -> headrace.v1.PipelineDefinition
-	65, // 32: headrace.v1.PipelineVersion.create_time:type_name -> google.protobuf.Timestamp
-	15, // 33: headrace.v1.PipelineStage.before_entry:type_name -> headrace.v1.Condition
-	15, // 34: headrace.v1.PipelineStage.on_success:type_name -> headrace.v1.Condition
-	16, // 35: headrace.v1.PipelineStage.on_failure:type_name -> headrace.v1.OnFailure
-	14, // 36: headrace.v1.PipelineStage.on_rollback:type_name -> headrace.v1.OnRollback
-	18, // 37: headrace.v1.PipelineAction.action:type_name -> headrace.v1.Action
-	4,  // 38: headrace.v1.CreatePipelineRequest.pipeline:type_name -> headrace.v1.Pipeline
-	4,  // 39: headrace.v1.CreatePipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
-	66, // 40: headrace.v1.CreatePipelineResponse.warnings:type_name -> headrace.v1.Warning
-	4,  // 41: headrace.v1.GetPipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
-	4,  // 42: headrace.v1.ListPipelinesResponse.pipelines:type_name -> headrace.v1.Pipeline
-	4,  // 43: headrace.v1.UpdatePipelineRequest.pipeline:type_name -> headrace.v1.Pipeline
-	4,  // 44: headrace.v1.UpdatePipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
-	66, // 45: headrace.v1.UpdatePipelineResponse.warnings:type_name -> headrace.v1.Warning
-	66, // 46: headrace.v1.DeletePipelineResponse.warnings:type_name -> headrace.v1.Warning
-	22, // 47: headrace.v1.CreateStageRequest.stage:type_name -> headrace.v1.PipelineStage
-	22, // 48: headrace.v1.CreateStageResponse.stage:type_name -> headrace.v1.PipelineStage
-	66, // 49: headrace.v1.CreateStageResponse.warnings:type_name -> headrace.v1.Warning
-	22, // 50: headrace.v1.GetStageResponse.stage:type_name -> headrace.v1.PipelineStage
-	22, // 51: headrace.v1.UpdateStageRequest.stage:type_name -> headrace.v1.PipelineStage
-	22, // 52: headrace.v1.UpdateStageResponse.stage:type_name -> headrace.v1.PipelineStage
-	66, // 53: headrace.v1.UpdateStageResponse.warnings:type_name -> headrace.v1.Warning
-	66, // 54: headrace.v1.DeleteStageResponse.warnings:type_name -> headrace.v1.Warning
-	23, // 55: headrace.v1.CreateActionRequest.action:type_name -> headrace.v1.PipelineAction
-	23, // 56: headrace.v1.CreateActionResponse.action:type_name -> headrace.v1.PipelineAction
-	66, // 57: headrace.v1.CreateActionResponse.warnings:type_name -> headrace.v1.Warning
-	23, // 58: headrace.v1.GetActionResponse.action:type_name -> headrace.v1.PipelineAction
-	23, // 59: headrace.v1.UpdateActionRequest.action:type_name -> headrace.v1.PipelineAction
-	23, // 60: headrace.v1.UpdateActionResponse.action:type_name -> headrace.v1.PipelineAction
-	66, // 61: headrace.v1.UpdateActionResponse.warnings:type_name -> headrace.v1.Warning
-	66, // 62: headrace.v1.DeleteActionResponse.warnings:type_name -> headrace.v1.Warning
-	21, // 63: headrace.v1.PublishPipelineVersionResponse.version:type_name -> headrace.v1.PipelineVersion
-	66, // 64: headrace.v1.PublishPipelineVersionResponse.warnings:type_name -> headrace.v1.Warning
-	21, // 65: headrace.v1.GetPipelineVersionResponse.version:type_name -> headrace.v1.PipelineVersion
-	21, // 66: headrace.v1.ListPipelineVersionsResponse.versions:type_name -> headrace.v1.PipelineVersion
-	2,  // 67: headrace.v1.PipelineState.execution_mode:type_name -> headrace.v1.ExecutionMode
-	57, // 68: headrace.v1.PipelineState.stages:type_name -> headrace.v1.StageState
-	58, // 69: headrace.v1.StageState.transition:type_name -> headrace.v1.StageTransition
-	65, // 70: headrace.v1.StageTransition.change_time:type_name -> google.protobuf.Timestamp
-	56, // 71: headrace.v1.GetPipelineStateResponse.state:type_name -> headrace.v1.PipelineState
-	57, // 72: headrace.v1.SetStageTransitionResponse.stage:type_name -> headrace.v1.StageState
-	24, // 73: headrace.v1.PipelineService.CreatePipeline:input_type -> headrace.v1.CreatePipelineRequest
-	26, // 74: headrace.v1.PipelineService.GetPipeline:input_type -> headrace.v1.GetPipelineRequest
-	28, // 75: headrace.v1.PipelineService.ListPipelines:input_type -> headrace.v1.ListPipelinesRequest
-	30, // 76: headrace.v1.PipelineService.UpdatePipeline:input_type -> headrace.v1.UpdatePipelineRequest
-	32, // 77: headrace.v1.PipelineService.DeletePipeline:input_type -> headrace.v1.DeletePipelineRequest
-	34, // 78: headrace.v1.PipelineService.CreateStage:input_type -> headrace.v1.CreateStageRequest
-	36, // 79: headrace.v1.PipelineService.GetStage:input_type -> headrace.v1.GetStageRequest
-	38, // 80: headrace.v1.PipelineService.UpdateStage:input_type -> headrace.v1.UpdateStageRequest
-	40, // 81: headrace.v1.PipelineService.DeleteStage:input_type -> headrace.v1.DeleteStageRequest
-	42, // 82: headrace.v1.PipelineService.CreateAction:input_type -> headrace.v1.CreateActionRequest
-	44, // 83: headrace.v1.PipelineService.GetAction:input_type -> headrace.v1.GetActionRequest
-	46, // 84: headrace.v1.PipelineService.UpdateAction:input_type -> headrace.v1.UpdateActionRequest
-	48, // 85: headrace.v1.PipelineService.DeleteAction:input_type -> headrace.v1.DeleteActionRequest
-	50, // 86: headrace.v1.PipelineService.PublishPipelineVersion:input_type -> headrace.v1.PublishPipelineVersionRequest
-	52, // 87: headrace.v1.PipelineService.GetPipelineVersion:input_type -> headrace.v1.GetPipelineVersionRequest
-	54, // 88: headrace.v1.PipelineService.ListPipelineVersions:input_type -> headrace.v1.ListPipelineVersionsRequest
-	59, // 89: headrace.v1.PipelineService.GetPipelineState:input_type -> headrace.v1.GetPipelineStateRequest
-	61, // 90: headrace.v1.PipelineService.SetStageTransition:input_type -> headrace.v1.SetStageTransitionRequest
-	25, // 91: headrace.v1.PipelineService.CreatePipeline:output_type -> headrace.v1.CreatePipelineResponse
-	27, // 92: headrace.v1.PipelineService.GetPipeline:output_type -> headrace.v1.GetPipelineResponse
-	29, // 93: headrace.v1.PipelineService.ListPipelines:output_type -> headrace.v1.ListPipelinesResponse
-	31, // 94: headrace.v1.PipelineService.UpdatePipeline:output_type -> headrace.v1.UpdatePipelineResponse
-	33, // 95: headrace.v1.PipelineService.DeletePipeline:output_type -> headrace.v1.DeletePipelineResponse
-	35, // 96: headrace.v1.PipelineService.CreateStage:output_type -> headrace.v1.CreateStageResponse
-	37, // 97: headrace.v1.PipelineService.GetStage:output_type -> headrace.v1.GetStageResponse
-	39, // 98: headrace.v1.PipelineService.UpdateStage:output_type -> headrace.v1.UpdateStageResponse
-	41, // 99: headrace.v1.PipelineService.DeleteStage:output_type -> headrace.v1.DeleteStageResponse
-	43, // 100: headrace.v1.PipelineService.CreateAction:output_type -> headrace.v1.CreateActionResponse
-	45, // 101: headrace.v1.PipelineService.GetAction:output_type -> headrace.v1.GetActionResponse
-	47, // 102: headrace.v1.PipelineService.UpdateAction:output_type -> headrace.v1.UpdateActionResponse
-	49, // 103: headrace.v1.PipelineService.DeleteAction:output_type -> headrace.v1.DeleteActionResponse
-	51, // 104: headrace.v1.PipelineService.PublishPipelineVersion:output_type -> headrace.v1.PublishPipelineVersionResponse
-	53, // 105: headrace.v1.PipelineService.GetPipelineVersion:output_type -> headrace.v1.GetPipelineVersionResponse
-	55, // 106: headrace.v1.PipelineService.ListPipelineVersions:output_type -> headrace.v1.ListPipelineVersionsResponse
-	60, // 107: headrace.v1.PipelineService.GetPipelineState:output_type -> headrace.v1.GetPipelineStateResponse
-	62, // 108: headrace.v1.PipelineService.SetStageTransition:output_type -> headrace.v1.SetStageTransitionResponse
-	91, // [91:109] is the sub-list for method output_type
-	73, // [73:91] is the sub-list for method input_type
-	73, // [73:73] is the sub-list for extension type_name
-	73, // [73:73] is the sub-list for extension extendee
-	0,  // [0:73] is the sub-list for field type_name
+	10, // 11: headrace.v1.Trigger.git_configuration:type_name -> headrace.v1.GitConfiguration
+	11, // 12: headrace.v1.GitConfiguration.push:type_name -> headrace.v1.GitPushFilter
+	12, // 13: headrace.v1.GitConfiguration.pull_request:type_name -> headrace.v1.GitPullRequestFilter
+	13, // 14: headrace.v1.GitPushFilter.branches:type_name -> headrace.v1.GlobFilter
+	13, // 15: headrace.v1.GitPushFilter.file_paths:type_name -> headrace.v1.GlobFilter
+	13, // 16: headrace.v1.GitPushFilter.tags:type_name -> headrace.v1.GlobFilter
+	13, // 17: headrace.v1.GitPullRequestFilter.branches:type_name -> headrace.v1.GlobFilter
+	13, // 18: headrace.v1.GitPullRequestFilter.file_paths:type_name -> headrace.v1.GlobFilter
+	19, // 19: headrace.v1.Stage.actions:type_name -> headrace.v1.Action
+	16, // 20: headrace.v1.Stage.before_entry:type_name -> headrace.v1.Condition
+	16, // 21: headrace.v1.Stage.on_success:type_name -> headrace.v1.Condition
+	17, // 22: headrace.v1.Stage.on_failure:type_name -> headrace.v1.OnFailure
+	15, // 23: headrace.v1.Stage.on_rollback:type_name -> headrace.v1.OnRollback
+	18, // 24: headrace.v1.Condition.rules:type_name -> headrace.v1.Rule
+	16, // 25: headrace.v1.OnFailure.condition:type_name -> headrace.v1.Condition
+	67, // 26: headrace.v1.Rule.configuration:type_name -> headrace.v1.Rule.ConfigurationEntry
+	20, // 27: headrace.v1.Rule.environment_variables:type_name -> headrace.v1.EnvironmentVariable
+	68, // 28: headrace.v1.Action.configuration:type_name -> headrace.v1.Action.ConfigurationEntry
+	20, // 29: headrace.v1.Action.environment_variables:type_name -> headrace.v1.EnvironmentVariable
+	21, // 30: headrace.v1.Action.output_artifacts:type_name -> headrace.v1.OutputArtifact
+	6,  // 31: headrace.v1.PipelineVersion.definition:type_name -> headrace.v1.PipelineDefinition
+	69, // 32: headrace.v1.PipelineVersion.create_time:type_name -> google.protobuf.Timestamp
+	16, // 33: headrace.v1.PipelineStage.before_entry:type_name -> headrace.v1.Condition
+	16, // 34: headrace.v1.PipelineStage.on_success:type_name -> headrace.v1.Condition
+	17, // 35: headrace.v1.PipelineStage.on_failure:type_name -> headrace.v1.OnFailure
+	15, // 36: headrace.v1.PipelineStage.on_rollback:type_name -> headrace.v1.OnRollback
+	19, // 37: headrace.v1.PipelineAction.action:type_name -> headrace.v1.Action
+	5,  // 38: headrace.v1.CreatePipelineRequest.pipeline:type_name -> headrace.v1.Pipeline
+	5,  // 39: headrace.v1.CreatePipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
+	70, // 40: headrace.v1.CreatePipelineResponse.warnings:type_name -> headrace.v1.Warning
+	5,  // 41: headrace.v1.GetPipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
+	5,  // 42: headrace.v1.ListPipelinesResponse.pipelines:type_name -> headrace.v1.Pipeline
+	5,  // 43: headrace.v1.UpdatePipelineRequest.pipeline:type_name -> headrace.v1.Pipeline
+	5,  // 44: headrace.v1.UpdatePipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
+	70, // 45: headrace.v1.UpdatePipelineResponse.warnings:type_name -> headrace.v1.Warning
+	70, // 46: headrace.v1.DeletePipelineResponse.warnings:type_name -> headrace.v1.Warning
+	23, // 47: headrace.v1.CreateStageRequest.stage:type_name -> headrace.v1.PipelineStage
+	23, // 48: headrace.v1.CreateStageResponse.stage:type_name -> headrace.v1.PipelineStage
+	70, // 49: headrace.v1.CreateStageResponse.warnings:type_name -> headrace.v1.Warning
+	23, // 50: headrace.v1.GetStageResponse.stage:type_name -> headrace.v1.PipelineStage
+	23, // 51: headrace.v1.UpdateStageRequest.stage:type_name -> headrace.v1.PipelineStage
+	23, // 52: headrace.v1.UpdateStageResponse.stage:type_name -> headrace.v1.PipelineStage
+	70, // 53: headrace.v1.UpdateStageResponse.warnings:type_name -> headrace.v1.Warning
+	70, // 54: headrace.v1.DeleteStageResponse.warnings:type_name -> headrace.v1.Warning
+	24, // 55: headrace.v1.CreateActionRequest.action:type_name -> headrace.v1.PipelineAction
+	24, // 56: headrace.v1.CreateActionResponse.action:type_name -> headrace.v1.PipelineAction
+	70, // 57: headrace.v1.CreateActionResponse.warnings:type_name -> headrace.v1.Warning
+	24, // 58: headrace.v1.GetActionResponse.action:type_name -> headrace.v1.PipelineAction
+	24, // 59: headrace.v1.UpdateActionRequest.action:type_name -> headrace.v1.PipelineAction
+	24, // 60: headrace.v1.UpdateActionResponse.action:type_name -> headrace.v1.PipelineAction
+	70, // 61: headrace.v1.UpdateActionResponse.warnings:type_name -> headrace.v1.Warning
+	70, // 62: headrace.v1.DeleteActionResponse.warnings:type_name -> headrace.v1.Warning
+	22, // 63: headrace.v1.PublishPipelineVersionResponse.version:type_name -> headrace.v1.PipelineVersion
+	70, // 64: headrace.v1.PublishPipelineVersionResponse.warnings:type_name -> headrace.v1.Warning
+	22, // 65: headrace.v1.GetPipelineVersionResponse.version:type_name -> headrace.v1.PipelineVersion
+	22, // 66: headrace.v1.ListPipelineVersionsResponse.versions:type_name -> headrace.v1.PipelineVersion
+	59, // 67: headrace.v1.DiffPipelineVersionsResponse.changes:type_name -> headrace.v1.DefinitionChange
+	4,  // 68: headrace.v1.DefinitionChange.kind:type_name -> headrace.v1.DefinitionChangeKind
+	2,  // 69: headrace.v1.PipelineState.execution_mode:type_name -> headrace.v1.ExecutionMode
+	61, // 70: headrace.v1.PipelineState.stages:type_name -> headrace.v1.StageState
+	62, // 71: headrace.v1.StageState.transition:type_name -> headrace.v1.StageTransition
+	69, // 72: headrace.v1.StageTransition.change_time:type_name -> google.protobuf.Timestamp
+	60, // 73: headrace.v1.GetPipelineStateResponse.state:type_name -> headrace.v1.PipelineState
+	61, // 74: headrace.v1.SetStageTransitionResponse.stage:type_name -> headrace.v1.StageState
+	25, // 75: headrace.v1.PipelineService.CreatePipeline:input_type -> headrace.v1.CreatePipelineRequest
+	27, // 76: headrace.v1.PipelineService.GetPipeline:input_type -> headrace.v1.GetPipelineRequest
+	29, // 77: headrace.v1.PipelineService.ListPipelines:input_type -> headrace.v1.ListPipelinesRequest
+	31, // 78: headrace.v1.PipelineService.UpdatePipeline:input_type -> headrace.v1.UpdatePipelineRequest
+	33, // 79: headrace.v1.PipelineService.DeletePipeline:input_type -> headrace.v1.DeletePipelineRequest
+	35, // 80: headrace.v1.PipelineService.CreateStage:input_type -> headrace.v1.CreateStageRequest
+	37, // 81: headrace.v1.PipelineService.GetStage:input_type -> headrace.v1.GetStageRequest
+	39, // 82: headrace.v1.PipelineService.UpdateStage:input_type -> headrace.v1.UpdateStageRequest
+	41, // 83: headrace.v1.PipelineService.DeleteStage:input_type -> headrace.v1.DeleteStageRequest
+	43, // 84: headrace.v1.PipelineService.CreateAction:input_type -> headrace.v1.CreateActionRequest
+	45, // 85: headrace.v1.PipelineService.GetAction:input_type -> headrace.v1.GetActionRequest
+	47, // 86: headrace.v1.PipelineService.UpdateAction:input_type -> headrace.v1.UpdateActionRequest
+	49, // 87: headrace.v1.PipelineService.DeleteAction:input_type -> headrace.v1.DeleteActionRequest
+	51, // 88: headrace.v1.PipelineService.PublishPipelineVersion:input_type -> headrace.v1.PublishPipelineVersionRequest
+	53, // 89: headrace.v1.PipelineService.GetPipelineVersion:input_type -> headrace.v1.GetPipelineVersionRequest
+	55, // 90: headrace.v1.PipelineService.ListPipelineVersions:input_type -> headrace.v1.ListPipelineVersionsRequest
+	57, // 91: headrace.v1.PipelineService.DiffPipelineVersions:input_type -> headrace.v1.DiffPipelineVersionsRequest
+	63, // 92: headrace.v1.PipelineService.GetPipelineState:input_type -> headrace.v1.GetPipelineStateRequest
+	65, // 93: headrace.v1.PipelineService.SetStageTransition:input_type -> headrace.v1.SetStageTransitionRequest
+	26, // 94: headrace.v1.PipelineService.CreatePipeline:output_type -> headrace.v1.CreatePipelineResponse
+	28, // 95: headrace.v1.PipelineService.GetPipeline:output_type -> headrace.v1.GetPipelineResponse
+	30, // 96: headrace.v1.PipelineService.ListPipelines:output_type -> headrace.v1.ListPipelinesResponse
+	32, // 97: headrace.v1.PipelineService.UpdatePipeline:output_type -> headrace.v1.UpdatePipelineResponse
+	34, // 98: headrace.v1.PipelineService.DeletePipeline:output_type -> headrace.v1.DeletePipelineResponse
+	36, // 99: headrace.v1.PipelineService.CreateStage:output_type -> headrace.v1.CreateStageResponse
+	38, // 100: headrace.v1.PipelineService.GetStage:output_type -> headrace.v1.GetStageResponse
+	40, // 101: headrace.v1.PipelineService.UpdateStage:output_type -> headrace.v1.UpdateStageResponse
+	42, // 102: headrace.v1.PipelineService.DeleteStage:output_type -> headrace.v1.DeleteStageResponse
+	44, // 103: headrace.v1.PipelineService.CreateAction:output_type -> headrace.v1.CreateActionResponse
+	46, // 104: headrace.v1.PipelineService.GetAction:output_type -> headrace.v1.GetActionResponse
+	48, // 105: headrace.v1.PipelineService.UpdateAction:output_type -> headrace.v1.UpdateActionResponse
+	50, // 106: headrace.v1.PipelineService.DeleteAction:output_type -> headrace.v1.DeleteActionResponse
+	52, // 107: headrace.v1.PipelineService.PublishPipelineVersion:output_type -> headrace.v1.PublishPipelineVersionResponse
+	54, // 108: headrace.v1.PipelineService.GetPipelineVersion:output_type -> headrace.v1.GetPipelineVersionResponse
+	56, // 109: headrace.v1.PipelineService.ListPipelineVersions:output_type -> headrace.v1.ListPipelineVersionsResponse
+	58, // 110: headrace.v1.PipelineService.DiffPipelineVersions:output_type -> headrace.v1.DiffPipelineVersionsResponse
+	64, // 111: headrace.v1.PipelineService.GetPipelineState:output_type -> headrace.v1.GetPipelineStateResponse
+	66, // 112: headrace.v1.PipelineService.SetStageTransition:output_type -> headrace.v1.SetStageTransitionResponse
+	94, // [94:113] is the sub-list for method output_type
+	75, // [75:94] is the sub-list for method input_type
+	75, // [75:75] is the sub-list for extension type_name
+	75, // [75:75] is the sub-list for extension extendee
+	0,  // [0:75] is the sub-list for field type_name
 }
 
 func init() { file_headrace_v1_pipeline_proto_init() }
@@ -4492,8 +4829,8 @@ func file_headrace_v1_pipeline_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headrace_v1_pipeline_proto_rawDesc), len(file_headrace_v1_pipeline_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   61,
+			NumEnums:      5,
+			NumMessages:   64,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -35,6 +35,7 @@ const (
 	PipelineService_PublishPipelineVersion_FullMethodName = "/headrace.v1.PipelineService/PublishPipelineVersion"
 	PipelineService_GetPipelineVersion_FullMethodName     = "/headrace.v1.PipelineService/GetPipelineVersion"
 	PipelineService_ListPipelineVersions_FullMethodName   = "/headrace.v1.PipelineService/ListPipelineVersions"
+	PipelineService_DiffPipelineVersions_FullMethodName   = "/headrace.v1.PipelineService/DiffPipelineVersions"
 	PipelineService_GetPipelineState_FullMethodName       = "/headrace.v1.PipelineService/GetPipelineState"
 	PipelineService_SetStageTransition_FullMethodName     = "/headrace.v1.PipelineService/SetStageTransition"
 )
@@ -83,6 +84,9 @@ type PipelineServiceClient interface {
 	GetPipelineVersion(ctx context.Context, in *GetPipelineVersionRequest, opts ...grpc.CallOption) (*GetPipelineVersionResponse, error)
 	// ListPipelineVersions returns the versions of a pipeline, newest first.
 	ListPipelineVersions(ctx context.Context, in *ListPipelineVersionsRequest, opts ...grpc.CallOption) (*ListPipelineVersionsResponse, error)
+	// DiffPipelineVersions returns what differs between two versions of a pipeline, block by
+	// block. It leaves out values that are written out and equal their defaults.
+	DiffPipelineVersions(ctx context.Context, in *DiffPipelineVersionsRequest, opts ...grpc.CallOption) (*DiffPipelineVersionsResponse, error)
 	// GetPipelineState returns what happens in the stages of the newest version, and
 	// their transitions.
 	GetPipelineState(ctx context.Context, in *GetPipelineStateRequest, opts ...grpc.CallOption) (*GetPipelineStateResponse, error)
@@ -260,6 +264,16 @@ func (c *pipelineServiceClient) ListPipelineVersions(ctx context.Context, in *Li
 	return out, nil
 }
 
+func (c *pipelineServiceClient) DiffPipelineVersions(ctx context.Context, in *DiffPipelineVersionsRequest, opts ...grpc.CallOption) (*DiffPipelineVersionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DiffPipelineVersionsResponse)
+	err := c.cc.Invoke(ctx, PipelineService_DiffPipelineVersions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *pipelineServiceClient) GetPipelineState(ctx context.Context, in *GetPipelineStateRequest, opts ...grpc.CallOption) (*GetPipelineStateResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetPipelineStateResponse)
@@ -324,6 +338,9 @@ type PipelineServiceServer interface {
 	GetPipelineVersion(context.Context, *GetPipelineVersionRequest) (*GetPipelineVersionResponse, error)
 	// ListPipelineVersions returns the versions of a pipeline, newest first.
 	ListPipelineVersions(context.Context, *ListPipelineVersionsRequest) (*ListPipelineVersionsResponse, error)
+	// DiffPipelineVersions returns what differs between two versions of a pipeline, block by
+	// block. It leaves out values that are written out and equal their defaults.
+	DiffPipelineVersions(context.Context, *DiffPipelineVersionsRequest) (*DiffPipelineVersionsResponse, error)
 	// GetPipelineState returns what happens in the stages of the newest version, and
 	// their transitions.
 	GetPipelineState(context.Context, *GetPipelineStateRequest) (*GetPipelineStateResponse, error)
@@ -388,6 +405,9 @@ func (UnimplementedPipelineServiceServer) GetPipelineVersion(context.Context, *G
 }
 func (UnimplementedPipelineServiceServer) ListPipelineVersions(context.Context, *ListPipelineVersionsRequest) (*ListPipelineVersionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPipelineVersions not implemented")
+}
+func (UnimplementedPipelineServiceServer) DiffPipelineVersions(context.Context, *DiffPipelineVersionsRequest) (*DiffPipelineVersionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DiffPipelineVersions not implemented")
 }
 func (UnimplementedPipelineServiceServer) GetPipelineState(context.Context, *GetPipelineStateRequest) (*GetPipelineStateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetPipelineState not implemented")
@@ -704,6 +724,24 @@ func _PipelineService_ListPipelineVersions_Handler(srv interface{}, ctx context.
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PipelineService_DiffPipelineVersions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DiffPipelineVersionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PipelineServiceServer).DiffPipelineVersions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PipelineService_DiffPipelineVersions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PipelineServiceServer).DiffPipelineVersions(ctx, req.(*DiffPipelineVersionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PipelineService_GetPipelineState_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetPipelineStateRequest)
 	if err := dec(in); err != nil {
@@ -810,6 +848,10 @@ var PipelineService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListPipelineVersions",
 			Handler:    _PipelineService_ListPipelineVersions_Handler,
+		},
+		{
+			MethodName: "DiffPipelineVersions",
+			Handler:    _PipelineService_DiffPipelineVersions_Handler,
 		},
 		{
 			MethodName: "GetPipelineState",
