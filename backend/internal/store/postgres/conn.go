@@ -18,8 +18,9 @@ import (
 // process that stops in the middle of it.
 type conn struct {
 	pg *pgx.Conn
-	// begin is what begins the transaction; empty once it was sent.
+	// begin is what begins the transaction, which is open once it was sent.
 	begin   string
+	open    bool
 	pending []pending
 	// atCommit are those of AtCommit.
 	atCommit []pending
@@ -144,7 +145,7 @@ func (c *conn) Lock(ctx context.Context, name string, change bool) error {
 // caller stays out of it: a statement that is cut off costs the connection.
 func (c *conn) send(ctx context.Context, further func(*pgx.Batch)) pgx.BatchResults {
 	batch := &pgx.Batch{}
-	if c.begin != "" {
+	if c.begins() {
 		batch.Queue(c.begin)
 	}
 	for _, p := range c.pending {
@@ -164,13 +165,16 @@ func (c *conn) send(ctx context.Context, further func(*pgx.Batch)) pgx.BatchResu
 	return c.pg.SendBatch(ctx, batch)
 }
 
+// begins tells whether the next message begins the transaction.
+func (c *conn) begins() bool { return !c.open && c.begin != "" }
+
 // settle reads the results of what waited.
 func (c *conn) settle(results pgx.BatchResults) error {
-	if c.begin != "" {
+	if c.begins() {
 		if _, err := results.Exec(); err != nil {
 			return c.fail(-1, classify(err))
 		}
-		c.begin = ""
+		c.open = true
 	}
 	waited := c.pending
 	c.pending = c.pending[:0]
@@ -203,7 +207,7 @@ func (c *conn) end(results pgx.BatchResults, found error) error {
 // rollback ends the transaction where it began. A connection that is left in one is
 // not used again.
 func (c *conn) rollback(ctx context.Context) error {
-	if c.begin != "" {
+	if !c.open {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)

@@ -197,7 +197,7 @@ func (s *Store) view(ctx context.Context, fn func(context.Context, store.Reader)
 		if end := c.rollback(ctx); err == nil {
 			err = end
 		}
-		begun = c.begin == ""
+		begun = c.open
 	}()
 	return false, fn(ctx, sqlstore.New(c))
 }

@@ -73,7 +73,7 @@ func (t *transaction) Commit(ctx context.Context) error {
 	if t.failed != nil {
 		return t.failed.err
 	}
-	if t.begin != "" && len(t.pending) == 0 && len(t.atCommit) == 0 {
+	if !t.open && len(t.pending) == 0 && len(t.atCommit) == 0 {
 		t.release()
 		return nil
 	}
@@ -89,13 +89,19 @@ func (t *transaction) Commit(ctx context.Context) error {
 		return err
 	}
 	t.of = -1
+	if !t.open {
+		// The transaction is one message, which PostgreSQL commits at its end.
+		t.begin = ""
+	}
 	results := t.send(ctx, func(batch *pgx.Batch) {
 		if text != "" {
 			batch.Queue(`SELECT pg_notify($1, $2)`, channel, text)
 		}
-		batch.Queue("COMMIT")
+		if t.open {
+			batch.Queue("COMMIT")
+		}
 	})
-	// The end of the batch reads the rest, the commit's result too.
+	// The end of the batch reads the rest, also how the commit ended.
 	err := t.end(results, t.settle(results))
 	if errors.Is(err, store.ErrUnavailable) {
 		// The commit is on its way: nobody knows whether all is committed, so that none

@@ -6,13 +6,15 @@
 -- +goose StatementBegin
 CREATE FUNCTION lock_event_positions() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('positions of events', 0));
+    -- Not a WHEN of the trigger: PostgreSQL plans that anew for each insert.
+    IF current_setting('headrace.event_positions', true) IS DISTINCT FROM 'at_commit' THEN
+        PERFORM pg_advisory_xact_lock(hashtextextended('positions of events', 0));
+    END IF;
     RETURN NULL;
 END
 $$;
 -- +goose StatementEnd
 CREATE TRIGGER events_in_order BEFORE INSERT ON events FOR EACH STATEMENT
-    WHEN (current_setting('headrace.event_positions', true) IS DISTINCT FROM 'at_commit')
     EXECUTE FUNCTION lock_event_positions();
 
 -- The newest position that there was when events were removed with their pipeline.
