@@ -8,7 +8,6 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/ledger"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/loop"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
-	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
 // takeAgain decides on a signal of a delivery that came before, where it started nothing:
@@ -101,15 +100,7 @@ func (i *Intake) decideAgain(ctx context.Context, tx *loop.Tx, c change, before 
 // still, and not because the trigger was paused or an execution could not start. Forges send a
 // delivery twice by themselves, which must not look like a person's wish to decide again.
 func stands(d *ledger.Decision, t *ledger.Trigger) bool {
-	if t.UpdatedAt.After(d.DecidedAt) {
-		return false
-	}
-	switch pipeline.Reason(d.Reason) {
-	case ReasonPaused, ReasonRefused, ReasonPipelineGone, ReasonInvalidInput, ReasonRemoteUnavailable:
-		return false
-	default:
-		return true
-	}
+	return !t.UpdatedAt.After(d.DecidedAt) && d.Outcome != ledger.Failed && d.Reason != string(ReasonPaused)
 }
 
 // overtakenAgain records that a ref has moved on since a change, for each trigger that did not

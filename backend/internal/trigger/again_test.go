@@ -237,3 +237,34 @@ func TestEventThatIsSentAgain(t *testing.T) {
 	require.Equal(t, []string{"NOT_STARTED PAUSED", "STARTED MATCHED"}, summary(b.decisions(on.ID)))
 	require.Len(t, b.executions(), 1)
 }
+
+// TestStartThatWasRefusedIsSentAgain holds that a push which came before the pipeline had a version
+// starts an execution when it is sent again after one was published, once.
+func TestStartThatWasRefusedIsSentAgain(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	one := b.remote.commit("", "one")
+	b.remote.set(main, one)
+	web := b.watch("web", declared.Git{})
+	version := func(number int64) {
+		require.NoError(t, b.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+			p, err := tx.Pipeline(ctx, "default", "web")
+			if err != nil {
+				return err
+			}
+			p.Version = number
+			return tx.UpdatePipeline(ctx, p)
+		}))
+	}
+	version(0)
+	two := b.remote.commit(one, "two")
+	b.remote.set(main, two)
+	push := b.delivery(newID(), b.push(main, one, two))
+	b.arrive(push)
+	require.Equal(t, []string{"FAILED NOTHING_TO_PUBLISH"}, summary(b.decisions(web.ID)))
+	version(1)
+	b.arrive(push)
+	b.arrive(push)
+	require.Equal(t, []string{"FAILED NOTHING_TO_PUBLISH", "STARTED MATCHED"}, summary(b.decisions(web.ID)))
+	require.Len(t, b.executions(), 1)
+}

@@ -46,8 +46,6 @@ const (
 	ReasonPipelineGone pipeline.Reason = "PIPELINE_GONE"
 	// ReasonInvalidInput: the pipeline does not take these variables or revisions.
 	ReasonInvalidInput pipeline.Reason = "INVALID_INPUT"
-	// ReasonRefused: the pipeline refuses to start an execution now.
-	ReasonRefused pipeline.Reason = "REFUSED"
 )
 
 // change is a move to decide on.
