@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Reason is the machine-readable reason of a refusal.
+// Reason is the machine-readable reason why a delivery was refused or ignored. Its text is part of
+// the contract and never changes.
 type Reason string
 
 const (
@@ -26,6 +27,10 @@ const (
 	EncodingUnsupported Reason = "ENCODING_UNSUPPORTED"
 	// Malformed says that a verified delivery cannot be read.
 	Malformed Reason = "MALFORMED"
+	// EventUnused says that triggers decide on no event of this kind.
+	EventUnused Reason = "EVENT_UNUSED"
+	// Unwatched says that no trigger uses the webhook, or the repository through its connection.
+	Unwatched Reason = "UNWATCHED"
 )
 
 // UnverifiedError says why a delivery is not verified. It holds nothing of the delivery.

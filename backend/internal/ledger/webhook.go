@@ -112,7 +112,7 @@ type Delivery struct {
 type DeliveryDetails struct {
 	ExternalID string `json:"external_id,omitempty"`
 	Event      string `json:"event,omitempty"`
-	// Message says why it was refused or ignored.
+	// Message says why it was refused or ignored, and Reason is a forge.Reason.
 	Message    string `json:"message,omitempty"`
 	Reason     string `json:"reason,omitempty"`
 	Address    string `json:"address,omitempty"`

@@ -40,6 +40,8 @@ const (
 	ReasonRemoteUnavailable pipeline.Reason = "REMOTE_UNAVAILABLE"
 	// ReasonOtherRepository: an event that was only tested is about another repository.
 	ReasonOtherRepository pipeline.Reason = "OTHER_REPOSITORY"
+	// ReasonEventUnused: an event that was only tested is of a kind that starts nothing.
+	ReasonEventUnused pipeline.Reason = "EVENT_UNUSED"
 	// ReasonTriggerGone: the trigger was deleted or changed before it decided.
 	ReasonTriggerGone pipeline.Reason = "TRIGGER_GONE"
 	// ReasonPipelineGone: the pipeline does not exist.
@@ -123,15 +125,7 @@ func (i *Intake) conclude(
 		// The execution names the decision.
 		d.ID = waiting.ID
 	}
-	switch {
-	case result.Outcome != trigger.Matched:
-	case c.move.Event.SkipRequested && t.Declared.Git.ObservesSkipMarkers():
-		d.Reason, d.Message = string(ReasonSkipRequested), "the push asked to start no pipelines (git push -o ci.skip)"
-	case t.Pause != nil:
-		d.Reason = string(ReasonPaused)
-		d.Message = fmt.Sprintf("%s would have started an execution (%s), but %s paused the trigger on %s: %s",
-			c.move.Ref, result.Message, t.Pause.Principal, t.Pause.At.UTC().Format("2006-01-02 15:04 MST"), t.Pause.Reason)
-	default:
+	if result.Outcome == trigger.Matched && !withhold(&d, &c.move, t) {
 		if err := i.startGit(ctx, tx, c, t, event, &d); err != nil {
 			return err
 		}
@@ -142,6 +136,24 @@ func (i *Intake) conclude(
 		}
 	}
 	return i.record(ctx, tx, waiting, d)
+}
+
+// withhold fills in why a change that a trigger matched starts nothing all the same, if it does not.
+func withhold(d *ledger.Decision, m *ledger.Move, t *ledger.Trigger) bool {
+	switch {
+	case m.Event.SkipRequested && t.Declared.Git.ObservesSkipMarkers():
+		d.Reason, d.Message = string(ReasonSkipRequested), "the push asked to start no pipelines (git push -o ci.skip)"
+	case t.Pause != nil:
+		d.Reason, d.Message = string(ReasonPaused), whilePaused(fmt.Sprintf("%s would have started an execution (%s)", m.Ref, d.Message), t.Pause)
+	default:
+		return false
+	}
+	return true
+}
+
+// whilePaused says that a pause is why something did not happen.
+func whilePaused(what string, p *ledger.Pause) string {
+	return fmt.Sprintf("%s, but %s paused the trigger on %s: %s", what, p.Principal, p.At.UTC().Format("2006-01-02 15:04 MST"), p.Reason)
 }
 
 // compared keeps the head up to which a trigger has decided. If earlier moves of the ref still
@@ -242,7 +254,7 @@ func eventOf(repo *ledger.Repository, m *ledger.Move) *trigger.Event {
 
 func pullRequestEvent(action forge.PullRequestAction) trigger.PullRequestEvent {
 	switch action {
-	case forge.Opened, forge.Reopened, forge.ReadyForReview:
+	case forge.Opened, forge.Reopened:
 		return trigger.PullRequestOpen
 	case forge.Closed:
 		return trigger.PullRequestClosed

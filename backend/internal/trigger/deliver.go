@@ -86,27 +86,26 @@ func (i *Intake) accept(ctx context.Context, tx *loop.Tx, w *ledger.Webhook, d *
 	if err := i.noteUse(ctx, tx, w, d); err != nil {
 		return err
 	}
-	if row.Status != ledger.Accepted {
-		return nil
-	}
 	told := delivery{id: id, webhook: w.Name, again: id != row.ID}
 	if d.Kind == forge.Generic {
 		return i.takeEvent(ctx, tx, matched, ledger.ByWebhook, told)
 	}
+	// One that no trigger decides on may still be a reason to compare the repository.
 	return i.takeSignals(ctx, repos, d.Signals, ledger.ByWebhook, told)
 }
 
 // sort says what a delivery is about, and whether triggers look at that.
 func (i *Intake) sort(ctx context.Context, repos *repositories, d *forge.Delivery, row *ledger.Delivery, matched *matchedEvent) error {
 	if d.Ignored != "" {
-		row.Status = ledger.Ignored
+		row.Status, row.Reason = ledger.Ignored, string(forge.EventUnused)
 		return nil
 	}
 	if d.Kind == forge.Generic {
 		i.sortEvent(row, matched)
 		return nil
 	}
-	row.Status, row.Message = ledger.Ignored, "no trigger watches the repository through this connection"
+	row.Status, row.Reason = ledger.Ignored, string(forge.Unwatched)
+	row.Message = "no trigger watches the repository through this connection"
 	for n := range d.Signals {
 		s := &d.Signals[n]
 		if row.Repository == "" {
@@ -115,16 +114,17 @@ func (i *Intake) sort(ctx context.Context, repos *repositories, d *forge.Deliver
 		if row.Pusher == "" {
 			row.Pusher = s.Pusher
 		}
-		if s.Kind == forge.Ping {
-			row.Message = "the forge can reach the webhook and has its secret"
-		}
 		repo, err := repos.of(ctx, &s.Repository)
 		if err != nil {
 			return err
 		}
-		if repo != nil && s.Kind != forge.Ping {
-			row.Status, row.Message = ledger.Accepted, ""
+		why := unused(s)
+		switch {
+		case why == "" && repo != nil:
+			row.Status, row.Reason, row.Message = ledger.Accepted, "", ""
 			return nil
+		case why != "" && (repo != nil || s.Kind == forge.Ping):
+			row.Reason, row.Message = string(forge.EventUnused), why
 		}
 	}
 	return nil
@@ -221,14 +221,13 @@ func (i *Intake) takeSignals(ctx context.Context, repos *repositories, signals [
 		if repo == nil {
 			continue
 		}
-		s := signal{ref: said.Ref, from: said.Before, to: held(said), by: by, delivery: told, event: eventIn(said, repos.webhook.Kind)}
 		switch said.Kind {
-		case forge.RefMoved:
-			if storable(s.ref) {
+		case forge.RefMoved, forge.PullRequestChanged:
+			if unused(said) == "" {
+				s := signalOf(said, repos.webhook.Kind)
+				s.by, s.delivery = by, told
 				err = i.take(ctx, repos.tx, repo, s)
 			}
-		case forge.PullRequestChanged:
-			err = i.takePullRequest(ctx, repos.tx, repo, s, said.PullRequest)
 		case forge.RefHint, forge.RepositoryRenamed, forge.RepositoryChanged:
 			err = repos.tx.Apply(ctx, i.observation(repo.ID, i.config.Clock()))
 		case forge.Ping, forge.RepositoryDeleted, forge.InstallationChanged:
@@ -238,25 +237,6 @@ func (i *Intake) takeSignals(ctx context.Context, repos *repositories, signals [
 		}
 	}
 	return nil
-}
-
-// takePullRequest takes what happened to a pull request.
-func (i *Intake) takePullRequest(ctx context.Context, tx *loop.Tx, repo *ledger.Repository, s signal, pr *forge.PullRequest) error {
-	if pr == nil || !storable(s.ref) {
-		return nil
-	}
-	switch pr.Action {
-	case forge.Opened, forge.Reopened:
-		s.from, s.to = "", pr.HeadCommit
-	case forge.Updated:
-		s.to = pr.HeadCommit
-	case forge.Closed:
-		s.from, s.to = pr.HeadCommit, ""
-	case forge.Retargeted, forge.ReadyForReview, forge.ConvertedToDraft:
-		// They change no commit and are no events of CodePipeline's filters.
-		return nil
-	}
-	return i.take(ctx, tx, repo, s)
 }
 
 // eventIn returns what a signal of a forge says of a change beside its heads.

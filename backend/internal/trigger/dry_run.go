@@ -52,21 +52,23 @@ func (i *Intake) Test(ctx context.Context, t *ledger.Trigger, e TestEvent) ([]le
 	}
 	var decisions []ledger.Decision
 	for n := range signals {
-		if s := &signals[n]; s.Kind == forge.RefMoved || s.Kind == forge.PullRequestChanged {
-			d, err := i.testSignal(ctx, t, &repo, kind, s, e.Files)
-			if err != nil {
-				return nil, err
-			}
-			decisions = append(decisions, d)
+		d, err := i.testSignal(ctx, t, &repo, kind, &signals[n], e.Files)
+		if err != nil {
+			return nil, err
 		}
+		decisions = append(decisions, d)
 	}
 	return decisions, nil
 }
 
 // testSignal decides on what a signal says, as if the ledger continued with it.
 func (i *Intake) testSignal(ctx context.Context, t *ledger.Trigger, repo *ledger.Repository, kind forge.Kind, said *forge.Signal, files []string) (ledger.Decision, error) {
-	m := ledger.Move{RepositoryID: repo.ID, Ref: said.Ref, From: said.Before, To: held(said), Number: 1, Event: eventIn(said, kind)}
+	told := signalOf(said, kind)
+	m := ledger.Move{RepositoryID: repo.ID, Ref: told.ref, From: told.from, To: told.to, Number: 1, Event: told.event}
 	c := change{repo: repo, move: m}
+	if why := unused(said); why != "" {
+		return i.decision(c, t, ledger.NotStarted, ReasonEventUnused, "%s", why), nil
+	}
 	if forge.RepositoryKey(kind, said.Repository.FullName) != repo.Name {
 		return i.decision(c, t, ledger.NotStarted, ReasonOtherRepository,
 			"the event is about repository %q, and the trigger watches %q", said.Repository.FullName, repo.FullName), nil
@@ -94,16 +96,10 @@ func (i *Intake) testSignal(ctx context.Context, t *ledger.Trigger, repo *ledger
 			s.guess(git, err)
 		}
 	}
-	outcome := ledger.NotStarted
-	message := s.result.Message
-	switch {
-	case s.result.Outcome != trigger.Matched:
-	case t.Pause != nil:
-		message += "; the trigger is paused: " + t.Pause.Reason
-	default:
-		outcome = ledger.Started
+	d := i.decision(c, t, ledger.NotStarted, s.result.Reason, "%s", s.result.Message)
+	if s.result.Outcome == trigger.Matched && !withhold(&d, &m, t) {
+		d.Outcome = ledger.Started
 	}
-	d := i.decision(c, t, outcome, s.result.Reason, "%s", message)
 	d.Filters = filters(s.result.Entries)
 	return d, nil
 }

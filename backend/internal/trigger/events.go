@@ -202,9 +202,9 @@ func (i *Intake) freshen(ctx context.Context, tx *loop.Tx, row *ledger.Delivery)
 func (i *Intake) sortEvent(row *ledger.Delivery, matched *matchedEvent) {
 	switch {
 	case len(matched.triggers) == 0:
-		row.Status, row.Message = ledger.Ignored, "no trigger uses the webhook"
+		row.Status, row.Reason, row.Message = ledger.Ignored, string(forge.Unwatched), "no trigger uses the webhook"
 	case matched.problem != "":
-		row.Status, row.Message = ledger.Ignored, matched.problem
+		row.Status, row.Reason, row.Message = ledger.Ignored, string(forge.Malformed), matched.problem
 	}
 }
 
@@ -250,8 +250,7 @@ func (i *Intake) decideEvent(ctx context.Context, tx *loop.Tx, t *ledger.Trigger
 	}
 	if t.Pause != nil {
 		d.Reason = string(ReasonPaused)
-		d.Message = fmt.Sprintf("the event would have started an execution, but %s paused the trigger on %s: %s",
-			t.Pause.Principal, t.Pause.At.UTC().Format("2006-01-02 15:04 MST"), t.Pause.Reason)
+		d.Message = whilePaused("the event would have started an execution", t.Pause)
 		return d, nil
 	}
 	if m.invalid != "" {

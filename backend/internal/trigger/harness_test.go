@@ -30,6 +30,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/forge"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/forge/generic"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/forge/github"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/forge/gitlab"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/hooks"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/ledger"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/loop"
@@ -217,12 +218,12 @@ func (*remote) Since(context.Context, mirror.Repository, string, string) (mirror
 	return mirror.History{}, errDown
 }
 
-// hub is a connection to GitHub.
-type hub struct{}
+// hub is a connection to the forge of a bed.
+type hub struct{ *bed }
 
 // Kind implements trigger.Connections.
-func (hub) Kind(context.Context, store.Reader, string, string) (forge.Kind, error) {
-	return forge.GitHub, nil
+func (h hub) Kind(context.Context, store.Reader, string, string) (forge.Kind, error) {
+	return h.forge, nil
 }
 
 // unsealed opens values that nobody sealed.
@@ -237,6 +238,8 @@ type bed struct {
 	store  store.Store
 	remote *remote
 	clock  func() time.Time
+	// forge is that of the connection.
+	forge forge.Kind
 	*process
 }
 
@@ -260,7 +263,7 @@ func newBed(t tester, dir string) (*bed, func()) {
 func bedOn(t tester, s store.Store) (*bed, func()) { return bedWith(t, s, time.Now) }
 
 func bedWith(t tester, s store.Store, clock func() time.Time) (*bed, func()) {
-	b := &bed{t: t, store: s, remote: newRemote(), clock: clock}
+	b := &bed{t: t, store: s, remote: newRemote(), clock: clock, forge: forge.GitHub}
 	b.process = b.boot()
 	def := pipeline.Definition{
 		Variables: []pipeline.Variable{{Name: "Image", DefaultValue: new(string)}},
@@ -300,8 +303,8 @@ func (b *bed) boot() *process {
 		Catalog: catalog.Builtin(), Registry: action.NewRegistry(), Clock: b.clock, NewID: newID, Lease: time.Minute, Log: log,
 	})
 	p := &process{loop: runs, intake: trigger.New(trigger.Config{
-		Store: b.store, Loop: runs, Catalog: catalog.Builtin(), Mirror: b.remote, Connections: hub{}, Secrets: unsealed{},
-		Formats: map[forge.Kind]forge.Format{forge.GitHub: github.Deliveries{}, forge.Generic: generic.Deliveries{}},
+		Store: b.store, Loop: runs, Catalog: catalog.Builtin(), Mirror: b.remote, Connections: hub{b}, Secrets: unsealed{},
+		Formats: map[forge.Kind]forge.Format{forge.GitHub: github.Deliveries{}, forge.GitLab: gitlab.Deliveries{}, forge.Generic: generic.Deliveries{}},
 		Clock:   b.clock, NewID: newID, Log: log,
 	})}
 	require.NoError(b.t, runs.Recover(context.Background()))
