@@ -165,16 +165,33 @@ func (q *Queue) Run(ctx context.Context, handler dispatch.Handler) error {
 	// Before it takes anything: the work of one that was never heard of is missed by
 	// nobody when it dies.
 	q.look(ctx)
-	err := q.client.Start(ctx)
-	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("start the work queue: %w", err)
-	}
-	if err != nil {
-		// It was told to end before it began.
-		return nil //nolint:nilerr // The end of the context is no failure.
+	if !q.start(ctx) {
+		return nil
 	}
 	q.watch(ctx)
 	return q.leave(context.WithoutCancel(ctx))
+}
+
+// start starts the client, again and again while the database does not answer, as all other
+// parts of a server wait for it. It returns false if the context ended before.
+func (q *Queue) start(ctx context.Context) bool {
+	for {
+		err := q.client.Start(ctx)
+		if ctx.Err() != nil {
+			return err == nil
+		}
+		if err == nil {
+			return true
+		}
+		q.config.Log.Warn("cannot start the work queue, will try again", "in", q.config.Retry, "error", err)
+		timer := time.NewTimer(q.config.Retry)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		}
+	}
 }
 
 // Commit implements postgres.Jobs.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,6 +41,11 @@ type jobs struct{ *river.Queue }
 
 func newBed(t *testing.T) *bed {
 	t.Helper()
+	return newBedOn(t, &cluster)
+}
+
+func newBedOn(t *testing.T, cluster *postgrestest.Cluster) *bed {
+	t.Helper()
 	b := &bed{url: cluster.Database(t), jobs: &jobs{}}
 	config := postgres.Config{URL: b.url, Log: hclog.NewNullLogger(), Jobs: b.jobs}
 	_, _, err := postgres.Migrate(t.Context(), config)
@@ -53,10 +60,17 @@ func newBed(t *testing.T) *bed {
 
 func (b *bed) open(t *testing.T, workers int, dead time.Duration) *river.Queue {
 	t.Helper()
-	q, err := river.Open(t.Context(), river.Config{
-		URL: b.url, Workers: workers, Clock: time.Now, Retry: dispatchtest.Retry,
-		Longest: time.Minute, Dead: dead, Log: hclog.NewNullLogger(),
-	})
+	return b.openWith(t, func(c *river.Config) { c.Workers, c.Dead = workers, dead })
+}
+
+func (b *bed) openWith(t *testing.T, change func(*river.Config)) *river.Queue {
+	t.Helper()
+	config := river.Config{
+		URL: b.url, Workers: 1, Clock: time.Now, Retry: dispatchtest.Retry,
+		Longest: time.Minute, Dead: time.Minute, Log: hclog.NewNullLogger(),
+	}
+	change(&config)
+	q, err := river.Open(t.Context(), config)
 	require.NoError(t, err)
 	q.Use(b.store)
 	b.jobs.Queue = q
@@ -171,6 +185,50 @@ func TestCarriedTurnIsNotForgotten(t *testing.T) {
 	require.Equal(t, "b", <-ran)
 	cancel()
 	require.NoError(t, <-done)
+}
+
+// PostgreSQL that went away between the open and the start ended the server.
+func TestStartWaitsForTheDatabase(t *testing.T) {
+	t.Parallel()
+	own := &postgrestest.Cluster{}
+	t.Cleanup(func() { require.NoError(t, own.Stop()) })
+	b := newBedOn(t, own)
+	refused := make(chan struct{})
+	var once sync.Once
+	q := closed(t, b.openWith(t, func(c *river.Config) {
+		c.Log = hclog.New(&hclog.LoggerOptions{Output: writer(func(line string) {
+			if strings.Contains(line, "cannot start the work queue, will try again") {
+				once.Do(func() { close(refused) })
+			}
+		})})
+	}))
+	require.NoError(t, b.commit(&execution.Change{Turns: []*execution.Turn{b.turn("a")}}))
+	require.NoError(t, own.Kill())
+	ctx, cancel := context.WithCancel(context.Background())
+	ran, done := make(chan string, 1), make(chan error, 1)
+	go func() {
+		done <- q.Run(ctx, func(_ context.Context, turn *execution.Turn) (*execution.Turn, error) {
+			ran <- turn.ID
+			return nil, b.commit(&execution.Change{DoneTurns: []string{turn.ID}, Carrier: turn.Carrier})
+		})
+	}()
+	select {
+	case <-refused:
+	case err := <-done:
+		require.FailNow(t, "it ended", "%v", err)
+	}
+	require.NoError(t, own.Start())
+	require.Equal(t, "a", <-ran)
+	cancel()
+	require.NoError(t, <-done)
+}
+
+// writer takes what is logged.
+type writer func(line string)
+
+func (w writer) Write(p []byte) (int, error) {
+	w(string(p))
+	return len(p), nil
 }
 
 func TestSchemaIsMigratedByHand(t *testing.T) {
