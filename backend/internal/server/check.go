@@ -163,7 +163,8 @@ func (c *checkup) keys(ctx context.Context) (string, error) {
 	return "the storage is not encrypted, and sealed values can be opened", nil
 }
 
-// clocks compares the clock with the newest event, which some server wrote by its own.
+// clocks compares the clock with that of the database's machine, if that is another one's, and
+// with the newest event, which some server wrote by its own.
 func (c *checkup) clocks(ctx context.Context) (string, error) {
 	var newest time.Time
 	err := c.data.store.View(ctx, func(ctx context.Context, r store.Reader) error {
@@ -183,12 +184,38 @@ func (c *checkup) clocks(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	now := c.clock()
+	if c.data.now == nil {
+		now := c.clock()
+		return compareClocks(now, newest, now, "")
+	}
+	theirs, err := c.data.now(ctx)
+	if err != nil {
+		return "", err
+	}
+	return compareClocks(c.clock(), newest, theirs, c.data.place)
+}
+
+// compareClocks says how the clock compares with the newest event and with the clock of the
+// database at a place. The place is empty if the database is on this machine, where nothing
+// tells a clock that is ahead.
+func compareClocks(now, newest, theirs time.Time, place string) (string, error) {
+	shown := now.Format(time.RFC3339)
 	if ahead := newest.Sub(now); ahead > clockTolerance {
 		return "", fmt.Errorf("the clock says %s, and the newest event in the database is %s later: set the clock of this machine, or of the server that wrote it",
-			now.Format(time.RFC3339), ahead.Round(time.Second))
+			shown, ahead.Round(time.Second))
 	}
-	return now.Format(time.RFC3339) + ", not before the newest event in the database", nil
+	if ahead := now.Sub(theirs); ahead.Abs() > clockTolerance {
+		direction := "ahead of"
+		if ahead < 0 {
+			direction = "behind"
+		}
+		return "", fmt.Errorf("the clock says %s, which is %s %s the clock of the database %s: synchronize the clocks of both machines, for example by NTP",
+			shown, ahead.Abs().Round(time.Second), direction, place)
+	}
+	if place == "" {
+		return shown + ", not before the newest event in the database; no other clock to compare it with", nil
+	}
+	return shown + ", not before the newest event in the database, and within " + clockTolerance.String() + " of the clock of the database", nil
 }
 
 func (c *checkup) certificate() (string, error) {

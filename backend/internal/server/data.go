@@ -43,6 +43,8 @@ type data struct {
 	shared bool
 	// runner names the built-in runner.
 	runner string
+	// now returns the time of the database's machine; nil if that is this one.
+	now func(context.Context) (time.Time, error)
 }
 
 func (s *start) openData(ctx context.Context, dir *dataDir) error {
@@ -105,7 +107,7 @@ func (s *start) openReplica(ctx context.Context, d *data) error {
 	// Another one after every start: what an earlier process held is not its.
 	d.runner = localRunner + "-" + host + "-" + uuid.NewString()[:8]
 	d.use(opened)
-	d.queue, d.name, d.shared = queue, "postgres", true
+	d.queue, d.name, d.shared, d.now = queue, "postgres", true, opened.Now
 	d.place, err = postgres.Shown(s.config.DatabaseURL)
 	return err
 }

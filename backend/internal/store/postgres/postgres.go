@@ -210,6 +210,11 @@ func (s *Store) Ready(ctx context.Context) error {
 	return s.writer.Ready(ctx)
 }
 
+// Now returns the time of the machine that the database runs on.
+func (s *Store) Now(ctx context.Context) (now time.Time, err error) {
+	return now, classify(s.reading.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now))
+}
+
 // Close implements store.Store.
 func (s *Store) Close() error {
 	s.writer.Close()
@@ -238,7 +243,7 @@ func classify(err error) error {
 		return errNoneAffected
 	case "53100": // disk_full
 		return fmt.Errorf("%w (%w)", store.ErrFull, err)
-	case "XX001", "XX002": // data_corrupted, index_corrupted
+	case "XX001", "XX002", "58030", "58P01": // data_corrupted, index_corrupted, io_error, undefined_file
 		return fmt.Errorf("%w (%w)", store.ErrDamaged, err)
 	case "40001", "40P01", "55P03": // serialization_failure, deadlock_detected, lock_not_available
 		return fmt.Errorf("%w (%w)", errConflict, err)

@@ -39,6 +39,11 @@ func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m, &cluster)) }
 // migrated returns a database with the schema of this program.
 func migrated(t *testing.T) postgres.Config {
 	t.Helper()
+	return migratedOn(t, &cluster)
+}
+
+func migratedOn(t *testing.T, cluster *postgrestest.Cluster) postgres.Config {
+	t.Helper()
 	config := postgres.Config{URL: cluster.Database(t), Log: hclog.NewNullLogger()}
 	_, _, err := postgres.Migrate(t.Context(), config)
 	require.NoError(t, err)
@@ -64,6 +69,44 @@ func TestStore(t *testing.T) {
 	}
 	storetest.Run(t, fresh)
 	storetest.RunShared(t, fresh)
+}
+
+// What a real PostgreSQL says of a page that is not as it wrote it, and of a file that is gone.
+func TestDamageIsTold(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(*postgrestest.Cluster, context.Context, string, string) error{
+		"a damaged page": (*postgrestest.Cluster).Damage, "a lost file": (*postgrestest.Cluster).Lose,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			own := &postgrestest.Cluster{}
+			t.Cleanup(func() { require.NoError(t, own.Stop()) })
+			config := migratedOn(t, own)
+			s := open(t, config)
+			require.NoError(t, account(s, "dev"))
+			require.NoError(t, s.Close())
+			require.NoError(t, spoil(own, t.Context(), config.URL, "accounts"))
+			s = open(t, config)
+			err := s.View(t.Context(), func(ctx context.Context, r store.Reader) error {
+				_, err := r.Accounts(ctx, store.Page{})
+				return err
+			})
+			require.ErrorIs(t, err, store.ErrDamaged)
+			require.ErrorIs(t, account(s, "prod"), store.ErrDamaged)
+			require.NoError(t, s.Close())
+		})
+	}
+}
+
+func TestClockOfTheDatabase(t *testing.T) {
+	t.Parallel()
+	s := open(t, migrated(t))
+	now, err := s.Now(t.Context())
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now(), now, time.Minute, "it runs on this machine")
+	require.NoError(t, s.Close())
+	_, err = s.Now(t.Context())
+	require.Error(t, err)
 }
 
 func account(s store.Store, name string) error {

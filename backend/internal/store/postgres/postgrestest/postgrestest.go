@@ -147,7 +147,7 @@ func (c *Cluster) start(ctx context.Context) error {
 		return err
 	}
 	data := filepath.Join(c.dir, "data")
-	initdb := c.command(ctx, "initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync")
+	initdb := c.command(ctx, "initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync", "--data-checksums")
 	if output, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, output)
 	}
@@ -229,11 +229,54 @@ func (c *Cluster) Start() error {
 func (c *Cluster) Kill() error { return c.stop(syscall.SIGQUIT) }
 
 // Restart ends the server in order, which tells its clients, and starts it again.
-func (c *Cluster) Restart() error {
+func (c *Cluster) Restart() error { return c.Offline(func(string) error { return nil }) }
+
+// Offline ends the server in order, calls a function with its data directory and starts it again.
+func (c *Cluster) Offline(do func(data string) error) error {
 	if err := c.stop(syscall.SIGINT); err != nil {
 		return err
 	}
+	if err := do(filepath.Join(c.dir, "data")); err != nil {
+		return err
+	}
 	return c.Start()
+}
+
+// Damage overwrites the first page of a table of a database, as a bad disk may. The server is
+// offline meanwhile.
+func (c *Cluster) Damage(ctx context.Context, address, table string) error {
+	file, err := tableFile(ctx, address, table)
+	if err != nil {
+		return err
+	}
+	return c.Offline(func(data string) error {
+		opened, err := os.OpenFile(filepath.Join(data, file), os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		const page = 8192
+		_, err = opened.WriteAt(bytes.Repeat([]byte{0xff}, page), 0)
+		return errors.Join(err, opened.Close())
+	})
+}
+
+// Lose removes the file of a table of a database while the server is offline.
+func (c *Cluster) Lose(ctx context.Context, address, table string) error {
+	file, err := tableFile(ctx, address, table)
+	if err != nil {
+		return err
+	}
+	return c.Offline(func(data string) error { return os.Remove(filepath.Join(data, file)) })
+}
+
+// tableFile returns the file of a table, below the data directory.
+func tableFile(ctx context.Context, address, table string) (file string, err error) {
+	admin, err := pgx.Connect(ctx, address)
+	if err != nil {
+		return "", err
+	}
+	err = admin.QueryRow(ctx, `SELECT pg_relation_filepath($1::regclass)`, table).Scan(&file)
+	return file, errors.Join(err, admin.Close(ctx))
 }
 
 // Stop ends the server at once, without a checkpoint of the data that it removes.
