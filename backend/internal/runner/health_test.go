@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
@@ -67,6 +68,38 @@ func TestSickRunnerTakesNothing(t *testing.T) {
 	require.Equal(t, "b/1", report.Attempt.ID())
 	require.Nil(t, report.Result.Failure)
 	require.NoError(t, health.Err())
+}
+
+// A slot that could not be made, for example since there were no files left to open, was
+// missing until the next start.
+func TestSlotThatCannotBeMadeIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	failed := make(chan string, 100)
+	bench, run := runnertest.Prepare(t, shell("echo fine"), func(c *runner.Config) {
+		c.Log = hclog.New(&hclog.LoggerOptions{Output: lines(failed)})
+	})
+	// It is where the slot notes what it started.
+	record := filepath.Join(bench.WorkDir, ".runner", "slot-0")
+	require.NoError(t, os.Mkdir(record, 0o700))
+	run()
+	line := <-failed
+	require.Contains(t, line, "Slot cannot run anything yet, will try again")
+	require.Contains(t, line, "slot=0")
+	bench.Jobs.Give(runnertest.Attempt("a"))
+	require.Empty(t, bench.Jobs.Reports)
+	require.NoError(t, os.Remove(record))
+	require.Nil(t, bench.Wait(t).Result.Failure)
+}
+
+// lines takes what is logged, as far as somebody reads it.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	select {
+	case l <- string(p):
+	default:
+	}
+	return len(p), nil
 }
 
 // An artifact that is larger than every disk must not circle forever.

@@ -129,6 +129,15 @@ type Bench struct {
 // Attempt makes, on a temporary directory. Change adapts its configuration.
 func Start(tb testing.TB, executor action.AttemptExecutor, change func(*runner.Config)) *Bench {
 	tb.Helper()
+	bench, run := Prepare(tb, executor, change)
+	run()
+	return bench
+}
+
+// Prepare makes a runner as Start does, which does nothing before run is called. That has to
+// be.
+func Prepare(tb testing.TB, executor action.AttemptExecutor, change func(*runner.Config)) (bench *Bench, run func()) {
+	tb.Helper()
 	dir := tb.TempDir()
 	trees, err := blob.Open(context.Background(), blob.DirectoryURL(dir), "artifacts")
 	require.NoError(tb, err)
@@ -136,7 +145,7 @@ func Start(tb testing.TB, executor action.AttemptExecutor, change func(*runner.C
 	bucket, err := blob.Open(context.Background(), "file://"+dir, "logs")
 	require.NoError(tb, err)
 	logStore := logs.New(bucket.Unsynced(), logs.Config{})
-	bench := &Bench{Jobs: NewJobs(), Artifacts: artifacts, Logs: logStore, WorkDir: filepath.Join(dir, "work")}
+	bench = &Bench{Jobs: NewJobs(), Artifacts: artifacts, Logs: logStore, WorkDir: filepath.Join(dir, "work")}
 	registry := action.NewRegistry()
 	probe := Attempt("")
 	registry.AddAttempt(probe.Action.TypeID(), executor)
@@ -152,7 +161,6 @@ func Start(tb testing.TB, executor action.AttemptExecutor, change func(*runner.C
 	require.NoError(tb, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
 	bench.Stop = sync.OnceFunc(func() {
 		cancel()
 		select {
@@ -164,7 +172,7 @@ func Start(tb testing.TB, executor action.AttemptExecutor, change func(*runner.C
 		require.NoError(tb, bucket.Close())
 	})
 	tb.Cleanup(bench.Stop)
-	return bench
+	return bench, func() { go func() { ended <- r.Run(ctx) }() }
 }
 
 // Attempt returns the first attempt of an action with that id, to be completed.
