@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -112,6 +113,8 @@ type server struct {
 	http   string
 	// hooks is where deliveries arrive, empty if nothing sends any.
 	hooks string
+	// wrap is a program with arguments that starts it, if any.
+	wrap []string
 	// inherited are files that it is started with.
 	inherited []*os.File
 	// flags are given beside those that every server has; token is the file of a token.
@@ -235,9 +238,10 @@ func (s *server) launch() {
 	s.t.Helper()
 	s.output = &printed{}
 	// Not the test's context: the server is ended by kill and stop.
-	s.process = exec.CommandContext(context.Background(), s.binary, append([]string{
-		"--data-dir", s.dir, "--grpc-listen", s.grpc, "--http-listen", s.http, "--isolation", "none", "--shutdown-grace", "0s",
-	}, s.flags...)...)
+	args := slices.Concat(s.wrap, []string{
+		s.binary, "--data-dir", s.dir, "--grpc-listen", s.grpc, "--http-listen", s.http, "--isolation", "none", "--shutdown-grace", "0s",
+	}, s.flags)
+	s.process = exec.CommandContext(context.Background(), args[0], args[1:]...)
 	var output io.Writer = s.output
 	if s.log != nil {
 		output = io.MultiWriter(s.output, s.log)

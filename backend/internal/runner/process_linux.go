@@ -57,6 +57,7 @@ type processes struct {
 	starts *atomic.Uint64
 	// oomScore is what processes get, 0 if they inherit enough.
 	oomScore string
+	limits   processLimits
 
 	attempt string
 	hard    context.Context
@@ -69,6 +70,7 @@ func newProcesses(r *Runner, slot int) (_ *processes, err error) {
 		workDir: r.config.WorkDir, isolation: r.config.Isolation, grace: r.config.StopGrace, log: r.config.Log,
 		view:   view{hidden: append([]string{r.config.WorkDir}, r.config.Hidden...), writable: r.config.Writable},
 		buffer: make([]byte, outputBuffer), wake: -1, starts: &r.starts, oomScore: ownOOMScore(),
+		limits: r.limits,
 	}
 	defer func() {
 		if err != nil {
@@ -138,12 +140,12 @@ func (p *processes) run(ctx context.Context, process action.Process) (int, error
 		return 0, fmt.Errorf("start process: %w", err)
 	}
 	process.Env = append(process.Env[:len(process.Env):len(process.Env)], marker+"="+p.view.dir, attemptMarker+"="+p.attempt)
-	start := command{program: program, argv: process.Argv, dir: process.Dir, env: process.Env, options: -1}
+	start := command{program: program, argv: process.Argv, dir: process.Dir, env: process.Env, options: -1, optionsTo: -1}
 	if p.isolation.bwrap != "" {
 		if start, err = p.isolate(process); err != nil {
 			return 0, fmt.Errorf("start process: %w", err)
 		}
-		defer func() { _ = syscall.Close(start.options) }()
+		defer start.close()
 	}
 	outputs, err := openOutputs(process.Stdout, process.Stderr, p.null)
 	if err != nil {
@@ -190,6 +192,11 @@ func (p *processes) run(ctx context.Context, process action.Process) (int, error
 	if err != nil {
 		return 0, fmt.Errorf("start %s: %w", process.Argv[0], err)
 	}
+	if !process.Trusted {
+		// Before bubblewrap makes the user namespace, which keeps this limit for all that is in it.
+		limitProcesses(f.leader, p.limits.user)
+	}
+	start.giveOptions()
 	// Under bubblewrap it is only when the shell has the mark.
 	f.exact = f.mark.set(f.leader) == nil && process.Gated && !f.isolated
 	if !f.isolated || !process.Gated {
@@ -244,6 +251,8 @@ func (p *processes) holdShell(f *family) int {
 		return -1
 	}
 	p.scoreOOM(f.shell)
+	limitProcesses(f.init, p.limits.action)
+	limitProcesses(f.shell, p.limits.action)
 	f.exact = errors.Join(f.mark.set(f.init), f.mark.set(f.shell)) == nil
 	handle, err := unix.PidfdOpen(f.shell, 0)
 	if err != nil {
@@ -438,25 +447,44 @@ type command struct {
 	argv    []string
 	dir     string
 	env     []string
-	// options is the file descriptor of bubblewrap's options, or -1.
-	options int
+	// options and optionsTo are the ends of the pipe that bubblewrap reads its options from, or
+	// -1, and text is the options.
+	options, optionsTo int
+	text               []byte
 }
 
-// isolate returns what runs the process under bubblewrap. The caller closes the
-// options.
-func (p *processes) isolate(process action.Process) (command, error) {
-	fd, err := unix.MemfdCreate("bubblewrap-options", unix.MFD_CLOEXEC)
-	if err != nil {
-		return command{}, fmt.Errorf("keep the options of bubblewrap: %w", err)
+// giveOptions lets bubblewrap begin, once it was started.
+func (c *command) giveOptions() {
+	closeFD(c.options)
+	c.options = -1
+	for left := c.text; len(left) > 0; {
+		n, err := syscall.Write(c.optionsTo, left)
+		if err != nil && !errors.Is(err, syscall.EINTR) {
+			break // It has ended, and its output says why.
+		}
+		left = left[max(n, 0):]
 	}
-	// It reads from the beginning, where this leaves the file.
-	if _, err := unix.Pwrite(fd, p.isolation.options(p.view, process), 0); err != nil {
-		_ = syscall.Close(fd)
-		return command{}, fmt.Errorf("keep the options of bubblewrap: %w", err)
+	c.close()
+}
+
+func (c *command) close() {
+	closeFD(c.options)
+	closeFD(c.optionsTo)
+	c.options, c.optionsTo = -1, -1
+}
+
+// isolate returns what runs the process under bubblewrap. The caller closes it.
+func (p *processes) isolate(process action.Process) (command, error) {
+	var ends [2]int
+	if err := syscall.Pipe2(ends[:], syscall.O_CLOEXEC); err != nil {
+		return command{}, fmt.Errorf("hand over the options of bubblewrap: %w", err)
 	}
 	// From outside no directory of the attempt is entered, which may have become
 	// a symlink.
-	return command{program: p.isolation.bwrap, argv: p.isolation.command(process.Argv), dir: "/", options: fd}, nil
+	return command{
+		program: p.isolation.bwrap, argv: p.isolation.command(process.Argv), dir: "/",
+		options: ends[0], optionsTo: ends[1], text: p.isolation.options(p.view, process),
+	}, nil
 }
 
 // remember writes down what was started, for the next runner should this one be

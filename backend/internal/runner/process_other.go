@@ -87,6 +87,11 @@ func (p *processes) run(ctx context.Context, process action.Process) (int, error
 	return cmd.ProcessState.ExitCode(), nil
 }
 
+// processLimits are not set here.
+type processLimits struct{}
+
+func readProcessLimits(Config) processLimits { return processLimits{} }
+
 // killLeftovers finds nothing here: these systems have no way to tell whose a
 // process is after its runner was killed.
 func killLeftovers(string) error { return nil }

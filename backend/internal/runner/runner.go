@@ -94,6 +94,7 @@ type Runner struct {
 	probing sync.Mutex
 	// starts counts the programs that were started.
 	starts atomic.Uint64
+	limits processLimits
 
 	mu sync.Mutex
 	// held are the leases of the slots that have an attempt.
@@ -168,7 +169,7 @@ func New(config Config) (*Runner, error) {
 		_ = lock.Close()
 		return nil, err
 	}
-	return &Runner{config: config, lock: lock, held: make(map[*held]struct{})}, nil
+	return &Runner{config: config, lock: lock, limits: readProcessLimits(config), held: make(map[*held]struct{})}, nil
 }
 
 // writableDir returns the real path of a directory that processes may write to, since
