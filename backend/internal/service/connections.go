@@ -199,6 +199,9 @@ func (s *Connections) Update(
 		if err := checkRequired(&next); err != nil {
 			return err
 		}
+		if err := checkWebhooksOf(ctx, tx, &before, &next); err != nil {
+			return err
+		}
 		if err := check.allows(before, next); err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/connection"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/forge"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/ledger"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/loop"
@@ -269,11 +270,27 @@ func checkWebhookConnection(ctx context.Context, tx *loop.Tx, w *ledger.Webhook)
 		return invalidField(path, fmt.Sprintf("connection %q does not exist in account %q", w.Connection, w.Account))
 	case err != nil:
 		return err
-	case c.Kind() != "" && c.Kind() != w.Kind:
+	case c.Kind() == "":
+		return invalidField(path, fmt.Sprintf("connection %q has the type %s, and servers of that type send no deliveries: polling finds their pushes; "+
+			"remove the webhook, or name a connection whose type is of %s", w.Connection, c.Type, w.Kind))
+	case c.Kind() != w.Kind:
 		return invalidField(path, fmt.Sprintf("connection %q reaches %s, and the webhook takes deliveries of %s; name a connection of %s",
 			w.Connection, c.Kind(), w.Kind, w.Kind))
 	}
 	return nil
+}
+
+// checkWebhooksOf refuses to let a connection reach another forge than its webhooks take deliveries of.
+func checkWebhooksOf(ctx context.Context, tx store.Tx, before, next *connection.Connection) error {
+	if before.Kind() == next.Kind() {
+		return nil
+	}
+	names, err := tx.WebhooksOfConnection(ctx, next.Account, next.Name)
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	return refuse(KindPrecondition, "", "connection %q cannot become one of the type %s while webhooks take deliveries of %s for it: %s; delete them before",
+		next.Name, next.Type, before.Kind(), joined(names))
 }
 
 // maxJoined bounds how many names a message has.
