@@ -275,7 +275,7 @@ func deliveryToProto(account string, v service.DeliveryView) *headracev1.Deliver
 		Name: name.String(), ExternalId: d.ExternalID, Event: d.Event, ReceiveTime: timestamp(d.ReceivedAt.Truncate(time.Microsecond)),
 		Status: deliveryStatusEnum.ToProto(d.Status), Message: d.Message, Address: d.Address, Count: 1, Headers: d.Headers,
 		Body: v.Body, BodySize: d.BodySize, Decisions: each(v.Decisions, decisionToProto), Attempts: d.Attempts, Repository: d.Repository,
-		Pusher: d.Pusher, Forge: v.Kind.Title(),
+		Pusher: d.Pusher, Forge: v.Kind.Title(), Reason: d.Reason,
 	}
 	if d.Status == ledger.Refused {
 		p.Count, p.Attempts = d.Attempts, 0

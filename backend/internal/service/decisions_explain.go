@@ -332,7 +332,7 @@ func (e *explainer) webhook(ctx context.Context, r store.Reader, w *ledger.Webho
 	case len(newest) == 0:
 		e.add(StepWebhook, true, "", "webhook %s last received a verified delivery at %s", w.Name, moment(w.Used.DeliveryAt))
 	case newest[0].Status == ledger.Refused:
-		e.add(StepWebhook, false, "Compare the secret of the sender with that of the webhook. List all refusals with: headrace trigger deliveries "+w.Name+" --status refused",
+		e.add(StepWebhook, false, afterRefusal(&newest[0])+" List all refusals with: headrace trigger deliveries "+w.Name+" --status refused",
 			"the newest delivery to webhook %s was refused at %s: %s", w.Name, moment(newest[0].ReceivedAt), newest[0].Message)
 	default:
 		e.add(StepWebhook, true, "", "webhook %s last received a verified delivery at %s", w.Name, moment(newest[0].ReceivedAt))
@@ -395,14 +395,17 @@ func (e *explainer) deliveries(ctx context.Context, r store.Reader) error {
 	if d := e.delivery; d != nil {
 		switch {
 		case d.Status == ledger.Refused:
-			e.add(StepDelivery, false, "Compare the secret of the hook at the forge with that of the webhook, and send the delivery again from there.",
+			e.add(StepDelivery, false, afterRefusal(d)+" Then send the delivery again from there.",
 				"the delivery was refused at %s: %s", moment(d.ReceivedAt), d.Message)
 			e.found.Summary = "The delivery was refused: " + d.Message + "."
 		case d.Status == ledger.Ignored && len(e.found.Decisions) > 0:
 			e.add(StepDelivery, true, "", "the delivery was verified at %s and ignored (%s), and was decided on again later", moment(d.ReceivedAt), d.Message)
 		case d.Status == ledger.Ignored:
-			e.add(StepDelivery, false, "After a change of the triggers, send it again from the sender, or decide on it again with: headrace trigger replay "+e.query.Delivery.Webhook+"/"+d.ID,
-				"the delivery was verified at %s and ignored: %s", moment(d.ReceivedAt), d.Message)
+			next := ""
+			if forge.Reason(d.Reason) == forge.Unwatched {
+				next = "After a change of the triggers, send it again from the sender, or decide on it again with: headrace trigger replay " + e.query.Delivery.Webhook + "/" + d.ID
+			}
+			e.add(StepDelivery, false, next, "the delivery was verified at %s and ignored: %s", moment(d.ReceivedAt), d.Message)
 			e.found.Summary = "The delivery was ignored: " + d.Message + "."
 		default:
 			e.add(StepDelivery, true, "", "the delivery was verified at %s: event %s of %s%s",
@@ -635,6 +638,8 @@ func (e *explainer) summarize() {
 		e.found.Summary = fmt.Sprintf("%s is not decided yet: %s.", upper(e.subject()), pending.Message)
 	case other != nil:
 		e.found.Summary = fmt.Sprintf("%s started nothing: %s.", upper(e.subject()), other.Message)
+	case e.delivery != nil:
+		e.found.Summary = fmt.Sprintf("%s was verified, and no trigger of pipeline %s has decided on it.", upper(e.subject()), e.query.Pipeline)
 	default:
 		e.found.Summary = fmt.Sprintf("Nothing is known of %s: no delivery and no comparison with the remote reported it.", e.subject())
 	}

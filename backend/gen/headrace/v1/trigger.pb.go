@@ -1789,7 +1789,11 @@ type Delivery struct {
 	// The forge's user who caused the event. Empty for a generic webhook.
 	Pusher string `protobuf:"bytes,15,opt,name=pusher,proto3" json:"pusher,omitempty"`
 	// Name of the forge that sent it, such as GitHub. Empty for a generic webhook.
-	Forge         string `protobuf:"bytes,16,opt,name=forge,proto3" json:"forge,omitempty"`
+	Forge string `protobuf:"bytes,16,opt,name=forge,proto3" json:"forge,omitempty"`
+	// Why it was refused or ignored, machine-readable. Refused: SIGNATURE_MISSING, SIGNATURE_INVALID,
+	// SIGNATURE_EXPIRED, SECRET_UNUSABLE, BODY_TOO_LARGE, BODY_INCOMPLETE, ENCODING_UNSUPPORTED or
+	// MALFORMED. Ignored: EVENT_UNUSED, UNWATCHED or MALFORMED.
+	Reason        string `protobuf:"bytes,17,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1932,6 +1936,13 @@ func (x *Delivery) GetPusher() string {
 func (x *Delivery) GetForge() string {
 	if x != nil {
 		return x.Forge
+	}
+	return ""
+}
+
+func (x *Delivery) GetReason() string {
+	if x != nil {
+		return x.Reason
 	}
 	return ""
 }
@@ -4284,7 +4295,7 @@ const file_headrace_v1_trigger_proto_rawDesc = "" +
 	"\x06active\x18\x03 \x01(\bB\x04\xa8\xbb\x18\x04R\x06active\x12\x1e\n" +
 	"\aproblem\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x04R\aproblem\x12?\n" +
 	"\n" +
-	"check_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x04R\tcheckTime\"\xcc\x05\n" +
+	"check_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x04R\tcheckTime\"\xea\x05\n" +
 	"\bDelivery\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x04R\x04name\x12%\n" +
 	"\vexternal_id\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x04R\n" +
@@ -4305,7 +4316,8 @@ const file_headrace_v1_trigger_proto_rawDesc = "" +
 	"repository\x18\x0e \x01(\tB\x04\xa8\xbb\x18\x04R\n" +
 	"repository\x12\x1c\n" +
 	"\x06pusher\x18\x0f \x01(\tB\x04\xa8\xbb\x18\x04R\x06pusher\x12\x1a\n" +
-	"\x05forge\x18\x10 \x01(\tB\x04\xa8\xbb\x18\x04R\x05forge\x1a:\n" +
+	"\x05forge\x18\x10 \x01(\tB\x04\xa8\xbb\x18\x04R\x05forge\x12\x1c\n" +
+	"\x06reason\x18\x11 \x01(\tB\x04\xa8\xbb\x18\x04R\x06reason\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb2\x01\n" +
