@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
@@ -116,6 +118,24 @@ func TestDeliveriesReachTheStore(t *testing.T) {
 		require.Empty(t, got.Delivery.Body, "an event may hold secrets of the service that sent it")
 		require.Empty(t, got.Delivery.Headers)
 	}
+
+	seen, err := viewer.Webhooks.ListDeliveries(t.Context(), &v1.ListDeliveriesRequest{Parent: hook.Name})
+	require.NoError(t, err)
+	require.Len(t, seen.Deliveries, 3)
+	for _, d := range seen.Deliveries {
+		require.Empty(t, d.Headers, "a list is read with fewer rights than a delivery")
+		require.Empty(t, d.Body)
+	}
+
+	other := generic(hookSecret)
+	other.Name = "accounts/default/webhooks/other"
+	_, err = webhooks.CreateWebhook(t.Context(), &v1.CreateWebhookRequest{Webhook: other})
+	require.NoError(t, err)
+	elsewhere := strings.Replace(listed.Deliveries[0].Name, hook.Name, other.Name, 1)
+	_, err = webhooks.GetDelivery(t.Context(), &v1.GetDeliveryRequest{Name: elsewhere})
+	require.Equal(t, codes.NotFound, status.Code(err), "it is a delivery of another webhook: %v", err)
+	_, err = webhooks.ReplayDelivery(t.Context(), &v1.ReplayDeliveryRequest{Name: elsewhere})
+	require.Equal(t, codes.NotFound, status.Code(err), "%v", err)
 
 	_, metrics := fetch(t, http.DefaultClient, "http://"+b.HTTPAddr+"/metrics")
 	require.Contains(t, metrics, `headrace_hook_requests_total{kind="generic",outcome="accepted"} 1`+"\n", "since the restart")

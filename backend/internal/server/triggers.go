@@ -90,11 +90,10 @@ func (s withArtifacts) remoteByToken(ctx context.Context, r mirror.Repository, p
 		if err != nil {
 			return err
 		}
-		source := ledger.SourceAction(&version.Definition, actionName)
-		if source == nil || source.TypeID() != catalog.GitHub().ID || !strings.EqualFold(source.Configuration["Owner"]+"/"+source.Configuration["Repo"], r.Name) {
+		var found bool
+		if configuration, found = ownSource(&version.Definition, actionName, r.Name); !found {
 			return store.ErrNotFound
 		}
-		configuration = source.Configuration
 		return nil
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -108,4 +107,14 @@ func (s withArtifacts) remoteByToken(ctx context.Context, r mirror.Repository, p
 		return gitauth.Remote{}, fmt.Errorf("open the token of source action %q of pipeline %q: %w", actionName, pipelineName, err)
 	}
 	return git.TokenRemote(s.options.github(), configuration["Owner"], configuration["Repo"], token)
+}
+
+// ownSource returns the configuration of a source action whose own token reads a repository. Its token
+// is for that repository alone, also while something still asks for one that the action fetched before.
+func ownSource(def *pipeline.Definition, action, repository string) (configuration map[string]string, found bool) {
+	source := ledger.SourceAction(def, action)
+	if source == nil || source.TypeID() != catalog.GitHub().ID {
+		return nil, false
+	}
+	return source.Configuration, strings.EqualFold(source.Configuration["Owner"]+"/"+source.Configuration["Repo"], repository)
 }

@@ -80,3 +80,18 @@ func TestUseOfAWebhookIsNotedOnceAMinute(t *testing.T) {
 		require.Equal(t, step.want, noted(step.at))
 	}
 }
+
+// TestPathOfAnotherKind holds that a webhook takes deliveries of its kind alone, also one that the
+// server has read already: another forge's check could take a body that this one's does not.
+func TestPathOfAnotherKind(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	for range 2 {
+		_, err := b.intake.Webhook(t.Context(), forge.GitLab, "path")
+		require.ErrorIs(t, err, forge.ErrNoWebhook)
+		_, err = b.intake.CurrentWebhook(t.Context(), forge.GitLab, "path")
+		require.ErrorIs(t, err, forge.ErrNoWebhook)
+		_, err = b.intake.Webhook(t.Context(), forge.GitHub, "path")
+		require.NoError(t, err)
+	}
+}
