@@ -68,7 +68,7 @@ func TestASickServerFailsNothing(t *testing.T) {
 	runAll(40)
 	require.Eventually(t, func() bool {
 		status, text := sick.readyz()
-		return status == http.StatusServiceUnavailable && strings.Contains(text, "the runner is sick and takes no actions; the log says why")
+		return status == http.StatusServiceUnavailable && strings.Contains(text, "the runner is unhealthy and takes no actions; the log says why")
 	}, patience, 10*time.Millisecond)
 	status, _ := well.readyz()
 	require.Equal(t, http.StatusOK, status)
@@ -88,7 +88,7 @@ func TestASickServerFailsNothing(t *testing.T) {
 	require.Eventually(t, func() bool {
 		explained, err := sick.client.Executions.ExplainExecution(t.Context(), &headracev1.ExplainExecutionRequest{Name: name})
 		require.NoError(t, err)
-		return strings.Contains(explained.String(), "the runner of this server is sick and takes nothing: the server's log says why")
+		return strings.Contains(explained.String(), "the runner of this server is unhealthy and takes no actions: the server's log says why")
 	}, patience, 10*time.Millisecond)
 	require.NoError(t, os.Remove(work))
 	require.Equal(t, headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED, sick.finish(name).GetStatus())

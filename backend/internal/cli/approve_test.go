@@ -41,7 +41,7 @@ const shown = `message:
 link: https://graphs.example.com/\]0;owned
 source Checkout: 0123456789ab Add \[31mgreeting, by Ann <ann@example.com>
 version 4, started by bob
-rule prod: 0 of 1 from alice, bob, with a comment, not by who started it
+rule prod: 0 of 1 from alice, bob, with a comment, not by the starter
 may still approve: alice, group ops; not bob
 zoe approved at [-0-9: ]+: looks good
 deadline: [-0-9: ]+ \(in [0-9a-z ]+\)

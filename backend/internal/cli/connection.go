@@ -119,7 +119,7 @@ func (a *app) createConnectionCommand() *cobra.Command {
 		Use:   "create NAME --type TYPE",
 		Short: "Create a connection",
 		Long: "Create a connection with one credential: the private key of a GitHub App, a token, a password, or the private\n" +
-			"key for an endpoint of SSH.\n\n" +
+			"key for an SSH endpoint.\n\n" +
 			"The credential is read from standard input, without the newline at its end. In a terminal, headrace asks for it\n" +
 			"and does not show what is typed. With --from-file the credential is the file. Nobody can read it again.",
 		Example: "  headrace connection create github --type github-app --app-id Iv23liAbCdEf --installation-id 12345678 --from-file app.pem\n" +
@@ -134,8 +134,8 @@ func (a *app) createConnectionCommand() *cobra.Command {
 	set.StringVar(&flags.description, "description", "", "what the connection is for")
 	set.StringVar(&flags.app, "app-id", "", "client id or app id of the GitHub App")
 	set.Int64Var(&flags.installation, "installation-id", 0, "installation of the GitHub App")
-	set.StringVar(&flags.username, "username", "", "user of a git server with an endpoint of HTTPS")
-	set.StringVar(&flags.knownHosts, "known-hosts", "", "file with the keys of a git server with an endpoint of SSH, as ssh-keyscan prints them")
+	set.StringVar(&flags.username, "username", "", "user of a git server with an HTTPS endpoint")
+	set.StringVar(&flags.knownHosts, "known-hosts", "", "file with the keys of a git server with an SSH endpoint, as ssh-keyscan prints them")
 	set.StringVar(&flags.certificate, "ca-certificate", "", "file with certificates to trust in addition to those of the server's system")
 	set.StringSliceVar(&flags.hosts, "allowed-host", nil, "host that submodules and LFS objects may come from, in addition to the endpoint's; may be repeated")
 	set.StringVar(&flags.file, "from-file", "", "file that holds the credential")

@@ -322,7 +322,7 @@ func TestExplainPrintsATree(t *testing.T) {
     behind web#1
       Approve/Approve: 1 of 1 approvals is missing \(for 1m0s\)
         version 2
-        rule prod: 0 of 1 from alice, bob, with a comment, not by who started it
+        rule prod: 0 of 1 from alice, bob, with a comment, not by the starter
         may still approve: alice; not bob
         zoe approved at [-0-9: ]+: fine
         deadline: [-0-9: ]+ \(in 59m0s\)

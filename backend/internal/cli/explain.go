@@ -209,7 +209,7 @@ func requirementText(r *headracev1.ApprovalRequirement) string {
 		text += ", with a comment"
 	}
 	if !r.GetAllowStarter() {
-		text += ", not by who started it"
+		text += ", not by the starter"
 	}
 	if r.GetSupersede() {
 		text += ", unless a newer execution takes its place"

@@ -98,7 +98,7 @@ func TestFollowTellsHowToApprove(t *testing.T) {
 	line := <-output.seen
 	require.Equal(t, `headrace approve web#3 --stage Approve --action Approve --approval a4 --comment "..."`, line)
 	require.Contains(t, output.text(), "WAITING     Approve/Approve           1 of 1 approvals is missing")
-	require.Contains(t, output.text(), "rule prod: 0 of 1 from alice, bob, with a comment, not by who started it")
+	require.Contains(t, output.text(), "rule prod: 0 of 1 from alice, bob, with a comment, not by the starter")
 
 	got := f.run(t, "approve", "web#3", "--stage", "Approve", "--action", "Approve", "--comment", "looks good")
 	require.Equal(t, cli.ExitOK, got.code, got.stderr)

@@ -99,7 +99,7 @@ are now are compared with the newest version, or with FROM.`,
 func (a *app) showDiff(pipeline string, diff *headracev1.DiffPipelineVersionsResponse) {
 	to := fmt.Sprintf("version %d", diff.GetToVersion())
 	if diff.GetUnpublished() {
-		to = "what is not published yet"
+		to = "the unpublished changes"
 	}
 	if len(diff.GetChanges()) == 0 {
 		a.out.linef("%s: version %d and %s have no differences, or only defaults that are written out", pipeline, diff.GetFromVersion(), to)

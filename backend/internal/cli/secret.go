@@ -182,7 +182,7 @@ func (a *app) deleteSecretCommand() *cobra.Command {
 		Use:   "delete NAME",
 		Short: "Delete a secret",
 		Long: "Delete a secret. The server refuses it while the newest version of a pipeline uses the secret.\n" +
-			"The value cannot be brought back.",
+			"The value cannot be recovered.",
 		Example: `  headrace secret delete registry-token`,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {

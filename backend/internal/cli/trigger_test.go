@@ -116,7 +116,7 @@ func TestTriggers(t *testing.T) {
 	viewer := headrace(t, b, b.Token("vera", nil, backendtest.Binding("default", headracev1.Role_ROLE_VIEWER)), "trigger", "delivery", newest, "--body")
 	require.Equal(t, cli.ExitFailed, viewer.code)
 	require.NotContains(t, viewer.stdout, "drafted")
-	require.Contains(t, viewer.stderr, "may not deploy")
+	require.Contains(t, viewer.stderr, "does not have the role deployer or admin")
 
 	const newer = "another secret of the sender"
 	run("webhook", "retire-secret", "releases")

@@ -84,7 +84,7 @@ func eventText(e *headracev1.Execution) string {
 	if len(chosen) == 0 {
 		return "an event of a generic webhook"
 	}
-	return "an event of a generic webhook named " + strings.Join(chosen, " and ") + ", on whatever branch that is"
+	return "an event of a generic webhook, which chose " + strings.Join(chosen, " and ") + "; its branch was not checked"
 }
 
 // pusherText says which user of the forge caused a change, empty if nobody told.

@@ -42,7 +42,7 @@ func TestTriggeredText(t *testing.T) {
 	} {
 		require.Equal(t, want, triggeredText(&headracev1.Execution{Trigger: trigger}))
 	}
-	require.Equal(t, "web: an event of a generic webhook named commit 222222222222 for Checkout, on whatever branch that is, reported by delivery forge/7",
+	require.Equal(t, "web: an event of a generic webhook, which chose commit 222222222222 for Checkout; its branch was not checked, reported by delivery forge/7",
 		triggeredText(&headracev1.Execution{
 			Trigger:                 &headracev1.ExecutionTrigger{Trigger: web, Delivery: delivery},
 			SourceRevisionOverrides: []*headracev1.SourceRevisionOverride{{Action: "Checkout", RevisionType: "COMMIT_ID", RevisionValue: to}},

@@ -69,14 +69,15 @@ func (a *app) retireSecretCommand() *cobra.Command {
 	unused := false
 	command := &cobra.Command{
 		Use:   "retire-secret WEBHOOK",
-		Short: "Stop accepting the secret before the newest one",
-		Long: `Stop accepting the secret before the newest one. Do this after the sender has started to use the
-newest secret; webhook show says when each secret was last used. While the newest secret was never used,
-the command changes nothing without --unused, because deliveries that the older one signs would be refused.`,
+		Short: "Retire the previous secret, so that only the newest is accepted",
+		Long: `Retire the previous secret, so that only the newest is accepted. Do this after the sender has started
+to use the newest secret; webhook show says when each secret was last used. Until the newest secret has
+been used, the command changes nothing without --unused, because deliveries that the previous one signs
+would be refused.`,
 		Example: `  headrace webhook retire-secret github`,
 		Args:    cobra.ExactArgs(1),
 	}
-	command.Flags().BoolVar(&unused, "unused", false, "retire the older secret although the newest one was never used")
+	command.Flags().BoolVar(&unused, "unused", false, "retire the previous secret although the newest one has never been used")
 	command.RunE = a.call(func(ctx context.Context, c *client.Client, args []string) error {
 		name := webhookName(c, args[0])
 		if !unused {
@@ -237,7 +238,7 @@ for 14 days. A DELIVERY is WEBHOOK/DELIVERY, as trigger deliveries lists it.`,
 		delivery := response.GetDelivery()
 		switch {
 		case body && len(delivery.GetBody()) == 0:
-			return fmt.Errorf("delivery %s has no body that can be shown: it was refused or is older than 14 days, or the token may not deploy", args[0])
+			return fmt.Errorf("delivery %s has no body that can be shown: it was refused or is older than 14 days, or your token does not have the role deployer or admin", args[0])
 		case body:
 			return a.printBody(delivery.GetBody())
 		case a.json():

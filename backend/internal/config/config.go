@@ -171,7 +171,7 @@ func (c *Config) register(flags *pflag.FlagSet) {
 			"stops; then they are killed. When the server stops, it is the last part of shutdown-grace. 0s to 10m")
 	flags.StringVar(&c.Isolation, "isolation", c.Isolation,
 		"isolation of commands from this machine: "+list(isolations())+". With auto, bubblewrap isolates commands, and actions and rules that run "+
-			"commands fail if it does not work; with bubblewrap, the server does not start then. With none, commands can do everything that "+
+			"commands fail if it does not work; with bubblewrap, the server refuses to start. With none, commands can do everything that "+
 			"the server's user can")
 	flags.Var(&c.Writable, "writable",
 		"directory of this machine that isolated commands may write to, for example /srv/www. Repeat the flag for more; in the environment and "+

@@ -106,16 +106,16 @@ func (r *Runner) probe(ctx context.Context, process bool) {
 		return
 	}
 	if err != nil {
-		r.config.Log.Error("The runner is sick and takes nothing", "error", err)
+		r.config.Log.Error("The runner is unhealthy and takes no actions", "error", err)
 		return
 	}
-	r.config.Log.Info("The runner is well again")
+	r.config.Log.Info("The runner is healthy again")
 }
 
 func (r *Runner) tryWorkDir() error {
 	made, err := r.workDirs.ensure(r.config.WorkDir)
 	if made {
-		r.config.Log.Warn("The work directory was gone and was made again", "dir", r.config.WorkDir)
+		r.config.Log.Warn("The work directory was missing and was recreated", "dir", r.config.WorkDir)
 	}
 	if err != nil {
 		return fmt.Errorf("work directory %s: %w", r.config.WorkDir, err)

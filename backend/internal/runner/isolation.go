@@ -90,7 +90,7 @@ func Detect(ctx context.Context, mode string) (Isolation, error) {
 		return isolation, nil
 	}
 	if mode == IsolationBubblewrap {
-		return Isolation{}, fmt.Errorf("isolation by bubblewrap does not work here: %w; install bubblewrap, allow unprivileged user namespaces, or choose %s", err, IsolationNone)
+		return Isolation{}, fmt.Errorf("isolation by bubblewrap does not work here: %w; install bubblewrap, allow unprivileged user namespaces, or set --isolation %s", err, IsolationNone)
 	}
 	return Isolation{Detail: fmt.Sprintf("bubblewrap does not work here: %v", err), unavailable: true}, nil
 }

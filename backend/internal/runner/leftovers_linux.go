@@ -69,7 +69,7 @@ func killAll(match func(pid int, s stat) bool) error {
 			return err
 		}
 	}
-	return errors.New("processes of an attempt do not end")
+	return errors.New("processes of an attempt still run after SIGKILL")
 }
 
 func killOnce(match func(pid int, s stat) bool) (killed int, err error) {

@@ -82,7 +82,7 @@ func (c *checkup) database(ctx context.Context) (string, error) {
 		if err := c.openReplica(ctx, c.data); err != nil {
 			return "", withRepair(err, c.data)
 		}
-		return c.data.place + " answers and its schema is current", nil
+		return c.data.place + " is reachable and its schema is current", nil
 	}
 	dir, err := embeddedDir(c.config.DataDir)
 	if err != nil {
@@ -100,7 +100,7 @@ func (c *checkup) database(ctx context.Context) (string, error) {
 	c.opened.add(opened.Close)
 	found.use(opened)
 	c.data = found
-	return place + " is whole", nil
+	return place + " is intact", nil
 }
 
 // openBucket opens the bucket of the configuration.
@@ -136,7 +136,7 @@ func (c *checkup) storage(ctx context.Context) (string, error) {
 	if err := artifacts.Check(ctx); err != nil {
 		return "", fmt.Errorf("%s cannot be written to, read and cleaned up: %w", shown, err)
 	}
-	return shown + " is the storage of the database and takes objects", nil
+	return shown + " is the storage of the database and is writable", nil
 }
 
 func (c *checkup) keys(ctx context.Context) (string, error) {
@@ -257,7 +257,7 @@ func (c *checkup) workDir() (string, error) {
 	if err := errors.Join(err, file.Close(), os.Remove(file.Name())); err != nil {
 		return "", err
 	}
-	return dir + " takes files", nil
+	return dir + " is writable", nil
 }
 
 func (c *checkup) isolation(ctx context.Context) (string, error) {
@@ -269,7 +269,7 @@ func (c *checkup) isolation(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if found.NotIsolated() != nil {
-		return "", fmt.Errorf("commands fail, because they cannot be isolated: %s; install bubblewrap, or choose --isolation none", found.Detail)
+		return "", fmt.Errorf("commands fail, because they cannot be isolated: %s; install bubblewrap, or set --isolation none", found.Detail)
 	}
 	return found.Name() + ": " + found.Detail, nil
 }

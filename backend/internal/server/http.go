@@ -54,8 +54,8 @@ func (s *Server) newHTTP(metrics http.Handler, conf *tls.Config) *http.Server {
 			return
 		}
 		if err := s.health.Err(); err != nil {
-			s.log.Error("The runner is sick", "error", err)
-			respond(w, http.StatusServiceUnavailable, "the runner is sick and takes no actions; the log says why")
+			s.log.Error("The runner is unhealthy", "error", err)
+			respond(w, http.StatusServiceUnavailable, "the runner is unhealthy and takes no actions; the log says why")
 			return
 		}
 		respond(w, http.StatusOK, "ok")

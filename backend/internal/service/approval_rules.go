@@ -287,7 +287,7 @@ func matchRule(ctx context.Context, r store.ApprovalRuleReader, account, name, e
 	rule, err := findRule(ctx, r, account, name)
 	if err == nil && etag != "" && etag != rule.Etag() {
 		return rule, refuse(KindConflict, pipeline.ReasonEtagMismatch,
-			"approval rule %q changed since it was read (last at %s): read it again, look at the difference and repeat",
+			"approval rule %q changed since it was read (last at %s): read it again and retry",
 			name, rule.UpdatedAt.UTC().Format(time.RFC3339))
 	}
 	return rule, err

@@ -426,7 +426,7 @@ func matchConnection(ctx context.Context, r store.ConnectionReader, account, nam
 	c, err := findConnection(ctx, r, account, name)
 	if err == nil && etag != "" && etag != c.Etag() {
 		return c, refuse(KindConflict, pipeline.ReasonEtagMismatch,
-			"connection %q changed since it was read (last at %s): read it again, look at the difference and repeat",
+			"connection %q changed since it was read (last at %s): read it again and retry",
 			name, c.UpdatedAt.UTC().Format(time.RFC3339))
 	}
 	return c, err

@@ -111,7 +111,7 @@ func noteStorageDown(reasons []engine.Reason) {
 func noteRunnerSick(reasons []engine.Reason) {
 	for i := range reasons {
 		if r := &reasons[i]; r.Kind == engine.WaitRunner {
-			r.Message += "; the runner of this server is sick and takes nothing: the server's log says why"
+			r.Message += "; the runner of this server is unhealthy and takes no actions: the server's log says why"
 		}
 		noteRunnerSick(reasons[i].Causes)
 	}

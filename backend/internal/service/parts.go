@@ -487,7 +487,7 @@ func matchPart(kind, name, have, want string) error {
 		return nil
 	}
 	return refuse(KindConflict, pipeline.ReasonEtagMismatch,
-		"%s %q changed since it was read: read it again, look at the difference and repeat", kind, name)
+		"%s %q changed since it was read: read it again and retry", kind, name)
 }
 
 // sortActions gives a definition one form however its parts came: by run order,

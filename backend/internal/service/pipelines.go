@@ -326,7 +326,7 @@ func checkEtag(p *definition.Pipeline, etag string) error {
 		return nil
 	}
 	return refuse(KindConflict, pipeline.ReasonEtagMismatch,
-		"pipeline %q changed since it was read (last at %s, version %d): read it again, look at the difference and repeat",
+		"pipeline %q changed since it was read (last at %s, version %d): read it again and retry",
 		p.Name, p.UpdatedAt.UTC().Format(time.RFC3339), p.Version)
 }
 

@@ -419,7 +419,7 @@ func matchSecret(ctx context.Context, r store.SecretReader, account, name, etag 
 	secret, err := findSecret(ctx, r, account, name)
 	if err == nil && etag != "" && etag != secret.Etag() {
 		return secret, refuse(KindConflict, pipeline.ReasonEtagMismatch,
-			"secret %q changed since it was read (last at %s): read it again, look at the difference and repeat",
+			"secret %q changed since it was read (last at %s): read it again and retry",
 			name, secret.UpdatedAt.UTC().Format(time.RFC3339))
 	}
 	return secret, err

@@ -440,7 +440,7 @@ func matchTrigger(ctx context.Context, r store.TriggerReader, name pipeline.Trig
 	t, err := findTrigger(ctx, r, name)
 	if err == nil && etag != "" && etag != t.Etag() {
 		return t, refuse(KindConflict, pipeline.ReasonEtagMismatch,
-			"trigger %q changed since it was read (last at %s): read it again, look at the difference and repeat",
+			"trigger %q changed since it was read (last at %s): read it again and retry",
 			name.Trigger, t.UpdatedAt.UTC().Format(time.RFC3339))
 	}
 	return t, err

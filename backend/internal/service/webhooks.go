@@ -414,7 +414,7 @@ func (s *Webhooks) replace(
 	}
 	if before.Kind != w.Kind {
 		return before, refuse(KindPrecondition, "",
-			"webhook %q is of the kind %s, which cannot change, since its address has it; delete it and create another", w.Name, before.Kind)
+			"webhook %q has the kind %s, which is part of its URL and cannot change; delete the webhook and create another", w.Name, before.Kind)
 	}
 	if err := checkWebhookConnection(ctx, tx, &w); err != nil {
 		return before, err
@@ -507,7 +507,7 @@ func (s *Webhooks) Delete(ctx context.Context, who auth.Identity, account, name,
 			for i := range users {
 				names[i] = users[i].ResourceName()
 			}
-			return refuse(KindPrecondition, pipeline.ReasonInUse, "webhook %q is used by %s; delete or change that first", name, joined(names))
+			return refuse(KindPrecondition, pipeline.ReasonInUse, "webhook %q is used by %s; change or delete its users first", name, joined(names))
 		}
 		if err := s.config.Hooks.Unmanage(ctx, tx, &w); err != nil {
 			return err
@@ -542,7 +542,7 @@ func matchWebhook(ctx context.Context, r store.WebhookReader, account, name, eta
 	w, err := findWebhook(ctx, r, account, name)
 	if err == nil && etag != "" && etag != w.Etag() {
 		return w, refuse(KindConflict, pipeline.ReasonEtagMismatch,
-			"webhook %q changed since it was read (last at %s): read it again, look at the difference and repeat",
+			"webhook %q changed since it was read (last at %s): read it again and retry",
 			name, w.UpdatedAt.UTC().Format(time.RFC3339))
 	}
 	return w, err

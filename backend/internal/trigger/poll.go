@@ -43,7 +43,7 @@ func (i *Intake) Start(ctx context.Context) error {
 	err := i.lookAtStart(ctx)
 	if errors.Is(err, store.ErrFull) {
 		i.late.Store(true)
-		i.config.Log.Error("cannot look for what happened while no server ran, will try again: free space where the data directory is", "error", err)
+		i.config.Log.Error("Cannot back-fill after the start, because the disk of the data directory is full; free space. Retrying", "error", err)
 		return nil
 	}
 	return err
@@ -61,7 +61,7 @@ func (i *Intake) startLate(ctx context.Context) error {
 		}
 		err := i.lookAtStart(ctx)
 		if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrFull) {
-			i.config.Log.Error("cannot look for what happened while no server ran, will try again", "error", err)
+			i.config.Log.Error("Cannot back-fill after the start, retrying", "error", err)
 		}
 		i.late.Store(err != nil)
 	}

@@ -36,13 +36,13 @@ func Git() pipeline.Type {
 			},
 			{
 				Name: "Submodules", Type: pipeline.PropertyBoolean, Default: "false", Example: "true",
-				Description: "Whether to fetch submodules, and theirs. They come from the host of the repository, with its credentials, or from `allowed_hosts` " +
+				Description: "Whether to fetch submodules recursively. They come from the host of the repository, with its credentials, or from `allowed_hosts` " +
 					"of the connection, without credentials. Those that are not fetched are named in the log and the summary of the action.",
 			},
 			{
 				Name: "LFS", Type: pipeline.PropertyBoolean, Default: "false", Example: "true",
 				Description: "Whether to replace the pointers of Git LFS by their objects. The runner needs git-lfs. The LFS server is on the host of the " +
-					"repository or one of `allowed_hosts` of the connection. Files that stay pointers are named in the log and the summary of the action.",
+					"repository or one of `allowed_hosts` of the connection. Pointers that are not replaced are named in the log and the summary of the action.",
 			},
 			{
 				Name: "Depth", Type: pipeline.PropertyNumber, Check: checkDepth, Example: "50",
@@ -51,7 +51,7 @@ func Git() pipeline.Type {
 			outputArtifactFormat(),
 			{
 				Name: "DetectChanges", Type: pipeline.PropertyBoolean, Default: "false", Example: "true",
-				Description: "Whether a push to the branch starts an execution. Needs `Connection`. Triggers of the pipeline replace it.",
+				Description: "Whether a push to the branch starts an execution. Needs `Connection`. Has no effect if the pipeline has `trigger` blocks.",
 			},
 		},
 		Checks: []pipeline.Check{

@@ -99,7 +99,7 @@ resource "headrace_pipeline" "web" {
       commands        = ["install -D bin/web /srv/web/web"]
     }
 
-    # What was installed has to answer, or the release before comes back.
+    # What was installed has to answer, or the previous release is restored.
     on_success {
       condition {
         result = "ROLLBACK"
@@ -121,14 +121,14 @@ resource "headrace_pipeline" "web" {
       }
     }
 
-    # The release before comes back at once, also at night and without the people on call.
+    # The previous release is restored at once, also at night and without the people on call.
     on_rollback {
       skip_conditions = true
       skip_approvals  = true
     }
 
-    # An installation that fails is tried once more. If it fails again, the release
-    # before comes back, but only of what was on the main branch.
+    # An installation that fails is tried once more. If it fails again, the previous
+    # release is restored, but only if the release came from the main branch.
     on_failure {
       result = "RETRY"
 
@@ -157,7 +157,7 @@ resource "headrace_pipeline" "web" {
   }
 }
 
-# Somebody on call lets a release in. The newest one is what they are asked about.
+# Someone on call approves the newest release.
 resource "headrace_approval_rule" "release" {
   name            = "web-release"
   pipelines       = [headrace_pipeline.web.name]

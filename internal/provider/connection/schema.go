@@ -46,7 +46,7 @@ const description = "Connects an account to a forge or a git server: GitHub, Git
 	"the next plan shows an update that sets the one of the configuration again. A credential is only sent to the host that it was set for: " +
 	"if the block or the host of an endpoint changes, the apply sets all credentials of the configuration again.\n\n" +
 	"`headrace connection doctor NAME --repository R` checks a connection and names the permissions that are missing. The permissions that " +
-	"Headrace uses are listed in the guide to connections in the operations manual."
+	"Headrace uses are listed under Connections in the operations manual."
 
 // Schema returns the arguments.
 func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response *resource.SchemaResponse) {
@@ -217,7 +217,7 @@ func secretArgument(name, text string) schema.StringAttribute {
 func version(of string, required bool) schema.Int64Attribute {
 	return schema.Int64Attribute{
 		Required: required, Optional: !required,
-		MarkdownDescription: "Any number. A change sets the present `" + of + "`.",
+		MarkdownDescription: "Version of `" + of + "`: any number. Change it to apply the current `" + of + "`.",
 	}
 }
 

@@ -99,27 +99,40 @@ func gitConfigurationBlock() schema.Block {
 		Attributes: map[string]schema.Attribute{
 			"source_action_name": required("Name of the source action. It needs a connection."),
 		},
-		Blocks: GitFilterBlocks("Nothing starts if a branch or tag is deleted, if a tag moves to another commit, or if the head commit of a branch has " +
-			SkipMarkers + "."),
+		Blocks: GitFilterBlocks(FilterTexts{
+			Nothing: "Nothing starts if a branch or tag is deleted, if a tag moves to another commit, or if the head commit of a branch has " +
+				SkipMarkers + ".",
+			NewBranch:   "A new branch is compared with the merge base of the default branch.",
+			UnknownDiff: "If the changed files cannot be determined, an execution starts.",
+		}),
 	})
 }
 
 // SkipMarkers lists what a head commit has that asks to start nothing.
 const SkipMarkers = "`[skip ci]`, `[ci skip]`, `[no ci]`, `[skip-ci]` or `[ci-skip]` in its subject or the trailer `skip-checks: true`"
 
+// FilterTexts is what the descriptions of filters say differently in the pipeline and in a trigger
+// of its own.
+type FilterTexts struct {
+	// Nothing says which pushes start no execution, whatever the filters are.
+	Nothing string
+	// NewBranch says what a new branch is compared with, UnknownDiff what happens if the changed
+	// files cannot be determined.
+	NewBranch, UnknownDiff string
+}
+
 // GitFilterBlocks returns the blocks that say which events of a repository start an execution.
-// nothing says which pushes start none, whatever the filters are.
-func GitFilterBlocks(nothing string) map[string]schema.Block {
+func GitFilterBlocks(say FilterTexts) map[string]schema.Block {
 	return map[string]schema.Block{
 		"push": schema.ListNestedBlock{
 			MarkdownDescription: "Pushes that start an execution, up to 50 blocks, of which one has to match. All filters of a block have to match. " +
 				"A block with `tags` matches pushes of tags, any other block pushes of branches, so do not combine `tags` with other filters. " +
-				"An empty block matches every push of a branch. " + nothing,
+				"An empty block matches every push of a branch. " + say.Nothing,
 			Validators: []validator.List{listvalidator.SizeAtMost(maxFilterBlocks)},
 			NestedObject: schema.NestedBlockObject{Blocks: map[string]schema.Block{
 				"branches": globsBlock("Names of branches."),
-				"file_paths": globsBlock("Paths of changed files: those that differ from the commit of the push before. One file that matches is enough. " +
-					"A new branch is compared with the merge base of the default branch. If the changed files cannot be determined, an execution starts."),
+				"file_paths": globsBlock("Paths of changed files: those that differ from the commit that the trigger evaluated last on the branch. One file that matches is enough. " +
+					say.NewBranch + " " + say.UnknownDiff),
 				"tags": globsBlock("Names of tags."),
 			}},
 		},
@@ -135,7 +148,7 @@ func GitFilterBlocks(nothing string) map[string]schema.Block {
 				Blocks: map[string]schema.Block{
 					"branches": globsBlock("Names of the branches that the pull request goes to."),
 					"file_paths": globsBlock("Paths of changed files: those that differ from the merge base of both branches. One file that matches is enough. " +
-						"If the changed files cannot be determined, an execution starts."),
+						say.UnknownDiff),
 				},
 			},
 		},
@@ -149,7 +162,7 @@ func globsBlock(what string) schema.Block {
 	return one(what, schema.NestedBlockObject{Attributes: map[string]schema.Attribute{
 		"includes": texts("Patterns of which one has to match, up to 100 of 1 to 255 characters. Without any, everything is included. `*` stands for " +
 			"any characters except a slash, `**` for any characters, `**/` also for no directory, `?` for one character, `[abc]`, `[a-z]` and `[!a]` for " +
-			"one of a set, `{a,b}` for either, and a backslash takes the meaning from the next character. Case matters."),
+			"one of a set, `{a,b}` for either, and a backslash escapes the next character. Case matters."),
 		"excludes": texts("Patterns of which none may match, up to 100. They win over `includes`."),
 	}})
 }

@@ -58,7 +58,7 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 			},
 			"value_wo_version": schema.Int64Attribute{
 				Required:            true,
-				MarkdownDescription: "Any number. A change sets the secret to the present `value_wo`.",
+				MarkdownDescription: "Version of `value_wo`: any number. Change it to apply the current `value_wo`.",
 			},
 			"version": schema.Int64Attribute{
 				Computed:            true,

@@ -34,8 +34,8 @@ const maxFilters = 50
 const description = "Starts executions of a pipeline by itself: when a branch, a tag or a pull request of a repository changes (`git`), or when " +
 	"a generic webhook gets an event (`webhook`). Exactly one of the two blocks is needed.\n\n" +
 	"Creating or changing a trigger starts nothing: what the repository has then is what later changes are compared with. A change " +
-	"starts at most one execution of each trigger, whether a webhook, a poll or a delivery that is sent again reports it. A pipeline can also have " +
-	"`trigger` blocks, and source actions that detect changes; all of them start executions independently of each other.\n\n" +
+	"starts at most one execution of each trigger, whether a webhook, a poll or a delivery that is sent again reports it. `trigger` " +
+	"blocks and `DetectChanges` of the pipeline start executions in addition to this resource. A `trigger` block turns `DetectChanges` off.\n\n" +
 	"Every decision is recorded with its reason: `headrace trigger explain PIPELINE --commit SHA` says why a push started nothing. `headrace " +
 	"trigger pause NAME` keeps a trigger from starting executions and is not part of the configuration. Plan and apply warn of filters that " +
 	"can never match, and of those that match no branch or tag that the repository has now."
@@ -99,7 +99,7 @@ func gitSchema() schema.Block {
 					"Defaults to the one of the source action."),
 				"new_branch": choice(defaultNewBranch, "What the first push of a branch does if an entry filters by file paths: `compare_default` compares "+
 					"it with the merge base of the default branch, `start` starts an execution whatever files it has, `ignore` starts none, as in CodePipeline."),
-				"moved_tag": choice(defaultMovedTag, "What a tag does that moves to another commit: `refuse` starts nothing, since somebody may have replaced a "+
+				"moved_tag": choice(defaultMovedTag, "What happens if a tag moves to another commit: `refuse` starts nothing, since somebody may have replaced a "+
 					"release; `allow` starts an execution as a new tag does."),
 				"skip_markers": schema.BoolAttribute{
 					Optional: true,
@@ -108,12 +108,16 @@ func gitSchema() schema.Block {
 					MarkdownDescription: "Whether a head commit of a branch or pull request can ask to start nothing, with " + definition.SkipMarkers +
 						". Defaults to `true`.",
 				},
-				"on_unknown_diff": choice(defaultUnknownDiff, "What a push does whose changed files cannot be determined, if an entry filters by file paths: "+
+				"on_unknown_diff": choice(defaultUnknownDiff, "What happens if an entry filters by file paths and the changed files of a push or pull request cannot be determined: "+
 					"`start` an execution, or `ignore` it."),
-				"coalesce": choice(defaultCoalesce, "What several moves of a branch or tag do that are seen together, for example after an outage: `latest` "+
+				"coalesce": choice(defaultCoalesce, "How several moves of a branch or tag that are seen together are handled, for example after an outage: `latest` "+
 					"starts one execution for the newest, `each` one for each recorded move in order."),
 			},
-			Blocks: definition.GitFilterBlocks("Nothing starts if a branch or tag is deleted. `moved_tag` and `skip_markers` say what else starts nothing."),
+			Blocks: definition.GitFilterBlocks(definition.FilterTexts{
+				Nothing:     "Nothing starts if a branch or tag is deleted. `moved_tag` and `skip_markers` say what else starts nothing.",
+				NewBranch:   "`new_branch` says what the first push of a branch does.",
+				UnknownDiff: "If the changed files cannot be determined, `on_unknown_diff` decides.",
+			}),
 		},
 	}
 }
@@ -149,7 +153,7 @@ func webhookSchema() schema.Block {
 						},
 						"match_equals": schema.StringAttribute{
 							Required: true,
-							MarkdownDescription: "Value that it has to have, 1 to 150 characters. `{Key}` stands for the value of that key in the " +
+							MarkdownDescription: "Required value, 1 to 150 characters. `{Key}` stands for the value of that key in the " +
 								"configuration of the pipeline's source action, such as `refs/heads/{Branch}`.",
 						},
 					}},

@@ -28,8 +28,8 @@ const description = "An address that a forge or another service sends deliveries
 	"The path of `url` cannot be guessed and stays the same until the webhook is replaced. The server answers it only if it listens for " +
 	"deliveries (`--hooks-listen`); `--public-url` says what `url` begins with.\n\n" +
 	"The secret is in neither the plan nor the state: `secret_wo` is a write-only argument, which needs Terraform 1.11 or OpenTofu 1.11. " +
-	"Terraform cannot tell whether it changed, so change `secret_wo_version` with it. The secret before stays valid until `headrace webhook " +
-	"retire-secret NAME` or the next change, so that a sender can be changed after Headrace. If somebody else sets a secret, the next plan " +
+	"Terraform cannot tell whether it changed, so change `secret_wo_version` with it. The previous secret stays valid until `headrace webhook " +
+	"retire-secret NAME` or the next change, so that you can update the sender afterwards. If somebody else sets a secret, the next plan " +
 	"shows an update that sets the one of the configuration again. The server seals secrets as those of `headrace_secret`.\n\n" +
 	"A webhook that a trigger uses cannot be deleted. Refer to the `name` of the resource in triggers, so that Terraform deletes them first."
 
@@ -88,7 +88,7 @@ func (r *Resource) Schema(_ context.Context, _ resource.SchemaRequest, response 
 			},
 			"secret_wo_version": schema.Int64Attribute{
 				Required:            true,
-				MarkdownDescription: "Any number. A change sets the present `secret_wo`.",
+				MarkdownDescription: "Version of `secret_wo`: any number. Change it to apply the current `secret_wo`.",
 			},
 			"secret_version": schema.Int64Attribute{
 				Computed:            true,
