@@ -191,7 +191,7 @@ func TestUsageErrorsSendNothing(t *testing.T) {
 		want string
 	}{
 		"unknown command":      {[]string{"nonsense"}, `unknown command "nonsense"`},
-		"no command of group":  {[]string{"pipeline"}, "needs a command: one of list, show, state"},
+		"no command of group":  {[]string{"pipeline"}, "needs a command: one of diff, list, show, state, versions"},
 		"bad command of group": {[]string{"pipeline", "lst"}, `has no command "lst"`},
 		"missing argument":     {[]string{"run"}, "accepts 1 arg(s), received 0"},
 		"unknown flag":         {[]string{"run", "web", "--folow"}, "unknown flag: --folow"},

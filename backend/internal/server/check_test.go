@@ -41,7 +41,7 @@ func TestCheckOfARunningServer(t *testing.T) {
 	for what, line := range lines {
 		require.True(t, strings.HasPrefix(line, "ok "), "%s: %s", what, line)
 	}
-	require.Contains(t, lines["database"], "headrace.db is whole")
+	require.Contains(t, lines["database"], "headrace.db is intact")
 	require.Contains(t, lines["isolation"], "none: chosen by configuration")
 }
 
