@@ -238,7 +238,7 @@ func (i *Intake) hookSettings(ctx context.Context, webhook *ledger.Webhook) (Hoo
 		return nil, settings, "the server does not know the URL at which forges reach it; start headraced with --hooks-listen and --public-url"
 	}
 	if i.config.Forges == nil {
-		return nil, settings, "this server cannot reach forges"
+		return nil, settings, errNoForges.Error()
 	}
 	client, err := i.config.Forges.Forge(ctx, webhook.Account, webhook.Connection)
 	if err != nil {
@@ -309,7 +309,7 @@ func (i *Intake) unhook(ctx context.Context, turn *loop.Turn) error {
 		return ctx.Err()
 	case err == nil:
 		return finish(ctx, turn)
-	case errors.Is(err, store.ErrNotFound) || now.Sub(time.Unix(since, 0)) > unhookFor:
+	case errors.Is(err, errNoForges) || errors.Is(err, api.ErrNoConnection) || errors.Is(err, api.ErrNoAPI) || now.Sub(time.Unix(since, 0)) > unhookFor:
 		i.config.Log.Warn("Cannot remove a hook that is no longer needed from the forge; remove it there",
 			"account", account, "connection", connection, "repository", repository, "hook", hook, "error", err)
 		return finish(ctx, turn)
@@ -317,9 +317,12 @@ func (i *Intake) unhook(ctx context.Context, turn *loop.Turn) error {
 	return repeatAt(ctx, turn, now.Add(manageAgain))
 }
 
+// errNoForges says that the server has no clients of forges.
+var errNoForges = errors.New("this server cannot reach forges")
+
 func (i *Intake) removeHook(ctx context.Context, account, connection, repository, hook string) error {
 	if i.config.Forges == nil {
-		return store.ErrNotFound
+		return errNoForges
 	}
 	client, err := i.config.Forges.Forge(ctx, account, connection)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/forge/api"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/ledger"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/loop"
@@ -233,4 +234,32 @@ func TestHooksFollowThePublicURL(t *testing.T) {
 	forge.eventually(t, "it is moved", func() bool {
 		return len(forge.hooks) == 1 && forge.hooks[0].ID == "1" && forge.hooks[0].URL == "https://releases.example.com/unguessable"
 	})
+}
+
+// The hook of a webhook whose connection was deleted as well cannot be removed, and nothing tries to for days.
+func TestHookOfADeletedConnectionIsLeft(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	forge := &fakeForge{missing: fmt.Errorf("connection: %w", api.ErrNoConnection)}
+	s.forges = forge
+	s.start()
+	webhook := ledger.Webhook{
+		ID: "hook", Account: "default", Name: "hook", Path: "unguessable", Connection: "forge", Revision: 1,
+		WebhookDetails: ledger.WebhookDetails{Kind: "github", Manage: true}, Hooks: []ledger.ManagedHook{{Repository: "acme/web", HookID: "1"}},
+	}
+	require.NoError(t, s.loop.Submit(t.Context(), func(ctx context.Context, tx *loop.Tx) error { return s.intake.Unmanage(ctx, tx, &webhook) }))
+	forge.eventually(t, "it is tried", func() bool { return forge.wanted > 0 })
+	require.True(t, eventually(func() bool {
+		left := 0
+		s.view(func(ctx context.Context, r store.Reader) error {
+			turns, err := r.Turns(ctx)
+			for _, turn := range turns {
+				if turn.Kind == execution.TurnUnhook {
+					left++
+				}
+			}
+			return err
+		})
+		return left == 0
+	}), "the turn ended")
 }

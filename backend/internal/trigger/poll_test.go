@@ -468,9 +468,18 @@ type fakeForge struct {
 	// meet makes the first two who ask for hooks go on together, nil for not at all; listed counts them.
 	meet   chan struct{}
 	listed int
+	// missing is why the connection cannot be used, nil if it can, and wanted how often it was asked for.
+	missing error
+	wanted  int
 }
 
 func (f *fakeForge) Forge(context.Context, string, string) (trigger.ForgeClient, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wanted++
+	if f.missing != nil {
+		return nil, f.missing
+	}
 	return f, nil
 }
 

@@ -28,7 +28,8 @@ const (
 
 // Forges returns clients for the APIs of forges.
 type Forges interface {
-	// Forge fails if the connection has no API that lists deliveries.
+	// Forge fails with api.ErrNoConnection if the connection does not exist, and with api.ErrNoAPI if
+	// its server has no API.
 	Forge(ctx context.Context, account, connection string) (ForgeClient, error)
 }
 
@@ -96,13 +97,13 @@ func (i *Intake) redeliverOf(ctx context.Context, webhook *ledger.Webhook, since
 		return nil
 	}
 	client, err := i.config.Forges.Forge(ctx, webhook.Account, webhook.Connection)
-	if errors.Is(err, api.ErrNoDeliveries) {
+	if errors.Is(err, api.ErrNoAPI) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	err = i.redeliverHook(ctx, client, "", "", since, sent)
+	err = i.redeliverHook(ctx, client, webhook.Kind, "", "", since, sent)
 	if !errors.Is(err, api.ErrNoDeliveries) {
 		return err
 	}
@@ -112,7 +113,7 @@ func (i *Intake) redeliverOf(ctx context.Context, webhook *ledger.Webhook, since
 		if hook.HookID == "" {
 			continue
 		}
-		err := i.redeliverHook(ctx, client, hook.Repository, hook.HookID, since, sent)
+		err := i.redeliverHook(ctx, client, webhook.Kind, hook.Repository, hook.HookID, since, sent)
 		if errors.Is(err, api.ErrNoDeliveries) {
 			return nil
 		}
@@ -143,7 +144,7 @@ func (r redelivered) total() int {
 	return total
 }
 
-func (i *Intake) redeliverHook(ctx context.Context, client ForgeClient, repository, hook string, since time.Time, sent redelivered) error {
+func (i *Intake) redeliverHook(ctx context.Context, client ForgeClient, kind forge.Kind, repository, hook string, since time.Time, sent redelivered) error {
 	failed, err := client.FailedDeliveries(ctx, repository, hook, since)
 	if err != nil {
 		return err
@@ -158,7 +159,7 @@ func (i *Intake) redeliverHook(ctx context.Context, client ForgeClient, reposito
 			return err
 		}
 		if repository != "" {
-			sent.byName[forge.RepositoryKey(forge.GitHub, repository)]++
+			sent.byName[forge.RepositoryKey(kind, repository)]++
 		} else {
 			sent.byID[delivery.RepositoryID]++
 		}

@@ -56,7 +56,7 @@ func New(cfg Config) *Resolver {
 }
 
 // Find returns the connection that an account names: by its name, its resource name or its
-// ARN. The error is an *UnusableError if there is none.
+// ARN. The error is an *UnusableError and api.ErrNoConnection if there is none.
 func (r *Resolver) Find(ctx context.Context, account, name string) (connection.Connection, error) {
 	id, err := pipeline.ConnectionReference(account, name)
 	if err != nil {
@@ -68,10 +68,21 @@ func (r *Resolver) Find(ctx context.Context, account, name string) (connection.C
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return c, &UnusableError{fmt.Errorf("connection %q does not exist in account %q", id.Connection, account)}
+		return c, &UnusableError{&missingError{account: account, name: id.Connection}}
 	}
 	return c, err
 }
+
+// missingError says that a connection does not exist.
+type missingError struct{ account, name string }
+
+// Error implements error.
+func (e *missingError) Error() string {
+	return fmt.Sprintf("connection %q does not exist in account %q", e.name, e.account)
+}
+
+// Is lets callers that do not know this package find out.
+func (*missingError) Is(target error) bool { return target == api.ErrNoConnection }
 
 // Git returns the address of a repository, which is named by its path or by an address on the
 // connection's host, and the credentials that read it. Those of a GitHub

@@ -240,3 +240,16 @@ func TestRefusedToken(t *testing.T) {
 	_, err = b.resolver().Git(t.Context(), "a", "github", "acme/web")
 	require.NoError(t, err)
 }
+
+// TestForgeOfNothing holds that callers can tell why a connection has no API.
+func TestForgeOfNothing(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.create("srv", pipeline.Connection{Type: pipeline.ConnectionGit, Endpoint: "https://git.example.com/srv"}, nil)
+	_, err := b.resolver().Forge(t.Context(), "a", "nothing")
+	require.ErrorIs(t, err, api.ErrNoConnection)
+	require.EqualError(t, err, `connection "nothing" does not exist in account "a"`)
+	_, err = b.resolver().Forge(t.Context(), "a", "srv")
+	require.ErrorIs(t, err, api.ErrNoAPI)
+	require.EqualError(t, err, `connection "srv": its type is git: servers of this type have no API that Headrace uses`)
+}

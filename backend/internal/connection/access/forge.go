@@ -92,7 +92,7 @@ func (r *Resolver) forge(ctx context.Context, c *connection.Connection) (api.Cli
 		}
 		return gitlab.New(gitlab.Config{Endpoint: c.Endpoint, HTTP: r.http(c), Token: token})
 	default:
-		return nil, fmt.Errorf("a connection of type %s has no API that Headrace uses: %w", c.Type, api.ErrNoDeliveries)
+		return nil, fmt.Errorf("its type is %s: %w", c.Type, api.ErrNoAPI)
 	}
 }
 

@@ -40,6 +40,12 @@ type Client interface {
 // ErrNoDeliveries says that the API of a forge does not tell which deliveries failed.
 var ErrNoDeliveries = errors.New("the API of the forge does not list deliveries")
 
+// ErrNoAPI says that servers of the type of a connection have no API that Headrace uses.
+var ErrNoAPI = errors.New("servers of this type have no API that Headrace uses")
+
+// ErrNoConnection says that the connection whose API is to be called does not exist.
+var ErrNoConnection = errors.New("the connection does not exist")
+
 // Repository is a repository as the forge knows it.
 type Repository struct {
 	// ID is the forge's number, which a rename does not change.
