@@ -114,7 +114,7 @@ func (i *Intake) sort(ctx context.Context, repos *repositories, d *forge.Deliver
 		if row.Pusher == "" {
 			row.Pusher = s.Pusher
 		}
-		repo, err := repos.of(ctx, &s.Repository)
+		repo, err := repos.of(ctx, s)
 		if err != nil {
 			return err
 		}
@@ -161,7 +161,8 @@ type repositories struct {
 }
 
 // of returns the repository that a signal is about, nil if no trigger watches it.
-func (r *repositories) of(ctx context.Context, said *forge.Repository) (*ledger.Repository, error) {
+func (r *repositories) of(ctx context.Context, s *forge.Signal) (*ledger.Repository, error) {
+	said := &s.Repository
 	if said.FullName == "" {
 		return nil, nil //nolint:nilnil // Signals about no repository are usual.
 	}
@@ -174,6 +175,11 @@ func (r *repositories) of(ctx context.Context, said *forge.Repository) (*ledger.
 	if errors.Is(err, store.ErrNotFound) && said.ID != 0 {
 		// It may have been renamed, and the delivery about that was lost.
 		found, err = r.tx.RepositoryNumbered(ctx, r.webhook.Account, r.webhook.Connection, said.ID)
+		known = err == nil
+	}
+	if errors.Is(err, store.ErrNotFound) && s.PreviousName != "" {
+		// No delivery has told its number yet.
+		found, err = r.tx.RepositoryNamed(ctx, r.webhook.Account, r.webhook.Connection, forge.RepositoryKey(r.webhook.Kind, s.PreviousName))
 		known = err == nil
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -214,7 +220,7 @@ func (r *repositories) learn(ctx context.Context, known *ledger.Repository, said
 func (i *Intake) takeSignals(ctx context.Context, repos *repositories, signals []forge.Signal, by ledger.FoundBy, told delivery) error {
 	for n := range signals {
 		said := &signals[n]
-		repo, err := repos.of(ctx, &said.Repository)
+		repo, err := repos.of(ctx, said)
 		if err != nil {
 			return err
 		}

@@ -98,3 +98,24 @@ func TestPushThatAsksForNothing(t *testing.T) {
 	web.Pause = &ledger.Pause{Principal: "ann", Reason: "freeze", At: b.clock()}
 	require.Equal(t, []string{"NOT_STARTED PAUSED"}, tested(`{}`))
 }
+
+// TestRepositoryIsRenamedBeforeItsFirstDelivery holds that a repository whose number at the forge is
+// not known yet is found by its name before.
+func TestRepositoryIsRenamedBeforeItsFirstDelivery(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	one := b.remote.commit("", "one")
+	b.remote.set(main, one)
+	web := b.watch("web", declared.Git{})
+	site := forge.Repository{FullName: "Acme/Site", ID: 7, DefaultBranch: "main"}
+	b.deliver(forge.Signal{Kind: forge.RepositoryRenamed, Repository: site, PreviousName: "acme/web"})
+	b.settled()
+	two := b.remote.commit(one, "two")
+	b.remote.set(main, two)
+	push := b.push(main, one, two)
+	push.Repository = forge.Repository{FullName: "acme/site", ID: 8}
+	b.deliver(push)
+	b.settled()
+	require.Equal(t, []string{"STARTED MATCHED"}, summary(b.decisions(web.ID)))
+	require.Equal(t, "Acme/Site", b.decisions(web.ID)[0].Repository)
+}
