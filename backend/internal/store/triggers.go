@@ -89,8 +89,6 @@ type LedgerReader interface {
 	Ref(ctx context.Context, repositoryID, ref, from, to string) (known ledger.Ref, made bool, err error)
 	// Refs returns all refs of a repository by name, those that were deleted too.
 	Refs(ctx context.Context, repositoryID string) ([]ledger.Ref, error)
-	// Move returns the newest move of a ref between two heads.
-	Move(ctx context.Context, repositoryID, ref, from, to string) (ledger.Move, error)
 	// MoveNumbered returns a move of a ref by its number.
 	MoveNumbered(ctx context.Context, repositoryID, ref string, number int64) (ledger.Move, error)
 	// MovesTo returns the moves of a repository to heads that begin with a prefix, newest

@@ -19,8 +19,6 @@ type Inline struct {
 	Token string
 	// Detected is set if nobody declared the trigger: the source action detects changes.
 	Detected bool
-	// Type is that of the source action.
-	Type pipeline.TypeID
 }
 
 // InlineTriggers returns the triggers of a valid definition, by the names of their source
@@ -71,7 +69,7 @@ func Watched(source *pipeline.Action, catalog *pipeline.Catalog) (connection, re
 
 // inlineOf returns the trigger that watches the branch of a source action.
 func inlineOf(source *pipeline.Action, catalog *pipeline.Catalog) Inline {
-	inline := Inline{Git: Git{SourceAction: source.Name}, Type: source.TypeID()}
+	inline := Inline{Git: Git{SourceAction: source.Name}}
 	kind, known := catalog.Lookup(source.TypeID())
 	if !known || kind.Watch == nil {
 		return inline

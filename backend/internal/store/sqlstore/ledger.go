@@ -137,7 +137,6 @@ func (t *Tx) CreateRef(ctx context.Context, r ledger.Ref) error {
 // Statements of moves.
 var (
 	moveTable         = newTable("moves", moveColumns(nil, &ledger.Move{}))
-	moveQuery         = moveTable.query(`WHERE repository_id = $1 AND ref = $2 AND from_head = $3 AND to_head = $4 ORDER BY number DESC LIMIT 1`)
 	moveNumberedQuery = moveTable.query(`WHERE repository_id = $1 AND ref = $2 AND number = $3`)
 	movesToQuery      = moveTable.query(`WHERE repository_id = $1 AND to_head >= $2 AND to_head < $3 ORDER BY moved_at DESC, ref LIMIT $4`)
 )
@@ -160,12 +159,6 @@ func scanMove(rows *row) (ledger.Move, error) {
 	var m ledger.Move
 	err := scan(rows, moveColumns(rows.columns[:0], &m))
 	return m, err
-}
-
-// Move implements store.Reader.
-func (t *Tx) Move(ctx context.Context, repositoryID, ref, from, to string) (ledger.Move, error) {
-	found, err := list(ctx, t, scanMove, moveQuery, repositoryID, ref, from, to)
-	return first(found, "move of "+ref, err)
 }
 
 // MoveNumbered implements store.Reader.

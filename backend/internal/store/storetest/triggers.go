@@ -154,7 +154,7 @@ func testLedger(s *suite) {
 		return r.MoveNumbered(ctx, repo.ID, first.Ref, 2)
 	}))
 	require.Equal(t, first, get(s, func(ctx context.Context, r store.Reader) (ledger.Move, error) {
-		return r.Move(ctx, repo.ID, first.Ref, first.From, first.To)
+		return r.MoveNumbered(ctx, repo.ID, first.Ref, 1)
 	}))
 	require.Equal(t, []ledger.Move{second}, get(s, func(ctx context.Context, r store.Reader) ([]ledger.Move, error) {
 		return r.MovesTo(ctx, repo.ID, second.To[:7], 5)
