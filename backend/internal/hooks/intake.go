@@ -12,8 +12,7 @@ import (
 // Intake takes what arrives.
 type Intake interface {
 	// Webhook returns the webhook of a kind with that path, which is the part of the URL
-	// after the kind. It is looked up by its hash, so that the time of the answer says
-	// nothing about paths that exist. The error is forge.ErrNoWebhook if there is none. It may
+	// after the kind. The time of the answer must not say which part of a path is right. The error is forge.ErrNoWebhook if there is none. It may
 	// have changed since it was read: Deliver finds that out.
 	Webhook(ctx context.Context, kind forge.Kind, path string) (forge.Webhook, error)
 	// CurrentWebhook is Webhook that always reads the store.

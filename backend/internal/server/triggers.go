@@ -44,7 +44,7 @@ func (connectionKinds) Kind(ctx context.Context, r store.Reader, account, connec
 	return c.Kind(), err
 }
 
-// forges are the clients of forges for back-fill.
+// forges are the clients of forges, for back-fill and for the hooks that the server manages.
 type forges struct{ connections *access.Resolver }
 
 // Forge implements trigger.Forges.

@@ -19,7 +19,7 @@ type Move struct {
 	// trigger has never evaluated it.
 	Created bool
 	Deleted bool
-	// Forced means that From is not an ancestor of To.
+	// Forced means that the forge said that From is not an ancestor of To. Not every forge does.
 	Forced bool
 	// From and To are commits. From is empty if the ref is created, To if it is deleted.
 	From, To string

@@ -940,7 +940,7 @@ type TriggerDecision struct {
 	Execution string `protobuf:"bytes,8,opt,name=execution,proto3" json:"execution,omitempty"`
 	// The delivery that told of the change. Empty if a poll found it.
 	Delivery string `protobuf:"bytes,9,opt,name=delivery,proto3" json:"delivery,omitempty"`
-	// How the change was found: WEBHOOK, POLL, BACKFILL or REPLAY.
+	// How the change was found: WEBHOOK, POLL, BACKFILL, BASELINE or REPLAY.
 	FoundBy string `protobuf:"bytes,10,opt,name=found_by,json=foundBy,proto3" json:"found_by,omitempty"`
 	// The whole ref, such as refs/heads/main. Empty for generic events.
 	Ref        string `protobuf:"bytes,11,opt,name=ref,proto3" json:"ref,omitempty"`
