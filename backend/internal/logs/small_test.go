@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -159,11 +160,11 @@ func TestSmallLogsAreSealed(t *testing.T) {
 // mortal is the bucket of a process that may be killed, after which it puts nothing.
 type mortal struct {
 	*blob.Store
-	dead bool
+	dead atomic.Bool
 }
 
 func (m *mortal) Put(ctx context.Context, name string, from io.Reader) error {
-	if m.dead {
+	if m.dead.Load() {
 		return nil
 	}
 	return m.Store.Put(ctx, name, from)
@@ -202,7 +203,7 @@ func TestSmallAndLargeLogsAreOne(t *testing.T) {
 					require.True(rt, strings.HasPrefix(before+text, elsewhere()))
 				}
 				killed := func() {
-					process.dead = true
+					process.dead.Store(true)
 					found := elsewhere()
 					require.True(rt, strings.HasPrefix(found, before+safe), "what was printed before the flush delay is kept")
 					require.True(rt, strings.HasPrefix(before+text, found))
@@ -233,11 +234,11 @@ func TestSmallAndLargeLogsAreOne(t *testing.T) {
 					continue
 				default:
 					d.commit(small)
-					process.dead = true
+					process.dead.Store(true)
 				}
 				before += text
 				require.Equal(rt, before, elsewhere())
-				if !process.dead {
+				if !process.dead.Load() {
 					require.Equal(rt, before, read(t, here))
 				}
 			}
