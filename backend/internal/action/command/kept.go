@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 )
@@ -98,7 +100,9 @@ func isMountPoint(entry fs.DirEntry) bool {
 }
 
 func isEmpty(workspace action.Workspace, name string) bool {
-	dir, err := workspace.Root.Open(name)
+	// O_NONBLOCK spares calls, as in the runner's list, and a pipe that commands put there is
+	// not waited for.
+	dir, err := workspace.Root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return true
 	}

@@ -47,8 +47,11 @@ func TestDiscardedFilesAreNamed(t *testing.T) {
 			"discarded more than 1000 files outside the work directory, among them $TMPDIR/0/0, $TMPDIR/0/1, $TMPDIR/0/10",
 		},
 		"a name with a line end": {[]string{`touch "$TMPDIR/a` + "'\n'" + `b"`}, nil, "discarded 1 file outside the work directory: $TMPDIR/a'?'b"},
-		"nothing":                {[]string{"touch here", `mkdir "$TMPDIR/empty"`, `touch "$HOME/.bash_history"`}, nil, ""},
-		"nothing, isolated":      {[]string{"touch here", "mkdir /tmp/empty"}, isolated, ""},
+		"a pipe that nobody writes to": {
+			[]string{`rmdir "$TMPDIR"; mkfifo "$TMPDIR"`}, nil, "discarded 1 file outside the work directory: $TMPDIR/",
+		},
+		"nothing":           {[]string{"touch here", `mkdir "$TMPDIR/empty"`, `touch "$HOME/.bash_history"`}, nil, ""},
+		"nothing, isolated": {[]string{"touch here", "mkdir /tmp/empty"}, isolated, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
