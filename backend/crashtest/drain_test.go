@@ -95,7 +95,11 @@ func TestProcessesThatIgnoreTheStopAreKilled(t *testing.T) {
 	})
 	begun := time.Now()
 	require.NoError(t, s.process.Process.Signal(syscall.SIGTERM))
-	<-s.ended
+	select {
+	case <-s.ended:
+	case <-time.After(patience):
+		require.FailNow(t, "the server does not stop", "%s", s.output)
+	}
 	took := time.Since(begun)
 	require.NoError(t, s.exit, "%s", s.output)
 	require.GreaterOrEqual(t, took, grace, "they had the whole grace")
