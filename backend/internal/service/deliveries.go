@@ -151,7 +151,7 @@ func (s *Deliveries) load(ctx context.Context, name pipeline.DeliveryName) (view
 			return err
 		}
 		view = views[0]
-		view.Body, err = r.DeliveryBody(ctx, d.ID)
+		view.Body, err = r.DeliveryBody(ctx, d.Account, d.ID)
 		return err
 	})
 	return view, w, err

@@ -18,7 +18,7 @@ type WebhookReader interface {
 	WebhooksOfConnection(ctx context.Context, account, connection string) ([]string, error)
 	Delivery(ctx context.Context, account, id string) (ledger.Delivery, error)
 	// DeliveryBody returns the body of a delivery, empty once it was removed.
-	DeliveryBody(ctx context.Context, id string) ([]byte, error)
+	DeliveryBody(ctx context.Context, account, id string) ([]byte, error)
 	// DeliveryByDedup returns the delivery of a webhook that is known by that key.
 	DeliveryByDedup(ctx context.Context, webhookID, dedup string) (ledger.Delivery, error)
 	// Deliveries returns deliveries, newest first.
@@ -51,9 +51,9 @@ type WebhookWriter interface {
 	// AddRefusals keeps a refused delivery, or adds its attempts to that of the same key.
 	AddRefusals(ctx context.Context, d ledger.Delivery) error
 	// AddAttempt counts another attempt of a delivery.
-	AddAttempt(ctx context.Context, id string) error
+	AddAttempt(ctx context.Context, account, id string) error
 	// ForgetDedup lets another delivery have the key of this one.
-	ForgetDedup(ctx context.Context, id string) error
+	ForgetDedup(ctx context.Context, account, id string) error
 	// RemoveBodies removes the bodies of at most size deliveries with ids before one, and
 	// returns how many had a body.
 	RemoveBodies(ctx context.Context, before string, size int) (int, error)
@@ -135,7 +135,7 @@ type TriggerReader interface {
 	TriggersOfWebhook(ctx context.Context, account, webhook string) ([]ledger.Trigger, error)
 	// Compared returns the head up to which a trigger has compared the files of a ref.
 	Compared(ctx context.Context, triggerID, ref string) (head string, err error)
-	Decision(ctx context.Context, id string) (ledger.Decision, error)
+	Decision(ctx context.Context, account, id string) (ledger.Decision, error)
 	// DecisionByStart returns the decision that has a start key.
 	DecisionByStart(ctx context.Context, key string) (ledger.Decision, error)
 	// Decisions returns decisions, newest first.

@@ -196,7 +196,7 @@ func leadsTo(d *ledger.Decision, remote mirror.Ref) bool {
 // the decision on a move leaves.
 func (i *Intake) forgotten(ctx context.Context, tx *loop.Tx, waiting []ledger.Decision) error {
 	for n := range waiting {
-		d, err := tx.Decision(ctx, waiting[n].ID)
+		d, err := tx.Decision(ctx, waiting[n].Account, waiting[n].ID)
 		if err != nil {
 			return err
 		}

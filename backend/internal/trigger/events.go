@@ -195,7 +195,7 @@ func (i *Intake) freshen(ctx context.Context, tx *loop.Tx, row *ledger.Delivery)
 	if err != nil || row.ReceivedAt.Sub(earlier.ReceivedAt) < hashAge {
 		return err
 	}
-	return tx.ForgetDedup(ctx, earlier.ID)
+	return tx.ForgetDedup(ctx, earlier.Account, earlier.ID)
 }
 
 // sortEvent says whether triggers look at an event.

@@ -453,7 +453,7 @@ func (b *bed) replay(id string) error {
 		if kept, err = r.DeliveryByDedup(ctx, hook.ID, id); err != nil {
 			return err
 		}
-		body, err = r.DeliveryBody(ctx, kept.ID)
+		body, err = r.DeliveryBody(ctx, kept.Account, kept.ID)
 		return err
 	})
 	return b.intake.Replay(context.Background(), &hook, kept, body, "rita")

@@ -371,7 +371,7 @@ func (h *history) started(t *ledger.Trigger) []string {
 			continue
 		}
 		h.read(func(ctx context.Context, r store.Reader) error {
-			d, err := r.Decision(ctx, e.Trigger.Decision)
+			d, err := r.Decision(ctx, "default", e.Trigger.Decision)
 			require.Equal(h.t, e.ID, d.Execution)
 			all = append(all, fmt.Sprintf("%s %s..%s %d", e.Trigger.Ref, e.Trigger.From, e.Trigger.To, d.Move))
 			return err

@@ -24,7 +24,7 @@ func (i *Intake) Replay(ctx context.Context, w *ledger.Webhook, d ledger.Deliver
 	}
 	name := pipeline.WebhookName{Account: w.Account, Webhook: w.Name}
 	return i.withEvent(ctx, name, event{body: body, headers: d.Headers}, w.Kind == forge.Generic, func(ctx context.Context, tx *loop.Tx, e *matchedEvent) error {
-		if err := tx.AddAttempt(ctx, d.ID); err != nil {
+		if err := tx.AddAttempt(ctx, d.Account, d.ID); err != nil {
 			return err
 		}
 		if w.Kind == forge.Generic {

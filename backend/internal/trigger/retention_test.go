@@ -49,7 +49,7 @@ func TestOldRecordsAreRemoved(t *testing.T) {
 							continue
 						}
 						accepted++
-						body, err := r.DeliveryBody(ctx, d.ID)
+						body, err := r.DeliveryBody(ctx, d.Account, d.ID)
 						if err != nil {
 							return err
 						}

@@ -122,18 +122,19 @@ func (t *Tx) SetCompared(ctx context.Context, triggerID, ref, head string) error
 // Statements of decisions.
 var (
 	decisionTable            = newTable("trigger_decisions", decisionColumns(nil, &ledger.Decision{}))
-	decisionQuery            = decisionTable.query(`WHERE id = $1`)
+	decisionQuery            = decisionTable.query(`WHERE account = $1 AND id = $2`)
 	decisionByStartQuery     = decisionTable.query(`WHERE start_key = $1 AND start_key <> ''`)
 	decisionsPendingQuery    = decisionTable.query(`WHERE repository_id = $1 AND ref = $2 AND turn <> '' ORDER BY id`)
 	decisionsOfDeliveryQuery = decisionTable.query(`WHERE delivery_id = $1 AND delivery_id <> '' ORDER BY id`)
 	decisionInsertQuery      = decisionTable.insert + ` ON CONFLICT (start_key) WHERE start_key <> '' DO NOTHING`
 	decisionEndQuery         = decisionTable.update + ` AND turn <> ''`
+	decisionsRemoveQuery     = `DELETE FROM trigger_decisions WHERE (account, id) IN (` + oldestOf("trigger_decisions", " AND r.turn = ''") + `) RETURNING id`
 )
 
 func decisionColumns(c []column, d *ledger.Decision) []column {
 	return append(c,
 		text(identity, "id", &d.ID),
-		text(constant, "account", &d.Account),
+		text(identity, "account", &d.Account),
 		text(constant, "pipeline", &d.Pipeline),
 		text(constant, "trigger_id", &d.TriggerID),
 		text(constant, "delivery_id", &d.DeliveryID),
@@ -156,8 +157,8 @@ func scanDecision(rows *row) (ledger.Decision, error) {
 }
 
 // Decision implements store.Reader.
-func (t *Tx) Decision(ctx context.Context, id string) (ledger.Decision, error) {
-	found, err := list(ctx, t, scanDecision, decisionQuery, id)
+func (t *Tx) Decision(ctx context.Context, account, id string) (ledger.Decision, error) {
+	found, err := list(ctx, t, scanDecision, decisionQuery, account, id)
 	return first(found, "decision "+id, err)
 }
 
@@ -221,7 +222,6 @@ func (t *Tx) EndDecision(ctx context.Context, d ledger.Decision) error {
 
 // RemoveDecisions implements store.Tx.
 func (t *Tx) RemoveDecisions(ctx context.Context, before string, size int) (int, error) {
-	removed, err := list(ctx, t, scanText, `DELETE FROM trigger_decisions WHERE id IN (
-		SELECT id FROM trigger_decisions WHERE id < $1 AND turn = '' ORDER BY id LIMIT $2) RETURNING id`, before, limit(size))
+	removed, err := list(ctx, t, scanText, decisionsRemoveQuery, before, limit(size))
 	return len(removed), err
 }

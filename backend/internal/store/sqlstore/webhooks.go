@@ -135,11 +135,17 @@ var (
 	deliveryInsertQuery  = deliveryUpsert(`attempts = deliveries.attempts + 1`)
 	deliveryAddQuery     = deliveryUpsert(`attempts = deliveries.attempts + excluded.attempts`)
 	removeBodiesQuery    = `UPDATE deliveries SET body = $3, has_body = false
-	WHERE id IN (SELECT id FROM deliveries WHERE id < $1 AND has_body ORDER BY id LIMIT $2) RETURNING id`
-	removeDeliveriesQuery = `DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE id < $1 ORDER BY id LIMIT $2) RETURNING id`
+	WHERE (account, id) IN (SELECT account, id FROM deliveries WHERE id < $1 AND has_body ORDER BY id LIMIT $2) RETURNING id`
+	removeDeliveriesQuery = `DELETE FROM deliveries WHERE (account, id) IN (` + oldestOf("deliveries", "") + `) RETURNING id`
 	removeRefusedQuery    = `DELETE FROM deliveries
-	WHERE id IN (SELECT id FROM deliveries WHERE id < $1 AND status = 'REFUSED' ORDER BY id LIMIT $2) RETURNING id`
+	WHERE (account, id) IN (SELECT account, id FROM deliveries WHERE id < $1 AND status = 'REFUSED' ORDER BY id LIMIT $2) RETURNING id`
 )
+
+// oldestOf selects the keys of at most $2 rows of a table with ids before $1, which it finds by
+// account: the key of the table begins with that. SQLite keeps the order of a CROSS JOIN.
+func oldestOf(table, condition string) string {
+	return `SELECT r.account, r.id FROM accounts AS a CROSS JOIN ` + table + ` AS r WHERE r.account = a.name AND r.id < $1` + condition + ` LIMIT $2`
+}
 
 func deliveryUpsert(set string) string {
 	insert := strings.Replace(deliveryTable.insert, ") VALUES (", ", has_body, body) VALUES (", 1)
@@ -151,7 +157,7 @@ func deliveryColumns(c []column, d *ledger.Delivery) []column {
 	return append(c,
 		text(identity, "id", &d.ID),
 		text(constant, "webhook_id", &d.WebhookID),
-		text(constant, "account", &d.Account),
+		text(identity, "account", &d.Account),
 		text(constant, "dedup", &d.Dedup),
 		text(constant, "status", &d.Status),
 		instant(constant, "received_at", &d.ReceivedAt),
@@ -180,9 +186,9 @@ func (t *Tx) DeliveryByDedup(ctx context.Context, webhookID, dedup string) (ledg
 }
 
 // DeliveryBody implements store.Reader.
-func (t *Tx) DeliveryBody(ctx context.Context, id string) ([]byte, error) {
+func (t *Tx) DeliveryBody(ctx context.Context, account, id string) ([]byte, error) {
 	var body []byte
-	err := t.one(ctx, "delivery "+id, `SELECT body FROM deliveries WHERE id = $1`, []any{id}, &body)
+	err := t.one(ctx, "delivery "+id, `SELECT body FROM deliveries WHERE account = $1 AND id = $2`, []any{account, id}, &body)
 	return body, err
 }
 
@@ -236,13 +242,13 @@ func (t *Tx) putDelivery(ctx context.Context, query string, d ledger.Delivery, b
 }
 
 // AddAttempt implements store.Tx.
-func (t *Tx) AddAttempt(ctx context.Context, id string) error {
-	return t.changed(ctx, store.ErrNotFound, "delivery "+id, `UPDATE deliveries SET attempts = attempts + 1 WHERE id = $1`, id)
+func (t *Tx) AddAttempt(ctx context.Context, account, id string) error {
+	return t.changed(ctx, store.ErrNotFound, "delivery "+id, `UPDATE deliveries SET attempts = attempts + 1 WHERE account = $1 AND id = $2`, account, id)
 }
 
 // ForgetDedup implements store.Tx.
-func (t *Tx) ForgetDedup(ctx context.Context, id string) error {
-	return t.changed(ctx, store.ErrNotFound, "delivery "+id, `UPDATE deliveries SET dedup = dedup || ' ' || id WHERE id = $1`, id)
+func (t *Tx) ForgetDedup(ctx context.Context, account, id string) error {
+	return t.changed(ctx, store.ErrNotFound, "delivery "+id, `UPDATE deliveries SET dedup = dedup || ' ' || id WHERE account = $1 AND id = $2`, account, id)
 }
 
 // RemoveBodies implements store.Tx.

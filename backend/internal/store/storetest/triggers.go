@@ -77,7 +77,7 @@ func testWebhooks(s *suite) {
 		return r.Delivery(ctx, d.Account, d.ID)
 	}
 	body := func() string {
-		return string(get(s, func(ctx context.Context, r store.Reader) ([]byte, error) { return r.DeliveryBody(ctx, d.ID) }))
+		return string(get(s, func(ctx context.Context, r store.Reader) ([]byte, error) { return r.DeliveryBody(ctx, d.Account, d.ID) }))
 	}
 	require.Equal(t, d, get(s, read))
 	require.Equal(t, "\x00\xffbody", body())
@@ -250,6 +250,7 @@ func testDecisions(s *suite) {
 	create := func(d ledger.Decision) error {
 		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.CreateDecision(ctx, d) })
 	}
+	s.account(d.Account)
 	require.NoError(t, create(d))
 	twin := d
 	twin.ID = "twin"
@@ -286,7 +287,9 @@ func testDecisions(s *suite) {
 	end := func(ctx context.Context, tx store.Tx) error { return tx.EndDecision(ctx, ended) }
 	s.update(end)
 	require.ErrorIs(t, s.try(end), store.ErrStale)
-	require.Equal(t, ended, get(s, func(ctx context.Context, r store.Reader) (ledger.Decision, error) { return r.Decision(ctx, d.ID) }))
+	require.Equal(t, ended, get(s, func(ctx context.Context, r store.Reader) (ledger.Decision, error) {
+		return r.Decision(ctx, d.Account, d.ID)
+	}))
 	s.update(func(ctx context.Context, tx store.Tx) error {
 		n, err := tx.RemoveDecisions(ctx, "zzz", 10)
 		require.Equal(t, 3, n)
