@@ -32,6 +32,16 @@ func (c *Catalog) Lookup(id TypeID) (Type, bool) {
 	return t, ok
 }
 
+// ConnectionProperty returns the name of the property by which actions of a type name their
+// connection. It is empty if they have none.
+func (c *Catalog) ConnectionProperty(id TypeID) string {
+	t, ok := c.types[id]
+	if !ok || t.Watch == nil {
+		return ""
+	}
+	return t.Watch.Connection
+}
+
 // Actions returns the types of actions, sorted by their ids.
 func (c *Catalog) Actions() []Type {
 	return c.list(func(id TypeID) bool { return id.Category != CategoryRule })

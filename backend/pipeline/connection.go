@@ -467,26 +467,23 @@ func (e *ForeignConnectionError) Error() string {
 
 // ForeignConnections returns the connections of other accounts that the actions of a definition
 // name, each with its path.
-func ForeignConnections(account string, def *Definition) []Violation {
+func ForeignConnections(account string, def *Definition, catalog *Catalog) []Violation {
 	var found []Violation
 	for i := range def.Stages {
 		for j := range def.Stages[i].Actions {
-			for _, key := range ConnectionProperties() {
-				_, err := ConnectionReference(account, def.Stages[i].Actions[j].Configuration[key])
-				var foreign *ForeignConnectionError
-				if errors.As(err, &foreign) {
-					found = append(found, Violation{
-						Path: Path(nil).At("stages", i).At("actions", j).Entry("configuration", key), Message: foreign.Error(),
-					})
-				}
+			action := &def.Stages[i].Actions[j]
+			key := catalog.ConnectionProperty(action.TypeID())
+			_, err := ConnectionReference(account, action.Configuration[key])
+			var foreign *ForeignConnectionError
+			if errors.As(err, &foreign) {
+				found = append(found, Violation{
+					Path: Path(nil).At("stages", i).At("actions", j).Entry("configuration", key), Message: foreign.Error(),
+				})
 			}
 		}
 	}
 	return found
 }
-
-// ConnectionProperties are the properties of actions that name a connection.
-func ConnectionProperties() []string { return []string{"Connection", "ConnectionArn"} }
 
 // The parts of the ARN of a connection. Its partition makes that no service of AWS takes it
 // for its own.

@@ -170,7 +170,7 @@ func serveWithoutAuthorization(t *testing.T, path string) string {
 		Streams:       service.NewStreams(executions),
 		ApprovalRules: service.NewApprovalRules(service.ApprovalRulesConfig{Store: st, Clock: time.Now, Reports: reports}),
 		Secrets:       service.NewSecrets(service.SecretsConfig{Store: st, Clock: time.Now}),
-		Connections:   service.NewConnections(service.ConnectionsConfig{Store: st, Clock: time.Now}),
+		Connections:   service.NewConnections(service.ConnectionsConfig{Store: st, Clock: time.Now, Catalog: catalog.Builtin()}),
 		Triggers:      service.NewTriggers(service.TriggersConfig{Store: st, Clock: time.Now}),
 		Decisions:     service.NewDecisions(service.DecisionsConfig{Store: st, Clock: time.Now}),
 		Webhooks:      service.NewWebhooks(service.WebhooksConfig{Store: st, Clock: time.Now}),

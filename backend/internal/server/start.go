@@ -342,7 +342,7 @@ func (s withWork) serveCalls() (withCalls, error) {
 		ApprovalRules: service.NewApprovalRules(service.ApprovalRulesConfig{Store: s.data.store, Reports: reports, Clock: s.clock}),
 		Secrets:       s.secrets,
 		Connections: service.NewConnections(service.ConnectionsConfig{
-			Store: s.data.store, Sealer: s.sealer, Checker: s.connections, Clock: s.clock,
+			Store: s.data.store, Sealer: s.sealer, Checker: s.connections, Catalog: s.catalog, Clock: s.clock,
 		}),
 		Executions:   service.NewExecutions(s.executions),
 		Explanations: service.NewExplanations(s.executions),

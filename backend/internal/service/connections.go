@@ -24,6 +24,7 @@ type ConnectionsConfig struct {
 	Sealer Sealer
 	// Checker reaches endpoints for Check.
 	Checker ConnectionChecker
+	Catalog *pipeline.Catalog
 	Clock   func() time.Time
 }
 
@@ -230,7 +231,7 @@ func (s *Connections) Delete(ctx context.Context, who auth.Identity, account, na
 		if err != nil {
 			return err
 		}
-		users, err := connectionUsers(ctx, r, c.ID())
+		users, err := connectionUsers(ctx, r, s.config.Catalog, c.ID())
 		if err != nil || len(users) == 0 {
 			return err
 		}
@@ -465,12 +466,13 @@ func adoptConnection(ctx context.Context, tx store.Tx, create request, asked con
 }
 
 // connectionUsers names what uses a connection.
-func connectionUsers(ctx context.Context, r store.Reader, name pipeline.ConnectionName) ([]string, error) {
+func connectionUsers(ctx context.Context, r store.Reader, catalog *pipeline.Catalog, name pipeline.ConnectionName) ([]string, error) {
 	var users []string
 	err := newestVersions(ctx, r, name.Account, func(p *definition.Pipeline, newest *pipeline.Definition) {
 		for _, stage := range newest.Stages {
 			for _, action := range stage.Actions {
-				if usesConnection(action.Configuration, name) {
+				named := action.Configuration[catalog.ConnectionProperty(action.TypeID())]
+				if used, err := pipeline.ConnectionReference(name.Account, named); named != "" && err == nil && used == name {
 					users = append(users, fmt.Sprintf("action %q of stage %q of pipeline %q", action.Name, stage.Name, p.Name))
 				}
 			}
@@ -502,18 +504,4 @@ func connectionUsers(ctx context.Context, r store.Reader, name pipeline.Connecti
 		}
 	}
 	return users, nil
-}
-
-// usesConnection tells whether the configuration of an action names a connection.
-func usesConnection(configuration map[string]string, name pipeline.ConnectionName) bool {
-	for _, key := range pipeline.ConnectionProperties() {
-		value := configuration[key]
-		if value == "" {
-			continue
-		}
-		if used, err := pipeline.ConnectionReference(name.Account, value); err == nil && used == name {
-			return true
-		}
-	}
-	return false
 }

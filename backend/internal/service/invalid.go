@@ -57,7 +57,7 @@ func invalidDefinition(err error, inner, outer pipeline.Path) error {
 // validate refuses a definition that is wrong, or names connections of other accounts.
 func validate(account string, def *pipeline.Definition, catalog *pipeline.Catalog) error {
 	err := pipeline.Validate(def, catalog)
-	foreign := pipeline.ForeignConnections(account, def)
+	foreign := pipeline.ForeignConnections(account, def, catalog)
 	if len(foreign) == 0 {
 		return err
 	}
