@@ -82,9 +82,9 @@ func (c *Connection) Kind() forge.Kind {
 		return forge.GitLab
 	case pipeline.ConnectionGitea:
 		return forge.Gitea
-	default:
-		return ""
+	case pipeline.ConnectionGit:
 	}
+	return ""
 }
 
 // RepositoryKey returns the one spelling of the name of a repository of the connection.

@@ -28,9 +28,9 @@ func (k Kind) Title() string {
 		return "GitLab"
 	case Gitea:
 		return "Gitea"
-	default:
-		return ""
+	case Generic:
 	}
+	return ""
 }
 
 // MaxBody returns how many bytes of a body a webhook of this kind takes.
@@ -56,9 +56,9 @@ func RepositoryKey(kind Kind, name string) string {
 	switch kind {
 	case GitHub, GitLab, Gitea:
 		return strings.ToLower(name)
-	default:
-		return name
+	case Generic:
 	}
+	return name
 }
 
 // Webhook is an address for deliveries, with what is needed to verify them.

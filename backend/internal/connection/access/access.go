@@ -152,9 +152,9 @@ func provider(c *connection.Connection) string {
 		return "GitLabSelfManaged"
 	case forge.Gitea:
 		return "Gitea"
-	default:
-		return "Git"
+	case forge.Generic:
 	}
+	return "Git"
 }
 
 // open returns the value of a credential.

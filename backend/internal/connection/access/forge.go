@@ -91,9 +91,9 @@ func (r *Resolver) forge(ctx context.Context, c *connection.Connection) (api.Cli
 			return gitea.New(gitea.Config{Endpoint: c.Endpoint, HTTP: r.http(c), Token: token})
 		}
 		return gitlab.New(gitlab.Config{Endpoint: c.Endpoint, HTTP: r.http(c), Token: token})
-	default:
-		return nil, fmt.Errorf("its type is %s: %w", c.Type, api.ErrNoAPI)
+	case pipeline.ConnectionGit:
 	}
+	return nil, fmt.Errorf("its type is %s: %w", c.Type, api.ErrNoAPI)
 }
 
 func publicGitHub(endpoint string) bool { return hostOf(endpoint) == "github.com" }
