@@ -56,9 +56,11 @@ type EntryResult struct {
 
 // The reasons of decisions. Their text is part of the contract and never changes.
 const (
+	// ReasonMatched: the filters let the change through.
 	ReasonMatched pipeline.Reason = "MATCHED"
-	// ReasonNeedsFiles and ReasonNeedsMessage: it is not decided yet.
-	ReasonNeedsFiles   pipeline.Reason = "NEEDS_FILES"
+	// ReasonNeedsFiles: the changed files are still to be read.
+	ReasonNeedsFiles pipeline.Reason = "NEEDS_FILES"
+	// ReasonNeedsMessage: the message of the head commit is still to be read.
 	ReasonNeedsMessage pipeline.Reason = "NEEDS_MESSAGE"
 	// ReasonFork: the source of the pull request is in another repository.
 	ReasonFork pipeline.Reason = "FORK"
@@ -75,12 +77,17 @@ const (
 	// ReasonTagPush: a push of a tag, and the entry has no filter of tags or one of branches.
 	ReasonTagPush pipeline.Reason = "TAG_PUSH"
 	// ReasonBranchPush: a push of a branch, and the entry filters by tags.
-	ReasonBranchPush        pipeline.Reason = "BRANCH_PUSH"
+	ReasonBranchPush pipeline.Reason = "BRANCH_PUSH"
+	// ReasonBranchNotIncluded: no pattern of included branches matches the branch.
 	ReasonBranchNotIncluded pipeline.Reason = "BRANCH_NOT_INCLUDED"
-	ReasonBranchExcluded    pipeline.Reason = "BRANCH_EXCLUDED"
-	ReasonTagNotIncluded    pipeline.Reason = "TAG_NOT_INCLUDED"
-	ReasonTagExcluded       pipeline.Reason = "TAG_EXCLUDED"
-	ReasonEventNotIncluded  pipeline.Reason = "EVENT_NOT_INCLUDED"
+	// ReasonBranchExcluded: a pattern of excluded branches matches the branch.
+	ReasonBranchExcluded pipeline.Reason = "BRANCH_EXCLUDED"
+	// ReasonTagNotIncluded: no pattern of included tags matches the tag.
+	ReasonTagNotIncluded pipeline.Reason = "TAG_NOT_INCLUDED"
+	// ReasonTagExcluded: a pattern of excluded tags matches the tag.
+	ReasonTagExcluded pipeline.Reason = "TAG_EXCLUDED"
+	// ReasonEventNotIncluded: the entry does not have this event of pull requests.
+	ReasonEventNotIncluded pipeline.Reason = "EVENT_NOT_INCLUDED"
 	// ReasonFilesNotIncluded: no changed file is included.
 	ReasonFilesNotIncluded pipeline.Reason = "FILES_NOT_INCLUDED"
 	// ReasonFilesExcluded: every changed file that is included is excluded, too.
