@@ -122,12 +122,8 @@ func (i *Intake) overtakenAgain(ctx context.Context, tx *loop.Tx, repo *ledger.R
 		}) {
 			continue
 		}
-		where := "is at " + short(known.Head)
-		if known.Head == "" {
-			where = "does not exist"
-		}
 		if err := i.record(ctx, tx, nil, i.decision(c, t, ledger.NotStarted, ReasonOvertaken,
-			"%s had already moved on when the delivery was sent again: it %s", s.ref, where)); err != nil {
+			"%s", movedOn(s.ref, "was sent again", known.Head))); err != nil {
 			return err
 		}
 	}

@@ -251,19 +251,14 @@ func (i *Intake) overtaken(ctx context.Context, tx *loop.Tx, q *question, ref st
 			}
 			if err == nil && earlier.Execution != "" {
 				d.Execution, d.Number = earlier.Execution, earlier.Number
-				err = i.end(ctx, tx, d, ledger.Duplicate, string(ReasonStartedBefore), fmt.Sprintf("the same change already started execution %d", earlier.Number))
+				err = i.end(ctx, tx, d, ledger.Duplicate, string(ReasonStartedBefore), alreadyStarted("change", earlier.Number))
 				if err != nil {
 					return err
 				}
 				continue
 			}
 		}
-		where := "is at " + short(remote.Commit)
-		if remote.Commit == "" {
-			where = "does not exist"
-		}
-		if err := i.end(ctx, tx, d, ledger.NotStarted, string(ReasonOvertaken), fmt.Sprintf(
-			"%s had already moved on when the delivery arrived: on the remote it %s", ref, where)); err != nil {
+		if err := i.end(ctx, tx, d, ledger.NotStarted, string(ReasonOvertaken), movedOn(ref, "arrived", remote.Commit)); err != nil {
 			return err
 		}
 	}

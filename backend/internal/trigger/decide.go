@@ -209,12 +209,25 @@ func commitOf(m *ledger.Move) string {
 // duplicate returns the decision on a change that another decision has started, or may still
 // start.
 func (i *Intake) duplicate(c change, t *ledger.Trigger, earlier *ledger.Decision) ledger.Decision {
-	d := i.decision(c, t, ledger.Duplicate, ReasonStartedBefore, "the same change already started execution %d", earlier.Number)
+	d := i.decision(c, t, ledger.Duplicate, ReasonStartedBefore, "%s", alreadyStarted("change", earlier.Number))
 	if earlier.Execution == "" {
 		d.Message = "the decision on the same change is pending: " + earlier.Message
 	}
 	d.Execution, d.Number, d.Filters = earlier.Execution, earlier.Number, earlier.Filters
 	return d
+}
+
+// alreadyStarted says that the same change or event started an execution.
+func alreadyStarted(what string, number int64) string {
+	return fmt.Sprintf("the same %s already started execution %d", what, number)
+}
+
+// movedOn says that a ref had another head when a delivery came or was sent again.
+func movedOn(ref, when, head string) string {
+	if head == "" {
+		return fmt.Sprintf("%s had already moved on when the delivery %s: it does not exist", ref, when)
+	}
+	return fmt.Sprintf("%s had already moved on when the delivery %s: it is at %s", ref, when, short(head))
 }
 
 // record keeps a decision. It replaces a pending one, if there is one.

@@ -266,7 +266,7 @@ func (i *Intake) decideEvent(ctx context.Context, tx *loop.Tx, t *ledger.Trigger
 	earlier, err := tx.DecisionByStart(ctx, key)
 	if err == nil {
 		d.Outcome, d.Reason, d.Execution, d.Number = ledger.Duplicate, string(ReasonStartedBefore), earlier.Execution, earlier.Number
-		d.Message = fmt.Sprintf("the same event already started execution %d", earlier.Number)
+		d.Message = alreadyStarted("event", earlier.Number)
 		return d, nil
 	}
 	if !errors.Is(err, store.ErrNotFound) {
