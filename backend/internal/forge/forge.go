@@ -179,7 +179,7 @@ const (
 	// RepositoryChanged says that Repository has new settings, such as its default branch.
 	RepositoryChanged SignalKind = "REPOSITORY_CHANGED"
 	// InstallationChanged says that a GitHub App may access other repositories than before,
-	// or was installed, suspended or removed: Action.
+	// or was installed, suspended or removed.
 	InstallationChanged SignalKind = "INSTALLATION_CHANGED"
 )
 
@@ -188,8 +188,6 @@ const (
 type Signal struct {
 	Kind       SignalKind
 	Repository Repository
-	// Action is the forge's own word, such as synchronize. For messages only.
-	Action string
 	// Ref is whole, such as refs/heads/main. Of a pull request it is the ref of its head in
 	// this repository, such as refs/pull/7/head, which also has commits of forks.
 	Ref string
@@ -210,8 +208,6 @@ type Signal struct {
 	PullRequest *PullRequest
 	// PreviousName is set if Kind is RepositoryRenamed.
 	PreviousName string
-	// Installation is the id of the installation of a GitHub App, 0 for none.
-	Installation int64
 }
 
 // Repository is the repository of a signal. It is zero if the event has none.

@@ -73,12 +73,11 @@ type Hook struct {
 	DisabledUntil time.Time
 }
 
-// HookSettings are the settings of a hook that Headrace manages.
+// HookSettings are the settings of a hook that Headrace manages. It sends the events that
+// triggers use.
 type HookSettings struct {
 	URL    string
 	Secret string
-	// Events are the forge's names; those that triggers use if empty.
-	Events []string
 }
 
 // FailedDelivery is a delivery that its receiver did not accept.

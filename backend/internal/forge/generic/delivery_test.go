@@ -138,6 +138,6 @@ func FuzzOpen(f *testing.F) {
 	f.Add("application/json; charset=\xff", "\x1b", []byte(`{"a":[{}]}`))
 	f.Fuzz(func(t *testing.T, contentType, id string, body []byte) {
 		content, err := generic.Deliveries{}.Open(http.Header{"Content-Type": {contentType}, "Webhook-Id": {id}}, body)
-		forgetest.CheckParsed(t, []forge.Signal{{Action: content.ID}}, err)
+		forgetest.CheckParsed(t, []forge.Signal{{Pusher: content.ID}}, err)
 	})
 }

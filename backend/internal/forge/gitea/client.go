@@ -253,11 +253,7 @@ func (h *hookMessage) hook() api.Hook {
 }
 
 func hookFor(settings api.HookSettings) hookMessage {
-	events := settings.Events
-	if len(events) == 0 {
-		events = Events()
-	}
-	return hookMessage{Type: "gitea", Active: true, Events: events, Config: map[string]string{
+	return hookMessage{Type: "gitea", Active: true, Events: Events(), Config: map[string]string{
 		"url": settings.URL, "content_type": "json", "http_method": "post", "secret": settings.Secret,
 	}}
 }

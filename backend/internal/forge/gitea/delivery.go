@@ -129,9 +129,7 @@ type common struct {
 
 func (c *common) signal(kind forge.SignalKind) (forge.Signal, error) {
 	repository, err := c.Repository.signal("repository")
-	return forge.Signal{
-		Kind: kind, Repository: repository, Action: forge.Text(c.Action), Pusher: forge.Text(c.Sender.Login),
-	}, err
+	return forge.Signal{Kind: kind, Repository: repository, Pusher: forge.Text(c.Sender.Login)}, err
 }
 
 func push(body []byte) (forge.Signal, error) {

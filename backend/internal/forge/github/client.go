@@ -328,11 +328,7 @@ func hookOf(hook *github.Hook) api.Hook {
 }
 
 func hookFor(settings api.HookSettings) *github.Hook {
-	events := settings.Events
-	if len(events) == 0 {
-		events = Events()
-	}
-	return &github.Hook{Events: events, Active: new(true), Config: &github.HookConfig{
+	return &github.Hook{Events: Events(), Active: new(true), Config: &github.HookConfig{
 		URL: &settings.URL, Secret: &settings.Secret, ContentType: new("json"), InsecureSSL: new("0"),
 	}}
 }

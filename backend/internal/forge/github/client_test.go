@@ -112,10 +112,9 @@ func TestHooks(t *testing.T) {
 	require.Equal(t, github.Events(), hooks[0].Events)
 	require.False(t, hooks[0].Unsigned || hooks[0].Insecure)
 
-	changed, err := client.UpdateHook(t.Context(), "acme/web", first, api.HookSettings{URL: "https://new.example.com/hooks/github/x", Secret: "hunter23", Events: []string{"push"}})
+	changed, err := client.UpdateHook(t.Context(), "acme/web", first, api.HookSettings{URL: "https://new.example.com/hooks/github/x", Secret: "hunter23"})
 	require.NoError(t, err)
 	require.Equal(t, "https://new.example.com/hooks/github/x", changed.URL)
-	require.Equal(t, []string{"push"}, changed.Events)
 	require.NoError(t, client.DeleteHook(t.Context(), "acme/web", first))
 	require.NoError(t, client.DeleteHook(t.Context(), "acme/web", first), "it is gone")
 	hooks, err = client.Hooks(t.Context(), "acme/web")

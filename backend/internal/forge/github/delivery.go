@@ -125,10 +125,7 @@ type common struct {
 
 func (c *common) signal(kind forge.SignalKind) (forge.Signal, error) {
 	repository, err := c.Repository.signal()
-	return forge.Signal{
-		Kind: kind, Repository: repository, Action: forge.Text(c.Action),
-		Pusher: forge.Text(c.Sender.Login), Installation: c.Installation.ID,
-	}, err
+	return forge.Signal{Kind: kind, Repository: repository, Pusher: forge.Text(c.Sender.Login)}, err
 }
 
 func push(body []byte) (forge.Signal, error) {
@@ -261,7 +258,7 @@ func ping(body []byte) (forge.Signal, error) {
 		return forge.Signal{}, err
 	}
 	if event.Repository == nil {
-		return forge.Signal{Kind: forge.Ping, Pusher: forge.Text(event.Sender.Login), Installation: event.Installation.ID}, nil
+		return forge.Signal{Kind: forge.Ping, Pusher: forge.Text(event.Sender.Login)}, nil
 	}
 	return event.signal(forge.Ping)
 }
@@ -274,10 +271,7 @@ func installation(body []byte) (forge.Signal, error) {
 	if event.Installation.ID == 0 {
 		return forge.Signal{}, forge.MalformedBy("installation.id: missing")
 	}
-	return forge.Signal{
-		Kind: forge.InstallationChanged, Action: forge.Text(event.Action),
-		Pusher: forge.Text(event.Sender.Login), Installation: event.Installation.ID,
-	}, nil
+	return forge.Signal{Kind: forge.InstallationChanged, Pusher: forge.Text(event.Sender.Login)}, nil
 }
 
 func repositoryEvent(body []byte) (forge.Signal, error) {

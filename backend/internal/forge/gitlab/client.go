@@ -159,10 +159,7 @@ func (c *Client) UpdateHook(ctx context.Context, repository, hook string, settin
 }
 
 func settingsOf(settings api.HookSettings) *gitlab.EditProjectHookOptions {
-	events := settings.Events
-	if len(events) == 0 {
-		events = Events()
-	}
+	events := Events()
 	options := &gitlab.EditProjectHookOptions{
 		URL: &settings.URL, EnableSSLVerification: new(true),
 		PushEvents: new(slices.Contains(events, "push_events")), TagPushEvents: new(slices.Contains(events, "tag_push_events")),

@@ -238,10 +238,7 @@ func mergeRequest(body []byte) (forge.Signal, error) {
 	if attributes == nil {
 		return forge.Signal{}, forge.MalformedBy("object_attributes: missing")
 	}
-	signal := forge.Signal{
-		Kind: forge.PullRequestChanged, Repository: repository, Action: forge.Text(attributes.Action),
-		Pusher: forge.Text(event.User.Username),
-	}
+	signal := forge.Signal{Kind: forge.PullRequestChanged, Repository: repository, Pusher: forge.Text(event.User.Username)}
 	pull := forge.PullRequest{
 		Number: attributes.IID, Title: forge.Text(attributes.Title), Author: signal.Pusher, URL: forge.Text(attributes.URL),
 		Draft:        attributes.Draft || attributes.WorkInProgress,
