@@ -203,7 +203,6 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-
 func TestDiffShowsNoReferenceOfASecret(t *testing.T) {
 	t.Parallel()
 	before, after := differing(), differing()

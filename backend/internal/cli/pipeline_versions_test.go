@@ -69,7 +69,9 @@ web: from version 1 to version 2
 	require.Contains(t, headrace(t, b, b.AdminToken, "pipeline", "diff", "web", "2", "2").stdout, "have no differences")
 
 	document := headrace(t, b, b.AdminToken, "pipeline", "diff", "web", "-o", "json")
-	var parsed struct{ Changes []struct{ Kind, Block, Field string } }
+	var parsed struct {
+		Changes []struct{ Kind, Block, Field string }
+	}
 	require.NoError(t, json.Unmarshal([]byte(document.stdout), &parsed))
 	require.Equal(t, "DEFINITION_CHANGE_KIND_CHANGED", parsed.Changes[0].Kind)
 	require.Len(t, parsed.Changes, 5)
