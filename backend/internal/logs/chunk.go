@@ -52,7 +52,7 @@ type chunk struct {
 	// size and modTime are the object's; a change of them shows that it grew.
 	size    int64
 	modTime time.Time
-	// data is what the chunk holds if it is no object but a small log, which is never empty.
+	// data is the content of a small log, which is in the database and never empty; nil for an object.
 	data []byte
 }
 

@@ -19,14 +19,14 @@ const (
 	// bubblewrap, or git with what that starts.
 	reservedProcesses = 128
 	reservedPerSlot   = 16
-	// fewProcesses is what a large build may need. Less is no share for an action.
+	// fewProcesses is what a large build may need. No action gets less.
 	fewProcesses = 512
 	// unlimited is the kernel's number for no limit.
 	unlimited = math.MaxUint64
 )
 
 // processLimits bound the processes and threads of actions, so that one that forks without an
-// end leaves what the server and other actions need. 0 is no limit.
+// end leaves what the server and other actions need. 0 means no limit.
 type processLimits struct {
 	// user is how many there may be of the server's user when an action starts another one.
 	// The kernel counts all that the user runs on this machine.
