@@ -26,6 +26,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/config"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/programtest"
 )
 
 // caseTimeout is how long a case may take before it fails.
@@ -95,22 +96,24 @@ func script(t *testing.T, programs, work, endpoint, token, name string) *exec.Cm
 	return command
 }
 
+// programs has the programs of this repository that all cases run.
+var programs = programtest.Programs{Packages: []string{programtest.Provider, programtest.Headrace, programtest.Headraced}}
+
+func TestMain(m *testing.M) { os.Exit(programs.Main(m.Run)) }
+
 // build returns a directory with headrace, headraced, the provider, terraform and a configuration
 // of Terraform that uses the provider.
 func build(t *testing.T) string {
 	t.Helper()
-	programs := t.TempDir()
-	command := exec.CommandContext(t.Context(), "go", "build", "-o", programs, ".", "./backend/cmd/headrace", "./backend/cmd/headraced")
-	command.Dir = filepath.Join("..", "..")
-	// As make build does, so that both share Go's cache.
-	command.Env = append(os.Environ(), "CGO_ENABLED=0")
-	output, err := command.CombinedOutput()
-	require.NoErrorf(t, err, "%s", output)
-	require.NoError(t, os.Symlink(terraform(t), filepath.Join(programs, "terraform")))
-	require.NoError(t, os.WriteFile(filepath.Join(programs, "dev.tfrc"), []byte(fmt.Sprintf(
+	built, directory := programs.Build(t), t.TempDir()
+	for _, name := range []string{"headrace", "headraced", "terraform-provider-headrace"} {
+		require.NoError(t, os.Symlink(filepath.Join(built, name), filepath.Join(directory, name)))
+	}
+	require.NoError(t, os.Symlink(terraform(t), filepath.Join(directory, "terraform")))
+	require.NoError(t, os.WriteFile(filepath.Join(directory, "dev.tfrc"), []byte(fmt.Sprintf(
 		"provider_installation {\n  dev_overrides {\n    %q = %q\n  }\n  direct {}\n}\n",
-		"registry.terraform.io/headrace/headrace", programs)), 0o600))
-	return programs
+		"registry.terraform.io/headrace/headrace", directory)), 0o600))
+	return directory
 }
 
 // terraform returns the path of Terraform or OpenTofu.

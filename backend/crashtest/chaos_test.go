@@ -21,6 +21,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob/s3test"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/programtest"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store/postgres/postgrestest"
 )
 
@@ -32,8 +33,11 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Exit(postgrestest.Main(m, &cluster))
+	os.Exit(programs.Main(func() int { return postgrestest.Main(m, &cluster) }))
 }
+
+// programs has the server that all tests start.
+var programs = programtest.Programs{Packages: []string{programtest.Headraced}}
 
 // cluster is the PostgreSQL of the tests that leave it running; it syncs what it commits.
 var cluster = postgrestest.Cluster{Durable: true}

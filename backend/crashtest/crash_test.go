@@ -136,13 +136,10 @@ func newServer(t *testing.T) *server {
 	t.Helper()
 	dir := t.TempDir()
 	s := &server{
-		t: t, binary: filepath.Join(dir, "headraced"), dir: filepath.Join(dir, "data"), repo: filepath.Join(dir, "repo"),
+		t: t, binary: filepath.Join(programs.Build(t), "headraced"), dir: filepath.Join(dir, "data"), repo: filepath.Join(dir, "repo"),
 		record: filepath.Join(dir, "record"), grpc: freePort(t), http: freePort(t),
 	}
 	s.token = filepath.Join(s.dir, "admin.token")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", s.binary, "../cmd/headraced")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
 	require.NoError(t, os.MkdirAll(s.repo, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(s.repo, "file"), []byte("content\n"), 0o600))
 	for _, args := range [][]string{

@@ -196,7 +196,7 @@ func (h *honest) report(t *testing.T, when string) {
 // withFiles lets the server open so many files.
 func (s *server) withFiles(most int) {
 	s.t.Helper()
-	script := filepath.Join(filepath.Dir(s.binary), "limited")
+	script := filepath.Join(filepath.Dir(s.dir), "limited")
 	text := fmt.Sprintf("#!/bin/sh\nulimit -n %d\nexec '%s' \"$@\"\n", most, s.binary)
 	require.NoError(s.t, os.WriteFile(script, []byte(text), 0o700))
 	s.binary = script

@@ -147,6 +147,8 @@ func providerProgram(t *testing.T) string {
 	t.Helper()
 	directory := t.TempDir()
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(directory, "terraform-provider-headrace"), "../..")
+	// As make build does, so that both share Go's cache whatever the tests are built with.
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	output, err := build.CombinedOutput()
 	require.NoErrorf(t, err, "%s", output)
 	return rc(t, directory)
