@@ -127,7 +127,7 @@ func (h *history) sent() string {
 }
 
 // again sends a delivery a second time. It is a new decision on the newest move of the ref for a trigger that was
-// paused when the delivery told of it.
+// paused each time when it decided on the delivery, and never on another move.
 func (h *history) again() {
 	id := h.sent()
 	if id == "" {
@@ -142,11 +142,10 @@ func (h *history) again() {
 			return err
 		}
 		for _, t := range h.triggers {
-			for _, d := range h.decisions(t.ID) {
-				if d.DeliveryID == kept.ID && d.Ref == newest.Ref && d.Move == newest.Number {
-					withheld[t.Name] = d.Reason == string(trigger.ReasonPaused)
-				}
-			}
+			of := slices.DeleteFunc(h.decisions(t.ID), func(d ledger.Decision) bool { return d.DeliveryID != kept.ID || d.Ref != newest.Ref })
+			withheld[t.Name] = len(of) > 0 && !slices.ContainsFunc(of, func(d ledger.Decision) bool {
+				return d.Move != newest.Number || d.Reason != string(trigger.ReasonPaused)
+			})
 		}
 		return nil
 	})
