@@ -258,6 +258,9 @@ func edit(rt *rapid.T, d *pipeline.Definition) {
 	case 2:
 		stage.BeforeEntry = &pipeline.Condition{Result: pipeline.ResultSkip, Rules: []pipeline.Rule{{Name: "R" + word, Provider: "Commands", Commands: []string{word}}}}
 	case 3:
+		if stage.Action("New"+word+stage.Name) != nil {
+			return
+		}
 		stage.Actions = append(stage.Actions, pipeline.Action{Name: "New" + word + stage.Name, Category: pipeline.CategoryTest, Owner: "Headrace", Provider: "Commands", Version: "1"})
 	case 4:
 		stage.Actions[0].Commands = append(stage.Actions[0].Commands, word)
