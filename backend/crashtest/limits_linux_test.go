@@ -39,7 +39,9 @@ func (s *server) runAs(uid, processes int) {
 		s.t.Skip("only root can run a server as another user")
 	}
 	all := filepath.Dir(s.dir)
-	require.NoError(s.t, os.Chmod(filepath.Dir(all), 0o755))
+	for _, dir := range []string{filepath.Dir(all), filepath.Dir(s.binary)} {
+		require.NoError(s.t, os.Chmod(dir, 0o755))
+	}
 	require.NoError(s.t, filepath.WalkDir(all, func(path string, _ os.DirEntry, err error) error {
 		return errors.Join(err, os.Lchown(path, uid, uid))
 	}))
