@@ -253,17 +253,27 @@ echo end`}, Env: []string{"DATA=" + data}})
 func TestWritableIsChecked(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	file := filepath.Join(dir, "file")
+	file, hidden := filepath.Join(dir, "file"), filepath.Join(dir, "etc", "hid")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	require.NoError(t, os.MkdirAll(filepath.Join(hidden, "below"), 0o700))
+	// The path to a hidden file can be in a directory that the file is not in.
+	links := t.TempDir()
+	require.NoError(t, os.Symlink(hidden, filepath.Join(links, "link")))
+	work := filepath.Join(t.TempDir(), "of", "the", "server")
 	for path, want := range map[string]string{
-		filepath.Join(dir, "gone"): "no such file or directory; create the directory or remove the setting",
-		file:                       "not a directory",
-		filepath.Join(dir, "hid"):  "which commands must not see; use another directory",
+		filepath.Join(dir, "gone"):       "no such file or directory; create the directory or remove the setting",
+		file:                             "not a directory",
+		hidden:                           "it is in " + hidden + ", which commands must not see; use another directory",
+		filepath.Join(hidden, "below"):   "it is in " + hidden + ", which commands must not see",
+		filepath.Join(dir, "etc"):        hidden + " is in it, which commands must not see",
+		dir:                              hidden + " is in it, which commands must not see",
+		links:                            filepath.Join(links, "link") + " is in it, which commands must not see",
+		filepath.Dir(filepath.Dir(work)): work + " is in it, which commands must not see",
+		"/":                              "is in it, which commands must not see",
 	} {
-		hidden := filepath.Join(dir, "hid")
-		require.NoError(t, os.MkdirAll(hidden, 0o700))
+		require.NoError(t, os.MkdirAll(filepath.Dir(work), 0o700))
 		_, err := runner.New(runner.Config{
-			ID: "r", Slots: 1, Lease: time.Second, WorkDir: t.TempDir(), Writable: []string{path}, Hidden: []string{hidden},
+			ID: "r", Slots: 1, Lease: time.Second, WorkDir: work, Writable: []string{path}, Hidden: []string{hidden, filepath.Join(links, "link")},
 		})
 		require.ErrorContains(t, err, want)
 		require.ErrorContains(t, err, path)

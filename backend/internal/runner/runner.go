@@ -59,7 +59,7 @@ type Config struct {
 	// work directories of other attempts are always among them.
 	Hidden []string
 	// Writable are existing directories that processes may write to under an isolation that
-	// makes the rest of the machine read-only. What is hidden in them stays hidden.
+	// makes the rest of the machine read-only. None of them may have a hidden path in it.
 	Writable []string
 	Log      hclog.Logger
 	// Health is where the runner says whether it is well; nil if it is not read.
@@ -155,10 +155,8 @@ func New(config Config) (*Runner, error) {
 		if config.Writable[i], err = writableDir(writable); err != nil {
 			return nil, err
 		}
-		for _, hidden := range append([]string{dir}, config.Hidden...) {
-			if target, err := filepath.EvalSymlinks(hidden); err == nil && isBelow(config.Writable[i]+"/x", []string{target}) {
-				return nil, fmt.Errorf("cannot make %s writable for commands: it is in %s, which commands must not see; use another directory", writable, hidden)
-			}
+		if err := keepsHidden(config.Writable[i], append([]string{dir}, config.Hidden...)); err != nil {
+			return nil, fmt.Errorf("cannot make %s writable for commands: %w; use another directory", writable, err)
 		}
 	}
 	lock, err := lockWorkDir(dir)
@@ -170,6 +168,24 @@ func New(config Config) (*Runner, error) {
 		return nil, err
 	}
 	return &Runner{config: config, lock: lock, limits: readProcessLimits(config), held: make(map[*held]struct{})}, nil
+}
+
+// keepsHidden returns an error if a directory that commands may write to is in a hidden path or
+// has one in it: commands could move a directory on the way to the path, and read there what the
+// next attempt no longer hides.
+func keepsHidden(writable string, hidden []string) error {
+	for _, path := range hidden {
+		target, err := filepath.EvalSymlinks(path)
+		switch {
+		case err != nil:
+			return err
+		case target == writable || isBelow(writable, []string{target}):
+			return fmt.Errorf("it is in %s, which commands must not see", path)
+		case isBelow(target, []string{writable}) || isBelow(path, []string{writable}) || writable == "/":
+			return fmt.Errorf("%s is in it, which commands must not see", path)
+		}
+	}
+	return nil
 }
 
 // writableDir returns the real path of a directory that processes may write to, since

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -160,18 +159,24 @@ func (f *readOnlyFinder) find(data []byte) {
 	f.line = string(data[max(begin, at-longestComplaint) : at+min(end, longestComplaint)])
 }
 
-var absolutePath = regexp.MustCompile(`/[^\s'":,;()\[\]]+`)
+// Programs quote paths in their own ways; a path without quotes ends at a space.
+var (
+	quotedPath   = regexp.MustCompile(`['"\x60‘“](/[^'"’”]*)['"’”]`)
+	absolutePath = regexp.MustCompile(`(/[^\s'"’”:,;()\[\]]+)`)
+)
 
-// hint says what to do about the complaint, if there was one.
+// hint says what to do about the complaint, if there was one. It names no directory to open: that
+// is for the operator to choose, since all pipelines can write there.
 func (f *readOnlyFinder) hint() string {
 	if f.line == "" {
 		return ""
 	}
-	paths := absolutePath.FindAllString(f.line, -1)
-	if len(paths) == 0 {
-		return "commands can write only to the work directory, HOME and /tmp; to open another directory, start headraced with --writable DIR"
+	const advice = "To let the commands of all pipelines write to a directory, start headraced with --writable DIR"
+	for _, pattern := range []*regexp.Regexp{quotedPath, absolutePath} {
+		if paths := pattern.FindAllStringSubmatch(f.line, -1); len(paths) > 0 {
+			// Scripts and programs come before what they complain about.
+			return shorten(filepath.Clean(paths[len(paths)-1][1])) + " is read-only for commands. " + advice
+		}
 	}
-	// Scripts and programs come before what they complain about.
-	name := filepath.Clean(paths[len(paths)-1])
-	return fmt.Sprintf("%s is read-only for commands; to open its directory, start headraced with --writable %s", shorten(name), shorten(path.Dir(name)))
+	return "Commands can write only to the work directory, HOME and /tmp. " + advice
 }
