@@ -264,7 +264,7 @@ func (a *app) printBody(body []byte) error {
 func (a *app) showDelivery(delivery *headracev1.Delivery) {
 	a.out.fields(
 		"Delivery", deliveryLabel(delivery.GetName()), "Status", enumText(delivery.GetStatus(), "DELIVERY_STATUS_"), "Received", timeText(delivery.GetReceiveTime()),
-		"Event", delivery.GetEvent(), "Repository", delivery.GetRepository(), "From", delivery.GetAddress(), "Message", delivery.GetMessage(),
+		"Event", delivery.GetEvent(), "Repository", delivery.GetRepository(), "From", delivery.GetAddress(), "Reason", delivery.GetReason(), "Message", delivery.GetMessage(),
 	)
 	for _, name := range slices.Sorted(maps.Keys(delivery.GetHeaders())) {
 		a.out.linef("%s: %s", oneLine(name), oneLine(delivery.GetHeaders()[name]))

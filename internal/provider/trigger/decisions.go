@@ -132,7 +132,7 @@ func (d *Decisions) Schema(_ context.Context, _ datasource.SchemaRequest, respon
 					"message":     text("Reason as a sentence, with the pattern and the path that decided."),
 					"execution":   text("Resource name of the execution that it started, or that the same change had started before."),
 					"delivery":    text("Resource name of the delivery that reported the change. Null if a poll found it."),
-					"found_by":    text("How the change was found: `WEBHOOK`, `POLL`, `BACKFILL` or `REPLAY`."),
+					"found_by":    text("How the change was found: `WEBHOOK`, `POLL`, `BACKFILL`, `BASELINE` or `REPLAY`."),
 					"replayed_by": text("User that replayed the delivery, who counts as the starter in approvals. Null if nobody did."),
 					"pusher": text("User of the forge who pushed, or acted on the pull request, as the delivery says. Not a user of Headrace. Null if a " +
 						"poll found the change."),

@@ -54,6 +54,7 @@ type delivery struct {
 	Pusher      types.String `tfsdk:"pusher"`
 	ReceiveTime types.String `tfsdk:"receive_time"`
 	Status      types.String `tfsdk:"status"`
+	Reason      types.String `tfsdk:"reason"`
 	Message     types.String `tfsdk:"message"`
 	Address     types.String `tfsdk:"address"`
 	Count       types.Int64  `tfsdk:"count"`
@@ -120,6 +121,7 @@ func (d *Deliveries) Schema(_ context.Context, _ datasource.SchemaRequest, respo
 					"receive_time": text("When it arrived (RFC 3339, UTC)."),
 					"status": text("`ACCEPTED`: verified and decided on; `IGNORED`: verified, and about nothing that triggers react to; `REFUSED`: " +
 						"not verified or not readable."),
+					"reason":    text("Machine-readable reason why it was refused or ignored; empty if it was accepted, or if an older server stored it."),
 					"message":   text("Why it was refused or ignored."),
 					"address":   text("Address that it came from."),
 					"count":     whole("Number of refused requests, of the same address and reason, that the delivery stands for; 1 for others."),
@@ -205,6 +207,7 @@ func deliveryOf(d *headracev1.Delivery) delivery {
 		Pusher:      values.FromText(d.GetPusher()),
 		ReceiveTime: values.FromTime(d.GetReceiveTime()),
 		Status:      types.StringValue(strings.TrimPrefix(d.GetStatus().String(), statusPrefix)),
+		Reason:      types.StringValue(d.GetReason()),
 		Message:     values.FromText(d.GetMessage()),
 		Address:     values.FromText(d.GetAddress()),
 		Count:       types.Int64Value(d.GetCount()),
