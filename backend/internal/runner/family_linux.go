@@ -90,9 +90,11 @@ type family struct {
 	// process group of both; 0 if they are not known.
 	init, shell, group int
 	timer              *time.Timer
-	// late is set if there were processes that did not end in the grace, killed are the names
-	// of those that are known by one.
-	late   bool
+	// warned is when SIGTERM was sent.
+	warned time.Time
+	// late is how long processes had that did not end in the grace, 0 if all did, and killed
+	// are the names of those that are known by one.
+	late   time.Duration
 	killed []string
 }
 
@@ -218,7 +220,7 @@ func (f *family) stop() {
 		f.killLocked()
 		return
 	}
-	f.phase = stopping
+	f.phase, f.warned = stopping, time.Now()
 	group := f.leader
 	if f.isolated {
 		group = f.group
@@ -246,7 +248,7 @@ func (f *family) kill() {
 	}
 }
 
-// expire kills what did not end in the grace.
+// expire kills what did not end in the grace. A runner that stops may end it early.
 func (f *family) expire() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -254,13 +256,19 @@ func (f *family) expire() {
 		return
 	}
 	members := f.members()
-	f.late, f.killed = true, f.names(members)
+	late := members
+	if s, ok := readStat(f.leader); ok && !f.isolated && !hasEnded(f.pidfd) {
+		late = append(slices.Clone(members), member{stat: s, pid: f.leader})
+	}
+	// The clock of the runner may be the first to say that the grace is over.
+	f.late, f.killed = min(f.grace, time.Since(f.warned).Round(100*time.Millisecond)), f.names(late)
 	closeAll(members)
 	f.killLocked()
 }
 
-// overdue returns whether processes did not end in the grace, and which.
-func (f *family) overdue() (bool, []string) {
+// overdue returns how long processes had that did not end in the grace, 0 if all did, and
+// which these are.
+func (f *family) overdue() (time.Duration, []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.late, f.killed
@@ -290,12 +298,12 @@ func (f *family) now() phase {
 	return f.phase
 }
 
-// names returns what the programs are called that commands started, sorted.
+// names returns what the programs of the commands are called, sorted.
 func (f *family) names(members []member) []string {
 	var names []string
 	for _, m := range members {
 		// Programs choose their names, and may choose line ends.
-		if m.pid != f.init && m.pid != f.shell {
+		if m.pid != f.init {
 			names = append(names, strings.Map(printable, m.name))
 		}
 	}

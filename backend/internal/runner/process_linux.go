@@ -211,7 +211,13 @@ func (p *processes) run(ctx context.Context, process action.Process) (int, error
 		f.stop()
 	})
 	defer stop()
-	stopHard := context.AfterFunc(p.hard, f.kill)
+	stopHard := context.AfterFunc(p.hard, func() {
+		if errors.Is(context.Cause(p.hard), errStopped) {
+			// The last part of the runner's grace is the grace of the processes.
+			f.expire()
+		}
+		f.kill()
+	})
 	defer stopHard()
 
 	shell, begun := -1, true
@@ -298,8 +304,8 @@ func (p *processes) await(ctx context.Context, f *family, outputs *outputs, shel
 		p.say("%v: sent SIGTERM to its processes, SIGKILL follows in %s", context.Cause(ctx), p.grace)
 	}
 	p.awaitAll(f, outputs)
-	if late, names := f.overdue(); late {
-		p.say("its processes did not end within %s and were killed%s", p.grace, listed(names))
+	if late, names := f.overdue(); late > 0 {
+		p.say("its processes did not end within %s and were killed%s", late, listed(names))
 	}
 	// It would wake the next.
 	p.drainWake()

@@ -138,7 +138,28 @@ func TestGraceIsBounded(t *testing.T) {
 		require.GreaterOrEqual(t, time.Since(began), time.Second)
 		log := bench.Log(t, attempt)
 		require.Contains(t, log, "the action was abandoned: sent SIGTERM to its processes, SIGKILL follows in 1s")
-		require.Contains(t, log, "its processes did not end within 1s and were killed: sleeper")
+		require.Contains(t, log, "its processes did not end within 1s and were killed: sh, sleeper")
+	})
+}
+
+// A stop of the runner kills at the end of its own grace, which is the same moment as the end
+// of the grace of the processes. The log names what was killed, the shell of the commands too.
+func TestStopNamesWhatWasKilled(t *testing.T) {
+	t.Parallel()
+	eachIsolation(t, func(t *testing.T, isolation runner.Isolation) {
+		t.Helper()
+		program, _ := unique(t)
+		script := `trap '' TERM; ` + program + ` & until test -e ready; do sleep 0.01; done; echo up; wait`
+		bench := runnertest.Start(t, visibly(script), func(c *runner.Config) {
+			c.Isolation, c.StopGrace, c.Grace = isolation, time.Second, 1500*time.Millisecond
+		})
+		attempt := runnertest.Attempt("a")
+		bench.Jobs.Give(attempt)
+		logged(t, bench, attempt, "up\n")
+		bench.Stop()
+		log := bench.Log(t, attempt)
+		require.Contains(t, log, "headraced is stopping: sent SIGTERM to its processes, SIGKILL follows in 1s")
+		require.Contains(t, log, "its processes did not end within 1s and were killed: sh, sleeper")
 	})
 }
 
