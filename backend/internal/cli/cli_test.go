@@ -58,8 +58,10 @@ func TestText(t *testing.T) {
 		"rule show": {args: []string{"approval-rule", "show", "prod"}, want: []string{
 			"Comment required  yes", "Expires           after 60 minutes", "Guards now        nothing", "warning: rule prod: action",
 		}},
-		"version":       {args: []string{"--version"}, want: []string{"test"}},
-		"explain ended": {args: []string{"explain", "web"}, want: []string{"web#3  Succeeded in 12s\n"}},
+		"version": {args: []string{"--version"}, want: []string{"test"}},
+		"explain ended": {args: []string{"explain", "web"}, want: []string{
+			"web#3  Succeeded in 12s\n  Build/Compile: discarded 1 file outside the work directory: /tmp/site\n",
+		}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

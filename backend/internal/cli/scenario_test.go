@@ -46,7 +46,8 @@ func (f *fake) succeeded() {
 					Actions: []*headracev1.ActionExecution{
 						{
 							Id: "a2", Action: "Compile", Category: "Build", HasLog: true, Attempt: 2, StartTime: at(1), EndTime: at(12),
-							Status: headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED,
+							Status:  headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED,
+							Summary: "ran 1 command; discarded 1 file outside the work directory: /tmp/site",
 						},
 						{
 							Id: "a3", Action: "Checkout", Category: "Build", Attempt: 1, StartTime: at(1), EndTime: at(12),

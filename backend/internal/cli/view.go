@@ -10,6 +10,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
 // view returns the view that fits where the output goes.
@@ -138,8 +139,13 @@ func (a *app) endLines(c *client.Client, why *explained) []string {
 	}
 	for _, stage := range e.GetStages() {
 		for _, action := range stage.GetActions() {
-			if !action.GetRetried() {
-				failed(place(stage.GetStage(), action.GetAction()), action.GetError(), action.GetHasLog())
+			if action.GetRetried() {
+				continue
+			}
+			where := place(stage.GetStage(), action.GetAction())
+			failed(where, action.GetError(), action.GetHasLog())
+			if remarks := remarksOf(action); remarks != "" {
+				lines = append(lines, fmt.Sprintf("  %s: %s", where, remarks))
 			}
 		}
 		for _, condition := range newestConditions(stage) {
@@ -156,6 +162,17 @@ func (a *app) endLines(c *client.Client, why *explained) []string {
 	}
 	lines = append(lines, a.backLines(c, why)...)
 	return append(lines, noteLines(why.GetNotes())...)
+}
+
+// remarksOf returns what the summary of an action that succeeded says behind what it did, such as
+// files that were discarded: whoever sees only that all is green should see that too.
+func remarksOf(action *headracev1.ActionExecution) string {
+	if action.GetStatus() != headracev1.ExecutionStatus_EXECUTION_STATUS_SUCCEEDED || action.GetCategory() == string(pipeline.CategoryApproval) {
+		// The summary of an approval is what a person wrote.
+		return ""
+	}
+	_, remarks, _ := strings.Cut(action.GetSummary(), "; ")
+	return oneLine(remarks)
 }
 
 // newestConditions returns the newest check of each condition, without those that
