@@ -53,14 +53,32 @@ type checkup struct {
 
 func (c *checkup) run(ctx context.Context) {
 	c.check("database", func() (string, error) { return c.database(ctx) })
-	if c.data != nil && c.data.store != nil {
-		c.check("storage", func() (string, error) { return c.storage(ctx) })
-		c.check("keys", func() (string, error) { return c.keys(ctx) })
-		c.check("clock", func() (string, error) { return c.clocks(ctx) })
-	}
+	c.check("storage", c.withDatabase(func() (string, error) { return c.storage(ctx) }))
+	c.check("keys", c.withDatabase(func() (string, error) { return c.keys(ctx) }))
+	c.check("clock", c.withDatabase(func() (string, error) { return c.clocks(ctx) }))
 	c.check("certificate", c.certificate)
 	c.check("work directory", c.workDir)
 	c.check("isolation", func() (string, error) { return c.isolation(ctx) })
+}
+
+// notCheckedError is the error of a check that was not made, and says why.
+type notCheckedError string
+
+func (n notCheckedError) Error() string { return "not checked, because " + string(n) }
+
+// The reasons why a check is not made.
+const (
+	errNoDatabase notCheckedError = "the check of the database failed"
+	errNoRunner   notCheckedError = "runner-slots is 0"
+	errNoTLS      notCheckedError = "tls-cert-file is not set"
+)
+
+// withDatabase returns a check that is not made without the database.
+func (c *checkup) withDatabase(look func() (string, error)) func() (string, error) {
+	if c.data == nil || c.data.store == nil {
+		return func() (string, error) { return "", errNoDatabase }
+	}
+	return look
 }
 
 // check adds a line on one thing.
@@ -68,7 +86,11 @@ func (c *checkup) check(what string, look func() (string, error)) {
 	c.done++
 	said, err := look()
 	word := "ok"
-	if err != nil {
+	var skipped notCheckedError
+	switch {
+	case errors.As(err, &skipped):
+		word, said = "skip", skipped.Error()
+	case err != nil:
 		c.failed++
 		word, said = "FAILED", err.Error()
 	}
@@ -220,7 +242,7 @@ func compareClocks(now, newest, theirs time.Time, place string) (string, error) 
 
 func (c *checkup) certificate() (string, error) {
 	if c.config.TLSCertFile == "" {
-		return "tls-cert-file is not set", nil
+		return "", errNoTLS
 	}
 	source, err := certificate.Load(certificate.Config{
 		Files: certificate.Files{Cert: c.config.TLSCertFile, Key: c.config.TLSKeyFile, ClientCA: c.config.TLSClientCAFile},
@@ -238,7 +260,7 @@ func (c *checkup) certificate() (string, error) {
 
 func (c *checkup) workDir() (string, error) {
 	if c.config.RunnerSlots == 0 {
-		return "runner-slots is 0", nil
+		return "", errNoRunner
 	}
 	dir := filepath.Join(c.config.DataDir, workDirectory)
 	info, err := os.Stat(dir)
@@ -262,7 +284,7 @@ func (c *checkup) workDir() (string, error) {
 
 func (c *checkup) isolation(ctx context.Context) (string, error) {
 	if c.config.RunnerSlots == 0 {
-		return "runner-slots is 0", nil
+		return "", errNoRunner
 	}
 	found, err := runner.Detect(ctx, c.config.Isolation)
 	if err != nil {

@@ -38,6 +38,8 @@ func TestCheckOfARunningServer(t *testing.T) {
 	lines, err := checked(t, b.DataDir, nil)
 	require.NoError(t, err)
 	require.Len(t, lines, 7)
+	require.Equal(t, "skip not checked, because tls-cert-file is not set", lines["certificate"])
+	delete(lines, "certificate")
 	for what, line := range lines {
 		require.True(t, strings.HasPrefix(line, "ok "), "%s: %s", what, line)
 	}
@@ -77,7 +79,13 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 				test.spoil(t, b.DataDir)
 			}
 			lines, err := checked(t, b.DataDir, test.change)
-			require.ErrorContains(t, err, "1 of ")
+			require.ErrorContains(t, err, "1 of 7 checks failed")
+			require.Len(t, lines, 7)
+			if what == "database" {
+				for _, skipped := range []string{"storage", "keys", "clock"} {
+					require.Equal(t, "skip not checked, because the check of the database failed", lines[skipped])
+				}
+			}
 			require.True(t, strings.HasPrefix(lines[what], "FAILED "), lines[what])
 			require.Contains(t, lines[what], test.want)
 		})
@@ -88,6 +96,15 @@ func replaceByFile(t *testing.T, path string) {
 	t.Helper()
 	require.NoError(t, os.RemoveAll(path))
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
+}
+
+func TestCheckWithoutRunner(t *testing.T) {
+	t.Parallel()
+	lines, err := checked(t, backendtest.Start(t).DataDir, func(c *config.Config) { c.RunnerSlots = 0 })
+	require.NoError(t, err)
+	for _, what := range []string{"work directory", "isolation"} {
+		require.Equal(t, "skip not checked, because runner-slots is 0", lines[what])
+	}
 }
 
 func TestCheckWithoutBubblewrap(t *testing.T) {
