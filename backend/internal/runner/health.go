@@ -2,10 +2,12 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
@@ -118,7 +120,7 @@ func (r *Runner) tryWorkDir() error {
 		r.config.Log.Warn("The work directory was missing and was recreated", "dir", r.config.WorkDir)
 	}
 	if err != nil {
-		return fmt.Errorf("work directory %s: %w", r.config.WorkDir, err)
+		return &workDirError{dir: r.config.WorkDir, err: err}
 	}
 	dir, err := r.workDirs.make()
 	if err != nil {
@@ -130,6 +132,16 @@ func (r *Runner) tryWorkDir() error {
 	}
 	return nil
 }
+
+// workDirError says that the work directory is not usable as a whole.
+type workDirError struct {
+	dir string
+	err error
+}
+
+func (e *workDirError) Error() string { return fmt.Sprintf("work directory %s: %v", e.dir, e.err) }
+
+func (e *workDirError) Unwrap() error { return e.err }
 
 func (r *Runner) tryProcess(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probePatience)
@@ -165,6 +177,12 @@ func (r *Runner) giveBack(lease context.Context, attempt *action.Attempt, result
 		return false
 	}
 	r.probe(lease, true)
+	var unusable *workDirError
+	var reason syscall.Errno
+	if errors.As(r.config.Health.Err(), &unusable) && errors.As(unusable, &reason) {
+		// The action met only what followed from it. The path is in the server's log alone.
+		failure.Message = fmt.Sprintf("the runner cannot use its work directory: %v", reason)
+	}
 	count := 1
 	if attempt.Returned != nil {
 		count += attempt.Returned.Count
