@@ -295,7 +295,7 @@ func TestCancelledCall(t *testing.T) {
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	caFile, certificate := selfSigned(t, dir)
+	caFile, certificate := selfSigned(t, dir, time.Now().Add(-time.Hour))
 	server := &scripted{}
 	endpoint := server.serve(t, grpc.Creds(credentials.NewServerTLSFromCert(&certificate)))
 
@@ -305,6 +305,22 @@ func TestTLS(t *testing.T) {
 		_, err := c.Server.WhoAmI(t.Context(), &headracev1.WhoAmIRequest{})
 		require.NoError(t, err)
 	})
+	// The question whether the server runs led operators away from the certificate.
+	for want, from := range map[string]time.Time{
+		" has expired: current time ":      time.Now().Add(-3 * time.Hour),
+		" is not valid yet: current time ": time.Now().Add(time.Hour),
+	} {
+		t.Run("the certificate"+want, func(t *testing.T) {
+			t.Parallel()
+			caFile, certificate := selfSigned(t, t.TempDir(), from)
+			endpoint := server.serve(t, grpc.Creds(credentials.NewServerTLSFromCert(&certificate)))
+			c := dial(t, client.Config{Endpoint: endpoint, CACertFile: caFile})
+			_, err := c.Server.WhoAmI(t.Context(), &headracev1.WhoAmIRequest{})
+			require.ErrorContains(t, err, "the certificate of headraced at "+endpoint+want)
+			require.NotContains(t, err.Error(), "is it running")
+			require.NotContains(t, err.Error(), `"`)
+		})
+	}
 	t.Run("files are checked at once", func(t *testing.T) {
 		t.Parallel()
 		_, err := client.Dial(client.Config{Endpoint: endpoint, CACertFile: filepath.Join(dir, "absent")}, "test/1")
@@ -339,17 +355,17 @@ func TestTokenStaysOffPlaintext(t *testing.T) {
 	require.Equal(t, []string{"Bearer secret"}, server.header.Get("authorization"))
 }
 
-// selfSigned returns a certificate for 127.0.0.1 that is its own authority, and
-// the file that holds it.
-func selfSigned(t *testing.T, dir string) (string, tls.Certificate) {
+// selfSigned returns a certificate for 127.0.0.1 that is its own authority and valid for two
+// hours, and the file that holds it.
+func selfSigned(t *testing.T, dir string, from time.Time) (string, tls.Certificate) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: "test"},
-		NotBefore:             time.Now().Add(-time.Hour),
-		NotAfter:              time.Now().Add(time.Hour),
+		NotBefore:             from,
+		NotAfter:              from.Add(2 * time.Hour),
 		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
 		IsCA:                  true,
 		BasicConstraintsValid: true,

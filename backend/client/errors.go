@@ -33,6 +33,9 @@ func (e *Error) Error() string {
 		if Reason(e) == pipeline.ReasonStoreUnavailable {
 			return fmt.Sprintf("headraced at %s: %s", e.Endpoint, message)
 		}
+		if about := certificateDates(message); about != "" {
+			return fmt.Sprintf("the certificate of headraced at %s %s", e.Endpoint, about)
+		}
 		return fmt.Sprintf("cannot reach headraced at %s: %s; is it running, and is the endpoint right?",
 			e.Endpoint, unavailable(message))
 	case codes.DeadlineExceeded:
@@ -104,6 +107,22 @@ func unavailable(message string) string {
 	}
 	message = strings.ReplaceAll(strings.Trim(message, `"`), `\"`, `"`)
 	return strings.TrimPrefix(message, "transport: Error while dialing: ")
+}
+
+// certificateDates says why the server's certificate is not valid at this time, and what to do
+// about it. It returns nothing if another reason ended the connection.
+func certificateDates(message string) string {
+	// These are the words of crypto/x509, then "current time T is after T" or "is before T".
+	_, dates, found := strings.Cut(message, "x509: certificate has expired or is not yet valid: ")
+	dates = strings.TrimRight(dates, `"`)
+	switch {
+	case !found:
+		return ""
+	case strings.Contains(dates, " is before "):
+		return "is not valid yet: " + dates + "; set the clocks of this machine and of the server"
+	default:
+		return "has expired: " + dates + "; renew it on the server, or set the clock of this machine if it is wrong"
+	}
 }
 
 // Violation is one broken rule of a request.
