@@ -49,7 +49,10 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("headraced at %s does not accept the token: %s", e.Endpoint, message)
 	case codes.Unimplemented:
 		return fmt.Sprintf("headraced at %s does not know this call; it may be older than this program: %s", e.Endpoint, message)
-	case codes.Internal, codes.Unknown, codes.DataLoss:
+	case codes.DataLoss:
+		// The server says what to do about its database.
+		return fmt.Sprintf("headraced at %s: %s", e.Endpoint, message)
+	case codes.Internal, codes.Unknown:
 		return fmt.Sprintf("headraced at %s failed: %s; its log says more", e.Endpoint, message)
 	case codes.ResourceExhausted:
 		if strings.Contains(message, tooLarge) {

@@ -52,6 +52,8 @@ func toStatus(ctx context.Context, err error) (s *status.Status, id string) {
 	case service.OutageFull:
 		return status.New(codes.ResourceExhausted,
 			"the server's disk is full and nothing was stored: free some space there and try again (error_id "+id+")"), id
+	case service.OutageDamaged:
+		return status.New(codes.DataLoss, "the server's database is damaged; its log says what to do (error_id "+id+")"), id
 	case service.OutageUnanswered:
 		s := status.New(codes.Unavailable, "the server's database does not answer: try again later. A write may have been stored or not, "+
 			"so check before you repeat it (error_id "+id+")")

@@ -66,6 +66,7 @@ func TestErrorsBecomeStatuses(t *testing.T) {
 		"gRPC's own":       {status.Error(codes.Unimplemented, "no such method"), codes.Unimplemented},
 		"of the store":     {fmt.Errorf("read: %w", store.ErrNotFound), codes.Internal},
 		"disk full":        {fmt.Errorf("write: %w", store.ErrFull), codes.ResourceExhausted},
+		"database damaged": {fmt.Errorf("read: %w", store.ErrDamaged), codes.DataLoss},
 		"no database":      {fmt.Errorf("write: %w", store.ErrUnavailable), codes.Unavailable},
 		"of somebody else": {errors.New("disk I/O error in /secret/path"), codes.Internal},
 	}

@@ -48,7 +48,7 @@ func TestDamageFoundInServiceEndsReadiness(t *testing.T) {
 	damageTable(t, b.DataDir, "pipelines")
 	b.Restart()
 	_, err = b.Admin().Pipelines.ListPipelines(t.Context(), &v1.ListPipelinesRequest{Parent: client.AccountName("default")})
-	require.Error(t, err)
+	require.ErrorContains(t, err, "headraced at "+b.Endpoint+": the server's database is damaged; its log says what to do (error_id ")
 	ready(t, b, http.StatusServiceUnavailable, "the database is damaged; the log says what to do")
 	_, metrics := fetch(t, http.DefaultClient, "http://"+b.HTTPAddr+"/metrics")
 	require.Contains(t, metrics, "headrace_database_damaged 1\n")

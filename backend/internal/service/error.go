@@ -59,6 +59,8 @@ const (
 	// OutageUnanswered means that the database does not answer. A write may have been
 	// made or not.
 	OutageUnanswered
+	// OutageDamaged means that what the database keeps on disk is damaged.
+	OutageDamaged
 )
 
 // OutageOf returns the outage of the store that an error comes from, or 0 if it does not
@@ -69,6 +71,8 @@ func OutageOf(err error) Outage {
 		return OutageFull
 	case errors.Is(err, store.ErrUnavailable):
 		return OutageUnanswered
+	case errors.Is(err, store.ErrDamaged):
+		return OutageDamaged
 	default:
 		return 0
 	}
