@@ -64,6 +64,8 @@ func (e *Executor) Execute(ctx context.Context, attempt action.Attempt, workspac
 		return action.Result{Failure: failure}
 	}
 	if workspace.Isolation == action.IsolationUnavailable {
+		// The failure leads to the log.
+		_, _ = fmt.Fprintf(workspace.Log, "--- %v ---\n", action.ErrNotIsolated)
 		return action.Failed(action.ConfigurationError, "%v", action.ErrNotIsolated)
 	}
 	layout, failure := prepare(ctx, &attempt, workspace)

@@ -89,6 +89,16 @@ func TestFirstLineSaysWhatIsKept(t *testing.T) {
 	require.Equal(t, "--- isolated by bubblewrap: output artifacts, output variables and files in "+open+" are kept, other files are discarded ---\n$ true\n", log)
 }
 
+// The failure leads to the log, which was empty.
+func TestLogSaysThatCommandsCannotBeIsolated(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	isolation, err := runner.Detect(t.Context(), runner.IsolationAuto)
+	require.NoError(t, err)
+	result, log := runWith(t, attempt("true"), func(c *runner.Config) { c.Isolation = isolation })
+	require.Equal(t, action.ConfigurationError, result.Failure.Code)
+	require.Equal(t, "--- "+result.Failure.Message+" ---\n", log)
+}
+
 func TestReadOnlyPathGetsAHint(t *testing.T) {
 	t.Parallel()
 	isolated := func(c *runner.Config) { c.Isolation = bubblewrap(t) }
