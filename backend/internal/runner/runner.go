@@ -188,6 +188,17 @@ func keepsHidden(writable string, hidden []string) error {
 	return nil
 }
 
+// CheckWritable returns an error if one of the paths cannot be a writable directory of a
+// runner. Whether it is apart from what the runner hides is left to New.
+func CheckWritable(paths []string) error {
+	for _, path := range paths {
+		if _, err := writableDir(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // writableDir returns the real path of a directory that processes may write to, since
 // isolation mounts it.
 func writableDir(path string) (string, error) {

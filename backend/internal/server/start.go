@@ -60,6 +60,12 @@ func newStart(cfg config.Config, options Options) *start {
 
 // run takes all steps. After an error some things are open, which the caller closes.
 func (s *start) run(ctx context.Context) (*Server, error) {
+	// Before the first start has made anything.
+	if s.config.RunnerSlots > 0 {
+		if err := runner.CheckWritable(s.config.Writable); err != nil {
+			return nil, err
+		}
+	}
 	locked, err := s.lockDataDir()
 	if err != nil {
 		return nil, err

@@ -13,6 +13,25 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/config"
 )
 
+// A first start that refused a setting left a database and an admin token behind.
+func TestWrongWritableDirectoryIsRefusedBeforeAnythingIsMade(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for path, want := range map[string]string{
+		filepath.Join(dir, "missing"): "no such file or directory; create the directory or remove the setting",
+		file:                          "not a directory",
+	} {
+		cfg := config.Default()
+		cfg.DataDir, cfg.GRPCListen, cfg.HTTPListen = filepath.Join(dir, "data"), "127.0.0.1:0", "127.0.0.1:0"
+		cfg.Isolation, cfg.Writable = "none", config.Directories{path}
+		_, err := New(t.Context(), cfg, Options{Log: hclog.NewNullLogger()})
+		require.ErrorContains(t, err, "cannot make "+path+" writable for commands: "+want)
+		require.NoDirExists(t, cfg.DataDir)
+	}
+}
+
 func TestStartThatFailsClosesWhatItsStepsOpened(t *testing.T) {
 	t.Parallel()
 	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
