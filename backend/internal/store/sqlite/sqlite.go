@@ -59,17 +59,10 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	return openWith(ctx, config)
 }
 
-// checkpointPages is how many pages the log takes until its pages are moved to the file, which the
-// commit that finds it so long waits for. It is four times SQLite's default: pages that each start
-// of an execution writes, such as the last ones of indexes, are moved a quarter as often. A start
-// after a kill reads a log of that length, 16 MiB.
-const checkpointPages = 4000
-
 // openWith is Open with further pragmas on every connection.
 func openWith(ctx context.Context, config Config, further ...string) (*Store, error) {
 	pragmas := url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{
 		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "busy_timeout(10000)", "cache_size(-16000)", "temp_store(MEMORY)",
-		fmt.Sprintf("wal_autocheckpoint(%d)", checkpointPages),
 	}, further...)}
 	db, err := sql.Open("sqlite", dsn(config.Path, pragmas))
 	if err != nil {
