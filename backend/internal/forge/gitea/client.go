@@ -249,7 +249,8 @@ func (c *Client) Hooks(ctx context.Context, repository string) ([]api.Hook, erro
 }
 
 func (h *hookMessage) hook() api.Hook {
-	return api.Hook{ID: strconv.FormatInt(h.ID, 10), URL: h.Config["url"], Active: h.Active, Events: h.Events}
+	// Gitea lists the events in another order each time.
+	return api.Hook{ID: strconv.FormatInt(h.ID, 10), URL: h.Config["url"], Active: h.Active, Events: slices.Sorted(slices.Values(h.Events))}
 }
 
 func hookFor(settings api.HookSettings) hookMessage {

@@ -85,7 +85,7 @@ func TestClient(t *testing.T) {
 	checks := lines(c.Check(t.Context(), "owner/web"))
 	require.Regexp(t, `(?m)^OK AUTHENTICATION owner: the token is owner's`, checks)
 	require.Regexp(t, `(?m)^OK REPOSITORY owner/web: .* main`, checks)
-	require.Regexp(t, `(?m)^OK HOOK \d+: webhook \d+ sends push`, checks)
+	require.Regexp(t, `(?m)^OK HOOK \d+: webhook \d+ sends create, delete, pull_request, .*, push, repository`, checks)
 	missing := lines(c.Check(t.Context(), "owner/nothing"))
 	require.Regexp(t, `(?m)^FAILED REPOSITORY owner/nothing: .*HTTP 404.* \| check the name`, missing)
 	wrong := lines(client(t, s, "0123456789012345678901234567890123456789").Check(t.Context(), "owner/web"))
