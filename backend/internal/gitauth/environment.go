@@ -116,8 +116,8 @@ func (p *preparation) write(name, text string) error {
 	return os.Chmod(path, 0o600)
 }
 
-// protocols returns the transports that git may use. A path on this machine is none of them
-// unless the repository itself is one.
+// protocols returns the transports that git may use. Paths on this machine are allowed only if
+// the repository itself is one.
 func (p *preparation) protocols() string {
 	allowed := []string{"https", "ssh"}
 	if !slices.Contains(allowed, p.server.scheme) {

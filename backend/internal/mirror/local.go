@@ -122,8 +122,8 @@ func (m *Mirrors) question(ctx context.Context, r Repository, ids []string, put 
 var errNoAnswer = errors.New("git did not answer")
 
 // ChangedFiles returns which files differ between two commits, with renames as a removal and
-// an addition. An empty base stands for no files. What cannot be found out is no error: the
-// result then says why. An error is that of a remote that may answer later.
+// an addition. An empty base stands for no files. If the files cannot be
+// determined, the result says why. An error means that the remote may answer later.
 func (m *Mirrors) ChangedFiles(ctx context.Context, r Repository, base, head string) (Changes, error) {
 	ids := []string{head}
 	from := emptyTree

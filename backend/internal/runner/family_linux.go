@@ -260,7 +260,7 @@ func (f *family) expire() {
 	if s, ok := readStat(f.leader); ok && !f.isolated && !hasEnded(f.pidfd) {
 		late = append(slices.Clone(members), member{stat: s, pid: f.leader})
 	}
-	// The clock of the runner may be the first to say that the grace is over.
+	// The timer of the runner may fire before the grace has passed here, so this is the time that they had.
 	f.late, f.killed = min(f.grace, time.Since(f.warned).Round(100*time.Millisecond)), f.names(late)
 	closeAll(members)
 	f.killLocked()

@@ -40,8 +40,8 @@ type Jobs interface {
 	// Renew extends the leases that the runner holds. It is called every third
 	// of the lease's length.
 	Renew(ctx context.Context, runnerID string) error
-	// Report ends an attempt. A result for an attempt that is no longer the runner's has no
-	// effect and is not an error.
+	// Report ends an attempt. If the runner no longer holds the attempt, it has no effect and
+	// returns no error.
 	Report(ctx context.Context, runnerID string, attempt action.Attempt, result action.Result) (Answer, error)
 	// Return makes an attempt wait for a runner again that this one could not begin. Its
 	// Returned says why. It is not an error if the runner no longer holds the attempt.

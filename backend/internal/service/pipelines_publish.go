@@ -37,8 +37,7 @@ func savePipeline(ctx context.Context, tx *loop.Tx, cfg *PipelinesConfig, who au
 }
 
 // checkWhole says what keeps the parts of a pipeline from being a version. Two stages
-// of one order are no fault of either: while stages swap places, one of them comes
-// first.
+// may have the same order for a moment: while stages swap places, one of them changes first.
 func checkWhole(kinds *pipeline.Catalog, p *definition.Pipeline, def *pipeline.Definition) error {
 	for i := 1; i < len(p.Draft); i++ {
 		before, after := p.Draft[i-1], p.Draft[i]

@@ -21,7 +21,7 @@ type FeedReader interface {
 	// positions with its commit.
 	Feed(ctx context.Context, query FeedQuery) (FeedPage, error)
 	// NewestPosition returns the newest position that the database assigned; 0 if there
-	// was no event yet. A caller that wants only what comes later starts there.
+	// are no events. A caller that wants only later events starts there.
 	NewestPosition(ctx context.Context) (int64, error)
 }
 
