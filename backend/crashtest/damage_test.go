@@ -36,7 +36,9 @@ func TestADamagedPostgreSQL(t *testing.T) {
 		status, text := s.readyz()
 		return status == http.StatusServiceUnavailable && strings.Contains(text, "the database is damaged; the log says what to do")
 	}, patience, 10*time.Millisecond)
-	require.Contains(t, s.output.String(), "stop all servers and restore the PostgreSQL "+strings.TrimPrefix(filepath.Base(strings.SplitN(site.url, "?", 2)[0]), "/"))
+	// The answer may come before what the server wrote to its log meanwhile.
+	repair := "stop all servers and restore the PostgreSQL " + filepath.Base(strings.SplitN(site.url, "?", 2)[0])
+	require.Eventually(t, func() bool { return strings.Contains(s.output.String(), repair) }, patience, 10*time.Millisecond)
 	_, err = s.client.Server.WhoAmI(t.Context(), &headracev1.WhoAmIRequest{})
 	require.NoError(t, err)
 	s.stop()
