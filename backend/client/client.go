@@ -43,6 +43,7 @@ type Client struct {
 	Accounts      headracev1.AccountServiceClient
 	Retention     headracev1.RetentionServiceClient
 	Catalog       headracev1.CatalogServiceClient
+	Watch         headracev1.WatchServiceClient
 	Server        headracev1.ServerServiceClient
 
 	conn *grpc.ClientConn
@@ -103,6 +104,7 @@ func Dial(cfg Config, userAgent string) (*Client, error) {
 		Accounts:      headracev1.NewAccountServiceClient(conn),
 		Retention:     headracev1.NewRetentionServiceClient(conn),
 		Catalog:       headracev1.NewCatalogServiceClient(conn),
+		Watch:         headracev1.NewWatchServiceClient(conn),
 		Server:        headracev1.NewServerServiceClient(conn),
 		conn:          conn,
 		rim:           rim,

@@ -204,10 +204,14 @@ func (s *pipelines) GetPipelineState(
 	if err != nil {
 		return nil, err
 	}
-	return &headracev1.GetPipelineStateResponse{State: &headracev1.PipelineState{
+	return &headracev1.GetPipelineStateResponse{State: stateToProto(name, state)}, nil
+}
+
+func stateToProto(name pipeline.PipelineName, state service.StateView) *headracev1.PipelineState {
+	return &headracev1.PipelineState{
 		Name: name.String(), PipelineVersion: state.Version, ExecutionMode: pipelinepb.ModeToProto(state.Mode),
 		Stages: each(state.Stages, stageStateToProto(name)),
-	}}, nil
+	}
 }
 
 // SetStageTransition implements PipelineService.

@@ -154,6 +154,7 @@ func New(cfg Config) *Server {
 	headracev1.RegisterRetentionServiceServer(s.grpc, &retentionServer{use: cfg.Retention})
 	headracev1.RegisterServerServiceServer(s.grpc, &infoServer{info: cfg.Info})
 	headracev1.RegisterCatalogServiceServer(s.grpc, &catalogServer{use: cfg.Types})
+	headracev1.RegisterWatchServiceServer(s.grpc, &watches{streams: cfg.Streams})
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	g.registered = registered(s.grpc)

@@ -88,24 +88,36 @@ func (s *Stages) State(ctx context.Context, who auth.Identity, account, pipeline
 		if err != nil || p.Version == 0 {
 			return err
 		}
-		def, err := s.config.Loop.Definition(ctx, r, p.ID, p.Version)
-		if err != nil {
-			return err
-		}
-		view = StateView{Version: p.Version, Mode: def.Mode()}
-		if view.Mode == pipeline.Parallel {
-			return nil
-		}
-		found, err := r.LiveScope(ctx, execution.ScopeKey{PipelineID: p.ID})
-		if err != nil {
-			return err
-		}
-		for i := range def.Stages {
-			view.Stages = append(view.Stages, stageView(found, def.Stages[i].Name))
-		}
-		return nil
+		view, err = stateOf(ctx, s.config.Loop, r, p.ID, p.Version)
+		return err
 	})
 	return view, err
+}
+
+// NamedState is what happens in the pipeline of that name.
+type NamedState struct {
+	Name string
+	StateView
+}
+
+// stateOf returns what happens in a pipeline whose newest version is given.
+func stateOf(ctx context.Context, l *loop.Loop, r store.Reader, pipelineID string, version int64) (StateView, error) {
+	def, err := l.Definition(ctx, r, pipelineID, version)
+	if err != nil {
+		return StateView{}, err
+	}
+	view := StateView{Version: version, Mode: def.Mode()}
+	if view.Mode == pipeline.Parallel {
+		return view, nil
+	}
+	found, err := r.LiveScope(ctx, execution.ScopeKey{PipelineID: pipelineID})
+	if err != nil {
+		return StateView{}, err
+	}
+	for i := range def.Stages {
+		view.Stages = append(view.Stages, stageView(found, def.Stages[i].Name))
+	}
+	return view, nil
 }
 
 func stageView(found store.LiveScope, name string) StageView {

@@ -13,11 +13,12 @@ type Streams struct {
 	stoppingOnce sync.Once
 	searches     *fairSlots
 	searchTime   time.Duration
+	boards       *boards
 }
 
 // NewStreams returns the use cases that stream.
 func NewStreams(config ExecutionsConfig) *Streams {
-	return &Streams{config: config, stopping: make(chan struct{}), searches: newFairSlots(), searchTime: searchTime}
+	return &Streams{config: config, stopping: make(chan struct{}), searches: newFairSlots(), searchTime: searchTime, boards: newBoards(config)}
 }
 
 // EndStreams ends watches and log tails, so that a server can stop in time.

@@ -65,6 +65,7 @@ type Reader interface {
 	ConnectionReader
 	ExecutionReader
 	FeedReader
+	OverviewReader
 	WorkReader
 	OutputReader
 	RequestReader

@@ -47,6 +47,12 @@ func TestLookupsReadNoHistory(t *testing.T) {
 		func(ctx context.Context, tx store.Tx) error {
 			return second(tx.Executions(ctx, store.ExecutionFilter{Account: "a", Statuses: rare, Size: 1}))
 		},
+		func(ctx context.Context, tx store.Tx) error { return second(tx.PipelineMarks(ctx, "a")) },
+		func(ctx context.Context, tx store.Tx) error { return second(tx.PipelinesOf(ctx, []string{"e"})) },
+		func(ctx context.Context, tx store.Tx) error { return second(tx.Overviews(ctx, []string{"p", "q"})) },
+		func(ctx context.Context, tx store.Tx) error {
+			return second(tx.NewestVersions(ctx, []string{"p", "q"}))
+		},
 		func(ctx context.Context, tx store.Tx) error { return second(tx.Delivery(ctx, "a", "d")) },
 		func(ctx context.Context, tx store.Tx) error { return second(tx.DeliveryBody(ctx, "a", "d")) },
 		func(ctx context.Context, tx store.Tx) error { return tx.AddAttempt(ctx, "a", "d") },

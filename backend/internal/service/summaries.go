@@ -1,0 +1,96 @@
+package service
+
+import (
+	"time"
+
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
+)
+
+// PipelineSummary is a pipeline in one line.
+type PipelineSummary struct {
+	Name string
+	// Version is the newest one, 0 if there is none.
+	Version int64
+	Mode    pipeline.ExecutionMode
+	// Stages are those of the newest version, in order.
+	Stages []StageSummary
+	// Latest is the execution that started last, without stages; nil if there is none.
+	Latest *execution.Execution
+	// Live is how many executions are live, and Approvals how many approvals of them are open.
+	Live, Approvals int
+}
+
+// StageSummary is a stage of a pipeline in one line. In PARALLEL mode it is that of the
+// execution that started last.
+type StageSummary struct {
+	Name string
+	// Status is that of the stage in the execution that entered it last, whose id and number
+	// follow; empty if none did.
+	Status      pipeline.Status
+	ExecutionID string
+	Number      int64
+	// Since is when the stage got the status: when it was entered, or when it ended.
+	Since time.Time
+	// Disabled is the inbound transition, nil unless it is disabled.
+	Disabled *execution.Transition
+	// Waiting is how many executions wait in front of the stage, Approvals how many approvals
+	// are open in it.
+	Waiting, Approvals int
+}
+
+// pipelineShape is what a summary takes of the newest version of a pipeline.
+type pipelineShape struct {
+	version int64
+	mode    pipeline.ExecutionMode
+	stages  []string
+}
+
+func shapeOf(version int64, def *pipeline.Definition) *pipelineShape {
+	shape := &pipelineShape{version: version, mode: def.Mode()}
+	for i := range def.Stages {
+		shape.stages = append(shape.stages, def.Stages[i].Name)
+	}
+	return shape
+}
+
+// summarize returns the summary of a pipeline, whose shape is nil if it has no version.
+func summarize(o *store.PipelineOverview, shape *pipelineShape) *PipelineSummary {
+	s := &PipelineSummary{Name: o.Name, Version: o.Version, Latest: o.Latest, Live: o.Live}
+	for _, n := range o.Approvals {
+		s.Approvals += n
+	}
+	if shape == nil {
+		return s
+	}
+	s.Mode = shape.mode
+	for _, name := range shape.stages {
+		stage := StageSummary{Name: name, Waiting: o.Waiting[name], Approvals: o.Approvals[name]}
+		state := o.State.Stage(name)
+		if state.Transition != nil && state.Transition.Disabled {
+			stage.Disabled = state.Transition
+		}
+		switch entered := state.Latest; {
+		case shape.mode == pipeline.Parallel && o.Latest != nil:
+			stage.passed(o, o.Latest.ID, o.Latest.Number)
+		case shape.mode != pipeline.Parallel && entered != nil:
+			stage.passed(o, entered.ExecutionID, entered.Number)
+		}
+		s.Stages = append(s.Stages, stage)
+	}
+	return s
+}
+
+// passed notes the execution that is or was in the stage, if it was.
+func (s *StageSummary) passed(o *store.PipelineOverview, id string, number int64) {
+	for _, of := range o.Stages {
+		if of.ExecutionID != id || of.Name != s.Name || !of.Entered() {
+			continue
+		}
+		s.Status, s.ExecutionID, s.Number, s.Since = of.Status, id, number, of.EndedAt
+		if s.Since.IsZero() {
+			s.Since = of.StartedAt
+		}
+	}
+}
