@@ -2,6 +2,9 @@ module github.com/headrace/terraform-provider-headrace
 
 go 1.26.0
 
+// Packages of npm hold Go files too.
+ignore ./backend/web/node_modules
+
 require (
 	buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go v1.36.12-20260825204119-511051f7f437.2
 	buf.build/go/protovalidate v1.4.0

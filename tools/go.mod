@@ -11,6 +11,7 @@ tool (
 
 require (
 	buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go v1.36.12-20260825204119-511051f7f437.2
+	github.com/evanw/esbuild v0.28.2
 	github.com/jhump/protoreflect/v2 v2.0.0
 )
 

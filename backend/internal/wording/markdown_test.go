@@ -24,7 +24,7 @@ func TestMarkdownFiles(t *testing.T) {
 		}
 		name := entry.Name()
 		if entry.IsDir() {
-			if path != root && (strings.HasPrefix(name, ".") || name == "build" || name == "bin") {
+			if path != root && (strings.HasPrefix(name, ".") || name == "build" || name == "bin" || name == "node_modules") {
 				return filepath.SkipDir
 			}
 			return nil

@@ -26,7 +26,7 @@ func TestMessages(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if entry.IsDir() && (entry.Name() == "gen" || entry.Name() == "wording") {
+			if entry.IsDir() && (entry.Name() == "gen" || entry.Name() == "wording" || entry.Name() == "node_modules") {
 				return filepath.SkipDir
 			}
 			if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {

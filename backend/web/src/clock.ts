@@ -1,0 +1,23 @@
+import { signal } from "@preact/signals";
+
+// The server's clock, by this computer's and the difference that the live updates told. One timer
+// moves it, each second, while the page is visible.
+export const now = signal(Date.now());
+
+let difference = 0;
+
+// Records what the server's clock said.
+export function serverTime(at: number): void {
+  difference = at - Date.now();
+  if (Math.abs(difference) < 500) difference = 0;
+}
+
+function tick(): void {
+  if (document.visibilityState === "visible") now.value = Date.now() + difference;
+}
+
+// Starts the timer.
+export function startClock(): void {
+  setInterval(tick, 1000);
+  document.addEventListener("visibilitychange", tick);
+}

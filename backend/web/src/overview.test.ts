@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { ExecutionStatus } from "./gen/headrace/v1/execution_pb";
+import { PipelineSummarySchema } from "./gen/headrace/v1/watch_pb";
+import { arrange, stageLook, standing } from "./overview";
+
+const summary = (name: string, of: { stage?: ExecutionStatus; latest?: ExecutionStatus; live?: number; approvals?: number }) =>
+  create(PipelineSummarySchema, {
+    name: `accounts/dev/pipelines/${name}`,
+    stages: [{ stage: "Build", status: of.stage ?? ExecutionStatus.UNSPECIFIED, openApprovals: of.approvals ?? 0 }],
+    ...(of.latest === undefined ? {} : { latestExecution: { status: of.latest } }),
+    liveExecutions: of.live ?? 0,
+    openApprovals: of.approvals ?? 0,
+  });
+
+const failing = summary("z-failing", { stage: ExecutionStatus.FAILED, latest: ExecutionStatus.IN_PROGRESS, live: 1 });
+const waiting = summary("y-waiting", { stage: ExecutionStatus.IN_PROGRESS, latest: ExecutionStatus.IN_PROGRESS, live: 1, approvals: 1 });
+const running = summary("x-running", { stage: ExecutionStatus.IN_PROGRESS, latest: ExecutionStatus.IN_PROGRESS, live: 1 });
+const well = summary("b-well", { stage: ExecutionStatus.SUCCEEDED, latest: ExecutionStatus.SUCCEEDED });
+const idle = summary("a-idle", {});
+
+test("a pipeline stands as its worst part", () => {
+  assert.deepEqual([failing, waiting, running, well, idle].map(standing), ["failing", "waiting", "running", "well", "idle"]);
+});
+
+test("failing pipelines are first, then those that wait and run", () => {
+  const names = arrange([idle, well, running, waiting, failing], { text: "", show: "" }).map((one) => one.name.split("/")[3]);
+  assert.deepEqual(names, ["z-failing", "y-waiting", "x-running", "b-well", "a-idle"]);
+});
+
+test("the filter takes names in any case, and kinds", () => {
+  assert.deepEqual(arrange([idle, well, failing], { text: "FAIL", show: "" }), [failing]);
+  assert.deepEqual(arrange([idle, well, failing, running], { text: "", show: "running" }), [failing, running]);
+});
+
+test("a stage whose approval is open waits", () => {
+  assert.equal(stageLook(waiting.stages[0]!), "waiting");
+  assert.equal(stageLook(running.stages[0]!), "running");
+});

@@ -1,0 +1,140 @@
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { client } from "../api";
+import { useAsk } from "../ask";
+import { ExecutionService } from "../gen/headrace/v1/execution_pb";
+import { PipelineService } from "../gen/headrace/v1/pipeline_pb";
+import type { Params } from "../lazy";
+import { lastSegment, oneLine, pipelineOf, shortRevision } from "../names";
+import { Dialog } from "../parts/dialog";
+import { theme, zone } from "../preferences";
+import { navigate } from "../router";
+import { find, type Entry } from "../search";
+import { logout } from "../session";
+import { dialog } from "../shell";
+import { statusWord } from "../status";
+import { words } from "../words";
+
+// Search over pipelines, newest executions and commands.
+export default function Palette({ params }: { params: Params }) {
+  const account = params.account ?? "";
+  const [text, setText] = useState("");
+  const [at, setAt] = useState(0);
+  const list = useRef<HTMLDivElement>(null);
+  const pipelines = useAsk((signal) => pipelineEntries(account, signal), `pipelines ${account}`);
+  const executions = useAsk((signal) => executionEntries(account, signal), `executions ${account}`);
+  const commands = useMemo(() => commandEntries(account), [account]);
+  const entries = useMemo(() => [...(pipelines.value ?? []), ...(executions.value ?? []), ...commands], [pipelines.value, executions.value, commands]);
+  const found = text.trim() ? find(entries, text) : [...(pipelines.value ?? []).slice(0, 8), ...(executions.value ?? []).slice(0, 6), ...commands];
+  const chosen = Math.min(at, found.length - 1);
+  useEffect(() => {
+    list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" });
+  }, [chosen]);
+  const close = () => (dialog.value = undefined);
+  const run = (entry: Entry | undefined) => {
+    if (!entry) return;
+    close();
+    if (typeof entry.to === "string") navigate(entry.to);
+    else entry.to();
+  };
+  const press = (event: KeyboardEvent) => {
+    const moves: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 };
+    const by = moves[event.key];
+    if (by !== undefined && found.length > 0) {
+      event.preventDefault();
+      setAt(Math.abs(by) === 1 ? (chosen + by + found.length) % found.length : Math.max(0, Math.min(found.length - 1, chosen + by)));
+    } else if (event.key === "Enter") {
+      event.preventDefault();
+      run(found[chosen]);
+    }
+  };
+  return (
+    <Dialog label={words.palette.title} close={close} class="palette">
+      <input
+        type="text"
+        role="combobox"
+        aria-expanded="true"
+        aria-controls="palette-list"
+        aria-activedescendant={found.length > 0 ? `palette-${chosen}` : undefined}
+        aria-label={words.palette.placeholder}
+        placeholder={words.palette.placeholder}
+        autocomplete="off"
+        spellcheck={false}
+        // The dialog was opened to type here.
+        autofocus
+        value={text}
+        onInput={(event) => {
+          setText(event.currentTarget.value);
+          setAt(0);
+        }}
+        onKeyDown={press}
+      />
+      <p class="hidden" role="status">
+        {words.palette.results(found.length)}
+      </p>
+      <div id="palette-list" role="listbox" aria-label={words.palette.title} ref={list}>
+        {found.map((entry, i) => (
+          // The field handles the keyboard for all options.
+          // eslint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/interactive-supports-focus
+          <div key={`${entry.group} ${entry.label} ${i}`} id={`palette-${i}`} role="option" aria-selected={i === chosen} onClick={() => run(entry)} onMouseMove={() => setAt(i)}>
+            <bdi class="line">{entry.label}</bdi>
+            <bdi class="line meta">{entry.detail}</bdi>
+            <span class="meta group">{entry.group}</span>
+          </div>
+        ))}
+      </div>
+      {found.length === 0 && <p class="meta empty">{pipelines.loading ? words.loading : words.palette.noMatch}</p>}
+    </Dialog>
+  );
+}
+
+async function pipelineEntries(account: string, signal: AbortSignal): Promise<Entry[]> {
+  const service = client(PipelineService);
+  const found: Entry[] = [];
+  let pageToken = "";
+  do {
+    const page = await service.listPipelines({ parent: `accounts/${account}`, pageSize: 1000, pageToken }, { signal });
+    for (const pipeline of page.pipelines) {
+      found.push({ label: lastSegment(pipeline.name), detail: oneLine(pipeline.definition?.description ?? "", 100), to: `/${pipeline.name}`, group: words.palette.pipelines });
+    }
+    pageToken = page.nextPageToken;
+  } while (pageToken && found.length < 5000);
+  return found;
+}
+
+async function executionEntries(account: string, signal: AbortSignal): Promise<Entry[]> {
+  const page = await client(ExecutionService).listExecutions({ parent: `accounts/${account}/pipelines/-`, pageSize: 100 }, { signal });
+  return page.executions.map((execution) => ({
+    label: `${lastSegment(pipelineOf(execution.name))} #${execution.number}`,
+    detail: [
+      statusWord(execution.status),
+      ...execution.sourceRevisions.map((revision) => `${shortRevision(revision.revisionId)} ${oneLine(revision.revisionSummary, 80)}`),
+      oneLine(execution.trigger?.principal ?? "", 60),
+    ]
+      .filter(Boolean)
+      .join(" · "),
+    to: `/${execution.name}`,
+    group: words.palette.executions,
+  }));
+}
+
+function commandEntries(account: string): Entry[] {
+  const root = `/accounts/${encodeURIComponent(account)}`;
+  const name = words.palette.commands_;
+  const of: [string, Entry["to"]][] = [
+    [name.pipelines, root],
+    [name.executions, `${root}/executions`],
+    [name.failed, `${root}/executions?status=failed`],
+    [name.triggers, `${root}/triggers`],
+    [name.decisions, `${root}/decisions`],
+    [name.webhooks, `${root}/webhooks`],
+    [name.deliveries, `${root}/deliveries`],
+    [name.wall, `${root}?wall=1`],
+    [name.zone, () => (zone.value = zone.value === "utc" ? "local" : "utc")],
+    [name.light, () => (theme.value = "light")],
+    [name.dark, () => (theme.value = "dark")],
+    [name.system, () => (theme.value = "system")],
+    [name.keys, () => (dialog.value = "keys")],
+    [name.logout, () => void logout()],
+  ];
+  return of.map(([label, to]) => ({ label, detail: "", to, group: words.palette.commands }));
+}
