@@ -80,6 +80,14 @@ const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + "\x00\x00\x00\x04\x00\x00\x
 // keepAlive is a request after which a connection of HTTP stays open.
 const keepAlive = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
+// silentCall is a call by HTTP without a token whose message does not come.
+const silentCall = "POST " + headracev1.ServerService_GetServerInfo_FullMethodName + " HTTP/1.1\r\nHost: localhost\r\n" +
+	"Content-Type: application/proto\r\nConnect-Protocol-Version: 1\r\nContent-Length: 100\r\n\r\n"
+
+// largeCall is a call by HTTP without a valid token whose message does not come.
+const largeCall = "POST " + headracev1.PipelineService_CreatePipeline_FullMethodName + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\n" +
+	"Content-Type: application/proto\r\nConnect-Protocol-Version: 1\r\nContent-Length: 4000000\r\n\r\n"
+
 // dialWithoutRetries returns a connection of gRPC that has not been made yet.
 func (s *server) dialWithoutRetries() *grpc.ClientConn {
 	s.t.Helper()
@@ -118,6 +126,9 @@ func (s *server) callers() *honest {
 			return call(ctx, conn)
 		}
 	}
+	keeping := &http.Transport{}
+	s.t.Cleanup(keeping.CloseIdleConnections)
+	browser := &http.Client{Transport: keeping}
 	h := &honest{took: make(map[string][]time.Duration), calls: map[string]func(context.Context) error{
 		"WhoAmI on an open connection": func(ctx context.Context) error { return whoAmI(ctx, open) },
 		"WhoAmI on a new connection":   anew(whoAmI),
@@ -129,6 +140,10 @@ func (s *server) callers() *honest {
 			_, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{})
 			return err
 		}),
+		"WhoAmI by HTTP, as browsers do": func(ctx context.Context) error { return s.whoAmIByHTTP(ctx, browser) },
+		"WhoAmI by HTTP, anew": func(ctx context.Context) error {
+			return s.whoAmIByHTTP(ctx, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}})
+		},
 		"/readyz on a new connection": func(ctx context.Context) error {
 			code, body, err := s.fetch(ctx, "/readyz")
 			if err == nil && code != http.StatusOK {
@@ -139,7 +154,32 @@ func (s *server) callers() *honest {
 	}}
 	// The connection is made, and has authenticated, before the attack.
 	require.NoError(s.t, whoAmI(s.t.Context(), open))
+	require.NoError(s.t, s.whoAmIByHTTP(s.t.Context(), browser))
 	return h
+}
+
+// whoAmIByHTTP calls with the token of the admin.
+func (s *server) whoAmIByHTTP(ctx context.Context, c *http.Client) error {
+	token, err := os.ReadFile(s.token)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.http+headracev1.ServerService_WhoAmI_FullMethodName, strings.NewReader("{}"))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Connect-Protocol-Version", "1")
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	resp, err := c.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if data, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%d %s: %w", resp.StatusCode, data, err)
+	}
+	return nil
 }
 
 // fetch reads from the HTTP address on a connection of its own.
@@ -330,6 +370,8 @@ func TestStrangersHoldConnections(t *testing.T) {
 	}{
 		{"idle connections to gRPC", "grpc", 1000, held(s.grpc, preface)},
 		{"connections to HTTP that are kept alive", "http", 3000, held(s.http, keepAlive)},
+		{"calls by HTTP whose message does not come", "http", 1000, held(s.http, silentCall)},
+		{"refused calls by HTTP whose message does not come", "http", 1000, held(s.http, largeCall)},
 		{"connections to the hooks that are kept alive", "hooks", 3000, held(hooks, keepAlive)},
 	} {
 		end := attack(t, test.connections, test.stranger)

@@ -61,8 +61,8 @@ type loaded struct {
 	version             version
 	certificate         tls.Certificate
 	notBefore, notAfter time.Time
-	// forGRPC asks for client certificates if it has authorities.
-	forGRPC *tls.Config
+	// forGRPC requires client certificates if it has authorities; forWeb then takes them.
+	forGRPC, forWeb *tls.Config
 }
 
 // Load loads the files.
@@ -95,8 +95,18 @@ func (s *Source) GRPC() *tls.Config {
 	}
 }
 
-// HTTP returns the configuration of listeners that ask for no client certificates: probes,
-// scrapers and forges have none.
+// Web returns the configuration of the listener that probes and browsers share. Where there are
+// authorities for client certificates, it verifies one that a client has, and takes clients
+// without: its handlers decide what those may do.
+func (s *Source) Web() *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.current.Load().forWeb, nil },
+	}
+}
+
+// HTTP returns the configuration of listeners that ask for no client certificates:
+// forges have none.
 func (s *Source) HTTP() *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
@@ -261,11 +271,14 @@ func (c contents) parse(files Files) (*loaded, error) {
 		}
 	}
 	l.forGRPC = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2"}}
+	l.forWeb = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}}
 	if files.ClientCA == "" {
 		return l, nil
 	}
-	l.forGRPC.ClientCAs, l.forGRPC.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
-	if !l.forGRPC.ClientCAs.AppendCertsFromPEM(c.clientCA) {
+	authorities := x509.NewCertPool()
+	l.forGRPC.ClientCAs, l.forGRPC.ClientAuth = authorities, tls.RequireAndVerifyClientCert
+	l.forWeb.ClientCAs, l.forWeb.ClientAuth = authorities, tls.VerifyClientCertIfGiven
+	if !authorities.AppendCertsFromPEM(c.clientCA) {
 		return nil, errors.New("load tls-client-ca-file: " + files.ClientCA + " holds no PEM certificate")
 	}
 	return l, nil

@@ -39,6 +39,9 @@ type Config struct {
 	Name string
 	// Most is how many connections may be open.
 	Most int
+	// Kept is how many of them are only for connections that have not authenticated. One that
+	// authenticates when the others are taken stays one that a new connection may close.
+	Kept int
 	// Each is how many may be open of one address, which is a /64 of IPv6. Proxies are
 	// addresses that it does not hold for.
 	Each    int
@@ -199,12 +202,13 @@ func oldest(of *list.List) *Conn {
 	return conn
 }
 
-// authenticate takes a connection off the strangers. It returns false if the connection is
-// none of them, also since it is about to be closed for another one.
+// authenticate takes a connection off the strangers. It returns false if the connection is not
+// one of them, also because it is about to be closed for another one, and if the places of those
+// that have authenticated are taken.
 func (l *Listener) authenticate(conn *Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if conn.inAll == nil {
+	if conn.inAll == nil || l.open-l.strangers.Len() >= l.config.Most-l.config.Kept {
 		return false
 	}
 	l.forget(conn)

@@ -175,6 +175,32 @@ func TestANewConnectionIsRefusedIfAllHaveAuthenticated(t *testing.T) {
 	require.NoError(t, fourth.Close())
 }
 
+// Probes never authenticate, so connections that do must leave some places.
+func TestSomePlacesAreKeptForStrangers(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, listen.Config{Most: 3, Kept: 1, Idle: time.Hour})
+	first, firstConn := b.open(one)
+	second, secondConn := b.open(one)
+	third, thirdConn := b.open(one)
+	for _, conn := range []*listen.Conn{firstConn, secondConn, thirdConn} {
+		conn.Authenticate()
+	}
+	probe, _ := b.open(one)
+	requireClosed(t, third)
+	next, nextConn := b.open(one)
+	requireClosed(t, probe)
+	require.Equal(t, []listen.Reason{listen.Full, listen.Full}, b.reasons(2))
+	requireOpen(t, first, firstConn)
+	requireOpen(t, second, secondConn)
+	requireOpen(t, next, nextConn)
+	require.NoError(t, firstConn.Close())
+	nextConn.Authenticate()
+	b.open(one)
+	newest, newestConn := b.open(one)
+	requireOpen(t, next, nextConn)
+	requireOpen(t, newest, newestConn)
+}
+
 func TestTheBoundOfAnAddressIsOfStrangers(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, listen.Config{Most: 100, Each: 2, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.3/32")}})

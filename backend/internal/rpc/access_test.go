@@ -3,11 +3,13 @@ package rpc_test
 import (
 	"context"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -44,6 +46,67 @@ const (
 
 func allRoles() []v1.Role { return []v1.Role{admin, deployer, approver, viewer, runner} }
 
+// caller makes one call and returns its code.
+type caller func(t *testing.T, token, method string, m protoreflect.MethodDescriptor, request proto.Message) codes.Code
+
+// byGRPC returns a caller by a connection of gRPC.
+func byGRPC(conn *grpc.ClientConn) caller {
+	return func(t *testing.T, token, method string, m protoreflect.MethodDescriptor, request proto.Message) codes.Code {
+		t.Helper()
+		return call(t, conn, token, method, m, request)
+	}
+}
+
+// byHTTP returns a caller as browsers are: by the HTTP listener, with a protocol of theirs.
+func byHTTP(address string, options ...connect.ClientOption) caller {
+	return func(t *testing.T, token, method string, m protoreflect.MethodDescriptor, request proto.Message) codes.Code {
+		t.Helper()
+		c := connect.NewClient[dynamicpb.Message, dynamicpb.Message](http.DefaultClient, "http://"+address+method, append(options,
+			connect.WithSchema(m), connect.WithResponseInitializer(func(_ connect.Spec, message any) error {
+				into, ok := message.(*dynamicpb.Message)
+				require.True(t, ok)
+				*into = *dynamicpb.NewMessage(m.Output())
+				return nil
+			}))...)
+		sent := connect.NewRequest(dynamicpb.NewMessage(m.Input()))
+		data, err := proto.Marshal(request)
+		require.NoError(t, err)
+		require.NoError(t, proto.Unmarshal(data, sent.Msg))
+		if token != "" {
+			sent.Header().Set("Authorization", "Bearer "+token)
+		}
+		if !m.IsStreamingServer() {
+			_, err := c.CallUnary(t.Context(), sent)
+			return codeOf(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		stream, err := c.CallServerStream(ctx, sent)
+		if err != nil {
+			return codeOf(err)
+		}
+		if stream.Receive() {
+			return codes.OK
+		}
+		return codeOf(stream.Err())
+	}
+}
+
+func codeOf(err error) codes.Code {
+	if err == nil {
+		return codes.OK
+	}
+	return codes.Code(connect.CodeOf(err))
+}
+
+// doors returns a caller for each way into a backend.
+func doors(t *testing.T, b *backendtest.Backend) map[string]caller {
+	t.Helper()
+	return map[string]caller{
+		"gRPC": byGRPC(dial(t, b.Endpoint)), "Connect": byHTTP(b.HTTPAddr), "gRPC-Web": byHTTP(b.HTTPAddr, connect.WithGRPCWeb()),
+	}
+}
+
 // call makes one call and returns its code.
 func call(t *testing.T, conn *grpc.ClientConn, token, method string, m protoreflect.MethodDescriptor, request proto.Message) codes.Code {
 	t.Helper()
@@ -64,11 +127,11 @@ func call(t *testing.T, conn *grpc.ClientConn, token, method string, m protorefl
 
 // try calls a method with each of the requests until one is not invalid, and returns its
 // code: the requests name objects of all kinds, and a method takes one kind.
-func try(t *testing.T, conn *grpc.ClientConn, token string, m contract.Method, requests []proto.Message) codes.Code {
+func try(t *testing.T, by caller, token string, m contract.Method, requests []proto.Message) codes.Code {
 	t.Helper()
 	code := codes.InvalidArgument
 	for _, request := range requests {
-		if code = call(t, conn, token, m.Path(), m, request); code != codes.InvalidArgument {
+		if code = by(t, token, m.Path(), m, request); code != codes.InvalidArgument {
 			break
 		}
 	}
@@ -95,29 +158,31 @@ func tokens(b *backendtest.Backend) map[v1.Role]string {
 	return all
 }
 
-// TestMethodsAreOpenToThoseWhomTheyDeclare calls each method of the contract with each role.
-// Those that may call it may still find nothing.
+// TestMethodsAreOpenToThoseWhomTheyDeclare calls each method of the contract with each role,
+// by each door. Those that may call it may still find nothing.
 func TestMethodsAreOpenToThoseWhomTheyDeclare(t *testing.T) {
 	t.Parallel()
 	b := backendtest.Start(t)
-	conn, secrets := dial(t, b.Endpoint), tokens(b)
+	secrets := tokens(b)
 	sample := samplesOf("default", "ghost", "0193b0a0-0000-7000-8000-000000000000")
-	for _, m := range contract.Methods() {
-		requests := sample.requests(t, m)
-		for _, secret := range []string{"", "hr_wrong", "hr_" + strings.Repeat("x", 1000)} {
-			want := codes.Unauthenticated
-			if m.Permission == v1.Permission_PERMISSION_OPEN {
-				want = codes.OK
+	for door, by := range doors(t, b) {
+		for _, m := range contract.Methods() {
+			requests := sample.requests(t, m)
+			for _, secret := range []string{"", "hr_wrong", "hr_" + strings.Repeat("x", 1000)} {
+				want := codes.Unauthenticated
+				if m.Permission == v1.Permission_PERMISSION_OPEN {
+					want = codes.OK
+				}
+				require.Equal(t, want, by(t, secret, m.Path(), m, requests[0]), "%s by %s with the token %.10q", m.Name(), door, secret)
 			}
-			require.Equal(t, want, call(t, conn, secret, m.Path(), m, requests[0]), "%s with the token %.10q", m.Name(), secret)
-		}
-		for role, secret := range secrets {
-			code := try(t, conn, secret, m, requests)
-			if allows(m, role) {
-				require.NotContains(t, []codes.Code{codes.PermissionDenied, codes.Unauthenticated, codes.Internal, codes.Unimplemented}, code,
-					"%s by %s", m.Name(), role)
-			} else {
-				require.Equal(t, codes.PermissionDenied, code, "%s by %s", m.Name(), role)
+			for role, secret := range secrets {
+				code := try(t, by, secret, m, requests)
+				if allows(m, role) {
+					require.NotContains(t, []codes.Code{codes.PermissionDenied, codes.Unauthenticated, codes.Internal, codes.Unimplemented}, code,
+						"%s of %s by %s", m.Name(), role, door)
+				} else {
+					require.Equal(t, codes.PermissionDenied, code, "%s of %s by %s", m.Name(), role, door)
+				}
 			}
 		}
 	}
@@ -135,14 +200,14 @@ func TestUseCasesAuthorizeAsTheGateDoes(t *testing.T) {
 	started, err := b.Admin().Executions.StartExecution(t.Context(), &v1.StartExecutionRequest{Pipeline: client.PipelineName("default", "web")})
 	require.NoError(t, err)
 	b.Stop()
-	conn := dial(t, serveWithoutAuthorization(t, filepath.Join(b.DataDir, "headrace.db")))
+	by := byGRPC(dial(t, serveWithoutAuthorization(t, filepath.Join(b.DataDir, "headrace.db"))))
 	sample := samplesOf("default", "web", started.GetExecution().GetId())
 	refused := 0
 	for _, m := range contract.Methods() {
 		for role, secret := range secrets {
 			if !allows(m, role) {
 				refused++
-				require.Equal(t, codes.PermissionDenied, try(t, conn, secret, m, sample.requests(t, m)), "%s by %s", m.Name(), role)
+				require.Equal(t, codes.PermissionDenied, try(t, by, secret, m, sample.requests(t, m)), "%s by %s", m.Name(), role)
 			}
 		}
 	}

@@ -77,11 +77,17 @@ const (
 // errDraining is why the context of a stream ended when the server stops.
 var errDraining = errors.New("the server is stopping")
 
-// authenticateEarly refuses calls without a valid token before any of their messages is
-// read, since a message may be large. It is a filter: the interceptors authenticate and
-// authorize the call.
+// authenticateEarly is the filter of calls that come by gRPC. See enter.
 func (g *gate) authenticateEarly(ctx context.Context, info *tap.Info) (context.Context, error) {
-	c := g.newCall(info.FullMethodName)
+	return g.enter(ctx, info.FullMethodName, info.Header)
+}
+
+// enter refuses a call without a valid token before any of its messages is read, since a
+// message may be large. It returns the context of the call, with its deadline, or a status. It
+// is a filter: the interceptors authenticate and authorize the call. The context has the peer,
+// and must end with the call.
+func (g *gate) enter(ctx context.Context, path string, header metadata.MD) (context.Context, error) {
+	c := g.newCall(path)
 	conn := connOf(ctx)
 	if c.method.open() {
 		ctx, err := c.admitAnonymous(ctx, conn)
@@ -90,7 +96,7 @@ func (g *gate) authenticateEarly(ctx context.Context, info *tap.Info) (context.C
 		}
 		return ctx, nil
 	}
-	secret, err := bearerIn(info.Header)
+	secret, err := bearerIn(header)
 	if err == nil {
 		limited, cancel := context.WithTimeout(ctx, authenticateTimeout)
 		defer cancel()

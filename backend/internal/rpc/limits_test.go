@@ -1,7 +1,11 @@
 package rpc_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/headrace/terraform-provider-headrace/backend/backendtest"
 	"github.com/headrace/terraform-provider-headrace/backend/client"
@@ -164,4 +169,70 @@ func TestMessagesOverTheLimitAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "4194304", "the server says how much it takes")
 	_, err = b.Admin().Pipelines.ListPipelines(t.Context(), &v1.ListPipelinesRequest{Parent: "accounts/default"})
 	require.NoError(t, err)
+}
+
+// The HTTP listener takes what gRPC takes.
+func TestMessagesOfBrowsersOverTheLimitAreRefused(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	// post sends the body of a call, without saying how long it is if it is chunked.
+	post := func(body []byte, chunked bool, header map[string]string) (code int, text string) {
+		var reader io.Reader = bytes.NewReader(body)
+		if chunked {
+			reader = io.MultiReader(reader)
+		}
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+b.HTTPAddr+v1.PipelineService_CreatePipeline_FullMethodName, reader)
+		require.NoError(t, err)
+		request.Header.Set("Authorization", "Bearer "+b.AdminToken)
+		request.Header.Set("Connect-Protocol-Version", "1")
+		request.Header.Set("Content-Type", "application/proto")
+		for name, value := range header {
+			request.Header.Set(name, value)
+		}
+		resp, err := http.DefaultClient.Do(request)
+		if err != nil {
+			// The server ends a connection whose request is far too large.
+			return 0, err.Error()
+		}
+		data, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		return resp.StatusCode, string(data)
+	}
+	message := func(size int) []byte {
+		p := inline("default", "web")
+		p.Definition.Stages[1].Actions[0].Commands = []string{strings.Repeat("x", size)}
+		data, err := proto.Marshal(&v1.CreatePipelineRequest{Pipeline: p, ValidateOnly: true})
+		require.NoError(t, err)
+		return data
+	}
+	for _, size := range []int{4 << 20, 5 << 20} {
+		for _, chunked := range []bool{false, true} {
+			code, text := post(message(size), chunked, nil)
+			require.Equal(t, http.StatusTooManyRequests, code, text)
+			require.Contains(t, text, "resource_exhausted")
+		}
+	}
+	code, text := post(message(20<<20), false, nil)
+	require.Contains(t, []int{0, http.StatusTooManyRequests}, code, text)
+	code, text = post(message(20<<20), true, nil)
+	require.NotEqual(t, http.StatusOK, code, text)
+
+	var bomb bytes.Buffer
+	compressed := gzip.NewWriter(&bomb)
+	for range 64 {
+		_, err := compressed.Write(make([]byte, 1<<20))
+		require.NoError(t, err)
+	}
+	require.NoError(t, compressed.Close())
+	code, text = post(bomb.Bytes(), false, map[string]string{"Content-Encoding": "gzip"})
+	require.Equal(t, http.StatusTooManyRequests, code, text)
+	require.Contains(t, text, "decompressed")
+
+	code, text = post([]byte(`{"new_field": 1}`), false, map[string]string{"Content-Type": "application/json"})
+	require.Equal(t, http.StatusBadRequest, code, text)
+	require.Contains(t, text, "new_field")
+	code, text = post(message(1<<20), false, nil)
+	require.Equal(t, http.StatusBadRequest, code, text)
+	require.Contains(t, text, "commands", "a message within the limit is looked at")
 }

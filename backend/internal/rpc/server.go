@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -42,14 +43,18 @@ const (
 	// strangerIdle ends connections that have not authenticated and wait for nothing. A
 	// client calls as soon as it has connected.
 	strangerIdle = 10 * time.Second
-	// strangerGrace is how long a connection may take to authenticate in a flood of others.
-	strangerGrace = 250 * time.Millisecond
+	// strangerGrace is how long a connection may take to authenticate in a flood of others,
+	// httpGrace how long one may take to send a request.
+	strangerGrace, httpGrace = 250 * time.Millisecond, 100 * time.Millisecond
 	// strangerCalls bounds the calls without a token of a connection, proxyCalls those of
 	// one on which others came with a token, since it may be a proxy's.
 	strangerCalls, proxyCalls = 8, 32
 	// strangerBytes bounds what a connection without a token sends during such calls, far
 	// above what their messages take.
 	strangerBytes = 64 << 10
+	// keptForStrangers are places of the HTTP listener for connections that have not
+	// authenticated, more than probes and scrapers take at once.
+	keptForStrangers = 50
 	// maxIdle ends connections without calls; a client connects anew by itself.
 	maxIdle = 15 * time.Minute
 	// handshakeTimeout ends connections that never say anything.
@@ -99,6 +104,9 @@ type Config struct {
 	Clock  func() time.Time
 	// TLS is nil for plaintext.
 	TLS *tls.Config
+	// ClientCertificates refuses calls to Handler on connections without a client certificate
+	// that was verified. For Serve, TLS says so.
+	ClientCertificates bool
 }
 
 // Server serves the contract.
@@ -106,6 +114,7 @@ type Server struct {
 	grpc   *grpc.Server
 	health *health.Server
 	gate   *gate
+	door   *door
 	drain  context.CancelFunc
 	closed func(listener string, reason listen.Reason)
 }
@@ -158,6 +167,7 @@ func New(cfg Config) *Server {
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	g.registered = registered(s.grpc)
+	s.door = newDoor(g, s.grpc, cfg.ClientCertificates)
 	return s
 }
 
@@ -165,16 +175,37 @@ func New(cfg Config) *Server {
 // listener.
 func (s *Server) Serve(listener net.Listener) error {
 	s.health.SetServingStatus("", grpc_health_v1.HealthCheckResponse_SERVING)
-	most := listen.Fit(maxConnections)
-	limited := listen.New(listener, listen.Config{
-		Name: "grpc", Most: most, Each: most / 2, Grace: strangerGrace, Idle: strangerIdle, Calls: strangerCalls, AuthenticatedCalls: proxyCalls,
-		Bytes: strangerBytes, Observe: s.closed, Log: s.gate.log,
-	})
-	if err := s.grpc.Serve(limited); !errors.Is(err, grpc.ErrServerStopped) {
+	bounds := s.bounds("grpc", strangerGrace)
+	bounds.Each, bounds.Idle = bounds.Most/2, strangerIdle
+	if err := s.grpc.Serve(listen.New(listener, bounds)); !errors.Is(err, grpc.ErrServerStopped) {
 		return err
 	}
 	return nil
 }
+
+// LimitHTTP returns a listener with bounds like Serve's, for an HTTP server that Handler is part
+// of. Connections authenticate by their calls. Some places are only for connections that have
+// not, so that probes always get one. The HTTP server itself ends idle connections, and one
+// address may have all places: the newest connection is the one that is answered.
+func (s *Server) LimitHTTP(listener net.Listener) net.Listener {
+	bounds := s.bounds("http", httpGrace)
+	bounds.Kept = min(keptForStrangers, bounds.Most/2)
+	return listen.New(listener, bounds)
+}
+
+// bounds returns the bounds of connections that calls come by.
+func (s *Server) bounds(name string, grace time.Duration) listen.Config {
+	return listen.Config{
+		Name: name, Most: listen.Fit(maxConnections), Grace: grace, Calls: strangerCalls, AuthenticatedCalls: proxyCalls,
+		Bytes: strangerBytes, Observe: s.closed, Log: s.gate.log,
+	}
+}
+
+// Handler serves Connect and gRPC-Web on the paths of the contract's methods, for an HTTP
+// server with ConnContext listen.WithConn on a listener of LimitHTTP. Its calls pass the same
+// gate as those of Serve, and end with Shutdown. The server's timeouts hold for callers that
+// have not authenticated; other calls have those of the gate.
+func (s *Server) Handler() (http.Handler, error) { return s.door.handler() }
 
 // Warm does ahead what the first request would wait for.
 func (s *Server) Warm() {
@@ -189,5 +220,7 @@ func (s *Server) Shutdown(ctx context.Context) {
 	s.drain()
 	stop := context.AfterFunc(ctx, s.grpc.Stop)
 	defer stop()
+	// GracefulStop would cut these calls off.
+	s.door.finish(ctx)
 	s.grpc.GracefulStop()
 }

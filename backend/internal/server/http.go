@@ -11,12 +11,55 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/config"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/listen"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/logging"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/rpc"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 )
 
-// newHTTP returns the server of health and metrics. It needs no token: what it
-// tells names no account, pipeline or person.
-func (s *Server) newHTTP(metrics http.Handler, conf *tls.Config) *http.Server {
+const (
+	// httpPing and httpPingTimeout find clients of HTTP/2 that went away under a stream.
+	httpPing, httpPingTimeout = time.Minute, 20 * time.Second
+	// maxHTTPStreams bounds the calls at once of a connection of HTTP/2.
+	maxHTTPStreams = 100
+)
+
+// newHTTP returns the server of health, metrics and calls of browsers. Health and metrics need
+// no token: what they tell names no account, pipeline or person.
+func (s *Server) newHTTP(metrics http.Handler, conf *tls.Config) (*http.Server, error) {
+	calls, err := s.rpc.Handler()
+	if err != nil {
+		return nil, err
+	}
+	public, err := publicOf(s.config.PublicURL)
+	if err != nil {
+		return nil, err
+	}
+	sameOrigin, err := public.sameOrigin(calls)
+	if err != nil {
+		return nil, err
+	}
+	probes := s.newProbes(metrics)
+	handler := public.belowPath(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, rpc.PathPrefix) {
+			sameOrigin.ServeHTTP(w, r)
+			return
+		}
+		probes.ServeHTTP(w, r)
+	}))
+	if host, _, err := net.SplitHostPort(s.config.HTTPListen); err == nil && config.Loopback(host) {
+		handler = onlyThisMachine(public.name, handler)
+	}
+	return &http.Server{
+		// The timeouts of requests are for strangers. Calls that have authenticated have their own.
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		HTTP2:     &http.HTTP2Config{MaxConcurrentStreams: maxHTTPStreams, SendPingTimeout: httpPing, PingTimeout: httpPingTimeout},
+		TLSConfig: conf, ErrorLog: logging.Standard(s.log.Named("http")),
+		ConnState: listen.TrackState, ConnContext: listen.WithConn,
+	}, nil
+}
+
+// newProbes returns the handler of health and metrics.
+func (s *Server) newProbes(metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		respond(w, http.StatusOK, "ok")
@@ -61,44 +104,22 @@ func (s *Server) newHTTP(metrics http.Handler, conf *tls.Config) *http.Server {
 		respond(w, http.StatusOK, "ok")
 	})
 	mux.Handle("GET /metrics", metrics)
-	var handler http.Handler = mux
-	if host, _, err := net.SplitHostPort(s.config.HTTPListen); err == nil && config.Loopback(host) {
-		handler = onlyThisMachine(mux)
-	}
-	return &http.Server{
-		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-		TLSConfig: conf, ErrorLog: logging.Standard(s.log.Named("http")),
-		ConnState: listen.TrackState,
-	}
+	return mux
 }
 
-const (
-	// maxHTTPConnections is far more than probes and scrapers open.
-	maxHTTPConnections = 500
-	// httpGrace is how long one may take to send a request in a flood of others.
-	httpGrace = 100 * time.Millisecond
-)
-
-// limitHTTP bounds the connections of health and metrics. None of them authenticates, and the
-// newest is the one that is answered.
-func (s withWork) limitHTTP() net.Listener {
-	return listen.New(s.httpOn, listen.Config{
-		Name: "http", Most: listen.Fit(maxHTTPConnections), Grace: httpGrace, Observe: s.connectionClosed, Log: s.log.Named("http"),
-	})
-}
-
-// onlyThisMachine answers requests that ask for this machine by its own name. A
-// web page that makes its name resolve to 127.0.0.1 has the browser ask for the
-// page's name, and gets nothing.
-func onlyThisMachine(next http.Handler) http.Handler {
+// onlyThisMachine answers requests that ask for this machine by its own name, or by the name
+// that a proxy on it has. A web page that makes its name resolve to 127.0.0.1 has the browser
+// ask for the page's name, and gets nothing.
+func onlyThisMachine(proxy string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
 		if name, _, err := net.SplitHostPort(host); err == nil {
 			host = name
 		}
-		if !config.Loopback(strings.ToLower(strings.Trim(host, "[]"))) {
-			respond(w, http.StatusForbidden, "this address answers to localhost only; set http-listen to an address of this machine for others")
+		host = strings.ToLower(strings.Trim(host, "[]"))
+		if !config.Loopback(host) && (proxy == "" || host != proxy) {
+			respond(w, http.StatusForbidden, "this address answers to localhost and to the name in public-url only; set public-url to where a proxy on "+
+				"this machine is reached, or http-listen to an address of this machine for others")
 			return
 		}
 		next.ServeHTTP(w, r)

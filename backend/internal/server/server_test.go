@@ -246,6 +246,47 @@ func TestLoopbackAnswersOnlyToItsOwnNames(t *testing.T) {
 	require.Equal(t, http.StatusOK, ask("127.0.0.1:"+port, "metrics.example", "/metrics"))
 }
 
+// callByHTTP sends GetServerInfo as a browser does, and returns the code of the answer.
+func callByHTTP(t *testing.T, c *http.Client, url string, change func(*http.Request)) int {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+v1.ServerService_GetServerInfo_FullMethodName, strings.NewReader("{}"))
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Connect-Protocol-Version", "1")
+	change(request)
+	resp, err := c.Do(request)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	return resp.StatusCode
+}
+
+// Calls are answered below the path of public-url, with or without it, and by its name.
+func TestCallsByHTTPComeThroughProxies(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t, backendtest.WithConfig(func(cfg *config.Config) { cfg.PublicURL = "https://CI.example.com/deploy" }))
+	ask := func(path, host, origin, site string) int {
+		return callByHTTP(t, http.DefaultClient, "http://"+b.HTTPAddr+path, func(r *http.Request) {
+			if host != "" {
+				r.Host = host
+			}
+			r.Header.Set("Origin", origin)
+			r.Header.Set("Sec-Fetch-Site", site)
+		})
+	}
+	for _, path := range []string{"", "/deploy"} {
+		require.Equal(t, http.StatusOK, ask(path, "", "", ""))
+		require.Equal(t, http.StatusOK, ask(path, "ci.example.com", "https://ci.example.com", ""))
+		require.Equal(t, http.StatusOK, ask(path, "ci.example.com", "https://ci.example.com", "same-origin"))
+		require.Equal(t, http.StatusOK, ask(path, "", "https://ci.example.com", ""), "the proxy has replaced the host")
+		require.Equal(t, http.StatusForbidden, ask(path, "evil.example", "", ""))
+		require.Equal(t, http.StatusForbidden, ask(path, "ci.example.com", "https://evil.example", "cross-site"))
+		require.Equal(t, http.StatusForbidden, ask(path, "", "https://evil.example", ""))
+	}
+	require.Equal(t, http.StatusNotFound, ask("/deployment", "", "", ""))
+	code, _ := fetch(t, http.DefaultClient, "http://"+b.HTTPAddr+"/deploy/readyz")
+	require.Equal(t, http.StatusOK, code)
+}
+
 // certificate makes a certificate for this machine and returns its files.
 func certificate(t *testing.T) certtest.Files {
 	t.Helper()
@@ -286,6 +327,13 @@ func TestTLSCoversBothAddressesAndKnowsItsClients(t *testing.T) {
 	t.Cleanup(transport.CloseIdleConnections)
 	code, body := fetch(t, &http.Client{Transport: transport}, "https://"+b.HTTPAddr+"/metrics")
 	require.Equal(t, http.StatusOK, code)
+	// Whoever has no certificate gets no further by HTTP than by gRPC.
+	require.Equal(t, http.StatusUnauthorized, callByHTTP(t, &http.Client{Transport: transport}, "https://"+b.HTTPAddr, func(*http.Request) {}))
+	pair, err := tls.LoadX509KeyPair(clients.Cert, clients.Key)
+	require.NoError(t, err)
+	withPair := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}}
+	t.Cleanup(withPair.CloseIdleConnections)
+	require.Equal(t, http.StatusOK, callByHTTP(t, &http.Client{Transport: withPair}, "https://"+b.HTTPAddr, func(*http.Request) {}))
 	block, _ := pem.Decode(text)
 	parsed, err := x509.ParseCertificate(block.Bytes)
 	require.NoError(t, err)

@@ -316,13 +316,13 @@ func (s withWork) serveCalls() (withCalls, error) {
 	// Nil is plaintext. Each server changes its own configuration.
 	var forGRPC, forHTTP, forHooks *tls.Config
 	if certificates != nil {
-		forGRPC, forHTTP, forHooks = certificates.GRPC(), certificates.HTTP(), certificates.HTTP()
+		forGRPC, forHTTP, forHooks = certificates.GRPC(), certificates.Web(), certificates.HTTP()
 	}
 	reports := service.NewReports(s.data.store, s.clock)
 	server := &Server{
 		config: s.config, log: s.log, store: s.data.store, data: s.data, health: s.health, loop: s.loop, streams: service.NewStreams(s.executions),
 		storage: s.storage.available, sealed: s.sealed, retention: s.retention, intake: s.intake, mirrors: s.mirrors,
-		grpcOn: s.grpcOn, httpOn: s.limitHTTP(), opened: s.opened, certificates: certificates,
+		grpcOn: s.grpcOn, opened: s.opened, certificates: certificates,
 	}
 	definitions := service.PipelinesConfig{
 		Store: s.data.store, Loop: s.loop, Watcher: s.intake, Reports: reports, Catalog: s.catalog, Sealer: s.sealer, Logs: s.logs,
@@ -366,8 +366,13 @@ func (s withWork) serveCalls() (withCalls, error) {
 		Closed:  s.connectionClosed,
 		Clock:   s.clock,
 		TLS:     forGRPC,
+
+		ClientCertificates: s.config.TLSClientCAFile != "",
 	})
-	server.http = server.newHTTP(s.counters.Handler(), forHTTP)
+	server.httpOn = server.rpc.LimitHTTP(s.httpOn)
+	if server.http, err = server.newHTTP(s.counters.Handler(), forHTTP); err != nil {
+		return withCalls{}, err
+	}
 	if s.hooksOn != nil {
 		server.hooks, server.hooksOn = s.newHooks(forHooks), s.limitHooks()
 	}

@@ -1,0 +1,315 @@
+package rpc
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/listen"
+)
+
+// entrance is a door on a listener, with a token that it takes.
+type entrance struct {
+	*httptest.Server
+	door   *door
+	bearer string
+}
+
+// openDoor serves a door before a gRPC server with some services.
+func openDoor(t *testing.T, known *streamGate, register func(*grpc.Server), change func(*httptest.Server)) *entrance {
+	t.Helper()
+	g := known.gate
+	for _, timeout := range []*time.Duration{&g.messageTimeout, &g.anonymousTimeout, &g.callTimeout} {
+		if *timeout == 0 {
+			*timeout = time.Minute
+		}
+	}
+	inner := grpc.NewServer(grpc.UnaryInterceptor(g.unary), grpc.StreamInterceptor(g.stream))
+	register(inner)
+	e := &entrance{door: newDoor(g, inner, false)}
+	handler, err := e.door.handler()
+	require.NoError(t, err)
+	e.Server = httptest.NewUnstartedServer(handler)
+	e.Config.ConnContext = listen.WithConn
+	s := &Server{gate: g, closed: func(string, listen.Reason) {}}
+	e.Listener = s.LimitHTTP(e.Listener)
+	change(e.Server)
+	if e.TLS == nil {
+		e.Start()
+	} else {
+		e.StartTLS()
+	}
+	t.Cleanup(func() {
+		e.CloseClientConnections()
+		e.Close()
+		inner.Stop()
+	})
+	header, _ := metadata.FromIncomingContext(known.ctx)
+	e.bearer = header.Get("authorization")[0]
+	return e
+}
+
+func asItIs(*httptest.Server) {}
+
+// begin sends the header of a call of a method of Connect on a connection of its own, and returns
+// the connection.
+func (e *entrance) begin(t *testing.T, method, authorization string, length int) net.Conn {
+	t.Helper()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", e.Listener.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	if authorization != "" {
+		authorization = "Authorization: " + authorization + "\r\n"
+	}
+	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/proto\r\nConnect-Protocol-Version: 1\r\n%sContent-Length: %d\r\n\r\n",
+		method, authorization, length)
+	require.NoError(t, err)
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(30*time.Second)))
+	return conn
+}
+
+// answerOf returns what a call was answered.
+func answerOf(t *testing.T, conn net.Conn) (code int, body string) {
+	t.Helper()
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	data, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	return resp.StatusCode, string(data)
+}
+
+func TestBrowsersWithoutATokenAreRefusedBeforeTheirMessage(t *testing.T) {
+	t.Parallel()
+	known := newStreamGate(t)
+	known.messageTimeout = 100 * time.Millisecond
+	e := openDoor(t, known, func(*grpc.Server) {}, asItIs)
+	for _, token := range []string{"", "Bearer hr_unknown", "Basic x"} {
+		// None of the message is sent.
+		code, body := answerOf(t, e.begin(t, headracev1.PipelineService_CreatePipeline_FullMethodName, token, 1<<20))
+		require.Equal(t, http.StatusUnauthorized, code)
+		require.Contains(t, body, `"code":"unauthenticated"`)
+		require.Contains(t, body, "google.rpc.ErrorInfo", "the details come too")
+	}
+}
+
+func TestBrowsersCannotKeepTheirPlace(t *testing.T) {
+	t.Parallel()
+	known := newStreamGate(t)
+	known.messageTimeout = 10 * time.Millisecond
+	e := openDoor(t, known, func(inner *grpc.Server) { headracev1.RegisterServerServiceServer(inner, &infoServer{}) }, asItIs)
+	for range 2 * strangerCalls {
+		code, body := answerOf(t, e.begin(t, headracev1.ServerService_GetServerInfo_FullMethodName, "", 100))
+		require.Equal(t, http.StatusGatewayTimeout, code, body)
+		require.Contains(t, body, "deadline_exceeded")
+	}
+	code, body := answerOf(t, e.begin(t, headracev1.ServerService_GetServerInfo_FullMethodName, "", strangerBytes+1))
+	require.Equal(t, http.StatusTooManyRequests, code)
+	require.Contains(t, body, "at most 65536")
+	// A caller with a token, whose message never comes.
+	known.callTimeout = 10 * time.Millisecond
+	code, body = answerOf(t, e.begin(t, headracev1.ServerService_WhoAmI_FullMethodName, e.bearer, 100))
+	require.Equal(t, http.StatusGatewayTimeout, code, body)
+}
+
+// On HTTP/2 a connection has many calls.
+func TestStrangersHaveFewCallsAtOnceByHTTP(t *testing.T) {
+	t.Parallel()
+	e := openDoor(t, newStreamGate(t), func(inner *grpc.Server) { headracev1.RegisterServerServiceServer(inner, &infoServer{}) },
+		func(s *httptest.Server) { s.EnableHTTP2, s.TLS = true, &tls.Config{MinVersion: tls.VersionTLS13} })
+	client := headracev1Client(e.Client(), e.URL)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ask := func() error {
+		_, err := client.CallUnary(t.Context(), connect.NewRequest(&headracev1.GetServerInfoRequest{}))
+		return err
+	}
+	require.NoError(t, ask())
+	var strangers sync.WaitGroup
+	for range strangerCalls {
+		// It tries again if the call of ask had its place.
+		strangers.Go(func() {
+			for ctx.Err() == nil {
+				request, err := http.NewRequestWithContext(ctx, http.MethodPost, e.URL+headracev1.ServerService_GetServerInfo_FullMethodName, silentBody{ctx})
+				if err != nil {
+					return
+				}
+				request.ContentLength = 10
+				request.Header.Set("Content-Type", "application/proto")
+				request.Header.Set("Connect-Protocol-Version", "1")
+				if resp, err := e.Client().Do(request); err == nil {
+					_ = resp.Body.Close()
+				}
+			}
+		})
+	}
+	require.Eventually(t, func() bool { return connect.CodeOf(ask()) == connect.CodeUnavailable }, 10*time.Second, time.Millisecond)
+	cancel()
+	strangers.Wait()
+	require.Eventually(t, func() bool { return ask() == nil }, 10*time.Second, time.Millisecond)
+}
+
+// silentBody is a body that does not come.
+type silentBody struct {
+	ctx context.Context //nolint:containedctx // The life of the body.
+}
+
+func (b silentBody) Read([]byte) (int, error) {
+	<-b.ctx.Done()
+	return 0, b.ctx.Err()
+}
+
+func headracev1Client(c *http.Client, url string) *connect.Client[headracev1.GetServerInfoRequest, headracev1.GetServerInfoResponse] {
+	return connect.NewClient[headracev1.GetServerInfoRequest, headracev1.GetServerInfoResponse](c, url+headracev1.ServerService_GetServerInfo_FullMethodName)
+}
+
+// paced is a server whose logs get a line now and then.
+type paced struct {
+	headracev1.UnimplementedExecutionServiceServer
+}
+
+func (paced) TailLog(_ *headracev1.TailLogRequest, stream grpc.ServerStreamingServer[headracev1.TailLogResponse]) error {
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		if err := stream.Send(&headracev1.TailLogResponse{Data: []byte("line\n")}); err != nil {
+			return err
+		}
+		select {
+		case <-stream.Context().Done():
+			return stream.Context().Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+// tail opens a stream.
+func (e *entrance) tail(ctx context.Context, t *testing.T, options ...connect.ClientOption) *connect.ServerStreamForClient[headracev1.TailLogResponse] {
+	t.Helper()
+	c := connect.NewClient[headracev1.TailLogRequest, headracev1.TailLogResponse](e.Client(), e.URL+headracev1.ExecutionService_TailLog_FullMethodName, options...)
+	request := connect.NewRequest(&headracev1.TailLogRequest{Name: "x", ActionExecutionId: "x"})
+	request.Header().Set("Authorization", e.bearer)
+	stream, err := c.CallServerStream(ctx, request)
+	require.NoError(t, err)
+	return stream
+}
+
+// The timeouts of an HTTP server, which are for strangers, end no stream. On HTTP/2 they are
+// those of a stream, otherwise of a connection.
+func TestStreamsToBrowsersMayGoOnForLong(t *testing.T) {
+	t.Parallel()
+	const timeout = 100 * time.Millisecond
+	for name, change := range map[string]func(*httptest.Server){
+		"HTTP/1.1": asItIs,
+		"HTTP/2":   func(s *httptest.Server) { s.EnableHTTP2, s.TLS = true, &tls.Config{MinVersion: tls.VersionTLS13} },
+	} {
+		for protocol, option := range map[string]connect.ClientOption{"Connect": connect.WithClientOptions(), "gRPC-Web": connect.WithGRPCWeb()} {
+			t.Run(name+" "+protocol, func(t *testing.T) {
+				t.Parallel()
+				known := newStreamGate(t)
+				e := openDoor(t, known, func(inner *grpc.Server) { headracev1.RegisterExecutionServiceServer(inner, paced{}) }, func(s *httptest.Server) {
+					s.Config.ReadTimeout, s.Config.WriteTimeout = timeout, timeout
+					change(s)
+				})
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				stream := e.tail(ctx, t, option)
+				for began := time.Now(); time.Since(began) < 4*timeout; {
+					require.True(t, stream.Receive(), stream.Err())
+				}
+				// It ends with the server, and says so.
+				known.drain()
+				for stream.Receive() {
+					continue
+				}
+				require.Equal(t, connect.CodeUnavailable, connect.CodeOf(stream.Err()))
+			})
+		}
+	}
+}
+
+// A browser that is there, and takes nothing.
+func TestStreamsThatNoBrowserReadsEnd(t *testing.T) {
+	t.Parallel()
+	known := newStreamGate(t)
+	known.stall = 200 * time.Millisecond
+	logs := &endless{ended: make(chan error, 1)}
+	e := openDoor(t, known, func(inner *grpc.Server) { headracev1.RegisterExecutionServiceServer(inner, logs) }, asItIs)
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", e.Listener.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	message := "\x00\x00\x00\x00\x06\x0a\x01x\x12\x01x"
+	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/connect+proto\r\nConnect-Protocol-Version: 1\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\n%s",
+		headracev1.ExecutionService_TailLog_FullMethodName, e.bearer, len(message), message)
+	require.NoError(t, err)
+	require.Error(t, <-logs.ended)
+	e.door.finish(t.Context())
+}
+
+// slow is a server whose answers wait.
+type slow struct {
+	headracev1.UnimplementedServerServiceServer
+	began, end chan struct{}
+}
+
+func (s slow) WhoAmI(context.Context, *headracev1.WhoAmIRequest) (*headracev1.WhoAmIResponse, error) {
+	close(s.began)
+	<-s.end
+	return &headracev1.WhoAmIResponse{Principal: "ann"}, nil
+}
+
+func TestAStopWaitsForTheCallsOfBrowsers(t *testing.T) {
+	t.Parallel()
+	s := slow{began: make(chan struct{}), end: make(chan struct{})}
+	e := openDoor(t, newStreamGate(t), func(inner *grpc.Server) { headracev1.RegisterServerServiceServer(inner, s) }, asItIs)
+	conn := e.begin(t, headracev1.ServerService_WhoAmI_FullMethodName, e.bearer, 0)
+	<-s.began
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	e.door.finish(ctx)
+	code, body := answerOf(t, e.begin(t, headracev1.ServerService_WhoAmI_FullMethodName, e.bearer, 0))
+	require.Equal(t, http.StatusServiceUnavailable, code, body)
+	close(s.end)
+	e.door.finish(t.Context())
+	code, body = answerOf(t, conn)
+	require.Equal(t, http.StatusOK, code)
+	require.Contains(t, body, "ann")
+}
+
+func TestOtherRequestsAreNotCalls(t *testing.T) {
+	t.Parallel()
+	e := openDoor(t, newStreamGate(t), func(*grpc.Server) {}, asItIs)
+	for name, test := range map[string]struct {
+		method, path, contentType string
+		code                      int
+	}{
+		"by a link":            {http.MethodGet, headracev1.ServerService_GetServerInfo_FullMethodName + "?connect=v1&encoding=json&message={}", "", http.StatusMethodNotAllowed},
+		"of a form":            {http.MethodPost, headracev1.ServerService_GetServerInfo_FullMethodName, "application/x-www-form-urlencoded", http.StatusNotFound},
+		"of plain text":        {http.MethodPost, headracev1.ServerService_GetServerInfo_FullMethodName, "text/plain", http.StatusNotFound},
+		"of another service":   {http.MethodPost, "/grpc.health.v1.Health/Check", "application/grpc-web", http.StatusNotFound},
+		"of an unknown method": {http.MethodPost, PathPrefix + "ServerService/Nothing", "application/grpc-web", http.StatusNotFound},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), test.method, e.URL+test.path, strings.NewReader(""))
+		require.NoError(t, err)
+		request.Header.Set("Content-Type", test.contentType)
+		resp, err := e.Client().Do(request)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, test.code, resp.StatusCode, name)
+	}
+}
