@@ -154,6 +154,11 @@ func (r *run) measure(ctx context.Context) error {
 			return fmt.Errorf("storage: %w", err)
 		}
 	}
+	if r.wants("log_1gb") {
+		if err := r.measureLargeLog(ctx); err != nil {
+			return fmt.Errorf("large log: %w", err)
+		}
+	}
 	if r.wants("push_decision_50k_files") {
 		if err := r.measurePush(ctx); err != nil {
 			return fmt.Errorf("push: %w", err)
