@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,6 +37,7 @@ sequences. A file or pipe gets every byte as it was written. With -o json, each 
 a log is one object per line, with its data in base64.`,
 		Example: `  headrace logs web Compile -f
   headrace logs web Compile --tail 50
+  headrace logs web Compile --lines 120-131
   headrace logs web Compile --from 1048576
   headrace logs web#3 Deploy/before-entry/Smoke`,
 		Args: cobra.RangeArgs(1, 2),
@@ -56,12 +59,16 @@ a log is one object per line, with its data in base64.`,
 			if err != nil {
 				return err
 			}
+			if part.first > 0 {
+				return a.lines(ctx, c, e.GetName(), found.id, part)
+			}
 			return a.tail(ctx, c, e.GetName(), found.id, part)
 		}),
 	}
 	flags := command.Flags()
 	flags.BoolVarP(&part.follow, "follow", "f", false, "keep printing until the action, or the whole execution, ends")
 	flags.Int32Var(&part.lines, "tail", 0, "print the last `N` lines, 1 to 100000")
+	flags.StringVar(&part.span, "lines", "", "print the lines `A-B` of the log of ACTION or RULE, from 1; A is one line, A- all from there on")
 	flags.Int64Var(&part.from, "from", 0, "start at `BYTE` of the log of ACTION or RULE; a negative value counts from the end")
 	return command
 }
@@ -71,16 +78,48 @@ type logPart struct {
 	follow bool
 	lines  int32
 	from   int64
+	// span is A, A-B or A-, which check reads: the first and the last line, 0 for the first if there is
+	// none.
+	span        string
+	first, last int64
 }
 
-func (p logPart) check(args int) error {
+func (p *logPart) check(args int) error {
+	if p.span != "" {
+		if err := p.parseSpan(); err != nil {
+			return err
+		}
+	}
 	switch {
+	case p.span != "" && (p.lines > 0 || p.from != 0 || p.follow):
+		return usagef("--lines says which part to print: leave --tail, --from and --follow away")
+	case p.span != "" && args == 1:
+		return usagef("--lines are of one log: name the action or rule")
 	case p.lines < 0 || p.lines > 100_000:
 		return usagef("--tail is %d: use 1 to 100000 lines", p.lines)
 	case p.lines > 0 && p.from != 0:
 		return usagef("--tail and --from both say where to begin: use one of them")
 	case p.from != 0 && args == 1:
 		return usagef("--from is a place in one log: name the action or rule")
+	}
+	return nil
+}
+
+// parseSpan reads which lines are wanted.
+func (p *logPart) parseSpan() error {
+	first, last, isRange := strings.Cut(p.span, "-")
+	var errFirst, errLast error
+	p.first, errFirst = strconv.ParseInt(first, 10, 64)
+	switch {
+	case !isRange:
+		p.last = p.first
+	case last == "":
+		p.last = math.MaxInt64
+	default:
+		p.last, errLast = strconv.ParseInt(last, 10, 64)
+	}
+	if errFirst != nil || errLast != nil || p.first < 1 || p.last < p.first {
+		return usagef("--lines is %q: use numbers from 1, such as 120, 120-131 or 120-", p.span)
 	}
 	return nil
 }
@@ -243,6 +282,75 @@ func (a *app) tail(ctx context.Context, c *client.Client, name, actionID string,
 			return err
 		}
 	}
+}
+
+// linesPage is how many lines are asked for at once.
+const linesPage = 5000
+
+// lines prints some lines of a log.
+func (a *app) lines(ctx context.Context, c *client.Client, name, actionID string, part logPart) error {
+	show := a.showLog()
+	defer func() { a.out.write(show(nil)) }()
+	for next := part.first; next <= part.last; {
+		page, err := c.Executions.ReadLog(ctx, &headracev1.ReadLogRequest{
+			Name: name, ActionExecutionId: actionID, Start: &headracev1.ReadLogRequest_LineNumber{LineNumber: next},
+			MaxLines: int32(min(linesPage, part.last-next+1)),
+		})
+		if err != nil {
+			return err
+		}
+		if len(page.GetLines()) == 0 && next == part.first {
+			stat, err := c.Executions.StatLog(ctx, &headracev1.StatLogRequest{Name: name, ActionExecutionId: actionID})
+			if err != nil {
+				return err
+			}
+			return fmt.Errorf("the log has %d lines", stat.GetLineCount())
+		}
+		if next == part.first && a.OnTerminal && !a.json() && page.GetSgr() != "" {
+			a.out.write(show([]byte("\x1b[" + page.GetSgr() + "m")))
+		}
+		for _, line := range page.GetLines() {
+			// Lines that the server's machine lost are left out.
+			if line.GetNumber() > part.last {
+				return nil
+			}
+			if err := a.line(ctx, c, name, actionID, line, show); err != nil {
+				return err
+			}
+			next = line.GetNumber() + 1
+		}
+		if page.GetNextOffset() >= page.GetSizeBytes() {
+			return nil
+		}
+	}
+	return nil
+}
+
+// line prints a line of a log, all of it.
+func (a *app) line(
+	ctx context.Context, c *client.Client, name, actionID string, line *headracev1.LogLine, show func([]byte) string,
+) error {
+	if a.json() {
+		return errors.Join(a.out.object(line), a.out.failure)
+	}
+	a.out.write(show(line.GetText()))
+	end := line.GetOffset() + line.GetLength()
+	for at := line.GetOffset() + int64(len(line.GetText())); at < end; {
+		rest, err := c.Executions.ReadLog(ctx, &headracev1.ReadLogRequest{
+			Name: name, ActionExecutionId: actionID, Start: &headracev1.ReadLogRequest_Offset{Offset: at},
+			MaxBytes: int32(min(256<<10, end-at)),
+		})
+		if err != nil {
+			return err
+		}
+		if len(rest.GetData()) == 0 {
+			return errors.New("the log was removed while it was read")
+		}
+		a.out.write(show(rest.GetData()))
+		at += int64(len(rest.GetData()))
+	}
+	a.out.write(show([]byte("\n")))
+	return a.out.failure
 }
 
 // showLog returns a function that returns what to show of each piece of a log, and

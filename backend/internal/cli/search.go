@@ -29,7 +29,8 @@ is the name of a pipeline, and the command searches the logs of its last N execu
 newest first.
 
 With -E, TEXT is a regular expression in RE2 syntax. A pattern cannot match across
-lines. The exit code is 1 if no line matches.`,
+lines. With -w, letters, digits and underscores must not be next to the match. With -v,
+the command prints the lines that do not match. The exit code is 1 if no line matches.`,
 		Example: `  headrace search 'connection refused' web
   headrace search -E 'timeout after [0-9]+s' web#3 Deploy/Ship --context 3
   headrace search -i error web --last 20`,
@@ -45,6 +46,8 @@ lines. The exit code is 1 if no line matches.`,
 	flags := command.Flags()
 	flags.BoolVarP(&request.RegularExpression, "regexp", "E", false, "treat TEXT as a regular expression")
 	flags.BoolVarP(&request.IgnoreCase, "ignore-case", "i", false, "ignore upper and lower case")
+	flags.BoolVarP(&request.WholeWord, "word", "w", false, "match whole words only")
+	flags.BoolVarP(&request.Invert, "invert", "v", false, "print the lines that do not match")
 	flags.Int32VarP(&request.ContextLines, "context", "C", 0, "print `N` lines before and after each match, 0 to 10")
 	flags.Int32Var(&request.MaxMatches, "max", 0, "stop after `N` matches, 1 to 10000 (default 1000)")
 	flags.Int32Var(&last, "last", 0, "search the last `N` executions of the pipeline, 1 to 100")

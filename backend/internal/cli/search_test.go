@@ -52,6 +52,13 @@ func TestSearchAndPartsOfLogs(t *testing.T) {
 		"tail and from":         {[]string{"logs", "web", "Compile", "--tail", "1", "--from", "2"}, cli.ExitUsage, "use one of them"},
 		"from without a log":    {[]string{"logs", "web", "--from", "2"}, cli.ExitUsage, "name the action"},
 		"tail of too many":      {[]string{"logs", "web", "--tail", "-1"}, cli.ExitUsage, "--tail"},
+		"lines and tail":        {[]string{"logs", "web", "Compile", "--tail", "1", "--lines", "2"}, cli.ExitUsage, "leave --tail"},
+		"lines without a log":   {[]string{"logs", "web", "--lines", "2"}, cli.ExitUsage, "name the action"},
+		"lines backwards":       {[]string{"logs", "web", "Compile", "--lines", "3-2"}, cli.ExitUsage, "120-131"},
+		"line 0":                {[]string{"logs", "web", "Compile", "--lines", "0"}, cli.ExitUsage, "120-131"},
+		"lines that are words":  {[]string{"logs", "web", "Compile", "--lines", "1-x"}, cli.ExitUsage, "120-131"},
+		"lines beyond the end":  {[]string{"logs", "web#1", "Compile", "--lines", "1000-"}, cli.ExitFailed, "the log has "},
+		"part of a word":        {[]string{"search", "-w", "ood morning", "web"}, cli.ExitFailed, "no line matches"},
 		"search without a text": {[]string{"search", "web"}, cli.ExitUsage, "arg"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,6 +75,15 @@ func TestSearchAndPartsOfLogs(t *testing.T) {
 	require.Equal(t, strings.Join(lines[len(lines)-2:], "")+"\n", ask("logs", "web#2", "Compile", "--tail", "2").stdout)
 	require.Equal(t, whole[3:], ask("logs", "web#2", "Compile", "--from", "3").stdout)
 	require.Equal(t, whole[len(whole)-4:], ask("logs", "web#2", "Compile", "--from", "-4", "-f").stdout)
+
+	for span, want := range map[string]string{
+		"1": lines[0], "2-2": lines[1], "1-2": lines[0] + lines[1], "2-": strings.Join(lines[1:], "") + "\n", "1-1000": strings.Join(lines, "") + "\n",
+	} {
+		require.Equal(t, strings.TrimSuffix(want, "\n"), strings.TrimSuffix(ask("logs", "web#2", "Compile", "--lines", span).stdout, "\n"), span)
+	}
+	require.Contains(t, ask("logs", "web#2", "Compile", "--lines", "2", "-o", "json").stdout, `"number":"2"`)
+	require.Equal(t, newest.stdout, ask("search", "-w", "good morning", "web").stdout)
+	require.Equal(t, len(lines)-1, strings.Count(ask("search", "-v", "good morning", "web#2", "Compile").stdout, "\n"))
 
 	var told struct {
 		Match struct{ Offset, LineNumber string }

@@ -112,7 +112,7 @@ func BenchmarkGigabyte(b *testing.B) {
 	for name, expression := range map[string]bool{"SearchText": false, "SearchExpression": true} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(benchSize)
-			pattern, err := logs.NewPattern("error 1[0-9]*", expression, false)
+			pattern, err := logs.NewPattern("error 1[0-9]*", logs.Options{Expression: expression})
 			require.NoError(b, err)
 			for b.Loop() {
 				log, err := store.Open(b.Context(), "e1", "a1")

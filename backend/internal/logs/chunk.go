@@ -52,8 +52,11 @@ type chunk struct {
 	// size and modTime are the object's; a change of them shows that it grew.
 	size    int64
 	modTime time.Time
-	// data is the content of a small log, which is in the database and never empty; nil for an object.
+	// data is the content of a small log, which is in the database; nil for an object. It is empty
+	// only if the begin of the log is missing.
 	data []byte
+	// index says what is before the chunk; nil if its name does not.
+	index *indexed
 }
 
 // Widths of the numbers in names.
@@ -64,7 +67,22 @@ const (
 )
 
 func (c chunk) name(log logID) string {
-	return fmt.Sprintf("%s%0*d.%0*x", log.prefix(), attemptDigits, c.attempt, startDigits, c.start)
+	name := fmt.Sprintf("%s%0*d.%0*x", log.prefix(), attemptDigits, c.attempt, startDigits, c.start)
+	if c.index != nil && c.start > 0 {
+		name += "." + c.index.text()
+	}
+	return name
+}
+
+// mark returns what is before the chunk, and whether that is known without reading it.
+func (c chunk) mark() (mark, bool) {
+	if c.start == 0 {
+		return mark{}, true
+	}
+	if c.index == nil {
+		return mark{}, false
+	}
+	return c.index.mark, true
 }
 
 // is tells whether both are the same object in the same state.
@@ -75,6 +93,7 @@ func (c chunk) is(other chunk) bool {
 // parseChunk reads the name of an object. Others than chunks of the log give false.
 func parseChunk(log logID, name string) (chunk, bool) {
 	attempt, start, found := strings.Cut(strings.TrimPrefix(name, log.prefix()), ".")
+	start, index, hasIndex := strings.Cut(start, ".")
 	if !found || len(attempt) != attemptDigits || len(start) != startDigits {
 		return chunk{}, false
 	}
@@ -83,7 +102,18 @@ func parseChunk(log logID, name string) (chunk, bool) {
 		return chunk{}, false
 	}
 	at, err := strconv.ParseInt(start, 16, 64)
-	return chunk{attempt: int(number), start: at, end: math.MaxInt64}, err == nil && at >= 0 && at < farthest
+	c := chunk{attempt: int(number), start: at, end: math.MaxInt64}
+	if err != nil || at < 0 || at >= farthest {
+		return c, false
+	}
+	if hasIndex {
+		x, ok := parseIndexed(index, at)
+		if !ok || at == 0 {
+			return c, false
+		}
+		c.index = &x
+	}
+	return c, true
 }
 
 // merge adds the attempts that are small logs to the chunks of the bucket. A small log is
@@ -117,6 +147,10 @@ func inLog(all []chunk) []chunk {
 		c.end = end
 		end = c.start
 		kept = append(kept, c)
+	}
+	if len(kept) > 0 && end > 0 {
+		// The first chunk is missing.
+		kept = append(kept, chunk{attempt: kept[len(kept)-1].attempt, end: end, data: []byte{}})
 	}
 	slices.Reverse(kept)
 	return kept

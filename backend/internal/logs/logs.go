@@ -36,6 +36,9 @@ const (
 	turnChunk = 64 << 10
 	// chunksRead is how many chunks readers keep in memory, all together.
 	chunksRead = 16
+	// marksKept is how many marks of chunks without an index are kept in memory: those of 16 GiB
+	// of logs, in some MiB.
+	marksKept = 16 << 10
 	// pollEvery is how often a reader looks for what another process wrote.
 	pollEvery = 500 * time.Millisecond
 	// callTimeout bounds one call of the bucket for a writer.
@@ -78,7 +81,8 @@ type Config struct {
 }
 
 // Store keeps logs in a bucket, that of each action execution as a row of chunks:
-// objects <execution>/<action execution>.<attempt>.<place in the log>. The log of an attempt
+// objects <execution>/<action execution>.<attempt>.<place in the log>, which a line index follows
+// (ADR 16). The log of an attempt
 // that was small may be elsewhere instead (Config.Small). All methods
 // may be called concurrently, and by several processes on one bucket.
 //
@@ -92,6 +96,8 @@ type Store struct {
 	writers atomic.Int64
 	// read has the chunks that were read last, by the names of their objects.
 	read *lru.Cache[string, object]
+	// marks has what is before chunks whose names do not say it, by the names of their objects.
+	marks *lru.Cache[string, mark]
 
 	mu   sync.Mutex
 	logs map[logID]*log
@@ -125,7 +131,8 @@ func New(bucket Bucket, config Config) *Store {
 	}
 	// Its only error is a size that is none.
 	read, _ := lru.New[string, object](chunksRead)
-	return &Store{bucket: bucket, config: config, read: read, logs: make(map[logID]*log)}
+	marks, _ := lru.New[string, mark](marksKept)
+	return &Store{bucket: bucket, config: config, read: read, marks: marks, logs: make(map[logID]*log)}
 }
 
 // Writer returns what appends to the log of the attempt's action execution. An

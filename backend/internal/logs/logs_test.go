@@ -432,6 +432,11 @@ func TestKilledWriter(t *testing.T) {
 	write(t, w, "two\n")
 	require.NoError(t, w.Close())
 	require.Equal(t, before+"--- attempt 2 ---\ntwo\n", read(t, store))
+	checkLines(t, store, read(t, store))
+	log, err := store.Open(t.Context(), "e1", "a1")
+	require.NoError(t, err)
+	require.Zero(t, log.Unindexed(), "the index is as whole as the log")
+	log.Close()
 	require.NoError(t, store.Remove(t.Context(), "e1"))
 	require.Empty(t, files(t, dir), "nor does it leave anything else")
 }

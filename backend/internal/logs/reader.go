@@ -22,6 +22,8 @@ type Reader struct {
 	// writer is this process's as it was at the last refresh, nil where there was none.
 	writer *writer
 	chunks []chunk
+	// active is the chunk that the writer has in memory. It is not one of chunks.
+	active chunk
 	size   int64
 }
 
@@ -52,22 +54,31 @@ func (r *Reader) Read(ctx context.Context, p []byte, offset int64) (int, error) 
 	if len(p) == 0 {
 		return 0, nil
 	}
+	for try := 0; ; try++ {
+		n, err := r.readChunk(ctx, p, offset)
+		if !errors.Is(err, blob.ErrNotFound) && !errors.Is(err, io.EOF) {
+			return n, err
+		}
+		// A later turn took the chunk over since the last refresh, or the writer began another
+		// one. If that is not all, the execution was removed meanwhile.
+		if try == 1 {
+			return 0, io.EOF
+		}
+		if _, err := r.refresh(ctx); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// readChunk reads from the chunk of a place in the log. It returns io.EOF or blob.ErrNotFound
+// if what is known of the log is not true any more.
+func (r *Reader) readChunk(ctx context.Context, p []byte, offset int64) (int, error) {
 	if r.writer != nil {
 		if n := r.writer.read(p, offset); n > 0 {
 			return n, nil
 		}
 	}
 	c, data, err := r.chunkAt(ctx, offset)
-	if errors.Is(err, blob.ErrNotFound) {
-		// A later turn took the chunk over since the last refresh.
-		if _, err = r.refresh(ctx); err == nil {
-			c, data, err = r.chunkAt(ctx, offset)
-		}
-	}
-	if errors.Is(err, blob.ErrNotFound) {
-		// The execution was removed meanwhile.
-		return 0, io.EOF
-	}
 	if err != nil {
 		return 0, err
 	}
@@ -88,6 +99,18 @@ func (r *Reader) chunkAt(ctx context.Context, offset int64) (chunk, []byte, erro
 	}
 	data, err := r.store.get(ctx, r.log.id, r.chunks[i])
 	return r.chunks[i], data, err
+}
+
+// linesBefore returns how many lines end before a place in the log, if a chunk with an index
+// begins there.
+func (r *Reader) linesBefore(offset int64) (int64, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := sort.Search(len(r.chunks), func(i int) bool { return r.chunks[i].start >= offset })
+	if i == len(r.chunks) || r.chunks[i].start != offset || r.chunks[i].index == nil {
+		return 0, false
+	}
+	return r.chunks[i].index.lines, true
 }
 
 // readMissing reads what stands for bytes that a crash of the machine took from the
@@ -114,7 +137,7 @@ func (r *Reader) refresh(ctx context.Context) (changed <-chan struct{}, err erro
 	r.log.mu.Lock()
 	changed, r.writer = r.log.changed, r.log.writer
 	if r.writer != nil {
-		r.chunks, r.size = r.writer.chunks, r.writer.size()
+		r.chunks, r.active, r.size = r.writer.chunks, r.writer.chunk(), r.writer.size()
 	}
 	r.log.mu.Unlock()
 	if r.writer != nil {

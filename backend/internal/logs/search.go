@@ -6,8 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
-	"regexp/syntax"
+	"slices"
 )
 
 const (
@@ -18,53 +17,7 @@ const (
 	overlap  = 1 << 10
 	// MaxLine is how many bytes of a line a match holds at most.
 	MaxLine = 4 << 10
-	// maxProgram bounds the compiled expression: the time that it may take for a byte.
-	maxProgram = 2000
 )
-
-// Pattern is what a line must hold. The zero value matches nothing.
-type Pattern struct {
-	text       []byte
-	expression *regexp.Regexp
-}
-
-// NewPattern returns a pattern of plain text, or of a regular expression in RE2's
-// syntax. Its errors are for the caller of the search.
-func NewPattern(pattern string, expression, ignoreCase bool) (Pattern, error) {
-	if !expression && !ignoreCase {
-		return Pattern{text: []byte(pattern)}, nil
-	}
-	if !expression {
-		pattern = regexp.QuoteMeta(pattern)
-	}
-	if ignoreCase {
-		pattern = "(?i:" + pattern + ")"
-	}
-	parsed, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil {
-		return Pattern{}, err
-	}
-	program, err := syntax.Compile(parsed.Simplify())
-	if err != nil {
-		return Pattern{}, err
-	}
-	if len(program.Inst) > maxProgram {
-		return Pattern{}, errors.New("the regular expression is too large: repeat less, or search for a part of it")
-	}
-	compiled, err := regexp.Compile(pattern)
-	return Pattern{expression: compiled}, err
-}
-
-// find returns where the pattern is in a piece, nil where it is not.
-func (p Pattern) find(piece []byte) []int {
-	if p.expression != nil {
-		return p.expression.FindIndex(piece)
-	}
-	if i := bytes.Index(piece, p.text); i >= 0 {
-		return []int{i, i + len(p.text)}
-	}
-	return nil
-}
 
 // Match is a line that matched.
 type Match struct {
@@ -77,7 +30,7 @@ type Match struct {
 	Before, After [][]byte
 }
 
-// Search gives the lines of the log that match, each with that many lines around it,
+// Search gives the lines of the log that match, or those that do not if the pattern is inverted, each with that many lines around it,
 // and returns how many bytes it looked at. It ends at the end of what was written
 // so far, with the error of emit, or with the context.
 func (r *Reader) Search(ctx context.Context, pattern Pattern, around int, emit func(Match) error) (searched int64, err error) {
@@ -93,6 +46,9 @@ func (r *Reader) Search(ctx context.Context, pattern Pattern, around int, emit f
 		}
 		if err != nil {
 			return searched, err
+		}
+		if lines, ok := r.linesBefore(searched); ok {
+			s.line = lines
 		}
 		searched += int64(n)
 		if err := s.scan(buffer[:n]); err != nil {
@@ -111,15 +67,29 @@ type search struct {
 	// searched yet of it; begin is how the line begins, for what is around others.
 	line, offset, length int64
 	piece, begin         []byte
-	found                *Match
-	before               [][]byte
+	// inner is set if the line began before piece.
+	inner  bool
+	found  *Match
+	before [][]byte
 	// pending is a match that still takes lines after it.
 	pending *Match
+	// lower is the data in lower case.
+	lower []byte
 }
 
 // scan searches the next bytes of the log.
 func (s *search) scan(data []byte) error {
+	folded := data
+	if s.pattern.folded {
+		s.lower = append(s.lower[:0], data...)
+		folded = s.lower
+		lower(folded, data)
+	}
 	for len(data) > 0 {
+		if n := s.skip(data, folded[len(folded)-len(data):]); n > 0 {
+			data = data[n:]
+			continue
+		}
 		end := bytes.IndexByte(data, '\n')
 		part := data
 		if end >= 0 {
@@ -128,7 +98,7 @@ func (s *search) scan(data []byte) error {
 		if end >= 0 && s.length == 0 && len(part) <= maxPiece {
 			// Most lines are searched where they are.
 			s.count(part)
-			s.searchPiece(part)
+			s.searchPiece(part, true)
 		} else {
 			s.addPart(part)
 		}
@@ -143,10 +113,57 @@ func (s *search) scan(data []byte) error {
 	return nil
 }
 
+// skip passes lines that cannot match, and returns how many bytes they are. Most lines of most
+// searches are such lines, and are not looked at one by one.
+func (s *search) skip(data, folded []byte) int {
+	required := s.pattern.required
+	if len(required) == 0 || s.pattern.options.Invert || s.length > 0 || s.pending != nil {
+		return 0
+	}
+	end := len(data)
+	if i := bytes.Index(folded, required); i >= 0 {
+		end = i
+	}
+	end = bytes.LastIndexByte(data[:end], '\n') + 1
+	if end == 0 {
+		return 0
+	}
+	lines := bytes.Count(data[:end], []byte{'\n'})
+	s.keep(data[:end], lines)
+	s.line += int64(lines)
+	s.offset += int64(end)
+	return end
+}
+
+// keep keeps the last of lines that are skipped, for the next match.
+func (s *search) keep(data []byte, lines int) {
+	if s.around == 0 {
+		return
+	}
+	var last [][]byte
+	for range min(lines, s.around) {
+		data = data[:len(data)-1]
+		begin := bytes.LastIndexByte(data, '\n') + 1
+		last = append(last, bytes.Clone(data[begin:min(len(data), begin+MaxLine)]))
+		data = data[:begin]
+	}
+	for _, line := range slices.Backward(last) {
+		s.keepLine(line)
+	}
+}
+
+// keepLine keeps a line for the next match.
+func (s *search) keepLine(line []byte) {
+	if len(s.before) == s.around {
+		s.before = append(s.before[:0:0], s.before[1:]...)
+	}
+	s.before = append(s.before, line)
+}
+
 // count counts a part of a line and keeps the line's begin.
 func (s *search) count(part []byte) {
 	s.length += int64(len(part))
-	if room := MaxLine - len(s.begin); room > 0 && s.around > 0 {
+	if room := MaxLine - len(s.begin); room > 0 && (s.around > 0 || s.pattern.options.Invert) {
 		s.begin = append(s.begin, part[:min(room, len(part))]...)
 	}
 }
@@ -159,16 +176,16 @@ func (s *search) addPart(part []byte) {
 		s.piece = append(s.piece, part[:n]...)
 		part = part[n:]
 		if len(s.piece) == maxPiece {
-			s.searchPiece(s.piece)
-			s.piece = append(s.piece[:0], s.piece[maxPiece-overlap:]...)
+			s.searchPiece(s.piece, false)
+			s.piece, s.inner = append(s.piece[:0], s.piece[maxPiece-overlap:]...), true
 		}
 	}
 }
 
-// searchPiece searches a piece of a line.
-func (s *search) searchPiece(piece []byte) {
+// searchPiece searches a piece of a line, which may be its end.
+func (s *search) searchPiece(piece []byte, ends bool) {
 	if s.found == nil {
-		if at := s.pattern.find(piece); at != nil {
+		if at := s.pattern.find(piece, !s.inner, ends); at != nil {
 			from := max(0, min(at[0]-MaxLine/4, len(piece)-MaxLine))
 			text := piece[from:min(from+MaxLine, len(piece))]
 			s.found = &Match{Line: s.line + 1, Offset: s.offset, Text: bytes.Clone(text)}
@@ -179,7 +196,10 @@ func (s *search) searchPiece(piece []byte) {
 // endLine ends a line.
 func (s *search) endLine() error {
 	if len(s.piece) > 0 {
-		s.searchPiece(s.piece)
+		s.searchPiece(s.piece, true)
+	}
+	if s.pattern.options.Invert {
+		s.invert()
 	}
 	var err error
 	switch {
@@ -191,18 +211,24 @@ func (s *search) endLine() error {
 	case s.pending != nil && len(s.pending.After) < s.around:
 		s.pending.After = append(s.pending.After, bytes.Clone(s.begin))
 	case s.around > 0:
-		if len(s.before) == s.around {
-			s.before = append(s.before[:0:0], s.before[1:]...)
-		}
-		s.before = append(s.before, bytes.Clone(s.begin))
+		s.keepLine(bytes.Clone(s.begin))
 	}
 	if s.pending != nil && len(s.pending.After) == s.around {
 		err = errors.Join(err, s.emitPending())
 	}
 	s.line++
 	s.offset += s.length + 1
-	s.length, s.piece, s.begin, s.found = 0, s.piece[:0], s.begin[:0], nil
+	s.length, s.piece, s.inner, s.begin, s.found = 0, s.piece[:0], false, s.begin[:0], nil
 	return err
+}
+
+// invert makes a match of a line that has none, and none of others.
+func (s *search) invert() {
+	if s.found != nil {
+		s.found = nil
+		return
+	}
+	s.found = &Match{Line: s.line + 1, Offset: s.offset, Text: bytes.Clone(s.begin)}
 }
 
 func (s *search) emitPending() error {

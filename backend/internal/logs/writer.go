@@ -46,6 +46,8 @@ type writer struct {
 	chunks []chunk
 	start  int64
 	buffer []byte
+	// index is of the chunk that is in memory; nil if it is not known what is before it.
+	index *indexed
 	// most is how large the chunk may grow, stored how much of it was put.
 	most, stored int
 	// flushing is the next put, nil where there is nothing to put.
@@ -122,17 +124,40 @@ func (w *writer) fill(p []byte) int {
 func (w *writer) seal() error {
 	w.putting <- struct{}{}
 	defer func() { <-w.putting }()
-	if err := w.putWithRetries(); err != nil {
+	if w.failures >= maxFailures {
+		return w.failure
+	}
+	// The chunk does not change meanwhile, since only this goroutine adds to it.
+	indexing := make(chan *indexed, 1)
+	go func() { indexing <- w.nextIndex() }()
+	err := w.putWithRetries()
+	next := <-indexing
+	if err != nil {
 		return err
 	}
 	w.log.mu.Lock()
 	defer w.log.mu.Unlock()
 	end := w.size()
-	w.chunks = append(w.chunks, chunk{attempt: w.attempt, start: w.start, end: end})
+	w.chunks = append(w.chunks, w.chunk())
 	// A new one, since a put that was given up may still read the old one.
-	w.start, w.stored, w.most = end, 0, w.store.chunkSize()
+	w.start, w.index, w.stored, w.most = end, next, 0, w.store.chunkSize()
 	w.buffer = make([]byte, 0, w.most)
 	return nil
+}
+
+// nextIndex returns the index of the chunk that begins where this one ends now.
+func (w *writer) nextIndex() *indexed {
+	if w.index == nil {
+		return nil
+	}
+	next := &indexed{mark: w.index.mark, began: time.Now().UnixMilli()}
+	next.advance(w.buffer)
+	return next
+}
+
+// chunk returns the chunk that is in memory. The caller holds the log's mu, or alone writes.
+func (w *writer) chunk() chunk {
+	return chunk{attempt: w.attempt, start: w.start, end: w.size(), index: w.index}
 }
 
 // putWithRetries tries until the bucket failed too often. The caller holds putting.
@@ -154,6 +179,7 @@ func (w *writer) putWithRetries() error {
 func (w *writer) put() error {
 	w.log.mu.Lock()
 	data := w.buffer[:len(w.buffer):len(w.buffer)]
+	name := w.chunk().name(w.log.id)
 	nothing := w.log.removed || len(data) == w.stored
 	if nothing {
 		w.stored = len(data)
@@ -165,7 +191,6 @@ func (w *writer) put() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	name := chunk{attempt: w.attempt, start: w.start}.name(w.log.id)
 	if err := w.store.bucket.Put(ctx, name, bytes.NewReader(data)); err != nil {
 		w.failures++
 		w.failure = fmt.Errorf("write log: %w", err)
@@ -217,7 +242,7 @@ func (w *writer) open() error {
 	if err != nil {
 		return err
 	}
-	chunks, last, err := w.loadEarlier(l)
+	chunks, last, index, err := w.loadEarlier(l)
 	if err != nil {
 		w.store.release(l)
 		return err
@@ -230,7 +255,7 @@ func (w *writer) open() error {
 		w.start = chunks[len(chunks)-1].end
 	}
 	w.begin = w.start
-	w.buffer = last
+	w.buffer, w.index = last, index
 	w.full = w.size() > w.store.config.Limit
 	w.endsLine = len(last) > 0 && last[len(last)-1] == '\n'
 	l.writer = w
@@ -248,14 +273,15 @@ func (w *writer) open() error {
 }
 
 // loadEarlier returns the chunks of the attempts or turns before, and for a turn the bytes of
-// the last one if it is small: the turn takes them over. A bucket that fails too often is
-// not asked again.
-func (w *writer) loadEarlier(l *log) (chunks []chunk, last []byte, err error) {
+// the last one if it is small: the turn takes them over. The index is of the writer's own
+// chunk, nil if only reading much of the log can tell. A bucket that fails too often is not
+// asked again.
+func (w *writer) loadEarlier(l *log) (chunks []chunk, last []byte, index *indexed, err error) {
 	if w.attempt == 1 {
-		return nil, nil, nil
+		return nil, nil, &indexed{}, nil
 	}
 	if w.failures >= maxFailures {
-		return nil, nil, w.failure
+		return nil, nil, nil, w.failure
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
@@ -265,13 +291,16 @@ func (w *writer) loadEarlier(l *log) (chunks []chunk, last []byte, err error) {
 	if w.turn && err == nil {
 		chunks, last, err = w.takeOver(ctx, l.id, chunks)
 	}
+	if err == nil {
+		index, err = r.indexAt(ctx, len(chunks))
+	}
 	if err != nil {
 		w.failures++
 		w.failure = err
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	w.failures = 0
-	return chunks, last, nil
+	return chunks, last, index, nil
 }
 
 // takeOver gives a turn the number after the last, and returns the chunks that stay as

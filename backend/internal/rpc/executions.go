@@ -257,6 +257,55 @@ func (s *executions) TailLog(
 		})
 }
 
+// StatLog implements ExecutionService.
+func (s *executions) StatLog(ctx context.Context, req *headracev1.StatLogRequest) (*headracev1.StatLogResponse, error) {
+	name, err := s.find(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	stat, done, err := s.streams.StatLog(ctx, caller(ctx), name.Account, name.ID, req.GetActionExecutionId())
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.StatLogResponse{
+		SizeBytes: stat.Size, LineCount: stat.Lines, Done: done,
+		HasEscapes: stat.Traits&logs.Escapes != 0, HasRewrites: stat.Traits&logs.Rewrites != 0,
+		HasZeroBytes: stat.Traits&logs.Zeros != 0, HasInvalidUtf8: stat.Traits&logs.NotUTF8 != 0,
+	}, nil
+}
+
+// Sizes of a part of a log where the request names none.
+const (
+	defaultLogLines = 1000
+	defaultLogBytes = 256 << 10
+)
+
+// ReadLog implements ExecutionService.
+func (s *executions) ReadLog(ctx context.Context, req *headracev1.ReadLogRequest) (*headracev1.ReadLogResponse, error) {
+	name, err := s.find(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	size := pageSize(req.GetMaxBytes(), defaultLogBytes)
+	read := service.LogRead{Line: req.GetLineNumber(), Lines: pageSize(req.GetMaxLines(), defaultLogLines), Bytes: size}
+	if _, ok := req.GetStart().(*headracev1.ReadLogRequest_Offset); ok {
+		read = service.LogRead{Offset: req.GetOffset(), Bytes: size}
+	}
+	part, err := s.streams.ReadLog(ctx, caller(ctx), name.Account, name.ID, req.GetActionExecutionId(), read)
+	if err != nil {
+		return nil, err
+	}
+	return &headracev1.ReadLogResponse{
+		Lines: each(part.Lines, logLineToProto), Data: part.Data,
+		Offset: part.Begin.Offset, LineNumber: part.Begin.Line, Sgr: part.Begin.SGR, WriteTime: timestamp(part.Begin.Written),
+		NextOffset: part.End, SizeBytes: part.Size,
+	}, nil
+}
+
+func logLineToProto(l logs.Line) *headracev1.LogLine {
+	return &headracev1.LogLine{Number: l.Line, Offset: l.Offset, Length: l.Length, Text: l.Text, Sgr: l.SGR}
+}
+
 // SearchLogs implements ExecutionService.
 func (s *executions) SearchLogs(
 	req *headracev1.SearchLogsRequest, stream grpc.ServerStreamingServer[headracev1.SearchLogsResponse],
@@ -305,7 +354,10 @@ func (s *executions) logSearch(ctx context.Context, req *headracev1.SearchLogsRe
 		}
 		account, search.ExecutionID = name.Account, found.ID
 	}
-	if search.Pattern, err = logs.NewPattern(req.GetPattern(), req.GetRegularExpression(), req.GetIgnoreCase()); err != nil {
+	search.Pattern, err = logs.NewPattern(req.GetPattern(), logs.Options{
+		Expression: req.GetRegularExpression(), IgnoreCase: req.GetIgnoreCase(), WholeWord: req.GetWholeWord(), Invert: req.GetInvert(),
+	})
+	if err != nil {
 		return "", search, invalidField(err.Error(), "pattern")
 	}
 	return account, search, nil

@@ -181,6 +181,74 @@ func tail(t *testing.T, c *client.Client, name, action string) string {
 	}
 }
 
+// A log that is hard for viewers arrives line by line, as it was written, in responses that
+// have a bound.
+func TestReadLog(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	c := b.Admin()
+	create(t, c, release(t,
+		`printf 'zero \000 and not UTF-8 \377\n<b>\033[31mred\nstill red\033[0m\n10%%\r100%%\n'`,
+		`head -c 1000000 /dev/zero | tr '\000' x; echo`,
+		`yes 'a line of a long log' | head -n 100000`,
+	))
+	e := start(t, c, "web")
+	sign := watch(t, c, e.GetName(), func(event *v1.Event) bool { return event.GetAction() == "Sign" })
+	require.NotEmpty(t, sign)
+	got, err := c.Executions.GetExecution(t.Context(), &v1.GetExecutionRequest{Name: e.GetName()})
+	require.NoError(t, err)
+	id := got.GetExecution().GetStages()[1].GetActions()[0].GetId()
+	text := tail(t, c, e.GetName(), id)
+
+	stat, err := c.Executions.StatLog(t.Context(), &v1.StatLogRequest{Name: e.GetName(), ActionExecutionId: id})
+	require.NoError(t, err)
+	require.True(t, proto.Equal(&v1.StatLogResponse{
+		SizeBytes: int64(len(text)), LineCount: int64(strings.Count(text, "\n")), Done: true,
+		HasEscapes: true, HasRewrites: true, HasZeroBytes: true, HasInvalidUtf8: true,
+	}, stat), "%v", stat)
+	var lines []*v1.LogLine
+	for offset := int64(0); offset < stat.GetSizeBytes(); {
+		page, err := c.Executions.ReadLog(t.Context(), &v1.ReadLogRequest{
+			Name: e.GetName(), ActionExecutionId: id, Start: &v1.ReadLogRequest_LineNumber{LineNumber: int64(len(lines)) + 1}, MaxLines: 5000,
+		})
+		require.NoError(t, err)
+		require.LessOrEqual(t, proto.Size(page), 257<<10)
+		require.Equal(t, offset, page.GetOffset())
+		require.Greater(t, page.GetNextOffset(), offset)
+		lines, offset = append(lines, page.GetLines()...), page.GetNextOffset()
+	}
+	want := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	require.Len(t, lines, len(want))
+	offset, long := int64(0), 0
+	for i, line := range lines {
+		require.EqualValues(t, i+1, line.GetNumber())
+		require.Equal(t, offset, line.GetOffset())
+		require.EqualValues(t, len(want[i]), line.GetLength())
+		require.Equal(t, want[i][:min(len(want[i]), 8<<10)], string(line.GetText()))
+		offset += line.GetLength() + 1
+		switch {
+		case strings.HasPrefix(want[i], "still red"):
+			require.Equal(t, "31", line.GetSgr())
+		case len(want[i]) == 1_000_000:
+			long++
+			require.Empty(t, line.GetSgr())
+			rest, err := c.Executions.ReadLog(t.Context(), &v1.ReadLogRequest{
+				Name: e.GetName(), ActionExecutionId: id, Start: &v1.ReadLogRequest_Offset{Offset: line.GetOffset() + 8192},
+			})
+			require.NoError(t, err)
+			require.Equal(t, strings.Repeat("x", 256<<10), string(rest.GetData()))
+			require.Equal(t, line.GetNumber(), rest.GetLineNumber())
+		}
+	}
+	require.Equal(t, 1, long)
+	for _, bad := range []*v1.ReadLogRequest{
+		{Name: e.GetName(), ActionExecutionId: id, MaxLines: 5001}, {Name: e.GetName(), ActionExecutionId: id, MaxBytes: 256<<10 + 1},
+	} {
+		_, err = c.Executions.ReadLog(t.Context(), bad)
+		require.Equal(t, codes.InvalidArgument, status.Code(err))
+	}
+}
+
 func TestExecutionIsFoundByItsOwnPipelineOnly(t *testing.T) {
 	t.Parallel()
 	b := backendtest.Start(t)

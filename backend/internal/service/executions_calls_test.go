@@ -245,12 +245,20 @@ func TestCallsAreAuthorized(t *testing.T) {
 		"tail": func(who auth.Identity, id string) error {
 			return l.TailLog(t.Context(), who, "default", id, e.Stages[0].Actions[0].ID, service.LogTail{}, func(int64, []byte) error { return nil })
 		},
+		"stat log": func(who auth.Identity, id string) error {
+			_, _, err := l.StatLog(t.Context(), who, "default", id, e.Stages[0].Actions[0].ID)
+			return err
+		},
+		"read log": func(who auth.Identity, id string) error {
+			_, err := l.ReadLog(t.Context(), who, "default", id, e.Stages[0].Actions[0].ID, service.LogRead{Bytes: 10})
+			return err
+		},
 	}
 	may := map[auth.Role][]string{
-		auth.Viewer:   {"get", "list", "state", "explain", "watch", "tail"},
-		auth.Approver: {"get", "list", "state", "explain", "watch", "tail", "decide"},
+		auth.Viewer:   {"get", "list", "state", "explain", "watch", "tail", "stat log", "read log"},
+		auth.Approver: {"get", "list", "state", "explain", "watch", "tail", "stat log", "read log", "decide"},
 		auth.Deployer: {
-			"get", "list", "state", "explain", "watch", "tail",
+			"get", "list", "state", "explain", "watch", "tail", "stat log", "read log",
 			"start", "stop", "retry", "override", "rollback", "transition",
 		},
 		auth.Runner: {},
@@ -279,6 +287,10 @@ func TestCallsAreAuthorized(t *testing.T) {
 	requireRefused(t, err, service.KindNotFound, pipeline.ReasonNotFound)
 	requireRefused(t, l.Watch(t.Context(), stranger, "other", e.ID, 0, nil), service.KindNotFound, pipeline.ReasonNotFound)
 	requireRefused(t, l.TailLog(t.Context(), stranger, "other", e.ID, e.Stages[0].Actions[0].ID, service.LogTail{}, nil), service.KindNotFound, pipeline.ReasonNotFound)
+	_, _, err = l.StatLog(t.Context(), stranger, "other", e.ID, e.Stages[0].Actions[0].ID)
+	requireRefused(t, err, service.KindNotFound, pipeline.ReasonNotFound)
+	_, err = l.ReadLog(t.Context(), stranger, "other", e.ID, e.Stages[0].Actions[0].ID, service.LogRead{Lines: 1})
+	requireRefused(t, err, service.KindNotFound, pipeline.ReasonNotFound)
 	require.Equal(t, pipeline.InProgress, l.get(e.ID).Status)
 }
 

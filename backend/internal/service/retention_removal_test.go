@@ -370,8 +370,13 @@ func TestRemovedExecutionsAreNotUsed(t *testing.T) {
 	requireRefused(t, err, service.KindPrecondition, pipeline.ReasonOutputsRemoved)
 	require.ErrorContains(t, err, "removed by retention on 2026-03-01")
 
+	_, _, err = l.StatLog(t.Context(), admin, "default", failing.ID, a.Attempt.ActionExecutionID)
+	requireRefused(t, err, service.KindPrecondition, pipeline.ReasonOutputsRemoved)
+	_, err = l.ReadLog(t.Context(), admin, "default", failing.ID, a.Attempt.ActionExecutionID, service.LogRead{Lines: 1, Bytes: 100})
+	requireRefused(t, err, service.KindPrecondition, pipeline.ReasonOutputsRemoved)
+
 	// Who searches does not take what is gone for what never was.
-	pattern, err := logs.NewPattern("needle", false, false)
+	pattern, err := logs.NewPattern("needle", logs.Options{})
 	require.NoError(t, err)
 	nothing := func(service.LogPlace, logs.Match) error { return nil }
 	_, err = l.SearchLogs(t.Context(), admin, "default", service.LogSearch{ExecutionID: failing.ID, Pattern: pattern, Matches: 1}, nothing)

@@ -64,7 +64,7 @@ func TestSmallLogIsFollowedOnAnotherServer(t *testing.T) {
 	log.Kept()
 	require.Equal(t, tailed{"needle\n", nil}, <-followed)
 
-	pattern, err := logs.NewPattern("needle", false, false)
+	pattern, err := logs.NewPattern("needle", logs.Options{})
 	require.NoError(t, err)
 	matches := 0
 	_, err = two.SearchLogs(t.Context(), admin, "default", service.LogSearch{ExecutionID: a.Attempt.ExecutionID, Pattern: pattern, Matches: 10},

@@ -26,7 +26,7 @@ func (l *lab) searchable() service.LogSearch {
 	_, err := io.WriteString(w, "needle\nneedle\n")
 	require.NoError(l.t, errors.Join(err, w.Close()))
 	l.report("r1", a, action.Result{})
-	pattern, err := logs.NewPattern("needle", false, false)
+	pattern, err := logs.NewPattern("needle", logs.Options{})
 	require.NoError(l.t, err)
 	return service.LogSearch{ExecutionID: e.ID, Pattern: pattern, Matches: 10}
 }

@@ -4661,6 +4661,475 @@ func (x *TailLogResponse) GetData() []byte {
 	return nil
 }
 
+type StatLogRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the execution.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Id of an action execution or of a rule execution.
+	ActionExecutionId string `protobuf:"bytes,2,opt,name=action_execution_id,json=actionExecutionId,proto3" json:"action_execution_id,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *StatLogRequest) Reset() {
+	*x = StatLogRequest{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatLogRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatLogRequest) ProtoMessage() {}
+
+func (x *StatLogRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatLogRequest.ProtoReflect.Descriptor instead.
+func (*StatLogRequest) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *StatLogRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *StatLogRequest) GetActionExecutionId() string {
+	if x != nil {
+		return x.ActionExecutionId
+	}
+	return ""
+}
+
+type StatLogResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	SizeBytes int64                  `protobuf:"varint,1,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	// Lines, with the last one also if it does not end yet. Lines that a crash of the
+	// server's machine took count too.
+	LineCount int64 `protobuf:"varint,2,opt,name=line_count,json=lineCount,proto3" json:"line_count,omitempty"`
+	// The action or rule ended: the log grows no more, unless a retry runs it again.
+	Done bool `protobuf:"varint,3,opt,name=done,proto3" json:"done,omitempty"`
+	// The log has sequences for terminals, such as colors.
+	HasEscapes bool `protobuf:"varint,4,opt,name=has_escapes,json=hasEscapes,proto3" json:"has_escapes,omitempty"`
+	// The log has carriage returns that do not end a line: lines that were rewritten.
+	HasRewrites bool `protobuf:"varint,5,opt,name=has_rewrites,json=hasRewrites,proto3" json:"has_rewrites,omitempty"`
+	// The log has bytes of the value 0.
+	HasZeroBytes bool `protobuf:"varint,6,opt,name=has_zero_bytes,json=hasZeroBytes,proto3" json:"has_zero_bytes,omitempty"`
+	// The log has bytes that are not UTF-8.
+	HasInvalidUtf8 bool `protobuf:"varint,7,opt,name=has_invalid_utf8,json=hasInvalidUtf8,proto3" json:"has_invalid_utf8,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *StatLogResponse) Reset() {
+	*x = StatLogResponse{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatLogResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatLogResponse) ProtoMessage() {}
+
+func (x *StatLogResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatLogResponse.ProtoReflect.Descriptor instead.
+func (*StatLogResponse) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *StatLogResponse) GetSizeBytes() int64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+func (x *StatLogResponse) GetLineCount() int64 {
+	if x != nil {
+		return x.LineCount
+	}
+	return 0
+}
+
+func (x *StatLogResponse) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
+func (x *StatLogResponse) GetHasEscapes() bool {
+	if x != nil {
+		return x.HasEscapes
+	}
+	return false
+}
+
+func (x *StatLogResponse) GetHasRewrites() bool {
+	if x != nil {
+		return x.HasRewrites
+	}
+	return false
+}
+
+func (x *StatLogResponse) GetHasZeroBytes() bool {
+	if x != nil {
+		return x.HasZeroBytes
+	}
+	return false
+}
+
+func (x *StatLogResponse) GetHasInvalidUtf8() bool {
+	if x != nil {
+		return x.HasInvalidUtf8
+	}
+	return false
+}
+
+type ReadLogRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the execution.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Id of an action execution or of a rule execution.
+	ActionExecutionId string `protobuf:"bytes,2,opt,name=action_execution_id,json=actionExecutionId,proto3" json:"action_execution_id,omitempty"`
+	// Where to begin; at line 1 if it is not set.
+	//
+	// Types that are valid to be assigned to Start:
+	//
+	//	*ReadLogRequest_LineNumber
+	//	*ReadLogRequest_Offset
+	Start isReadLogRequest_Start `protobuf_oneof:"start"`
+	// Of lines: at most that many, 1 to 5000; 1000 when 0.
+	MaxLines int32 `protobuf:"varint,5,opt,name=max_lines,json=maxLines,proto3" json:"max_lines,omitempty"`
+	// At most that many bytes of lines or data, 1 to 262144; 262144 when 0. Of lines, the
+	// first one is returned also if it is longer, and each line counts 48 bytes more, and its sgr.
+	MaxBytes      int32 `protobuf:"varint,6,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadLogRequest) Reset() {
+	*x = ReadLogRequest{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadLogRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadLogRequest) ProtoMessage() {}
+
+func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
+func (*ReadLogRequest) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *ReadLogRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ReadLogRequest) GetActionExecutionId() string {
+	if x != nil {
+		return x.ActionExecutionId
+	}
+	return ""
+}
+
+func (x *ReadLogRequest) GetStart() isReadLogRequest_Start {
+	if x != nil {
+		return x.Start
+	}
+	return nil
+}
+
+func (x *ReadLogRequest) GetLineNumber() int64 {
+	if x != nil {
+		if x, ok := x.Start.(*ReadLogRequest_LineNumber); ok {
+			return x.LineNumber
+		}
+	}
+	return 0
+}
+
+func (x *ReadLogRequest) GetOffset() int64 {
+	if x != nil {
+		if x, ok := x.Start.(*ReadLogRequest_Offset); ok {
+			return x.Offset
+		}
+	}
+	return 0
+}
+
+func (x *ReadLogRequest) GetMaxLines() int32 {
+	if x != nil {
+		return x.MaxLines
+	}
+	return 0
+}
+
+func (x *ReadLogRequest) GetMaxBytes() int32 {
+	if x != nil {
+		return x.MaxBytes
+	}
+	return 0
+}
+
+type isReadLogRequest_Start interface {
+	isReadLogRequest_Start()
+}
+
+type ReadLogRequest_LineNumber struct {
+	// The number of a line, from 1. A negative number counts from the end: -1 is the last
+	// line. The response has lines.
+	LineNumber int64 `protobuf:"varint,3,opt,name=line_number,json=lineNumber,proto3,oneof"`
+}
+
+type ReadLogRequest_Offset struct {
+	// A place in bytes. A negative one counts from the end. The response has data.
+	Offset int64 `protobuf:"varint,4,opt,name=offset,proto3,oneof"`
+}
+
+func (*ReadLogRequest_LineNumber) isReadLogRequest_Start() {}
+
+func (*ReadLogRequest_Offset) isReadLogRequest_Start() {}
+
+type ReadLogResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Lines []*LogLine             `protobuf:"bytes,1,rep,name=lines,proto3" json:"lines,omitempty"`
+	Data  []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	// Place of the first byte of lines or data. If there are none, it is the end of the log.
+	Offset int64 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Number of the line that holds that byte, from 1.
+	LineNumber int64 `protobuf:"varint,4,opt,name=line_number,json=lineNumber,proto3" json:"line_number,omitempty"`
+	// Colors and the like at that byte: the parameters of the sequence that sets them, as in
+	// ESC [ 1;38;5;196 m. Empty for the default.
+	Sgr string `protobuf:"bytes,5,opt,name=sgr,proto3" json:"sgr,omitempty"`
+	// About when that byte was written: when the server began the chunk of at most 1 MiB
+	// that holds it. Not set in the first chunk, which began after the action did, and in logs
+	// of older servers.
+	WriteTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=write_time,json=writeTime,proto3" json:"write_time,omitempty"`
+	// Place after the lines or data, from which the log goes on.
+	NextOffset int64 `protobuf:"varint,7,opt,name=next_offset,json=nextOffset,proto3" json:"next_offset,omitempty"`
+	// How long the log is now.
+	SizeBytes     int64 `protobuf:"varint,8,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadLogResponse) Reset() {
+	*x = ReadLogResponse{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadLogResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadLogResponse) ProtoMessage() {}
+
+func (x *ReadLogResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadLogResponse.ProtoReflect.Descriptor instead.
+func (*ReadLogResponse) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *ReadLogResponse) GetLines() []*LogLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *ReadLogResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *ReadLogResponse) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *ReadLogResponse) GetLineNumber() int64 {
+	if x != nil {
+		return x.LineNumber
+	}
+	return 0
+}
+
+func (x *ReadLogResponse) GetSgr() string {
+	if x != nil {
+		return x.Sgr
+	}
+	return ""
+}
+
+func (x *ReadLogResponse) GetWriteTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.WriteTime
+	}
+	return nil
+}
+
+func (x *ReadLogResponse) GetNextOffset() int64 {
+	if x != nil {
+		return x.NextOffset
+	}
+	return 0
+}
+
+func (x *ReadLogResponse) GetSizeBytes() int64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+// LogLine is a line of a log.
+type LogLine struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From 1. Numbers that are left out are of lines that a crash of the server's machine took.
+	Number int64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// Place of the line in the log, in bytes.
+	Offset int64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	// In bytes, without the end of the line.
+	Length int64 `protobuf:"varint,3,opt,name=length,proto3" json:"length,omitempty"`
+	// The line without its end, as it was written. Of a line longer than 8 KiB only its first
+	// 8 KiB: the rest is data from offset plus 8192 on.
+	Text []byte `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	// Colors and the like at the begin of the line, as in ReadLogResponse.
+	Sgr           string `protobuf:"bytes,5,opt,name=sgr,proto3" json:"sgr,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogLine) Reset() {
+	*x = LogLine{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogLine) ProtoMessage() {}
+
+func (x *LogLine) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
+func (*LogLine) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *LogLine) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *LogLine) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *LogLine) GetLength() int64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *LogLine) GetText() []byte {
+	if x != nil {
+		return x.Text
+	}
+	return nil
+}
+
+func (x *LogLine) GetSgr() string {
+	if x != nil {
+		return x.Sgr
+	}
+	return ""
+}
+
 type SearchLogsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// accounts/{account}/pipelines/{pipeline} for its newest executions, or
@@ -4678,14 +5147,18 @@ type SearchLogsRequest struct {
 	// Of a pipeline: how many executions to search, newest first, 1 to 100; 10 when 0.
 	MaxExecutions int32 `protobuf:"varint,7,opt,name=max_executions,json=maxExecutions,proto3" json:"max_executions,omitempty"`
 	// 1 to 10000; 1000 when 0.
-	MaxMatches    int32 `protobuf:"varint,8,opt,name=max_matches,json=maxMatches,proto3" json:"max_matches,omitempty"`
+	MaxMatches int32 `protobuf:"varint,8,opt,name=max_matches,json=maxMatches,proto3" json:"max_matches,omitempty"`
+	// Letters, digits and underscores must not be next to what matches.
+	WholeWord bool `protobuf:"varint,9,opt,name=whole_word,json=wholeWord,proto3" json:"whole_word,omitempty"`
+	// Return the lines that do not match.
+	Invert        bool `protobuf:"varint,10,opt,name=invert,proto3" json:"invert,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SearchLogsRequest) Reset() {
 	*x = SearchLogsRequest{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[48]
+	mi := &file_headrace_v1_execution_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4697,7 +5170,7 @@ func (x *SearchLogsRequest) String() string {
 func (*SearchLogsRequest) ProtoMessage() {}
 
 func (x *SearchLogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[48]
+	mi := &file_headrace_v1_execution_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4710,7 +5183,7 @@ func (x *SearchLogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchLogsRequest.ProtoReflect.Descriptor instead.
 func (*SearchLogsRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{48}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SearchLogsRequest) GetParent() string {
@@ -4769,6 +5242,20 @@ func (x *SearchLogsRequest) GetMaxMatches() int32 {
 	return 0
 }
 
+func (x *SearchLogsRequest) GetWholeWord() bool {
+	if x != nil {
+		return x.WholeWord
+	}
+	return false
+}
+
+func (x *SearchLogsRequest) GetInvert() bool {
+	if x != nil {
+		return x.Invert
+	}
+	return false
+}
+
 type SearchLogsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Result:
@@ -4782,7 +5269,7 @@ type SearchLogsResponse struct {
 
 func (x *SearchLogsResponse) Reset() {
 	*x = SearchLogsResponse{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[49]
+	mi := &file_headrace_v1_execution_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4794,7 +5281,7 @@ func (x *SearchLogsResponse) String() string {
 func (*SearchLogsResponse) ProtoMessage() {}
 
 func (x *SearchLogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[49]
+	mi := &file_headrace_v1_execution_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4807,7 +5294,7 @@ func (x *SearchLogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchLogsResponse.ProtoReflect.Descriptor instead.
 func (*SearchLogsResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{49}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *SearchLogsResponse) GetResult() isSearchLogsResponse_Result {
@@ -4881,7 +5368,7 @@ type LogMatch struct {
 
 func (x *LogMatch) Reset() {
 	*x = LogMatch{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[50]
+	mi := &file_headrace_v1_execution_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4893,7 +5380,7 @@ func (x *LogMatch) String() string {
 func (*LogMatch) ProtoMessage() {}
 
 func (x *LogMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[50]
+	mi := &file_headrace_v1_execution_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4906,7 +5393,7 @@ func (x *LogMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogMatch.ProtoReflect.Descriptor instead.
 func (*LogMatch) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{50}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *LogMatch) GetExecution() string {
@@ -5015,7 +5502,7 @@ type LogSearchSummary struct {
 
 func (x *LogSearchSummary) Reset() {
 	*x = LogSearchSummary{}
-	mi := &file_headrace_v1_execution_proto_msgTypes[51]
+	mi := &file_headrace_v1_execution_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5027,7 +5514,7 @@ func (x *LogSearchSummary) String() string {
 func (*LogSearchSummary) ProtoMessage() {}
 
 func (x *LogSearchSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_execution_proto_msgTypes[51]
+	mi := &file_headrace_v1_execution_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5040,7 +5527,7 @@ func (x *LogSearchSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogSearchSummary.ProtoReflect.Descriptor instead.
 func (*LogSearchSummary) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{51}
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *LogSearchSummary) GetSearchedBytes() int64 {
@@ -5468,7 +5955,49 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"tail_lines\x18\x05 \x01(\x05B\x0f\xbaH\b\x1a\x06\x18\xa0\x8d\x06(\x00\xa8\xbb\x18\x02R\ttailLines\"=\n" +
 	"\x0fTailLogResponse\x12\x16\n" +
 	"\x06offset\x18\x01 \x01(\x03R\x06offset\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data\"\x99\x03\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"s\n" +
+	"\x0eStatLogRequest\x12\"\n" +
+	"\x04name\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xa8\xbb\x18\x04R\x04name\x12=\n" +
+	"\x13action_execution_id\x18\x02 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18d\xa8\xbb\x18\x04R\x11actionExecutionId\"\xa1\x02\n" +
+	"\x0fStatLogResponse\x12#\n" +
+	"\n" +
+	"size_bytes\x18\x01 \x01(\x03B\x04\xa8\xbb\x18\x04R\tsizeBytes\x12#\n" +
+	"\n" +
+	"line_count\x18\x02 \x01(\x03B\x04\xa8\xbb\x18\x04R\tlineCount\x12\x18\n" +
+	"\x04done\x18\x03 \x01(\bB\x04\xa8\xbb\x18\x04R\x04done\x12%\n" +
+	"\vhas_escapes\x18\x04 \x01(\bB\x04\xa8\xbb\x18\x04R\n" +
+	"hasEscapes\x12'\n" +
+	"\fhas_rewrites\x18\x05 \x01(\bB\x04\xa8\xbb\x18\x04R\vhasRewrites\x12*\n" +
+	"\x0ehas_zero_bytes\x18\x06 \x01(\bB\x04\xa8\xbb\x18\x04R\fhasZeroBytes\x12.\n" +
+	"\x10has_invalid_utf8\x18\a \x01(\bB\x04\xa8\xbb\x18\x04R\x0ehasInvalidUtf8\"\xa0\x02\n" +
+	"\x0eReadLogRequest\x12\"\n" +
+	"\x04name\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xa8\xbb\x18\x04R\x04name\x12=\n" +
+	"\x13action_execution_id\x18\x02 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18d\xa8\xbb\x18\x04R\x11actionExecutionId\x12'\n" +
+	"\vline_number\x18\x03 \x01(\x03B\x04\xa8\xbb\x18\x04H\x00R\n" +
+	"lineNumber\x12\x1e\n" +
+	"\x06offset\x18\x04 \x01(\x03B\x04\xa8\xbb\x18\x04H\x00R\x06offset\x12+\n" +
+	"\tmax_lines\x18\x05 \x01(\x05B\x0e\xbaH\a\x1a\x05\x18\x88'(\x00\xa8\xbb\x18\x04R\bmaxLines\x12,\n" +
+	"\tmax_bytes\x18\x06 \x01(\x05B\x0f\xbaH\b\x1a\x06\x18\x80\x80\x10(\x00\xa8\xbb\x18\x04R\bmaxBytesB\a\n" +
+	"\x05start\"\xc7\x02\n" +
+	"\x0fReadLogResponse\x120\n" +
+	"\x05lines\x18\x01 \x03(\v2\x14.headrace.v1.LogLineB\x04\xa8\xbb\x18\x04R\x05lines\x12\x18\n" +
+	"\x04data\x18\x02 \x01(\fB\x04\xa8\xbb\x18\x04R\x04data\x12\x1c\n" +
+	"\x06offset\x18\x03 \x01(\x03B\x04\xa8\xbb\x18\x04R\x06offset\x12%\n" +
+	"\vline_number\x18\x04 \x01(\x03B\x04\xa8\xbb\x18\x04R\n" +
+	"lineNumber\x12\x16\n" +
+	"\x03sgr\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x04R\x03sgr\x12?\n" +
+	"\n" +
+	"write_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x04R\twriteTime\x12%\n" +
+	"\vnext_offset\x18\a \x01(\x03B\x04\xa8\xbb\x18\x04R\n" +
+	"nextOffset\x12#\n" +
+	"\n" +
+	"size_bytes\x18\b \x01(\x03B\x04\xa8\xbb\x18\x04R\tsizeBytes\"\x95\x01\n" +
+	"\aLogLine\x12\x1c\n" +
+	"\x06number\x18\x01 \x01(\x03B\x04\xa8\xbb\x18\x04R\x06number\x12\x1c\n" +
+	"\x06offset\x18\x02 \x01(\x03B\x04\xa8\xbb\x18\x04R\x06offset\x12\x1c\n" +
+	"\x06length\x18\x03 \x01(\x03B\x04\xa8\xbb\x18\x04R\x06length\x12\x18\n" +
+	"\x04text\x18\x04 \x01(\fB\x04\xa8\xbb\x18\x04R\x04text\x12\x16\n" +
+	"\x03sgr\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x04R\x03sgr\"\xdc\x03\n" +
 	"\x11SearchLogsRequest\x12&\n" +
 	"\x06parent\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xa8\xbb\x18\x02R\x06parent\x12;\n" +
 	"\x13action_execution_id\x18\x02 \x01(\tB\v\xbaH\x04r\x02\x18d\xa8\xbb\x18\x02R\x11actionExecutionId\x12(\n" +
@@ -5480,7 +6009,11 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"(\x00\xa8\xbb\x18\x02R\fcontextLines\x124\n" +
 	"\x0emax_executions\x18\a \x01(\x05B\r\xbaH\x06\x1a\x04\x18d(\x00\xa8\xbb\x18\x02R\rmaxExecutions\x12/\n" +
 	"\vmax_matches\x18\b \x01(\x05B\x0e\xbaH\a\x1a\x05\x18\x90N(\x00\xa8\xbb\x18\x02R\n" +
-	"maxMatches\"\x94\x01\n" +
+	"maxMatches\x12#\n" +
+	"\n" +
+	"whole_word\x18\t \x01(\bB\x04\xa8\xbb\x18\x04R\twholeWord\x12\x1c\n" +
+	"\x06invert\x18\n" +
+	" \x01(\bB\x04\xa8\xbb\x18\x04R\x06invert\"\x94\x01\n" +
 	"\x12SearchLogsResponse\x123\n" +
 	"\x05match\x18\x01 \x01(\v2\x15.headrace.v1.LogMatchB\x04\xa8\xbb\x18\x02H\x00R\x05match\x12?\n" +
 	"\asummary\x18\x02 \x01(\v2\x1d.headrace.v1.LogSearchSummaryB\x04\xa8\xbb\x18\x02H\x00R\asummaryB\b\n" +
@@ -5571,8 +6104,7 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x14SOURCE_RELATION_SAME\x10\x01\x12\x19\n" +
 	"\x15SOURCE_RELATION_NEWER\x10\x02\x12\x19\n" +
 	"\x15SOURCE_RELATION_OLDER\x10\x03\x12\x1c\n" +
-	"\x18SOURCE_RELATION_DIVERGED\x10\x042\x96\n" +
-	"\n" +
+	"\x18SOURCE_RELATION_DIVERGED\x10\x042\xc6\v\n" +
 	"\x10ExecutionService\x12o\n" +
 	"\x0eStartExecution\x12\".headrace.v1.StartExecutionRequest\x1a#.headrace.v1.StartExecutionResponse\"\x14Ȼ\x18\x05һ\x18\bpipelineػ\x18\x03\x12e\n" +
 	"\fGetExecution\x12 .headrace.v1.GetExecutionRequest\x1a!.headrace.v1.GetExecutionResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12m\n" +
@@ -5585,7 +6117,9 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x0eDecideApproval\x12\".headrace.v1.DecideApprovalRequest\x1a#.headrace.v1.DecideApprovalResponse\"\x10Ȼ\x18\x06һ\x18\x04nameػ\x18\x02\x12q\n" +
 	"\x10ExplainExecution\x12$.headrace.v1.ExplainExecutionRequest\x1a%.headrace.v1.ExplainExecutionResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12m\n" +
 	"\x0eWatchExecution\x12\".headrace.v1.WatchExecutionRequest\x1a#.headrace.v1.WatchExecutionResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x010\x01\x12X\n" +
-	"\aTailLog\x12\x1b.headrace.v1.TailLogRequest\x1a\x1c.headrace.v1.TailLogResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x010\x01\x12c\n" +
+	"\aTailLog\x12\x1b.headrace.v1.TailLogRequest\x1a\x1c.headrace.v1.TailLogResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x010\x01\x12V\n" +
+	"\aStatLog\x12\x1b.headrace.v1.StatLogRequest\x1a\x1c.headrace.v1.StatLogResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12V\n" +
+	"\aReadLog\x12\x1b.headrace.v1.ReadLogRequest\x1a\x1c.headrace.v1.ReadLogResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12c\n" +
 	"\n" +
 	"SearchLogs\x12\x1e.headrace.v1.SearchLogsRequest\x1a\x1f.headrace.v1.SearchLogsResponse\"\x12Ȼ\x18\x04һ\x18\x06parentػ\x18\x010\x01BTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
 
@@ -5602,7 +6136,7 @@ func file_headrace_v1_execution_proto_rawDescGZIP() []byte {
 }
 
 var file_headrace_v1_execution_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_headrace_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
+var file_headrace_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
 var file_headrace_v1_execution_proto_goTypes = []any{
 	(ExecutionStatus)(0),              // 0: headrace.v1.ExecutionStatus
 	(ExecutionType)(0),                // 1: headrace.v1.ExecutionType
@@ -5660,76 +6194,81 @@ var file_headrace_v1_execution_proto_goTypes = []any{
 	(*WatchExecutionResponse)(nil),    // 53: headrace.v1.WatchExecutionResponse
 	(*TailLogRequest)(nil),            // 54: headrace.v1.TailLogRequest
 	(*TailLogResponse)(nil),           // 55: headrace.v1.TailLogResponse
-	(*SearchLogsRequest)(nil),         // 56: headrace.v1.SearchLogsRequest
-	(*SearchLogsResponse)(nil),        // 57: headrace.v1.SearchLogsResponse
-	(*LogMatch)(nil),                  // 58: headrace.v1.LogMatch
-	(*LogSearchSummary)(nil),          // 59: headrace.v1.LogSearchSummary
-	nil,                               // 60: headrace.v1.Execution.VariablesEntry
-	nil,                               // 61: headrace.v1.RuleExecution.ResolvedConfigurationEntry
-	nil,                               // 62: headrace.v1.ActionExecution.OutputVariablesEntry
-	nil,                               // 63: headrace.v1.ActionExecution.ResolvedConfigurationEntry
-	nil,                               // 64: headrace.v1.NextStep.VariablesEntry
-	nil,                               // 65: headrace.v1.StartExecutionRequest.VariablesEntry
-	(ExecutionMode)(0),                // 66: headrace.v1.ExecutionMode
-	(*timestamppb.Timestamp)(nil),     // 67: google.protobuf.Timestamp
-	(*StageTransition)(nil),           // 68: headrace.v1.StageTransition
+	(*StatLogRequest)(nil),            // 56: headrace.v1.StatLogRequest
+	(*StatLogResponse)(nil),           // 57: headrace.v1.StatLogResponse
+	(*ReadLogRequest)(nil),            // 58: headrace.v1.ReadLogRequest
+	(*ReadLogResponse)(nil),           // 59: headrace.v1.ReadLogResponse
+	(*LogLine)(nil),                   // 60: headrace.v1.LogLine
+	(*SearchLogsRequest)(nil),         // 61: headrace.v1.SearchLogsRequest
+	(*SearchLogsResponse)(nil),        // 62: headrace.v1.SearchLogsResponse
+	(*LogMatch)(nil),                  // 63: headrace.v1.LogMatch
+	(*LogSearchSummary)(nil),          // 64: headrace.v1.LogSearchSummary
+	nil,                               // 65: headrace.v1.Execution.VariablesEntry
+	nil,                               // 66: headrace.v1.RuleExecution.ResolvedConfigurationEntry
+	nil,                               // 67: headrace.v1.ActionExecution.OutputVariablesEntry
+	nil,                               // 68: headrace.v1.ActionExecution.ResolvedConfigurationEntry
+	nil,                               // 69: headrace.v1.NextStep.VariablesEntry
+	nil,                               // 70: headrace.v1.StartExecutionRequest.VariablesEntry
+	(ExecutionMode)(0),                // 71: headrace.v1.ExecutionMode
+	(*timestamppb.Timestamp)(nil),     // 72: google.protobuf.Timestamp
+	(*StageTransition)(nil),           // 73: headrace.v1.StageTransition
 }
 var file_headrace_v1_execution_proto_depIdxs = []int32{
-	66,  // 0: headrace.v1.Execution.execution_mode:type_name -> headrace.v1.ExecutionMode
+	71,  // 0: headrace.v1.Execution.execution_mode:type_name -> headrace.v1.ExecutionMode
 	0,   // 1: headrace.v1.Execution.status:type_name -> headrace.v1.ExecutionStatus
 	12,  // 2: headrace.v1.Execution.trigger:type_name -> headrace.v1.ExecutionTrigger
-	60,  // 3: headrace.v1.Execution.variables:type_name -> headrace.v1.Execution.VariablesEntry
+	65,  // 3: headrace.v1.Execution.variables:type_name -> headrace.v1.Execution.VariablesEntry
 	15,  // 4: headrace.v1.Execution.source_revisions:type_name -> headrace.v1.SourceRevision
 	16,  // 5: headrace.v1.Execution.stages:type_name -> headrace.v1.StageExecution
-	67,  // 6: headrace.v1.Execution.start_time:type_name -> google.protobuf.Timestamp
-	67,  // 7: headrace.v1.Execution.end_time:type_name -> google.protobuf.Timestamp
-	67,  // 8: headrace.v1.Execution.update_time:type_name -> google.protobuf.Timestamp
+	72,  // 6: headrace.v1.Execution.start_time:type_name -> google.protobuf.Timestamp
+	72,  // 7: headrace.v1.Execution.end_time:type_name -> google.protobuf.Timestamp
+	72,  // 8: headrace.v1.Execution.update_time:type_name -> google.protobuf.Timestamp
 	14,  // 9: headrace.v1.Execution.stop:type_name -> headrace.v1.StopRequest
 	1,   // 10: headrace.v1.Execution.execution_type:type_name -> headrace.v1.ExecutionType
 	9,   // 11: headrace.v1.Execution.rollback:type_name -> headrace.v1.RollbackMetadata
 	11,  // 12: headrace.v1.Execution.source_revision_overrides:type_name -> headrace.v1.SourceRevisionOverride
 	10,  // 13: headrace.v1.Execution.cancel:type_name -> headrace.v1.CancelRequest
-	67,  // 14: headrace.v1.Execution.outputs_remove_time:type_name -> google.protobuf.Timestamp
-	67,  // 15: headrace.v1.CancelRequest.request_time:type_name -> google.protobuf.Timestamp
+	72,  // 14: headrace.v1.Execution.outputs_remove_time:type_name -> google.protobuf.Timestamp
+	72,  // 15: headrace.v1.CancelRequest.request_time:type_name -> google.protobuf.Timestamp
 	13,  // 16: headrace.v1.ExecutionTrigger.pull_request:type_name -> headrace.v1.TriggeringPullRequest
-	67,  // 17: headrace.v1.StopRequest.request_time:type_name -> google.protobuf.Timestamp
+	72,  // 17: headrace.v1.StopRequest.request_time:type_name -> google.protobuf.Timestamp
 	0,   // 18: headrace.v1.StageExecution.status:type_name -> headrace.v1.ExecutionStatus
-	67,  // 19: headrace.v1.StageExecution.start_time:type_name -> google.protobuf.Timestamp
-	67,  // 20: headrace.v1.StageExecution.end_time:type_name -> google.protobuf.Timestamp
+	72,  // 19: headrace.v1.StageExecution.start_time:type_name -> google.protobuf.Timestamp
+	72,  // 20: headrace.v1.StageExecution.end_time:type_name -> google.protobuf.Timestamp
 	21,  // 21: headrace.v1.StageExecution.actions:type_name -> headrace.v1.ActionExecution
 	24,  // 22: headrace.v1.StageExecution.entry_approval:type_name -> headrace.v1.Approval
 	18,  // 23: headrace.v1.StageExecution.conditions:type_name -> headrace.v1.ConditionExecution
 	17,  // 24: headrace.v1.StageExecution.retry:type_name -> headrace.v1.RetryStageMetadata
 	24,  // 25: headrace.v1.StageExecution.earlier_entry_approvals:type_name -> headrace.v1.Approval
-	67,  // 26: headrace.v1.RetryStageMetadata.latest_time:type_name -> google.protobuf.Timestamp
+	72,  // 26: headrace.v1.RetryStageMetadata.latest_time:type_name -> google.protobuf.Timestamp
 	2,   // 27: headrace.v1.ConditionExecution.kind:type_name -> headrace.v1.ConditionKind
 	0,   // 28: headrace.v1.ConditionExecution.status:type_name -> headrace.v1.ExecutionStatus
-	67,  // 29: headrace.v1.ConditionExecution.start_time:type_name -> google.protobuf.Timestamp
-	67,  // 30: headrace.v1.ConditionExecution.end_time:type_name -> google.protobuf.Timestamp
+	72,  // 29: headrace.v1.ConditionExecution.start_time:type_name -> google.protobuf.Timestamp
+	72,  // 30: headrace.v1.ConditionExecution.end_time:type_name -> google.protobuf.Timestamp
 	19,  // 31: headrace.v1.ConditionExecution.rules:type_name -> headrace.v1.RuleExecution
 	20,  // 32: headrace.v1.ConditionExecution.override:type_name -> headrace.v1.ConditionOverride
 	0,   // 33: headrace.v1.RuleExecution.status:type_name -> headrace.v1.ExecutionStatus
 	22,  // 34: headrace.v1.RuleExecution.error:type_name -> headrace.v1.ErrorDetails
-	61,  // 35: headrace.v1.RuleExecution.resolved_configuration:type_name -> headrace.v1.RuleExecution.ResolvedConfigurationEntry
-	67,  // 36: headrace.v1.RuleExecution.start_time:type_name -> google.protobuf.Timestamp
-	67,  // 37: headrace.v1.RuleExecution.end_time:type_name -> google.protobuf.Timestamp
-	67,  // 38: headrace.v1.RuleExecution.open_time:type_name -> google.protobuf.Timestamp
-	67,  // 39: headrace.v1.ConditionOverride.override_time:type_name -> google.protobuf.Timestamp
+	66,  // 35: headrace.v1.RuleExecution.resolved_configuration:type_name -> headrace.v1.RuleExecution.ResolvedConfigurationEntry
+	72,  // 36: headrace.v1.RuleExecution.start_time:type_name -> google.protobuf.Timestamp
+	72,  // 37: headrace.v1.RuleExecution.end_time:type_name -> google.protobuf.Timestamp
+	72,  // 38: headrace.v1.RuleExecution.open_time:type_name -> google.protobuf.Timestamp
+	72,  // 39: headrace.v1.ConditionOverride.override_time:type_name -> google.protobuf.Timestamp
 	0,   // 40: headrace.v1.ActionExecution.status:type_name -> headrace.v1.ExecutionStatus
-	67,  // 41: headrace.v1.ActionExecution.start_time:type_name -> google.protobuf.Timestamp
-	67,  // 42: headrace.v1.ActionExecution.end_time:type_name -> google.protobuf.Timestamp
+	72,  // 41: headrace.v1.ActionExecution.start_time:type_name -> google.protobuf.Timestamp
+	72,  // 42: headrace.v1.ActionExecution.end_time:type_name -> google.protobuf.Timestamp
 	22,  // 43: headrace.v1.ActionExecution.error:type_name -> headrace.v1.ErrorDetails
-	62,  // 44: headrace.v1.ActionExecution.output_variables:type_name -> headrace.v1.ActionExecution.OutputVariablesEntry
-	63,  // 45: headrace.v1.ActionExecution.resolved_configuration:type_name -> headrace.v1.ActionExecution.ResolvedConfigurationEntry
+	67,  // 44: headrace.v1.ActionExecution.output_variables:type_name -> headrace.v1.ActionExecution.OutputVariablesEntry
+	68,  // 45: headrace.v1.ActionExecution.resolved_configuration:type_name -> headrace.v1.ActionExecution.ResolvedConfigurationEntry
 	23,  // 46: headrace.v1.ActionExecution.input_artifacts:type_name -> headrace.v1.Artifact
 	23,  // 47: headrace.v1.ActionExecution.output_artifacts:type_name -> headrace.v1.Artifact
 	24,  // 48: headrace.v1.ActionExecution.approval:type_name -> headrace.v1.Approval
 	25,  // 49: headrace.v1.Approval.requirements:type_name -> headrace.v1.ApprovalRequirement
 	26,  // 50: headrace.v1.Approval.decisions:type_name -> headrace.v1.ApprovalDecision
-	67,  // 51: headrace.v1.Approval.expire_time:type_name -> google.protobuf.Timestamp
-	67,  // 52: headrace.v1.ApprovalDecision.decide_time:type_name -> google.protobuf.Timestamp
+	72,  // 51: headrace.v1.Approval.expire_time:type_name -> google.protobuf.Timestamp
+	72,  // 52: headrace.v1.ApprovalDecision.decide_time:type_name -> google.protobuf.Timestamp
 	23,  // 53: headrace.v1.ApprovalDecision.artifacts:type_name -> headrace.v1.Artifact
-	67,  // 54: headrace.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	72,  // 54: headrace.v1.Event.event_time:type_name -> google.protobuf.Timestamp
 	4,   // 55: headrace.v1.Event.subject:type_name -> headrace.v1.EventSubject
 	12,  // 56: headrace.v1.Event.trigger:type_name -> headrace.v1.ExecutionTrigger
 	2,   // 57: headrace.v1.Event.condition:type_name -> headrace.v1.ConditionKind
@@ -5737,22 +6276,22 @@ var file_headrace_v1_execution_proto_depIdxs = []int32{
 	23,  // 59: headrace.v1.Event.input_artifacts:type_name -> headrace.v1.Artifact
 	23,  // 60: headrace.v1.Event.output_artifacts:type_name -> headrace.v1.Artifact
 	29,  // 61: headrace.v1.Event.execution_result:type_name -> headrace.v1.ActionExecutionResult
-	67,  // 62: headrace.v1.Event.start_time:type_name -> google.protobuf.Timestamp
-	67,  // 63: headrace.v1.Event.stage_last_retry_attempt_time:type_name -> google.protobuf.Timestamp
+	72,  // 62: headrace.v1.Event.start_time:type_name -> google.protobuf.Timestamp
+	72,  // 63: headrace.v1.Event.stage_last_retry_attempt_time:type_name -> google.protobuf.Timestamp
 	5,   // 64: headrace.v1.WaitReason.kind:type_name -> headrace.v1.WaitKind
-	67,  // 65: headrace.v1.WaitReason.since:type_name -> google.protobuf.Timestamp
-	67,  // 66: headrace.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
+	72,  // 65: headrace.v1.WaitReason.since:type_name -> google.protobuf.Timestamp
+	72,  // 66: headrace.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
 	24,  // 67: headrace.v1.WaitReason.approval:type_name -> headrace.v1.Approval
-	68,  // 68: headrace.v1.WaitReason.transition:type_name -> headrace.v1.StageTransition
+	73,  // 68: headrace.v1.WaitReason.transition:type_name -> headrace.v1.StageTransition
 	2,   // 69: headrace.v1.WaitReason.condition:type_name -> headrace.v1.ConditionKind
 	30,  // 70: headrace.v1.WaitReason.causes:type_name -> headrace.v1.WaitReason
 	6,   // 71: headrace.v1.NextStep.kind:type_name -> headrace.v1.NextStepKind
 	2,   // 72: headrace.v1.NextStep.condition:type_name -> headrace.v1.ConditionKind
 	3,   // 73: headrace.v1.NextStep.retry_mode:type_name -> headrace.v1.RetryMode
-	64,  // 74: headrace.v1.NextStep.variables:type_name -> headrace.v1.NextStep.VariablesEntry
+	69,  // 74: headrace.v1.NextStep.variables:type_name -> headrace.v1.NextStep.VariablesEntry
 	6,   // 75: headrace.v1.StepRefusal.kind:type_name -> headrace.v1.NextStepKind
 	2,   // 76: headrace.v1.StepRefusal.condition:type_name -> headrace.v1.ConditionKind
-	65,  // 77: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
+	70,  // 77: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
 	11,  // 78: headrace.v1.StartExecutionRequest.source_revisions:type_name -> headrace.v1.SourceRevisionOverride
 	8,   // 79: headrace.v1.StartExecutionResponse.execution:type_name -> headrace.v1.Execution
 	8,   // 80: headrace.v1.GetExecutionResponse.execution:type_name -> headrace.v1.Execution
@@ -5773,38 +6312,44 @@ var file_headrace_v1_execution_proto_depIdxs = []int32{
 	51,  // 95: headrace.v1.ExplainExecutionResponse.changes:type_name -> headrace.v1.SourceChange
 	7,   // 96: headrace.v1.SourceChange.relation:type_name -> headrace.v1.SourceRelation
 	27,  // 97: headrace.v1.WatchExecutionResponse.event:type_name -> headrace.v1.Event
-	58,  // 98: headrace.v1.SearchLogsResponse.match:type_name -> headrace.v1.LogMatch
-	59,  // 99: headrace.v1.SearchLogsResponse.summary:type_name -> headrace.v1.LogSearchSummary
-	2,   // 100: headrace.v1.LogMatch.condition:type_name -> headrace.v1.ConditionKind
-	33,  // 101: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
-	35,  // 102: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
-	37,  // 103: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
-	39,  // 104: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
-	41,  // 105: headrace.v1.ExecutionService.RetryStage:input_type -> headrace.v1.RetryStageRequest
-	43,  // 106: headrace.v1.ExecutionService.RollbackStage:input_type -> headrace.v1.RollbackStageRequest
-	45,  // 107: headrace.v1.ExecutionService.OverrideCondition:input_type -> headrace.v1.OverrideConditionRequest
-	47,  // 108: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
-	49,  // 109: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
-	52,  // 110: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
-	54,  // 111: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
-	56,  // 112: headrace.v1.ExecutionService.SearchLogs:input_type -> headrace.v1.SearchLogsRequest
-	34,  // 113: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
-	36,  // 114: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
-	38,  // 115: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
-	40,  // 116: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
-	42,  // 117: headrace.v1.ExecutionService.RetryStage:output_type -> headrace.v1.RetryStageResponse
-	44,  // 118: headrace.v1.ExecutionService.RollbackStage:output_type -> headrace.v1.RollbackStageResponse
-	46,  // 119: headrace.v1.ExecutionService.OverrideCondition:output_type -> headrace.v1.OverrideConditionResponse
-	48,  // 120: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
-	50,  // 121: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
-	53,  // 122: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
-	55,  // 123: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
-	57,  // 124: headrace.v1.ExecutionService.SearchLogs:output_type -> headrace.v1.SearchLogsResponse
-	113, // [113:125] is the sub-list for method output_type
-	101, // [101:113] is the sub-list for method input_type
-	101, // [101:101] is the sub-list for extension type_name
-	101, // [101:101] is the sub-list for extension extendee
-	0,   // [0:101] is the sub-list for field type_name
+	60,  // 98: headrace.v1.ReadLogResponse.lines:type_name -> headrace.v1.LogLine
+	72,  // 99: headrace.v1.ReadLogResponse.write_time:type_name -> google.protobuf.Timestamp
+	63,  // 100: headrace.v1.SearchLogsResponse.match:type_name -> headrace.v1.LogMatch
+	64,  // 101: headrace.v1.SearchLogsResponse.summary:type_name -> headrace.v1.LogSearchSummary
+	2,   // 102: headrace.v1.LogMatch.condition:type_name -> headrace.v1.ConditionKind
+	33,  // 103: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
+	35,  // 104: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
+	37,  // 105: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
+	39,  // 106: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
+	41,  // 107: headrace.v1.ExecutionService.RetryStage:input_type -> headrace.v1.RetryStageRequest
+	43,  // 108: headrace.v1.ExecutionService.RollbackStage:input_type -> headrace.v1.RollbackStageRequest
+	45,  // 109: headrace.v1.ExecutionService.OverrideCondition:input_type -> headrace.v1.OverrideConditionRequest
+	47,  // 110: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
+	49,  // 111: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
+	52,  // 112: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
+	54,  // 113: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
+	56,  // 114: headrace.v1.ExecutionService.StatLog:input_type -> headrace.v1.StatLogRequest
+	58,  // 115: headrace.v1.ExecutionService.ReadLog:input_type -> headrace.v1.ReadLogRequest
+	61,  // 116: headrace.v1.ExecutionService.SearchLogs:input_type -> headrace.v1.SearchLogsRequest
+	34,  // 117: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
+	36,  // 118: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
+	38,  // 119: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
+	40,  // 120: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
+	42,  // 121: headrace.v1.ExecutionService.RetryStage:output_type -> headrace.v1.RetryStageResponse
+	44,  // 122: headrace.v1.ExecutionService.RollbackStage:output_type -> headrace.v1.RollbackStageResponse
+	46,  // 123: headrace.v1.ExecutionService.OverrideCondition:output_type -> headrace.v1.OverrideConditionResponse
+	48,  // 124: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
+	50,  // 125: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
+	53,  // 126: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
+	55,  // 127: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
+	57,  // 128: headrace.v1.ExecutionService.StatLog:output_type -> headrace.v1.StatLogResponse
+	59,  // 129: headrace.v1.ExecutionService.ReadLog:output_type -> headrace.v1.ReadLogResponse
+	62,  // 130: headrace.v1.ExecutionService.SearchLogs:output_type -> headrace.v1.SearchLogsResponse
+	117, // [117:131] is the sub-list for method output_type
+	103, // [103:117] is the sub-list for method input_type
+	103, // [103:103] is the sub-list for extension type_name
+	103, // [103:103] is the sub-list for extension extendee
+	0,   // [0:103] is the sub-list for field type_name
 }
 
 func init() { file_headrace_v1_execution_proto_init() }
@@ -5814,7 +6359,11 @@ func file_headrace_v1_execution_proto_init() {
 	}
 	file_headrace_v1_options_proto_init()
 	file_headrace_v1_pipeline_proto_init()
-	file_headrace_v1_execution_proto_msgTypes[49].OneofWrappers = []any{
+	file_headrace_v1_execution_proto_msgTypes[50].OneofWrappers = []any{
+		(*ReadLogRequest_LineNumber)(nil),
+		(*ReadLogRequest_Offset)(nil),
+	}
+	file_headrace_v1_execution_proto_msgTypes[54].OneofWrappers = []any{
 		(*SearchLogsResponse_Match)(nil),
 		(*SearchLogsResponse_Summary)(nil),
 	}
@@ -5824,7 +6373,7 @@ func file_headrace_v1_execution_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headrace_v1_execution_proto_rawDesc), len(file_headrace_v1_execution_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   58,
+			NumMessages:   63,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -30,6 +30,8 @@ const (
 	ExecutionService_ExplainExecution_FullMethodName  = "/headrace.v1.ExecutionService/ExplainExecution"
 	ExecutionService_WatchExecution_FullMethodName    = "/headrace.v1.ExecutionService/WatchExecution"
 	ExecutionService_TailLog_FullMethodName           = "/headrace.v1.ExecutionService/TailLog"
+	ExecutionService_StatLog_FullMethodName           = "/headrace.v1.ExecutionService/StatLog"
+	ExecutionService_ReadLog_FullMethodName           = "/headrace.v1.ExecutionService/ReadLog"
 	ExecutionService_SearchLogs_FullMethodName        = "/headrace.v1.ExecutionService/SearchLogs"
 )
 
@@ -66,6 +68,11 @@ type ExecutionServiceClient interface {
 	WatchExecution(ctx context.Context, in *WatchExecutionRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchExecutionResponse], error)
 	// TailLog streams the log of one action execution.
 	TailLog(ctx context.Context, in *TailLogRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TailLogResponse], error)
+	// StatLog returns how long a log is, and whether it still grows.
+	StatLog(ctx context.Context, in *StatLogRequest, opts ...grpc.CallOption) (*StatLogResponse, error)
+	// ReadLog returns a part of a log: lines from a number on, lines before the end, or
+	// bytes from a place on. A response is at most 256 KiB.
+	ReadLog(ctx context.Context, in *ReadLogRequest, opts ...grpc.CallOption) (*ReadLogResponse, error)
 	// SearchLogs streams the lines of logs that match, in their order, and ends with
 	// a summary.
 	SearchLogs(ctx context.Context, in *SearchLogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SearchLogsResponse], error)
@@ -207,6 +214,26 @@ func (c *executionServiceClient) TailLog(ctx context.Context, in *TailLogRequest
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ExecutionService_TailLogClient = grpc.ServerStreamingClient[TailLogResponse]
 
+func (c *executionServiceClient) StatLog(ctx context.Context, in *StatLogRequest, opts ...grpc.CallOption) (*StatLogResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StatLogResponse)
+	err := c.cc.Invoke(ctx, ExecutionService_StatLog_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *executionServiceClient) ReadLog(ctx context.Context, in *ReadLogRequest, opts ...grpc.CallOption) (*ReadLogResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReadLogResponse)
+	err := c.cc.Invoke(ctx, ExecutionService_ReadLog_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *executionServiceClient) SearchLogs(ctx context.Context, in *SearchLogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SearchLogsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &ExecutionService_ServiceDesc.Streams[2], ExecutionService_SearchLogs_FullMethodName, cOpts...)
@@ -259,6 +286,11 @@ type ExecutionServiceServer interface {
 	WatchExecution(*WatchExecutionRequest, grpc.ServerStreamingServer[WatchExecutionResponse]) error
 	// TailLog streams the log of one action execution.
 	TailLog(*TailLogRequest, grpc.ServerStreamingServer[TailLogResponse]) error
+	// StatLog returns how long a log is, and whether it still grows.
+	StatLog(context.Context, *StatLogRequest) (*StatLogResponse, error)
+	// ReadLog returns a part of a log: lines from a number on, lines before the end, or
+	// bytes from a place on. A response is at most 256 KiB.
+	ReadLog(context.Context, *ReadLogRequest) (*ReadLogResponse, error)
 	// SearchLogs streams the lines of logs that match, in their order, and ends with
 	// a summary.
 	SearchLogs(*SearchLogsRequest, grpc.ServerStreamingServer[SearchLogsResponse]) error
@@ -304,6 +336,12 @@ func (UnimplementedExecutionServiceServer) WatchExecution(*WatchExecutionRequest
 }
 func (UnimplementedExecutionServiceServer) TailLog(*TailLogRequest, grpc.ServerStreamingServer[TailLogResponse]) error {
 	return status.Error(codes.Unimplemented, "method TailLog not implemented")
+}
+func (UnimplementedExecutionServiceServer) StatLog(context.Context, *StatLogRequest) (*StatLogResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StatLog not implemented")
+}
+func (UnimplementedExecutionServiceServer) ReadLog(context.Context, *ReadLogRequest) (*ReadLogResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReadLog not implemented")
 }
 func (UnimplementedExecutionServiceServer) SearchLogs(*SearchLogsRequest, grpc.ServerStreamingServer[SearchLogsResponse]) error {
 	return status.Error(codes.Unimplemented, "method SearchLogs not implemented")
@@ -513,6 +551,42 @@ func _ExecutionService_TailLog_Handler(srv interface{}, stream grpc.ServerStream
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ExecutionService_TailLogServer = grpc.ServerStreamingServer[TailLogResponse]
 
+func _ExecutionService_StatLog_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StatLogRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ExecutionServiceServer).StatLog(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ExecutionService_StatLog_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ExecutionServiceServer).StatLog(ctx, req.(*StatLogRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ExecutionService_ReadLog_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReadLogRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ExecutionServiceServer).ReadLog(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ExecutionService_ReadLog_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ExecutionServiceServer).ReadLog(ctx, req.(*ReadLogRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ExecutionService_SearchLogs_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(SearchLogsRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -566,6 +640,14 @@ var ExecutionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ExplainExecution",
 			Handler:    _ExecutionService_ExplainExecution_Handler,
+		},
+		{
+			MethodName: "StatLog",
+			Handler:    _ExecutionService_StatLog_Handler,
+		},
+		{
+			MethodName: "ReadLog",
+			Handler:    _ExecutionService_ReadLog_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
