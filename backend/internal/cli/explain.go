@@ -157,6 +157,13 @@ func (a *app) reasonLines(c *client.Client, why *explained, of string, reason *h
 	if step != nil {
 		lines = append(lines, "  "+text+why.command(a, c, step))
 	}
+	if roles := reason.GetEnder().GetRoles(); len(roles) > 0 && reason.GetApproval() == nil {
+		words := make([]string, len(roles))
+		for i, role := range roles {
+			words[i] = enumText(role, "ROLE_")
+		}
+		lines = append(lines, "  people with the role "+strings.Join(words, " or ")+" can end it")
+	}
 	for _, cause := range reason.GetCauses() {
 		for _, line := range a.reasonLines(c, why, causesOf, cause) {
 			lines = append(lines, indent+line)

@@ -82,7 +82,8 @@ func (a *app) pipelineStateCommand() *cobra.Command {
 		Short: "Show which executions are in the stages of a pipeline",
 		Long: `Show the state of each stage of a pipeline's newest version: whether its transition is
 enabled, which execution is inside, which executions wait (the next one first), and
-which one succeeded there last.`,
+which one succeeded there last. Below, it lists since when they are there, who started
+them, and the gates of each stage: approvals, deployment windows and rules.`,
 		Example: `  headrace pipeline state web`,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
@@ -123,9 +124,76 @@ which one succeeded there last.`,
 				rows = append(rows, row)
 			}
 			a.out.table([]string{"STAGE", "TRANSITION", "INSIDE", "WAITING", "ROLLBACK TARGET"}, rows)
+			a.out.lines(a.stageLines(state))
 			return nil
 		}),
 	}
+}
+
+// stageLines say who is in the stages and who waits for them, since when, and what holds them
+// up.
+func (a *app) stageLines(state *headracev1.PipelineState) []string {
+	var lines []string
+	occupant := func(o *headracev1.StageOccupant, what string) string {
+		text := fmt.Sprintf("  #%d %s for %s, started by %s", o.GetNumber(), what, elapsed(o.GetSince(), nil, a.Now()), o.GetPrincipal())
+		if o.GetPrincipal() == "" {
+			text = strings.TrimSuffix(text, ", started by ")
+		}
+		if o.GetStopping() {
+			text += ", is being stopped"
+		}
+		return oneLine(text)
+	}
+	for _, stage := range state.GetStages() {
+		var of []string
+		if stage.GetHolder() != nil {
+			of = append(of, occupant(stage.GetHolder(), "inside"))
+		}
+		for i, o := range stage.GetWaiting() {
+			of = append(of, occupant(o, fmt.Sprintf("waits as number %d", i+1)))
+		}
+		for _, gate := range stage.GetGates() {
+			of = append(of, "  "+a.gateText(gate))
+		}
+		if len(of) > 0 {
+			lines = append(append(lines, "", stage.GetStage()), of...)
+		}
+	}
+	return lines
+}
+
+// gateText says what a gate is, how far it is and who waits at it.
+func (a *app) gateText(gate *headracev1.StageGate) string {
+	var text string
+	switch {
+	case gate.GetRule() != "":
+		text = fmt.Sprintf("%s %s of %s", enumText(gate.GetKind(), "STAGE_GATE_KIND_"), gate.GetRule(), gate.GetCondition())
+	case gate.GetAction() != "":
+		text = "approval " + gate.GetAction()
+	default:
+		text = "approval of the entry"
+	}
+	for i, r := range gate.GetApprovals() {
+		separator := ","
+		if i == 0 {
+			separator = ":"
+		}
+		text += fmt.Sprintf("%s %d of %d", separator, r.GetApprovedCount(), r.GetMinimumCount())
+		if r.GetRule() != "" {
+			text += " for rule " + lastSegment(r.GetRule())
+		}
+	}
+	if gate.GetExecution() == "" {
+		return oneLine(text)
+	}
+	text += fmt.Sprintf("; #%d waits", gate.GetExecutionNumber())
+	if gate.GetSince() != nil {
+		text += " for " + elapsed(gate.GetSince(), nil, a.Now())
+	}
+	if gate.GetUntil() != nil {
+		text += ", until " + timeText(gate.GetUntil())
+	}
+	return oneLine(text)
 }
 
 // list returns the short forms of executions, a dash of none.

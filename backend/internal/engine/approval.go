@@ -27,7 +27,7 @@ var (
 // execution. The shortest of all times to decide counts.
 func (d *decision) openApproval(requirements []execution.Requirement, timeout time.Duration) *execution.Approval {
 	if len(requirements) == 0 {
-		requirements = []execution.Requirement{{MinimumCount: 1}}
+		requirements = defaultRequirements()
 	}
 	for _, r := range requirements {
 		if r.ExpireAfter > 0 && (timeout == 0 || r.ExpireAfter < timeout) {
@@ -39,6 +39,9 @@ func (d *decision) openApproval(requirements []execution.Requirement, timeout ti
 	}
 	return &execution.Approval{Requirements: slices.Clone(requirements), ExpiresAt: d.now.Add(timeout)}
 }
+
+// defaultRequirements are those of a manual action that no rule guards.
+func defaultRequirements() []execution.Requirement { return []execution.Requirement{{MinimumCount: 1}} }
 
 // startApproval begins the wait of a manual action, or fails it where the account asks for
 // a rule and none guards it: on_rollback skips people, not that law.

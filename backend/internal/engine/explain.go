@@ -49,6 +49,19 @@ type Reason struct {
 	Condition pipeline.ConditionKind
 	// Causes say why what is waited for is not over.
 	Causes []Reason
+	Ender  Ender
+}
+
+// Ender says who or what can end a wait.
+type Ender struct {
+	// Automatic is set if it ends without a person: when work is done or time has passed.
+	Automatic bool
+	// Steps are what people can do to end it, the most likely first.
+	Steps []StepKind
+	// Approvers are set for WaitApproval.
+	Approvers Approvers
+	// ExecutionID is the execution whose progress ends it, empty if it is the one that waits.
+	ExecutionID string
 }
 
 // Work is the pending work of what WorkOf names, by its id.
@@ -105,7 +118,41 @@ type explanation struct {
 	work Work
 }
 
+// reasons returns the reasons of an execution, each with who can end it.
 func (x *explanation) reasons(e *execution.Execution) []Reason {
+	reasons := x.waits(e)
+	for i := range reasons {
+		reasons[i].Ender = x.ender(e, &reasons[i])
+	}
+	return reasons
+}
+
+// ender says who or what can end a wait of an execution. The steps are those that Decide
+// accepts.
+func (x *explanation) ender(e *execution.Execution, reason *Reason) Ender {
+	switch {
+	case reason.Kind == WaitApproval:
+		return Ender{Steps: []StepKind{StepDecide}, Approvers: reason.Wait.Approvers()}
+	case reason.Kind == WaitTransition:
+		return Ender{Steps: []StepKind{StepEnable}}
+	case reason.Kind == WaitLock:
+		return Ender{Automatic: true, ExecutionID: reason.BlockingExecution}
+	}
+	ends := Ender{Automatic: true}
+	switch {
+	case reason.Kind == WaitStopping || reason.Kind == WaitCancelling:
+		if stoppable(e, true) == nil {
+			ends.Steps = []StepKind{StepAbandon}
+		}
+	case reason.Condition != "":
+		if _, err := x.overridable(e, true, Override{Stage: reason.Stage, Condition: reason.Condition}); err == nil {
+			ends.Steps = []StepKind{StepOverride}
+		}
+	}
+	return ends
+}
+
+func (x *explanation) waits(e *execution.Execution) []Reason {
 	stage := e.Current()
 	var reasons []Reason
 	switch {
@@ -179,6 +226,9 @@ func (x *explanation) condition(stage *execution.Stage, c *execution.Condition) 
 	var reasons []Reason
 	for _, r := range c.Rules {
 		reason := Reason{Stage: stage.Name, Rule: r.Name, Condition: c.Kind, Since: r.StartedAt}
+		if reason.Since.IsZero() {
+			reason.Since = c.StartedAt
+		}
 		what := fmt.Sprintf("rule %s of condition %s of stage %s", r.Name, c.Kind.Argument(), stage.Name)
 		switch lease := x.work.Leases[r.ID]; {
 		case r.Status != pipeline.InProgress:

@@ -43,6 +43,11 @@ var (
 		headracev1.NextStepKind_NEXT_STEP_KIND_ABANDON_EXECUTION:  engine.StepAbandon,
 		headracev1.NextStepKind_NEXT_STEP_KIND_START_EXECUTION:    engine.StepStart,
 	})
+	gateKindEnum = pipelinepb.NewEnum(map[headracev1.StageGateKind]engine.GateKind{
+		headracev1.StageGateKind_STAGE_GATE_KIND_APPROVAL: engine.GateApproval,
+		headracev1.StageGateKind_STAGE_GATE_KIND_WINDOW:   engine.GateWindow,
+		headracev1.StageGateKind_STAGE_GATE_KIND_RULE:     engine.GateRule,
+	})
 	relationEnum = pipelinepb.NewEnum(map[headracev1.SourceRelation]mirror.Relation{
 		headracev1.SourceRelation_SOURCE_RELATION_SAME:     mirror.Same,
 		headracev1.SourceRelation_SOURCE_RELATION_NEWER:    mirror.Newer,

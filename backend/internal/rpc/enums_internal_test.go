@@ -53,6 +53,7 @@ func enumChecks() map[string]enumCheck {
 		"WebhookKind":               wordsOf[headracev1.WebhookKind, forge.Kind]("../forge", "Kind", webhookKindEnum.ToProto, webhookKindEnum.FromProto),
 		"DeliveryStatus":            wordsOf[headracev1.DeliveryStatus, ledger.Status]("../ledger", "Status", deliveryStatusEnum.ToProto, deliveryStatusEnum.FromProto),
 		"DefinitionChangeKind":      wordsOf[headracev1.DefinitionChangeKind, pipeline.ChangeKind]("../../pipeline", "ChangeKind", changeKindEnum.ToProto, changeKindEnum.FromProto),
+		"StageGateKind":             wordsOf[headracev1.StageGateKind, engine.GateKind]("../engine", "GateKind", gateKindEnum.ToProto, gateKindEnum.FromProto),
 		"SourceRelation":            wordsOf[headracev1.SourceRelation, mirror.Relation]("../mirror", "Relation", relationEnum.ToProto, relationEnum.FromProto),
 		"TriggerOutcome":            wordsOf[headracev1.TriggerOutcome, ledger.Outcome]("../ledger", "Outcome", outcomeEnum.ToProto, outcomeEnum.FromProto),
 		"NewBranch":                 wordsOf[headracev1.NewBranch, trigger.NewBranch]("../../pipeline/trigger", "NewBranch", newBranchEnum.ToProto, newBranchEnum.FromProto),

@@ -1,6 +1,8 @@
 package rpc
 
 import (
+	"slices"
+
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
@@ -202,7 +204,7 @@ func waitToProto(name pipeline.PipelineName) func(engine.Reason) *headracev1.Wai
 			Since: timestamp(r.Since), Until: timestamp(r.Until),
 			BlockingExecution: nameIn(name, r.BlockingExecution), QueuePosition: int32(r.Place),
 			Rule: r.Rule, Condition: pipelinepb.ConditionKindToProto(r.Condition),
-			Causes: each(r.Causes, waitToProto(name)),
+			Causes: each(r.Causes, waitToProto(name)), Ender: enderToProto(name, r.Ender), Steps: each(r.Ender.Steps, stepKindEnum.ToProto),
 		}
 		if r.Wait != nil {
 			p.Approval = approvalToProto(*r.Wait)
@@ -211,6 +213,18 @@ func waitToProto(name pipeline.PipelineName) func(engine.Reason) *headracev1.Wai
 			p.Transition = transitionToProto(r.Transition)
 		}
 		return p
+	}
+}
+
+// enderToProto converts who can end a wait of an execution of that pipeline.
+func enderToProto(name pipeline.PipelineName, ends engine.Ender) *headracev1.WaitEnder {
+	roles := service.RolesForSteps(ends.Steps)
+	// A role is enough, except for approvals.
+	anyone := len(roles) > 0 && !slices.Contains(ends.Steps, engine.StepDecide)
+	return &headracev1.WaitEnder{
+		Automatic: ends.Automatic, Execution: nameIn(name, ends.ExecutionID), Roles: each(roles, roleEnum.ToProto),
+		Anyone: anyone || ends.Approvers.Anyone,
+		Users:  ends.Approvers.Users, Groups: ends.Approvers.Groups, ExcludedUsers: ends.Approvers.Excluded,
 	}
 }
 

@@ -143,7 +143,11 @@ func TestEveryFieldIsTold(t *testing.T) {
 		[]string{"transition.enabled"}, approvers("causes.approval"), []string{"causes.transition.enabled", "causes.causes"},
 	), unset(waitToProto(name.PipelineName)(reason).ProtoReflect(), ""))
 
-	require.Equal(t, []string{"transition.enabled"}, unset(stageStateToProto(name.PipelineName)(filled[service.StageView](t)).ProtoReflect(), ""))
+	stage := filled[service.StageView](t)
+	stage.Gates[0].Kind = engine.GateWindow
+	require.Equal(t, []string{"transition.enabled"}, unset(stageStateToProto(name.PipelineName)(stage).ProtoReflect(), ""))
+	require.Equal(t, []string{"stages.disabled_transition.enabled"},
+		unset(summaryToProto("default", filled[*service.PipelineSummary](t)).ProtoReflect(), ""))
 	untouched := stageStateToProto(name.PipelineName)(service.StageView{Name: "Build"})
 	require.True(t, untouched.GetTransition().GetEnabled(), "a transition that nobody touched is open")
 	require.Empty(t, untouched.GetCurrentExecution())

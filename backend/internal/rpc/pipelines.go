@@ -234,11 +234,47 @@ func (s *pipelines) SetStageTransition(
 // stageStateToProto converts what happens in the stages of that pipeline.
 func stageStateToProto(name pipeline.PipelineName) func(service.StageView) *headracev1.StageState {
 	return func(v service.StageView) *headracev1.StageState {
-		return &headracev1.StageState{
-			Stage: v.Name, Transition: transitionToProto(v.Transition), CurrentExecution: nameIn(name, v.Current),
-			InboundExecutions: each(v.Inbound, func(id string) string { return nameIn(name, id) }),
+		p := &headracev1.StageState{
+			Stage: v.Name, Transition: transitionToProto(v.Transition),
+			InboundExecutions: each(v.Waiting, func(o service.Occupant) string { return nameIn(name, o.ID) }),
 			LatestExecution:   nameIn(name, v.Latest), LatestSucceededExecution: nameIn(name, v.Succeeded),
+			Waiting: each(v.Waiting, occupantToProto(name)), Gates: each(v.Gates, gateToProto(name)),
 		}
+		if v.Holder != nil {
+			p.CurrentExecution, p.Holder = nameIn(name, v.Holder.ID), occupantToProto(name)(*v.Holder)
+		}
+		return p
+	}
+}
+
+// occupantToProto converts executions of that pipeline.
+func occupantToProto(name pipeline.PipelineName) func(service.Occupant) *headracev1.StageOccupant {
+	return func(o service.Occupant) *headracev1.StageOccupant {
+		return &headracev1.StageOccupant{
+			Execution: nameIn(name, o.ID), Number: o.Number, Since: timestamp(o.Since), TriggerType: string(o.Trigger), Principal: o.Principal,
+			RevisionId: o.Revision.ID, RevisionSummary: firstLine(o.Revision.Summary), Stopping: o.Stopping,
+		}
+	}
+}
+
+// gateToProto converts gates of stages of that pipeline.
+func gateToProto(name pipeline.PipelineName) func(service.GateView) *headracev1.StageGate {
+	return func(g service.GateView) *headracev1.StageGate {
+		p := &headracev1.StageGate{
+			Kind: gateKindEnum.ToProto(g.Kind), Action: g.Action, Rule: g.Rule,
+			Approvals: each(g.Approvals, func(a service.GateApproval) *headracev1.StageGateApproval {
+				return &headracev1.StageGateApproval{Rule: a.Rule, MinimumCount: int32(a.Minimum), ApprovedCount: int32(a.Approved)}
+			}),
+			Execution: nameIn(name, g.ExecutionID), ExecutionNumber: g.Number, Since: timestamp(g.Since), Until: timestamp(g.Until),
+			Message: g.Message, ApprovalId: g.ApprovalID,
+		}
+		if g.Condition != "" {
+			p.Condition = g.Condition.Argument()
+		}
+		if g.ExecutionID != "" {
+			p.Ender = enderToProto(name, g.Ender)
+		}
+		return p
 	}
 }
 

@@ -175,20 +175,12 @@ func executionSummaryToProto(e *execution.Execution) *headracev1.ExecutionSummar
 	if e == nil {
 		return nil
 	}
-	id, summary := revisionOf(e)
+	revision := service.RevisionOf(e)
 	return &headracev1.ExecutionSummary{
 		Name: nameOf(e).String(), Number: e.Number, Status: pipelinepb.StatusToProto(e.Status),
 		StartTime: timestamp(e.StartedAt), EndTime: timestamp(e.EndedAt),
-		TriggerType: string(e.Trigger.Type), Principal: e.Trigger.Principal, RevisionId: id, RevisionSummary: summary,
+		TriggerType: string(e.Trigger.Type), Principal: e.Trigger.Principal, RevisionId: revision.ID, RevisionSummary: firstLine(revision.Summary),
 	}
-}
-
-// revisionOf returns the revision that an execution is about, in one line.
-func revisionOf(e *execution.Execution) (id, summary string) {
-	if len(e.Revisions) == 0 {
-		return e.Trigger.To, ""
-	}
-	return e.Revisions[0].ID, firstLine(e.Revisions[0].Summary)
 }
 
 // firstLine returns the start of the first line of a text.

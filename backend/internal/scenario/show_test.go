@@ -368,8 +368,16 @@ func (w *world) describeStage(stage service.StageView) string {
 		}
 		return strings.Join(names, " ")
 	}
+	current := ""
+	if stage.Holder != nil {
+		current = stage.Holder.ID
+	}
+	var waiting []string
+	for _, o := range stage.Waiting {
+		waiting = append(waiting, o.ID)
+	}
 	text := fmt.Sprintf("%s: current %s, waiting %s, latest %s, succeeded %s",
-		stage.Name, call(stage.Current), call(stage.Inbound...), call(stage.Latest), call(stage.Succeeded))
+		stage.Name, call(current), call(waiting...), call(stage.Latest), call(stage.Succeeded))
 	if t := stage.Transition; t != nil {
 		how := "enabled"
 		if t.Disabled {

@@ -20,8 +20,8 @@ const (
 	// lookEvery is how often a board looks for changes that no event reports: pipelines that
 	// are created, updated or deleted, and transitions.
 	lookEvery = 500 * time.Millisecond
-	// rereadEvery is how often a board reads a live execution again whose events report no
-	// change: the summary of an action may change without one.
+	// rereadEvery is how often a board reads a live execution or a state again without an
+	// event: the summary of an action and approval rules may change.
 	rereadEvery = 5 * time.Second
 	// feedSize bounds the events that a board reads at once, and feedPause is the least time
 	// between two reads that are not full.
@@ -133,8 +133,9 @@ type deletedPipeline struct {
 type shownState struct {
 	streams int
 	// read is set once it was looked for.
-	read bool
-	at   int64
+	read   bool
+	readAt time.Time
+	at     int64
 	// NamedState is nil if there is no such pipeline.
 	*NamedState
 }
@@ -405,7 +406,8 @@ type task struct {
 	first bool
 	// dirty are ids of executions that have new events.
 	dirty []string
-	// states are the names of the watched pipelines, true for those that were read before.
+	// states are the names of the watched pipelines, true for those that need not be read
+	// while nothing happens in them.
 	states map[string]bool
 	// executions are the ids of the watched executions, with the id of the pipeline if they
 	// need not be read while that exists.
@@ -439,7 +441,7 @@ func (b *board) next(now time.Time) task {
 		states: make(map[string]bool, len(b.states)), executions: make(map[string]string, len(b.executions)),
 	}
 	for name, s := range b.states {
-		do.states[name] = s.read
+		do.states[name] = s.read && now.Sub(s.readAt) < rereadEvery
 	}
 	for id, s := range b.executions {
 		switch {
@@ -489,7 +491,8 @@ func (b *board) read(ctx context.Context, r store.Reader, do *task) (found sight
 			shape := b.shapes[id]
 			state := &NamedState{Name: name}
 			if shape != nil {
-				if state.StateView, err = stateOf(ctx, b.config.Loop, r, id, shape.version); err != nil {
+				reads := stateReader{loop: b.config.Loop, account: b.account, pipeline: name, id: id, version: shape.version, now: b.config.Clock()}
+				if state.StateView, err = reads.read(ctx, r); err != nil {
 					return found, err
 				}
 			}
@@ -551,7 +554,11 @@ func (b *board) take(found *sight, now time.Time) {
 	changed = b.removeOthers(found.marks, at) || changed
 	for name, state := range found.states {
 		s := b.states[name]
-		if s == nil || (s.read && reflect.DeepEqual(s.NamedState, state)) {
+		if s == nil {
+			continue
+		}
+		s.readAt = now
+		if s.read && reflect.DeepEqual(s.NamedState, state) {
 			continue
 		}
 		s.read, s.at, s.NamedState, changed = true, at, state, true

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
@@ -41,7 +42,7 @@ func TestStartThatFailsAtOnce(t *testing.T) {
 	again, err := l.Start(t.Context(), admin, "default", "web", in)
 	require.NoError(t, err)
 	require.Equal(t, bad.ID, again.ID)
-	all, err := l.List(t.Context(), admin, "default", "web", nil, "", 0)
+	all, err := l.List(t.Context(), admin, "default", service.ExecutionQuery{Pipeline: "web"})
 	require.NoError(t, err)
 	require.Len(t, all, 2, "no action ran, so nothing is rolled back")
 	require.Contains(t, bad.Summary, "; it is not rolled back, because no action of the stage ran")
@@ -60,7 +61,9 @@ func TestState(t *testing.T) {
 		require.Equal(t, mode, state.Mode)
 		require.Len(t, state.Stages, want, "%s", mode)
 		if want > 0 {
-			require.Equal(t, service.StageView{Name: "S0", Current: e.ID, Latest: e.ID}, state.Stages[0])
+			require.Equal(t, service.StageView{Name: "S0", Holder: &service.Occupant{
+				ID: e.ID, Number: 1, Since: e.Current().StartedAt, Trigger: execution.TriggerStart, Principal: admin.Principal,
+			}, Latest: e.ID}, state.Stages[0])
 			require.Equal(t, service.StageView{Name: "S1"}, state.Stages[1])
 		}
 	}

@@ -91,6 +91,22 @@ func (e *Explanation) limit(who auth.Identity, of *execution.Execution, scope *e
 	e.Steps = steps
 }
 
+// RolesForSteps returns the roles that allow one of the steps at least, the weakest first.
+func RolesForSteps(steps []engine.StepKind) (roles []auth.Role) {
+	for _, step := range steps {
+		permission := auth.Deploy
+		if step == engine.StepDecide {
+			permission = auth.Approve
+		}
+		for _, role := range auth.RolesWith(permission) {
+			if !slices.Contains(roles, role) {
+				roles = append(roles, role)
+			}
+		}
+	}
+	return roles
+}
+
 // same tells whether two refusals are of the same step.
 func (r StepRefusal) same(other StepRefusal) bool {
 	return r.Kind == other.Kind && r.Stage == other.Stage && r.Condition == other.Condition && r.ApprovalID == other.ApprovalID

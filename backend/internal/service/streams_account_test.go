@@ -14,7 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
@@ -222,6 +224,56 @@ func TestWatchAccountShowsWhatHappens(t *testing.T) {
 	l.pipeline("web", stages("", []string{"again"}))
 	s.shows("the name again", func(s *screen) bool { return !s.deleted["web"] && len(s.states["web"].Stages) == 1 })
 	require.Equal(t, 1, s.snapshots)
+}
+
+// TestStateNamesGatesAndWhoWaits holds that a state says who is where, since when, and how far
+// the gates are, also to those that watch it.
+func TestStateNamesGatesAndWhoWaits(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.pipeline("web", stages(pipeline.Queued, []string{"?sign"}))
+	rule := approval.Rule{
+		Account: "default", Name: "two", Pipelines: []string{"web"}, Actions: []string{"sign"}, Revision: 1,
+		Requirement: execution.Requirement{MinimumCount: 2, Users: []string{"eve", "bob", admin.Principal}},
+	}
+	require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error { return tx.CreateApprovalRule(ctx, rule) }))
+	s := l.watch(service.AccountWatch{Pipelines: []string{"web"}})
+	s.shows("a gate at which nobody waits", func(s *screen) bool { return len(s.states["web"].Stages) == 1 })
+	idle := service.GateView{Kind: engine.GateApproval, Action: "sign", Approvals: []service.GateApproval{{Rule: "two", Minimum: 2}}}
+	require.Equal(t, []service.GateView{idle}, s.states["web"].Stages[0].Gates)
+
+	first := l.start("web")
+	l.later(time.Minute)
+	second := l.start("web")
+	l.later(time.Minute)
+	third := l.start("web")
+	eve := identity(auth.Approver, "default")
+	eve.Principal = "eve"
+	_, err := l.Decide(t.Context(), eve, "default", first.ID, service.Decision{Approve: true})
+	require.NoError(t, err)
+	s.shows("who waits", func(s *screen) bool {
+		stage := s.states["web"].Stages[0]
+		return len(stage.Waiting) == 2 && stage.Gates[0].ExecutionID == first.ID && stage.Gates[0].Approvals[0].Approved == 1
+	})
+	s.showsTruth()
+	stage := s.states["web"].Stages[0]
+	require.Equal(t, first.ID, stage.Holder.ID)
+	require.Equal(t, admin.Principal, stage.Holder.Principal)
+	require.Equal(t, []string{second.ID, third.ID}, []string{stage.Waiting[0].ID, stage.Waiting[1].ID})
+	require.Equal(t, time.Minute, stage.Waiting[1].Since.Sub(stage.Waiting[0].Since))
+	gate := stage.Gates[0]
+	require.Equal(t, first.Current().Actions[0].ID, gate.ApprovalID)
+	require.Equal(t, first.Current().Actions[0].Details.Approval.ExpiresAt, gate.Until)
+	require.Equal(t, []string{"bob"}, gate.Ender.Approvers.Users, "who decided or started it cannot")
+
+	// A rule that changes is not an event.
+	rule.Requirement.MinimumCount = 3
+	require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error { return tx.UpdateApprovalRule(ctx, rule) }))
+	for _, e := range []*execution.Execution{third, second, first} {
+		_, err := l.Stop(t.Context(), admin, "default", e.ID, true, "")
+		require.NoError(t, err)
+	}
+	s.shows("the rule", func(s *screen) bool { return s.states["web"].Stages[0].Gates[0].Approvals[0].Minimum == 3 })
 }
 
 // TestWatchAccountSendsOnlyChangedActions holds that a patch of a large execution is small.

@@ -2904,7 +2904,12 @@ type WaitReason struct {
 	Condition ConditionKind `protobuf:"varint,12,opt,name=condition,proto3,enum=headrace.v1.ConditionKind" json:"condition,omitempty"`
 	// Why what it waits for is not over: of a stage that another execution is in, the
 	// reasons of that execution.
-	Causes        []*WaitReason `protobuf:"bytes,13,rep,name=causes,proto3" json:"causes,omitempty"`
+	Causes []*WaitReason `protobuf:"bytes,13,rep,name=causes,proto3" json:"causes,omitempty"`
+	// Who or what can end the wait.
+	Ender *WaitEnder `protobuf:"bytes,14,opt,name=ender,proto3" json:"ender,omitempty"`
+	// What people with these roles can do to end it, the most likely first. next_steps of the
+	// response has those that can be done now, with their arguments.
+	Steps         []NextStepKind `protobuf:"varint,15,rep,packed,name=steps,proto3,enum=headrace.v1.NextStepKind" json:"steps,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3026,6 +3031,20 @@ func (x *WaitReason) GetCondition() ConditionKind {
 func (x *WaitReason) GetCauses() []*WaitReason {
 	if x != nil {
 		return x.Causes
+	}
+	return nil
+}
+
+func (x *WaitReason) GetEnder() *WaitEnder {
+	if x != nil {
+		return x.Ender
+	}
+	return nil
+}
+
+func (x *WaitReason) GetSteps() []NextStepKind {
+	if x != nil {
+		return x.Steps
 	}
 	return nil
 }
@@ -3443,7 +3462,19 @@ type ListExecutionsRequest struct {
 	PageSize  int32  `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only executions with one of these statuses.
-	Statuses      []ExecutionStatus `protobuf:"varint,4,rep,packed,name=statuses,proto3,enum=headrace.v1.ExecutionStatus" json:"statuses,omitempty"`
+	Statuses []ExecutionStatus `protobuf:"varint,4,rep,packed,name=statuses,proto3,enum=headrace.v1.ExecutionStatus" json:"statuses,omitempty"`
+	// Only executions that were started so: types of ExecutionTrigger, such as WebhookV2.
+	TriggerTypes []string `protobuf:"bytes,5,rep,name=trigger_types,json=triggerTypes,proto3" json:"trigger_types,omitempty"`
+	// Only executions that this user started, or trigger:NAME for a trigger.
+	Principal string `protobuf:"bytes,6,opt,name=principal,proto3" json:"principal,omitempty"`
+	// Only executions with a source revision, or a trigger whose commit, begins so. At least 4
+	// characters.
+	Revision string `protobuf:"bytes,7,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Only executions that started at this time or later, and before that one.
+	StartTimeFrom *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=start_time_from,json=startTimeFrom,proto3" json:"start_time_from,omitempty"`
+	StartTimeTo   *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=start_time_to,json=startTimeTo,proto3" json:"start_time_to,omitempty"`
+	// Only the execution of this number. 0 for all. It requires a pipeline.
+	Number        int64 `protobuf:"varint,10,opt,name=number,proto3" json:"number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3504,6 +3535,48 @@ func (x *ListExecutionsRequest) GetStatuses() []ExecutionStatus {
 		return x.Statuses
 	}
 	return nil
+}
+
+func (x *ListExecutionsRequest) GetTriggerTypes() []string {
+	if x != nil {
+		return x.TriggerTypes
+	}
+	return nil
+}
+
+func (x *ListExecutionsRequest) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+func (x *ListExecutionsRequest) GetRevision() string {
+	if x != nil {
+		return x.Revision
+	}
+	return ""
+}
+
+func (x *ListExecutionsRequest) GetStartTimeFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTimeFrom
+	}
+	return nil
+}
+
+func (x *ListExecutionsRequest) GetStartTimeTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTimeTo
+	}
+	return nil
+}
+
+func (x *ListExecutionsRequest) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
 }
 
 type ListExecutionsResponse struct {
@@ -5803,7 +5876,7 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x16external_execution_url\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x02R\x14externalExecutionUrl\x12B\n" +
 	"\x1aexternal_execution_summary\x18\x03 \x01(\tB\x04\xa8\xbb\x18\x02R\x18externalExecutionSummary\x12#\n" +
 	"\n" +
-	"error_code\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x02R\terrorCode\"\xc7\x04\n" +
+	"error_code\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x02R\terrorCode\"\xb2\x05\n" +
 	"\n" +
 	"WaitReason\x12)\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x15.headrace.v1.WaitKindR\x04kind\x12\x18\n" +
@@ -5821,7 +5894,9 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"transition\x12\x18\n" +
 	"\x04rule\x18\v \x01(\tB\x04\xa8\xbb\x18\x02R\x04rule\x12>\n" +
 	"\tcondition\x18\f \x01(\x0e2\x1a.headrace.v1.ConditionKindB\x04\xa8\xbb\x18\x02R\tcondition\x125\n" +
-	"\x06causes\x18\r \x03(\v2\x17.headrace.v1.WaitReasonB\x04\xa8\xbb\x18\x02R\x06causes\"\xfa\x03\n" +
+	"\x06causes\x18\r \x03(\v2\x17.headrace.v1.WaitReasonB\x04\xa8\xbb\x18\x02R\x06causes\x122\n" +
+	"\x05ender\x18\x0e \x01(\v2\x16.headrace.v1.WaitEnderB\x04\xa8\xbb\x18\x04R\x05ender\x125\n" +
+	"\x05steps\x18\x0f \x03(\x0e2\x19.headrace.v1.NextStepKindB\x04\xa8\xbb\x18\x04R\x05steps\"\xfa\x03\n" +
 	"\bNextStep\x123\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.headrace.v1.NextStepKindB\x04\xa8\xbb\x18\x03R\x04kind\x12\"\n" +
 	"\texecution\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x03R\texecution\x12\x1a\n" +
@@ -5861,14 +5936,21 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x04name\"L\n" +
 	"\x14GetExecutionResponse\x124\n" +
-	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\"\xd9\x01\n" +
+	"\texecution\x18\x01 \x01(\v2\x16.headrace.v1.ExecutionR\texecution\"\xbe\x04\n" +
 	"\x15ListExecutionsRequest\x12\"\n" +
 	"\x06parent\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x06parent\x12&\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\tpageToken\x12K\n" +
-	"\bstatuses\x18\x04 \x03(\x0e2\x1c.headrace.v1.ExecutionStatusB\x11\xbaH\x0e\x92\x01\v\x10\x14\x18\x01\"\x05\x82\x01\x02\x10\x01R\bstatuses\"x\n" +
+	"\bstatuses\x18\x04 \x03(\x0e2\x1c.headrace.v1.ExecutionStatusB\x11\xbaH\x0e\x92\x01\v\x10\x14\x18\x01\"\x05\x82\x01\x02\x10\x01R\bstatuses\x12;\n" +
+	"\rtrigger_types\x18\x05 \x03(\tB\x16\xbaH\x0f\x92\x01\f\x10\x14\x18\x01\"\x06r\x04\x10\x01\x18d\xa8\xbb\x18\x04R\ftriggerTypes\x12*\n" +
+	"\tprincipal\x18\x06 \x01(\tB\f\xbaH\x05r\x03\x18\xc8\x01\xa8\xbb\x18\x04R\tprincipal\x12E\n" +
+	"\brevision\x18\a \x01(\tB)\xbaH\"r 2\x1e^([A-Za-z0-9._:+/=-]{4,200})?$\xa8\xbb\x18\x04R\brevision\x12H\n" +
+	"\x0fstart_time_from\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x04R\rstartTimeFrom\x12D\n" +
+	"\rstart_time_to\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x04R\vstartTimeTo\x12#\n" +
+	"\x06number\x18\n" +
+	" \x01(\x03B\v\xbaH\x04\"\x02(\x00\xa8\xbb\x18\x04R\x06number\"x\n" +
 	"\x16ListExecutionsResponse\x126\n" +
 	"\n" +
 	"executions\x18\x01 \x03(\v2\x16.headrace.v1.ExecutionR\n" +
@@ -6212,6 +6294,7 @@ var file_headrace_v1_execution_proto_goTypes = []any{
 	(ExecutionMode)(0),                // 71: headrace.v1.ExecutionMode
 	(*timestamppb.Timestamp)(nil),     // 72: google.protobuf.Timestamp
 	(*StageTransition)(nil),           // 73: headrace.v1.StageTransition
+	(*WaitEnder)(nil),                 // 74: headrace.v1.WaitEnder
 }
 var file_headrace_v1_execution_proto_depIdxs = []int32{
 	71,  // 0: headrace.v1.Execution.execution_mode:type_name -> headrace.v1.ExecutionMode
@@ -6285,71 +6368,75 @@ var file_headrace_v1_execution_proto_depIdxs = []int32{
 	73,  // 68: headrace.v1.WaitReason.transition:type_name -> headrace.v1.StageTransition
 	2,   // 69: headrace.v1.WaitReason.condition:type_name -> headrace.v1.ConditionKind
 	30,  // 70: headrace.v1.WaitReason.causes:type_name -> headrace.v1.WaitReason
-	6,   // 71: headrace.v1.NextStep.kind:type_name -> headrace.v1.NextStepKind
-	2,   // 72: headrace.v1.NextStep.condition:type_name -> headrace.v1.ConditionKind
-	3,   // 73: headrace.v1.NextStep.retry_mode:type_name -> headrace.v1.RetryMode
-	69,  // 74: headrace.v1.NextStep.variables:type_name -> headrace.v1.NextStep.VariablesEntry
-	6,   // 75: headrace.v1.StepRefusal.kind:type_name -> headrace.v1.NextStepKind
-	2,   // 76: headrace.v1.StepRefusal.condition:type_name -> headrace.v1.ConditionKind
-	70,  // 77: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
-	11,  // 78: headrace.v1.StartExecutionRequest.source_revisions:type_name -> headrace.v1.SourceRevisionOverride
-	8,   // 79: headrace.v1.StartExecutionResponse.execution:type_name -> headrace.v1.Execution
-	8,   // 80: headrace.v1.GetExecutionResponse.execution:type_name -> headrace.v1.Execution
-	0,   // 81: headrace.v1.ListExecutionsRequest.statuses:type_name -> headrace.v1.ExecutionStatus
-	8,   // 82: headrace.v1.ListExecutionsResponse.executions:type_name -> headrace.v1.Execution
-	8,   // 83: headrace.v1.StopExecutionResponse.execution:type_name -> headrace.v1.Execution
-	3,   // 84: headrace.v1.RetryStageRequest.mode:type_name -> headrace.v1.RetryMode
-	8,   // 85: headrace.v1.RetryStageResponse.execution:type_name -> headrace.v1.Execution
-	8,   // 86: headrace.v1.RollbackStageResponse.execution:type_name -> headrace.v1.Execution
-	2,   // 87: headrace.v1.OverrideConditionRequest.condition:type_name -> headrace.v1.ConditionKind
-	8,   // 88: headrace.v1.OverrideConditionResponse.execution:type_name -> headrace.v1.Execution
-	8,   // 89: headrace.v1.DecideApprovalResponse.execution:type_name -> headrace.v1.Execution
-	24,  // 90: headrace.v1.DecideApprovalResponse.approval:type_name -> headrace.v1.Approval
-	0,   // 91: headrace.v1.ExplainExecutionResponse.status:type_name -> headrace.v1.ExecutionStatus
-	30,  // 92: headrace.v1.ExplainExecutionResponse.reasons:type_name -> headrace.v1.WaitReason
-	31,  // 93: headrace.v1.ExplainExecutionResponse.next_steps:type_name -> headrace.v1.NextStep
-	32,  // 94: headrace.v1.ExplainExecutionResponse.refusals:type_name -> headrace.v1.StepRefusal
-	51,  // 95: headrace.v1.ExplainExecutionResponse.changes:type_name -> headrace.v1.SourceChange
-	7,   // 96: headrace.v1.SourceChange.relation:type_name -> headrace.v1.SourceRelation
-	27,  // 97: headrace.v1.WatchExecutionResponse.event:type_name -> headrace.v1.Event
-	60,  // 98: headrace.v1.ReadLogResponse.lines:type_name -> headrace.v1.LogLine
-	72,  // 99: headrace.v1.ReadLogResponse.write_time:type_name -> google.protobuf.Timestamp
-	63,  // 100: headrace.v1.SearchLogsResponse.match:type_name -> headrace.v1.LogMatch
-	64,  // 101: headrace.v1.SearchLogsResponse.summary:type_name -> headrace.v1.LogSearchSummary
-	2,   // 102: headrace.v1.LogMatch.condition:type_name -> headrace.v1.ConditionKind
-	33,  // 103: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
-	35,  // 104: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
-	37,  // 105: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
-	39,  // 106: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
-	41,  // 107: headrace.v1.ExecutionService.RetryStage:input_type -> headrace.v1.RetryStageRequest
-	43,  // 108: headrace.v1.ExecutionService.RollbackStage:input_type -> headrace.v1.RollbackStageRequest
-	45,  // 109: headrace.v1.ExecutionService.OverrideCondition:input_type -> headrace.v1.OverrideConditionRequest
-	47,  // 110: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
-	49,  // 111: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
-	52,  // 112: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
-	54,  // 113: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
-	56,  // 114: headrace.v1.ExecutionService.StatLog:input_type -> headrace.v1.StatLogRequest
-	58,  // 115: headrace.v1.ExecutionService.ReadLog:input_type -> headrace.v1.ReadLogRequest
-	61,  // 116: headrace.v1.ExecutionService.SearchLogs:input_type -> headrace.v1.SearchLogsRequest
-	34,  // 117: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
-	36,  // 118: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
-	38,  // 119: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
-	40,  // 120: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
-	42,  // 121: headrace.v1.ExecutionService.RetryStage:output_type -> headrace.v1.RetryStageResponse
-	44,  // 122: headrace.v1.ExecutionService.RollbackStage:output_type -> headrace.v1.RollbackStageResponse
-	46,  // 123: headrace.v1.ExecutionService.OverrideCondition:output_type -> headrace.v1.OverrideConditionResponse
-	48,  // 124: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
-	50,  // 125: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
-	53,  // 126: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
-	55,  // 127: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
-	57,  // 128: headrace.v1.ExecutionService.StatLog:output_type -> headrace.v1.StatLogResponse
-	59,  // 129: headrace.v1.ExecutionService.ReadLog:output_type -> headrace.v1.ReadLogResponse
-	62,  // 130: headrace.v1.ExecutionService.SearchLogs:output_type -> headrace.v1.SearchLogsResponse
-	117, // [117:131] is the sub-list for method output_type
-	103, // [103:117] is the sub-list for method input_type
-	103, // [103:103] is the sub-list for extension type_name
-	103, // [103:103] is the sub-list for extension extendee
-	0,   // [0:103] is the sub-list for field type_name
+	74,  // 71: headrace.v1.WaitReason.ender:type_name -> headrace.v1.WaitEnder
+	6,   // 72: headrace.v1.WaitReason.steps:type_name -> headrace.v1.NextStepKind
+	6,   // 73: headrace.v1.NextStep.kind:type_name -> headrace.v1.NextStepKind
+	2,   // 74: headrace.v1.NextStep.condition:type_name -> headrace.v1.ConditionKind
+	3,   // 75: headrace.v1.NextStep.retry_mode:type_name -> headrace.v1.RetryMode
+	69,  // 76: headrace.v1.NextStep.variables:type_name -> headrace.v1.NextStep.VariablesEntry
+	6,   // 77: headrace.v1.StepRefusal.kind:type_name -> headrace.v1.NextStepKind
+	2,   // 78: headrace.v1.StepRefusal.condition:type_name -> headrace.v1.ConditionKind
+	70,  // 79: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
+	11,  // 80: headrace.v1.StartExecutionRequest.source_revisions:type_name -> headrace.v1.SourceRevisionOverride
+	8,   // 81: headrace.v1.StartExecutionResponse.execution:type_name -> headrace.v1.Execution
+	8,   // 82: headrace.v1.GetExecutionResponse.execution:type_name -> headrace.v1.Execution
+	0,   // 83: headrace.v1.ListExecutionsRequest.statuses:type_name -> headrace.v1.ExecutionStatus
+	72,  // 84: headrace.v1.ListExecutionsRequest.start_time_from:type_name -> google.protobuf.Timestamp
+	72,  // 85: headrace.v1.ListExecutionsRequest.start_time_to:type_name -> google.protobuf.Timestamp
+	8,   // 86: headrace.v1.ListExecutionsResponse.executions:type_name -> headrace.v1.Execution
+	8,   // 87: headrace.v1.StopExecutionResponse.execution:type_name -> headrace.v1.Execution
+	3,   // 88: headrace.v1.RetryStageRequest.mode:type_name -> headrace.v1.RetryMode
+	8,   // 89: headrace.v1.RetryStageResponse.execution:type_name -> headrace.v1.Execution
+	8,   // 90: headrace.v1.RollbackStageResponse.execution:type_name -> headrace.v1.Execution
+	2,   // 91: headrace.v1.OverrideConditionRequest.condition:type_name -> headrace.v1.ConditionKind
+	8,   // 92: headrace.v1.OverrideConditionResponse.execution:type_name -> headrace.v1.Execution
+	8,   // 93: headrace.v1.DecideApprovalResponse.execution:type_name -> headrace.v1.Execution
+	24,  // 94: headrace.v1.DecideApprovalResponse.approval:type_name -> headrace.v1.Approval
+	0,   // 95: headrace.v1.ExplainExecutionResponse.status:type_name -> headrace.v1.ExecutionStatus
+	30,  // 96: headrace.v1.ExplainExecutionResponse.reasons:type_name -> headrace.v1.WaitReason
+	31,  // 97: headrace.v1.ExplainExecutionResponse.next_steps:type_name -> headrace.v1.NextStep
+	32,  // 98: headrace.v1.ExplainExecutionResponse.refusals:type_name -> headrace.v1.StepRefusal
+	51,  // 99: headrace.v1.ExplainExecutionResponse.changes:type_name -> headrace.v1.SourceChange
+	7,   // 100: headrace.v1.SourceChange.relation:type_name -> headrace.v1.SourceRelation
+	27,  // 101: headrace.v1.WatchExecutionResponse.event:type_name -> headrace.v1.Event
+	60,  // 102: headrace.v1.ReadLogResponse.lines:type_name -> headrace.v1.LogLine
+	72,  // 103: headrace.v1.ReadLogResponse.write_time:type_name -> google.protobuf.Timestamp
+	63,  // 104: headrace.v1.SearchLogsResponse.match:type_name -> headrace.v1.LogMatch
+	64,  // 105: headrace.v1.SearchLogsResponse.summary:type_name -> headrace.v1.LogSearchSummary
+	2,   // 106: headrace.v1.LogMatch.condition:type_name -> headrace.v1.ConditionKind
+	33,  // 107: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
+	35,  // 108: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
+	37,  // 109: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
+	39,  // 110: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
+	41,  // 111: headrace.v1.ExecutionService.RetryStage:input_type -> headrace.v1.RetryStageRequest
+	43,  // 112: headrace.v1.ExecutionService.RollbackStage:input_type -> headrace.v1.RollbackStageRequest
+	45,  // 113: headrace.v1.ExecutionService.OverrideCondition:input_type -> headrace.v1.OverrideConditionRequest
+	47,  // 114: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
+	49,  // 115: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
+	52,  // 116: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
+	54,  // 117: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
+	56,  // 118: headrace.v1.ExecutionService.StatLog:input_type -> headrace.v1.StatLogRequest
+	58,  // 119: headrace.v1.ExecutionService.ReadLog:input_type -> headrace.v1.ReadLogRequest
+	61,  // 120: headrace.v1.ExecutionService.SearchLogs:input_type -> headrace.v1.SearchLogsRequest
+	34,  // 121: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
+	36,  // 122: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
+	38,  // 123: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
+	40,  // 124: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
+	42,  // 125: headrace.v1.ExecutionService.RetryStage:output_type -> headrace.v1.RetryStageResponse
+	44,  // 126: headrace.v1.ExecutionService.RollbackStage:output_type -> headrace.v1.RollbackStageResponse
+	46,  // 127: headrace.v1.ExecutionService.OverrideCondition:output_type -> headrace.v1.OverrideConditionResponse
+	48,  // 128: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
+	50,  // 129: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
+	53,  // 130: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
+	55,  // 131: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
+	57,  // 132: headrace.v1.ExecutionService.StatLog:output_type -> headrace.v1.StatLogResponse
+	59,  // 133: headrace.v1.ExecutionService.ReadLog:output_type -> headrace.v1.ReadLogResponse
+	62,  // 134: headrace.v1.ExecutionService.SearchLogs:output_type -> headrace.v1.SearchLogsResponse
+	121, // [121:135] is the sub-list for method output_type
+	107, // [107:121] is the sub-list for method input_type
+	107, // [107:107] is the sub-list for extension type_name
+	107, // [107:107] is the sub-list for extension extendee
+	0,   // [0:107] is the sub-list for field type_name
 }
 
 func init() { file_headrace_v1_execution_proto_init() }

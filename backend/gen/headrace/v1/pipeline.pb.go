@@ -290,6 +290,62 @@ func (DefinitionChangeKind) EnumDescriptor() ([]byte, []int) {
 	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{4}
 }
 
+// StageGateKind is the type of a gate.
+type StageGateKind int32
+
+const (
+	StageGateKind_STAGE_GATE_KIND_UNSPECIFIED StageGateKind = 0
+	// People have to agree, before the stage is entered or in an action.
+	StageGateKind_STAGE_GATE_KIND_APPROVAL StageGateKind = 1
+	// A deployment window has to open.
+	StageGateKind_STAGE_GATE_KIND_WINDOW StageGateKind = 2
+	// Another rule of a condition has to be met.
+	StageGateKind_STAGE_GATE_KIND_RULE StageGateKind = 3
+)
+
+// Enum value maps for StageGateKind.
+var (
+	StageGateKind_name = map[int32]string{
+		0: "STAGE_GATE_KIND_UNSPECIFIED",
+		1: "STAGE_GATE_KIND_APPROVAL",
+		2: "STAGE_GATE_KIND_WINDOW",
+		3: "STAGE_GATE_KIND_RULE",
+	}
+	StageGateKind_value = map[string]int32{
+		"STAGE_GATE_KIND_UNSPECIFIED": 0,
+		"STAGE_GATE_KIND_APPROVAL":    1,
+		"STAGE_GATE_KIND_WINDOW":      2,
+		"STAGE_GATE_KIND_RULE":        3,
+	}
+)
+
+func (x StageGateKind) Enum() *StageGateKind {
+	p := new(StageGateKind)
+	*p = x
+	return p
+}
+
+func (x StageGateKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (StageGateKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_headrace_v1_pipeline_proto_enumTypes[5].Descriptor()
+}
+
+func (StageGateKind) Type() protoreflect.EnumType {
+	return &file_headrace_v1_pipeline_proto_enumTypes[5]
+}
+
+func (x StageGateKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use StageGateKind.Descriptor instead.
+func (StageGateKind) EnumDescriptor() ([]byte, []int) {
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{5}
+}
+
 // Pipeline is a release process as declared.
 type Pipeline struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3894,8 +3950,15 @@ type StageState struct {
 	// last or, if a rollback succeeded since, its target. An automatic rollback goes
 	// back to it, if the stage has not changed since.
 	LatestSucceededExecution string `protobuf:"bytes,6,opt,name=latest_succeeded_execution,json=latestSucceededExecution,proto3" json:"latest_succeeded_execution,omitempty"`
-	unknownFields            protoimpl.UnknownFields
-	sizeCache                protoimpl.SizeCache
+	// The execution that is in the stage. Absent if none is.
+	Holder *StageOccupant `protobuf:"bytes,7,opt,name=holder,proto3" json:"holder,omitempty"`
+	// The executions that wait in front of the stage, the next one first.
+	Waiting []*StageOccupant `protobuf:"bytes,8,rep,name=waiting,proto3" json:"waiting,omitempty"`
+	// What an execution has to pass before, in and after the stage, in the order in which it
+	// meets it.
+	Gates         []*StageGate `protobuf:"bytes,9,rep,name=gates,proto3" json:"gates,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StageState) Reset() {
@@ -3970,6 +4033,437 @@ func (x *StageState) GetLatestSucceededExecution() string {
 	return ""
 }
 
+func (x *StageState) GetHolder() *StageOccupant {
+	if x != nil {
+		return x.Holder
+	}
+	return nil
+}
+
+func (x *StageState) GetWaiting() []*StageOccupant {
+	if x != nil {
+		return x.Waiting
+	}
+	return nil
+}
+
+func (x *StageState) GetGates() []*StageGate {
+	if x != nil {
+		return x.Gates
+	}
+	return nil
+}
+
+// StageOccupant is an execution in a stage or in front of it.
+type StageOccupant struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name and number of the execution.
+	Execution string `protobuf:"bytes,1,opt,name=execution,proto3" json:"execution,omitempty"`
+	Number    int64  `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	// When it entered the stage, or arrived in front of it.
+	Since *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	// What started the execution, and who: as in ExecutionTrigger.
+	TriggerType string `protobuf:"bytes,4,opt,name=trigger_type,json=triggerType,proto3" json:"trigger_type,omitempty"`
+	Principal   string `protobuf:"bytes,5,opt,name=principal,proto3" json:"principal,omitempty"`
+	// The first revision that its source actions fetched, or that its trigger is about; empty while
+	// it has none.
+	RevisionId      string `protobuf:"bytes,6,opt,name=revision_id,json=revisionId,proto3" json:"revision_id,omitempty"`
+	RevisionSummary string `protobuf:"bytes,7,opt,name=revision_summary,json=revisionSummary,proto3" json:"revision_summary,omitempty"`
+	// Somebody asked to stop it, or a newer version cancels it.
+	Stopping      bool `protobuf:"varint,8,opt,name=stopping,proto3" json:"stopping,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StageOccupant) Reset() {
+	*x = StageOccupant{}
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StageOccupant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StageOccupant) ProtoMessage() {}
+
+func (x *StageOccupant) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StageOccupant.ProtoReflect.Descriptor instead.
+func (*StageOccupant) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *StageOccupant) GetExecution() string {
+	if x != nil {
+		return x.Execution
+	}
+	return ""
+}
+
+func (x *StageOccupant) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *StageOccupant) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *StageOccupant) GetTriggerType() string {
+	if x != nil {
+		return x.TriggerType
+	}
+	return ""
+}
+
+func (x *StageOccupant) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+func (x *StageOccupant) GetRevisionId() string {
+	if x != nil {
+		return x.RevisionId
+	}
+	return ""
+}
+
+func (x *StageOccupant) GetRevisionSummary() string {
+	if x != nil {
+		return x.RevisionSummary
+	}
+	return ""
+}
+
+func (x *StageOccupant) GetStopping() bool {
+	if x != nil {
+		return x.Stopping
+	}
+	return false
+}
+
+// StageGate is something that an execution has to pass before, in or after a stage. Gates of
+// conditions on failure are not among them, since they hold nothing up.
+type StageGate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Kind  StageGateKind          `protobuf:"varint,1,opt,name=kind,proto3,enum=headrace.v1.StageGateKind" json:"kind,omitempty"`
+	// The manual approval action; empty for the approval of the entry.
+	Action string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
+	// The rule of a condition, and the condition: before_entry or on_success.
+	Rule      string `protobuf:"bytes,3,opt,name=rule,proto3" json:"rule,omitempty"`
+	Condition string `protobuf:"bytes,4,opt,name=condition,proto3" json:"condition,omitempty"`
+	// Name and number of the execution that waits at the gate now. Empty if none does, and then
+	// what follows is too, except the requirements of approvals.
+	Execution       string                 `protobuf:"bytes,5,opt,name=execution,proto3" json:"execution,omitempty"`
+	ExecutionNumber int64                  `protobuf:"varint,6,opt,name=execution_number,json=executionNumber,proto3" json:"execution_number,omitempty"`
+	Since           *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=since,proto3" json:"since,omitempty"`
+	// When the wait ends by itself: the window opens, or the approval expires.
+	Until *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=until,proto3" json:"until,omitempty"`
+	// The reason as a sentence.
+	Message string `protobuf:"bytes,9,opt,name=message,proto3" json:"message,omitempty"`
+	// What an approval takes, one for each rule that matches.
+	Approvals []*StageGateApproval `protobuf:"bytes,10,rep,name=approvals,proto3" json:"approvals,omitempty"`
+	// For DecideApproval.
+	ApprovalId    string     `protobuf:"bytes,11,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
+	Ender         *WaitEnder `protobuf:"bytes,12,opt,name=ender,proto3" json:"ender,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StageGate) Reset() {
+	*x = StageGate{}
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StageGate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StageGate) ProtoMessage() {}
+
+func (x *StageGate) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StageGate.ProtoReflect.Descriptor instead.
+func (*StageGate) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *StageGate) GetKind() StageGateKind {
+	if x != nil {
+		return x.Kind
+	}
+	return StageGateKind_STAGE_GATE_KIND_UNSPECIFIED
+}
+
+func (x *StageGate) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *StageGate) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *StageGate) GetCondition() string {
+	if x != nil {
+		return x.Condition
+	}
+	return ""
+}
+
+func (x *StageGate) GetExecution() string {
+	if x != nil {
+		return x.Execution
+	}
+	return ""
+}
+
+func (x *StageGate) GetExecutionNumber() int64 {
+	if x != nil {
+		return x.ExecutionNumber
+	}
+	return 0
+}
+
+func (x *StageGate) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *StageGate) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *StageGate) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *StageGate) GetApprovals() []*StageGateApproval {
+	if x != nil {
+		return x.Approvals
+	}
+	return nil
+}
+
+func (x *StageGate) GetApprovalId() string {
+	if x != nil {
+		return x.ApprovalId
+	}
+	return ""
+}
+
+func (x *StageGate) GetEnder() *WaitEnder {
+	if x != nil {
+		return x.Ender
+	}
+	return nil
+}
+
+// StageGateApproval says how many people a rule asks for and how many of them agreed.
+type StageGateApproval struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the approval rule, empty for the default of one approver.
+	Rule          string `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
+	MinimumCount  int32  `protobuf:"varint,2,opt,name=minimum_count,json=minimumCount,proto3" json:"minimum_count,omitempty"`
+	ApprovedCount int32  `protobuf:"varint,3,opt,name=approved_count,json=approvedCount,proto3" json:"approved_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StageGateApproval) Reset() {
+	*x = StageGateApproval{}
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StageGateApproval) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StageGateApproval) ProtoMessage() {}
+
+func (x *StageGateApproval) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StageGateApproval.ProtoReflect.Descriptor instead.
+func (*StageGateApproval) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *StageGateApproval) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *StageGateApproval) GetMinimumCount() int32 {
+	if x != nil {
+		return x.MinimumCount
+	}
+	return 0
+}
+
+func (x *StageGateApproval) GetApprovedCount() int32 {
+	if x != nil {
+		return x.ApprovedCount
+	}
+	return 0
+}
+
+// WaitEnder says who or what can end a wait.
+type WaitEnder struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// It ends without a person, when the work is done or time has passed.
+	Automatic bool `protobuf:"varint,1,opt,name=automatic,proto3" json:"automatic,omitempty"`
+	// The roles in the account that allow people to end it. Empty if no person can.
+	Roles []Role `protobuf:"varint,2,rep,packed,name=roles,proto3,enum=headrace.v1.Role" json:"roles,omitempty"`
+	// Anyone with one of the roles can. If it is not set, only the users and the members of the
+	// groups below can, if they have one of the roles.
+	Anyone bool     `protobuf:"varint,3,opt,name=anyone,proto3" json:"anyone,omitempty"`
+	Users  []string `protobuf:"bytes,4,rep,name=users,proto3" json:"users,omitempty"`
+	Groups []string `protobuf:"bytes,5,rep,name=groups,proto3" json:"groups,omitempty"`
+	// Users who cannot in any case: they have decided already, or they started the execution.
+	ExcludedUsers []string `protobuf:"bytes,6,rep,name=excluded_users,json=excludedUsers,proto3" json:"excluded_users,omitempty"`
+	// The execution whose progress ends it.
+	Execution     string `protobuf:"bytes,7,opt,name=execution,proto3" json:"execution,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WaitEnder) Reset() {
+	*x = WaitEnder{}
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WaitEnder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WaitEnder) ProtoMessage() {}
+
+func (x *WaitEnder) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WaitEnder.ProtoReflect.Descriptor instead.
+func (*WaitEnder) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *WaitEnder) GetAutomatic() bool {
+	if x != nil {
+		return x.Automatic
+	}
+	return false
+}
+
+func (x *WaitEnder) GetRoles() []Role {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *WaitEnder) GetAnyone() bool {
+	if x != nil {
+		return x.Anyone
+	}
+	return false
+}
+
+func (x *WaitEnder) GetUsers() []string {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *WaitEnder) GetGroups() []string {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *WaitEnder) GetExcludedUsers() []string {
+	if x != nil {
+		return x.ExcludedUsers
+	}
+	return nil
+}
+
+func (x *WaitEnder) GetExecution() string {
+	if x != nil {
+		return x.Execution
+	}
+	return ""
+}
+
 // StageTransition is the inbound transition of a stage.
 type StageTransition struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -3985,7 +4479,7 @@ type StageTransition struct {
 
 func (x *StageTransition) Reset() {
 	*x = StageTransition{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[57]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3997,7 +4491,7 @@ func (x *StageTransition) String() string {
 func (*StageTransition) ProtoMessage() {}
 
 func (x *StageTransition) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[57]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4010,7 +4504,7 @@ func (x *StageTransition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageTransition.ProtoReflect.Descriptor instead.
 func (*StageTransition) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{57}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *StageTransition) GetEnabled() bool {
@@ -4051,7 +4545,7 @@ type GetPipelineStateRequest struct {
 
 func (x *GetPipelineStateRequest) Reset() {
 	*x = GetPipelineStateRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[58]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4063,7 +4557,7 @@ func (x *GetPipelineStateRequest) String() string {
 func (*GetPipelineStateRequest) ProtoMessage() {}
 
 func (x *GetPipelineStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[58]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4076,7 +4570,7 @@ func (x *GetPipelineStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPipelineStateRequest.ProtoReflect.Descriptor instead.
 func (*GetPipelineStateRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{58}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *GetPipelineStateRequest) GetName() string {
@@ -4095,7 +4589,7 @@ type GetPipelineStateResponse struct {
 
 func (x *GetPipelineStateResponse) Reset() {
 	*x = GetPipelineStateResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[59]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4107,7 +4601,7 @@ func (x *GetPipelineStateResponse) String() string {
 func (*GetPipelineStateResponse) ProtoMessage() {}
 
 func (x *GetPipelineStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[59]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4120,7 +4614,7 @@ func (x *GetPipelineStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPipelineStateResponse.ProtoReflect.Descriptor instead.
 func (*GetPipelineStateResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{59}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *GetPipelineStateResponse) GetState() *PipelineState {
@@ -4144,7 +4638,7 @@ type SetStageTransitionRequest struct {
 
 func (x *SetStageTransitionRequest) Reset() {
 	*x = SetStageTransitionRequest{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[60]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4156,7 +4650,7 @@ func (x *SetStageTransitionRequest) String() string {
 func (*SetStageTransitionRequest) ProtoMessage() {}
 
 func (x *SetStageTransitionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[60]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4169,7 +4663,7 @@ func (x *SetStageTransitionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStageTransitionRequest.ProtoReflect.Descriptor instead.
 func (*SetStageTransitionRequest) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{60}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *SetStageTransitionRequest) GetPipeline() string {
@@ -4209,7 +4703,7 @@ type SetStageTransitionResponse struct {
 
 func (x *SetStageTransitionResponse) Reset() {
 	*x = SetStageTransitionResponse{}
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[61]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4221,7 +4715,7 @@ func (x *SetStageTransitionResponse) String() string {
 func (*SetStageTransitionResponse) ProtoMessage() {}
 
 func (x *SetStageTransitionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headrace_v1_pipeline_proto_msgTypes[61]
+	mi := &file_headrace_v1_pipeline_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4234,7 +4728,7 @@ func (x *SetStageTransitionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStageTransitionResponse.ProtoReflect.Descriptor instead.
 func (*SetStageTransitionResponse) Descriptor() ([]byte, []int) {
-	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{61}
+	return file_headrace_v1_pipeline_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *SetStageTransitionResponse) GetStage() *StageState {
@@ -4248,7 +4742,7 @@ var File_headrace_v1_pipeline_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadrace/v1/pipeline.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headrace/v1/options.proto\x1a\x19headrace/v1/warning.proto\"\x9d\x04\n" +
+	"\x1aheadrace/v1/pipeline.proto\x12\vheadrace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headrace/v1/account.proto\x1a\x19headrace/v1/options.proto\x1a\x19headrace/v1/warning.proto\"\x9d\x04\n" +
 	"\bPipeline\x12\\\n" +
 	"\x04name\x18\x01 \x01(\tBH\xbaHErC2A^accounts/[A-Za-z0-9._-]{1,100}/pipelines/[A-Za-z0-9.@_-]{1,100}$R\x04name\x12G\n" +
 	"\n" +
@@ -4532,7 +5026,7 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x02R\x04name\x12/\n" +
 	"\x10pipeline_version\x18\x02 \x01(\x03B\x04\xa8\xbb\x18\x02R\x0fpipelineVersion\x12G\n" +
 	"\x0eexecution_mode\x18\x03 \x01(\x0e2\x1a.headrace.v1.ExecutionModeB\x04\xa8\xbb\x18\x02R\rexecutionMode\x125\n" +
-	"\x06stages\x18\x04 \x03(\v2\x17.headrace.v1.StageStateB\x04\xa8\xbb\x18\x02R\x06stages\"\xc9\x02\n" +
+	"\x06stages\x18\x04 \x03(\v2\x17.headrace.v1.StageStateB\x04\xa8\xbb\x18\x02R\x06stages\"\xf3\x03\n" +
 	"\n" +
 	"StageState\x12\x1a\n" +
 	"\x05stage\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x02R\x05stage\x12B\n" +
@@ -4542,7 +5036,47 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\x11current_execution\x18\x03 \x01(\tB\x04\xa8\xbb\x18\x02R\x10currentExecution\x123\n" +
 	"\x12inbound_executions\x18\x04 \x03(\tB\x04\xa8\xbb\x18\x02R\x11inboundExecutions\x12/\n" +
 	"\x10latest_execution\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x02R\x0flatestExecution\x12B\n" +
-	"\x1alatest_succeeded_execution\x18\x06 \x01(\tB\x04\xa8\xbb\x18\x02R\x18latestSucceededExecution\"\xc7\x01\n" +
+	"\x1alatest_succeeded_execution\x18\x06 \x01(\tB\x04\xa8\xbb\x18\x02R\x18latestSucceededExecution\x128\n" +
+	"\x06holder\x18\a \x01(\v2\x1a.headrace.v1.StageOccupantB\x04\xa8\xbb\x18\x04R\x06holder\x12:\n" +
+	"\awaiting\x18\b \x03(\v2\x1a.headrace.v1.StageOccupantB\x04\xa8\xbb\x18\x04R\awaiting\x122\n" +
+	"\x05gates\x18\t \x03(\v2\x16.headrace.v1.StageGateB\x04\xa8\xbb\x18\x04R\x05gates\"\xd0\x02\n" +
+	"\rStageOccupant\x12\"\n" +
+	"\texecution\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x04R\texecution\x12\x1c\n" +
+	"\x06number\x18\x02 \x01(\x03B\x04\xa8\xbb\x18\x04R\x06number\x126\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x04R\x05since\x12'\n" +
+	"\ftrigger_type\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x04R\vtriggerType\x12\"\n" +
+	"\tprincipal\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x04R\tprincipal\x12%\n" +
+	"\vrevision_id\x18\x06 \x01(\tB\x04\xa8\xbb\x18\x04R\n" +
+	"revisionId\x12/\n" +
+	"\x10revision_summary\x18\a \x01(\tB\x04\xa8\xbb\x18\x04R\x0frevisionSummary\x12 \n" +
+	"\bstopping\x18\b \x01(\bB\x04\xa8\xbb\x18\x04R\bstopping\"\xa9\x04\n" +
+	"\tStageGate\x12<\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1a.headrace.v1.StageGateKindB\f\xbaH\x05\x82\x01\x02\x10\x01\xa8\xbb\x18\x04R\x04kind\x12\x1c\n" +
+	"\x06action\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x04R\x06action\x12\x18\n" +
+	"\x04rule\x18\x03 \x01(\tB\x04\xa8\xbb\x18\x04R\x04rule\x12\"\n" +
+	"\tcondition\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x04R\tcondition\x12\"\n" +
+	"\texecution\x18\x05 \x01(\tB\x04\xa8\xbb\x18\x04R\texecution\x12/\n" +
+	"\x10execution_number\x18\x06 \x01(\x03B\x04\xa8\xbb\x18\x04R\x0fexecutionNumber\x126\n" +
+	"\x05since\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x04R\x05since\x126\n" +
+	"\x05until\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x04R\x05until\x12\x1e\n" +
+	"\amessage\x18\t \x01(\tB\x04\xa8\xbb\x18\x04R\amessage\x12B\n" +
+	"\tapprovals\x18\n" +
+	" \x03(\v2\x1e.headrace.v1.StageGateApprovalB\x04\xa8\xbb\x18\x04R\tapprovals\x12%\n" +
+	"\vapproval_id\x18\v \x01(\tB\x04\xa8\xbb\x18\x04R\n" +
+	"approvalId\x122\n" +
+	"\x05ender\x18\f \x01(\v2\x16.headrace.v1.WaitEnderB\x04\xa8\xbb\x18\x04R\x05ender\"\x85\x01\n" +
+	"\x11StageGateApproval\x12\x18\n" +
+	"\x04rule\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x04R\x04rule\x12)\n" +
+	"\rminimum_count\x18\x02 \x01(\x05B\x04\xa8\xbb\x18\x04R\fminimumCount\x12+\n" +
+	"\x0eapproved_count\x18\x03 \x01(\x05B\x04\xa8\xbb\x18\x04R\rapprovedCount\"\x87\x02\n" +
+	"\tWaitEnder\x12\"\n" +
+	"\tautomatic\x18\x01 \x01(\bB\x04\xa8\xbb\x18\x04R\tautomatic\x12-\n" +
+	"\x05roles\x18\x02 \x03(\x0e2\x11.headrace.v1.RoleB\x04\xa8\xbb\x18\x04R\x05roles\x12\x1c\n" +
+	"\x06anyone\x18\x03 \x01(\bB\x04\xa8\xbb\x18\x04R\x06anyone\x12\x1a\n" +
+	"\x05users\x18\x04 \x03(\tB\x04\xa8\xbb\x18\x04R\x05users\x12\x1c\n" +
+	"\x06groups\x18\x05 \x03(\tB\x04\xa8\xbb\x18\x04R\x06groups\x12+\n" +
+	"\x0eexcluded_users\x18\x06 \x03(\tB\x04\xa8\xbb\x18\x04R\rexcludedUsers\x12\"\n" +
+	"\texecution\x18\a \x01(\tB\x04\xa8\xbb\x18\x04R\texecution\"\xc7\x01\n" +
 	"\x0fStageTransition\x12\x1e\n" +
 	"\aenabled\x18\x01 \x01(\bB\x04\xa8\xbb\x18\x02R\aenabled\x12-\n" +
 	"\x0fdisabled_reason\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x02R\x0edisabledReason\x12\"\n" +
@@ -4582,7 +5116,12 @@ const file_headrace_v1_pipeline_proto_rawDesc = "" +
 	"\x1cDEFINITION_CHANGE_KIND_ADDED\x10\x01\x12\"\n" +
 	"\x1eDEFINITION_CHANGE_KIND_REMOVED\x10\x02\x12\"\n" +
 	"\x1eDEFINITION_CHANGE_KIND_CHANGED\x10\x03\x12 \n" +
-	"\x1cDEFINITION_CHANGE_KIND_MOVED\x10\x042\xdd\x10\n" +
+	"\x1cDEFINITION_CHANGE_KIND_MOVED\x10\x04*\x84\x01\n" +
+	"\rStageGateKind\x12\x1f\n" +
+	"\x1bSTAGE_GATE_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18STAGE_GATE_KIND_APPROVAL\x10\x01\x12\x1a\n" +
+	"\x16STAGE_GATE_KIND_WINDOW\x10\x02\x12\x18\n" +
+	"\x14STAGE_GATE_KIND_RULE\x10\x032\xdd\x10\n" +
 	"\x0fPipelineService\x12t\n" +
 	"\x0eCreatePipeline\x12\".headrace.v1.CreatePipelineRequest\x1a#.headrace.v1.CreatePipelineResponse\"\x19Ȼ\x18\x05һ\x18\rpipeline.nameػ\x18\x03\x12b\n" +
 	"\vGetPipeline\x12\x1f.headrace.v1.GetPipelineRequest\x1a .headrace.v1.GetPipelineResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12j\n" +
@@ -4618,200 +5157,216 @@ func file_headrace_v1_pipeline_proto_rawDescGZIP() []byte {
 	return file_headrace_v1_pipeline_proto_rawDescData
 }
 
-var file_headrace_v1_pipeline_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_headrace_v1_pipeline_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
+var file_headrace_v1_pipeline_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_headrace_v1_pipeline_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
 var file_headrace_v1_pipeline_proto_goTypes = []any{
 	(Composition)(0),                       // 0: headrace.v1.Composition
 	(PublishPolicy)(0),                     // 1: headrace.v1.PublishPolicy
 	(ExecutionMode)(0),                     // 2: headrace.v1.ExecutionMode
 	(OnUpdate)(0),                          // 3: headrace.v1.OnUpdate
 	(DefinitionChangeKind)(0),              // 4: headrace.v1.DefinitionChangeKind
-	(*Pipeline)(nil),                       // 5: headrace.v1.Pipeline
-	(*PipelineDefinition)(nil),             // 6: headrace.v1.PipelineDefinition
-	(*ArtifactStore)(nil),                  // 7: headrace.v1.ArtifactStore
-	(*Variable)(nil),                       // 8: headrace.v1.Variable
-	(*Trigger)(nil),                        // 9: headrace.v1.Trigger
-	(*GitConfiguration)(nil),               // 10: headrace.v1.GitConfiguration
-	(*GitPushFilter)(nil),                  // 11: headrace.v1.GitPushFilter
-	(*GitPullRequestFilter)(nil),           // 12: headrace.v1.GitPullRequestFilter
-	(*GlobFilter)(nil),                     // 13: headrace.v1.GlobFilter
-	(*Stage)(nil),                          // 14: headrace.v1.Stage
-	(*OnRollback)(nil),                     // 15: headrace.v1.OnRollback
-	(*Condition)(nil),                      // 16: headrace.v1.Condition
-	(*OnFailure)(nil),                      // 17: headrace.v1.OnFailure
-	(*Rule)(nil),                           // 18: headrace.v1.Rule
-	(*Action)(nil),                         // 19: headrace.v1.Action
-	(*EnvironmentVariable)(nil),            // 20: headrace.v1.EnvironmentVariable
-	(*OutputArtifact)(nil),                 // 21: headrace.v1.OutputArtifact
-	(*PipelineVersion)(nil),                // 22: headrace.v1.PipelineVersion
-	(*PipelineStage)(nil),                  // 23: headrace.v1.PipelineStage
-	(*PipelineAction)(nil),                 // 24: headrace.v1.PipelineAction
-	(*CreatePipelineRequest)(nil),          // 25: headrace.v1.CreatePipelineRequest
-	(*CreatePipelineResponse)(nil),         // 26: headrace.v1.CreatePipelineResponse
-	(*GetPipelineRequest)(nil),             // 27: headrace.v1.GetPipelineRequest
-	(*GetPipelineResponse)(nil),            // 28: headrace.v1.GetPipelineResponse
-	(*ListPipelinesRequest)(nil),           // 29: headrace.v1.ListPipelinesRequest
-	(*ListPipelinesResponse)(nil),          // 30: headrace.v1.ListPipelinesResponse
-	(*UpdatePipelineRequest)(nil),          // 31: headrace.v1.UpdatePipelineRequest
-	(*UpdatePipelineResponse)(nil),         // 32: headrace.v1.UpdatePipelineResponse
-	(*DeletePipelineRequest)(nil),          // 33: headrace.v1.DeletePipelineRequest
-	(*DeletePipelineResponse)(nil),         // 34: headrace.v1.DeletePipelineResponse
-	(*CreateStageRequest)(nil),             // 35: headrace.v1.CreateStageRequest
-	(*CreateStageResponse)(nil),            // 36: headrace.v1.CreateStageResponse
-	(*GetStageRequest)(nil),                // 37: headrace.v1.GetStageRequest
-	(*GetStageResponse)(nil),               // 38: headrace.v1.GetStageResponse
-	(*UpdateStageRequest)(nil),             // 39: headrace.v1.UpdateStageRequest
-	(*UpdateStageResponse)(nil),            // 40: headrace.v1.UpdateStageResponse
-	(*DeleteStageRequest)(nil),             // 41: headrace.v1.DeleteStageRequest
-	(*DeleteStageResponse)(nil),            // 42: headrace.v1.DeleteStageResponse
-	(*CreateActionRequest)(nil),            // 43: headrace.v1.CreateActionRequest
-	(*CreateActionResponse)(nil),           // 44: headrace.v1.CreateActionResponse
-	(*GetActionRequest)(nil),               // 45: headrace.v1.GetActionRequest
-	(*GetActionResponse)(nil),              // 46: headrace.v1.GetActionResponse
-	(*UpdateActionRequest)(nil),            // 47: headrace.v1.UpdateActionRequest
-	(*UpdateActionResponse)(nil),           // 48: headrace.v1.UpdateActionResponse
-	(*DeleteActionRequest)(nil),            // 49: headrace.v1.DeleteActionRequest
-	(*DeleteActionResponse)(nil),           // 50: headrace.v1.DeleteActionResponse
-	(*PublishPipelineVersionRequest)(nil),  // 51: headrace.v1.PublishPipelineVersionRequest
-	(*PublishPipelineVersionResponse)(nil), // 52: headrace.v1.PublishPipelineVersionResponse
-	(*GetPipelineVersionRequest)(nil),      // 53: headrace.v1.GetPipelineVersionRequest
-	(*GetPipelineVersionResponse)(nil),     // 54: headrace.v1.GetPipelineVersionResponse
-	(*ListPipelineVersionsRequest)(nil),    // 55: headrace.v1.ListPipelineVersionsRequest
-	(*ListPipelineVersionsResponse)(nil),   // 56: headrace.v1.ListPipelineVersionsResponse
-	(*DiffPipelineVersionsRequest)(nil),    // 57: headrace.v1.DiffPipelineVersionsRequest
-	(*DiffPipelineVersionsResponse)(nil),   // 58: headrace.v1.DiffPipelineVersionsResponse
-	(*DefinitionChange)(nil),               // 59: headrace.v1.DefinitionChange
-	(*PipelineState)(nil),                  // 60: headrace.v1.PipelineState
-	(*StageState)(nil),                     // 61: headrace.v1.StageState
-	(*StageTransition)(nil),                // 62: headrace.v1.StageTransition
-	(*GetPipelineStateRequest)(nil),        // 63: headrace.v1.GetPipelineStateRequest
-	(*GetPipelineStateResponse)(nil),       // 64: headrace.v1.GetPipelineStateResponse
-	(*SetStageTransitionRequest)(nil),      // 65: headrace.v1.SetStageTransitionRequest
-	(*SetStageTransitionResponse)(nil),     // 66: headrace.v1.SetStageTransitionResponse
-	nil,                                    // 67: headrace.v1.Rule.ConfigurationEntry
-	nil,                                    // 68: headrace.v1.Action.ConfigurationEntry
-	(*timestamppb.Timestamp)(nil),          // 69: google.protobuf.Timestamp
-	(*Warning)(nil),                        // 70: headrace.v1.Warning
+	(StageGateKind)(0),                     // 5: headrace.v1.StageGateKind
+	(*Pipeline)(nil),                       // 6: headrace.v1.Pipeline
+	(*PipelineDefinition)(nil),             // 7: headrace.v1.PipelineDefinition
+	(*ArtifactStore)(nil),                  // 8: headrace.v1.ArtifactStore
+	(*Variable)(nil),                       // 9: headrace.v1.Variable
+	(*Trigger)(nil),                        // 10: headrace.v1.Trigger
+	(*GitConfiguration)(nil),               // 11: headrace.v1.GitConfiguration
+	(*GitPushFilter)(nil),                  // 12: headrace.v1.GitPushFilter
+	(*GitPullRequestFilter)(nil),           // 13: headrace.v1.GitPullRequestFilter
+	(*GlobFilter)(nil),                     // 14: headrace.v1.GlobFilter
+	(*Stage)(nil),                          // 15: headrace.v1.Stage
+	(*OnRollback)(nil),                     // 16: headrace.v1.OnRollback
+	(*Condition)(nil),                      // 17: headrace.v1.Condition
+	(*OnFailure)(nil),                      // 18: headrace.v1.OnFailure
+	(*Rule)(nil),                           // 19: headrace.v1.Rule
+	(*Action)(nil),                         // 20: headrace.v1.Action
+	(*EnvironmentVariable)(nil),            // 21: headrace.v1.EnvironmentVariable
+	(*OutputArtifact)(nil),                 // 22: headrace.v1.OutputArtifact
+	(*PipelineVersion)(nil),                // 23: headrace.v1.PipelineVersion
+	(*PipelineStage)(nil),                  // 24: headrace.v1.PipelineStage
+	(*PipelineAction)(nil),                 // 25: headrace.v1.PipelineAction
+	(*CreatePipelineRequest)(nil),          // 26: headrace.v1.CreatePipelineRequest
+	(*CreatePipelineResponse)(nil),         // 27: headrace.v1.CreatePipelineResponse
+	(*GetPipelineRequest)(nil),             // 28: headrace.v1.GetPipelineRequest
+	(*GetPipelineResponse)(nil),            // 29: headrace.v1.GetPipelineResponse
+	(*ListPipelinesRequest)(nil),           // 30: headrace.v1.ListPipelinesRequest
+	(*ListPipelinesResponse)(nil),          // 31: headrace.v1.ListPipelinesResponse
+	(*UpdatePipelineRequest)(nil),          // 32: headrace.v1.UpdatePipelineRequest
+	(*UpdatePipelineResponse)(nil),         // 33: headrace.v1.UpdatePipelineResponse
+	(*DeletePipelineRequest)(nil),          // 34: headrace.v1.DeletePipelineRequest
+	(*DeletePipelineResponse)(nil),         // 35: headrace.v1.DeletePipelineResponse
+	(*CreateStageRequest)(nil),             // 36: headrace.v1.CreateStageRequest
+	(*CreateStageResponse)(nil),            // 37: headrace.v1.CreateStageResponse
+	(*GetStageRequest)(nil),                // 38: headrace.v1.GetStageRequest
+	(*GetStageResponse)(nil),               // 39: headrace.v1.GetStageResponse
+	(*UpdateStageRequest)(nil),             // 40: headrace.v1.UpdateStageRequest
+	(*UpdateStageResponse)(nil),            // 41: headrace.v1.UpdateStageResponse
+	(*DeleteStageRequest)(nil),             // 42: headrace.v1.DeleteStageRequest
+	(*DeleteStageResponse)(nil),            // 43: headrace.v1.DeleteStageResponse
+	(*CreateActionRequest)(nil),            // 44: headrace.v1.CreateActionRequest
+	(*CreateActionResponse)(nil),           // 45: headrace.v1.CreateActionResponse
+	(*GetActionRequest)(nil),               // 46: headrace.v1.GetActionRequest
+	(*GetActionResponse)(nil),              // 47: headrace.v1.GetActionResponse
+	(*UpdateActionRequest)(nil),            // 48: headrace.v1.UpdateActionRequest
+	(*UpdateActionResponse)(nil),           // 49: headrace.v1.UpdateActionResponse
+	(*DeleteActionRequest)(nil),            // 50: headrace.v1.DeleteActionRequest
+	(*DeleteActionResponse)(nil),           // 51: headrace.v1.DeleteActionResponse
+	(*PublishPipelineVersionRequest)(nil),  // 52: headrace.v1.PublishPipelineVersionRequest
+	(*PublishPipelineVersionResponse)(nil), // 53: headrace.v1.PublishPipelineVersionResponse
+	(*GetPipelineVersionRequest)(nil),      // 54: headrace.v1.GetPipelineVersionRequest
+	(*GetPipelineVersionResponse)(nil),     // 55: headrace.v1.GetPipelineVersionResponse
+	(*ListPipelineVersionsRequest)(nil),    // 56: headrace.v1.ListPipelineVersionsRequest
+	(*ListPipelineVersionsResponse)(nil),   // 57: headrace.v1.ListPipelineVersionsResponse
+	(*DiffPipelineVersionsRequest)(nil),    // 58: headrace.v1.DiffPipelineVersionsRequest
+	(*DiffPipelineVersionsResponse)(nil),   // 59: headrace.v1.DiffPipelineVersionsResponse
+	(*DefinitionChange)(nil),               // 60: headrace.v1.DefinitionChange
+	(*PipelineState)(nil),                  // 61: headrace.v1.PipelineState
+	(*StageState)(nil),                     // 62: headrace.v1.StageState
+	(*StageOccupant)(nil),                  // 63: headrace.v1.StageOccupant
+	(*StageGate)(nil),                      // 64: headrace.v1.StageGate
+	(*StageGateApproval)(nil),              // 65: headrace.v1.StageGateApproval
+	(*WaitEnder)(nil),                      // 66: headrace.v1.WaitEnder
+	(*StageTransition)(nil),                // 67: headrace.v1.StageTransition
+	(*GetPipelineStateRequest)(nil),        // 68: headrace.v1.GetPipelineStateRequest
+	(*GetPipelineStateResponse)(nil),       // 69: headrace.v1.GetPipelineStateResponse
+	(*SetStageTransitionRequest)(nil),      // 70: headrace.v1.SetStageTransitionRequest
+	(*SetStageTransitionResponse)(nil),     // 71: headrace.v1.SetStageTransitionResponse
+	nil,                                    // 72: headrace.v1.Rule.ConfigurationEntry
+	nil,                                    // 73: headrace.v1.Action.ConfigurationEntry
+	(*timestamppb.Timestamp)(nil),          // 74: google.protobuf.Timestamp
+	(*Warning)(nil),                        // 75: headrace.v1.Warning
+	(Role)(0),                              // 76: headrace.v1.Role
 }
 var file_headrace_v1_pipeline_proto_depIdxs = []int32{
-	6,  // 0: headrace.v1.Pipeline.definition:type_name -> headrace.v1.PipelineDefinition
-	0,  // 1: headrace.v1.Pipeline.composition:type_name -> headrace.v1.Composition
-	1,  // 2: headrace.v1.Pipeline.publish:type_name -> headrace.v1.PublishPolicy
-	69, // 3: headrace.v1.Pipeline.create_time:type_name -> google.protobuf.Timestamp
-	69, // 4: headrace.v1.Pipeline.update_time:type_name -> google.protobuf.Timestamp
-	2,  // 5: headrace.v1.PipelineDefinition.execution_mode:type_name -> headrace.v1.ExecutionMode
-	7,  // 6: headrace.v1.PipelineDefinition.artifact_stores:type_name -> headrace.v1.ArtifactStore
-	8,  // 7: headrace.v1.PipelineDefinition.variables:type_name -> headrace.v1.Variable
-	9,  // 8: headrace.v1.PipelineDefinition.triggers:type_name -> headrace.v1.Trigger
-	14, // 9: headrace.v1.PipelineDefinition.stages:type_name -> headrace.v1.Stage
-	3,  // 10: headrace.v1.PipelineDefinition.on_update:type_name -> headrace.v1.OnUpdate
-	10, // 11: headrace.v1.Trigger.git_configuration:type_name -> headrace.v1.GitConfiguration
-	11, // 12: headrace.v1.GitConfiguration.push:type_name -> headrace.v1.GitPushFilter
-	12, // 13: headrace.v1.GitConfiguration.pull_request:type_name -> headrace.v1.GitPullRequestFilter
-	13, // 14: headrace.v1.GitPushFilter.branches:type_name -> headrace.v1.GlobFilter
-	13, // 15: headrace.v1.GitPushFilter.file_paths:type_name -> headrace.v1.GlobFilter
-	13, // 16: headrace.v1.GitPushFilter.tags:type_name -> headrace.v1.GlobFilter
-	13, // 17: headrace.v1.GitPullRequestFilter.branches:type_name -> headrace.v1.GlobFilter
-	13, // 18: headrace.v1.GitPullRequestFilter.file_paths:type_name -> headrace.v1.GlobFilter
-	19, // 19: headrace.v1.Stage.actions:type_name -> headrace.v1.Action
-	16, // 20: headrace.v1.Stage.before_entry:type_name -> headrace.v1.Condition
-	16, // 21: headrace.v1.Stage.on_success:type_name -> headrace.v1.Condition
-	17, // 22: headrace.v1.Stage.on_failure:type_name -> headrace.v1.OnFailure
-	15, // 23: headrace.v1.Stage.on_rollback:type_name -> headrace.v1.OnRollback
-	18, // 24: headrace.v1.Condition.rules:type_name -> headrace.v1.Rule
-	16, // 25: headrace.v1.OnFailure.condition:type_name -> headrace.v1.Condition
-	67, // 26: headrace.v1.Rule.configuration:type_name -> headrace.v1.Rule.ConfigurationEntry
-	20, // 27: headrace.v1.Rule.environment_variables:type_name -> headrace.v1.EnvironmentVariable
-	68, // 28: headrace.v1.Action.configuration:type_name -> headrace.v1.Action.ConfigurationEntry
-	20, // 29: headrace.v1.Action.environment_variables:type_name -> headrace.v1.EnvironmentVariable
-	21, // 30: headrace.v1.Action.output_artifacts:type_name -> headrace.v1.OutputArtifact
-	6,  // 31: headrace.v1.PipelineVersion.definition:type_name -> headrace.v1.PipelineDefinition
-	69, // 32: headrace.v1.PipelineVersion.create_time:type_name -> google.protobuf.Timestamp
-	16, // 33: headrace.v1.PipelineStage.before_entry:type_name -> headrace.v1.Condition
-	16, // 34: headrace.v1.PipelineStage.on_success:type_name -> headrace.v1.Condition
-	17, // 35: headrace.v1.PipelineStage.on_failure:type_name -> headrace.v1.OnFailure
-	15, // 36: headrace.v1.PipelineStage.on_rollback:type_name -> headrace.v1.OnRollback
-	19, // 37: headrace.v1.PipelineAction.action:type_name -> headrace.v1.Action
-	5,  // 38: headrace.v1.CreatePipelineRequest.pipeline:type_name -> headrace.v1.Pipeline
-	5,  // 39: headrace.v1.CreatePipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
-	70, // 40: headrace.v1.CreatePipelineResponse.warnings:type_name -> headrace.v1.Warning
-	5,  // 41: headrace.v1.GetPipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
-	5,  // 42: headrace.v1.ListPipelinesResponse.pipelines:type_name -> headrace.v1.Pipeline
-	5,  // 43: headrace.v1.UpdatePipelineRequest.pipeline:type_name -> headrace.v1.Pipeline
-	5,  // 44: headrace.v1.UpdatePipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
-	70, // 45: headrace.v1.UpdatePipelineResponse.warnings:type_name -> headrace.v1.Warning
-	70, // 46: headrace.v1.DeletePipelineResponse.warnings:type_name -> headrace.v1.Warning
-	23, // 47: headrace.v1.CreateStageRequest.stage:type_name -> headrace.v1.PipelineStage
-	23, // 48: headrace.v1.CreateStageResponse.stage:type_name -> headrace.v1.PipelineStage
-	70, // 49: headrace.v1.CreateStageResponse.warnings:type_name -> headrace.v1.Warning
-	23, // 50: headrace.v1.GetStageResponse.stage:type_name -> headrace.v1.PipelineStage
-	23, // 51: headrace.v1.UpdateStageRequest.stage:type_name -> headrace.v1.PipelineStage
-	23, // 52: headrace.v1.UpdateStageResponse.stage:type_name -> headrace.v1.PipelineStage
-	70, // 53: headrace.v1.UpdateStageResponse.warnings:type_name -> headrace.v1.Warning
-	70, // 54: headrace.v1.DeleteStageResponse.warnings:type_name -> headrace.v1.Warning
-	24, // 55: headrace.v1.CreateActionRequest.action:type_name -> headrace.v1.PipelineAction
-	24, // 56: headrace.v1.CreateActionResponse.action:type_name -> headrace.v1.PipelineAction
-	70, // 57: headrace.v1.CreateActionResponse.warnings:type_name -> headrace.v1.Warning
-	24, // 58: headrace.v1.GetActionResponse.action:type_name -> headrace.v1.PipelineAction
-	24, // 59: headrace.v1.UpdateActionRequest.action:type_name -> headrace.v1.PipelineAction
-	24, // 60: headrace.v1.UpdateActionResponse.action:type_name -> headrace.v1.PipelineAction
-	70, // 61: headrace.v1.UpdateActionResponse.warnings:type_name -> headrace.v1.Warning
-	70, // 62: headrace.v1.DeleteActionResponse.warnings:type_name -> headrace.v1.Warning
-	22, // 63: headrace.v1.PublishPipelineVersionResponse.version:type_name -> headrace.v1.PipelineVersion
-	70, // 64: headrace.v1.PublishPipelineVersionResponse.warnings:type_name -> headrace.v1.Warning
-	22, // 65: headrace.v1.GetPipelineVersionResponse.version:type_name -> headrace.v1.PipelineVersion
-	22, // 66: headrace.v1.ListPipelineVersionsResponse.versions:type_name -> headrace.v1.PipelineVersion
-	59, // 67: headrace.v1.DiffPipelineVersionsResponse.changes:type_name -> headrace.v1.DefinitionChange
-	4,  // 68: headrace.v1.DefinitionChange.kind:type_name -> headrace.v1.DefinitionChangeKind
-	2,  // 69: headrace.v1.PipelineState.execution_mode:type_name -> headrace.v1.ExecutionMode
-	61, // 70: headrace.v1.PipelineState.stages:type_name -> headrace.v1.StageState
-	62, // 71: headrace.v1.StageState.transition:type_name -> headrace.v1.StageTransition
-	69, // 72: headrace.v1.StageTransition.change_time:type_name -> google.protobuf.Timestamp
-	60, // 73: headrace.v1.GetPipelineStateResponse.state:type_name -> headrace.v1.PipelineState
-	61, // 74: headrace.v1.SetStageTransitionResponse.stage:type_name -> headrace.v1.StageState
-	25, // 75: headrace.v1.PipelineService.CreatePipeline:input_type -> headrace.v1.CreatePipelineRequest
-	27, // 76: headrace.v1.PipelineService.GetPipeline:input_type -> headrace.v1.GetPipelineRequest
-	29, // 77: headrace.v1.PipelineService.ListPipelines:input_type -> headrace.v1.ListPipelinesRequest
-	31, // 78: headrace.v1.PipelineService.UpdatePipeline:input_type -> headrace.v1.UpdatePipelineRequest
-	33, // 79: headrace.v1.PipelineService.DeletePipeline:input_type -> headrace.v1.DeletePipelineRequest
-	35, // 80: headrace.v1.PipelineService.CreateStage:input_type -> headrace.v1.CreateStageRequest
-	37, // 81: headrace.v1.PipelineService.GetStage:input_type -> headrace.v1.GetStageRequest
-	39, // 82: headrace.v1.PipelineService.UpdateStage:input_type -> headrace.v1.UpdateStageRequest
-	41, // 83: headrace.v1.PipelineService.DeleteStage:input_type -> headrace.v1.DeleteStageRequest
-	43, // 84: headrace.v1.PipelineService.CreateAction:input_type -> headrace.v1.CreateActionRequest
-	45, // 85: headrace.v1.PipelineService.GetAction:input_type -> headrace.v1.GetActionRequest
-	47, // 86: headrace.v1.PipelineService.UpdateAction:input_type -> headrace.v1.UpdateActionRequest
-	49, // 87: headrace.v1.PipelineService.DeleteAction:input_type -> headrace.v1.DeleteActionRequest
-	51, // 88: headrace.v1.PipelineService.PublishPipelineVersion:input_type -> headrace.v1.PublishPipelineVersionRequest
-	53, // 89: headrace.v1.PipelineService.GetPipelineVersion:input_type -> headrace.v1.GetPipelineVersionRequest
-	55, // 90: headrace.v1.PipelineService.ListPipelineVersions:input_type -> headrace.v1.ListPipelineVersionsRequest
-	57, // 91: headrace.v1.PipelineService.DiffPipelineVersions:input_type -> headrace.v1.DiffPipelineVersionsRequest
-	63, // 92: headrace.v1.PipelineService.GetPipelineState:input_type -> headrace.v1.GetPipelineStateRequest
-	65, // 93: headrace.v1.PipelineService.SetStageTransition:input_type -> headrace.v1.SetStageTransitionRequest
-	26, // 94: headrace.v1.PipelineService.CreatePipeline:output_type -> headrace.v1.CreatePipelineResponse
-	28, // 95: headrace.v1.PipelineService.GetPipeline:output_type -> headrace.v1.GetPipelineResponse
-	30, // 96: headrace.v1.PipelineService.ListPipelines:output_type -> headrace.v1.ListPipelinesResponse
-	32, // 97: headrace.v1.PipelineService.UpdatePipeline:output_type -> headrace.v1.UpdatePipelineResponse
-	34, // 98: headrace.v1.PipelineService.DeletePipeline:output_type -> headrace.v1.DeletePipelineResponse
-	36, // 99: headrace.v1.PipelineService.CreateStage:output_type -> headrace.v1.CreateStageResponse
-	38, // 100: headrace.v1.PipelineService.GetStage:output_type -> headrace.v1.GetStageResponse
-	40, // 101: headrace.v1.PipelineService.UpdateStage:output_type -> headrace.v1.UpdateStageResponse
-	42, // 102: headrace.v1.PipelineService.DeleteStage:output_type -> headrace.v1.DeleteStageResponse
-	44, // 103: headrace.v1.PipelineService.CreateAction:output_type -> headrace.v1.CreateActionResponse
-	46, // 104: headrace.v1.PipelineService.GetAction:output_type -> headrace.v1.GetActionResponse
-	48, // 105: headrace.v1.PipelineService.UpdateAction:output_type -> headrace.v1.UpdateActionResponse
-	50, // 106: headrace.v1.PipelineService.DeleteAction:output_type -> headrace.v1.DeleteActionResponse
-	52, // 107: headrace.v1.PipelineService.PublishPipelineVersion:output_type -> headrace.v1.PublishPipelineVersionResponse
-	54, // 108: headrace.v1.PipelineService.GetPipelineVersion:output_type -> headrace.v1.GetPipelineVersionResponse
-	56, // 109: headrace.v1.PipelineService.ListPipelineVersions:output_type -> headrace.v1.ListPipelineVersionsResponse
-	58, // 110: headrace.v1.PipelineService.DiffPipelineVersions:output_type -> headrace.v1.DiffPipelineVersionsResponse
-	64, // 111: headrace.v1.PipelineService.GetPipelineState:output_type -> headrace.v1.GetPipelineStateResponse
-	66, // 112: headrace.v1.PipelineService.SetStageTransition:output_type -> headrace.v1.SetStageTransitionResponse
-	94, // [94:113] is the sub-list for method output_type
-	75, // [75:94] is the sub-list for method input_type
-	75, // [75:75] is the sub-list for extension type_name
-	75, // [75:75] is the sub-list for extension extendee
-	0,  // [0:75] is the sub-list for field type_name
+	7,   // 0: headrace.v1.Pipeline.definition:type_name -> headrace.v1.PipelineDefinition
+	0,   // 1: headrace.v1.Pipeline.composition:type_name -> headrace.v1.Composition
+	1,   // 2: headrace.v1.Pipeline.publish:type_name -> headrace.v1.PublishPolicy
+	74,  // 3: headrace.v1.Pipeline.create_time:type_name -> google.protobuf.Timestamp
+	74,  // 4: headrace.v1.Pipeline.update_time:type_name -> google.protobuf.Timestamp
+	2,   // 5: headrace.v1.PipelineDefinition.execution_mode:type_name -> headrace.v1.ExecutionMode
+	8,   // 6: headrace.v1.PipelineDefinition.artifact_stores:type_name -> headrace.v1.ArtifactStore
+	9,   // 7: headrace.v1.PipelineDefinition.variables:type_name -> headrace.v1.Variable
+	10,  // 8: headrace.v1.PipelineDefinition.triggers:type_name -> headrace.v1.Trigger
+	15,  // 9: headrace.v1.PipelineDefinition.stages:type_name -> headrace.v1.Stage
+	3,   // 10: headrace.v1.PipelineDefinition.on_update:type_name -> headrace.v1.OnUpdate
+	11,  // 11: headrace.v1.Trigger.git_configuration:type_name -> headrace.v1.GitConfiguration
+	12,  // 12: headrace.v1.GitConfiguration.push:type_name -> headrace.v1.GitPushFilter
+	13,  // 13: headrace.v1.GitConfiguration.pull_request:type_name -> headrace.v1.GitPullRequestFilter
+	14,  // 14: headrace.v1.GitPushFilter.branches:type_name -> headrace.v1.GlobFilter
+	14,  // 15: headrace.v1.GitPushFilter.file_paths:type_name -> headrace.v1.GlobFilter
+	14,  // 16: headrace.v1.GitPushFilter.tags:type_name -> headrace.v1.GlobFilter
+	14,  // 17: headrace.v1.GitPullRequestFilter.branches:type_name -> headrace.v1.GlobFilter
+	14,  // 18: headrace.v1.GitPullRequestFilter.file_paths:type_name -> headrace.v1.GlobFilter
+	20,  // 19: headrace.v1.Stage.actions:type_name -> headrace.v1.Action
+	17,  // 20: headrace.v1.Stage.before_entry:type_name -> headrace.v1.Condition
+	17,  // 21: headrace.v1.Stage.on_success:type_name -> headrace.v1.Condition
+	18,  // 22: headrace.v1.Stage.on_failure:type_name -> headrace.v1.OnFailure
+	16,  // 23: headrace.v1.Stage.on_rollback:type_name -> headrace.v1.OnRollback
+	19,  // 24: headrace.v1.Condition.rules:type_name -> headrace.v1.Rule
+	17,  // 25: headrace.v1.OnFailure.condition:type_name -> headrace.v1.Condition
+	72,  // 26: headrace.v1.Rule.configuration:type_name -> headrace.v1.Rule.ConfigurationEntry
+	21,  // 27: headrace.v1.Rule.environment_variables:type_name -> headrace.v1.EnvironmentVariable
+	73,  // 28: headrace.v1.Action.configuration:type_name -> headrace.v1.Action.ConfigurationEntry
+	21,  // 29: headrace.v1.Action.environment_variables:type_name -> headrace.v1.EnvironmentVariable
+	22,  // 30: headrace.v1.Action.output_artifacts:type_name -> headrace.v1.OutputArtifact
+	7,   // 31: headrace.v1.PipelineVersion.definition:type_name -> headrace.v1.PipelineDefinition
+	74,  // 32: headrace.v1.PipelineVersion.create_time:type_name -> google.protobuf.Timestamp
+	17,  // 33: headrace.v1.PipelineStage.before_entry:type_name -> headrace.v1.Condition
+	17,  // 34: headrace.v1.PipelineStage.on_success:type_name -> headrace.v1.Condition
+	18,  // 35: headrace.v1.PipelineStage.on_failure:type_name -> headrace.v1.OnFailure
+	16,  // 36: headrace.v1.PipelineStage.on_rollback:type_name -> headrace.v1.OnRollback
+	20,  // 37: headrace.v1.PipelineAction.action:type_name -> headrace.v1.Action
+	6,   // 38: headrace.v1.CreatePipelineRequest.pipeline:type_name -> headrace.v1.Pipeline
+	6,   // 39: headrace.v1.CreatePipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
+	75,  // 40: headrace.v1.CreatePipelineResponse.warnings:type_name -> headrace.v1.Warning
+	6,   // 41: headrace.v1.GetPipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
+	6,   // 42: headrace.v1.ListPipelinesResponse.pipelines:type_name -> headrace.v1.Pipeline
+	6,   // 43: headrace.v1.UpdatePipelineRequest.pipeline:type_name -> headrace.v1.Pipeline
+	6,   // 44: headrace.v1.UpdatePipelineResponse.pipeline:type_name -> headrace.v1.Pipeline
+	75,  // 45: headrace.v1.UpdatePipelineResponse.warnings:type_name -> headrace.v1.Warning
+	75,  // 46: headrace.v1.DeletePipelineResponse.warnings:type_name -> headrace.v1.Warning
+	24,  // 47: headrace.v1.CreateStageRequest.stage:type_name -> headrace.v1.PipelineStage
+	24,  // 48: headrace.v1.CreateStageResponse.stage:type_name -> headrace.v1.PipelineStage
+	75,  // 49: headrace.v1.CreateStageResponse.warnings:type_name -> headrace.v1.Warning
+	24,  // 50: headrace.v1.GetStageResponse.stage:type_name -> headrace.v1.PipelineStage
+	24,  // 51: headrace.v1.UpdateStageRequest.stage:type_name -> headrace.v1.PipelineStage
+	24,  // 52: headrace.v1.UpdateStageResponse.stage:type_name -> headrace.v1.PipelineStage
+	75,  // 53: headrace.v1.UpdateStageResponse.warnings:type_name -> headrace.v1.Warning
+	75,  // 54: headrace.v1.DeleteStageResponse.warnings:type_name -> headrace.v1.Warning
+	25,  // 55: headrace.v1.CreateActionRequest.action:type_name -> headrace.v1.PipelineAction
+	25,  // 56: headrace.v1.CreateActionResponse.action:type_name -> headrace.v1.PipelineAction
+	75,  // 57: headrace.v1.CreateActionResponse.warnings:type_name -> headrace.v1.Warning
+	25,  // 58: headrace.v1.GetActionResponse.action:type_name -> headrace.v1.PipelineAction
+	25,  // 59: headrace.v1.UpdateActionRequest.action:type_name -> headrace.v1.PipelineAction
+	25,  // 60: headrace.v1.UpdateActionResponse.action:type_name -> headrace.v1.PipelineAction
+	75,  // 61: headrace.v1.UpdateActionResponse.warnings:type_name -> headrace.v1.Warning
+	75,  // 62: headrace.v1.DeleteActionResponse.warnings:type_name -> headrace.v1.Warning
+	23,  // 63: headrace.v1.PublishPipelineVersionResponse.version:type_name -> headrace.v1.PipelineVersion
+	75,  // 64: headrace.v1.PublishPipelineVersionResponse.warnings:type_name -> headrace.v1.Warning
+	23,  // 65: headrace.v1.GetPipelineVersionResponse.version:type_name -> headrace.v1.PipelineVersion
+	23,  // 66: headrace.v1.ListPipelineVersionsResponse.versions:type_name -> headrace.v1.PipelineVersion
+	60,  // 67: headrace.v1.DiffPipelineVersionsResponse.changes:type_name -> headrace.v1.DefinitionChange
+	4,   // 68: headrace.v1.DefinitionChange.kind:type_name -> headrace.v1.DefinitionChangeKind
+	2,   // 69: headrace.v1.PipelineState.execution_mode:type_name -> headrace.v1.ExecutionMode
+	62,  // 70: headrace.v1.PipelineState.stages:type_name -> headrace.v1.StageState
+	67,  // 71: headrace.v1.StageState.transition:type_name -> headrace.v1.StageTransition
+	63,  // 72: headrace.v1.StageState.holder:type_name -> headrace.v1.StageOccupant
+	63,  // 73: headrace.v1.StageState.waiting:type_name -> headrace.v1.StageOccupant
+	64,  // 74: headrace.v1.StageState.gates:type_name -> headrace.v1.StageGate
+	74,  // 75: headrace.v1.StageOccupant.since:type_name -> google.protobuf.Timestamp
+	5,   // 76: headrace.v1.StageGate.kind:type_name -> headrace.v1.StageGateKind
+	74,  // 77: headrace.v1.StageGate.since:type_name -> google.protobuf.Timestamp
+	74,  // 78: headrace.v1.StageGate.until:type_name -> google.protobuf.Timestamp
+	65,  // 79: headrace.v1.StageGate.approvals:type_name -> headrace.v1.StageGateApproval
+	66,  // 80: headrace.v1.StageGate.ender:type_name -> headrace.v1.WaitEnder
+	76,  // 81: headrace.v1.WaitEnder.roles:type_name -> headrace.v1.Role
+	74,  // 82: headrace.v1.StageTransition.change_time:type_name -> google.protobuf.Timestamp
+	61,  // 83: headrace.v1.GetPipelineStateResponse.state:type_name -> headrace.v1.PipelineState
+	62,  // 84: headrace.v1.SetStageTransitionResponse.stage:type_name -> headrace.v1.StageState
+	26,  // 85: headrace.v1.PipelineService.CreatePipeline:input_type -> headrace.v1.CreatePipelineRequest
+	28,  // 86: headrace.v1.PipelineService.GetPipeline:input_type -> headrace.v1.GetPipelineRequest
+	30,  // 87: headrace.v1.PipelineService.ListPipelines:input_type -> headrace.v1.ListPipelinesRequest
+	32,  // 88: headrace.v1.PipelineService.UpdatePipeline:input_type -> headrace.v1.UpdatePipelineRequest
+	34,  // 89: headrace.v1.PipelineService.DeletePipeline:input_type -> headrace.v1.DeletePipelineRequest
+	36,  // 90: headrace.v1.PipelineService.CreateStage:input_type -> headrace.v1.CreateStageRequest
+	38,  // 91: headrace.v1.PipelineService.GetStage:input_type -> headrace.v1.GetStageRequest
+	40,  // 92: headrace.v1.PipelineService.UpdateStage:input_type -> headrace.v1.UpdateStageRequest
+	42,  // 93: headrace.v1.PipelineService.DeleteStage:input_type -> headrace.v1.DeleteStageRequest
+	44,  // 94: headrace.v1.PipelineService.CreateAction:input_type -> headrace.v1.CreateActionRequest
+	46,  // 95: headrace.v1.PipelineService.GetAction:input_type -> headrace.v1.GetActionRequest
+	48,  // 96: headrace.v1.PipelineService.UpdateAction:input_type -> headrace.v1.UpdateActionRequest
+	50,  // 97: headrace.v1.PipelineService.DeleteAction:input_type -> headrace.v1.DeleteActionRequest
+	52,  // 98: headrace.v1.PipelineService.PublishPipelineVersion:input_type -> headrace.v1.PublishPipelineVersionRequest
+	54,  // 99: headrace.v1.PipelineService.GetPipelineVersion:input_type -> headrace.v1.GetPipelineVersionRequest
+	56,  // 100: headrace.v1.PipelineService.ListPipelineVersions:input_type -> headrace.v1.ListPipelineVersionsRequest
+	58,  // 101: headrace.v1.PipelineService.DiffPipelineVersions:input_type -> headrace.v1.DiffPipelineVersionsRequest
+	68,  // 102: headrace.v1.PipelineService.GetPipelineState:input_type -> headrace.v1.GetPipelineStateRequest
+	70,  // 103: headrace.v1.PipelineService.SetStageTransition:input_type -> headrace.v1.SetStageTransitionRequest
+	27,  // 104: headrace.v1.PipelineService.CreatePipeline:output_type -> headrace.v1.CreatePipelineResponse
+	29,  // 105: headrace.v1.PipelineService.GetPipeline:output_type -> headrace.v1.GetPipelineResponse
+	31,  // 106: headrace.v1.PipelineService.ListPipelines:output_type -> headrace.v1.ListPipelinesResponse
+	33,  // 107: headrace.v1.PipelineService.UpdatePipeline:output_type -> headrace.v1.UpdatePipelineResponse
+	35,  // 108: headrace.v1.PipelineService.DeletePipeline:output_type -> headrace.v1.DeletePipelineResponse
+	37,  // 109: headrace.v1.PipelineService.CreateStage:output_type -> headrace.v1.CreateStageResponse
+	39,  // 110: headrace.v1.PipelineService.GetStage:output_type -> headrace.v1.GetStageResponse
+	41,  // 111: headrace.v1.PipelineService.UpdateStage:output_type -> headrace.v1.UpdateStageResponse
+	43,  // 112: headrace.v1.PipelineService.DeleteStage:output_type -> headrace.v1.DeleteStageResponse
+	45,  // 113: headrace.v1.PipelineService.CreateAction:output_type -> headrace.v1.CreateActionResponse
+	47,  // 114: headrace.v1.PipelineService.GetAction:output_type -> headrace.v1.GetActionResponse
+	49,  // 115: headrace.v1.PipelineService.UpdateAction:output_type -> headrace.v1.UpdateActionResponse
+	51,  // 116: headrace.v1.PipelineService.DeleteAction:output_type -> headrace.v1.DeleteActionResponse
+	53,  // 117: headrace.v1.PipelineService.PublishPipelineVersion:output_type -> headrace.v1.PublishPipelineVersionResponse
+	55,  // 118: headrace.v1.PipelineService.GetPipelineVersion:output_type -> headrace.v1.GetPipelineVersionResponse
+	57,  // 119: headrace.v1.PipelineService.ListPipelineVersions:output_type -> headrace.v1.ListPipelineVersionsResponse
+	59,  // 120: headrace.v1.PipelineService.DiffPipelineVersions:output_type -> headrace.v1.DiffPipelineVersionsResponse
+	69,  // 121: headrace.v1.PipelineService.GetPipelineState:output_type -> headrace.v1.GetPipelineStateResponse
+	71,  // 122: headrace.v1.PipelineService.SetStageTransition:output_type -> headrace.v1.SetStageTransitionResponse
+	104, // [104:123] is the sub-list for method output_type
+	85,  // [85:104] is the sub-list for method input_type
+	85,  // [85:85] is the sub-list for extension type_name
+	85,  // [85:85] is the sub-list for extension extendee
+	0,   // [0:85] is the sub-list for field type_name
 }
 
 func init() { file_headrace_v1_pipeline_proto_init() }
@@ -4819,6 +5374,7 @@ func file_headrace_v1_pipeline_proto_init() {
 	if File_headrace_v1_pipeline_proto != nil {
 		return
 	}
+	file_headrace_v1_account_proto_init()
 	file_headrace_v1_options_proto_init()
 	file_headrace_v1_warning_proto_init()
 	file_headrace_v1_pipeline_proto_msgTypes[3].OneofWrappers = []any{}
@@ -4827,8 +5383,8 @@ func file_headrace_v1_pipeline_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headrace_v1_pipeline_proto_rawDesc), len(file_headrace_v1_pipeline_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   64,
+			NumEnums:      6,
+			NumMessages:   68,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
