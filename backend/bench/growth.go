@@ -103,7 +103,9 @@ func (r *run) measureLists(ctx context.Context, b *backend, name string) error {
 		before := ""
 		for range pages {
 			begun := time.Now()
-			found, err := b.executions().List(ctx, bencher(), account, list.pipeline, list.statuses, before, pageSize)
+			found, err := b.executions().List(ctx, bencher(), account, service.ExecutionQuery{
+				Pipeline: list.pipeline, Statuses: list.statuses, Before: before, Size: pageSize,
+			})
 			if err != nil {
 				return err
 			}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/headrace/terraform-provider-headrace/backend/client"
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
@@ -112,14 +114,21 @@ func (a *app) executionCommand() *cobra.Command {
 
 func (a *app) executionListCommand() *cobra.Command {
 	var (
-		statuses []string
-		limit    int
+		statuses           []string
+		limit              int
+		by, revision       string
+		triggers           []string
+		startedFrom, until string
 	)
 	command := &cobra.Command{
-		Use:     "list [PIPELINE]",
-		Short:   "List executions, newest first",
-		Example: `  headrace execution list web --status Failed --limit 5`,
-		Args:    cobra.MaximumNArgs(1),
+		Use:   "list [PIPELINE]",
+		Short: "List executions, newest first",
+		Long: `List executions, newest first. With several filters, the list holds the executions that
+match all of them.`,
+		Example: `  headrace execution list web --status Failed --limit 5
+  headrace execution list --by ann --from 2026-11-01 --to 2026-12-01T12:00:00Z
+  headrace execution list web --revision 9fceb02d`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
 			request := &headracev1.ListExecutionsRequest{Parent: client.PipelineName(c.Account, pipeline.AnyPipeline)}
 			if len(args) == 1 {
@@ -134,6 +143,14 @@ func (a *app) executionListCommand() *cobra.Command {
 			}
 			if limit < 1 {
 				return usagef("--limit is %d: use 1 or more", limit)
+			}
+			request.TriggerTypes, request.Principal, request.Revision = triggers, by, revision
+			var err error
+			if request.StartTimeFrom, err = parseTime("--from", startedFrom); err != nil {
+				return err
+			}
+			if request.StartTimeTo, err = parseTime("--to", until); err != nil {
+				return err
 			}
 			all := &headracev1.ListExecutionsResponse{}
 			for len(all.GetExecutions()) < limit {
@@ -164,8 +181,26 @@ func (a *app) executionListCommand() *cobra.Command {
 		}),
 	}
 	command.Flags().StringSliceVar(&statuses, "status", nil, "only executions with this `STATUS`, for example Failed (repeatable)")
+	command.Flags().StringSliceVar(&triggers, "trigger-type", nil, "only executions with this `TYPE` of trigger, for example WebhookV2 (repeatable)")
+	command.Flags().StringVar(&by, "by", "", "only executions that this `USER` started, or trigger:NAME for a trigger")
+	command.Flags().StringVar(&revision, "revision", "", "only executions with a source revision, or a trigger's commit, that begins with this `ID`; at least 4 characters")
+	command.Flags().StringVar(&startedFrom, "from", "", "only executions that started at this `TIME` or later, such as 2027-01-31 (in UTC) or 2027-01-31T08:00:00Z")
+	command.Flags().StringVar(&until, "to", "", "only executions that started before this `TIME`")
 	command.Flags().IntVar(&limit, "limit", 20, "maximum number of executions")
 	return command
+}
+
+// parseTime reads the time or the day in UTC that a flag gives, nil for none.
+func parseTime(flag, text string) (*timestamppb.Timestamp, error) {
+	if text == "" {
+		return nil, nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return timestamppb.New(at), nil
+		}
+	}
+	return nil, usagef("%s is %q: use a time, as 2027-01-31 or 2027-01-31T08:00:00Z", flag, text)
 }
 
 // parseStatus takes a status as the text shows it or as JSON does.

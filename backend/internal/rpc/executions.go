@@ -73,9 +73,20 @@ func (s *executions) ListExecutions(
 		return nil, err
 	}
 	size := pageSize(req.GetPageSize(), defaultExecutionsPage)
-	statuses := each(req.GetStatuses(), pipelinepb.StatusFromProto)
-	// One more than asked for tells whether there is a next page.
-	found, err := s.use.List(ctx, caller(ctx), parent.Account, parent.Pipeline, statuses, before, size+1)
+	query := service.ExecutionQuery{
+		Pipeline: parent.Pipeline, Statuses: each(req.GetStatuses(), pipelinepb.StatusFromProto),
+		Triggers:  each(req.GetTriggerTypes(), func(text string) execution.TriggerType { return execution.TriggerType(text) }),
+		Principal: req.GetPrincipal(), Revision: req.GetRevision(), Number: req.GetNumber(),
+		// One more than asked for tells whether there is a next page.
+		Before: before, Size: size + 1,
+	}
+	if from := req.GetStartTimeFrom(); from != nil {
+		query.From = from.AsTime()
+	}
+	if to := req.GetStartTimeTo(); to != nil {
+		query.To = to.AsTime()
+	}
+	found, err := s.use.List(ctx, caller(ctx), parent.Account, query)
 	if err != nil {
 		return nil, err
 	}

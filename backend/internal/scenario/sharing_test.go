@@ -114,7 +114,7 @@ func TestAFloodOfOneAccountDoesNotHoldOthersUp(t *testing.T) {
 			order = append(order, account)
 		}
 		require.Equal(t, []string{"other", "default", "other", "default", "default"}, order)
-		found, err := b.executions.List(t.Context(), boss, "other", "web", nil, "", 1)
+		found, err := b.executions.List(t.Context(), boss, "other", service.ExecutionQuery{Pipeline: "web", Size: 1})
 		require.NoError(t, err)
 		require.Equal(t, pipeline.Succeeded, found[0].Status)
 	})

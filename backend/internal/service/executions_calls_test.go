@@ -34,7 +34,7 @@ func TestTwinOfARequestAtAnotherServer(t *testing.T) {
 	second, err := l.Start(t.Context(), admin, "default", "web", service.StartInput{RequestID: "r1"})
 	require.NoError(t, err)
 	require.Equal(t, first.ID, second.ID)
-	all, err := l.List(t.Context(), admin, "default", "", nil, "", 0)
+	all, err := l.List(t.Context(), admin, "default", service.ExecutionQuery{})
 	require.NoError(t, err)
 	require.Len(t, all, 1)
 }
@@ -72,7 +72,7 @@ func TestStartOncePerRequestID(t *testing.T) {
 	require.Equal(t, ids[0], begin("web", "r1"), "also after a restart")
 	_, err := l.Start(t.Context(), admin, "default", "api", service.StartInput{RequestID: "r1"})
 	requireRefused(t, err, service.KindAlreadyExists, pipeline.ReasonAlreadyExists)
-	all, err := l.List(t.Context(), admin, "default", "", nil, "", 0)
+	all, err := l.List(t.Context(), admin, "default", service.ExecutionQuery{})
 	require.NoError(t, err)
 	require.Len(t, all, 4)
 }
@@ -149,7 +149,7 @@ func TestConcurrentStarts(t *testing.T) {
 	group.Wait()
 	counts := make(map[pipeline.Status]int)
 	numbers := make(map[int64]bool)
-	all, err := l.List(t.Context(), admin, "default", "web", nil, "", 0)
+	all, err := l.List(t.Context(), admin, "default", service.ExecutionQuery{Pipeline: "web"})
 	require.NoError(t, err)
 	for i := range n {
 		require.NoError(t, errs[i])
@@ -174,7 +174,7 @@ func TestList(t *testing.T) {
 	_, err := l.Stop(t.Context(), admin, "default", ids[2], true, "")
 	require.NoError(t, err)
 	list := func(account, name string, statuses []pipeline.Status, before string, size int) (found []string) {
-		all, err := l.List(t.Context(), admin, account, name, statuses, before, size)
+		all, err := l.List(t.Context(), admin, account, service.ExecutionQuery{Pipeline: name, Statuses: statuses, Before: before, Size: size})
 		require.NoError(t, err)
 		for _, e := range all {
 			found = append(found, e.ID)
@@ -186,7 +186,7 @@ func TestList(t *testing.T) {
 	require.Equal(t, []string{ids[4], ids[2], ids[0]}, list("default", "web", nil, "", 5))
 	require.Equal(t, []string{ids[2]}, list("default", "web", []pipeline.Status{pipeline.Stopped, pipeline.Failed}, "", 5))
 	require.Empty(t, list("other", "", nil, "", 5))
-	_, err = l.List(t.Context(), admin, "other", "web", nil, "", 5)
+	_, err = l.List(t.Context(), admin, "other", service.ExecutionQuery{Pipeline: "web", Size: 5})
 	requireRefused(t, err, service.KindNotFound, pipeline.ReasonNotFound)
 }
 
@@ -204,7 +204,7 @@ func TestCallsAreAuthorized(t *testing.T) {
 		},
 		"get": func(who auth.Identity, id string) error { _, err := l.Get(t.Context(), who, "default", id); return err },
 		"list": func(who auth.Identity, _ string) error {
-			_, err := l.List(t.Context(), who, "default", "", nil, "", 5)
+			_, err := l.List(t.Context(), who, "default", service.ExecutionQuery{Size: 5})
 			return err
 		},
 		"stop": func(who auth.Identity, id string) error {

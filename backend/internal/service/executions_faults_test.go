@@ -202,7 +202,7 @@ func TestDecisionFailsWithWhatItReads(t *testing.T) {
 			require.Equal(t, pipeline.InProgress, l.get(bad.ID).Status)
 			l.report("r1", *b, action.Failed(action.JobFailed, "exit code 1"))
 			require.Equal(t, pipeline.Failed, l.get(bad.ID).Status)
-			all, err := l.List(t.Context(), admin, "default", "web", nil, "", 1)
+			all, err := l.List(t.Context(), admin, "default", service.ExecutionQuery{Pipeline: "web", Size: 1})
 			require.NoError(t, err)
 			require.Equal(t, int64(3), all[0].Number)
 			require.Equal(t, good.ID, all[0].Trigger.Detail)
@@ -261,7 +261,7 @@ func TestAttemptThatIsOverBeforeItIsHandedOut(t *testing.T) {
 		started := make(chan error, 1)
 		go func() { _, err := l.Start(t.Context(), admin, "default", "web", service.StartInput{}); started <- err }()
 		<-h.committed
-		all, err := l.List(t.Context(), admin, "default", "", nil, "", 1)
+		all, err := l.List(t.Context(), admin, "default", service.ExecutionQuery{Size: 1})
 		require.NoError(t, err)
 		abandon(l, all[0].ID)
 		close(h.release)

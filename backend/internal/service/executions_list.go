@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
@@ -17,13 +18,36 @@ func (x *Executions) Get(ctx context.Context, who auth.Identity, account, execut
 	return readExecution(ctx, x.config.Store, account, executionID)
 }
 
-// List returns executions, newest first, without stages; of all pipelines if
-// pipelineName is empty. Before is the id of the last one of the page before.
-func (x *Executions) List(ctx context.Context, who auth.Identity, account, pipelineName string, statuses []pipeline.Status, before string, size int) ([]*execution.Execution, error) {
+// ExecutionQuery selects executions of an account. Fields that are not set select all.
+type ExecutionQuery struct {
+	Pipeline string
+	Statuses []pipeline.Status
+	// Triggers are how they were started, and Principal who did: a user, or trigger:NAME.
+	Triggers  []execution.TriggerType
+	Principal string
+	// Revision is the start of the id of a revision.
+	Revision string
+	// From and To bound the time of the start, From included.
+	From, To time.Time
+	// Number is that of one execution of the pipeline.
+	Number int64
+	// Before is the id of the last one of the page before.
+	Before string
+	Size   int
+}
+
+// List returns executions, newest first, without stages.
+func (x *Executions) List(ctx context.Context, who auth.Identity, account string, query ExecutionQuery) ([]*execution.Execution, error) {
 	if err := authorize(who, auth.Read, account); err != nil {
 		return nil, err
 	}
-	return listExecutions(ctx, x.config.Store, pipelineName, store.ExecutionFilter{Account: account, Statuses: statuses, Before: before, Size: size})
+	if query.Number != 0 && query.Pipeline == "" {
+		return nil, invalidField(requestPath("number"), "numbers are those of one pipeline: name it in parent")
+	}
+	return listExecutions(ctx, x.config.Store, query.Pipeline, store.ExecutionFilter{
+		Account: account, Statuses: query.Statuses, Triggers: query.Triggers, Principal: query.Principal, Revision: query.Revision,
+		From: query.From, To: query.To, Number: query.Number, Before: query.Before, Size: query.Size,
+	})
 }
 
 // listExecutions reads the executions of a filter, whose pipeline is named; all if the

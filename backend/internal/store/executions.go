@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
@@ -61,6 +62,16 @@ type ExecutionFilter struct {
 	PipelineID string
 	// Statuses is empty for all.
 	Statuses []pipeline.Status
+	// Triggers is empty for all, and Principal for all who started executions.
+	Triggers  []execution.TriggerType
+	Principal string
+	// Revision is the start of the id of a revision that a source fetched, or of the commit
+	// that started the execution; empty for all.
+	Revision string
+	// From and To bound the time of the start, From included; zero for no bound.
+	From, To time.Time
+	// Number is that of one execution, 0 for all.
+	Number int64
 	// Before is the id of the last execution of the page before; "" for the
 	// newest. Ids ascend with the time of their start.
 	Before string

@@ -186,33 +186,98 @@ func (t *Tx) loadStages(ctx context.Context, e *execution.Execution) error {
 	return nil
 }
 
-// Executions implements store.Reader.
+// Executions implements store.Reader. The database selects by the text of a document, where it
+// may find too many, so each is compared again.
 func (t *Tx) Executions(ctx context.Context, f store.ExecutionFilter) ([]*execution.Execution, error) {
+	var all []*execution.Execution
+	for size := f.Size; ; {
+		found, err := t.executionsPage(ctx, &f)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range found {
+			if selects(&f, e) {
+				all = append(all, e)
+			}
+		}
+		if size <= 0 || len(found) < f.Size || len(all) == size {
+			return all, nil
+		}
+		f.Before, f.Size = found[len(found)-1].ID, size-len(all)
+	}
+}
+
+func (t *Tx) executionsPage(ctx context.Context, f *store.ExecutionFilter) ([]*execution.Execution, error) {
 	var where []string
 	var args []any
-	add := func(condition string, value any) {
-		args = append(args, value)
-		where = append(where, fmt.Sprintf(condition, len(args)))
-	}
-	if f.PipelineID != "" {
-		add("pipeline_id = $%d", f.PipelineID)
-	} else {
-		add("account = $%d", f.Account)
-	}
-	if f.Before != "" {
-		add("id < $%d", f.Before)
-	}
-	if len(f.Statuses) > 0 {
-		marks := make([]string, len(f.Statuses))
-		for i, s := range f.Statuses {
-			args = append(args, string(s))
+	add := func(condition string, values ...any) {
+		marks := make([]any, len(values))
+		for i, value := range values {
+			args = append(args, value)
 			marks[i] = "$" + strconv.Itoa(len(args))
 		}
-		where = append(where, "status IN ("+strings.Join(marks, ", ")+")")
+		where = append(where, fmt.Sprintf(condition, marks...))
+	}
+	if f.PipelineID != "" {
+		add("pipeline_id = %s", f.PipelineID)
+	} else {
+		add("account = %s", f.Account)
+	}
+	if f.Before != "" {
+		add("id < %s", f.Before)
+	}
+	if len(f.Statuses) > 0 {
+		add("status IN ("+strings.Repeat(", %s", len(f.Statuses))[2:]+")", anys(f.Statuses)...)
+	}
+	if f.Number != 0 {
+		add("number = %s", f.Number)
+	}
+	if !f.From.IsZero() {
+		add("started_at >= %s", micros(f.From))
+	}
+	if !f.To.IsZero() {
+		add("started_at < %s", micros(f.To))
+	}
+	if len(f.Triggers) > 0 {
+		patterns := make([]any, len(f.Triggers))
+		for i, kind := range f.Triggers {
+			patterns[i] = holding(`"trigger":{"type":`, string(kind), `"`)
+		}
+		add("("+strings.Repeat(" OR "+likeDetails, len(patterns))[4:]+")", patterns...)
+	}
+	if f.Principal != "" {
+		add(likeDetails, holding(`"principal":`, f.Principal, `"`))
+	}
+	if f.Revision != "" {
+		add("("+likeDetails+" OR "+likeDetails+")", holding(`"id":`, f.Revision, ""), holding(`"to":`, f.Revision, ""))
 	}
 	args = append(args, limit(f.Size))
 	return list(ctx, t, scanExecution, executionTable.query(
 		fmt.Sprintf(`WHERE %s ORDER BY id DESC LIMIT $%d`, strings.Join(where, " AND "), len(args))), args...)
+}
+
+// likeDetails compares the document of an execution with a pattern of holding.
+const likeDetails = `details LIKE %s ESCAPE '\'`
+
+// holding returns the pattern of a document that has a text after a key, and what follows it.
+func holding(key, text, end string) string {
+	// A text always encodes.
+	encoded, _ := document(text)
+	return "%" + likeEscaper.Replace(key+strings.TrimSuffix(encoded, `"`)+end) + "%"
+}
+
+var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// selects tells whether a filter selects an execution by what its document says.
+func selects(f *store.ExecutionFilter, e *execution.Execution) bool {
+	switch {
+	case len(f.Triggers) > 0 && !slices.Contains(f.Triggers, e.Trigger.Type):
+		return false
+	case f.Principal != "" && f.Principal != e.Trigger.Principal:
+		return false
+	}
+	return f.Revision == "" || strings.HasPrefix(e.Trigger.To, f.Revision) ||
+		slices.ContainsFunc(e.Revisions, func(r execution.SourceRevision) bool { return strings.HasPrefix(r.ID, f.Revision) })
 }
 
 // live must be written as in PostgreSQL's partial index, for the planner to use it.

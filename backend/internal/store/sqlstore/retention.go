@@ -30,10 +30,11 @@ func listIn[T any](ctx context.Context, t *Tx, scan func(*row) (T, error), keys 
 	return list(ctx, t, scan, fmt.Sprintf(query, places(len(args)+1, len(keys))), append(args, anys(keys)...)...)
 }
 
-func anys(keys []string) []any {
-	all := make([]any, len(keys))
-	for i, key := range keys {
-		all[i] = key
+// anys returns texts as arguments of a statement.
+func anys[T ~string](texts []T) []any {
+	all := make([]any, len(texts))
+	for i, text := range texts {
+		all[i] = string(text)
 	}
 	return all
 }

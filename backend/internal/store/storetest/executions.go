@@ -221,7 +221,10 @@ func testExecutionsAreListed(s *suite) {
 	statuses := []pipeline.Status{pipeline.InProgress, pipeline.Succeeded, pipeline.Failed}
 	change := &execution.Change{}
 	for i := range 9 {
-		e := &execution.Execution{ID: fmt.Sprintf("e%d", i), Account: "a", PipelineID: "p", Number: int64(i), Status: statuses[i%3], StartedAt: day()}
+		e := &execution.Execution{
+			ID: fmt.Sprintf("e%d", i), Account: "a", PipelineID: "p", Number: int64(i), Status: statuses[i%3],
+			StartedAt: day().Add(time.Duration(i) * time.Minute), Trigger: execution.Trigger{Type: execution.TriggerStart, Principal: "ann"},
+		}
 		switch i {
 		case 7:
 			e.PipelineID = "q"
@@ -250,6 +253,52 @@ func testExecutionsAreListed(s *suite) {
 	require.Equal(t, []string{"e8"}, list(store.ExecutionFilter{Account: "b", Size: 5}))
 	require.Empty(t, list(store.ExecutionFilter{Account: "a", Statuses: []pipeline.Status{pipeline.Stopped}}))
 	require.Empty(t, list(store.ExecutionFilter{Account: "a", Before: "e0"}))
+	require.Equal(t, []string{"e4", "e3"}, list(store.ExecutionFilter{Account: "a", From: day().Add(3 * time.Minute), To: day().Add(5 * time.Minute)}))
+	require.Equal(t, []string{"e4"}, list(store.ExecutionFilter{Account: "a", PipelineID: "p", Number: 4, Size: 2}))
+	require.Empty(t, list(store.ExecutionFilter{Account: "a", PipelineID: "q", Number: 4}))
+}
+
+// testExecutionsAreListedByTheirDocuments holds that nothing but what a filter asks for is
+// found, whatever texts other fields hold.
+func testExecutionsAreListedByTheirDocuments(s *suite) {
+	t := s.t
+	s.account("a")
+	s.pipeline("p")
+	hostile := `a%_\"<b>` + "\u202e"
+	change := &execution.Change{}
+	for i, e := range []execution.Execution{
+		{Trigger: execution.Trigger{Type: execution.TriggerStart, Principal: "ann"}, Stop: &execution.Stop{Principal: "bob"}},
+		{Trigger: execution.Trigger{Type: execution.TriggerWebhook, Principal: "bob", To: "abcdef12"}},
+		{Trigger: execution.Trigger{Type: execution.TriggerStart, Principal: hostile}, Revisions: []execution.SourceRevision{
+			{Action: "Fetch", Revision: action.Revision{ID: "12345678", Summary: `"id":"abcdef"`}}, {Action: "More", Revision: action.Revision{ID: "ABCDEF12"}},
+		}},
+		{Trigger: execution.Trigger{Type: execution.TriggerStart, Principal: "annie"}, Variables: map[string]string{"principal": "ann", "to": "abcdef", "id": "abcdef"}},
+	} {
+		e.ID, e.Account, e.PipelineID, e.Number, e.StartedAt = fmt.Sprintf("e%d", i), "a", "p", int64(i), day()
+		change.Started = append(change.Started, &e)
+	}
+	s.apply(change)
+	list := func(filter store.ExecutionFilter) (ids []string) {
+		filter.Account = "a"
+		for _, e := range get(s, func(ctx context.Context, r store.Reader) ([]*execution.Execution, error) {
+			return r.Executions(ctx, filter)
+		}) {
+			ids = append(ids, e.ID)
+		}
+		return ids
+	}
+	for _, size := range []int{0, 1} {
+		require.Equal(t, []string{"e0"}, list(store.ExecutionFilter{Principal: "ann", Size: size}))
+		require.Equal(t, []string{"e1"}, list(store.ExecutionFilter{Principal: "bob", Size: size}), "who stopped another did not start it")
+		require.Equal(t, []string{"e2"}, list(store.ExecutionFilter{Principal: hostile, Size: size}))
+		require.Empty(t, list(store.ExecutionFilter{Principal: "%", Size: size}))
+		require.Equal(t, []string{"e1"}, list(store.ExecutionFilter{Revision: "abcd", Size: size}))
+		require.Equal(t, []string{"e2"}, list(store.ExecutionFilter{Revision: "ABCD", Size: size}))
+		require.Equal(t, []string{"e2"}, list(store.ExecutionFilter{Revision: "1234", Size: size}))
+		require.Empty(t, list(store.ExecutionFilter{Revision: "2345", Size: size}))
+		require.Equal(t, []string{"e1"}, list(store.ExecutionFilter{Triggers: []execution.TriggerType{execution.TriggerWebhook, execution.TriggerPoll}, Size: size}))
+	}
+	require.Equal(t, []string{"e3", "e2", "e0"}, list(store.ExecutionFilter{Triggers: []execution.TriggerType{execution.TriggerStart}}))
 }
 
 func testLiveScopes(s *suite) {

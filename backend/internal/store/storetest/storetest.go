@@ -52,6 +52,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		"ChangeReplacesWork":               testChangeReplacesWork,
 		"ManyEvents":                       testManyEvents,
 		"ExecutionsAreListed":              testExecutionsAreListed,
+		"ExecutionsAreListedByDocuments":   testExecutionsAreListedByTheirDocuments,
 		"LiveScopes":                       testLiveScopes,
 		"ClaimScopeIsCompareAndSet":        testClaimScopeIsCompareAndSet,
 		"StateOfAPipeline":                 testStateOfAPipeline,
