@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,21 +34,21 @@ type started struct {
 
 // killLeftovers ends the processes of an earlier runner in the same work
 // directory: those that carry its marker or its mark, and those in a group whose leader
-// is provably the one that a slot started.
-func killLeftovers(workDir string) error {
+// is provably the one that a slot started. It returns their names, sorted.
+func killLeftovers(workDir string) ([]string, error) {
 	bootID, err := readBootID()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	records, err := filepath.Glob(filepath.Join(workDir, control, "slot-*"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	groups := make(map[int]bool)
 	for _, path := range records {
 		raw, err := os.ReadFile(path)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if s, ok := parseStarted(string(raw), bootID); ok && s.alive() {
 			groups[s.pid] = true
@@ -60,29 +61,34 @@ func killLeftovers(workDir string) error {
 }
 
 // killAll kills the processes that match, until there are none: some may have
-// forked meanwhile.
-func killAll(match func(pid int, s stat) bool) error {
+// forked meanwhile. It returns their names, sorted.
+func killAll(match func(pid int, s stat) bool) (names []string, err error) {
 	const rounds = 10
 	for range rounds {
 		killed, err := killOnce(match)
-		if err != nil || killed == 0 {
-			return err
+		if err != nil || len(killed) == 0 {
+			slices.Sort(names)
+			return names, err
 		}
+		names = append(names, killed...)
 	}
-	return errors.New("processes of an attempt still run after SIGKILL")
+	return names, errors.New("processes of an attempt still run after SIGKILL")
 }
 
-func killOnce(match func(pid int, s stat) bool) (killed int, err error) {
+func killOnce(match func(pid int, s stat) bool) (names []string, err error) {
 	pids, err := allProcesses()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	for _, pid := range pids {
-		if pid != os.Getpid() && killMatching(pid, match) {
-			killed++
+		if pid == os.Getpid() {
+			continue
+		}
+		if name, ok := killMatching(pid, match); ok {
+			names = append(names, strings.Map(printable, name))
 		}
 	}
-	return killed, nil
+	return names, nil
 }
 
 // allProcesses returns the ids of all processes of this machine.
@@ -105,28 +111,28 @@ func allProcesses() ([]int, error) {
 }
 
 // killMatching looks at the process and kills it through one handle, so that a
-// pid that is another's by now is never hit.
-func killMatching(pid int, match func(pid int, s stat) bool) bool {
+// pid that is another's by now is never hit. It returns the name of the process.
+func killMatching(pid int, match func(pid int, s stat) bool) (name string, killed bool) {
 	s, ok := readStat(pid)
 	if !ok || s.zombie || !match(pid, s) {
-		return false
+		return "", false
 	}
 	handle, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
-		return false
+		return "", false
 	}
 	defer func() { _ = unix.Close(handle) }()
 	// Again, now that the handle holds on to who it is.
 	again, ok := readStat(pid)
 	if !ok || again.started != s.started || !match(pid, again) {
-		return false
+		return "", false
 	}
 	if unix.PidfdSendSignal(handle, unix.SIGKILL, nil, 0) != nil {
-		return false
+		return "", false
 	}
 	const longest = 2000
 	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(handle), Events: unix.POLLIN}}, longest)
-	return true
+	return s.name, true
 }
 
 func hasVariable(pid int, match func(variable string) bool) bool {

@@ -334,14 +334,10 @@ func endedBackground(names []string) string {
 
 // listed returns the first of some names, after a colon.
 func listed(names []string) string {
-	const most = 5
-	switch {
-	case len(names) == 0:
+	if len(names) == 0 {
 		return ""
-	case len(names) > most:
-		return fmt.Sprintf(": %s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 	}
-	return ": " + strings.Join(names, ", ")
+	return ": " + firstOf(names)
 }
 
 // awaitAll returns when all processes have ended. While they may, it waits; from when they

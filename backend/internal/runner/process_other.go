@@ -94,4 +94,4 @@ func readProcessLimits(Config) processLimits { return processLimits{} }
 
 // killLeftovers finds nothing here: these systems have no way to tell whose a
 // process is after its runner was killed.
-func killLeftovers(string) error { return nil }
+func killLeftovers(string) ([]string, error) { return nil, nil }

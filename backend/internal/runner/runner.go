@@ -124,6 +124,9 @@ func New(config Config) (*Runner, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
+	if config.Log == nil {
+		config.Log = hclog.NewNullLogger()
+	}
 	if config.Health == nil {
 		config.Health = NewHealth()
 	}
@@ -163,7 +166,7 @@ func New(config Config) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cleanUp(dir); err != nil {
+	if err := cleanUp(dir, config.Log); err != nil {
 		_ = lock.Close()
 		return nil, err
 	}

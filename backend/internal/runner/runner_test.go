@@ -1,6 +1,7 @@
 package runner_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
@@ -408,9 +410,12 @@ func TestKilledRunnerLeavesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.DirExists(t, filepath.Join(workDir, "1"))
 
-	_, err = runner.New(runner.Config{ID: "r", Slots: 1, Lease: time.Second, WorkDir: workDir})
+	var log bytes.Buffer
+	_, err = runner.New(runner.Config{ID: "r", Slots: 1, Lease: time.Second, WorkDir: workDir, Log: hclog.New(&hclog.LoggerOptions{Output: &log})})
 	require.NoError(t, err)
 	requireGone(t, started...)
+	// The shell of the attempt ended with its runner.
+	require.Contains(t, log.String(), `Killed processes that an earlier run of this runner left: count=4 programs="sleep, sleep, sleep, sleep"`)
 	require.NoDirExists(t, filepath.Join(workDir, "1"))
 }
 

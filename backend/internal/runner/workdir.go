@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -44,8 +45,12 @@ func unlockWorkDir(lock *os.File) {
 }
 
 // cleanUp ends what an earlier runner left in its work directory.
-func cleanUp(workDir string) error {
-	if err := killLeftovers(workDir); err != nil {
+func cleanUp(workDir string, log hclog.Logger) error {
+	names, err := killLeftovers(workDir)
+	if len(names) > 0 {
+		log.Warn("Killed processes that an earlier run of this runner left", "count", len(names), "programs", firstOf(names))
+	}
+	if err != nil {
 		return fmt.Errorf("runner: end processes of an earlier run: %w", err)
 	}
 	entries, err := os.ReadDir(workDir)
@@ -66,6 +71,15 @@ func cleanUp(workDir string) error {
 		}
 	}
 	return nil
+}
+
+// firstOf returns the first of some names, and says how many others there are.
+func firstOf(names []string) string {
+	const most = 5
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
 }
 
 // workDirs hands out the directories of attempts. Making and removing them costs
