@@ -93,7 +93,7 @@ func TestBackupWhileTheServerRuns(t *testing.T) {
 	before := known()
 	t.Log(s.does("backup", "--data-dir", s.dir, "--to", file))
 	after := known()
-	s.refuses("is there already", "backup", "--data-dir", s.dir, "--to", file)
+	s.refuses("exists: choose another file", "backup", "--data-dir", s.dir, "--to", file)
 	s.refuses("has no headrace.db", "backup", "--data-dir", t.TempDir(), "--to", file+"2")
 	s.refuses("is in use by another headraced", "restore", "--data-dir", s.dir, "--from", file)
 	close(stop)

@@ -345,7 +345,7 @@ func TestMoveToPostgreSQL(t *testing.T) {
 	s.refuses("is in use by another headraced", move...)
 	s.kill()
 	source1 := s.digest()
-	s.refuses("database-url: name the PostgreSQL", move[:3]...)
+	s.refuses("database-url is required", move[:3]...)
 	s.refuses("no such file or directory", "migrate-store", "--data-dir", s.dir+"-other", "--database-url", url)
 	s.refuses("run headraced migrate", move...)
 	s.does("migrate", "--database-url", url)

@@ -67,14 +67,14 @@ func (a *app) showRetention(response *headracev1.ApplyRetentionResponse, dryRun 
 	}
 	unused := response.GetUnusedArtifacts()
 	if dryRun {
-		a.out.linef("would remove the logs and artifacts of %d executions; then nobody uses %d stored artifacts of %d bytes",
+		a.out.linef("would remove the logs and artifacts of %d executions, and with them %d stored artifacts (%d bytes) that nothing else uses",
 			response.GetExecutionCount(), unused.GetArtifacts(), unused.GetBytes())
 	} else {
 		removed := response.GetRemovedArtifacts()
-		a.out.linef("removed the logs and artifacts of %d executions, and %d stored artifacts of %d bytes from the store",
+		a.out.linef("removed the logs and artifacts of %d executions, and %d stored artifacts (%d bytes)",
 			response.GetExecutionCount(), removed.GetArtifacts(), removed.GetBytes())
 		if left := unused.GetArtifacts() - removed.GetArtifacts(); left > 0 {
-			a.out.linef("%d more of %d bytes follow once nobody has used them for an hour and they are older than a day",
+			a.out.linef("%d more artifacts (%d bytes) are removed once they are older than a day and unused for an hour",
 				left, unused.GetBytes()-removed.GetBytes())
 		}
 	}
@@ -90,12 +90,12 @@ func policyText(p *headracev1.RetentionPolicy) string {
 		kept = append(kept, fmt.Sprintf("of the newest %d executions of each pipeline", p.GetCount()))
 	}
 	if len(kept) == 0 {
-		return "the server's settings keep the logs and artifacts of all executions"
+		return "the server keeps the logs and artifacts of all executions"
 	}
 	if p.GetKeepLastSuccessful() {
 		kept = append(kept, "of what each stage has succeeded with last")
 	}
-	return "the server's settings keep logs and artifacts " + strings.Join(kept, ", and ")
+	return "the server keeps logs and artifacts " + strings.Join(kept, ", and ")
 }
 
 // checkLogs refuses to print logs that retention removed.

@@ -22,7 +22,7 @@ import (
 // directory stays as it is, with a mark beside it. Its server must not run.
 func MigrateStore(ctx context.Context, cfg config.Config) (summary string, err error) {
 	if cfg.DatabaseURL == "" {
-		return "", errors.New("database-url: name the PostgreSQL to move to; it is empty but for what headraced migrate made")
+		return "", errors.New("database-url is required: the PostgreSQL to move to, which may hold nothing but what headraced migrate made")
 	}
 	path, err := embeddedDir(cfg.DataDir)
 	if err != nil {
@@ -52,12 +52,12 @@ func MigrateStore(ctx context.Context, cfg config.Config) (summary string, err e
 		return "", fmt.Errorf("move the database: %w", err)
 	}
 	if err := dir.markMoved(cfg.DatabaseURL); err != nil {
-		return "", fmt.Errorf("all of %s was moved, but that could not be noted there: start no server on it without database-url, "+
-			"which would do everything a second time: %w", path, err)
+		return "", fmt.Errorf("everything in %s was moved, but this could not be recorded there: do not start a server on it without database-url, "+
+			"since it would run everything a second time: %w", path, err)
 	}
-	return fmt.Sprintf(`%sMoved all of %s. It is as it was, but that no server starts on it without database-url, which would do
-everything a second time. Now copy %s, %s, %s and, where it is encrypted, %s of it to the directory or bucket of storage-url, and start servers
-with database-url and storage-url.%s`,
+	return fmt.Sprintf(`%sMoved everything in %s. It is unchanged, but no server starts on it without database-url from now on, since that
+server would run everything a second time. Next, copy its %s, %s, %s and, if storage is encrypted, %s to the directory or bucket of
+storage-url, and start the servers with database-url and storage-url.%s`,
 		report, path, artifactsDir, logsDir, identityPart, seal.Part, dir.moveKeyFile()), nil
 }
 
@@ -74,12 +74,12 @@ func Backup(ctx context.Context, cfg config.Config, to string) (string, error) {
 	d := dataDir{path: path}
 	err = sqlite.Backup(ctx, d.join(databaseFile), to)
 	if errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("%s is there already: name a new file", to)
+		return "", fmt.Errorf("%s exists: choose another file", to)
 	}
 	if err != nil {
 		return "", fmt.Errorf("back up the database: %w", err)
 	}
-	return fmt.Sprintf("wrote %s, which is whole; now copy %s, then %s, if they are to be kept, %s, and last, where they are encrypted, %s%s",
+	return fmt.Sprintf("wrote the backup %s and checked it. To keep artifacts and logs too, copy %s next, then %s, then %s, and last, if storage is encrypted, %s%s",
 		to, artifactsDir, logsDir, identityPart, seal.Part, d.backUpKeyFile()), nil
 }
 
@@ -88,7 +88,7 @@ func (d *dataDir) backUpKeyFile() string {
 	if !d.hasKeyFile() {
 		return ""
 	}
-	return fmt.Sprintf(". Also copy %s, and keep it apart from the database: it opens the secrets in it, and without it they are lost", d.join(secretsKeyFile))
+	return fmt.Sprintf(". Also copy %s, and keep it apart from the backup: it opens the secrets, which are lost without it", d.join(secretsKeyFile))
 }
 
 // moveKeyFile is backUpKeyFile for a move to PostgreSQL.
@@ -119,20 +119,20 @@ func Restore(ctx context.Context, cfg config.Config, from string) (summary strin
 	defer func() { err = errors.Join(err, dir.unlock()) }()
 	err = sqlite.Restore(ctx, from, dir.join(databaseFile))
 	if errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("data-dir %s has a %s: choose another directory, or move what it has away", dir.path, databaseFile)
+		return "", fmt.Errorf("data-dir %s has a %s already: choose another directory, or move that file away", dir.path, databaseFile)
 	}
 	if err != nil {
 		return "", fmt.Errorf("restore the database: %w", err)
 	}
-	return fmt.Sprintf("restored %s; put %s, %s, %s and, where they are encrypted, %s that were copied after it beside it, and start the server; where these are lost, run %s first. "+
-		"If the backup said so, also put %s there: without it the secrets cannot be read",
+	return fmt.Sprintf("restored %s. Put the copies of %s, %s, %s and, if storage is encrypted, %s beside it, and start the server; if they are lost, run %s first. "+
+		"If the backup named %s, put that there too: the secrets cannot be read without it",
 		dir.join(databaseFile), artifactsDir, logsDir, identityPart, seal.Part, adoptCommand, secretsKeyFile), nil
 }
 
 // onEmbedded returns an error where the configuration is of servers on PostgreSQL.
 func onEmbedded(what string, cfg config.Config) error {
 	if cfg.DatabaseURL != "" {
-		return fmt.Errorf("database-url is set: %s the PostgreSQL by its own means (pg_dump, or copies of its log), or unset it for the database in data-dir", what)
+		return fmt.Errorf("database-url is set: %s PostgreSQL with its own tools (pg_dump, or continuous archiving), or unset database-url for the database in data-dir", what)
 	}
 	return nil
 }
