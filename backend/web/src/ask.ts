@@ -30,3 +30,13 @@ export function useAsk<T>(ask: (signal: AbortSignal) => Promise<T>, key: string,
   const current = state.key === key ? state : { value: undefined, error: undefined, loading: true };
   return { ...current, reload: () => setRound((n) => n + 1) };
 }
+
+// The value once it has not changed for a moment, so that typing does not ask with each letter.
+export function useSettled(value: string): string {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), 250);
+    return () => clearTimeout(timer);
+  }, [value]);
+  return settled;
+}

@@ -70,7 +70,7 @@ export function clock(at: number, zone: Zone): string {
 
 // Date and time without seconds and zone, for columns whose heading names the zone.
 export function compact(at: number, zone: Zone): string {
-  return format(zone, { year: "numeric", month: "short", day: "2-digit", hour: "2-digit", minute: "2-digit" }).format(at);
+  return format(zone, { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" }).format(at);
 }
 
 // Short name of the zone at a time, such as UTC or GMT+2.

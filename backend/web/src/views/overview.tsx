@@ -205,9 +205,9 @@ function Latest({ of }: { of: PipelineSummary }) {
         <span class="meta">
           {latest.endTime ? <Time at={latest.endTime} /> : <Took from={latest.startTime} to={undefined} />}
         </span>
-        {of.openApprovals > 0 && <span class="person">{words.overview.approvals(of.openApprovals)}</span>}
       </span>
       <span class="meta latest-why">
+        {of.openApprovals > 0 && <span class="person">{words.overview.approvals(of.openApprovals)}</span>}
         {latest.revisionId && <code>{shortRevision(latest.revisionId)}</code>}
         <Line text={latest.revisionSummary || latest.principal} limit={120} />
       </span>

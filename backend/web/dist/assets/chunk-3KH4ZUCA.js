@@ -1,1 +1,0 @@
-import{B as t}from"./chunk-LGGNQNN7.js";function o(e){switch(e){case 1:return"running";case 2:return"succeeded";case 3:case 10:return"failed";case 4:return"stopping";case 5:case 7:case 9:return"stopped";case 6:return"superseded";case 8:return"skipped";case 11:return"overridden";default:return"none"}}function u(e){return t.status[e]??t.status[0]}export{o as a,u as b};
