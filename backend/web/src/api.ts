@@ -33,6 +33,7 @@ export function cancelled(error: unknown): boolean {
 
 // The error as a sentence for the reader.
 export function explainError(error: unknown): string {
+  if (error instanceof TypeError) return words.errors.unavailable;
   const failure = ConnectError.from(error);
   switch (failure.code) {
     case Code.Unavailable:

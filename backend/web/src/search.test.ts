@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { executionNumber, find, type Entry } from "./search";
+import { find, question, type Entry } from "./search";
 
 const entries: Entry[] = [
   { label: "deploy-web", detail: "the shop", to: "/a", group: "Pipelines" },
@@ -24,8 +24,12 @@ test("all words have to be found, in any order", () => {
   assert.deepEqual(find(entries, "mara nothing"), []);
 });
 
-test("numbers of executions", () => {
-  assert.equal(executionNumber("#12"), 12n);
-  assert.equal(executionNumber(" 12 "), 12n);
-  assert.equal(executionNumber("12a"), undefined);
+test("texts that ask the server", () => {
+  assert.deepEqual(question("web #12", "api"), { pipeline: "web", number: 12n });
+  assert.deepEqual(question("web#12", ""), { pipeline: "web", number: 12n });
+  assert.deepEqual(question(" #12 ", "api"), { pipeline: "api", number: 12n });
+  assert.deepEqual(question("4f1c02", "api"), { revision: "4f1c02" });
+  assert.deepEqual(question("123456", "api"), { pipeline: "api", number: 123456n, revision: "123456" });
+  assert.equal(question("#12", ""), undefined);
+  assert.equal(question("web", "api"), undefined);
 });

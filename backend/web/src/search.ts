@@ -34,8 +34,26 @@ function score(entry: Entry, wanted: string, parts: readonly string[]): number {
   return parts.every((part) => label.includes(part)) ? 2 : 1;
 }
 
-// The execution number that a text asks for: "12" or "#12".
-export function executionNumber(text: string): bigint | undefined {
-  const match = /^#?(\d{1,15})$/.exec(text.trim());
-  return match?.[1] ? BigInt(match[1]) : undefined;
+// What a text asks the server for, besides what is known here.
+export interface Question {
+  // Pipeline and number of an execution.
+  pipeline?: string;
+  number?: bigint;
+  // Beginning of a commit or another revision.
+  revision?: string;
+}
+
+// The question in a text: "web #12" or "web#12" for an execution, "#12" or "12" for one of the
+// pipeline that is shown, hexadecimal digits for a commit. undefined if it asks for nothing.
+export function question(text: string, shown: string): Question | undefined {
+  const wanted = text.trim();
+  const match = /^(?:([A-Za-z0-9.@_-]+?)\s*#|#)?(\d{1,15})$/.exec(wanted);
+  const pipeline = match?.[1] ?? shown;
+  const found: Question = {};
+  if (match?.[2] && pipeline) {
+    found.pipeline = pipeline;
+    found.number = BigInt(match[2]);
+  }
+  if (/^[0-9a-f]{4,64}$/.test(wanted)) found.revision = wanted;
+  return found.number !== undefined || found.revision ? found : undefined;
 }

@@ -12,6 +12,7 @@ export const session = signal<Session | null | undefined>(undefined);
 // Asks the server who is logged in. Throws if it cannot be reached.
 export async function loadSession(): Promise<void> {
   const answer = await fetch(href("/session"), { headers: { accept: "application/json" }, credentials: "same-origin" });
+  if (!answer.ok && answer.status !== 401) throw new Error(await refusal(answer));
   session.value = answer.ok ? await read(answer) : null;
 }
 

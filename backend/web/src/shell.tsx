@@ -197,7 +197,15 @@ function closeOutside(event: FocusEvent): void {
 
 // Says that what is shown may be out of date, and since when.
 function Banner() {
-  const { live, lastUpdate } = stream.value;
+  const { live, lastUpdate, refused } = stream.value;
+  if (refused)
+    return (
+      <div role="status" class="banner-place">
+        <p class="banner">
+          <strong>{words.live.paused}</strong>: {refused}
+        </p>
+      </div>
+    );
   return (
     <div role="status" class="banner-place">
       {!live && lastUpdate !== undefined && (

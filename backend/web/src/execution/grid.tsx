@@ -97,7 +97,7 @@ function Condition({ of }: { of: ConditionExecution }) {
 
 function Order({ order, of, density, selected, select }: { order: RunOrder; of: LiveExecution; density: Density; selected: string; select: (id: string) => void }) {
   const [each, setEach] = useState(false);
-  if (order.cells.length <= wide || each) {
+  if (order.cells.length <= wide[density] || each) {
     return (
       <li class="order">
         <span class="hidden">{words.pipeline.runOrder(order.order)}</span>

@@ -55,8 +55,9 @@ function runOrders(declared: Stage | undefined, ran: LiveStage | undefined, acti
   return sorted.map((order) => ({ order, cells: [...cells.values()].filter((cell) => orders.get(cell.action) === order) }));
 }
 
-// Above this many actions side by side, those that need no attention are drawn as counts.
-export const wide = 12;
+// Above this many actions side by side, those that need no attention are drawn as counts. Cells
+// without names are small enough for more.
+export const wide = { cells: 48, names: 12, cards: 12 };
 
 // How many of those that need attention are drawn one by one.
 export const mostAlone = 24;

@@ -1,5 +1,5 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { cancelled, client, Code, ConnectError } from "../api";
+import { cancelled, client, Code, ConnectError, explainError } from "../api";
 import { WatchService, type WatchAccountResponse } from "../gen/headrace/v1/watch_pb";
 import { serverTime } from "../clock";
 import { backoff, type Interest } from "./interest";
@@ -8,7 +8,13 @@ import { backoff, type Interest } from "./interest";
 // this is dead, although the connection may not say so.
 const silence = 15_000;
 
-export type StreamState = { live: boolean; lastUpdate: number | undefined };
+// Whether updates arrive, when the last one did, and why the server refuses to send any; it is not
+// asked again then.
+export interface StreamState {
+  live: boolean;
+  lastUpdate: number | undefined;
+  refused?: string;
+}
 
 // Keeps one stream of an account open until the signal aborts: connects again after each failure.
 export async function keepStream(
@@ -38,8 +44,11 @@ export async function keepStream(
       }
     } catch (error) {
       const code = ConnectError.from(error).code;
-      // The session has ended, or the role: the page says so, and trying again changes nothing.
-      if (code === Code.Unauthenticated || code === Code.PermissionDenied || code === Code.NotFound) return;
+      // Trying again changes nothing.
+      if (code === Code.Unauthenticated || code === Code.PermissionDenied || code === Code.NotFound || code === Code.InvalidArgument || code === Code.Unimplemented) {
+        if (!signal.aborted) report({ live: false, lastUpdate, refused: explainError(error) });
+        return;
+      }
       if (signal.aborted && cancelled(error)) return;
     } finally {
       clearTimeout(timer);

@@ -91,7 +91,7 @@ export function Reasons({ of }: { of: readonly WaitReason[] }) {
           <Facts
             of={[
               [words.explain.since, reason.since && <Time at={reason.since} face="both" />],
-              [words.explain.until, reason.until ? <Time at={reason.until} face="both" /> : reason.ender?.automatic ? words.explain.itself : words.explain.open],
+              [words.explain.until, reason.until ? <Time at={reason.until} face="both" /> : !reason.ender?.automatic && words.explain.open],
               [words.explain.endedBy, <Ender key="ender" of={reason.ender} steps={reason.steps} />],
             ]}
           />
@@ -119,8 +119,13 @@ export function Ender({ of, steps = [] }: { of: WaitEnder | undefined; steps?: r
   const actions = steps.map((step) => words.steps[step]).filter(Boolean);
   return (
     <span class="ender">
-      {of.automatic && <span>{words.explain.itself}</span>}
-      {of.execution && <Link to={`/${of.execution}`}>{words.explain.execution}</Link>}
+      {of.execution ? (
+        <span>
+          {words.explain.itself}, {words.explain.when} <Link to={`/${of.execution}`}>{words.explain.execution}</Link> {words.explain.movesOn}
+        </span>
+      ) : (
+        of.automatic && <span>{words.explain.itself}</span>
+      )}
       {people}
       {actions.length > 0 && people.length > 0 && <span class="meta">({list(actions).toLowerCase()})</span>}
       {of.excludedUsers.length > 0 && (

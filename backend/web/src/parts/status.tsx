@@ -1,5 +1,6 @@
 import type { ExecutionStatus } from "../gen/headrace/v1/execution_pb";
 import { look, statusWord, type Look } from "../status";
+import { words } from "../words";
 
 // One path for each look, in a box of 16 by 16. Shapes differ, not only colors: a circle with a
 // check, an octagon with a cross, a ring, an hourglass, squares, arrows.
@@ -25,10 +26,11 @@ export function Shape({ of, label }: { of: Look; label?: string }) {
   );
 }
 
-// A status with its shape and word. waiting says that it is in progress, and waits for something.
+// A status with its shape and word. waiting says that what is in progress waits for something, so
+// that nothing runs.
 export function Status({ of, waiting = false, terse = false }: { of: ExecutionStatus; waiting?: boolean; terse?: boolean }) {
   const face = waiting && look(of) === "running" ? "waiting" : look(of);
-  const word = statusWord(of);
+  const word = face === "waiting" ? words.waiting : statusWord(of);
   return (
     <span class={`status ${face}`}>
       <Shape of={face} {...(terse ? { label: word } : {})} />

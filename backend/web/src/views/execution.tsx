@@ -1,18 +1,17 @@
-import { useComputed } from "@preact/signals";
-import { useEffect, useMemo } from "preact/hooks";
-import { client } from "../api";
-import { useAsk } from "../ask";
+import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { client, explainError } from "../api";
+import { useAsk, type Asked } from "../ask";
 import { Detail, Pairs } from "../execution/detail";
 import { Events } from "../execution/events";
 import { Grid, type Density } from "../execution/grid";
 import { columns } from "../execution/layout";
 import { Waterfall } from "../execution/waterfallview";
-import { ExecutionService, ExecutionType, type Execution, type SourceRevision } from "../gen/headrace/v1/execution_pb";
+import { ExecutionService, ExecutionType, WaitKind, type Execution, type ExecutionStatus, type ExplainExecutionResponse, type SourceRevision } from "../gen/headrace/v1/execution_pb";
 import { PipelineService } from "../gen/headrace/v1/pipeline_pb";
 import { onKeys } from "../keys";
 import type { Params } from "../lazy";
 import { store, useLive, type LiveExecution } from "../live";
-import { lastSegment, pipelineOf, shortRevision, visible } from "../names";
+import { accountOf, lastSegment, pipelineOf, shortRevision, visible } from "../names";
 import { Explain, useExplain } from "../parts/explain";
 import { Link, Outside } from "../parts/link";
 import { Facts, Failure, Heading, Line, Loading } from "../parts/page";
@@ -53,7 +52,9 @@ function Known({ of, name }: { of: LiveExecution; name: string }) {
   const density = densityOf(query.value.get("density"), grid.reduce((sum, column) => sum + column.runOrders.length, 0));
   const selected = query.value.get("action") ?? "";
   const select = (id: string) => setQuery({ action: id });
-  useSiblings(execution, pipeline);
+  const { go, missing } = useSiblings(execution, pipeline);
+  const explained = useExplain(name, of.revision.value);
+  const waiting = (explained.value?.reasons.length ?? 0) > 0 && explained.value?.reasons.every((reason) => reason.kind !== WaitKind.ACTION_RUNNING && reason.kind !== WaitKind.RULE_RUNNING) === true;
   const close = () => {
     setQuery({ action: undefined });
     document.getElementById(`cell-${selected}`)?.focus();
@@ -63,8 +64,11 @@ function Known({ of, name }: { of: LiveExecution; name: string }) {
   const earlier = cell && action?.id === cell.one.id ? cell.one.earlier.flatMap((id) => of.action(id)?.peek() ?? []) : [];
   return (
     <>
-      <Head of={execution} pipeline={pipeline} />
-      <Why of={of} name={name} />
+      <Head of={execution} pipeline={pipeline} waiting={waiting} go={(by) => void go(by)} />
+      <p role="status" class="meta">
+        {missing}
+      </p>
+      <Why status={execution.status} explained={explained} />
       <div class="toolbar">
         <Choice label={words.execution.faces} value={face} values={["grid", "waterfall", "events"]} names={[words.execution.grid, words.execution.waterfall, words.execution.events]} choose={(value) => setQuery({ face: value === "grid" ? undefined : value })} />
         {face === "grid" && <Choice label={words.execution.density} value={density} values={["cells", "names", "cards"]} names={[words.execution.densities.cells, words.execution.densities.names, words.execution.densities.cards]} choose={(value) => setQuery({ density: value })} />}
@@ -91,35 +95,57 @@ function densityOf(text: string | null, orders: number): Density {
 }
 
 // "[" and "]" lead to the executions before and after this one.
-function useSiblings(execution: Execution, pipeline: string): void {
-  useEffect(() => {
-    const go = async (by: bigint) => {
-      const number = execution.number + by;
-      if (number < 1n) return;
-      const answer = await client(ExecutionService).listExecutions({ parent: pipeline, number, pageSize: 1 });
-      const found = answer.executions[0];
-      if (found) navigate(`/${found.name}`);
-    };
-    return onKeys({ "[": () => void go(-1n), "]": () => void go(1n), e: () => document.getElementById("why")?.focus() });
-  }, [execution.number, pipeline]);
+function useSiblings(execution: Execution, pipeline: string): { go: (by: bigint) => Promise<void>; missing: string } {
+  const [missing, setMissing] = useState("");
+  const number = execution.number;
+  const go = useCallback(
+    async (by: bigint) => {
+      const wanted = number + by;
+      if (wanted < 1n) return;
+      try {
+        const answer = await client(ExecutionService).listExecutions({ parent: pipeline, number: wanted, pageSize: 1 });
+        const found = answer.executions[0];
+        if (found) navigate(`/${found.name}`);
+        else setMissing(words.execution.noSibling(wanted));
+      } catch (error) {
+        setMissing(explainError(error));
+      }
+    },
+    [number, pipeline],
+  );
+  useEffect(() => onKeys({ "[": () => void go(-1n), "]": () => void go(1n), e: () => document.getElementById("why")?.focus() }), [go]);
+  return { go, missing };
 }
 
-function Head({ of, pipeline }: { of: Execution; pipeline: string }) {
+function Head({ of, pipeline, waiting, go }: { of: Execution; pipeline: string; waiting: boolean; go: (by: bigint) => void }) {
   const title = `${lastSegment(pipeline)} #${of.number}`;
   return (
     <>
       <Heading
         title={title}
         kicker={
-          <Link to={`/${pipeline}`}>
-            <Line text={lastSegment(pipeline)} limit={100} />
-          </Link>
+          <>
+            <Link to={`/${accountOf(pipeline)}`}>{words.nav.pipelines}</Link>
+            <span aria-hidden="true">/</span>
+            <Link to={`/${pipeline}`}>
+              <Line text={lastSegment(pipeline)} limit={100} />
+            </Link>
+          </>
         }
       >
-        <Status of={of.status} />
+        <Status of={of.status} waiting={waiting} />
         <Took from={of.startTime} to={of.endTime} />
         {of.executionType === ExecutionType.ROLLBACK && <span class="tag">{words.execution.rollback}</span>}
         {of.attempt > 1 && <span class="tag">{words.execution.attempt(of.attempt)}</span>}
+        <span class="grow" />
+        {of.number > 1n && (
+          <button type="button" onClick={() => go(-1n)} aria-label={words.execution.previous} title={words.execution.previous}>
+            <span aria-hidden="true">‹ #{String(of.number - 1n)}</span>
+          </button>
+        )}
+        <button type="button" onClick={() => go(1n)} aria-label={words.execution.next} title={words.execution.next}>
+          <span aria-hidden="true">#{String(of.number + 1n)} ›</span>
+        </button>
       </Heading>
       {of.statusSummary && <p class="long summary">{visible(of.statusSummary)}</p>}
       {of.stop && (
@@ -178,10 +204,7 @@ function Revision({ of }: { of: SourceRevision }) {
 }
 
 // What the execution waits for. It is not shown for one that ended well, which has nothing to say.
-function Why({ of, name }: { of: LiveExecution; name: string }) {
-  const revision = useComputed(() => of.revision.value).value;
-  const status = of.execution.value.status;
-  const explained = useExplain(name, revision);
+function Why({ status, explained }: { status: ExecutionStatus; explained: Asked<ExplainExecutionResponse> }) {
   const answer = explained.value;
   if (!answer) return explained.error ? <Failure error={explained.error} reload={explained.reload} /> : null;
   if (!isLive(status) && answer.notes.length === 0 && answer.nextSteps.length === 0) return null;

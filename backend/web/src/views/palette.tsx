@@ -1,14 +1,14 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { client } from "../api";
-import { useAsk } from "../ask";
-import { ExecutionService } from "../gen/headrace/v1/execution_pb";
+import { useAsk, useSettled } from "../ask";
+import { ExecutionService, type Execution } from "../gen/headrace/v1/execution_pb";
 import { PipelineService } from "../gen/headrace/v1/pipeline_pb";
 import type { Params } from "../lazy";
 import { lastSegment, oneLine, pipelineOf, shortRevision } from "../names";
 import { Dialog } from "../parts/dialog";
 import { theme, zone } from "../preferences";
-import { navigate } from "../router";
-import { find, type Entry } from "../search";
+import { navigate, path } from "../router";
+import { find, question, type Entry } from "../search";
 import { logout } from "../session";
 import { dialog } from "../shell";
 import { statusWord } from "../status";
@@ -22,9 +22,11 @@ export default function Palette({ params }: { params: Params }) {
   const list = useRef<HTMLDivElement>(null);
   const pipelines = useAsk((signal) => pipelineEntries(account, signal), `pipelines ${account}`);
   const executions = useAsk((signal) => executionEntries(account, signal), `executions ${account}`);
+  const settled = useSettled(text);
+  const remote = useAsk((signal) => answers(account, settled, signal), `remote ${account} ${settled}`);
   const commands = useMemo(() => commandEntries(account), [account]);
   const entries = useMemo(() => [...(pipelines.value ?? []), ...(executions.value ?? []), ...commands], [pipelines.value, executions.value, commands]);
-  const found = text.trim() ? find(entries, text) : [...(pipelines.value ?? []).slice(0, 8), ...(executions.value ?? []).slice(0, 6), ...commands];
+  const found = text.trim() ? merge(remote.value ?? [], find(entries, text)) : [...(pipelines.value ?? []).slice(0, 8), ...(executions.value ?? []).slice(0, 6), ...commands];
   const chosen = Math.min(at, found.length - 1);
   useEffect(() => {
     list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" });
@@ -103,7 +105,11 @@ async function pipelineEntries(account: string, signal: AbortSignal): Promise<En
 
 async function executionEntries(account: string, signal: AbortSignal): Promise<Entry[]> {
   const page = await client(ExecutionService).listExecutions({ parent: `accounts/${account}/pipelines/-`, pageSize: 100 }, { signal });
-  return page.executions.map((execution) => ({
+  return page.executions.map(executionEntry);
+}
+
+function executionEntry(execution: Execution): Entry {
+  return {
     label: `${lastSegment(pipelineOf(execution.name))} #${execution.number}`,
     detail: [
       statusWord(execution.status),
@@ -114,7 +120,27 @@ async function executionEntries(account: string, signal: AbortSignal): Promise<E
       .join(" · "),
     to: `/${execution.name}`,
     group: words.palette.executions,
-  }));
+  };
+}
+
+// What the server finds for a text: an execution by its number, executions by their commit.
+async function answers(account: string, text: string, signal: AbortSignal): Promise<Entry[]> {
+  const shown = /^\/accounts\/[^/]+\/pipelines\/([^/]+)/.exec(path.peek())?.[1] ?? "";
+  const asked = question(text, decodeURIComponent(shown));
+  if (!asked) return [];
+  const service = client(ExecutionService);
+  const requests = [];
+  if (asked.number !== undefined) requests.push({ parent: `accounts/${account}/pipelines/${asked.pipeline}`, number: asked.number, pageSize: 1 });
+  if (asked.revision) requests.push({ parent: `accounts/${account}/pipelines/-`, revision: asked.revision, pageSize: 20 });
+  // A pipeline of that name may not exist, which is an answer too.
+  const pages = await Promise.all(requests.map((request) => service.listExecutions(request, { signal }).catch(() => undefined)));
+  return pages.flatMap((page) => page?.executions ?? []).map(executionEntry);
+}
+
+// Both lists without what is in both.
+function merge(first: readonly Entry[], second: readonly Entry[]): Entry[] {
+  const known = new Set(first.map((entry) => entry.to));
+  return [...first, ...second.filter((entry) => !known.has(entry.to))];
 }
 
 function commandEntries(account: string): Entry[] {

@@ -145,7 +145,7 @@ function StageCard({ of, declared, first }: { of: StageState; declared: Stage | 
                 <span>
                   <strong>{words.overview.disabled}</strong> <q>{visible(of.transition.disabledReason)}</q>
                   <span class="meta">
-                    {words.pipeline.disabledBy} <Line text={of.transition.principal} limit={60} />, <Time at={of.transition.changeTime} />
+                    {words.pipeline.disabledBy} <Line text={of.transition.principal} limit={60} />, <Time at={of.transition.changeTime} />. {words.pipeline.enableBy}
                   </span>
                 </span>
               </p>
@@ -248,14 +248,14 @@ function Gate({ of }: { of: StageGate }) {
         {closed && (
           <>
             <span>
-              <Link to={`/${of.execution}`}>#{String(of.executionNumber)}</Link> {words.pipeline.waits} <Time at={of.since} />
-              {of.until && (
-                <>
-                  , {words.explain.until.toLowerCase()} <Time at={of.until} face="absolute" />
-                </>
-              )}
+              <Link to={`/${of.execution}`}>#{String(of.executionNumber)}</Link> {words.pipeline.waits} {words.explain.since.toLowerCase()} <Time at={of.since} face="absolute" />
             </span>
-            {of.message && <span class="meta gate-message">{visible(of.message)}</span>}
+            {of.until && (
+              <span>
+                {words.explain.until.toLowerCase()} <Time at={of.until} face="absolute" />
+              </span>
+            )}
+            {of.message && of.approvals.length === 0 && <span class="meta gate-message">{visible(of.message)}</span>}
             {of.ender && (
               <span class="meta">
                 {words.explain.endedBy}: <Ender of={of.ender} />

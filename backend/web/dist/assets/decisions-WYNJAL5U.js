@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-7EB7AF5M.js";import"./chunk-WHHU2YCF.js";import"./chunk-5BRGEZMK.js";import"./chunk-X2U3T2UF.js";import"./chunk-SAFRALOS.js";import"./chunk-JDD5LTKL.js";import"./chunk-BSE7ASRL.js";import"./chunk-OGMDD6FL.js";import"./chunk-UABEVRIS.js";import"./chunk-3T33UZR7.js";export{b as DecisionList,a as default};
