@@ -26,8 +26,9 @@ export function startKeys(open: (dialog: Dialog) => void, account: () => string)
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-    if (event.key === "Escape" && query.value.get("wall") === "1") {
-      setQuery({ wall: undefined });
+    if (event.key === "Escape") {
+      if (query.value.get("wall") === "1") setQuery({ wall: undefined });
+      else pageKeys.get("Escape")?.();
       return;
     }
     if (keys.value === "off" || typing(event.target)) return;

@@ -55,10 +55,11 @@ function Known({ of, name }: { of: LiveExecution; name: string }) {
   const { go, missing } = useSiblings(execution, pipeline);
   const explained = useExplain(name, of.revision.value);
   const waiting = (explained.value?.reasons.length ?? 0) > 0 && explained.value?.reasons.every((reason) => reason.kind !== WaitKind.ACTION_RUNNING && reason.kind !== WaitKind.RULE_RUNNING) === true;
-  const close = () => {
+  const close = useCallback(() => {
     setQuery({ action: undefined });
     document.getElementById(`cell-${selected}`)?.focus();
-  };
+  }, [selected]);
+  useEffect(() => (selected ? onKeys({ Escape: close }) : undefined), [selected, close]);
   const cell = grid.flatMap((column) => column.runOrders.flatMap((order) => order.cells.map((one) => ({ one, stage: column.stage })))).find(({ one }) => one.id === selected || one.earlier.includes(selected));
   const action = selected ? of.action(selected)?.value : undefined;
   const earlier = cell && action?.id === cell.one.id ? cell.one.earlier.flatMap((id) => of.action(id)?.peek() ?? []) : [];
@@ -75,6 +76,7 @@ function Known({ of, name }: { of: LiveExecution; name: string }) {
       </div>
       <div class={action ? "with-detail" : undefined}>
         <div class="face">
+          <h2 class="hidden">{words.execution[face]}</h2>
           {face === "grid" && <Grid columns={grid} of={of} density={density} selected={selected} select={select} />}
           {face === "waterfall" && <Waterfall of={of} selected={selected} select={select} />}
           {face === "events" && <Events of={of} select={select} />}
@@ -139,12 +141,14 @@ function Head({ of, pipeline, waiting, go }: { of: Execution; pipeline: string; 
         {of.attempt > 1 && <span class="tag">{words.execution.attempt(of.attempt)}</span>}
         <span class="grow" />
         {of.number > 1n && (
-          <button type="button" onClick={() => go(-1n)} aria-label={words.execution.previous} title={words.execution.previous}>
-            <span aria-hidden="true">‹ #{String(of.number - 1n)}</span>
+          <button type="button" onClick={() => go(-1n)} title={words.execution.previous}>
+            <span class="hidden">{words.execution.previous} </span>
+            <span aria-hidden="true">‹ </span>#{String(of.number - 1n)}
           </button>
         )}
-        <button type="button" onClick={() => go(1n)} aria-label={words.execution.next} title={words.execution.next}>
-          <span aria-hidden="true">#{String(of.number + 1n)} ›</span>
+        <button type="button" onClick={() => go(1n)} title={words.execution.next}>
+          <span class="hidden">{words.execution.next} </span>#{String(of.number + 1n)}
+          <span aria-hidden="true"> ›</span>
         </button>
       </Heading>
       {of.statusSummary && <p class="long summary">{visible(of.statusSummary)}</p>}
