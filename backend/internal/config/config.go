@@ -41,7 +41,7 @@ type Config struct {
 	// where forges reach it, without a slash at the end; empty where nothing says so.
 	HooksListen string
 	PublicURL   string
-	// TrustedProxies are believed when they say whom they got a delivery from.
+	// TrustedProxies are believed when they say whom they got a request from.
 	TrustedProxies Networks
 	// TLSCertFile and TLSKeyFile, both or none, are PEM files.
 	TLSCertFile string
@@ -144,8 +144,8 @@ func (c *Config) register(flags *pflag.FlagSet) {
 	flags.StringVar(&c.PublicURL, "public-url", c.PublicURL,
 		"URL at which forges reach hooks-listen, for example https://hooks.example.com. URLs of webhooks start with it")
 	flags.Var(&c.TrustedProxies, "trusted-proxies",
-		"addresses and networks of the proxies in front of hooks-listen, separated by commas. X-Forwarded-For is only read "+
-			"from them. If not set, it is not read")
+		"addresses and networks of the proxies in front of hooks-listen and http-listen, separated by commas. X-Forwarded-For is "+
+			"only read from them. If not set, it is not read")
 	flags.StringVar(&c.TLSCertFile, "tls-cert-file", c.TLSCertFile,
 		"PEM certificate for all addresses; requires tls-key-file")
 	flags.StringVar(&c.TLSKeyFile, "tls-key-file", c.TLSKeyFile,

@@ -15,6 +15,7 @@ import (
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/forge"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/listen"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/sender"
 )
 
 const (
@@ -64,7 +65,7 @@ type Config struct {
 // Handler takes deliveries at /hooks/{kind}/{path}.
 type Handler struct {
 	config Config
-	limits *limits
+	limits *sender.Limits
 	rooms  *rooms
 	mux    *http.ServeMux
 }
@@ -74,7 +75,7 @@ func NewHandler(config Config) *Handler {
 	if config.Pace == (Pace{}) {
 		config.Pace = defaultPace()
 	}
-	h := &Handler{config: config, limits: newLimits(), rooms: newRooms(), mux: http.NewServeMux()}
+	h := &Handler{config: config, limits: sender.NewLimits(), rooms: newRooms(), mux: http.NewServeMux()}
 	h.mux.HandleFunc("POST /hooks/{kind}/{path}", h.serve)
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusNotFound, 0) })
 	return h
@@ -93,7 +94,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	start := h.config.Clock()
-	request := &request{Handler: h, format: format, kind: kind, start: start, address: clientAddress(r, h.config.TrustedProxies)}
+	request := &request{Handler: h, format: format, kind: kind, start: start, address: sender.Address(r, h.config.TrustedProxies)}
 	result := request.take(w, r)
 	answer(w, result.status, result.retryAfter)
 	h.config.Observe(kind, result.outcome, h.config.Clock().Sub(start))
@@ -127,7 +128,7 @@ func (r *request) take(w http.ResponseWriter, req *http.Request) result {
 	case err != nil:
 		return r.unavailable("find a webhook", err)
 	}
-	if wait := r.limits.wait(r.address, r.webhook.Name, r.start); wait > 0 {
+	if wait := r.limits.Wait(r.address, r.webhook.Name, r.start); wait > 0 {
 		return result{status: http.StatusTooManyRequests, outcome: Throttled, retryAfter: wait}
 	}
 	if encoding := req.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
@@ -137,7 +138,7 @@ func (r *request) take(w http.ResponseWriter, req *http.Request) result {
 	if req.ContentLength > r.kind.MaxBody() {
 		return r.refuse(req.Context(), http.StatusRequestEntityTooLarge, forge.BodyTooLarge, r.tooLarge())
 	}
-	room := r.rooms.enter(listen.Network(r.address), r.limits.trusts(r.address, r.webhook.Name, r.start))
+	room := r.rooms.enter(listen.Network(r.address), r.limits.Trusts(r.address, r.webhook.Name, r.start))
 	defer room.leave()
 	body, err := r.read(w, req, room)
 	switch {
@@ -213,7 +214,7 @@ func (r *request) judge(req *http.Request, body []byte) (_ result, refusal func(
 		}
 		return result{}, func() result { return r.refuse(req.Context(), http.StatusUnauthorized, reason, message) }
 	}
-	r.limits.verified(r.address, r.webhook.Name, r.start)
+	r.limits.Verified(r.address, r.webhook.Name, r.start)
 	listen.From(req.Context()).Authenticate()
 	malformed := func(err error) func() result {
 		return func() result { return r.malformed(req.Context(), err) }
@@ -264,7 +265,7 @@ func (r *request) malformed(ctx context.Context, err error) result {
 
 // refuse refuses a delivery that was not verified.
 func (r *request) refuse(ctx context.Context, status int, reason forge.Reason, message string) result {
-	r.limits.refused(r.address, r.webhook.Name, r.start)
+	r.limits.Refused(r.address, r.webhook.Name, r.start)
 	r.store(ctx, reason, message)
 	return result{status: status, outcome: Refused}
 }

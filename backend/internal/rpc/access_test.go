@@ -57,8 +57,29 @@ func byGRPC(conn *grpc.ClientConn) caller {
 	}
 }
 
+// bearer shows a token itself.
+func bearer(_ *testing.T, token string, header http.Header) {
+	header.Set("Authorization", "Bearer "+token)
+}
+
+// bySession shows the cookie of a session of the token instead, as browsers do. If the token is
+// not valid, it is the cookie's value.
+func bySession(address string) func(t *testing.T, token string, header http.Header) {
+	known := make(map[string]string)
+	return func(t *testing.T, token string, header http.Header) {
+		t.Helper()
+		if known[token] == "" {
+			known[token] = "__Host-headrace=" + token
+			if answer := logIn(t, address, token); answer.code == http.StatusOK {
+				known[token] = answer.cookies[0].Name + "=" + answer.cookies[0].Value
+			}
+		}
+		header.Set("Cookie", known[token])
+	}
+}
+
 // byHTTP returns a caller as browsers are: by the HTTP listener, with a protocol of theirs.
-func byHTTP(address string, options ...connect.ClientOption) caller {
+func byHTTP(address string, show func(*testing.T, string, http.Header), options ...connect.ClientOption) caller {
 	return func(t *testing.T, token, method string, m protoreflect.MethodDescriptor, request proto.Message) codes.Code {
 		t.Helper()
 		c := connect.NewClient[dynamicpb.Message, dynamicpb.Message](http.DefaultClient, "http://"+address+method, append(options,
@@ -73,7 +94,7 @@ func byHTTP(address string, options ...connect.ClientOption) caller {
 		require.NoError(t, err)
 		require.NoError(t, proto.Unmarshal(data, sent.Msg))
 		if token != "" {
-			sent.Header().Set("Authorization", "Bearer "+token)
+			show(t, token, sent.Header())
 		}
 		if !m.IsStreamingServer() {
 			_, err := c.CallUnary(t.Context(), sent)
@@ -103,7 +124,9 @@ func codeOf(err error) codes.Code {
 func doors(t *testing.T, b *backendtest.Backend) map[string]caller {
 	t.Helper()
 	return map[string]caller{
-		"gRPC": byGRPC(dial(t, b.Endpoint)), "Connect": byHTTP(b.HTTPAddr), "gRPC-Web": byHTTP(b.HTTPAddr, connect.WithGRPCWeb()),
+		"gRPC": byGRPC(dial(t, b.Endpoint)), "Connect": byHTTP(b.HTTPAddr, bearer),
+		"gRPC-Web by session": byHTTP(b.HTTPAddr, bySession(b.HTTPAddr), connect.WithGRPCWeb()),
+		"Connect by session":  byHTTP(b.HTTPAddr, bySession(b.HTTPAddr)),
 	}
 }
 

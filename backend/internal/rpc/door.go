@@ -127,10 +127,13 @@ func (d *door) call(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer d.leave()
-	if d.certificates && (r.TLS == nil || len(r.TLS.VerifiedChains) == 0) {
+	if d.refuses(r) {
 		connOf(ctx).Refused()
 		d.refuse(w, r, d.gate.newCall(path).end(ctx, nil, errNoCertificate))
 		return
+	}
+	if secret := sessionOf(r); secret != "" {
+		ctx = context.WithValue(ctx, sessionKey{}, secret)
 	}
 	ctx, err := d.gate.enter(ctx, path, metadata.MD{"authorization": r.Header.Values("Authorization")})
 	if err == nil {
@@ -142,6 +145,11 @@ func (d *door) call(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Header.Del("Cookie")
 	d.serve(w, r.WithContext(ctx), d.gate.methods[path])
+}
+
+// refuses tells whether a request lacks a client certificate.
+func (d *door) refuses(r *http.Request) bool {
+	return d.certificates && (r.TLS == nil || len(r.TLS.VerifiedChains) == 0)
 }
 
 // fits refuses a call whose message is too large before any of it is read.

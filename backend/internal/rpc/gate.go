@@ -96,11 +96,11 @@ func (g *gate) enter(ctx context.Context, path string, header metadata.MD) (cont
 		}
 		return ctx, nil
 	}
-	secret, err := bearerIn(header)
+	shown, err := credentialOf(ctx, header)
 	if err == nil {
 		limited, cancel := context.WithTimeout(ctx, authenticateTimeout)
 		defer cancel()
-		_, err = g.accounts.Authenticate(limited, secret)
+		_, err = g.authenticate(limited, shown)
 	}
 	if err != nil {
 		conn.Refused()
@@ -215,7 +215,7 @@ func (g *gate) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 	if err != nil {
 		return err
 	}
-	if c.secret != "" {
+	if c.shown != (credential{}) {
 		leave, err := g.streams.enter(caller(ctx).Token)
 		if err != nil {
 			return err
@@ -225,7 +225,7 @@ func (g *gate) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 		watched := make(chan struct{})
 		go func() {
 			defer close(watched)
-			g.watchToken(watching, c.secret, cancel)
+			g.watch(watching, c.shown, cancel)
 		}()
 		defer func() {
 			stopWatching()
@@ -235,8 +235,8 @@ func (g *gate) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 	return handle(srv, &gatedStream{ServerStream: ss, ctx: ctx, call: c})
 }
 
-// watchToken ends a stream whose token was revoked or has expired.
-func (g *gate) watchToken(ctx context.Context, secret string, end context.CancelCauseFunc) {
+// watch ends a stream whose token was revoked or has expired, or whose session has ended.
+func (g *gate) watch(ctx context.Context, shown credential, end context.CancelCauseFunc) {
 	ticker := time.NewTicker(g.recheck)
 	defer ticker.Stop()
 	for {
@@ -247,7 +247,7 @@ func (g *gate) watchToken(ctx context.Context, secret string, end context.Cancel
 		}
 		var refusal *service.Error
 		// A store that does not answer now is asked again.
-		if _, err := g.accounts.Authenticate(ctx, secret); errors.As(err, &refusal) {
+		if _, err := g.authenticate(ctx, shown); errors.As(err, &refusal) {
 			end(refusal)
 			return
 		}
@@ -326,8 +326,8 @@ type call struct {
 	method    method
 	began     time.Time
 	principal string
-	// secret is the token that the call came with, until it ends.
-	secret string
+	// shown is what the caller was authenticated by, until the call ends.
+	shown credential
 }
 
 func (g *gate) newCall(path string) *call {
@@ -355,22 +355,42 @@ func (c *call) admit(ctx context.Context) (context.Context, error) {
 	if c.method.open() {
 		return ctx, nil
 	}
-	secret, err := bearer(ctx)
+	header, _ := metadata.FromIncomingContext(ctx)
+	shown, err := credentialOf(ctx, header)
 	if err != nil {
 		return ctx, err
 	}
-	who, err := c.gate.accounts.Authenticate(ctx, secret)
+	who, err := c.gate.authenticate(ctx, shown)
 	if err != nil {
 		return ctx, err
 	}
-	c.principal, c.secret = who.Principal, secret
+	c.principal, c.shown = who.Principal, shown
 	return context.WithValue(ctx, identityKey{}, who), nil
 }
 
-// bearer returns the token that came with a call.
-func bearer(ctx context.Context) (string, error) {
-	header, _ := metadata.FromIncomingContext(ctx)
-	return bearerIn(header)
+// credential is what a caller shows: the secret of a token, or that of a session, which the door
+// took out of a cookie.
+type credential struct{ token, session string }
+
+// sessionKey leads to the secret of a session.
+type sessionKey struct{}
+
+// credentialOf returns what came with a call. A token goes before a session.
+func credentialOf(ctx context.Context, header metadata.MD) (credential, error) {
+	if secret, ok := ctx.Value(sessionKey{}).(string); ok && len(header.Get("authorization")) == 0 {
+		return credential{session: secret}, nil
+	}
+	secret, err := bearerIn(header)
+	return credential{token: secret}, err
+}
+
+// authenticate returns who a credential stands for.
+func (g *gate) authenticate(ctx context.Context, shown credential) (auth.Identity, error) {
+	if shown.session == "" {
+		return g.accounts.Authenticate(ctx, shown.token)
+	}
+	who, _, err := g.accounts.AuthenticateSession(ctx, shown.session)
+	return who, err
 }
 
 func bearerIn(header metadata.MD) (string, error) {

@@ -167,6 +167,7 @@ func New(cfg Config) *Server {
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	g.registered = registered(s.grpc)
+	g.registered[sessionMethod] = true
 	s.door = newDoor(g, s.grpc, cfg.ClientCertificates)
 	return s
 }

@@ -117,6 +117,36 @@ func TestStreamsEndWithTheirToken(t *testing.T) {
 	}
 }
 
+func TestStreamsEndWithTheirSession(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(g *streamGate, secret string) error{
+		"by a logout": func(g *streamGate, secret string) error { return g.accounts.LogOut(t.Context(), secret) },
+		"with its token": func(g *streamGate, _ string) error {
+			return g.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error { return tx.DeleteToken(ctx, "t") })
+		},
+		"that of its token": func(g *streamGate, _ string) error {
+			g.now.Add(int64(time.Hour))
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newStreamGate(t)
+			header, _ := metadata.FromIncomingContext(g.ctx)
+			_, _, secret, err := g.accounts.LogIn(t.Context(), strings.TrimPrefix(header.Get("authorization")[0], "Bearer "))
+			require.NoError(t, err)
+			g.ctx = context.WithValue(t.Context(), sessionKey{}, secret)
+			began, ended, inner := g.run(t)
+			<-began
+			require.NoError(t, end(g, secret))
+			err = <-ended
+			require.Equal(t, codes.Unauthenticated, status.Code(err))
+			require.ErrorContains(t, err, "log in again")
+			require.Equal(t, 1, inner.sent)
+		})
+	}
+}
+
 func TestStreamsEndWhenTheServerStops(t *testing.T) {
 	t.Parallel()
 	g := newStreamGate(t)

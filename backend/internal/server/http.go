@@ -25,7 +25,7 @@ const (
 // newHTTP returns the server of health, metrics and calls of browsers. Health and metrics need
 // no token: what they tell names no account, pipeline or person.
 func (s *Server) newHTTP(metrics http.Handler, conf *tls.Config) (*http.Server, error) {
-	calls, err := s.rpc.Handler()
+	inner, err := s.rpc.Handler()
 	if err != nil {
 		return nil, err
 	}
@@ -33,17 +33,21 @@ func (s *Server) newHTTP(metrics http.Handler, conf *tls.Config) (*http.Server, 
 	if err != nil {
 		return nil, err
 	}
-	sameOrigin, err := public.sameOrigin(calls)
+	sameOrigin, err := public.sameOrigin()
 	if err != nil {
 		return nil, err
 	}
+	calls, sessions := sameOrigin.Handler(inner), sameOrigin.Handler(s.rpc.Sessions(s.config.TrustedProxies))
 	probes := s.newProbes(metrics)
 	handler := public.belowPath(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, rpc.PathPrefix) {
-			sameOrigin.ServeHTTP(w, r)
-			return
+		switch {
+		case strings.HasPrefix(r.URL.Path, rpc.PathPrefix):
+			calls.ServeHTTP(w, r)
+		case r.URL.Path == rpc.SessionPath:
+			sessions.ServeHTTP(w, r)
+		default:
+			probes.ServeHTTP(w, r)
 		}
-		probes.ServeHTTP(w, r)
 	}))
 	if host, _, err := net.SplitHostPort(s.config.HTTPListen); err == nil && config.Loopback(host) {
 		handler = onlyThisMachine(public.name, handler)

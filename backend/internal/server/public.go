@@ -48,7 +48,7 @@ func (p public) belowPath(next http.Handler) http.Handler {
 
 // sameOrigin refuses writes that a page of another origin had a browser send. Requests of other
 // programs have no origin.
-func (p public) sameOrigin(next http.Handler) (http.Handler, error) {
+func (p public) sameOrigin() (*http.CrossOriginProtection, error) {
 	protection := http.NewCrossOriginProtection()
 	if p.origin != "" {
 		// A proxy may have replaced the host that browsers asked for.
@@ -59,5 +59,5 @@ func (p public) sameOrigin(next http.Handler) (http.Handler, error) {
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		respond(w, http.StatusForbidden, "the request comes from a page of another origin; if this is your server behind a proxy, set public-url to the address in the browser")
 	}))
-	return protection.Handler(next), nil
+	return protection, nil
 }

@@ -54,13 +54,16 @@ func (a *Accounts) Authenticate(ctx context.Context, secret string) (auth.Identi
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) || err == nil && token.Expired(a.config.Clock()) {
-		return auth.Identity{}, refuse(KindUnauthenticated, pipeline.ReasonUnauthenticated,
-			"the token is unknown, revoked or expired; ask an admin for a new one")
+		return auth.Identity{}, errNoToken()
 	}
 	if err != nil {
 		return auth.Identity{}, fmt.Errorf("look up a token: %w", err)
 	}
 	return token.Identity(), nil
+}
+
+func errNoToken() error {
+	return refuse(KindUnauthenticated, pipeline.ReasonUnauthenticated, "the token is unknown, revoked or expired; ask an admin for a new one")
 }
 
 // CreateAccount makes an account. It takes an admin of all accounts.

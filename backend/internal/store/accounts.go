@@ -39,3 +39,23 @@ type TokenWriter interface {
 	CreateToken(ctx context.Context, token auth.Token) error
 	DeleteToken(ctx context.Context, id string) error
 }
+
+// SessionReader reads the sessions of browsers.
+type SessionReader interface {
+	// Session returns a session by its hash, whether it has ended or not.
+	Session(ctx context.Context, hash string) (auth.Session, error)
+}
+
+// SessionWriter reads and writes the sessions of browsers. A session is deleted with its token.
+type SessionWriter interface {
+	SessionReader
+
+	// CreateSession stores a session; ErrNotFound if its token does not exist. It deletes the
+	// sessions that have ended by its CreatedAt, and those of the same token that were not used
+	// for the longest if there are more than most.
+	CreateSession(ctx context.Context, session auth.Session, most int) error
+	// UpdateSession writes when a session becomes idle; ErrNotFound if it does not exist.
+	UpdateSession(ctx context.Context, session auth.Session) error
+	// DeleteSession deletes a session, if it exists.
+	DeleteSession(ctx context.Context, hash string) error
+}

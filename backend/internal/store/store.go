@@ -60,6 +60,7 @@ type Store interface {
 type Reader interface {
 	AccountReader
 	TokenReader
+	SessionReader
 	DefinitionReader
 	ApprovalRuleReader
 	ConnectionReader
@@ -82,6 +83,7 @@ type Tx interface {
 	Reader
 	AccountWriter
 	TokenWriter
+	SessionWriter
 	DefinitionWriter
 	ApprovalRuleWriter
 	ConnectionWriter

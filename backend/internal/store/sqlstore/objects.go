@@ -113,6 +113,55 @@ func (t *Tx) DeleteToken(ctx context.Context, id string) error {
 	return t.changed(ctx, store.ErrNotFound, "token "+id, `DELETE FROM tokens WHERE id = $1`, id)
 }
 
+// Statements of sessions.
+var (
+	sessionTable = newTable("sessions", sessionColumns(nil, &auth.Session{}))
+	sessionQuery = sessionTable.query(`WHERE hash = $1`)
+)
+
+func sessionColumns(c []column, s *auth.Session) []column {
+	return append(c,
+		text(identity, "hash", &s.Hash),
+		text(constant, "token_id", &s.Token),
+		instant(constant, "created_at", &s.CreatedAt),
+		instant(variable, "idle_at", &s.IdleAt),
+		instant(constant, "ends_at", &s.EndsAt),
+	)
+}
+
+// Session implements store.Reader.
+func (t *Tx) Session(ctx context.Context, hash string) (auth.Session, error) {
+	found, err := list(ctx, t, func(rows *row) (auth.Session, error) {
+		var s auth.Session
+		err := scan(rows, sessionColumns(rows.columns[:0], &s))
+		return s, err
+	}, sessionQuery, hash)
+	return first(found, "session", err)
+}
+
+// CreateSession implements store.Tx.
+func (t *Tx) CreateSession(ctx context.Context, s auth.Session, most int) error {
+	if err := t.exec(ctx, "ended sessions", `DELETE FROM sessions WHERE idle_at <= $1 OR ends_at <= $1`, micros(s.CreatedAt)); err != nil {
+		return err
+	}
+	if err := t.insertNow(ctx, "session of token "+s.Token, &sessionTable, sessionColumns(t.columns[:0], &s)); err != nil {
+		return err
+	}
+	return t.exec(ctx, "old sessions of token "+s.Token,
+		`DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions WHERE token_id = $1 ORDER BY idle_at DESC, hash LIMIT $2 OFFSET $3)`,
+		s.Token, limit(0), most)
+}
+
+// UpdateSession implements store.Tx.
+func (t *Tx) UpdateSession(ctx context.Context, s auth.Session) error {
+	return t.updateNow(ctx, store.ErrNotFound, "session of token "+s.Token, &sessionTable, sessionColumns(t.columns[:0], &s))
+}
+
+// DeleteSession implements store.Tx.
+func (t *Tx) DeleteSession(ctx context.Context, hash string) error {
+	return t.exec(ctx, "session", `DELETE FROM sessions WHERE hash = $1`, hash)
+}
+
 // Statements of pipelines.
 var (
 	pipelineTable  = newTable("pipelines", pipelineColumns(nil, &definition.Pipeline{}))

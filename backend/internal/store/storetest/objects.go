@@ -102,6 +102,59 @@ func testTokens(s *suite) {
 	require.ErrorIs(t, s.try(remove), store.ErrNotFound)
 }
 
+func testSessions(s *suite) {
+	t := s.t
+	token := auth.Token{ID: "t", Hash: "h", CreatedAt: day()}
+	session := filled[auth.Session]()
+	session.Token, session.CreatedAt = token.ID, day()
+	session.IdleAt, session.EndsAt = day().Add(2*time.Hour), day().Add(3*time.Hour)
+	create := func(session auth.Session) error {
+		return s.try(func(ctx context.Context, tx store.Tx) error { return tx.CreateSession(ctx, session, 3) })
+	}
+	byHash := func(hash string) func(context.Context, store.Reader) (auth.Session, error) {
+		return func(ctx context.Context, r store.Reader) (auth.Session, error) { return r.Session(ctx, hash) }
+	}
+	require.ErrorIs(t, create(session), store.ErrNotFound, "its token does not exist")
+	s.update(func(ctx context.Context, tx store.Tx) error { return tx.CreateToken(ctx, token) })
+	require.NoError(t, create(session))
+	require.Equal(t, session, get(s, byHash(session.Hash)))
+	require.ErrorIs(t, create(session), store.ErrAlreadyExists)
+	missing(s, byHash(strings.ToUpper(session.Hash)))
+
+	used := session
+	used.IdleAt = day().Add(4 * time.Hour)
+	s.update(func(ctx context.Context, tx store.Tx) error { return tx.UpdateSession(ctx, used) })
+	require.Equal(t, used, get(s, byHash(session.Hash)))
+	require.ErrorIs(t, s.try(func(ctx context.Context, tx store.Tx) error {
+		return tx.UpdateSession(ctx, auth.Session{Hash: "ghost", Token: "t"})
+	}), store.ErrNotFound)
+
+	// at creates a session that is not used for an hour.
+	at := func(hash string, after time.Duration) {
+		began := day().Add(after)
+		require.NoError(t, create(auth.Session{Hash: hash, Token: "t", CreatedAt: began, IdleAt: began.Add(time.Hour), EndsAt: began.Add(2 * time.Hour)}))
+	}
+	at("idle", 0)
+	at("next", time.Hour-time.Second)
+	require.Equal(t, "idle", get(s, byHash("idle")).Hash)
+	at("last", time.Hour)
+	missing(s, byHash("idle"))
+	require.Equal(t, used, get(s, byHash(session.Hash)), "its end has not come")
+	at("more", time.Hour+time.Second)
+	missing(s, byHash("next"))
+	require.Equal(t, used, get(s, byHash(session.Hash)), "of more than three, the one that was not used for the longest goes")
+	at("end", 3*time.Hour)
+	missing(s, byHash(session.Hash))
+
+	remove := func(ctx context.Context, tx store.Tx) error { return tx.DeleteSession(ctx, "end") }
+	s.update(remove)
+	missing(s, byHash("end"))
+	s.update(remove)
+	at("of the token", 3*time.Hour)
+	s.update(func(ctx context.Context, tx store.Tx) error { return tx.DeleteToken(ctx, "t") })
+	missing(s, byHash("of the token"))
+}
+
 func pipelineNamed(account, name string) func(context.Context, store.Reader) (definition.Pipeline, error) {
 	return func(ctx context.Context, r store.Reader) (definition.Pipeline, error) {
 		return r.Pipeline(ctx, account, name)

@@ -27,6 +27,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 	each(t, fresh, map[string]func(*suite){
 		"Accounts":                         testAccounts,
 		"Tokens":                           testTokens,
+		"Sessions":                         testSessions,
 		"Pipelines":                        testPipelines,
 		"PipelineIsCompareAndSet":          testPipelineIsCompareAndSet,
 		"PipelinePages":                    testPipelinePages,

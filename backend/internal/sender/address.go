@@ -1,4 +1,4 @@
-package hooks
+package sender
 
 import (
 	"net/http"
@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// clientAddress returns the address that a request comes from. A proxy that is trusted says
+// Address returns the address that a request comes from. A proxy that is trusted says
 // so in X-Forwarded-For, to whose end every proxy adds whom it got the request from: the
 // last address that is not a trusted proxy is the one that nobody could make up.
-func clientAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
+func Address(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}

@@ -1,4 +1,4 @@
-package hooks
+package sender
 
 import (
 	"encoding/binary"
@@ -11,7 +11,7 @@ import (
 
 func TestTheTableOfAddressesIsBounded(t *testing.T) {
 	t.Parallel()
-	l := newLimits()
+	l := NewLimits()
 	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 	address := func(i uint64) netip.Addr {
 		var bytes [16]byte
@@ -20,14 +20,14 @@ func TestTheTableOfAddressesIsBounded(t *testing.T) {
 		return netip.AddrFrom16(bytes)
 	}
 	for i := range uint64(3 * senders) {
-		l.refused(address(i<<8), "w", now)
+		l.Refused(address(i<<8), "w", now)
 	}
 	require.Equal(t, senders, l.all.Len())
 	for range allowance {
-		l.refused(address(1), "w", now)
+		l.Refused(address(1), "w", now)
 	}
-	require.Positive(t, l.wait(address(1), "w", now))
-	require.Zero(t, l.wait(address(1), "another webhook", now))
-	require.Zero(t, l.wait(address(1), "w", now.Add(time.Hour)))
-	require.Zero(t, l.wait(netip.Addr{}, "w", now), "an address that is not known")
+	require.Positive(t, l.Wait(address(1), "w", now))
+	require.Zero(t, l.Wait(address(1), "another target", now))
+	require.Zero(t, l.Wait(address(1), "w", now.Add(time.Hour)))
+	require.Zero(t, l.Wait(netip.Addr{}, "w", now), "an address that is not known")
 }
