@@ -130,13 +130,14 @@ func (x *explanation) reasons(e *execution.Execution) []Reason {
 // ender says who or what can end a wait of an execution. The steps are those that Decide
 // accepts.
 func (x *explanation) ender(e *execution.Execution, reason *Reason) Ender {
-	switch {
-	case reason.Kind == WaitApproval:
+	switch reason.Kind {
+	case WaitApproval:
 		return Ender{Steps: []StepKind{StepDecide}, Approvers: reason.Wait.Approvers()}
-	case reason.Kind == WaitTransition:
+	case WaitTransition:
 		return Ender{Steps: []StepKind{StepEnable}}
-	case reason.Kind == WaitLock:
+	case WaitLock:
 		return Ender{Automatic: true, ExecutionID: reason.BlockingExecution}
+	default:
 	}
 	ends := Ender{Automatic: true}
 	switch {

@@ -39,13 +39,14 @@ const (
 // account, a server reads it once.
 type boards struct {
 	config ExecutionsConfig
+	known  *knownShapes
 
 	mu   sync.Mutex
 	open map[string]*board
 }
 
 func newBoards(config ExecutionsConfig) *boards {
-	return &boards{config: config, open: make(map[string]*board)}
+	return &boards{config: config, known: newKnownShapes(), open: make(map[string]*board)}
 }
 
 // join returns the board of an account, which shows what the watch asks for until leave.
@@ -54,7 +55,7 @@ func (s *boards) join(account string, watch *AccountWatch) *board {
 	defer s.mu.Unlock()
 	b := s.open[account]
 	if b == nil || b.failed() {
-		b = newBoard(s.config, account)
+		b = newBoard(s.config, s.known, account)
 		s.open[account] = b
 	}
 	b.streams++
@@ -115,6 +116,8 @@ type board struct {
 	// marks and shapes are by the id of a pipeline. Only looks use them.
 	marks  map[string]store.PipelineMark
 	shapes map[string]*pipelineShape
+	// known are shapes that other boards have read.
+	known *knownShapes
 }
 
 type shownPipeline struct {
@@ -160,13 +163,13 @@ func (s *shownExecution) due(now time.Time) bool {
 }
 
 // newBoard returns a board that reads until end.
-func newBoard(config ExecutionsConfig, account string) *board {
+func newBoard(config ExecutionsConfig, known *knownShapes, account string) *board {
 	ctx, cancel := context.WithCancel(context.Background())
 	b := &board{
 		config: config, account: account, cancel: cancel, ended: make(chan struct{}),
 		wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1), changed: make(chan struct{}),
 		pipelines: make(map[string]*shownPipeline), states: make(map[string]*shownState), executions: make(map[string]*shownExecution),
-		dirty: make(map[string]bool), marks: make(map[string]store.PipelineMark), shapes: make(map[string]*pipelineShape),
+		dirty: make(map[string]bool), marks: make(map[string]store.PipelineMark), shapes: make(map[string]*pipelineShape), known: known,
 	}
 	go func() {
 		defer close(b.ended)
@@ -521,7 +524,10 @@ func (b *board) readShapes(ctx context.Context, r store.Reader, overviews []stor
 	var missing []string
 	for i := range overviews {
 		o := &overviews[i]
-		if shape := b.shapes[o.ID]; o.Version > 0 && (shape == nil || shape.version != o.Version) {
+		if shape := b.shapes[o.ID]; o.Version == 0 || (shape != nil && shape.version == o.Version) {
+			continue
+		}
+		if b.shapes[o.ID] = b.known.get(o.ID, o.Version); b.shapes[o.ID] == nil {
 			missing = append(missing, o.ID)
 		}
 	}
@@ -531,7 +537,9 @@ func (b *board) readShapes(ctx context.Context, r store.Reader, overviews []stor
 			return err
 		}
 		for i := range versions {
-			b.shapes[versions[i].PipelineID] = shapeOf(versions[i].Version, &versions[i].Definition)
+			shape := shapeOf(versions[i].Version, &versions[i].Definition)
+			b.shapes[versions[i].PipelineID] = shape
+			b.known.put(versions[i].PipelineID, shape)
 		}
 	}
 	return nil

@@ -9,6 +9,9 @@ import (
 // SetSearchTime lets a search go on for less than a minute. It is called before any.
 func (x *Streams) SetSearchTime(d time.Duration) { x.searchTime = d }
 
+// SetHeartbeat lets watches send patches without changes more often. It is called before any.
+func (x *Streams) SetHeartbeat(d time.Duration) { x.heartbeat = d }
+
 // HoldSearches takes all slots of searches until release is called.
 func (x *Streams) HoldSearches(t *testing.T) (release func()) {
 	t.Helper()

@@ -14,11 +14,13 @@ type Streams struct {
 	searches     *fairSlots
 	searchTime   time.Duration
 	boards       *boards
+	// heartbeat is the longest time between two patches of a watch.
+	heartbeat time.Duration
 }
 
 // NewStreams returns the use cases that stream.
 func NewStreams(config ExecutionsConfig) *Streams {
-	return &Streams{config: config, stopping: make(chan struct{}), searches: newFairSlots(), searchTime: searchTime, boards: newBoards(config)}
+	return &Streams{config: config, stopping: make(chan struct{}), searches: newFairSlots(), searchTime: searchTime, boards: newBoards(config), heartbeat: heartbeatEvery}
 }
 
 // EndStreams ends watches and log tails, so that a server can stop in time.

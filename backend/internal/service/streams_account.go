@@ -67,7 +67,7 @@ func (x *Streams) WatchAccount(ctx context.Context, who auth.Identity, account s
 	b := x.boards.join(account, &watch)
 	defer x.boards.leave(b, &watch)
 	seen := int64(unseen)
-	heartbeat := time.NewTimer(heartbeatEvery)
+	heartbeat := time.NewTimer(x.heartbeat)
 	defer heartbeat.Stop()
 	pace := time.NewTimer(0)
 	defer pace.Stop()
@@ -82,7 +82,7 @@ func (x *Streams) WatchAccount(ctx context.Context, who auth.Identity, account s
 				return err
 			}
 			seen = position
-			heartbeat.Reset(heartbeatEvery)
+			heartbeat.Reset(x.heartbeat)
 			pace.Reset(patchEvery)
 			if err := pause(ctx, x.stopping, pace.C); err != nil {
 				return err

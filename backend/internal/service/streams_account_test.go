@@ -33,8 +33,9 @@ type screen struct {
 	states     map[string]service.StateView
 	executions map[string]*execution.Execution
 	deleted    map[string]bool
-	// patches are counted, with the actions in them; snapshots are those of them that began anew.
-	patches, snapshots, actions int
+	// patches are counted, with the actions and summaries in them; snapshots are those of them that began anew.
+	patches, snapshots, actions, summaries int
+	time                                   time.Time
 	// held keeps the stream from reading on while it is locked.
 	held sync.Mutex
 	done chan error
@@ -62,6 +63,8 @@ func (s *screen) take(p *service.AccountPatch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.patches++
+	s.summaries += len(p.Pipelines)
+	s.time = p.Time
 	if p.Snapshot {
 		s.snapshots++
 		s.pipelines, s.states = make(map[string]*service.PipelineSummary), make(map[string]service.StateView)
@@ -267,7 +270,7 @@ func TestStateNamesGatesAndWhoWaits(t *testing.T) {
 	require.Equal(t, []string{"bob"}, gate.Ender.Approvers.Users, "who decided or started it cannot")
 
 	// A rule that changes is not an event.
-	rule.Requirement.MinimumCount = 3
+	rule.MinimumCount = 3
 	require.NoError(t, l.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error { return tx.UpdateApprovalRule(ctx, rule) }))
 	for _, e := range []*execution.Execution{third, second, first} {
 		_, err := l.Stop(t.Context(), admin, "default", e.ID, true, "")
@@ -325,6 +328,19 @@ func TestWatchAccountIsCoalesced(t *testing.T) {
 	defer s.mu.Unlock()
 	require.LessOrEqual(t, s.patches, 2+int(time.Since(began)/(250*time.Millisecond)), "at most 4 a second")
 	require.Equal(t, 1, s.snapshots)
+}
+
+// TestWatchAccountSendsHeartbeats holds that a stream without changes sends the time, and nothing
+// else.
+func TestWatchAccountSendsHeartbeats(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.pipeline("web", stages("", []string{"?sign"}))
+	l.SetHeartbeat(time.Millisecond)
+	s := l.watch(service.AccountWatch{Overview: true})
+	s.shows("heartbeats", func(s *screen) bool { return s.patches == 4 && s.time.Equal(l.now()) })
+	require.Equal(t, 1, s.snapshots)
+	require.Equal(t, 1, s.summaries)
 }
 
 // TestWatchAccountReadsOnceForAll holds that a server reads an account once, however many

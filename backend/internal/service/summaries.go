@@ -1,6 +1,7 @@
 package service
 
 import (
+	"sync"
 	"time"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
@@ -53,6 +54,37 @@ func shapeOf(version int64, def *pipeline.Definition) *pipelineShape {
 		shape.stages = append(shape.stages, def.Stages[i].Name)
 	}
 	return shape
+}
+
+// maxShapes bounds the shapes that are kept for boards to come.
+const maxShapes = 10_000
+
+// knownShapes keeps the shapes of pipelines, so that a board does not read definitions that an
+// earlier one has read.
+type knownShapes struct {
+	mu     sync.Mutex
+	shapes map[string]*pipelineShape
+}
+
+func newKnownShapes() *knownShapes { return &knownShapes{shapes: make(map[string]*pipelineShape)} }
+
+// get returns the shape of that version, nil if it is not known.
+func (k *knownShapes) get(pipelineID string, version int64) *pipelineShape {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if shape := k.shapes[pipelineID]; shape != nil && shape.version == version {
+		return shape
+	}
+	return nil
+}
+
+func (k *knownShapes) put(pipelineID string, shape *pipelineShape) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.shapes) >= maxShapes {
+		clear(k.shapes)
+	}
+	k.shapes[pipelineID] = shape
 }
 
 // summarize returns the summary of a pipeline, whose shape is nil if it has no version.

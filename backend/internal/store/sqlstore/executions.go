@@ -263,10 +263,9 @@ const likeDetails = `details LIKE %s ESCAPE '\'`
 func holding(key, text, end string) string {
 	// A text always encodes.
 	encoded, _ := document(text)
-	return "%" + likeEscaper.Replace(key+strings.TrimSuffix(encoded, `"`)+end) + "%"
+	escaper := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+	return "%" + escaper.Replace(key+strings.TrimSuffix(encoded, `"`)+end) + "%"
 }
-
-var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
 // selects tells whether a filter selects an execution by what its document says.
 func selects(f *store.ExecutionFilter, e *execution.Execution) bool {
