@@ -128,6 +128,11 @@ func (b *backend) remember(ctx context.Context, executions int) error {
 	if err != nil {
 		return err
 	}
+	return b.copies(ctx, e, executions-1)
+}
+
+// copies adds copies of an execution once it has ended.
+func (b *backend) copies(ctx context.Context, e *execution.Execution, n int) (err error) {
 	var events []execution.Event
 	if err := b.executions().Watch(ctx, bencher(), account, e.ID, 0, func(ev execution.Event) error {
 		events = append(events, ev)
@@ -143,7 +148,7 @@ func (b *backend) remember(ctx context.Context, executions int) error {
 	b.mu.Unlock()
 	var group errgroup.Group
 	group.SetLimit(8)
-	for range executions - 1 {
+	for range n {
 		group.Go(func() error {
 			return b.store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
 				number, err := tx.NextNumber(ctx, e.PipelineID)

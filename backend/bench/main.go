@@ -149,6 +149,14 @@ func (r *run) measure(ctx context.Context) error {
 			return fmt.Errorf("waiting on %s: %w", at.name, err)
 		}
 	}
+	for _, at := range []place{onSQLite(), onPostgres(r.cluster, 1)} {
+		if !r.wants("overview_" + at.name) {
+			continue
+		}
+		if err := r.measureOverview(ctx, at); err != nil {
+			return fmt.Errorf("overview on %s: %w", at.name, err)
+		}
+	}
 	if slices.ContainsFunc([]string{"artifact_put", "artifact_get", "log_write", "log_read"}, r.wants) {
 		if err := r.measureStorage(ctx); err != nil {
 			return fmt.Errorf("storage: %w", err)
