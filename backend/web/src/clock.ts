@@ -1,8 +1,11 @@
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 
 // The server's clock, by this computer's and the difference that the live updates told. One timer
 // moves it, each second, while the page is visible.
 export const now = signal(Date.now());
+
+// The same in steps of 15 seconds, for times that are shown in minutes.
+export const minutes = computed(() => Math.floor(now.value / 15_000) * 15_000);
 
 let difference = 0;
 

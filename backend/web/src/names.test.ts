@@ -27,6 +27,7 @@ test("hostile text cannot turn or hide what stands around it", () => {
   assert.equal(oneLine("first\nsecond"), "first");
   assert.equal(oneLine("x".repeat(1_000_000)).length, 300);
   assert.equal(visible("a\0b\tc\nd"), "a\ufffdb\tc\nd");
+  assert.equal(visible("x".repeat(1_000_000)).length, 20_001);
 });
 
 test("only http and https are links", () => {

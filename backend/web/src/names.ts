@@ -43,10 +43,11 @@ export function oneLine(text: string, limit = 300): string {
   return line.length > limit ? line.slice(0, limit - 1) + "…" : line;
 }
 
-// The text with control characters and direction overrides made visible. ANSI sequences are
-// dropped. Line breaks and tabs stay.
-export function visible(text: string): string {
-  return text
+// The text with control characters and direction overrides made visible, at most 20,000
+// characters of it. ANSI sequences are dropped. Line breaks and tabs stay.
+export function visible(text: string, limit = 20_000): string {
+  const cut = text.length > limit ? text.slice(0, limit) + "…" : text;
+  return cut
     .replace(/\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?)/g, "")
     .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
 }

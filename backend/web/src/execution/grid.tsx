@@ -28,6 +28,17 @@ export function Grid({ columns, of, density, selected, select }: { columns: read
 function Stage({ column, of, density, selected, select }: { column: Column; of: LiveExecution; density: Density; selected: string; select: (id: string) => void }) {
   const stage = useComputed(() => of.execution.value.stages.find((one) => one.stage === column.stage)).value;
   const face = stage ? look(stage.status) : "none";
+  // Each patch renders the head; the cells are rendered by the signals of their actions alone.
+  const orders = useMemo(
+    () => (
+      <ol class="orders">
+        {column.runOrders.map((order) => (
+          <Order key={order.order} order={order} of={of} density={density} selected={selected} select={select} />
+        ))}
+      </ol>
+    ),
+    [column, of, density, selected, select],
+  );
   return (
     <li class={`grid-stage ${face}`}>
       <div class="grid-head">
@@ -38,11 +49,7 @@ function Stage({ column, of, density, selected, select }: { column: Column; of: 
         {stage?.startTime && <Took from={stage.startTime} to={stage.endTime} />}
       </div>
       {stage && <Gates of={stage} kinds={[ConditionKind.BEFORE_ENTRY]} entry />}
-      <ol class="orders">
-        {column.runOrders.map((order) => (
-          <Order key={order.order} order={order} of={of} density={density} selected={selected} select={select} />
-        ))}
-      </ol>
+      {orders}
       {stage && <Gates of={stage} kinds={[ConditionKind.ON_SUCCESS, ConditionKind.ON_FAILURE]} />}
     </li>
   );

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { ActionExecutionSchema, ExecutionStatus } from "../gen/headrace/v1/execution_pb";
 import { StageSchema } from "../gen/headrace/v1/pipeline_pb";
-import { bundle, columns, mostAlone, type Cell } from "./layout";
+import { bundle, columns, reuse, mostAlone, type Cell } from "./layout";
 
 const action = (id: string, name: string, runOrder: number) => create(ActionExecutionSchema, { id, action: name, runOrder, provider: "Commands" });
 
@@ -22,6 +22,16 @@ test("the grid has what is declared and what ran", () => {
       ["Gone", []],
     ],
   );
+});
+
+test("columns that did not change stay the same objects", () => {
+  const shape = [{ stage: "Build", actions: ["1"] }, { stage: "Deploy", actions: ["2"] }];
+  const ran = new Map([action("1", "Compile", 1), action("2", "Roll", 1), action("3", "Roll", 1)].map((one) => [one.id, one]));
+  const before = columns(undefined, shape, (id) => ran.get(id));
+  const after = reuse(before, columns(undefined, [shape[0]!, { stage: "Deploy", actions: ["2", "3"] }], (id) => ran.get(id)));
+  assert.equal(after[0], before[0]);
+  assert.notEqual(after[1], before[1]);
+  assert.equal(after[1]?.runOrders[0]?.cells[0]?.id, "3");
 });
 
 test("of many actions only those that need attention are drawn alone", () => {

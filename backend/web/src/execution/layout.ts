@@ -37,6 +37,34 @@ export function columns(definition: readonly Stage[] | undefined, shape: readonl
   });
 }
 
+// The columns with those of the earlier ones that are equal in their place, so that a view renders
+// only the columns that changed.
+export function reuse(before: readonly Column[], after: readonly Column[]): Column[] {
+  return after.map((column, i) => {
+    const known = before[i];
+    return known && equal(known, column) ? known : column;
+  });
+}
+
+function equal(a: Column, b: Column): boolean {
+  return (
+    a.stage === b.stage &&
+    a.runOrders.length === b.runOrders.length &&
+    a.runOrders.every((order, i) => {
+      const other = b.runOrders[i];
+      return (
+        other !== undefined &&
+        order.order === other.order &&
+        order.cells.length === other.cells.length &&
+        order.cells.every((cell, j) => {
+          const one = other.cells[j];
+          return one !== undefined && cell.action === one.action && cell.id === one.id && cell.provider === one.provider && cell.earlier.length === one.earlier.length;
+        })
+      );
+    })
+  );
+}
+
 function runOrders(declared: Stage | undefined, ran: LiveStage | undefined, action: (id: string) => ActionExecution | undefined): RunOrder[] {
   const cells = new Map<string, Cell>();
   const orders = new Map<string, number>();

@@ -13,7 +13,7 @@ export function PipelineHead({ name, title, children }: { name: string; title: s
     [`${root}/versions`, words.pipeline.tabs.versions],
     [`${root}/decisions`, words.pipeline.tabs.decisions],
   ];
-  const here = decodeURIComponent(path.value).replace(/\/versions\/\d+$/, "/versions");
+  const here = decodeURIComponent(path.value).replace(/\/versions\/[^/]+$/, "/versions");
   return (
     <>
       <Heading title={title}>{children}</Heading>

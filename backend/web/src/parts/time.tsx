@@ -1,5 +1,5 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { now } from "../clock";
+import { minutes, now } from "../clock";
 import { absolute, clock, compact, duration, millis, relative } from "../format";
 import { zone } from "../preferences";
 
@@ -21,7 +21,7 @@ export function Time({ at, face = "relative" }: { at: Timestamp | number | undef
 function text(ms: number, face: Face): string {
   switch (face) {
     case "relative":
-      return relative(ms, now.value);
+      return relative(ms, nowFor(ms));
     case "compact":
       return compact(ms, zone.value);
     case "clock":
@@ -29,8 +29,14 @@ function text(ms: number, face: Face): string {
     case "absolute":
       return absolute(ms, zone.value);
     case "both":
-      return `${absolute(ms, zone.value)} (${relative(ms, now.value)})`;
+      return `${absolute(ms, zone.value)} (${relative(ms, nowFor(ms))})`;
   }
+}
+
+// The clock in the steps in which the distance to a time is shown, so that a page of old times is
+// not rendered each second.
+function nowFor(ms: number): number {
+  return Math.abs(now.peek() - ms) > 75_000 ? minutes.value : now.value;
 }
 
 // How long something took, or has taken so far. It reads the clock only if there is no end.

@@ -79,10 +79,10 @@ function Known({ of }: { of: DeliveryMessage }) {
 // JSON with line breaks, other text as it is.
 function bodyText(body: Uint8Array): string {
   const text = new TextDecoder().decode(body.subarray(0, most));
-  if (body.length > most) return visible(text);
+  if (body.length > most) return visible(text, most + 1);
   try {
-    return visible(JSON.stringify(JSON.parse(text), null, 2));
+    return visible(JSON.stringify(JSON.parse(text), null, 2), 4 * most);
   } catch {
-    return visible(text);
+    return visible(text, most + 1);
   }
 }

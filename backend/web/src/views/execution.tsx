@@ -1,10 +1,10 @@
-import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { client, explainError } from "../api";
 import { useAsk, type Asked } from "../ask";
 import { Detail, Pairs } from "../execution/detail";
 import { Events } from "../execution/events";
 import { Grid, type Density } from "../execution/grid";
-import { columns } from "../execution/layout";
+import { columns, reuse, type Column } from "../execution/layout";
 import { Waterfall } from "../execution/waterfallview";
 import { ExecutionService, ExecutionType, WaitKind, type Execution, type ExecutionStatus, type ExplainExecutionResponse, type SourceRevision } from "../gen/headrace/v1/execution_pb";
 import { PipelineService } from "../gen/headrace/v1/pipeline_pb";
@@ -21,6 +21,8 @@ import { Time, Took } from "../parts/time";
 import { navigate, query, setQuery } from "../router";
 import { live as isLive } from "../status";
 import { words } from "../words";
+
+const select = (id: string) => setQuery({ action: id });
 
 type Face = "grid" | "waterfall" | "events";
 
@@ -47,11 +49,11 @@ function Known({ of, name }: { of: LiveExecution; name: string }) {
   const definition = useAsk((signal) => client(PipelineService).getPipelineVersion({ name: `${pipeline}/versions/${execution.pipelineVersion}` }, { signal }), `${pipeline} ${execution.pipelineVersion}`);
   const stages = definition.value?.version?.definition?.stages;
   const shape = of.shape.value;
-  const grid = useMemo(() => columns(stages, shape, (id) => of.action(id)?.peek()), [stages, shape, of]);
+  const drawn = useRef<Column[]>([]);
+  const grid = useMemo(() => (drawn.current = reuse(drawn.current, columns(stages, shape, (id) => of.action(id)?.peek()))), [stages, shape, of]);
   const face = faceOf(query.value.get("face"));
   const density = densityOf(query.value.get("density"), grid.reduce((sum, column) => sum + column.runOrders.length, 0));
   const selected = query.value.get("action") ?? "";
-  const select = (id: string) => setQuery({ action: id });
   const { go, missing } = useSiblings(execution, pipeline);
   const explained = useExplain(name, of.revision.value);
   const waiting = (explained.value?.reasons.length ?? 0) > 0 && explained.value?.reasons.every((reason) => reason.kind !== WaitKind.ACTION_RUNNING && reason.kind !== WaitKind.RULE_RUNNING) === true;

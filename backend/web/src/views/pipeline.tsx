@@ -71,7 +71,9 @@ function Known({ state, name }: { state: PipelineState; name: string }) {
           ],
         ]}
       />
-      {version.value?.pipeline?.unpublishedChanges && <p class="notice warn">{words.pipeline.unpublished}</p>}
+      {version.value?.pipeline?.unpublishedChanges && <p class="notice warn">
+          {words.pipeline.unpublished} <Link to={`/${name}/versions/unpublished`}>{words.versions.unpublished}</Link>
+        </p>}
       {state.pipelineVersion === 0n && <p class="notice">{words.pipeline.notPublished}</p>}
       {version.error !== undefined && <Failure error={version.error} reload={version.reload} />}
       {state.executionMode === ExecutionMode.PARALLEL ? (

@@ -19,7 +19,7 @@ export default function Versions({ params }: { params: Params }) {
   return (
     <>
       <PipelineHead name={name} title={params.pipeline ?? ""} />
-      {params.version === undefined ? <List name={name} /> : <One name={name} version={params.version} />}
+      {params.version === undefined ? <List name={name} /> : params.version === "unpublished" ? <Unpublished name={name} /> : <One name={name} version={params.version} />}
     </>
   );
 }
@@ -131,6 +131,17 @@ function One({ name, version }: { name: string; version: string }) {
           <Definition stages={shown.definition.stages} />
         </section>
       )}
+    </>
+  );
+}
+
+// What a publication of a composed pipeline would change now.
+function Unpublished({ name }: { name: string }) {
+  const diff = useAsk((signal) => client(PipelineService).diffPipelineVersions({ name, unpublished: true }, { signal }), `${name} unpublished`);
+  return (
+    <>
+      <h2 class="section-head">{words.versions.unpublished}</h2>
+      {diff.error !== undefined ? <Failure error={diff.error} reload={diff.reload} /> : !diff.value ? <Loading /> : diff.value.changes.length === 0 ? <p class="notice">{words.versions.noChanges}</p> : <Changes of={diff.value.changes} />}
     </>
   );
 }

@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-WCNW3WKW.js";import"./chunk-TX72VZQ6.js";import"./chunk-FMA5NOYS.js";import"./chunk-D4YIB75M.js";import"./chunk-44EVA2NL.js";import"./chunk-HOF522NV.js";import"./chunk-V3OOU3RP.js";import"./chunk-YJNQF4HF.js";import"./chunk-HDPTAWUR.js";import"./chunk-P5GF4FV5.js";export{b as DecisionList,a as default};
