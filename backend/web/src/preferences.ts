@@ -9,6 +9,9 @@ export const theme = kept<Theme>("headrace-theme", ["system", "light", "dark"]);
 export const zone = kept<Zone>("headrace-zone", ["local", "utc"]);
 // Whether single keys are commands.
 export const keys = kept<"on" | "off">("headrace-keys", ["on", "off"]);
+// Of logs: whether long lines are wrapped, and which times are beside the lines.
+export const wrap = kept<"off" | "on">("headrace-log-wrap", ["off", "on"]);
+export const times = kept<"off" | "elapsed" | "clock">("headrace-log-times", ["off", "elapsed", "clock"]);
 // Name of the account that was looked at last.
 export const lastAccount = stored("headrace-account");
 

@@ -20,4 +20,5 @@ export const views: readonly Route<Load>[] = [
   { pattern: "/accounts/:account/webhooks/:webhook", view: () => import("./views/webhook") },
   { pattern: "/accounts/:account/webhooks/:webhook/deliveries/:delivery", view: () => import("./views/delivery") },
   { pattern: "/accounts/:account/deliveries", view: () => import("./views/deliveries") },
+  { pattern: "/accounts/:account/pipelines/:pipeline/executions/:execution/log/:stage/:action/:attempt", view: () => import("./log/view") },
 ];

@@ -3,15 +3,15 @@ import type { ActionExecution, Artifact } from "../gen/headrace/v1/execution_pb"
 import { bytes } from "../format";
 import { visible } from "../names";
 import { Approval } from "../parts/approval";
-import { Outside } from "../parts/link";
+import { Link, Outside } from "../parts/link";
 import { Facts, Line } from "../parts/page";
 import { Status } from "../parts/status";
 import { Time, Took } from "../parts/time";
 import { live } from "../status";
 import { words } from "../words";
 
-// Everything about one action execution, beside the page.
-export function Detail({ of, stage, earlier, select, close }: { of: ActionExecution; stage: string; earlier: readonly ActionExecution[]; select: (id: string) => void; close: () => void }) {
+// Everything about one action execution, beside the page. log is the page of its log.
+export function Detail({ of, stage, log, earlier, select, close }: { of: ActionExecution; stage: string; log: string; earlier: readonly ActionExecution[]; select: (id: string) => void; close: () => void }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), [of.id]);
   return (
@@ -31,6 +31,13 @@ export function Detail({ of, stage, earlier, select, close }: { of: ActionExecut
           {stage} · {of.category}/{of.provider}
         </span>
       </p>
+      {of.hasLog && (
+        <p>
+          <Link to={log} class="button">
+            {words.action.log}
+          </Link>
+        </p>
+      )}
       {of.retried && <p class="notice">{words.action.retried}</p>}
       {of.error && (
         <div class="notice bad">

@@ -37,6 +37,10 @@ const dark: Theme = {
   base: ["#8f9ba8", "#ff7b7b", "#4cc07a", "#e5b04d", "#6cb6f5", "#d692ea", "#5ecbd6", "#d3dae2", "#9aa6b3", "#ff9d9d", "#7ad99c", "#f2cc7f", "#97ccfa", "#e5b5f3", "#8fe0e8", "#ffffff"].map(hex),
 };
 
+// The 16 colors as backgrounds, and of text on a background that the program chose: there they are
+// those of a terminal, in both themes.
+const ground: readonly Rgb[] = ["#1f2933", "#b93a32", "#2b7d4f", "#b98a1a", "#2a66b3", "#8d45a6", "#1b8793", "#d5dbe1", "#5c6773", "#e06059", "#4cb877", "#efc84f", "#6cb0ee", "#cf8ee2", "#62c8d3", "#ffffff"].map(hex);
+
 // What a style needs of CSS: a color, and a background if the program set one.
 export interface Paint {
   color: string | undefined;
@@ -74,18 +78,18 @@ export function shadesIn(style: Style, theme: "light" | "dark"): { fg: Rgb; bg: 
 }
 
 function shades(style: Style, theme: Theme): { fg: Rgb; bg: Rgb | undefined } {
-  let fg = style.fg === undefined ? undefined : valueOf(style.fg, theme);
-  let bg = style.bg === undefined ? undefined : valueOf(style.bg, theme);
+  let fg = style.fg === undefined ? undefined : valueOf(style.fg, style.bg === undefined ? theme.base : ground);
+  let bg = style.bg === undefined ? undefined : valueOf(style.bg, ground);
   if (style.reverse) [fg, bg] = [bg ?? theme.surface, fg ?? theme.text];
   const wanted = fg ?? (style.dim ? theme.soft : theme.text);
   if (bg) return { fg: readable(wanted, [bg]), bg };
   return { fg: readable(style.dim && fg ? between(fg, theme.surface, 0.25) : wanted, [theme.surface, theme.hardest]), bg };
 }
 
-function valueOf(color: Color, theme: Theme): Rgb {
+function valueOf(color: Color, base: readonly Rgb[]): Rgb {
   const own = parts(color);
   if (own) return own;
-  if (color < 16) return theme.base[color] ?? theme.text;
+  if (color < 16) return base[color] ?? [128, 128, 128];
   if (color >= 232) {
     const grey = 8 + (color - 232) * 10;
     return [grey, grey, grey];

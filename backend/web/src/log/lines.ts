@@ -58,14 +58,15 @@ export class Lines {
   }
 
   // Adds lines that follow each other. from is the line that was asked for: those between it and
-  // the last one that are left out are lost.
-  add(lines: readonly Raw[], from: number): void {
+  // the last one, or up to end, that are left out are lost.
+  add(lines: readonly Raw[], from: number, end = from): void {
     let expected = from;
     for (const line of lines) {
       for (; expected < line.number && this.#lost.size < 100_000; expected++) this.#lost.add(expected);
       expected = line.number + 1;
       this.#put(line);
     }
+    for (; expected < end; expected++) this.#lost.add(expected);
     this.#evict();
   }
 

@@ -42,6 +42,7 @@ test("steps and commands end with the next one", () => {
 
 test("diffs and results of tests are not sections", () => {
   assert.deepEqual(short(["--- a/main.go", "+++ b/main.go", "@@ -1 +1 @@", "--- PASS: TestX (0.00s)", "--- FAIL: TestY (0.10s)"]), []);
+  assert.deepEqual(short(["--- isolated by bubblewrap: output artifacts are kept, other files are discarded ---", "x", "--- 12 bytes of the log were lost ---", "y"]), []);
   assert.deepEqual(short(["--- old.txt\t2026-01-01", "+++ new.txt\t2026-01-02", "x"]), []);
 });
 
@@ -64,4 +65,10 @@ test("the server's pattern finds the markers", () => {
 test("markers without end or start break nothing", () => {
   assert.deepEqual(short(["::endgroup::", "section_end:1:x", "::group::a"]), []);
   assert.deepEqual(short(["::group::a", "::group::b", "x"]), [["b", 2, Infinity, 0]]);
+});
+
+test("sections of a log that is followed stay open", () => {
+  const marked: Marked[] = [1, 10, 20].map((line) => ({ line, marker: { kind: "start", of: "group", title: "g", collapsed: true } }));
+  assert.deepEqual(sectionsOf(marked, 20, false, 10).map((section) => [section.start, section.collapsed]), [[1, true], [10, false], [20, false]]);
+  assert.deepEqual(sectionsOf(marked, 20, false).map((section) => [section.start, section.collapsed]), [[1, true], [10, true]]);
 });

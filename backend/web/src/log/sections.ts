@@ -41,8 +41,8 @@ export function markerOf(first: string, shown: string): Marker | undefined {
   }
   if (/^\^\^\^ \+\+\+/.test(text)) return { kind: "open" };
   const step = /^(---|\+\+\+|~~~) (\S.*)$/s.exec(text);
-  // Results of Go's tests begin like a step.
-  if (step && !/^(PASS|FAIL|SKIP|BENCH):/.test(step[2] ?? "")) return { kind: "start", of: "step", title: (step[2] ?? "").replace(/ ---$/, "").trim(), collapsed: step[1] === "~~~" };
+  // Results of Go's tests and notes of the server begin like a step.
+  if (step && !/^((PASS|FAIL|SKIP|BENCH): |(not isolated: |isolated by |\d+ bytes of the log |the log reached |the service did not ).* ---$)/.test(step[2] ?? "")) return { kind: "start", of: "step", title: (step[2] ?? "").replace(/ ---$/, "").trim(), collapsed: step[1] === "~~~" };
   if (/^\$ \S/.test(text)) return { kind: "start", of: "command", title: text.trim(), collapsed: false };
   return undefined;
 }
@@ -70,7 +70,8 @@ export interface Marked {
 
 // The sections of a log by the markers of its lines, in the order of their lines. lines is how many
 // lines the log has. If the action failed, what was open at the end of the log counts as failed.
-export function sectionsOf(marked: readonly Marked[], lines: number, failed: boolean): Section[] {
+// Sections from the line openFrom on do not fold by themselves: somebody follows them.
+export function sectionsOf(marked: readonly Marked[], lines: number, failed: boolean, openFrom = Infinity): Section[] {
   const found: Section[] = [];
   let open: { section: Section; of: string; name: string }[] = [];
   const close = (from: number, end: number) => {
@@ -87,7 +88,7 @@ export function sectionsOf(marked: readonly Marked[], lines: number, failed: boo
     } else {
       const at = closes(open, marker);
       if (at >= 0) close(at, line - 1);
-      const section: Section = { start: line, end: Infinity, title: marker.title, depth: open.length, collapsed: marker.collapsed, failed: false };
+      const section: Section = { start: line, end: Infinity, title: marker.title, depth: open.length, collapsed: marker.collapsed && line < openFrom, failed: false };
       found.push(section);
       open.push({ section, of: marker.of, name: marker.of === "named" ? marker.name : "" });
     }
@@ -96,7 +97,7 @@ export function sectionsOf(marked: readonly Marked[], lines: number, failed: boo
   // The last one that ended may be what failed: the program stops after it.
   const last = found.at(-1);
   if (failed && open.length === 0 && last && lines - last.end < 20) for (const section of found) if (section.start <= last.start && section.end >= last.end) section.failed = true;
-  return found.filter((section) => Math.min(section.end, lines) > section.start);
+  return found.filter((section) => section.end > section.start && (section.end !== Infinity || section.start < lines || openFrom !== Infinity));
 }
 
 // From which of the open sections on a new one ends them: a step ends all but GitLab's, a group and

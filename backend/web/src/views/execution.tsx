@@ -10,6 +10,7 @@ import { ExecutionService, ExecutionType, WaitKind, type Execution, type Executi
 import { PipelineService } from "../gen/headrace/v1/pipeline_pb";
 import { onKeys } from "../keys";
 import type { Params } from "../lazy";
+import { attemptOf, logPath } from "../log/path";
 import { store, useLive, type LiveExecution } from "../live";
 import { accountOf, lastSegment, pipelineOf, shortRevision, visible } from "../names";
 import { Explain, useExplain } from "../parts/explain";
@@ -64,6 +65,10 @@ function Known({ of, name }: { of: LiveExecution; name: string }) {
   useEffect(() => (selected ? onKeys({ Escape: close }) : undefined), [selected, close]);
   const cell = grid.flatMap((column) => column.runOrders.flatMap((order) => order.cells.map((one) => ({ one, stage: column.stage })))).find(({ one }) => one.id === selected || one.earlier.includes(selected));
   const action = selected ? of.action(selected)?.value : undefined;
+  const inStage = action && of.shape.value.find((one) => one.actions.includes(action.id));
+  const log = action && inStage ? logPath(name, inStage.stage, action.action, attemptOf(action.id, inStage.actions, (id) => of.action(id)?.peek().action)) : "";
+  const logKey = action?.hasLog ? log : "";
+  useEffect(() => (logKey ? onKeys({ l: () => navigate(logKey) }) : undefined), [logKey]);
   const earlier = cell && action?.id === cell.one.id ? cell.one.earlier.flatMap((id) => of.action(id)?.peek() ?? []) : [];
   return (
     <>
@@ -83,7 +88,7 @@ function Known({ of, name }: { of: LiveExecution; name: string }) {
           {face === "waterfall" && <Waterfall of={of} selected={selected} select={select} />}
           {face === "events" && <Events of={of} select={select} />}
         </div>
-        {action && <Detail of={action} stage={cell?.stage ?? ""} earlier={earlier} select={select} close={close} />}
+        {action && <Detail of={action} stage={cell?.stage ?? ""} log={log} earlier={earlier} select={select} close={close} />}
       </div>
     </>
   );

@@ -1,0 +1,1 @@
+function o(n,t,e,r){return`/${n}/log/${encodeURIComponent(t)}/${encodeURIComponent(e)}/${r}`}function i(n,t,e){return t.filter(r=>e(r)===e(n)).indexOf(n)+1}function g(n){return`${n.map(e=>e.replace(/[^A-Za-z0-9._-]+/g,"_").slice(0,60)).join("-").replace(/^[.-]+/,"")||"log"}.log`}export{o as a,i as b,g as c};

@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-XUA7CEIV.js";import"./chunk-VKBCTWR6.js";import"./chunk-DFTUXEHK.js";import"./chunk-IO4NYBII.js";import"./chunk-4GRBPWVT.js";import"./chunk-3HMLYSRJ.js";import"./chunk-EF7NDMLG.js";import"./chunk-NQSGNKXN.js";import"./chunk-KFWYM7HM.js";import"./chunk-EQHOV4RB.js";export{b as DecisionList,a as default};
