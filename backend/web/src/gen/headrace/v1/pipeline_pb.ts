@@ -521,7 +521,7 @@ export type Rule = Message<"headrace.v1.Rule"> & {
   name: string;
 
   /**
-   * VariableCheck, DeploymentWindow, Commands or Expression.
+   * The provider of a rule type. ListRuleTypes lists them.
    *
    * @generated from field: string provider = 2;
    */
