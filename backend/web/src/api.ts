@@ -5,7 +5,8 @@ import { base } from "./base";
 import { sessionEnded } from "./session";
 import { words } from "./words";
 
-// An answer that says that the session has ended leads to the login, whatever was asked.
+// An answer that says that the session has ended leads to the login, whatever was asked. The
+// errors of streams come later, while they are read.
 const endSession: Interceptor = (next) => async (request) => {
   try {
     return await next(request);

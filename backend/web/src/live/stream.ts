@@ -2,6 +2,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { cancelled, client, Code, ConnectError, explainError } from "../api";
 import { WatchService, type WatchAccountResponse } from "../gen/headrace/v1/watch_pb";
 import { serverTime } from "../clock";
+import { sessionEnded } from "../session";
 import { backoff, type Interest } from "./interest";
 
 // The server sends a message at least every 10 seconds; a stream that is silent for longer than
@@ -46,7 +47,8 @@ export async function keepStream(
       const code = ConnectError.from(error).code;
       // Trying again changes nothing.
       if (code === Code.Unauthenticated || code === Code.PermissionDenied || code === Code.NotFound || code === Code.InvalidArgument || code === Code.Unimplemented) {
-        if (!signal.aborted) report({ live: false, lastUpdate, refused: explainError(error) });
+        if (code === Code.Unauthenticated) sessionEnded();
+        else if (!signal.aborted) report({ live: false, lastUpdate, refused: explainError(error) });
         return;
       }
       if (signal.aborted && cancelled(error)) return;

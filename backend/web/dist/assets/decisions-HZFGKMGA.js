@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-C6WX2ANS.js";import"./chunk-UJW5HLNZ.js";import"./chunk-UDJNJHGW.js";import"./chunk-E4YUE7IM.js";import"./chunk-D5PIBDC3.js";import"./chunk-UUTC573O.js";import"./chunk-LY4LIZAH.js";import"./chunk-H7XU3HSH.js";import"./chunk-OWSZFCGG.js";import"./chunk-T3CKXH7X.js";export{b as DecisionList,a as default};
