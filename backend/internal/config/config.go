@@ -4,6 +4,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -41,6 +42,10 @@ type Config struct {
 	// where forges reach it, without a slash at the end; empty where nothing says so.
 	HooksListen string
 	PublicURL   string
+	// UIURL is where browsers reach the HTTP listener, as PublicURL; empty for PublicURL. UIDir is
+	// a directory that has the web UI instead of the program; empty for none.
+	UIURL string
+	UIDir string
 	// TrustedProxies are believed when they say whom they got a request from.
 	TrustedProxies Networks
 	// TLSCertFile and TLSKeyFile, both or none, are PEM files.
@@ -137,12 +142,16 @@ func (c *Config) register(flags *pflag.FlagSet) {
 	flags.StringVar(&c.GRPCListen, "grpc-listen", c.GRPCListen,
 		"address for Terraform and the command line; port 0 picks a free port")
 	flags.StringVar(&c.HTTPListen, "http-listen", c.HTTPListen,
-		"address for /healthz, /readyz and /metrics; port 0 picks a free port")
+		"address for the web UI, /healthz, /readyz and /metrics; port 0 picks a free port")
 	flags.StringVar(&c.HooksListen, "hooks-listen", c.HooksListen,
 		"address for deliveries of forges and other services to webhooks, for example 0.0.0.0:7482; port 0 picks a free port. "+
 			"If not set, the server takes no deliveries")
 	flags.StringVar(&c.PublicURL, "public-url", c.PublicURL,
 		"URL at which forges reach hooks-listen, for example https://hooks.example.com. URLs of webhooks start with it")
+	flags.StringVar(&c.UIURL, "ui-url", c.UIURL,
+		"URL at which browsers reach http-listen through a proxy, for example https://ci.example.com/headrace. If not set, public-url")
+	flags.StringVar(&c.UIDir, "ui-dir", c.UIDir,
+		"directory to serve the web UI from, for its development. If not set, the server uses the one that it was built with")
 	flags.Var(&c.TrustedProxies, "trusted-proxies",
 		"addresses and networks of the proxies in front of hooks-listen and http-listen, separated by commas. X-Forwarded-For is "+
 			"only read from them. If not set, it is not read")
@@ -230,6 +239,9 @@ func (c *Config) Validate() error {
 	if err := checkPublicURL(c.PublicURL); err != nil {
 		refuse("public-url", "%s", err)
 	}
+	if err := checkPublicURL(c.UIURL); err != nil {
+		refuse("ui-url", "%s", err)
+	}
 	addresses := []struct{ setting, value string }{{"grpc-listen", c.GRPCListen}, {"http-listen", c.HTTPListen}}
 	if c.HooksListen != "" {
 		addresses = append(addresses, struct{ setting, value string }{"hooks-listen", c.HooksListen})
@@ -306,7 +318,10 @@ func logLevels() []string  { return []string{"trace", "debug", "info", "warn", "
 func logFormats() []string { return []string{"text", "json"} }
 func isolations() []string { return []string{"auto", "none", "bubblewrap"} }
 
-// checkPublicURL returns an error if paths of webhooks cannot follow the URL.
+// BrowsersURL returns where browsers reach the HTTP listener; empty if nothing says so.
+func (c *Config) BrowsersURL() string { return cmp.Or(c.UIURL, c.PublicURL) }
+
+// checkPublicURL returns an error if paths cannot follow the URL.
 func checkPublicURL(text string) error {
 	if text == "" {
 		return nil
@@ -316,7 +331,7 @@ func checkPublicURL(text string) error {
 		return errors.New("not a valid URL of http or https, for example https://hooks.example.com")
 	}
 	if parsed.User != nil || parsed.RawQuery != "" || parsed.ForceQuery || parsed.Fragment != "" || strings.HasSuffix(parsed.Path, "/") {
-		return errors.New("must not have a user, a query, a fragment or a slash at the end, because paths of webhooks follow it")
+		return errors.New("must not have a user, a query, a fragment or a slash at the end, because paths follow it")
 	}
 	return nil
 }

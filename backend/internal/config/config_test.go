@@ -80,6 +80,7 @@ func TestEverySettingHasFlagVariableKeyAndDescription(t *testing.T) {
 	samples := map[string]string{
 		"data-dir": "elsewhere", "database-url": "postgres://db/headrace", "storage-url": "s3://headrace?region=eu-central-1", "storage-key": "file:///etc/storage.key", "grpc-listen": "127.0.0.1:1", "http-listen": "127.0.0.1:2",
 		"hooks-listen": "127.0.0.1:3", "public-url": "https://hooks.example.com/headrace", "trusted-proxies": "10.0.0.0/8,::1/128",
+		"ui-url": "https://ci.example.com/headrace", "ui-dir": "dist",
 		"tls-cert-file": "cert.pem", "tls-key-file": "key.pem", "tls-client-ca-file": "ca.pem",
 		"allow-insecure-listen": "true", "log-level": "warn", "log-format": "json", "log-limit": "1024", "runner-slots": "7",
 		"lease": "1m0s", "shutdown-grace": "1s", "stop-grace": "3s", "isolation": "none", "writable": "/srv/www,/srv/cache",
@@ -123,6 +124,7 @@ func TestEverySettingHasFlagVariableKeyAndDescription(t *testing.T) {
 	require.Equal(t, config.Config{
 		DataDir: "elsewhere", DatabaseURL: "postgres://db/headrace", StorageURL: "s3://headrace?region=eu-central-1", StorageKey: "file:///etc/storage.key", GRPCListen: "127.0.0.1:1", HTTPListen: "127.0.0.1:2",
 		HooksListen: "127.0.0.1:3", PublicURL: "https://hooks.example.com/headrace",
+		UIURL: "https://ci.example.com/headrace", UIDir: "dist",
 		TrustedProxies: config.Networks{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		TLSCertFile:    "cert.pem", TLSKeyFile: "key.pem", TLSClientCAFile: "ca.pem", AllowInsecureListen: true,
 		LogLevel: "warn", LogFormat: "json", LogLimit: 1024, RunnerSlots: 7, Lease: time.Minute, ShutdownGrace: time.Second, StopGrace: 3 * time.Second, Isolation: "none", Writable: config.Directories{"/srv/www", "/srv/cache"},

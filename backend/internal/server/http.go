@@ -3,8 +3,10 @@ package server
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -13,6 +15,8 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/logging"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/rpc"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/ui"
+	"github.com/headrace/terraform-provider-headrace/backend/web"
 )
 
 const (
@@ -29,7 +33,7 @@ func (s *Server) newHTTP(metrics http.Handler, conf *tls.Config) (*http.Server, 
 	if err != nil {
 		return nil, err
 	}
-	public, err := publicOf(s.config.PublicURL)
+	public, err := publicOf(s.config.BrowsersURL())
 	if err != nil {
 		return nil, err
 	}
@@ -38,17 +42,26 @@ func (s *Server) newHTTP(metrics http.Handler, conf *tls.Config) (*http.Server, 
 		return nil, err
 	}
 	calls, sessions := sameOrigin.Handler(inner), sameOrigin.Handler(s.rpc.Sessions(s.config.TrustedProxies))
+	pages, err := s.newPages(public.path)
+	if err != nil {
+		return nil, err
+	}
 	probes := s.newProbes(metrics)
-	handler := public.belowPath(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	handler := public.belowPath(ui.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasPrefix(r.URL.Path, rpc.PathPrefix):
 			calls.ServeHTTP(w, r)
 		case r.URL.Path == rpc.SessionPath:
 			sessions.ServeHTTP(w, r)
-		default:
+		case r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || r.URL.Path == "/metrics":
 			probes.ServeHTTP(w, r)
+		case r.URL.Path == "/hooks" || strings.HasPrefix(r.URL.Path, "/hooks/"):
+			// Deliveries have an address of their own.
+			http.NotFound(w, r)
+		default:
+			pages.ServeHTTP(w, r)
 		}
-	}))
+	})))
 	if host, _, err := net.SplitHostPort(s.config.HTTPListen); err == nil && config.Loopback(host) {
 		handler = onlyThisMachine(public.name, handler)
 	}
@@ -60,6 +73,20 @@ func (s *Server) newHTTP(metrics http.Handler, conf *tls.Config) (*http.Server, 
 		TLSConfig: conf, ErrorLog: logging.Standard(s.log.Named("http")),
 		ConnState: listen.TrackState, ConnContext: listen.WithConn,
 	}, nil
+}
+
+// newPages returns the handler of the web UI, for browsers that find it below a path.
+func (s *Server) newPages(base string) (http.Handler, error) {
+	if s.config.UIDir != "" {
+		pages, err := ui.New(ui.Config{Files: os.DirFS(s.config.UIDir), Changing: true, Base: base})
+		if err != nil {
+			return nil, fmt.Errorf("ui-dir: %w", err)
+		}
+		return pages, nil
+	}
+	// Without the UI there are no files.
+	files, _ := web.Files()
+	return ui.New(ui.Config{Files: files, Base: base})
 }
 
 // newProbes returns the handler of health and metrics.
@@ -122,8 +149,8 @@ func onlyThisMachine(proxy string, next http.Handler) http.Handler {
 		}
 		host = strings.ToLower(strings.Trim(host, "[]"))
 		if !config.Loopback(host) && (proxy == "" || host != proxy) {
-			respond(w, http.StatusForbidden, "this address answers to localhost and to the name in public-url only; set public-url to where a proxy on "+
-				"this machine is reached, or http-listen to an address of this machine for others")
+			respond(w, http.StatusForbidden, "this address answers to localhost and to the name in ui-url only; set ui-url to where browsers reach a "+
+				"proxy on this machine, or http-listen to an address of this machine for others")
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -23,7 +23,7 @@ func publicOf(text string) (public, error) {
 	}
 	parsed, err := url.Parse(text)
 	if err != nil {
-		return public{}, fmt.Errorf("public-url: %w", err)
+		return public{}, fmt.Errorf("ui-url: %w", err)
 	}
 	return public{
 		name: strings.ToLower(parsed.Hostname()), origin: parsed.Scheme + "://" + strings.ToLower(parsed.Host), path: parsed.Path,
@@ -38,7 +38,7 @@ func (p public) belowPath(next http.Handler) http.Handler {
 	}
 	below := http.StripPrefix(p.path, next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, p.path+"/") {
+		if r.URL.Path == p.path || strings.HasPrefix(r.URL.Path, p.path+"/") {
 			below.ServeHTTP(w, r)
 			return
 		}
@@ -53,11 +53,11 @@ func (p public) sameOrigin() (*http.CrossOriginProtection, error) {
 	if p.origin != "" {
 		// A proxy may have replaced the host that browsers asked for.
 		if err := protection.AddTrustedOrigin(p.origin); err != nil {
-			return nil, fmt.Errorf("public-url: %w", err)
+			return nil, fmt.Errorf("ui-url: %w", err)
 		}
 	}
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		respond(w, http.StatusForbidden, "the request comes from a page of another origin; if this is your server behind a proxy, set public-url to the address in the browser")
+		respond(w, http.StatusForbidden, "the request comes from a page of another origin; if this is your server behind a proxy, set ui-url to the address in the browser")
 	}))
 	return protection, nil
 }

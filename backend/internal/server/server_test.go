@@ -7,10 +7,12 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,6 +33,7 @@ import (
 	"github.com/headrace/terraform-provider-headrace/backend/internal/certificate/certtest"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/config"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/server"
+	"github.com/headrace/terraform-provider-headrace/backend/web"
 )
 
 func whoAmI(t *testing.T, c *client.Client) error {
@@ -214,7 +217,7 @@ func TestHealthAndMetrics(t *testing.T) {
 	require.Contains(t, body, `headrace_grpc_requests_total{code="OK",method="/headrace.v1.ServerService/WhoAmI"} 1`)
 	require.Contains(t, body, "headrace_executions_live 0")
 	require.Contains(t, body, `headrace_build_info{version="test"} 1`)
-	code, _ := fetch(t, http.DefaultClient, "http://"+b.HTTPAddr+"/")
+	code, _ := fetch(t, http.DefaultClient, "http://"+b.HTTPAddr+"/healthz/more")
 	require.Equal(t, http.StatusNotFound, code)
 }
 
@@ -282,9 +285,39 @@ func TestCallsByHTTPComeThroughProxies(t *testing.T) {
 		require.Equal(t, http.StatusForbidden, ask(path, "ci.example.com", "https://evil.example", "cross-site"))
 		require.Equal(t, http.StatusForbidden, ask(path, "", "https://evil.example", ""))
 	}
-	require.Equal(t, http.StatusNotFound, ask("/deployment", "", "", ""))
+	require.GreaterOrEqual(t, ask("/deployment", "", "", ""), 400)
 	code, _ := fetch(t, http.DefaultClient, "http://"+b.HTTPAddr+"/deploy/readyz")
 	require.Equal(t, http.StatusOK, code)
+}
+
+// The web UI is below the path of ui-url, and its assets are where its page says.
+func TestBrowsersGetTheUI(t *testing.T) {
+	t.Parallel()
+	files, ok := web.Files()
+	if !ok {
+		t.Skip("built without the web UI")
+	}
+	built, err := fs.ReadFile(files, "index.html")
+	require.NoError(t, err)
+	b := backendtest.Start(t, backendtest.WithConfig(func(cfg *config.Config) {
+		cfg.PublicURL, cfg.UIURL = "https://hooks.example.com", "https://ci.example.com/deploy"
+	}))
+	script := regexp.MustCompile(`src="(assets/[^"]+)"`).FindSubmatch(built)
+	require.NotNil(t, script)
+	for _, path := range []string{"/deploy", "/deploy/", "/"} {
+		code, page := fetch(t, http.DefaultClient, "http://"+b.HTTPAddr+path)
+		require.Equal(t, http.StatusOK, code)
+		require.Equal(t, strings.Replace(string(built), `<base href="/">`, `<base href="/deploy/">`, 1), page)
+	}
+	for _, path := range []string{"/deploy/", "/"} {
+		code, text := fetch(t, http.DefaultClient, "http://"+b.HTTPAddr+path+string(script[1]))
+		require.Equal(t, http.StatusOK, code)
+		asset, err := fs.ReadFile(files, string(script[1]))
+		require.NoError(t, err)
+		require.Equal(t, string(asset), text)
+	}
+	code, _ := fetch(t, http.DefaultClient, "http://"+b.HTTPAddr+"/hooks/github/x")
+	require.Equal(t, http.StatusNotFound, code)
 }
 
 // certificate makes a certificate for this machine and returns its files.
