@@ -284,7 +284,7 @@ func (a *arrivals) expect(id string, begun time.Time) {
 	a.waits[id] = &arrival{begun: begun}
 }
 
-func (a *arrivals) note(e *execution.Execution) {
+func (a *arrivals) note(e *service.ExecutionSummary) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	w := a.waits[e.ID]

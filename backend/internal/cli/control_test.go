@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -232,6 +233,55 @@ func TestPipelineState(t *testing.T) {
 
 	f.state = &headracev1.PipelineState{Name: web, ExecutionMode: headracev1.ExecutionMode_EXECUTION_MODE_PARALLEL}
 	require.Contains(t, f.said(t, "pipeline", "state", "web"), "headrace execution list web --status InProgress\n")
+}
+
+func TestPipelineStateSaysWhoWaitsForWhat(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.succeeded()
+	f.state = &headracev1.PipelineState{
+		Name: web, PipelineVersion: 4, ExecutionMode: headracev1.ExecutionMode_EXECUTION_MODE_QUEUED,
+		Stages: []*headracev1.StageState{
+			{Stage: "Source", Transition: &headracev1.StageTransition{Enabled: true}},
+			{
+				Stage: "Deploy", Transition: &headracev1.StageTransition{Enabled: true}, CurrentExecution: oldName, InboundExecutions: []string{runName},
+				Holder:  &headracev1.StageOccupant{Execution: oldName, Number: 1, Since: at(0), Principal: "ann", Stopping: true},
+				Waiting: []*headracev1.StageOccupant{{Execution: runName, Number: 3, Since: at(60), Principal: "eve\x1b[2J"}},
+				Gates: []*headracev1.StageGate{
+					{Kind: headracev1.StageGateKind_STAGE_GATE_KIND_APPROVAL, Approvals: []*headracev1.StageGateApproval{
+						{Rule: "two", MinimumCount: 3, ApprovedCount: 2}, {Rule: "ops", MinimumCount: 1},
+					}, Execution: oldName, ExecutionNumber: 1, Since: at(0), Until: at(60)},
+					{Kind: headracev1.StageGateKind_STAGE_GATE_KIND_WINDOW, Rule: "Night", Condition: "before_entry"},
+					{Kind: headracev1.StageGateKind_STAGE_GATE_KIND_APPROVAL, Action: "Sign", Approvals: []*headracev1.StageGateApproval{{MinimumCount: 1}}},
+				},
+			},
+		},
+	}
+	text := f.said(t, "pipeline", "state", "web")
+	require.NotContains(t, text, "\nSource\n")
+	require.Regexp(t, `(?m)^Deploy\n`+
+		`  #1 inside for \S+, started by ann, is being stopped\n`+
+		`  #3 waits as number 1 for \S+, started by eve\[2J\n`+
+		`  approval of the entry: 2 of 3 for rule two, 0 of 1 for rule ops; #1 waits for \S+, until [-0-9: ]+\n`+
+		`  window Night of before_entry\n`+
+		`  approval Sign: 0 of 1\n$`, text)
+}
+
+func TestExecutionListFilters(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.succeeded()
+	f.said(t, "execution", "list", "web", "--by", "ann", "--revision", "9fceb02d", "--trigger-type", "WebhookV2,Webhook",
+		"--from", "2027-01-31", "--to", "2027-02-01T08:00:00+01:00")
+	request := sent[*headracev1.ListExecutionsRequest](t, f, "ListExecutions")
+	require.Equal(t, "ann", request.GetPrincipal())
+	require.Equal(t, "9fceb02d", request.GetRevision())
+	require.Equal(t, []string{"WebhookV2", "Webhook"}, request.GetTriggerTypes())
+	require.Equal(t, time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC), request.GetStartTimeFrom().AsTime())
+	require.Equal(t, time.Date(2027, 2, 1, 7, 0, 0, 0, time.UTC), request.GetStartTimeTo().AsTime())
+	got := f.run(t, "execution", "list", "--from", "yesterday")
+	require.Equal(t, cli.ExitUsage, got.code)
+	require.Contains(t, got.stderr, `--from is "yesterday": use a time`)
 }
 
 func TestRollbackIsShownAsOne(t *testing.T) {

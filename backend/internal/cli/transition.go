@@ -135,14 +135,14 @@ them, and the gates of each stage: approvals, deployment windows and rules.`,
 func (a *app) stageLines(state *headracev1.PipelineState) []string {
 	var lines []string
 	occupant := func(o *headracev1.StageOccupant, what string) string {
-		text := fmt.Sprintf("  #%d %s for %s, started by %s", o.GetNumber(), what, elapsed(o.GetSince(), nil, a.Now()), o.GetPrincipal())
+		text := fmt.Sprintf("#%d %s for %s, started by %s", o.GetNumber(), what, elapsed(o.GetSince(), nil, a.Now()), o.GetPrincipal())
 		if o.GetPrincipal() == "" {
 			text = strings.TrimSuffix(text, ", started by ")
 		}
 		if o.GetStopping() {
 			text += ", is being stopped"
 		}
-		return oneLine(text)
+		return "  " + oneLine(text)
 	}
 	for _, stage := range state.GetStages() {
 		var of []string

@@ -252,7 +252,7 @@ func occupantToProto(name pipeline.PipelineName) func(service.Occupant) *headrac
 	return func(o service.Occupant) *headracev1.StageOccupant {
 		return &headracev1.StageOccupant{
 			Execution: nameIn(name, o.ID), Number: o.Number, Since: timestamp(o.Since), TriggerType: string(o.Trigger), Principal: o.Principal,
-			RevisionId: o.Revision.ID, RevisionSummary: firstLine(o.Revision.Summary), Stopping: o.Stopping,
+			RevisionId: o.Revision, RevisionSummary: o.RevisionSummary, Stopping: o.Stopping,
 		}
 	}
 }

@@ -1,26 +1,18 @@
 package rpc
 
 import (
-	"strings"
-	"unicode/utf8"
-
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline/pipelinepb"
 )
 
-const (
-	// patchSize is where a patch is continued in the next message, in bytes. A message is
-	// larger if one object is.
-	patchSize = 1 << 20
-	// maxSummary bounds the summary of a revision in a list, in characters.
-	maxSummary = 200
-)
+// patchSize is where a patch is continued in the next message, in bytes. A message is
+// larger if one object is.
+const patchSize = 1 << 20
 
 // watches serves WatchService.
 type watches struct {
@@ -152,7 +144,7 @@ func summaryToProto(account string, s *service.PipelineSummary) *headracev1.Pipe
 	return &headracev1.PipelineSummary{
 		Name: name.String(), PipelineVersion: s.Version, ExecutionMode: pipelinepb.ModeToProto(s.Mode),
 		Stages:          each(s.Stages, stageSummaryToProto(name)),
-		LatestExecution: executionSummaryToProto(s.Latest), LiveExecutions: int32(s.Live), OpenApprovals: int32(s.Approvals),
+		LatestExecution: executionSummaryToProto(name, s.Latest), LiveExecutions: int32(s.Live), OpenApprovals: int32(s.Approvals),
 	}
 }
 
@@ -170,24 +162,14 @@ func stageSummaryToProto(name pipeline.PipelineName) func(service.StageSummary) 
 	}
 }
 
-// executionSummaryToProto returns an execution in one line, nil of nil.
-func executionSummaryToProto(e *execution.Execution) *headracev1.ExecutionSummary {
+// executionSummaryToProto returns an execution of that pipeline in one line, nil of nil.
+func executionSummaryToProto(name pipeline.PipelineName, e *service.ExecutionSummary) *headracev1.ExecutionSummary {
 	if e == nil {
 		return nil
 	}
-	revision := service.RevisionOf(e)
 	return &headracev1.ExecutionSummary{
-		Name: nameOf(e).String(), Number: e.Number, Status: pipelinepb.StatusToProto(e.Status),
-		StartTime: timestamp(e.StartedAt), EndTime: timestamp(e.EndedAt),
-		TriggerType: string(e.Trigger.Type), Principal: e.Trigger.Principal, RevisionId: revision.ID, RevisionSummary: firstLine(revision.Summary),
+		Name: nameIn(name, e.ID), Number: e.Number, Status: pipelinepb.StatusToProto(e.Status),
+		StartTime: timestamp(e.Started), EndTime: timestamp(e.Ended),
+		TriggerType: string(e.Trigger), Principal: e.Principal, RevisionId: e.Revision, RevisionSummary: e.RevisionSummary,
 	}
-}
-
-// firstLine returns the start of the first line of a text.
-func firstLine(text string) string {
-	text, _, _ = strings.Cut(text, "\n")
-	if utf8.RuneCountInString(text) > maxSummary {
-		text = string([]rune(text)[:maxSummary-1]) + "…"
-	}
-	return text
 }

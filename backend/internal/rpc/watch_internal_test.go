@@ -5,13 +5,11 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
 	headracev1 "github.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1"
-	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/service"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
@@ -95,21 +93,4 @@ func TestPatchWithoutChangesIsOneMessage(t *testing.T) {
 	})
 	require.Equal(t, []string{"accounts/default/pipelines/web"}, gone[0].GetDeletedPipelines())
 	require.Equal(t, []string{"accounts/default/pipelines/-/executions/e1"}, gone[0].GetDeletedExecutions())
-}
-
-func TestRevisionsInListsAreShort(t *testing.T) {
-	t.Parallel()
-	hostileLine, _, _ := strings.Cut(hostile, "\n")
-	for text, want := range map[string]string{
-		"Fix it\n\nBecause of 1": "Fix it", "": "", "\n": "", hostile: hostileLine,
-		strings.Repeat("ü", 200):     strings.Repeat("ü", 200),
-		strings.Repeat("ü", 1<<20):   strings.Repeat("ü", 199) + "…",
-		strings.Repeat("\xff", 1000): strings.Repeat("\ufffd", 199) + "…",
-	} {
-		p := executionSummaryToProto(&execution.Execution{Revisions: []execution.SourceRevision{{Revision: action.Revision{ID: "abc", Summary: text}}}})
-		require.Equal(t, "abc", p.GetRevisionId())
-		require.Equal(t, want, p.GetRevisionSummary())
-		require.True(t, utf8.ValidString(p.GetRevisionSummary()))
-	}
-	require.Equal(t, "def", executionSummaryToProto(&execution.Execution{Trigger: execution.Trigger{To: "def"}}).GetRevisionId())
 }

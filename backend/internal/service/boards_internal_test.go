@@ -2,11 +2,15 @@ package service
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
 )
 
@@ -56,4 +60,21 @@ func TestForgottenDeletionsBeginASnapshot(t *testing.T) {
 	require.True(t, patch.Snapshot)
 	require.Empty(t, patch.DeletedPipelines)
 	require.Equal(t, "name of kept", patch.Pipelines[0].Name)
+}
+
+func TestRevisionsInListsAreShort(t *testing.T) {
+	t.Parallel()
+	const hostile = "<img src=x onerror=alert(1)>\u202e\x1b[2J'\"&amp;"
+	for text, want := range map[string]string{
+		"Fix it\n\nBecause of 1": "Fix it", "": "", "\n": "", hostile + "\n" + hostile: hostile,
+		strings.Repeat("ü", 200):     strings.Repeat("ü", 200),
+		strings.Repeat("ü", 1<<20):   strings.Repeat("ü", 199) + "…",
+		strings.Repeat("\xff", 1000): strings.Repeat("\ufffd", 199) + "…",
+	} {
+		s := summaryOf(&execution.Execution{Revisions: []execution.SourceRevision{{Revision: action.Revision{ID: "abc", Summary: text}}}})
+		require.Equal(t, "abc", s.Revision)
+		require.Equal(t, want, s.RevisionSummary)
+		require.True(t, utf8.ValidString(s.RevisionSummary))
+	}
+	require.Equal(t, "def", summaryOf(&execution.Execution{Trigger: execution.Trigger{To: "def"}}).Revision)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/approval"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/auth"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/engine"
@@ -94,8 +93,9 @@ type Occupant struct {
 	// Trigger and Principal are what and who started it.
 	Trigger   execution.TriggerType
 	Principal string
-	// Revision is the one that the execution is about; its id is empty while it has none.
-	Revision action.Revision
+	// Revision is the id of the revision that the execution is about, empty while it has none,
+	// and RevisionSummary its summary in one line.
+	Revision, RevisionSummary string
 	// Stopping is set if a person or a newer version ends it.
 	Stopping bool
 }
@@ -236,21 +236,13 @@ func occupantOf(e *execution.Execution) Occupant {
 	stage := e.Current()
 	o := Occupant{
 		ID: e.ID, Number: e.Number, Since: stage.StartedAt, Trigger: e.Trigger.Type, Principal: e.Trigger.Principal,
-		Revision: RevisionOf(e), Stopping: e.Stop != nil || e.Cancel != nil,
+		Stopping: e.Stop != nil || e.Cancel != nil,
 	}
+	o.Revision, o.RevisionSummary = mainRevision(e)
 	if stage.Waiting() {
 		o.Since = stage.ArrivedAt
 	}
 	return o
-}
-
-// RevisionOf returns the revision that an execution is about: the first that its source
-// actions fetched, or before that the commit of its trigger.
-func RevisionOf(e *execution.Execution) action.Revision {
-	if len(e.Revisions) == 0 {
-		return action.Revision{ID: e.Trigger.To}
-	}
-	return e.Revisions[0].Revision
 }
 
 func gateView(gate engine.Gate) GateView {

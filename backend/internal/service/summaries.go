@@ -1,8 +1,10 @@
 package service
 
 import (
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/execution"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/store"
@@ -17,8 +19,8 @@ type PipelineSummary struct {
 	Mode    pipeline.ExecutionMode
 	// Stages are those of the newest version, in order.
 	Stages []StageSummary
-	// Latest is the execution that started last, without stages; nil if there is none.
-	Latest *execution.Execution
+	// Latest is the execution that started last; nil if there is none.
+	Latest *ExecutionSummary
 	// Live is how many executions are live, and Approvals how many approvals of them are open.
 	Live, Approvals int
 }
@@ -39,6 +41,51 @@ type StageSummary struct {
 	// Waiting is how many executions wait in front of the stage, Approvals how many approvals
 	// are open in it.
 	Waiting, Approvals int
+}
+
+// ExecutionSummary is an execution in one line.
+type ExecutionSummary struct {
+	ID              string
+	Number          int64
+	Status          pipeline.Status
+	Started, Ended  time.Time
+	Trigger         execution.TriggerType
+	Principal       string
+	Revision        string
+	RevisionSummary string
+}
+
+func summaryOf(e *execution.Execution) *ExecutionSummary {
+	if e == nil {
+		return nil
+	}
+	s := &ExecutionSummary{
+		ID: e.ID, Number: e.Number, Status: e.Status, Started: e.StartedAt, Ended: e.EndedAt,
+		Trigger: e.Trigger.Type, Principal: e.Trigger.Principal,
+	}
+	s.Revision, s.RevisionSummary = mainRevision(e)
+	return s
+}
+
+// mainRevision returns the revision that an execution is about, with its summary in one line: the
+// first that its source actions fetched, or before that the commit of its trigger.
+func mainRevision(e *execution.Execution) (id, summary string) {
+	if len(e.Revisions) == 0 {
+		return e.Trigger.To, ""
+	}
+	return e.Revisions[0].ID, firstLine(e.Revisions[0].Summary)
+}
+
+// maxLine bounds the line of a text in a list, in characters.
+const maxLine = 200
+
+// firstLine returns the start of the first line of a text.
+func firstLine(text string) string {
+	text, _, _ = strings.Cut(text, "\n")
+	if utf8.RuneCountInString(text) > maxLine {
+		text = string([]rune(text)[:maxLine-1]) + "…"
+	}
+	return text
 }
 
 // pipelineShape is what a summary takes of the newest version of a pipeline.
@@ -89,7 +136,7 @@ func (k *knownShapes) put(pipelineID string, shape *pipelineShape) {
 
 // summarize returns the summary of a pipeline, whose shape is nil if it has no version.
 func summarize(o *store.PipelineOverview, shape *pipelineShape) *PipelineSummary {
-	s := &PipelineSummary{Name: o.Name, Version: o.Version, Latest: o.Latest, Live: o.Live}
+	s := &PipelineSummary{Name: o.Name, Version: o.Version, Latest: summaryOf(o.Latest), Live: o.Live}
 	for _, n := range o.Approvals {
 		s.Approvals += n
 	}
