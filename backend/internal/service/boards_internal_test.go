@@ -18,16 +18,13 @@ import (
 // stream which was too slow for one that is forgotten begins again.
 func TestForgottenDeletionsBeginASnapshot(t *testing.T) {
 	t.Parallel()
-	b := &board{
-		changed: make(chan struct{}), pipelines: make(map[string]*shownPipeline), marks: make(map[string]store.PipelineMark),
-		shapes: make(map[string]*pipelineShape),
-	}
+	b := newBoard("default", nil)
 	shows := func(ids ...string) {
-		found := &sight{}
+		found := &sight{summaries: make(map[string]*PipelineSummary)}
 		for _, id := range ids {
-			mark := store.PipelineMark{ID: id, Name: "name of " + id}
-			found.marks = append(found.marks, mark)
-			found.overviews = append(found.overviews, store.PipelineOverview{PipelineMark: mark})
+			name := "name of " + id
+			found.marks = append(found.marks, store.PipelineMark{ID: id, Name: name})
+			found.summaries[id] = &PipelineSummary{Name: name}
 		}
 		b.take(found, time.Time{})
 	}
