@@ -20,7 +20,7 @@ import { Started } from "../parts/started";
 import { Status } from "../parts/status";
 import { Time, Took } from "../parts/time";
 import { navigate, query, setQuery } from "../router";
-import { live as isLive } from "../status";
+import { live as isLive, statusWord } from "../status";
 import { words } from "../words";
 
 const select = (id: string) => setQuery({ action: id });
@@ -75,6 +75,9 @@ function Known({ of, name }: { of: LiveExecution; name: string }) {
       <Head of={execution} pipeline={pipeline} waiting={waiting} go={(by) => void go(by)} />
       <p role="status" class="meta">
         {missing}
+      </p>
+      <p role="status" class="hidden">
+        {words.execution.one} {String(execution.number)}: {waiting ? words.waiting : statusWord(execution.status)}
       </p>
       <Why status={execution.status} explained={explained} />
       <div class="toolbar">

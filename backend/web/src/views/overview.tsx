@@ -1,3 +1,4 @@
+import { useComputed } from "@preact/signals";
 import { useState } from "preact/hooks";
 import type { PipelineSummary, StageSummary } from "../gen/headrace/v1/watch_pb";
 import { ExecutionStatus } from "../gen/headrace/v1/execution_pb";
@@ -22,16 +23,23 @@ export default function Overview({ params }: { params: Params }) {
   const account = `accounts/${params.account}`;
   useLive({ account, overview: true });
   const [limit, setLimit] = useState(page);
-  const names = store.overview.value;
   const filter: OverviewFilter = { text: query.value.get("name") ?? "", show: showOf(query.value.get("show")) };
   const wall = query.value.get("wall") === "1";
-  const all = names?.map((name) => store.summary(name)?.value).filter((summary) => summary !== undefined) ?? [];
-  const shown = arrange(all, filter);
+  // The order as text: while it stays the same, a patch renders the strip of its pipeline only.
+  const order = useComputed(() => {
+    const at: OverviewFilter = { text: query.value.get("name") ?? "", show: showOf(query.value.get("show")) };
+    return arrange(summaries(), at)
+      .map((summary) => summary.name)
+      .join("\n");
+  }).value;
+  const names = store.overview.value;
+  const total = names?.length ?? 0;
+  const shown = order ? order.split("\n") : [];
   return (
     <>
       <Heading title={words.overview.title}>
-        {names && <span class="count">{filter.text || filter.show ? `${shown.length} / ${all.length}` : all.length}</span>}
-        <Tally of={all} />
+        {names && <span class="count">{filter.text || filter.show ? `${shown.length} / ${total}` : total}</span>}
+        <Tally />
         <span class="grow" />
         {!wall && <Filter filter={filter} />}
         <button type="button" aria-pressed={wall} onClick={() => setQuery({ wall: wall ? undefined : "1" }, { push: true })}>
@@ -40,14 +48,14 @@ export default function Overview({ params }: { params: Params }) {
       </Heading>
       {!names ? (
         <Loading />
-      ) : all.length === 0 ? (
+      ) : total === 0 ? (
         <p class="notice">{words.overview.empty}</p>
       ) : shown.length === 0 ? (
         <p class="notice">{words.overview.noMatch}</p>
       ) : wall ? (
         <ul class="tiles">
-          {shown.map((summary) => (
-            <Tile key={summary.name} of={summary} />
+          {shown.map((name) => (
+            <Tile key={name} name={name} />
           ))}
         </ul>
       ) : (
@@ -58,8 +66,8 @@ export default function Overview({ params }: { params: Params }) {
               <span role="columnheader">{words.overview.columns.stages}</span>
               <span role="columnheader">{words.overview.columns.latest}</span>
             </div>
-            {shown.slice(0, limit).map((summary) => (
-              <Strip key={summary.name} of={summary} />
+            {shown.slice(0, limit).map((name) => (
+              <Strip key={name} name={name} />
             ))}
           </div>
           {shown.length > limit && (
@@ -77,9 +85,15 @@ function showOf(text: string | null): OverviewFilter["show"] {
   return text === "failing" || text === "waiting" || text === "running" ? text : "";
 }
 
+// All summaries that are known, with a subscription to each.
+function summaries(): PipelineSummary[] {
+  return (store.overview.value ?? []).flatMap((name) => store.summary(name)?.value ?? []);
+}
+
 // How many pipelines fail, wait and run.
-function Tally({ of }: { of: readonly PipelineSummary[] }) {
-  const count = (what: string) => of.filter((summary) => standing(summary) === what).length;
+function Tally() {
+  const of = useComputed(() => summaries().map(standing).join(" ")).value.split(" ");
+  const count = (what: string) => of.filter((one) => one === what).length;
   const parts = [
     ["failing", "failed", words.overview.failing],
     ["waiting", "waiting", words.overview.waiting],
@@ -128,8 +142,10 @@ function Filter({ filter }: { filter: OverviewFilter }) {
   );
 }
 
-function Strip({ of }: { of: PipelineSummary }) {
-  const name = lastSegment(of.name);
+function Strip({ name: full }: { name: string }) {
+  const of = store.summary(full)?.value;
+  if (!of) return null;
+  const name = lastSegment(full);
   return (
     <div class={`strip ${standing(of)}`} role="row" data-row>
       <div role="cell" class="strip-name">
@@ -216,7 +232,9 @@ function Latest({ of }: { of: PipelineSummary }) {
 }
 
 // A pipeline of the wall: large enough to be read from afar.
-function Tile({ of }: { of: PipelineSummary }) {
+function Tile({ name }: { name: string }) {
+  const of = store.summary(name)?.value;
+  if (!of) return null;
   const latest = of.latestExecution;
   const state = standing(of);
   const word = latest ? (state === "waiting" ? words.waiting : statusWord(latest.status)) : words.overview.never;
