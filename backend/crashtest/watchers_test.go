@@ -16,6 +16,8 @@ import (
 
 const (
 	watchers = 30
+	// silent streams more are opened and not read.
+	silent = 20
 	// liveWithin is how long after a restart all streams have to show what happens again.
 	liveWithin = 5 * time.Second
 	// flat is how much the server may grow while watchers show many changes.
@@ -80,7 +82,7 @@ type audience struct {
 	all []*watcher
 }
 
-// watched lets watchers show a site until the test ends.
+// watched lets watchers show a site until the test ends, beside others that stop to read.
 func (s *site) watched(pipelines ...string) *audience {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
@@ -100,6 +102,12 @@ func (s *site) watched(pipelines ...string) *audience {
 		}
 		a.all = append(a.all, w)
 		showing.Go(func() { w.show(ctx) })
+	}
+	for i := range silent {
+		stream, err := s.servers[i%len(s.servers)].dial().Watch.WatchAccount(ctx, a.all[i].request)
+		require.NoError(s.t, err)
+		_, err = stream.Recv()
+		require.NoError(s.t, err)
 	}
 	return a
 }
@@ -158,7 +166,7 @@ func TestWatchersThroughRestarts(t *testing.T) {
 			// The first changes make what stays.
 			a.shows(pipelines[9], last.rounds(pipelines, 5), patience)
 			before := first.resident()
-			number := last.rounds(pipelines, 10)
+			number := last.rounds(pipelines, 8)
 			a.shows(pipelines[9], number, liveWithin)
 			after := first.resident()
 			t.Logf("the server had %d MiB, now has %d MiB", before>>20, after>>20)

@@ -394,6 +394,18 @@ $`, f.said(t, "explain", "web"))
 	require.Equal(t, "WAIT_KIND_APPROVAL", explained.Reasons[0].Causes[0].Kind)
 }
 
+// Without a step that the caller can take, explain says who can.
+func TestExplainSaysWhichRolesEndAWait(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.queued()
+	f.reasons[1].Ender = &headracev1.WaitEnder{Roles: []headracev1.Role{headracev1.Role_ROLE_DEPLOYER, headracev1.Role_ROLE_ADMIN}, Anyone: true}
+	const line = "  people with the role deployer or admin can end it\n"
+	require.NotContains(t, f.said(t, "explain", "web"), line)
+	f.steps[runName] = nil
+	require.Contains(t, f.said(t, "explain", "web"), "the transition into stage Deploy is disabled (for 1m0s)\n  "+line)
+}
+
 func TestWatchTellsConditionsAndAttempts(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)

@@ -157,7 +157,7 @@ func (a *app) reasonLines(c *client.Client, why *explained, of string, reason *h
 	if step != nil {
 		lines = append(lines, "  "+text+why.command(a, c, step))
 	}
-	if roles := reason.GetEnder().GetRoles(); len(roles) > 0 && reason.GetApproval() == nil {
+	if roles := reason.GetEnder().GetRoles(); step == nil && len(roles) > 0 && reason.GetApproval() == nil {
 		words := make([]string, len(roles))
 		for i, role := range roles {
 			words[i] = enumText(role, "ROLE_")
