@@ -54,26 +54,36 @@ export function Find({ model, current, show, step, focusRows }: { model: LogMode
       <input id="log-find" type="text" autocomplete="off" spellcheck={false} aria-label={words.log.find} placeholder={words.log.find} value={text} onInput={(event) => setText(event.currentTarget.value)} onKeyDown={press} />
       <div class="log-options" role="group" aria-label={words.log.findOptions}>
         {options.map(([flag, name, on]) => (
-          <button key={flag} type="button" aria-pressed={on} aria-label={words.log[name]} title={words.log[name]} onClick={() => toggle(flag)}>
-            {words.log.short[name]}
+          <button key={flag} type="button" aria-pressed={on} title={words.log[name]} onClick={() => toggle(flag)}>
+            <Sign of={words.log.short[name]} name={words.log[name]} />
           </button>
         ))}
       </div>
       {state && (
         <>
-          <button type="button" aria-label={words.log.previous} title={words.log.previous} disabled={state.hits.count === 0} onClick={() => step(-1)}>
-            ↑
+          <button type="button" title={words.log.previous} disabled={state.hits.count === 0} onClick={() => step(-1)}>
+            <Sign of="↑" name={words.log.previous} />
           </button>
-          <button type="button" aria-label={words.log.next} title={words.log.next} disabled={state.hits.count === 0} onClick={() => step(1)}>
-            ↓
+          <button type="button" title={words.log.next} disabled={state.hits.count === 0} onClick={() => step(1)}>
+            <Sign of="↓" name={words.log.next} />
           </button>
           <Count model={model} />
-          <button type="button" aria-label={words.log.stop} title={words.log.stop} onClick={clear}>
-            ✕
+          <button type="button" title={words.log.stop} onClick={clear}>
+            <Sign of="✕" name={words.log.stop} />
           </button>
         </>
       )}
     </div>
+  );
+}
+
+// A sign on a button, and its name for those who do not see it.
+function Sign({ of, name }: { of: string; name: string }) {
+  return (
+    <>
+      <span aria-hidden="true">{of}</span>
+      <span class="hidden">{name}</span>
+    </>
   );
 }
 

@@ -70,3 +70,14 @@ test("of many lines at once only the last ones are kept", () => {
   assert.equal(tail.next, 101_000);
   assert.equal(tail.count, 50_009);
 });
+
+test("lines that are passed over count, with their colors", () => {
+  const text = bytes(`\u001b[31mred\n${"x\n".repeat(500)}\u001b[1mbold\n${"y\n".repeat(40)}open`);
+  const all = new Tail({ number: 1, offset: 0 }, styleAfter).add(text, 5, 1000);
+  const few = new Tail({ number: 1, offset: 0 }, styleAfter);
+  const before = few.add(text.subarray(0, 3), 5, 10);
+  assert.equal(before[0]?.open, true);
+  assert.deepEqual(few.add(text.subarray(3), 5, 10), all.slice(-10));
+  assert.equal(few.count, all.at(-1)?.number);
+  assert.equal(few.next, text.length);
+});

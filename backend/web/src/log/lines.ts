@@ -159,11 +159,10 @@ export class Tail {
   // last `most` of them, with the one that goes on.
   add(bytes: Uint8Array, time: number | undefined, most: number): Raw[] {
     const ended: Raw[] = [];
-    let from = 0;
-    for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, from)) {
+    let from = this.#skip(bytes, most);
+    for (let at = bytes.indexOf(10, from); at >= 0; at = bytes.indexOf(10, from)) {
       this.#keep(bytes.subarray(from, at));
       ended.push(this.#line(time, false));
-      if (ended.length > most * 2) ended.splice(0, ended.length - most);
       this.#offset += this.#length + 1;
       this.#style = this.#styleAfter(this.#joined(), this.#style);
       this.#number++;
@@ -174,6 +173,24 @@ export class Tail {
     this.#keep(bytes.subarray(from));
     if (this.#length > 0) ended.push(this.#line(time, true));
     return ended.slice(-most);
+  }
+
+  // Passes over all lines but the last ones without making them: a log that is written faster than
+  // anybody reads must not stop the page. Returns where the rest begins.
+  #skip(bytes: Uint8Array, most: number): number {
+    const ends: number[] = [];
+    for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) ends.push(at);
+    const skipped = ends.length - most;
+    const end = ends[skipped - 1];
+    if (end === undefined) return 0;
+    // The line that began before these bytes ends in them, maybe within a sequence.
+    this.#keep(bytes.subarray(0, ends[0]));
+    this.#style = this.#styleAfter(bytes.subarray(ends[0], end), this.#styleAfter(this.#joined(), this.#style));
+    this.#number += skipped;
+    this.#offset += this.#length + end + 1 - ends[0]!;
+    this.#pending = [];
+    this.#length = this.#kept = 0;
+    return end + 1;
   }
 
   #keep(piece: Uint8Array): void {

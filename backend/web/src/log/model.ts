@@ -1,4 +1,4 @@
-import { signal } from "@preact/signals";
+import { batch, signal } from "@preact/signals";
 import { cancelled, client } from "../api";
 import { now } from "../clock";
 import { millis } from "../format";
@@ -18,8 +18,14 @@ export const sectionsUnasked = 96 << 20;
 const requestLines = 400;
 const around = 150;
 
+// Lines of a message of a log that grows which are kept: more than a window shows.
+const tailLines = 120;
+
 // A log that grows faster than this is not followed byte by byte, but read at its end.
 const fastest = 8 << 20;
+
+// So many bytes after the end of what was received the log is read at its end.
+const behind = 4 << 20;
 
 // The bounds of a copy.
 export const copyLines = 100_000;
@@ -56,6 +62,9 @@ export class LogModel {
   #reading = false;
   #tail: AbortController | undefined;
   #frame = 0;
+  // How long the log has become since the last frame.
+  #grown: { count: number; bytes: number } | undefined;
+  #markedMore = false;
   #marked: Marked[] = [];
   #searching: AbortController | undefined;
   #failed = false;
@@ -292,28 +301,42 @@ export class LogModel {
     const tail = new Tail(line ? { number: Number(line.number), offset: Number(line.offset), style: line.sgr ? applySgr(plainStyle, line.sgr) : plainStyle } : { number: 1, offset: Number(last.offset) }, styleAfter);
     let second = Date.now();
     let received = 0;
+    let turn = performance.now();
     for await (const piece of client(ExecutionService).tailLog({ ...this.#request, offset: BigInt(tail.next), follow: true }, { signal: abort })) {
       // A part was lost: read again where the log is.
       if (Number(piece.offset) !== tail.next) return;
-      const lines = tail.add(piece.data, now.value, requestLines);
+      const lines = tail.add(piece.data, now.value, tailLines);
       const first = lines[0];
       if (first) {
         this.#lines.add(lines, first.number);
         this.#mark(lines);
       }
-      this.bytes.value = tail.next;
-      this.count.value = Math.max(this.count.value ?? 0, tail.count);
+      this.#grown = { count: tail.count, bytes: tail.next };
       this.#changed();
-      if (Date.now() - second > 1000) [second, received] = [Date.now(), 0];
       received += piece.data.length;
       if (received > fastest) return;
+      if (Date.now() - second > 1000) {
+        // What comes slower than it is written is given up for the end of the log.
+        if (received > behind / 4 && (await this.#size(abort)) - tail.next > behind) return;
+        [second, received] = [Date.now(), 0];
+      }
+      // The page is drawn, and answers to its reader, between the messages.
+      if (performance.now() - turn > 10) {
+        await nextFrame();
+        turn = performance.now();
+      }
     }
+  }
+
+  async #size(abort: AbortSignal): Promise<number> {
+    return Number((await client(ExecutionService).statLog(this.#request, { signal: abort })).sizeBytes);
   }
 
   async #restat(abort: AbortSignal): Promise<void> {
     const stat = await client(ExecutionService).statLog(this.#request, { signal: abort });
-    const before = this.count.value;
-    if (before !== undefined) this.#lines.forget(before);
+    // The last line may have been read before its end was there.
+    this.#applyGrown();
+    if (this.count.value !== undefined) this.#lines.forget(this.count.value);
     this.bytes.value = Number(stat.sizeBytes);
     this.count.value = Number(stat.lineCount);
     if (stat.done) {
@@ -326,16 +349,14 @@ export class LogModel {
 
   #mark(lines: readonly Raw[]): void {
     if (this.sectionsState.value !== "known") return;
-    let found = false;
     for (const raw of lines) {
       if (raw.open || raw.number <= (this.#marked.at(-1)?.line ?? 0)) continue;
       const line = this.shown(raw);
       const marker = markerOf(line.first, line.text);
       if (!marker) continue;
       this.#marked.push({ line: raw.number, marker });
-      found = true;
+      this.#markedMore = true;
     }
-    if (found) this.#makeSections();
   }
 
   #makeSections(): void {
@@ -427,12 +448,35 @@ export class LogModel {
     return state.hits.line(at);
   }
 
+  #applyGrown(): void {
+    if (!this.#grown) return;
+    this.bytes.value = this.#grown.bytes;
+    this.count.value = Math.max(this.count.value ?? 0, this.#grown.count);
+    this.#grown = undefined;
+  }
+
   #changed(): void {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
-      this.revision.value++;
+      batch(() => {
+        this.#applyGrown();
+        if (this.#markedMore) this.#makeSections();
+        this.#markedMore = false;
+        this.revision.value++;
+      });
     });
   }
+}
+
+// Waits until the page was drawn; a page that is not visible is not drawn.
+function nextFrame(): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, 200);
+    requestAnimationFrame(() => {
+      clearTimeout(timer);
+      setTimeout(resolve);
+    });
+  });
 }
 
 function pause(ms: number, abort: AbortSignal): Promise<void> {

@@ -214,7 +214,7 @@ function Viewer({ name, action, file }: { name: string; action: ActionExecution;
 
 function Opened({ line, model }: { line: Signal<number | undefined>; model: LogModel }) {
   const raw = line.value === undefined ? undefined : model.raw(line.value);
-  return raw ? <Whole raw={raw} model={model} close={() => (line.value = undefined)} /> : null;
+  return raw ? <Whole key={raw.number} raw={raw} model={model} close={() => (line.value = undefined)} /> : null;
 }
 
 // The first place: the lines of the address, the end of what failed, or the start.
