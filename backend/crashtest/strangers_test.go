@@ -88,6 +88,15 @@ const silentCall = "POST " + headracev1.ServerService_GetServerInfo_FullMethodNa
 const largeCall = "POST " + headracev1.PipelineService_CreatePipeline_FullMethodName + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\n" +
 	"Content-Type: application/proto\r\nConnect-Protocol-Version: 1\r\nContent-Length: 4000000\r\n\r\n"
 
+// knownCall is a call by HTTP with the token of the admin, after which the connection stays open.
+func (s *server) knownCall() string {
+	s.t.Helper()
+	token, err := os.ReadFile(s.token)
+	require.NoError(s.t, err)
+	return "POST " + headracev1.ServerService_WhoAmI_FullMethodName + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " +
+		strings.TrimSpace(string(token)) + "\r\nContent-Type: application/proto\r\nConnect-Protocol-Version: 1\r\nContent-Length: 0\r\n\r\n"
+}
+
 // dialWithoutRetries returns a connection of gRPC that has not been made yet.
 func (s *server) dialWithoutRetries() *grpc.ClientConn {
 	s.t.Helper()
@@ -326,6 +335,13 @@ func TestStrangersCallUnknownMethods(t *testing.T) {
 		code, _, err := s.fetch(t.Context(), path)
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, code, http.StatusBadRequest)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.http+"/headrace.v1.A"+path, nil)
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/grpc-web")
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, http.StatusNotFound, resp.StatusCode)
 	}
 	require.NotContains(t, s.metrics(), "yyy", "no path becomes a label")
 	s.stop()
@@ -381,6 +397,12 @@ func TestStrangersHoldConnections(t *testing.T) {
 		h.report(t, test.what)
 		end()
 	}
+	// As many as the listener has places, all with a token, keep out neither probes nor others.
+	end := attack(t, 600, held(s.http, s.knownCall()))
+	until := time.Now().Add(seconds * time.Second)
+	h.during(t, func() bool { return time.Now().Before(until) })
+	h.report(t, "browsers that have authenticated")
+	end()
 	for line := range strings.Lines(s.metrics()) {
 		if strings.HasPrefix(line, "headrace_connections_closed_total") {
 			t.Log(strings.TrimSpace(line))

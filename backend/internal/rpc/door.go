@@ -98,6 +98,7 @@ func (d *door) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	compressors := &sync.Pool{New: newCompressor}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Calls by GET could be caused by links, and kept by caches.
 		if r.Method != http.MethodPost {
@@ -107,6 +108,11 @@ func (d *door) handler() (http.Handler, error) {
 		}
 		r = r.WithContext(context.WithValue(r.Context(), sizeKey{}, r.ContentLength))
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if takesGzip(r) {
+			answer := &compressedWriter{ResponseWriter: w, pool: compressors}
+			defer answer.finish()
+			w = answer
+		}
 		transcoder.ServeHTTP(w, r)
 	}), nil
 }
@@ -318,26 +324,4 @@ func (c jsonCodec) Unmarshal(data []byte, into proto.Message) error {
 		return connect.NewError(connect.CodeInvalidArgument, err)
 	}
 	return nil
-}
-
-// boundedGzip decompresses a message of at most maxRequestSize: a small one could become
-// gigabytes.
-type boundedGzip struct {
-	gzip.Reader
-	left int64
-}
-
-// Reset implements connect.Decompressor.
-func (b *boundedGzip) Reset(r io.Reader) error {
-	b.left = maxRequestSize
-	return b.Reader.Reset(r)
-}
-
-// Read implements connect.Decompressor.
-func (b *boundedGzip) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
-	if b.left -= int64(n); b.left < 0 {
-		return 0, connect.NewError(connect.CodeResourceExhausted, errors.New("the decompressed message is larger than "+strconv.Itoa(maxRequestSize)+" bytes"))
-	}
-	return n, err
 }

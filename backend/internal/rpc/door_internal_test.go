@@ -2,6 +2,8 @@ package rpc
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -304,4 +306,64 @@ func TestOtherRequestsAreNotCalls(t *testing.T) {
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, test.code, resp.StatusCode, name)
 	}
+}
+
+// large is a server with a large answer.
+type large struct {
+	headracev1.UnimplementedServerServiceServer
+}
+
+func (large) WhoAmI(context.Context, *headracev1.WhoAmIRequest) (*headracev1.WhoAmIResponse, error) {
+	return &headracev1.WhoAmIResponse{Principal: strings.Repeat("ann", 10_000)}, nil
+}
+
+func (large) GetServerInfo(context.Context, *headracev1.GetServerInfoRequest) (*headracev1.GetServerInfoResponse, error) {
+	return &headracev1.GetServerInfoResponse{Version: "1"}, nil
+}
+
+func TestLargeAnswersToBrowsersAreCompressed(t *testing.T) {
+	t.Parallel()
+	e := openDoor(t, newStreamGate(t), func(inner *grpc.Server) { headracev1.RegisterServerServiceServer(inner, large{}) }, asItIs)
+	ask := func(method, contentType, accepted string) (header http.Header, body []byte) {
+		text := "{}"
+		if contentType != "application/json" {
+			text = "\x00\x00\x00\x00\x00"
+		}
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, e.URL+method, strings.NewReader(text))
+		require.NoError(t, err)
+		for name, value := range map[string]string{
+			"Content-Type": contentType, "Connect-Protocol-Version": "1", "Authorization": e.bearer, "Accept-Encoding": accepted,
+		} {
+			request.Header.Set(name, value)
+		}
+		resp, err := e.Client().Do(request)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, resp.StatusCode)
+		body, err = io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		return resp.Header, body
+	}
+	const who, info = headracev1.ServerService_WhoAmI_FullMethodName, headracev1.ServerService_GetServerInfo_FullMethodName
+	_, plain := ask(who, "application/json", "identity")
+	require.Greater(t, len(plain), 30_000)
+	header, packed := ask(who, "application/json", "gzip, deflate, br")
+	require.Equal(t, "gzip", header.Get("Content-Encoding"))
+	require.Less(t, len(packed), 1000)
+	reader, err := gzip.NewReader(bytes.NewReader(packed))
+	require.NoError(t, err)
+	data, err := io.ReadAll(reader)
+	require.NoError(t, err)
+	require.JSONEq(t, string(plain), string(data))
+	for _, test := range [][3]string{{who, "application/json", "br"}, {info, "application/json", "gzip"}, {who, "application/grpc-web+proto", "gzip"}} {
+		header, _ := ask(test[0], test[1], test[2])
+		require.Empty(t, header.Get("Content-Encoding"), "%v", test)
+	}
+	// A client of Connect reads it.
+	c := connect.NewClient[headracev1.WhoAmIRequest, headracev1.WhoAmIResponse](e.Client(), e.URL+who)
+	request := connect.NewRequest(&headracev1.WhoAmIRequest{})
+	request.Header().Set("Authorization", e.bearer)
+	answer, err := c.CallUnary(t.Context(), request)
+	require.NoError(t, err)
+	require.Len(t, answer.Msg.GetPrincipal(), 30_000)
 }
