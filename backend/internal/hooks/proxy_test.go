@@ -3,105 +3,25 @@ package hooks_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/headrace/terraform-provider-headrace/backend/internal/blob/servertest"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/forge"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/forge/gitea/giteatest"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/nginxtest"
 )
-
-// nginx starts nginx with the server block of operations.md in front of an address, and
-// returns its address and what its certificate is verified by.
-func nginx(t *testing.T, upstream string) (string, *x509.CertPool) {
-	t.Helper()
-	program, err := exec.LookPath("nginx")
-	if err != nil {
-		// Debian's PATH of people who are not root lacks it.
-		program, err = exec.LookPath("/usr/sbin/nginx")
-	}
-	if err != nil {
-		if os.Getenv("HEADRACE_TEST_NGINX") == "required" {
-			t.Fatalf("HEADRACE_TEST_NGINX=required: %v", err)
-		}
-		t.Skipf("%v; apt-get install nginx-light installs it", err)
-	}
-	page, err := os.ReadFile("../../docs/operations.md")
-	require.NoError(t, err)
-	_, rest, found := strings.Cut(string(page), "```nginx\n")
-	require.True(t, found, "operations.md has a sample")
-	block, _, found := strings.Cut(rest, "```")
-	require.True(t, found)
-
-	dir := t.TempDir()
-	roots := certificate(t, dir)
-	address := servertest.FreeAddress(t)
-	for from, to := range map[string]string{
-		"listen 443 ssl": "listen " + address + " ssl", "http://127.0.0.1:7482": "http://" + upstream,
-		"/etc/nginx/hooks.pem": filepath.Join(dir, "hooks.pem"), "/etc/nginx/hooks.key": filepath.Join(dir, "hooks.key"),
-	} {
-		require.Equal(t, 1, strings.Count(block, from), "the sample has %s", from)
-		block = strings.ReplaceAll(block, from, to)
-	}
-	account, err := user.Current()
-	require.NoError(t, err)
-	conf := filepath.Join(dir, "nginx.conf")
-	text := "daemon off;\nmaster_process off;\npid " + dir + "/pid;\nerror_log stderr warn;\nevents {}\nhttp {\naccess_log off;\n"
-	if account.Uid == "0" {
-		text = "user " + account.Username + ";\n" + text
-	}
-	for _, name := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		text += name + "_temp_path " + filepath.Join(dir, name) + ";\n"
-	}
-	require.NoError(t, os.WriteFile(conf, []byte(text+block+"}\n"), 0o600))
-	process := servertest.Start(t, address, program, "-c", conf, "-p", dir, "-e", "stderr")
-	t.Cleanup(process.Stop)
-	return address, roots
-}
-
-// certificate writes a certificate of hooks.example.com and its key into a directory.
-func certificate(t *testing.T, dir string) *x509.CertPool {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "hooks.example.com"}, DNSNames: []string{"hooks.example.com"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	require.NoError(t, err)
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	require.NoError(t, err)
-	public := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "hooks.pem"), public, 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "hooks.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
-	roots := x509.NewCertPool()
-	require.True(t, roots.AppendCertsFromPEM(public))
-	return roots
-}
 
 func TestDeliveriesPassNginxAsInTheDocumentation(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "127.0.0.1/32")
-	address, roots := nginx(t, b.serve(nil))
+	address, roots := nginxtest.Start(t, "hooks.example.com", b.serve(nil))
 	transport := &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
