@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { criticalPath, rows, span, ticks, type Timed } from "./waterfall";
+import { criticalPath, rows, scale, span, type Row, type Timed } from "./waterfall";
 
 const at = (seconds: number) => timestampFromMs(seconds * 1000);
 const action = (id: string, runOrder: number, start: number, end?: number, retried = false): Timed => ({
@@ -9,6 +9,7 @@ const action = (id: string, runOrder: number, start: number, end?: number, retri
   action: id,
   runOrder,
   retried,
+  approval: undefined,
   startTime: at(start),
   endTime: end === undefined ? undefined : at(end),
 });
@@ -41,8 +42,32 @@ test("rows say since when each part waited", () => {
   assert.deepEqual(span(found, 5_000, undefined, 110_000), { from: 5_000, to: 110_000 });
 });
 
+const row = (start: number, end: number | undefined, works = true): Row => ({ kind: "action", name: "a", stage: "s", id: "a", start, end, waitFrom: undefined, works });
+
 test("the scale has round steps and few marks", () => {
-  assert.deepEqual(ticks(4_000, 5), [0, 1000, 2000, 3000, 4000]);
-  assert.deepEqual(ticks(3_600_000, 6), [0, 600_000, 1_200_000, 1_800_000, 2_400_000, 3_000_000, 3_600_000]);
-  assert.ok(ticks(86_400_000 * 100, 6).length <= 7);
+  const plain = scale([row(0, 4_000)], 0, 4_000, true);
+  assert.deepEqual(plain.marks, [0, 1000, 2000, 3000, 4000]);
+  assert.deepEqual(plain.folds, []);
+  assert.equal(plain.place(1_000), 0.25);
+  assert.ok(scale([row(0, 86_400_000 * 100)], 0, 86_400_000 * 100, false).marks.length <= 9);
+});
+
+test("long waits are folded, short ones are not", () => {
+  // A minute of work, two days of approval, a minute of work after a wait of 5 seconds.
+  const end = 60_000 + 172_800_000 + 5_000 + 60_000;
+  const found = [row(0, 60_000), row(60_000, 172_860_000, false), row(172_865_000, end)];
+  const folded = scale(found, 0, end, true);
+  assert.equal(folded.folds.length, 1);
+  assert.ok(folded.place(60_000) > 0.4, "the work before the wait has its share");
+  assert.ok(folded.place(172_860_000) - folded.place(60_000) < 0.1, "the wait is short");
+  assert.equal(folded.place(end), 1);
+  const times = Array.from({ length: 1000 }, (_, i) => (end / 999) * i).map(folded.place);
+  assert.ok(times.every((place, i) => i === 0 || place >= (times[i - 1] ?? 0)), "time never goes back");
+  assert.deepEqual(scale(found, 0, end, false).folds, []);
+});
+
+test("a wait that lasts until now is folded too", () => {
+  const folded = scale([row(0, 10_000), row(10_000, undefined, false)], 0, 3_600_000, true);
+  assert.equal(folded.folds.length, 1);
+  assert.ok(folded.place(10_000) > 0.8);
 });

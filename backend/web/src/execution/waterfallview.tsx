@@ -8,12 +8,12 @@ import { Shape } from "../parts/status";
 import { Virtual } from "../parts/virtual";
 import { look, statusWord } from "../status";
 import { words } from "../words";
-import { criticalPath, rows, span, ticks, type Row } from "./waterfall";
+import { criticalPath, rows, scale, span, type Row } from "./waterfall";
 
 const rowHeight = 28;
 
 // All actions on one scale of time, with the path that determined the end.
-export function Waterfall({ of, selected, select }: { of: LiveExecution; selected: string; select: (id: string) => void }) {
+export function Waterfall({ of, fold, selected, select }: { of: LiveExecution; fold: boolean; selected: string; select: (id: string) => void }) {
   const execution = of.execution.value;
   const revision = of.revision.value;
   const ended = millis(execution.endTime);
@@ -28,9 +28,8 @@ export function Waterfall({ of, selected, select }: { of: LiveExecution; selecte
   const critical = useMemo(() => criticalPath(execution.stages.map((stage) => stage.stage), model.actionsOf, clock), [model, clock, execution]);
   if (model.found.length === 0) return <p class="notice">{words.execution.noActions}</p>;
   const { from, to } = span(model.found, millis(execution.startTime), ended, clock);
-  const length = to - from;
-  const marks = ticks(length, 8);
-  const part = (at: number) => `${((at - from) / length) * 100}%`;
+  const { place, folds, marks } = scale(model.found, from, to, fold);
+  const part = (at: number) => `${place(at) * 100}%`;
   return (
     <div class="waterfall" role="table" aria-label={words.execution.waterfall} aria-rowcount={model.found.length + 1}>
       <div role="row" class="fall-row fall-head">
@@ -42,21 +41,40 @@ export function Waterfall({ of, selected, select }: { of: LiveExecution; selecte
         </span>
         <div role="columnheader" class="fall-lane">
           {marks.map((mark) => (
-            <span key={mark} class="mark meta" style={{ insetInlineStart: part(from + mark) }}>
-              {mark === 0 ? "0" : duration(mark)}
+            <span key={mark} class="mark meta" style={{ insetInlineStart: part(mark) }}>
+              {mark === from ? "0" : duration(mark - from)}
+            </span>
+          ))}
+          {folds.map((one) => (
+            <span key={one.from} class="fold" title={words.execution.folded(duration(one.to - one.from))} style={{ insetInlineStart: `${one.start * 100}%`, inlineSize: `${(one.end - one.start) * 100}%` }}>
+              <span class="hidden">{words.execution.folded(duration(one.to - one.from))}</span>
             </span>
           ))}
         </div>
       </div>
-      <Virtual count={model.found.length} height={rowHeight}>
-        {(i) => {
-          const row = model.found[i];
-          return row && <FallRow key={row.id ?? `stage ${row.stage} ${i}`} row={row} place={i + 2} action={row.id ? model.status.get(row.id) : undefined} critical={row.id !== undefined && critical.has(row.id)} clock={clock} part={part} selected={row.id === selected} select={select} stage={execution.stages.find((stage) => stage.stage === row.stage)?.status} />;
-        }}
-      </Virtual>
+      <div class="fall-body">
+        <div class="fold-lanes" aria-hidden="true">
+          <div class="fall-lane">
+            {folds.map((one) => (
+              <span key={one.from} class="fold" style={{ insetInlineStart: `${one.start * 100}%`, inlineSize: `${(one.end - one.start) * 100}%` }} />
+            ))}
+          </div>
+        </div>
+        <Virtual count={model.found.length} height={rowHeight}>
+          {(i) => {
+            const row = model.found[i];
+            return row && <FallRow key={row.id ?? `stage ${row.stage} ${i}`} row={row} place={i + 2} action={row.id ? model.status.get(row.id) : undefined} critical={row.id !== undefined && critical.has(row.id)} clock={clock} part={part} selected={row.id === selected} select={select} stage={execution.stages.find((stage) => stage.stage === row.stage)?.status} />;
+          }}
+        </Virtual>
+      </div>
       <p class="legend meta">
         <span class="swatch critical" aria-hidden="true" /> {words.execution.critical}: {words.execution.criticalHelp}
         <span class="swatch wait" aria-hidden="true" /> {words.execution.waitsBar}
+        {folds.length > 0 && (
+          <>
+            <span class="swatch fold-swatch" aria-hidden="true" /> {words.execution.foldHelp}
+          </>
+        )}
       </p>
     </div>
   );

@@ -83,12 +83,18 @@ function Known({ of, name }: { of: LiveExecution; name: string }) {
       <div class="toolbar">
         <Choice label={words.execution.faces} value={face} values={["grid", "waterfall", "events"]} names={[words.execution.grid, words.execution.waterfall, words.execution.events]} choose={(value) => setQuery({ face: value === "grid" ? undefined : value })} />
         {face === "grid" && <Choice label={words.execution.density} value={density} values={["cells", "names", "cards"]} names={[words.execution.densities.cells, words.execution.densities.names, words.execution.densities.cards]} choose={(value) => setQuery({ density: value })} />}
+        {face === "waterfall" && (
+          <label class="check">
+            <input type="checkbox" checked={query.value.get("fold") !== "0"} onChange={(event) => setQuery({ fold: event.currentTarget.checked ? undefined : "0" })} />
+            {words.execution.fold}
+          </label>
+        )}
       </div>
       <div class={action ? "with-detail" : undefined}>
         <div class="face">
           <h2 class="hidden">{words.execution[face]}</h2>
           {face === "grid" && <Grid columns={grid} of={of} density={density} selected={selected} select={select} />}
-          {face === "waterfall" && <Waterfall of={of} selected={selected} select={select} />}
+          {face === "waterfall" && <Waterfall of={of} fold={query.value.get("fold") !== "0"} selected={selected} select={select} />}
           {face === "events" && <Events of={of} select={select} />}
         </div>
         {action && <Detail of={action} stage={cell?.stage ?? ""} log={log} earlier={earlier} select={select} close={close} />}

@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-7RDQU55J.js";import"./chunk-M6CV4N6Z.js";import"./chunk-QZADDFYJ.js";import"./chunk-2VPTJ2VC.js";import"./chunk-JW3N2O66.js";import"./chunk-MXTE3NTO.js";import"./chunk-A4QG6TN7.js";import"./chunk-C3NR4TLD.js";import"./chunk-JEPMT7EV.js";import"./chunk-2NGGKCZT.js";export{b as DecisionList,a as default};
