@@ -13,6 +13,7 @@ export const session = signal<Session | null | undefined>(undefined);
 export async function loadSession(): Promise<void> {
   const answer = await fetch(href("/session"), { headers: { accept: "application/json" }, credentials: "same-origin" });
   if (!answer.ok && answer.status !== 401) throw new Error(await refusal(answer));
+  if (!answer.ok) await answer.text();
   session.value = answer.ok ? await read(answer) : null;
 }
 

@@ -282,6 +282,7 @@ export const words = {
     place: (place: number) => `place ${place} in the queue`,
     itself: "ends by itself",
     when: "when",
+    or: "or",
     execution: "the other execution",
     movesOn: "moves on",
     anyone: (roles: readonly string[]) => `anyone with the role ${roles.join(" or ")}`,

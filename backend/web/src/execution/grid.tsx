@@ -10,6 +10,7 @@ import { Shape, Status } from "../parts/status";
 import { Time, Took } from "../parts/time";
 import { live as isLive, look, statusWord } from "../status";
 import { words } from "../words";
+import { conditionWaits, ruleWaits, stageWaits } from "./waits";
 import { bundle, wide, type Cell, type Column, type RunOrder } from "./layout";
 
 export type Density = "cells" | "names" | "cards";
@@ -27,7 +28,8 @@ export function Grid({ columns, of, density, selected, select }: { columns: read
 
 function Stage({ column, of, density, selected, select }: { column: Column; of: LiveExecution; density: Density; selected: string; select: (id: string) => void }) {
   const stage = useComputed(() => of.execution.value.stages.find((one) => one.stage === column.stage)).value;
-  const face = stage ? look(stage.status) : "none";
+  const waits = stage !== undefined && stageWaits(stage, column.runOrders.reduce((sum, order) => sum + order.cells.filter((cell) => cell.id !== undefined).length, 0));
+  const face = waits ? "waiting" : stage ? look(stage.status) : "none";
   // Each patch renders the head; the cells are rendered by the signals of their actions alone.
   const orders = useMemo(
     () => (
@@ -45,7 +47,7 @@ function Stage({ column, of, density, selected, select }: { column: Column; of: 
         <h3>
           <Line text={column.stage} limit={100} />
         </h3>
-        {stage ? <Status of={stage.status} waiting={!stage.startTime} /> : <span class="meta">{words.execution.notReached}</span>}
+        {stage ? <Status of={stage.status} waiting={waits} /> : <span class="meta">{words.execution.notReached}</span>}
         {stage?.startTime && <Took from={stage.startTime} to={stage.endTime} />}
       </div>
       {stage && <Gates of={stage} kinds={[ConditionKind.BEFORE_ENTRY]} entry />}
@@ -76,9 +78,9 @@ function Gates({ of, kinds, entry = false }: { of: StageExecution; kinds: readon
 
 function Condition({ of }: { of: ConditionExecution }) {
   return (
-    <li class={`gate ${look(of.status)}`}>
+    <li class={`gate ${conditionWaits(of) ? "waiting" : look(of.status)}`}>
       <p class="gate-head">
-        {words.conditions[of.kind]} <Status of={of.status} waiting={of.rules.some((rule) => rule.openTime && !rule.startTime)} />
+        {words.conditions[of.kind]} <Status of={of.status} waiting={conditionWaits(of)} />
       </p>
       {of.summary && !isLive(of.status) && <p class="gate-text">{visible(of.summary)}</p>}
       {of.override && (
@@ -89,7 +91,7 @@ function Condition({ of }: { of: ConditionExecution }) {
       <ul>
         {of.rules.map((rule) => (
           <li key={rule.id} class="rule">
-            <Shape of={look(rule.status)} label={statusWord(rule.status)} /> <Line text={rule.rule} limit={80} /> <span class="meta">{rule.provider}</span>
+            <Shape of={ruleWaits(rule) ? "waiting" : look(rule.status)} label={ruleWaits(rule) ? words.waiting : statusWord(rule.status)} /> <Line text={rule.rule} limit={80} /> <span class="meta">{rule.provider}</span>
             {isLive(rule.status) && rule.openTime && (
               <span class="meta">
                 {words.execution.opens} <Time at={rule.openTime} />

@@ -1,12 +1,14 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { WatchAccountResponseSchema, type WatchAccountResponse } from "../gen/headrace/v1/watch_pb";
+import { base } from "../base";
 import { covers, empty, union, type Interest } from "./interest";
 import { keepStream, type StreamState } from "./stream";
 
 // Browsers allow 6 connections to a server over HTTP/1.1, shared by all tabs: a stream in each tab
 // would block the seventh. So the visible tabs of a browser share one stream. The tab that holds
-// the lock reads it and passes what it reads on; hidden tabs neither read nor hold the lock.
-const lockName = "headrace-watch";
+// the lock reads it and passes what it reads on; hidden tabs neither read nor hold the lock. The name
+// has the base path, since another server may be behind another path of the same origin.
+const lockName = `headrace-watch ${base.pathname}`;
 
 type Wire =
   | { kind: "want"; tab: string; interest: Interest | null }

@@ -124,7 +124,12 @@ export function Ender({ of, steps = [] }: { of: WaitEnder | undefined; steps?: r
           {words.explain.itself}, {words.explain.when} <Link to={`/${of.execution}`}>{words.explain.execution}</Link> {words.explain.movesOn}
         </span>
       ) : (
-        of.automatic && <span>{words.explain.itself}</span>
+        of.automatic && (
+          <span>
+            {words.explain.itself}
+            {people.length > 0 && `, ${words.explain.or}`}
+          </span>
+        )
       )}
       {people}
       {actions.length > 0 && people.length > 0 && <span class="meta">({list(actions).toLowerCase()})</span>}

@@ -257,7 +257,7 @@ function Gate({ of }: { of: StageGate }) {
                 {words.explain.until.toLowerCase()} <Time at={of.until} face="absolute" />
               </span>
             )}
-            {of.message && of.approvals.length === 0 && <span class="meta gate-message">{visible(of.message)}</span>}
+            {of.message && of.kind === StageGateKind.RULE && <span class="meta gate-message">{visible(of.message)}</span>}
             {of.ender && (
               <span class="meta">
                 {words.explain.endedBy}: <Ender of={of.ender} />

@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-WWU2NJWZ.js";import"./chunk-AMOQ33BD.js";import"./chunk-S6GBH234.js";import"./chunk-OT6LFQRM.js";import"./chunk-BGRAYGHC.js";import"./chunk-SSWSN5EY.js";import"./chunk-LQIYAFFF.js";import"./chunk-MDKITZLY.js";import"./chunk-6GAU5SJS.js";import"./chunk-LK7MNORI.js";export{b as DecisionList,a as default};
