@@ -15,7 +15,8 @@ import { store, useLive, type LiveExecution } from "../live";
 import { accountOf, lastSegment, pipelineOf, shortRevision, visible } from "../names";
 import { Explain, useExplain } from "../parts/explain";
 import { Link, Outside } from "../parts/link";
-import { Facts, Failure, Heading, Line, Loading } from "../parts/page";
+import { LiveLoading } from "../parts/liveloading";
+import { Facts, Failure, Heading, Line } from "../parts/page";
 import { Started } from "../parts/started";
 import { Status } from "../parts/status";
 import { Time, Took } from "../parts/time";
@@ -40,7 +41,7 @@ export default function ExecutionView({ params }: { params: Params }) {
       </>
     );
   }
-  if (!live) return <Loading />;
+  if (!live) return <LiveLoading />;
   return <Known of={live} name={name} />;
 }
 

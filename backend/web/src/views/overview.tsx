@@ -8,7 +8,8 @@ import { store, useLive } from "../live";
 import { lastSegment, shortRevision } from "../names";
 import { arrange, standing, stageLook, type OverviewFilter } from "../overview";
 import { Link } from "../parts/link";
-import { Heading, Line, Loading } from "../parts/page";
+import { LiveLoading } from "../parts/liveloading";
+import { Heading, Line } from "../parts/page";
 import { Shape, Status } from "../parts/status";
 import { Time, Took } from "../parts/time";
 import { query, setQuery } from "../router";
@@ -47,7 +48,7 @@ export default function Overview({ params }: { params: Params }) {
         </button>
       </Heading>
       {!names ? (
-        <Loading />
+        <LiveLoading />
       ) : total === 0 ? (
         <p class="notice">{words.overview.empty}</p>
       ) : shown.length === 0 ? (

@@ -8,6 +8,7 @@ import { lastSegment, shortRevision, visible } from "../names";
 import { Ender } from "../parts/explain";
 import { ExecutionTable } from "../parts/executions";
 import { Link } from "../parts/link";
+import { LiveLoading } from "../parts/liveloading";
 import { Facts, Failure, Heading, Line, Loading } from "../parts/page";
 import { PipelineHead } from "../parts/pipelinehead";
 import { Shape, Status } from "../parts/status";
@@ -37,7 +38,7 @@ export default function PipelineView({ params }: { params: Params }) {
   return (
     <>
       <PipelineHead name={name} title={params.pipeline ?? ""} />
-      {state ? <Known state={state} name={name} /> : <Loading />}
+      {state ? <Known state={state} name={name} /> : <LiveLoading />}
     </>
   );
 }
