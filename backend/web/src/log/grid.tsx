@@ -1,4 +1,4 @@
-import { useComputed, useSignal, type ReadonlySignal, type Signal } from "@preact/signals";
+import { batch, useComputed, useSignal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { number } from "../format";
 import { times, wrap, zone } from "../preferences";
@@ -20,6 +20,8 @@ export interface Handle {
   start(): void;
   end(): void;
   focus(): void;
+  // Moves the line that keys act on.
+  step(by: number): void;
   // The first line that is shown.
   first(): number;
 }
@@ -61,11 +63,14 @@ export function Grid({ model, follow, current, selected, folded, label, began, h
   const count = model.count.value ?? 0;
   const revision = model.revision.value;
   const sections = model.sections.value;
+  // Lines that were shown on request, the newest last: sections that are found later leave them open.
+  const asked = useSignal<readonly number[]>([]);
   const foldsAndHeads = useComputed(() => {
     const found = model.sections.value;
     const changed = folded.value;
+    const open = asked.value;
     const heads = new Map<number, Section>(found.map((section) => [section.start, section]));
-    const hidden = found.filter((section) => isFolded(section, changed)).map((section) => ({ from: section.start + 1, to: section.end === Infinity ? Number.MAX_SAFE_INTEGER : section.end }));
+    const hidden = found.filter((section) => isFolded(section, changed, open)).map((section) => ({ from: section.start + 1, to: section.end === Infinity ? Number.MAX_SAFE_INTEGER : section.end }));
     return { folds: new Folds(hidden), heads };
   });
   const { folds, heads } = foldsAndHeads.value;
@@ -102,15 +107,22 @@ export function Grid({ model, follow, current, selected, folded, label, began, h
     place(next);
   };
   const unfold = (line: number) => {
-    if (!latest.current.folds.hides(line)) return;
+    if (!latest.current.folds.hides(line)) {
+      if (model.sectionsState.value !== "known") asked.value = [...asked.value, line].slice(-200);
+      return;
+    }
     const opened = new Map(folded.value);
-    for (const section of model.sections.value) if (section.start < line && line <= section.end) opened.set(section.start, false);
-    folded.value = opened;
+    for (const section of model.sections.value) if (section.start < line && line <= section.end) opened.delete(section.start);
+    batch(() => {
+      folded.value = opened;
+      asked.value = [...asked.value, line].slice(-200);
+    });
     const after = foldsAndHeads.value.folds;
     latest.current = { ...latest.current, folds: after, rows: { ...latest.current.rows, count: after.rows(model.count.value ?? 0), height: wrapped ? (row) => heights.current.get(after.line(row)) ?? rowHeight : () => rowHeight } };
   };
   handle.current = {
     show: (line, share = 0.3) => {
+      if (scroller.current?.scrollLeft === 0) widest.current = 0;
       unfold(line);
       const { rows: all, view: height, folds: lines } = latest.current;
       current.value = Math.max(1, Math.min(line, model.count.value ?? 1));
@@ -126,6 +138,7 @@ export function Grid({ model, follow, current, selected, folded, label, began, h
       moved(end(latest.current.rows, latest.current.view));
     },
     focus: () => scroller.current?.focus({ preventScroll: true }),
+    step: (by) => move(stepped(by), false),
     first: () => latest.current.folds.line(at.value.row),
   };
 
@@ -174,7 +187,7 @@ export function Grid({ model, follow, current, selected, folded, label, began, h
   }
   const lines = shownRows.map((row) => folds.line(row));
   // The first line of a folded section is known by its title.
-  const wanted = lines.filter((line) => !heads.has(line) || !isFolded(heads.get(line)!, folded.value));
+  const wanted = lines.filter((line) => !heads.has(line) || !isFolded(heads.get(line)!, folded.value, asked.value));
   const wantedKey = `${lines[0]} ${lines.at(-1)} ${lines.length} ${wanted.length}`;
   useEffect(() => {
     if (count > 0) model.want(wanted);
@@ -185,6 +198,7 @@ export function Grid({ model, follow, current, selected, folded, label, began, h
     const box = rowsBox.current;
     if (!box) return;
     if (!wrapped) {
+      if (widest.current === 0) box.style.minInlineSize = "";
       if (box.scrollWidth > widest.current) {
         widest.current = box.scrollWidth;
         box.style.minInlineSize = `max(100%, ${widest.current}px)`;
@@ -267,7 +281,7 @@ export function Grid({ model, follow, current, selected, folded, label, began, h
   const toggle = (line: number) => {
     const section = heads.get(line);
     if (!section) return;
-    folded.value = new Map(folded.value).set(line, !isFolded(section, folded.value));
+    folded.value = new Map(folded.value).set(line, !isFolded(section, folded.value, asked.value));
   };
   const press = (event: KeyboardEvent) => {
     if (event.altKey || ((event.ctrlKey || event.metaKey) && event.key !== "Home" && event.key !== "End")) return;
@@ -288,12 +302,12 @@ export function Grid({ model, follow, current, selected, folded, label, began, h
       Enter: () => (heads.has(current.value) ? toggle(current.value) : select(current.value, event.shiftKey)),
       ArrowLeft: () => {
         const section = heads.get(current.value);
-        if (section && !isFolded(section, folded.value)) toggle(current.value);
+        if (section && !isFolded(section, folded.value, asked.value)) toggle(current.value);
         else scroller.current?.scrollBy({ left: -80 });
       },
       ArrowRight: () => {
         const section = heads.get(current.value);
-        if (section && isFolded(section, folded.value)) toggle(current.value);
+        if (section && isFolded(section, folded.value, asked.value)) toggle(current.value);
         else scroller.current?.scrollBy({ left: 80 });
       },
     };
@@ -316,7 +330,7 @@ export function Grid({ model, follow, current, selected, folded, label, began, h
   const search = model.search.value;
   const hitNow = search?.at === undefined ? undefined : search.hits.line(search.at);
   const digits = Math.max(3, String(count).length);
-  let lastTime = first > 0 ? model.raw(folds.line(first - 1))?.time : undefined;
+  let lastTime: number | undefined;
   return (
     <div role="log" aria-live="off" aria-label={label} class="log-region">
       <div
@@ -357,7 +371,7 @@ export function Grid({ model, follow, current, selected, folded, label, began, h
                       hit: hitNow === line ? "now" : search?.hits.has(line) ? "hit" : "no",
                       query: search?.query,
                       section,
-                      folded: section && isFolded(section, folded.value) ? Math.min(section.end, count) - section.start : 0,
+                      folded: section && isFolded(section, folded.value, asked.value) ? Math.min(section.end, count) - section.start : 0,
                       depth: section ? section.depth : depthOf(sections, line),
                       time,
                       digits,

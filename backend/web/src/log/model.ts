@@ -65,6 +65,7 @@ export class LogModel {
   // How long the log has become since the last frame.
   #grown: { count: number; bytes: number } | undefined;
   #markedMore = false;
+  #markedAll = true;
   #marked: Marked[] = [];
   #searching: AbortController | undefined;
   #failed = false;
@@ -348,7 +349,7 @@ export class LogModel {
   }
 
   #mark(lines: readonly Raw[]): void {
-    if (this.sectionsState.value !== "known") return;
+    if (this.sectionsState.value !== "known" || !this.#markedAll) return;
     for (const raw of lines) {
       if (raw.open || raw.number <= (this.#marked.at(-1)?.line ?? 0)) continue;
       const line = this.shown(raw);
@@ -367,7 +368,9 @@ export class LogModel {
       const open = sectionsOf(this.#marked, lines, false).find((section) => section.end === Infinity && section.collapsed);
       this.#openFrom = open?.start ?? lines + 1;
     }
-    this.sections.value = sectionsOf(this.#marked, lines, this.#failed, this.#openFrom);
+    const found = sectionsOf(this.#marked, lines, this.#failed, this.#openFrom);
+    // Where not all markers are known nobody knows where the last sections end.
+    this.sections.value = this.#markedAll ? found : found.filter((section) => section.end !== Infinity);
   }
 
   // Looks for the sections of the whole log on the server.
@@ -375,15 +378,18 @@ export class LogModel {
     if (this.sectionsState.value === "running") return;
     this.sectionsState.value = "running";
     const marked: Marked[] = [];
+    let incomplete = false;
     try {
       const answers = client(ExecutionService).searchLogs({ parent: this.#request.name, actionExecutionId: this.#request.actionExecutionId, pattern: markerPattern, regularExpression: true, maxMatches: 10_000 }, { signal: this.#life.signal });
       for await (const { result } of answers) {
+        if (result.case === "summary") incomplete = result.value.incomplete !== "";
         if (result.case !== "match") continue;
         const line = parseLine(result.value.line);
         const marker = markerOf(line.first, line.text);
         if (marker) marked.push({ line: Number(result.value.lineNumber), marker });
       }
       this.#marked = marked;
+      this.#markedAll = !incomplete;
       this.sectionsState.value = "known";
       this.#makeSections();
     } catch {

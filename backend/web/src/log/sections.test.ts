@@ -50,6 +50,8 @@ test("a failed section is open", () => {
   const lines = ["##[group]One", "x", "##[endgroup]", "##[group]Two", "y", "##[error]broken", "##[endgroup]"];
   assert.deepEqual(read(lines).map((section) => [section.failed, isFolded(section, new Map())]), [[false, true], [true, false]]);
   assert.equal(isFolded(read(lines)[1]!, new Map([[4, true]])), true);
+  assert.equal(isFolded(read(lines)[0]!, new Map(), [2]), false);
+  assert.equal(isFolded(read(lines)[0]!, new Map(), [1, 4]), true);
   assert.deepEqual(read(["::group::A", "x", "::endgroup::", "::group::B", "y"], true).map((section) => section.failed), [false, true]);
   assert.deepEqual(read(["::group::A", "x", "::endgroup::", "exit 1"], true).map((section) => section.failed), [true]);
   assert.equal(read(["~~~ Muted", "x", "^^^ +++", "y"])[0]?.collapsed, false);

@@ -124,7 +124,7 @@ function isDiff(marked: readonly Marked[], i: number): boolean {
 }
 
 // Whether the section is folded, given what the reader changed: the first lines of sections that
-// were opened or folded by hand.
-export function isFolded(section: Section, changed: ReadonlyMap<number, boolean>): boolean {
-  return changed.get(section.start) ?? (section.collapsed && !section.failed);
+// were opened or folded by hand, and lines that the reader asked for, which are never folded away.
+export function isFolded(section: Section, changed: ReadonlyMap<number, boolean>, asked: readonly number[] = []): boolean {
+  return changed.get(section.start) ?? (section.collapsed && !section.failed && !asked.some((line) => section.start < line && line <= section.end));
 }

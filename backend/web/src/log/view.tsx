@@ -138,6 +138,8 @@ function Viewer({ name, action, file }: { name: string; action: ActionExecution;
   useEffect(
     () =>
       onKeys({
+        j: () => handle.current?.step(1),
+        k: () => handle.current?.step(-1),
         n: () => stepHit(1),
         p: () => stepHit(-1),
         f: () => toggleFollow(model, follow, handle),
