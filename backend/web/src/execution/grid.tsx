@@ -3,7 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import { ConditionKind, ExecutionStatus, type ConditionExecution, type StageExecution } from "../gen/headrace/v1/execution_pb";
 import { number } from "../format";
 import type { LiveExecution } from "../live";
-import { visible } from "../names";
+import { oneLine, visible } from "../names";
 import { Approval } from "../parts/approval";
 import { Line } from "../parts/page";
 import { Shape, Status } from "../parts/status";
@@ -177,10 +177,22 @@ function ActionCell({ cell, of, density, selected, select }: { cell: Cell; of: L
   const id = cell.id;
   const waits = isLive(action.status) && action.approval !== undefined;
   const face = waits ? "waiting" : look(action.status);
+  const word = waits ? words.waiting : statusWord(action.status);
+  if (density === "cells") {
+    // Of 1,000 cells each element counts.
+    const name = `${oneLine(cell.action, 100)}: ${word}`;
+    return (
+      <li class={`cell ${face}`} data-row>
+        <button type="button" class="cell-body" id={`cell-${id}`} aria-pressed={selected} aria-label={name} title={name} onClick={() => select(id)}>
+          <Shape of={face} />
+        </button>
+      </li>
+    );
+  }
   return (
     <li class={`cell ${face}`} data-row>
-      <button type="button" class="cell-body" id={`cell-${id}`} aria-pressed={selected} onClick={() => select(id)} title={density === "cells" ? `${cell.action}: ${statusWord(action.status)}` : undefined}>
-        <Shape of={face} label={waits ? words.waiting : statusWord(action.status)} />
+      <button type="button" class="cell-body" id={`cell-${id}`} aria-pressed={selected} onClick={() => select(id)}>
+        <Shape of={face} label={word} />
         <Line text={cell.action} limit={100} />
         {action.startTime && <Took from={action.startTime} to={action.endTime} />}
         {density === "cards" && (
