@@ -167,6 +167,9 @@ func (r *run) measure(ctx context.Context) error {
 			return fmt.Errorf("large log: %w", err)
 		}
 	}
+	if err := r.measureUI(ctx); err != nil {
+		return err
+	}
 	if r.wants("push_decision_50k_files") {
 		if err := r.measurePush(ctx); err != nil {
 			return fmt.Errorf("push: %w", err)

@@ -1,0 +1,48 @@
+// Measures how long a viewer of a log of 1 GB waits, and the memory of its tab.
+import { readFile } from "node:fs/promises";
+import { click, enter, load, report, reportMemory } from "./bench.mjs";
+import { fail, finish, launch, login, open, settings } from "./browser.mjs";
+
+const rounds = 5;
+const shows = (line) => ({ selector: "[role=row]", text: `line ${line} of the build` });
+
+const browser = await launch();
+try {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  const page = await open(context);
+  await login(page);
+  const places = { first: [], end: [], line: [], hit: [] };
+  for (let i = 0; i < rounds; i++) {
+    places.first.push(await load(page, settings.path, shows(1)));
+    places.end.push(await click(page, ".log-places > button:nth-of-type(2)", shows(settings.lines)));
+    for (let n = 0; n < rounds; n++) {
+      // Lines that are far apart, none of them twice.
+      const line = 1 + ((1_234_567 + (i * rounds + n) * 3_456_789) % settings.lines);
+      places.line.push(await enter(page, "Go to line", String(line + settings.before), shows(line)));
+    }
+    places.hit.push(await enter(page, "Find in the log", `line ${settings.lines - 1000 - i} of`, shows(settings.lines - 1000 - i)));
+  }
+  for (const [place, took] of Object.entries(places)) report(`ui_log_1gb_${place}`, took);
+  const cdp = await context.newCDPSession(page);
+  await cdp.send("HeapProfiler.collectGarbage");
+  reportMemory("ui_log_1gb_tab", await memory(browser));
+} catch (error) {
+  fail("log", error.stack);
+} finally {
+  await browser.close();
+}
+finish();
+
+// What the largest process of a page has for itself, as the browser's task manager shows it.
+async function memory(of) {
+  const cdp = await of.newBrowserCDPSession();
+  const { processInfo } = await cdp.send("SystemInfo.getProcessInfo");
+  let most = 0;
+  for (const { id, type } of processInfo) {
+    if (type !== "renderer") continue;
+    const status = await readFile(`/proc/${id}/status`, "utf8");
+    const kib = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? 0);
+    most = Math.max(most, (kib("RssAnon") + kib("VmSwap")) * 1024);
+  }
+  return most;
+}
