@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact/tree"
 	"github.com/headrace/terraform-provider-headrace/backend/pipeline"
 )
 
@@ -23,13 +24,13 @@ func checkLinks(root *os.Root, entries []entry, globs []glob) ([]string, error) 
 	if err != nil || len(links) == 0 {
 		return nil, err
 	}
-	tree := make(map[string]fs.FileMode, len(entries))
+	kept := make(map[string]fs.FileMode, len(entries))
 	for _, e := range entries {
-		tree[e.path] = e.kind
+		kept[e.path] = e.kind
 	}
 	var broken []string
 	for _, e := range entries {
-		if e.kind != fs.ModeSymlink || resolves(tree, links, e.path) {
+		if e.kind != fs.ModeSymlink || resolves(kept, links, e.path) {
 			continue
 		}
 		if slices.ContainsFunc(globs, func(g glob) bool { return g.names(e.path) }) {
@@ -48,14 +49,14 @@ func checkLinks(root *os.Root, entries []entry, globs []glob) ([]string, error) 
 
 // readLinks returns the targets of the symlinks among the entries.
 func readLinks(root *os.Root, entries []entry) (map[string]string, error) {
-	at := cursor{root: root}
-	defer at.close()
+	at := tree.NewCursor(root)
+	defer at.Close()
 	links := make(map[string]string)
 	for _, e := range entries {
 		if e.kind != fs.ModeSymlink {
 			continue
 		}
-		parent, base, err := at.parent(e.path)
+		parent, base, err := at.Parent(e.path)
 		if err != nil {
 			return nil, unreadable(e.path, err)
 		}
@@ -68,8 +69,8 @@ func readLinks(root *os.Root, entries []entry) (map[string]string, error) {
 	return links, nil
 }
 
-// resolves tells whether a link leads to a file of the tree.
-func resolves(tree map[string]fs.FileMode, links map[string]string, link string) bool {
+// resolves tells whether a link leads to a file that is kept.
+func resolves(kept map[string]fs.FileMode, links map[string]string, link string) bool {
 	at, rest := path.Dir(link), strings.Split(links[link], "/")
 	if path.IsAbs(links[link]) {
 		return false
@@ -88,7 +89,7 @@ func resolves(tree map[string]fs.FileMode, links map[string]string, link string)
 			continue
 		}
 		next := path.Join(at, part)
-		kind, found := tree[next]
+		kind, found := kept[next]
 		switch {
 		case !found:
 			return false

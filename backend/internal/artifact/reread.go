@@ -10,14 +10,15 @@ import (
 )
 
 // errChanged says that the second reading of a file differs from the first.
-var errChanged = errors.New("the stored artifact changed between its verification and its use: see who else writes to the storage")
+var errChanged error = &refusal{"the stored artifact changed between its verification and its use: see who else writes to the storage", ErrDamaged}
 
 // seen remembers what was read of a file, as a checksum of each part by a random key. A
 // second reading is verified part by part before it is used, which costs a fraction of
 // another SHA-256.
 type seen struct {
-	mac    cipher.AEAD
-	sealed [][]byte
+	mac cipher.AEAD
+	// sealed has one checksum after the other.
+	sealed []byte
 }
 
 func newSeen() (*seen, error) {
@@ -35,12 +36,16 @@ func newSeen() (*seen, error) {
 // add remembers the next part.
 func (s *seen) add(part []byte) {
 	//nolint:gosec // Each number is used once, and the key for one reading.
-	s.sealed = append(s.sealed, s.mac.Seal(nil, s.nonce(len(s.sealed)), nil, part))
+	s.sealed = s.mac.Seal(s.sealed, s.nonce(s.parts()), nil, part)
 }
+
+// parts returns how many parts were seen.
+func (s *seen) parts() int { return len(s.sealed) / s.mac.Overhead() }
 
 // is tells whether a part is what it was.
 func (s *seen) is(i int, part []byte) bool {
-	_, err := s.mac.Open(nil, s.nonce(i), s.sealed[i], part)
+	at := i * s.mac.Overhead()
+	_, err := s.mac.Open(nil, s.nonce(i), s.sealed[at:at+s.mac.Overhead()], part)
 	return err == nil
 }
 
@@ -65,7 +70,7 @@ type reread struct {
 // Read implements io.Reader.
 func (r *reread) Read(p []byte) (int, error) {
 	if len(r.left) == 0 {
-		if r.next == len(r.seen.sealed) {
+		if r.next == r.seen.parts() {
 			return 0, io.EOF
 		}
 		n, err := fill(r.buffer, r.from)

@@ -13,11 +13,29 @@ import (
 	"io"
 	"os"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"github.com/headrace/terraform-provider-headrace/backend/internal/action"
+	"github.com/headrace/terraform-provider-headrace/backend/internal/artifact/tree"
 	"github.com/headrace/terraform-provider-headrace/backend/internal/blob"
 )
 
 const bufferSize = 256 << 10
+
+// ErrDamaged says that the stored form of an artifact is not what was stored.
+var ErrDamaged = errors.New("damaged")
+
+// refusal is an error of a class, in its own words.
+type refusal struct {
+	text  string
+	class error
+}
+
+// Error implements error.
+func (r *refusal) Error() string { return r.text }
+
+// Unwrap returns the class.
+func (r *refusal) Unwrap() error { return r.class }
 
 // Store keeps artifacts as objects named <first two digits>/<rest of the digest>.
 // The stored form is a plain tar whose entries are in a fixed order and hold no
@@ -27,6 +45,8 @@ const bufferSize = 256 << 10
 type Store struct {
 	objects *blob.Store
 	spool   string
+	// indexes are of the artifacts that were opened last, by digest.
+	indexes *lru.Cache[string, *index]
 }
 
 var _ action.Artifacts = (*Store)(nil)
@@ -34,7 +54,9 @@ var _ action.Artifacts = (*Store)(nil)
 // New returns the store of artifacts on a store of objects. The spool is a directory
 // of this machine, where artifacts pass through that are not in a plain directory.
 func New(objects *blob.Store, spool string) *Store {
-	return &Store{objects: objects, spool: spool}
+	// Its only error is a size that is not positive.
+	indexes, _ := lru.New[string, *index](indexesKept)
+	return &Store{objects: objects, spool: spool, indexes: indexes}
 }
 
 // Store keeps the files below a directory of root that match one of the globs. A directory
@@ -64,12 +86,12 @@ func (s *Store) store(ctx context.Context, name string, root *os.Root, files act
 		return action.Stored{}, fmt.Errorf("%w: the directory to keep is gone or became something else; leave it in its place", action.ErrUnstorable)
 	}
 	// Should it change now, it is still not followed out of root.
-	tree, err := root.OpenRoot(files.Dir)
+	from, err := root.OpenRoot(files.Dir)
 	if err != nil {
 		return action.Stored{}, err
 	}
-	defer func() { _ = tree.Close() }()
-	entries, remarks, err := selectEntries(ctx, tree, files.Globs)
+	defer func() { _ = from.Close() }()
+	entries, remarks, err := selectEntries(ctx, from, files.Globs)
 	if err != nil {
 		return action.Stored{}, err
 	}
@@ -82,7 +104,7 @@ func (s *Store) store(ctx context.Context, name string, root *os.Root, files act
 	hash := sha256.New()
 	size := &counter{writer: io.MultiWriter(draft, hash)}
 	buffered := bufio.NewWriterSize(size, bufferSize)
-	if err := pack(ctx, buffered, tree, entries, files.Time); err != nil {
+	if err := pack(ctx, buffered, from, entries, files.Time); err != nil {
 		return action.Stored{}, err
 	}
 	if err := buffered.Flush(); err != nil {
@@ -112,15 +134,9 @@ func (s *Store) Fetch(ctx context.Context, artifact action.Artifact, root *os.Ro
 }
 
 func (s *Store) fetch(ctx context.Context, artifact action.Artifact, root *os.Root, dir string) error {
-	if !isDigest(artifact.Digest) {
-		return fmt.Errorf("%q is not a SHA-256 digest", artifact.Digest)
-	}
-	stored, err := s.objects.Open(ctx, object(artifact.Digest))
-	if errors.Is(err, blob.ErrNotFound) {
-		return fmt.Errorf("the store holds no artifact sha256:%s; run the action that makes it again", artifact.Digest)
-	}
+	stored, err := s.open(ctx, artifact.Digest)
 	if err != nil {
-		return fmt.Errorf("%w: %w", action.ErrStorageFailed, err)
+		return err
 	}
 	defer func() { _ = stored.Close() }()
 	verified, err := s.verify(ctx, artifact, stored)
@@ -128,12 +144,27 @@ func (s *Store) fetch(ctx context.Context, artifact action.Artifact, root *os.Ro
 		return err
 	}
 	defer func() { _ = verified.Close() }()
-	tree, err := root.OpenRoot(dir)
+	below, err := root.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = tree.Close() }()
-	return unpack(ctx, verified, tree)
+	defer func() { _ = below.Close() }()
+	return tree.Unpack(ctx, verified, below, tree.Options{})
+}
+
+// open opens the stored form of an artifact.
+func (s *Store) open(ctx context.Context, digest string) (io.ReadCloser, error) {
+	if !isDigest(digest) {
+		return nil, fmt.Errorf("%q is not a SHA-256 digest", digest)
+	}
+	stored, err := s.objects.Open(ctx, object(digest))
+	if errors.Is(err, blob.ErrNotFound) {
+		return nil, &refusal{fmt.Sprintf("the store holds no artifact sha256:%s; run the action that makes it again", digest), ErrNotStored}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", action.ErrStorageFailed, err)
+	}
+	return stored, nil
 }
 
 // verify returns the bytes of an artifact from their begin, none of which is used
@@ -168,7 +199,7 @@ func (s *Store) verify(ctx context.Context, artifact action.Artifact, stored io.
 // returns an error where it is damaged. It reads no more than there should be.
 func readVerified(ctx context.Context, artifact action.Artifact, stored io.Reader, buffer []byte, part func([]byte) error) error {
 	damaged := func(format string, args ...any) error {
-		return fmt.Errorf("the stored artifact sha256:%s is damaged: %w; run the action that makes it again", artifact.Digest, fmt.Errorf(format, args...))
+		return fmt.Errorf("the stored artifact sha256:%s is %w: %w; run the action that makes it again", artifact.Digest, ErrDamaged, fmt.Errorf(format, args...))
 	}
 	hash := sha256.New()
 	from := blob.UntilDone(ctx, io.LimitReader(stored, artifact.Size+1))

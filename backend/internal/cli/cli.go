@@ -231,7 +231,7 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add(groupDaily, a.runCommand(), a.executionCommand(), a.explainCommand(), a.logsCommand(), a.decideCommand(true), a.decideCommand(false))
-	add(groupRelease, a.pipelineCommand(), a.rollbackCommand(), a.transitionCommand(), a.searchCommand(), a.approvalRuleCommand(), a.secretCommand(),
+	add(groupRelease, a.pipelineCommand(), a.rollbackCommand(), a.transitionCommand(), a.searchCommand(), a.artifactCommand(), a.approvalRuleCommand(), a.secretCommand(),
 		a.connectionCommand(), a.triggerCommand(), a.webhookCommand(), a.actionTypeCommand(), a.ruleTypeCommand())
 	add(groupAdminister, a.accountCommand(), a.tokenCommand(), a.retentionCommand(), a.serverInfoCommand(), a.whoamiCommand(), a.apiCommand())
 	root.SetHelpTemplate(root.HelpTemplate() + "{{if not .HasParent}}" + helpNotes + "{{end}}")

@@ -57,6 +57,8 @@ type fake struct {
 	changes []*headracev1.SourceChange
 	state   *headracev1.PipelineState
 	logs    map[string]string
+	// artifact answers GetArtifact.
+	artifact *lying
 	// cuts are the positions after which a watch breaks off, one a stream; a
 	// negative one breaks off every stream before its first event.
 	cuts []int64
@@ -322,6 +324,10 @@ func (f *fake) TailLog(r *headracev1.TailLogRequest, stream grpc.ServerStreaming
 		return status.Error(codes.Unavailable, "the server restarts")
 	}
 	return nil
+}
+
+func (f *fake) GetArtifact(r *headracev1.GetArtifactRequest, stream grpc.ServerStreamingServer[headracev1.GetArtifactResponse]) error {
+	return f.artifact.GetArtifact(r, stream)
 }
 
 func (f *fake) ListPipelines(_ context.Context, r *headracev1.ListPipelinesRequest) (*headracev1.ListPipelinesResponse, error) {

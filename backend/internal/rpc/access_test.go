@@ -256,6 +256,7 @@ func serveWithoutAuthorization(t *testing.T, path string) string {
 		Stages:        service.NewStages(executions),
 		Explanations:  service.NewExplanations(executions),
 		Streams:       service.NewStreams(executions),
+		Artifacts:     service.NewArtifacts(service.ArtifactsConfig{Store: st}),
 		ApprovalRules: service.NewApprovalRules(service.ApprovalRulesConfig{Store: st, Clock: time.Now, Reports: reports}),
 		Secrets:       service.NewSecrets(service.SecretsConfig{Store: st, Clock: time.Now}),
 		Connections:   service.NewConnections(service.ConnectionsConfig{Store: st, Clock: time.Now, Catalog: catalog.Builtin()}),

@@ -113,6 +113,8 @@ func code(kind service.Kind) codes.Code {
 		return codes.Unauthenticated
 	case service.KindExhausted:
 		return codes.ResourceExhausted
+	case service.KindDataLoss:
+		return codes.DataLoss
 	default:
 		return codes.Internal
 	}

@@ -20,6 +20,7 @@ type executions struct {
 	use          *service.Executions
 	explanations *service.Explanations
 	streams      *service.Streams
+	artifacts    *service.Artifacts
 }
 
 // StartExecution implements ExecutionService.

@@ -91,6 +91,7 @@ type Config struct {
 	Executions    *service.Executions
 	Explanations  *service.Explanations
 	Streams       *service.Streams
+	Artifacts     *service.Artifacts
 	Accounts      *service.Accounts
 	Retention     *service.Retention
 	Types         *service.Types
@@ -155,7 +156,7 @@ func New(cfg Config) *Server {
 	headracev1.RegisterSecretServiceServer(s.grpc, &secrets{use: cfg.Secrets})
 	headracev1.RegisterConnectionServiceServer(s.grpc, &connections{use: cfg.Connections})
 	headracev1.RegisterExecutionServiceServer(s.grpc, &executions{
-		use: cfg.Executions, explanations: cfg.Explanations, streams: cfg.Streams,
+		use: cfg.Executions, explanations: cfg.Explanations, streams: cfg.Streams, artifacts: cfg.Artifacts,
 	})
 	headracev1.RegisterTriggerServiceServer(s.grpc, &triggers{use: cfg.Triggers, decisions: cfg.Decisions})
 	headracev1.RegisterWebhookServiceServer(s.grpc, &webhooks{use: cfg.Webhooks, deliveries: cfg.Deliveries})

@@ -348,6 +348,7 @@ func TestStreamsMayGoOnForLong(t *testing.T) {
 		headracev1.ExecutionService_WatchExecution_FullMethodName,
 		headracev1.ExecutionService_TailLog_FullMethodName,
 		headracev1.ExecutionService_SearchLogs_FullMethodName,
+		headracev1.ExecutionService_GetArtifact_FullMethodName,
 		headracev1.WatchService_WatchAccount_FullMethodName,
 		grpc_health_v1.Health_Watch_FullMethodName,
 		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",

@@ -353,6 +353,7 @@ func (s withWork) serveCalls() (withCalls, error) {
 		Executions:   service.NewExecutions(s.executions),
 		Explanations: service.NewExplanations(s.executions),
 		Streams:      server.streams,
+		Artifacts:    service.NewArtifacts(service.ArtifactsConfig{Store: s.data.store, Artifacts: s.artifacts}),
 		Accounts: service.NewAccounts(service.AccountsConfig{
 			Store: s.data.store, Reports: reports, Clock: s.clock, NewID: s.newID,
 		}),

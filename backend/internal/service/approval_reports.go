@@ -51,7 +51,7 @@ func keyOf(p *definition.Pipeline) outlineKey {
 
 // NewReports returns the reports on the approval rules in a store.
 func NewReports(s store.Store, clock func() time.Time) *Reports {
-	slots := newFairSlots()
+	slots := newFairSlots("reports")
 	slots.unbounded = true
 	return &Reports{store: s, clock: clock, slots: slots, inspect: approval.InspectAll, outlines: make(map[outlineKey]approval.Outline)}
 }

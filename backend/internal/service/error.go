@@ -27,6 +27,8 @@ const (
 	KindUnauthenticated
 	// KindExhausted: a limit is reached.
 	KindExhausted
+	// KindDataLoss: what is stored is not what was stored once.
+	KindDataLoss
 )
 
 // Error is a refusal in words for the caller. It never holds secrets or

@@ -21,10 +21,12 @@ const (
 	searchRetry = 10 * time.Second
 )
 
-// fairSlots shares slots among searches of logs, or among reports, as runners share attempts
+// fairSlots shares slots among searches of logs, among reports, or among verifications of artifacts, as runners share attempts
 // (ADR 14): the account that holds the fewest is next, and in it the caller that holds the
 // fewest. If several hold as few, the one that has held none for the longest is next.
 type fairSlots struct {
+	// what is the plural of what takes a slot, for refusals.
+	what string
 	// unbounded lets any number wait.
 	unbounded bool
 
@@ -50,8 +52,8 @@ type slotRequest struct {
 	admitted          chan struct{}
 }
 
-func newFairSlots() *fairSlots {
-	return &fairSlots{free: searchesAtOnce, shares: make(map[string]*slotShare)}
+func newFairSlots(what string) *fairSlots {
+	return &fairSlots{what: what, free: searchesAtOnce, shares: make(map[string]*slotShare)}
 }
 
 // begin waits for a slot, which is held until end is called.
@@ -74,10 +76,10 @@ func (s *fairSlots) join(account, caller string) (*slotRequest, error) {
 	defer s.mu.Unlock()
 	p := &slotRequest{account: account, caller: account + "/" + caller, admitted: make(chan struct{})}
 	if known := s.shares[p.caller]; known != nil && known.waiting >= searchesOfCaller && !s.unbounded {
-		return nil, tooManySearches("as many searches wait as one caller may have (%d): let some end first", searchesOfCaller)
+		return nil, tooMany("as many %s wait as one caller may have (%d): let some end first", s.what, searchesOfCaller)
 	}
 	if known := s.shares[p.account]; known != nil && known.waiting >= searchesOfAccount && !s.unbounded {
-		return nil, tooManySearches("as many searches wait as one account may have (%d): try again when some have ended", searchesOfAccount)
+		return nil, tooMany("as many %s wait as one account may have (%d): try again when some have ended", s.what, searchesOfAccount)
 	}
 	p.accounts, p.callers = s.share(p.account), s.share(p.caller)
 	p.accounts.waiting++
@@ -87,8 +89,8 @@ func (s *fairSlots) join(account, caller string) (*slotRequest, error) {
 	return p, nil
 }
 
-func tooManySearches(format string, limit int) error {
-	err := refuse(KindExhausted, pipeline.ReasonLimitExceeded, format, limit)
+func tooMany(format, what string, limit int) error {
+	err := refuse(KindExhausted, pipeline.ReasonLimitExceeded, format, what, limit)
 	err.RetryAfter = searchRetry
 	return err
 }

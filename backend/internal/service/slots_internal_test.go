@@ -17,7 +17,7 @@ type searchQueue struct {
 
 func newSearchQueue(t *testing.T) *searchQueue {
 	t.Helper()
-	return &searchQueue{newFairSlots(), t, make(map[string]*slotRequest)}
+	return &searchQueue{newFairSlots("searches"), t, make(map[string]*slotRequest)}
 }
 
 func (q *searchQueue) add(name, account, caller string) {
@@ -102,7 +102,7 @@ func TestCallersOfAnAccountTakeTurnsInSearching(t *testing.T) {
 
 func TestSoManySearchesWait(t *testing.T) {
 	t.Parallel()
-	q := newFairSlots()
+	q := newFairSlots("searches")
 	join := func(account, caller string) error {
 		_, err := q.join(account, caller)
 		return err

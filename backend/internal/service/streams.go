@@ -20,7 +20,7 @@ type Streams struct {
 
 // NewStreams returns the use cases that stream.
 func NewStreams(config ExecutionsConfig) *Streams {
-	return &Streams{config: config, stopping: make(chan struct{}), searches: newFairSlots(), searchTime: searchTime, boards: newBoards(config), heartbeat: heartbeatEvery}
+	return &Streams{config: config, stopping: make(chan struct{}), searches: newFairSlots("searches"), searchTime: searchTime, boards: newBoards(config), heartbeat: heartbeatEvery}
 }
 
 // EndStreams ends watches and log tails, so that a server can stop in time.

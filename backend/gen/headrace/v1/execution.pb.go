@@ -5631,6 +5631,668 @@ func (x *LogSearchSummary) GetIncomplete() string {
 	return ""
 }
 
+type ListArtifactsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the execution.
+	Parent        string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListArtifactsRequest) Reset() {
+	*x = ListArtifactsRequest{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListArtifactsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListArtifactsRequest) ProtoMessage() {}
+
+func (x *ListArtifactsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListArtifactsRequest.ProtoReflect.Descriptor instead.
+func (*ListArtifactsRequest) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *ListArtifactsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+type ListArtifactsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of the actions that made them. Artifacts that the execution took from
+	// another one, as a rollback does, come last.
+	Artifacts     []*ExecutionArtifact `protobuf:"bytes,1,rep,name=artifacts,proto3" json:"artifacts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListArtifactsResponse) Reset() {
+	*x = ListArtifactsResponse{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListArtifactsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListArtifactsResponse) ProtoMessage() {}
+
+func (x *ListArtifactsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListArtifactsResponse.ProtoReflect.Descriptor instead.
+func (*ListArtifactsResponse) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *ListArtifactsResponse) GetArtifacts() []*ExecutionArtifact {
+	if x != nil {
+		return x.Artifacts
+	}
+	return nil
+}
+
+// ExecutionArtifact is an artifact of an execution.
+type ExecutionArtifact struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Artifact *Artifact              `protobuf:"bytes,1,opt,name=artifact,proto3" json:"artifact,omitempty"`
+	// The action that made it; not set if another execution did.
+	Stage             string `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
+	Action            string `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
+	ActionExecutionId string `protobuf:"bytes,4,opt,name=action_execution_id,json=actionExecutionId,proto3" json:"action_execution_id,omitempty"`
+	// A retry of the stage replaced the action: other actions do not get the artifact.
+	Retried       bool `protobuf:"varint,5,opt,name=retried,proto3" json:"retried,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExecutionArtifact) Reset() {
+	*x = ExecutionArtifact{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecutionArtifact) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecutionArtifact) ProtoMessage() {}
+
+func (x *ExecutionArtifact) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecutionArtifact.ProtoReflect.Descriptor instead.
+func (*ExecutionArtifact) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *ExecutionArtifact) GetArtifact() *Artifact {
+	if x != nil {
+		return x.Artifact
+	}
+	return nil
+}
+
+func (x *ExecutionArtifact) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *ExecutionArtifact) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *ExecutionArtifact) GetActionExecutionId() string {
+	if x != nil {
+		return x.ActionExecutionId
+	}
+	return ""
+}
+
+func (x *ExecutionArtifact) GetRetried() bool {
+	if x != nil {
+		return x.Retried
+	}
+	return false
+}
+
+type ListArtifactFilesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the execution.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Name of the artifact.
+	Artifact string `protobuf:"bytes,2,opt,name=artifact,proto3" json:"artifact,omitempty"`
+	// Which artifact of that name, if a retry made another one. The one that counts if it is
+	// not set.
+	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	// 1 to 1000; 1000 when 0.
+	PageSize      int32  `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListArtifactFilesRequest) Reset() {
+	*x = ListArtifactFilesRequest{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListArtifactFilesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListArtifactFilesRequest) ProtoMessage() {}
+
+func (x *ListArtifactFilesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListArtifactFilesRequest.ProtoReflect.Descriptor instead.
+func (*ListArtifactFilesRequest) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *ListArtifactFilesRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ListArtifactFilesRequest) GetArtifact() string {
+	if x != nil {
+		return x.Artifact
+	}
+	return ""
+}
+
+func (x *ListArtifactFilesRequest) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *ListArtifactFilesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListArtifactFilesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListArtifactFilesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Parents come before what is in them.
+	Files         []*ArtifactFile `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty"`
+	NextPageToken string          `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	Artifact      *Artifact       `protobuf:"bytes,3,opt,name=artifact,proto3" json:"artifact,omitempty"`
+	// How many files the artifact has.
+	FileCount int64 `protobuf:"varint,4,opt,name=file_count,json=fileCount,proto3" json:"file_count,omitempty"`
+	// How many of them no page holds: the list ends after 20,000 files. GetArtifact returns
+	// the others too.
+	UnlistedCount int64 `protobuf:"varint,5,opt,name=unlisted_count,json=unlistedCount,proto3" json:"unlisted_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListArtifactFilesResponse) Reset() {
+	*x = ListArtifactFilesResponse{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListArtifactFilesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListArtifactFilesResponse) ProtoMessage() {}
+
+func (x *ListArtifactFilesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListArtifactFilesResponse.ProtoReflect.Descriptor instead.
+func (*ListArtifactFilesResponse) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *ListArtifactFilesResponse) GetFiles() []*ArtifactFile {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+func (x *ListArtifactFilesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListArtifactFilesResponse) GetArtifact() *Artifact {
+	if x != nil {
+		return x.Artifact
+	}
+	return nil
+}
+
+func (x *ListArtifactFilesResponse) GetFileCount() int64 {
+	if x != nil {
+		return x.FileCount
+	}
+	return 0
+}
+
+func (x *ListArtifactFilesResponse) GetUnlistedCount() int64 {
+	if x != nil {
+		return x.UnlistedCount
+	}
+	return 0
+}
+
+// ArtifactFile is a file, a directory or a symlink of an artifact.
+type ArtifactFile struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// With slashes. If it is not UTF-8, it is raw_path with replacement characters.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// Set if the path is not UTF-8.
+	RawPath   []byte `protobuf:"bytes,2,opt,name=raw_path,json=rawPath,proto3" json:"raw_path,omitempty"`
+	Directory bool   `protobuf:"varint,3,opt,name=directory,proto3" json:"directory,omitempty"`
+	// Of a symlink: where it leads, with replacement characters if that is not UTF-8.
+	LinkTarget string `protobuf:"bytes,4,opt,name=link_target,json=linkTarget,proto3" json:"link_target,omitempty"`
+	SizeBytes  int64  `protobuf:"varint,5,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	// The permission bits of Unix, such as 0755.
+	Mode uint32 `protobuf:"varint,6,opt,name=mode,proto3" json:"mode,omitempty"`
+	// Not set for symlinks and in artifacts of old servers.
+	ModifyTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=modify_time,json=modifyTime,proto3" json:"modify_time,omitempty"`
+	// SHA-256 as hex, of a regular file; empty for those that are not listed.
+	Digest        string `protobuf:"bytes,8,opt,name=digest,proto3" json:"digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArtifactFile) Reset() {
+	*x = ArtifactFile{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArtifactFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArtifactFile) ProtoMessage() {}
+
+func (x *ArtifactFile) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArtifactFile.ProtoReflect.Descriptor instead.
+func (*ArtifactFile) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *ArtifactFile) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *ArtifactFile) GetRawPath() []byte {
+	if x != nil {
+		return x.RawPath
+	}
+	return nil
+}
+
+func (x *ArtifactFile) GetDirectory() bool {
+	if x != nil {
+		return x.Directory
+	}
+	return false
+}
+
+func (x *ArtifactFile) GetLinkTarget() string {
+	if x != nil {
+		return x.LinkTarget
+	}
+	return ""
+}
+
+func (x *ArtifactFile) GetSizeBytes() int64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+func (x *ArtifactFile) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *ArtifactFile) GetModifyTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ModifyTime
+	}
+	return nil
+}
+
+func (x *ArtifactFile) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+type GetArtifactRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the execution.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Name of the artifact.
+	Artifact string `protobuf:"bytes,2,opt,name=artifact,proto3" json:"artifact,omitempty"`
+	// Which artifact of that name, as in ListArtifactFilesRequest.
+	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	// The file to get; if neither is set, all of the artifact as a tar. A path that is not UTF-8
+	// goes into raw_path.
+	Path    string `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
+	RawPath []byte `protobuf:"bytes,5,opt,name=raw_path,json=rawPath,proto3" json:"raw_path,omitempty"`
+	// The first byte to get, of the tar or the file.
+	Offset int64 `protobuf:"varint,6,opt,name=offset,proto3" json:"offset,omitempty"`
+	// How many bytes to get at most; all when 0.
+	MaxBytes      int64 `protobuf:"varint,7,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetArtifactRequest) Reset() {
+	*x = GetArtifactRequest{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetArtifactRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetArtifactRequest) ProtoMessage() {}
+
+func (x *GetArtifactRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetArtifactRequest.ProtoReflect.Descriptor instead.
+func (*GetArtifactRequest) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *GetArtifactRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GetArtifactRequest) GetArtifact() string {
+	if x != nil {
+		return x.Artifact
+	}
+	return ""
+}
+
+func (x *GetArtifactRequest) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *GetArtifactRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *GetArtifactRequest) GetRawPath() []byte {
+	if x != nil {
+		return x.RawPath
+	}
+	return nil
+}
+
+func (x *GetArtifactRequest) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *GetArtifactRequest) GetMaxBytes() int64 {
+	if x != nil {
+		return x.MaxBytes
+	}
+	return 0
+}
+
+type GetArtifactResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only in the first message.
+	Content *ArtifactContent `protobuf:"bytes,1,opt,name=content,proto3" json:"content,omitempty"`
+	// Place of data in the tar or the file.
+	Offset        int64  `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	Data          []byte `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetArtifactResponse) Reset() {
+	*x = GetArtifactResponse{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetArtifactResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetArtifactResponse) ProtoMessage() {}
+
+func (x *GetArtifactResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetArtifactResponse.ProtoReflect.Descriptor instead.
+func (*GetArtifactResponse) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *GetArtifactResponse) GetContent() *ArtifactContent {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *GetArtifactResponse) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *GetArtifactResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+// ArtifactContent says what is sent of an artifact.
+type ArtifactContent struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Artifact *Artifact              `protobuf:"bytes,1,opt,name=artifact,proto3" json:"artifact,omitempty"`
+	// Not set for the tar of all.
+	File *ArtifactFile `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"`
+	// Length of the tar or the file.
+	SizeBytes     int64 `protobuf:"varint,3,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArtifactContent) Reset() {
+	*x = ArtifactContent{}
+	mi := &file_headrace_v1_execution_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArtifactContent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArtifactContent) ProtoMessage() {}
+
+func (x *ArtifactContent) ProtoReflect() protoreflect.Message {
+	mi := &file_headrace_v1_execution_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArtifactContent.ProtoReflect.Descriptor instead.
+func (*ArtifactContent) Descriptor() ([]byte, []int) {
+	return file_headrace_v1_execution_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *ArtifactContent) GetArtifact() *Artifact {
+	if x != nil {
+		return x.Artifact
+	}
+	return nil
+}
+
+func (x *ArtifactContent) GetFile() *ArtifactFile {
+	if x != nil {
+		return x.File
+	}
+	return nil
+}
+
+func (x *ArtifactContent) GetSizeBytes() int64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
 var File_headrace_v1_execution_proto protoreflect.FileDescriptor
 
 const file_headrace_v1_execution_proto_rawDesc = "" +
@@ -6124,7 +6786,60 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"matchCount\x12$\n" +
 	"\n" +
 	"incomplete\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x02R\n" +
-	"incomplete*\x99\x03\n" +
+	"incomplete\">\n" +
+	"\x14ListArtifactsRequest\x12&\n" +
+	"\x06parent\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xa8\xbb\x18\x04R\x06parent\"[\n" +
+	"\x15ListArtifactsResponse\x12B\n" +
+	"\tartifacts\x18\x01 \x03(\v2\x1e.headrace.v1.ExecutionArtifactB\x04\xa8\xbb\x18\x04R\tartifacts\"\xdc\x01\n" +
+	"\x11ExecutionArtifact\x127\n" +
+	"\bartifact\x18\x01 \x01(\v2\x15.headrace.v1.ArtifactB\x04\xa8\xbb\x18\x04R\bartifact\x12\x1a\n" +
+	"\x05stage\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x04R\x05stage\x12\x1c\n" +
+	"\x06action\x18\x03 \x01(\tB\x04\xa8\xbb\x18\x04R\x06action\x124\n" +
+	"\x13action_execution_id\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x04R\x11actionExecutionId\x12\x1e\n" +
+	"\aretried\x18\x05 \x01(\bB\x04\xa8\xbb\x18\x04R\aretried\"\xe8\x01\n" +
+	"\x18ListArtifactFilesRequest\x12\"\n" +
+	"\x04name\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xa8\xbb\x18\x04R\x04name\x12)\n" +
+	"\bartifact\x18\x02 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18d\xa8\xbb\x18\x04R\bartifact\x12#\n" +
+	"\x06digest\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18@\xa8\xbb\x18\x04R\x06digest\x12+\n" +
+	"\tpage_size\x18\x04 \x01(\x05B\x0e\xbaH\a\x1a\x05\x18\xe8\a(\x00\xa8\xbb\x18\x04R\bpageSize\x12+\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tB\f\xbaH\x05r\x03\x18\xc8\x01\xa8\xbb\x18\x04R\tpageToken\"\x8b\x02\n" +
+	"\x19ListArtifactFilesResponse\x125\n" +
+	"\x05files\x18\x01 \x03(\v2\x19.headrace.v1.ArtifactFileB\x04\xa8\xbb\x18\x04R\x05files\x12,\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x04\xa8\xbb\x18\x04R\rnextPageToken\x127\n" +
+	"\bartifact\x18\x03 \x01(\v2\x15.headrace.v1.ArtifactB\x04\xa8\xbb\x18\x04R\bartifact\x12#\n" +
+	"\n" +
+	"file_count\x18\x04 \x01(\x03B\x04\xa8\xbb\x18\x04R\tfileCount\x12+\n" +
+	"\x0eunlisted_count\x18\x05 \x01(\x03B\x04\xa8\xbb\x18\x04R\runlistedCount\"\xb4\x02\n" +
+	"\fArtifactFile\x12\x18\n" +
+	"\x04path\x18\x01 \x01(\tB\x04\xa8\xbb\x18\x04R\x04path\x12\x1f\n" +
+	"\braw_path\x18\x02 \x01(\fB\x04\xa8\xbb\x18\x04R\arawPath\x12\"\n" +
+	"\tdirectory\x18\x03 \x01(\bB\x04\xa8\xbb\x18\x04R\tdirectory\x12%\n" +
+	"\vlink_target\x18\x04 \x01(\tB\x04\xa8\xbb\x18\x04R\n" +
+	"linkTarget\x12#\n" +
+	"\n" +
+	"size_bytes\x18\x05 \x01(\x03B\x04\xa8\xbb\x18\x04R\tsizeBytes\x12\x18\n" +
+	"\x04mode\x18\x06 \x01(\rB\x04\xa8\xbb\x18\x04R\x04mode\x12A\n" +
+	"\vmodify_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa8\xbb\x18\x04R\n" +
+	"modifyTime\x12\x1c\n" +
+	"\x06digest\x18\b \x01(\tB\x04\xa8\xbb\x18\x04R\x06digest\"\xa2\x02\n" +
+	"\x12GetArtifactRequest\x12\"\n" +
+	"\x04name\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xa8\xbb\x18\x04R\x04name\x12)\n" +
+	"\bartifact\x18\x02 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18d\xa8\xbb\x18\x04R\bartifact\x12#\n" +
+	"\x06digest\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18@\xa8\xbb\x18\x04R\x06digest\x12 \n" +
+	"\x04path\x18\x04 \x01(\tB\f\xbaH\x05r\x03\x18\x80 \xa8\xbb\x18\x04R\x04path\x12'\n" +
+	"\braw_path\x18\x05 \x01(\fB\f\xbaH\x05z\x03\x18\x80 \xa8\xbb\x18\x04R\arawPath\x12#\n" +
+	"\x06offset\x18\x06 \x01(\x03B\v\xbaH\x04\"\x02(\x00\xa8\xbb\x18\x04R\x06offset\x12(\n" +
+	"\tmax_bytes\x18\a \x01(\x03B\v\xbaH\x04\"\x02(\x00\xa8\xbb\x18\x04R\bmaxBytes\"\x8b\x01\n" +
+	"\x13GetArtifactResponse\x12<\n" +
+	"\acontent\x18\x01 \x01(\v2\x1c.headrace.v1.ArtifactContentB\x04\xa8\xbb\x18\x04R\acontent\x12\x1c\n" +
+	"\x06offset\x18\x02 \x01(\x03B\x04\xa8\xbb\x18\x04R\x06offset\x12\x18\n" +
+	"\x04data\x18\x03 \x01(\fB\x04\xa8\xbb\x18\x04R\x04data\"\xa4\x01\n" +
+	"\x0fArtifactContent\x127\n" +
+	"\bartifact\x18\x01 \x01(\v2\x15.headrace.v1.ArtifactB\x04\xa8\xbb\x18\x04R\bartifact\x123\n" +
+	"\x04file\x18\x02 \x01(\v2\x19.headrace.v1.ArtifactFileB\x04\xa8\xbb\x18\x04R\x04file\x12#\n" +
+	"\n" +
+	"size_bytes\x18\x03 \x01(\x03B\x04\xa8\xbb\x18\x04R\tsizeBytes*\x99\x03\n" +
 	"\x0fExecutionStatus\x12 \n" +
 	"\x1cEXECUTION_STATUS_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cEXECUTION_STATUS_IN_PROGRESS\x10\x01\x12\x1e\n" +
@@ -6186,7 +6901,7 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\x14SOURCE_RELATION_SAME\x10\x01\x12\x19\n" +
 	"\x15SOURCE_RELATION_NEWER\x10\x02\x12\x19\n" +
 	"\x15SOURCE_RELATION_OLDER\x10\x03\x12\x1c\n" +
-	"\x18SOURCE_RELATION_DIVERGED\x10\x042\xc6\v\n" +
+	"\x18SOURCE_RELATION_DIVERGED\x10\x042\x8e\x0e\n" +
 	"\x10ExecutionService\x12o\n" +
 	"\x0eStartExecution\x12\".headrace.v1.StartExecutionRequest\x1a#.headrace.v1.StartExecutionResponse\"\x14Ȼ\x18\x05һ\x18\bpipelineػ\x18\x03\x12e\n" +
 	"\fGetExecution\x12 .headrace.v1.GetExecutionRequest\x1a!.headrace.v1.GetExecutionResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12m\n" +
@@ -6203,7 +6918,10 @@ const file_headrace_v1_execution_proto_rawDesc = "" +
 	"\aStatLog\x12\x1b.headrace.v1.StatLogRequest\x1a\x1c.headrace.v1.StatLogResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12V\n" +
 	"\aReadLog\x12\x1b.headrace.v1.ReadLogRequest\x1a\x1c.headrace.v1.ReadLogResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12c\n" +
 	"\n" +
-	"SearchLogs\x12\x1e.headrace.v1.SearchLogsRequest\x1a\x1f.headrace.v1.SearchLogsResponse\"\x12Ȼ\x18\x04һ\x18\x06parentػ\x18\x010\x01BTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
+	"SearchLogs\x12\x1e.headrace.v1.SearchLogsRequest\x1a\x1f.headrace.v1.SearchLogsResponse\"\x12Ȼ\x18\x04һ\x18\x06parentػ\x18\x010\x01\x12j\n" +
+	"\rListArtifacts\x12!.headrace.v1.ListArtifactsRequest\x1a\".headrace.v1.ListArtifactsResponse\"\x12Ȼ\x18\x04һ\x18\x06parentػ\x18\x01\x12t\n" +
+	"\x11ListArtifactFiles\x12%.headrace.v1.ListArtifactFilesRequest\x1a&.headrace.v1.ListArtifactFilesResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x01\x12d\n" +
+	"\vGetArtifact\x12\x1f.headrace.v1.GetArtifactRequest\x1a .headrace.v1.GetArtifactResponse\"\x10Ȼ\x18\x04һ\x18\x04nameػ\x18\x010\x01BTZRgithub.com/headrace/terraform-provider-headrace/backend/gen/headrace/v1;headracev1b\x06proto3"
 
 var (
 	file_headrace_v1_execution_proto_rawDescOnce sync.Once
@@ -6218,7 +6936,7 @@ func file_headrace_v1_execution_proto_rawDescGZIP() []byte {
 }
 
 var file_headrace_v1_execution_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_headrace_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
+var file_headrace_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 72)
 var file_headrace_v1_execution_proto_goTypes = []any{
 	(ExecutionStatus)(0),              // 0: headrace.v1.ExecutionStatus
 	(ExecutionType)(0),                // 1: headrace.v1.ExecutionType
@@ -6285,73 +7003,82 @@ var file_headrace_v1_execution_proto_goTypes = []any{
 	(*SearchLogsResponse)(nil),        // 62: headrace.v1.SearchLogsResponse
 	(*LogMatch)(nil),                  // 63: headrace.v1.LogMatch
 	(*LogSearchSummary)(nil),          // 64: headrace.v1.LogSearchSummary
-	nil,                               // 65: headrace.v1.Execution.VariablesEntry
-	nil,                               // 66: headrace.v1.RuleExecution.ResolvedConfigurationEntry
-	nil,                               // 67: headrace.v1.ActionExecution.OutputVariablesEntry
-	nil,                               // 68: headrace.v1.ActionExecution.ResolvedConfigurationEntry
-	nil,                               // 69: headrace.v1.NextStep.VariablesEntry
-	nil,                               // 70: headrace.v1.StartExecutionRequest.VariablesEntry
-	(ExecutionMode)(0),                // 71: headrace.v1.ExecutionMode
-	(*timestamppb.Timestamp)(nil),     // 72: google.protobuf.Timestamp
-	(*StageTransition)(nil),           // 73: headrace.v1.StageTransition
-	(*WaitEnder)(nil),                 // 74: headrace.v1.WaitEnder
+	(*ListArtifactsRequest)(nil),      // 65: headrace.v1.ListArtifactsRequest
+	(*ListArtifactsResponse)(nil),     // 66: headrace.v1.ListArtifactsResponse
+	(*ExecutionArtifact)(nil),         // 67: headrace.v1.ExecutionArtifact
+	(*ListArtifactFilesRequest)(nil),  // 68: headrace.v1.ListArtifactFilesRequest
+	(*ListArtifactFilesResponse)(nil), // 69: headrace.v1.ListArtifactFilesResponse
+	(*ArtifactFile)(nil),              // 70: headrace.v1.ArtifactFile
+	(*GetArtifactRequest)(nil),        // 71: headrace.v1.GetArtifactRequest
+	(*GetArtifactResponse)(nil),       // 72: headrace.v1.GetArtifactResponse
+	(*ArtifactContent)(nil),           // 73: headrace.v1.ArtifactContent
+	nil,                               // 74: headrace.v1.Execution.VariablesEntry
+	nil,                               // 75: headrace.v1.RuleExecution.ResolvedConfigurationEntry
+	nil,                               // 76: headrace.v1.ActionExecution.OutputVariablesEntry
+	nil,                               // 77: headrace.v1.ActionExecution.ResolvedConfigurationEntry
+	nil,                               // 78: headrace.v1.NextStep.VariablesEntry
+	nil,                               // 79: headrace.v1.StartExecutionRequest.VariablesEntry
+	(ExecutionMode)(0),                // 80: headrace.v1.ExecutionMode
+	(*timestamppb.Timestamp)(nil),     // 81: google.protobuf.Timestamp
+	(*StageTransition)(nil),           // 82: headrace.v1.StageTransition
+	(*WaitEnder)(nil),                 // 83: headrace.v1.WaitEnder
 }
 var file_headrace_v1_execution_proto_depIdxs = []int32{
-	71,  // 0: headrace.v1.Execution.execution_mode:type_name -> headrace.v1.ExecutionMode
+	80,  // 0: headrace.v1.Execution.execution_mode:type_name -> headrace.v1.ExecutionMode
 	0,   // 1: headrace.v1.Execution.status:type_name -> headrace.v1.ExecutionStatus
 	12,  // 2: headrace.v1.Execution.trigger:type_name -> headrace.v1.ExecutionTrigger
-	65,  // 3: headrace.v1.Execution.variables:type_name -> headrace.v1.Execution.VariablesEntry
+	74,  // 3: headrace.v1.Execution.variables:type_name -> headrace.v1.Execution.VariablesEntry
 	15,  // 4: headrace.v1.Execution.source_revisions:type_name -> headrace.v1.SourceRevision
 	16,  // 5: headrace.v1.Execution.stages:type_name -> headrace.v1.StageExecution
-	72,  // 6: headrace.v1.Execution.start_time:type_name -> google.protobuf.Timestamp
-	72,  // 7: headrace.v1.Execution.end_time:type_name -> google.protobuf.Timestamp
-	72,  // 8: headrace.v1.Execution.update_time:type_name -> google.protobuf.Timestamp
+	81,  // 6: headrace.v1.Execution.start_time:type_name -> google.protobuf.Timestamp
+	81,  // 7: headrace.v1.Execution.end_time:type_name -> google.protobuf.Timestamp
+	81,  // 8: headrace.v1.Execution.update_time:type_name -> google.protobuf.Timestamp
 	14,  // 9: headrace.v1.Execution.stop:type_name -> headrace.v1.StopRequest
 	1,   // 10: headrace.v1.Execution.execution_type:type_name -> headrace.v1.ExecutionType
 	9,   // 11: headrace.v1.Execution.rollback:type_name -> headrace.v1.RollbackMetadata
 	11,  // 12: headrace.v1.Execution.source_revision_overrides:type_name -> headrace.v1.SourceRevisionOverride
 	10,  // 13: headrace.v1.Execution.cancel:type_name -> headrace.v1.CancelRequest
-	72,  // 14: headrace.v1.Execution.outputs_remove_time:type_name -> google.protobuf.Timestamp
-	72,  // 15: headrace.v1.CancelRequest.request_time:type_name -> google.protobuf.Timestamp
+	81,  // 14: headrace.v1.Execution.outputs_remove_time:type_name -> google.protobuf.Timestamp
+	81,  // 15: headrace.v1.CancelRequest.request_time:type_name -> google.protobuf.Timestamp
 	13,  // 16: headrace.v1.ExecutionTrigger.pull_request:type_name -> headrace.v1.TriggeringPullRequest
-	72,  // 17: headrace.v1.StopRequest.request_time:type_name -> google.protobuf.Timestamp
+	81,  // 17: headrace.v1.StopRequest.request_time:type_name -> google.protobuf.Timestamp
 	0,   // 18: headrace.v1.StageExecution.status:type_name -> headrace.v1.ExecutionStatus
-	72,  // 19: headrace.v1.StageExecution.start_time:type_name -> google.protobuf.Timestamp
-	72,  // 20: headrace.v1.StageExecution.end_time:type_name -> google.protobuf.Timestamp
+	81,  // 19: headrace.v1.StageExecution.start_time:type_name -> google.protobuf.Timestamp
+	81,  // 20: headrace.v1.StageExecution.end_time:type_name -> google.protobuf.Timestamp
 	21,  // 21: headrace.v1.StageExecution.actions:type_name -> headrace.v1.ActionExecution
 	24,  // 22: headrace.v1.StageExecution.entry_approval:type_name -> headrace.v1.Approval
 	18,  // 23: headrace.v1.StageExecution.conditions:type_name -> headrace.v1.ConditionExecution
 	17,  // 24: headrace.v1.StageExecution.retry:type_name -> headrace.v1.RetryStageMetadata
 	24,  // 25: headrace.v1.StageExecution.earlier_entry_approvals:type_name -> headrace.v1.Approval
-	72,  // 26: headrace.v1.RetryStageMetadata.latest_time:type_name -> google.protobuf.Timestamp
+	81,  // 26: headrace.v1.RetryStageMetadata.latest_time:type_name -> google.protobuf.Timestamp
 	2,   // 27: headrace.v1.ConditionExecution.kind:type_name -> headrace.v1.ConditionKind
 	0,   // 28: headrace.v1.ConditionExecution.status:type_name -> headrace.v1.ExecutionStatus
-	72,  // 29: headrace.v1.ConditionExecution.start_time:type_name -> google.protobuf.Timestamp
-	72,  // 30: headrace.v1.ConditionExecution.end_time:type_name -> google.protobuf.Timestamp
+	81,  // 29: headrace.v1.ConditionExecution.start_time:type_name -> google.protobuf.Timestamp
+	81,  // 30: headrace.v1.ConditionExecution.end_time:type_name -> google.protobuf.Timestamp
 	19,  // 31: headrace.v1.ConditionExecution.rules:type_name -> headrace.v1.RuleExecution
 	20,  // 32: headrace.v1.ConditionExecution.override:type_name -> headrace.v1.ConditionOverride
 	0,   // 33: headrace.v1.RuleExecution.status:type_name -> headrace.v1.ExecutionStatus
 	22,  // 34: headrace.v1.RuleExecution.error:type_name -> headrace.v1.ErrorDetails
-	66,  // 35: headrace.v1.RuleExecution.resolved_configuration:type_name -> headrace.v1.RuleExecution.ResolvedConfigurationEntry
-	72,  // 36: headrace.v1.RuleExecution.start_time:type_name -> google.protobuf.Timestamp
-	72,  // 37: headrace.v1.RuleExecution.end_time:type_name -> google.protobuf.Timestamp
-	72,  // 38: headrace.v1.RuleExecution.open_time:type_name -> google.protobuf.Timestamp
-	72,  // 39: headrace.v1.ConditionOverride.override_time:type_name -> google.protobuf.Timestamp
+	75,  // 35: headrace.v1.RuleExecution.resolved_configuration:type_name -> headrace.v1.RuleExecution.ResolvedConfigurationEntry
+	81,  // 36: headrace.v1.RuleExecution.start_time:type_name -> google.protobuf.Timestamp
+	81,  // 37: headrace.v1.RuleExecution.end_time:type_name -> google.protobuf.Timestamp
+	81,  // 38: headrace.v1.RuleExecution.open_time:type_name -> google.protobuf.Timestamp
+	81,  // 39: headrace.v1.ConditionOverride.override_time:type_name -> google.protobuf.Timestamp
 	0,   // 40: headrace.v1.ActionExecution.status:type_name -> headrace.v1.ExecutionStatus
-	72,  // 41: headrace.v1.ActionExecution.start_time:type_name -> google.protobuf.Timestamp
-	72,  // 42: headrace.v1.ActionExecution.end_time:type_name -> google.protobuf.Timestamp
+	81,  // 41: headrace.v1.ActionExecution.start_time:type_name -> google.protobuf.Timestamp
+	81,  // 42: headrace.v1.ActionExecution.end_time:type_name -> google.protobuf.Timestamp
 	22,  // 43: headrace.v1.ActionExecution.error:type_name -> headrace.v1.ErrorDetails
-	67,  // 44: headrace.v1.ActionExecution.output_variables:type_name -> headrace.v1.ActionExecution.OutputVariablesEntry
-	68,  // 45: headrace.v1.ActionExecution.resolved_configuration:type_name -> headrace.v1.ActionExecution.ResolvedConfigurationEntry
+	76,  // 44: headrace.v1.ActionExecution.output_variables:type_name -> headrace.v1.ActionExecution.OutputVariablesEntry
+	77,  // 45: headrace.v1.ActionExecution.resolved_configuration:type_name -> headrace.v1.ActionExecution.ResolvedConfigurationEntry
 	23,  // 46: headrace.v1.ActionExecution.input_artifacts:type_name -> headrace.v1.Artifact
 	23,  // 47: headrace.v1.ActionExecution.output_artifacts:type_name -> headrace.v1.Artifact
 	24,  // 48: headrace.v1.ActionExecution.approval:type_name -> headrace.v1.Approval
 	25,  // 49: headrace.v1.Approval.requirements:type_name -> headrace.v1.ApprovalRequirement
 	26,  // 50: headrace.v1.Approval.decisions:type_name -> headrace.v1.ApprovalDecision
-	72,  // 51: headrace.v1.Approval.expire_time:type_name -> google.protobuf.Timestamp
-	72,  // 52: headrace.v1.ApprovalDecision.decide_time:type_name -> google.protobuf.Timestamp
+	81,  // 51: headrace.v1.Approval.expire_time:type_name -> google.protobuf.Timestamp
+	81,  // 52: headrace.v1.ApprovalDecision.decide_time:type_name -> google.protobuf.Timestamp
 	23,  // 53: headrace.v1.ApprovalDecision.artifacts:type_name -> headrace.v1.Artifact
-	72,  // 54: headrace.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	81,  // 54: headrace.v1.Event.event_time:type_name -> google.protobuf.Timestamp
 	4,   // 55: headrace.v1.Event.subject:type_name -> headrace.v1.EventSubject
 	12,  // 56: headrace.v1.Event.trigger:type_name -> headrace.v1.ExecutionTrigger
 	2,   // 57: headrace.v1.Event.condition:type_name -> headrace.v1.ConditionKind
@@ -6359,30 +7086,30 @@ var file_headrace_v1_execution_proto_depIdxs = []int32{
 	23,  // 59: headrace.v1.Event.input_artifacts:type_name -> headrace.v1.Artifact
 	23,  // 60: headrace.v1.Event.output_artifacts:type_name -> headrace.v1.Artifact
 	29,  // 61: headrace.v1.Event.execution_result:type_name -> headrace.v1.ActionExecutionResult
-	72,  // 62: headrace.v1.Event.start_time:type_name -> google.protobuf.Timestamp
-	72,  // 63: headrace.v1.Event.stage_last_retry_attempt_time:type_name -> google.protobuf.Timestamp
+	81,  // 62: headrace.v1.Event.start_time:type_name -> google.protobuf.Timestamp
+	81,  // 63: headrace.v1.Event.stage_last_retry_attempt_time:type_name -> google.protobuf.Timestamp
 	5,   // 64: headrace.v1.WaitReason.kind:type_name -> headrace.v1.WaitKind
-	72,  // 65: headrace.v1.WaitReason.since:type_name -> google.protobuf.Timestamp
-	72,  // 66: headrace.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
+	81,  // 65: headrace.v1.WaitReason.since:type_name -> google.protobuf.Timestamp
+	81,  // 66: headrace.v1.WaitReason.until:type_name -> google.protobuf.Timestamp
 	24,  // 67: headrace.v1.WaitReason.approval:type_name -> headrace.v1.Approval
-	73,  // 68: headrace.v1.WaitReason.transition:type_name -> headrace.v1.StageTransition
+	82,  // 68: headrace.v1.WaitReason.transition:type_name -> headrace.v1.StageTransition
 	2,   // 69: headrace.v1.WaitReason.condition:type_name -> headrace.v1.ConditionKind
 	30,  // 70: headrace.v1.WaitReason.causes:type_name -> headrace.v1.WaitReason
-	74,  // 71: headrace.v1.WaitReason.ender:type_name -> headrace.v1.WaitEnder
+	83,  // 71: headrace.v1.WaitReason.ender:type_name -> headrace.v1.WaitEnder
 	6,   // 72: headrace.v1.WaitReason.steps:type_name -> headrace.v1.NextStepKind
 	6,   // 73: headrace.v1.NextStep.kind:type_name -> headrace.v1.NextStepKind
 	2,   // 74: headrace.v1.NextStep.condition:type_name -> headrace.v1.ConditionKind
 	3,   // 75: headrace.v1.NextStep.retry_mode:type_name -> headrace.v1.RetryMode
-	69,  // 76: headrace.v1.NextStep.variables:type_name -> headrace.v1.NextStep.VariablesEntry
+	78,  // 76: headrace.v1.NextStep.variables:type_name -> headrace.v1.NextStep.VariablesEntry
 	6,   // 77: headrace.v1.StepRefusal.kind:type_name -> headrace.v1.NextStepKind
 	2,   // 78: headrace.v1.StepRefusal.condition:type_name -> headrace.v1.ConditionKind
-	70,  // 79: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
+	79,  // 79: headrace.v1.StartExecutionRequest.variables:type_name -> headrace.v1.StartExecutionRequest.VariablesEntry
 	11,  // 80: headrace.v1.StartExecutionRequest.source_revisions:type_name -> headrace.v1.SourceRevisionOverride
 	8,   // 81: headrace.v1.StartExecutionResponse.execution:type_name -> headrace.v1.Execution
 	8,   // 82: headrace.v1.GetExecutionResponse.execution:type_name -> headrace.v1.Execution
 	0,   // 83: headrace.v1.ListExecutionsRequest.statuses:type_name -> headrace.v1.ExecutionStatus
-	72,  // 84: headrace.v1.ListExecutionsRequest.start_time_from:type_name -> google.protobuf.Timestamp
-	72,  // 85: headrace.v1.ListExecutionsRequest.start_time_to:type_name -> google.protobuf.Timestamp
+	81,  // 84: headrace.v1.ListExecutionsRequest.start_time_from:type_name -> google.protobuf.Timestamp
+	81,  // 85: headrace.v1.ListExecutionsRequest.start_time_to:type_name -> google.protobuf.Timestamp
 	8,   // 86: headrace.v1.ListExecutionsResponse.executions:type_name -> headrace.v1.Execution
 	8,   // 87: headrace.v1.StopExecutionResponse.execution:type_name -> headrace.v1.Execution
 	3,   // 88: headrace.v1.RetryStageRequest.mode:type_name -> headrace.v1.RetryMode
@@ -6400,43 +7127,57 @@ var file_headrace_v1_execution_proto_depIdxs = []int32{
 	7,   // 100: headrace.v1.SourceChange.relation:type_name -> headrace.v1.SourceRelation
 	27,  // 101: headrace.v1.WatchExecutionResponse.event:type_name -> headrace.v1.Event
 	60,  // 102: headrace.v1.ReadLogResponse.lines:type_name -> headrace.v1.LogLine
-	72,  // 103: headrace.v1.ReadLogResponse.write_time:type_name -> google.protobuf.Timestamp
+	81,  // 103: headrace.v1.ReadLogResponse.write_time:type_name -> google.protobuf.Timestamp
 	63,  // 104: headrace.v1.SearchLogsResponse.match:type_name -> headrace.v1.LogMatch
 	64,  // 105: headrace.v1.SearchLogsResponse.summary:type_name -> headrace.v1.LogSearchSummary
 	2,   // 106: headrace.v1.LogMatch.condition:type_name -> headrace.v1.ConditionKind
-	33,  // 107: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
-	35,  // 108: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
-	37,  // 109: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
-	39,  // 110: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
-	41,  // 111: headrace.v1.ExecutionService.RetryStage:input_type -> headrace.v1.RetryStageRequest
-	43,  // 112: headrace.v1.ExecutionService.RollbackStage:input_type -> headrace.v1.RollbackStageRequest
-	45,  // 113: headrace.v1.ExecutionService.OverrideCondition:input_type -> headrace.v1.OverrideConditionRequest
-	47,  // 114: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
-	49,  // 115: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
-	52,  // 116: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
-	54,  // 117: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
-	56,  // 118: headrace.v1.ExecutionService.StatLog:input_type -> headrace.v1.StatLogRequest
-	58,  // 119: headrace.v1.ExecutionService.ReadLog:input_type -> headrace.v1.ReadLogRequest
-	61,  // 120: headrace.v1.ExecutionService.SearchLogs:input_type -> headrace.v1.SearchLogsRequest
-	34,  // 121: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
-	36,  // 122: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
-	38,  // 123: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
-	40,  // 124: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
-	42,  // 125: headrace.v1.ExecutionService.RetryStage:output_type -> headrace.v1.RetryStageResponse
-	44,  // 126: headrace.v1.ExecutionService.RollbackStage:output_type -> headrace.v1.RollbackStageResponse
-	46,  // 127: headrace.v1.ExecutionService.OverrideCondition:output_type -> headrace.v1.OverrideConditionResponse
-	48,  // 128: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
-	50,  // 129: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
-	53,  // 130: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
-	55,  // 131: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
-	57,  // 132: headrace.v1.ExecutionService.StatLog:output_type -> headrace.v1.StatLogResponse
-	59,  // 133: headrace.v1.ExecutionService.ReadLog:output_type -> headrace.v1.ReadLogResponse
-	62,  // 134: headrace.v1.ExecutionService.SearchLogs:output_type -> headrace.v1.SearchLogsResponse
-	121, // [121:135] is the sub-list for method output_type
-	107, // [107:121] is the sub-list for method input_type
-	107, // [107:107] is the sub-list for extension type_name
-	107, // [107:107] is the sub-list for extension extendee
-	0,   // [0:107] is the sub-list for field type_name
+	67,  // 107: headrace.v1.ListArtifactsResponse.artifacts:type_name -> headrace.v1.ExecutionArtifact
+	23,  // 108: headrace.v1.ExecutionArtifact.artifact:type_name -> headrace.v1.Artifact
+	70,  // 109: headrace.v1.ListArtifactFilesResponse.files:type_name -> headrace.v1.ArtifactFile
+	23,  // 110: headrace.v1.ListArtifactFilesResponse.artifact:type_name -> headrace.v1.Artifact
+	81,  // 111: headrace.v1.ArtifactFile.modify_time:type_name -> google.protobuf.Timestamp
+	73,  // 112: headrace.v1.GetArtifactResponse.content:type_name -> headrace.v1.ArtifactContent
+	23,  // 113: headrace.v1.ArtifactContent.artifact:type_name -> headrace.v1.Artifact
+	70,  // 114: headrace.v1.ArtifactContent.file:type_name -> headrace.v1.ArtifactFile
+	33,  // 115: headrace.v1.ExecutionService.StartExecution:input_type -> headrace.v1.StartExecutionRequest
+	35,  // 116: headrace.v1.ExecutionService.GetExecution:input_type -> headrace.v1.GetExecutionRequest
+	37,  // 117: headrace.v1.ExecutionService.ListExecutions:input_type -> headrace.v1.ListExecutionsRequest
+	39,  // 118: headrace.v1.ExecutionService.StopExecution:input_type -> headrace.v1.StopExecutionRequest
+	41,  // 119: headrace.v1.ExecutionService.RetryStage:input_type -> headrace.v1.RetryStageRequest
+	43,  // 120: headrace.v1.ExecutionService.RollbackStage:input_type -> headrace.v1.RollbackStageRequest
+	45,  // 121: headrace.v1.ExecutionService.OverrideCondition:input_type -> headrace.v1.OverrideConditionRequest
+	47,  // 122: headrace.v1.ExecutionService.DecideApproval:input_type -> headrace.v1.DecideApprovalRequest
+	49,  // 123: headrace.v1.ExecutionService.ExplainExecution:input_type -> headrace.v1.ExplainExecutionRequest
+	52,  // 124: headrace.v1.ExecutionService.WatchExecution:input_type -> headrace.v1.WatchExecutionRequest
+	54,  // 125: headrace.v1.ExecutionService.TailLog:input_type -> headrace.v1.TailLogRequest
+	56,  // 126: headrace.v1.ExecutionService.StatLog:input_type -> headrace.v1.StatLogRequest
+	58,  // 127: headrace.v1.ExecutionService.ReadLog:input_type -> headrace.v1.ReadLogRequest
+	61,  // 128: headrace.v1.ExecutionService.SearchLogs:input_type -> headrace.v1.SearchLogsRequest
+	65,  // 129: headrace.v1.ExecutionService.ListArtifacts:input_type -> headrace.v1.ListArtifactsRequest
+	68,  // 130: headrace.v1.ExecutionService.ListArtifactFiles:input_type -> headrace.v1.ListArtifactFilesRequest
+	71,  // 131: headrace.v1.ExecutionService.GetArtifact:input_type -> headrace.v1.GetArtifactRequest
+	34,  // 132: headrace.v1.ExecutionService.StartExecution:output_type -> headrace.v1.StartExecutionResponse
+	36,  // 133: headrace.v1.ExecutionService.GetExecution:output_type -> headrace.v1.GetExecutionResponse
+	38,  // 134: headrace.v1.ExecutionService.ListExecutions:output_type -> headrace.v1.ListExecutionsResponse
+	40,  // 135: headrace.v1.ExecutionService.StopExecution:output_type -> headrace.v1.StopExecutionResponse
+	42,  // 136: headrace.v1.ExecutionService.RetryStage:output_type -> headrace.v1.RetryStageResponse
+	44,  // 137: headrace.v1.ExecutionService.RollbackStage:output_type -> headrace.v1.RollbackStageResponse
+	46,  // 138: headrace.v1.ExecutionService.OverrideCondition:output_type -> headrace.v1.OverrideConditionResponse
+	48,  // 139: headrace.v1.ExecutionService.DecideApproval:output_type -> headrace.v1.DecideApprovalResponse
+	50,  // 140: headrace.v1.ExecutionService.ExplainExecution:output_type -> headrace.v1.ExplainExecutionResponse
+	53,  // 141: headrace.v1.ExecutionService.WatchExecution:output_type -> headrace.v1.WatchExecutionResponse
+	55,  // 142: headrace.v1.ExecutionService.TailLog:output_type -> headrace.v1.TailLogResponse
+	57,  // 143: headrace.v1.ExecutionService.StatLog:output_type -> headrace.v1.StatLogResponse
+	59,  // 144: headrace.v1.ExecutionService.ReadLog:output_type -> headrace.v1.ReadLogResponse
+	62,  // 145: headrace.v1.ExecutionService.SearchLogs:output_type -> headrace.v1.SearchLogsResponse
+	66,  // 146: headrace.v1.ExecutionService.ListArtifacts:output_type -> headrace.v1.ListArtifactsResponse
+	69,  // 147: headrace.v1.ExecutionService.ListArtifactFiles:output_type -> headrace.v1.ListArtifactFilesResponse
+	72,  // 148: headrace.v1.ExecutionService.GetArtifact:output_type -> headrace.v1.GetArtifactResponse
+	132, // [132:149] is the sub-list for method output_type
+	115, // [115:132] is the sub-list for method input_type
+	115, // [115:115] is the sub-list for extension type_name
+	115, // [115:115] is the sub-list for extension extendee
+	0,   // [0:115] is the sub-list for field type_name
 }
 
 func init() { file_headrace_v1_execution_proto_init() }
@@ -6460,7 +7201,7 @@ func file_headrace_v1_execution_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headrace_v1_execution_proto_rawDesc), len(file_headrace_v1_execution_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   63,
+			NumMessages:   72,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

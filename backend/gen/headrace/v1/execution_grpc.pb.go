@@ -33,6 +33,9 @@ const (
 	ExecutionService_StatLog_FullMethodName           = "/headrace.v1.ExecutionService/StatLog"
 	ExecutionService_ReadLog_FullMethodName           = "/headrace.v1.ExecutionService/ReadLog"
 	ExecutionService_SearchLogs_FullMethodName        = "/headrace.v1.ExecutionService/SearchLogs"
+	ExecutionService_ListArtifacts_FullMethodName     = "/headrace.v1.ExecutionService/ListArtifacts"
+	ExecutionService_ListArtifactFiles_FullMethodName = "/headrace.v1.ExecutionService/ListArtifactFiles"
+	ExecutionService_GetArtifact_FullMethodName       = "/headrace.v1.ExecutionService/GetArtifact"
 )
 
 // ExecutionServiceClient is the client API for ExecutionService service.
@@ -76,6 +79,15 @@ type ExecutionServiceClient interface {
 	// SearchLogs streams the lines of logs that match, in their order, and ends with
 	// a summary.
 	SearchLogs(ctx context.Context, in *SearchLogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SearchLogsResponse], error)
+	// ListArtifacts returns the artifacts of an execution.
+	ListArtifacts(ctx context.Context, in *ListArtifactsRequest, opts ...grpc.CallOption) (*ListArtifactsResponse, error)
+	// ListArtifactFiles returns the files of an artifact of an execution, after all of the
+	// artifact was verified.
+	ListArtifactFiles(ctx context.Context, in *ListArtifactFilesRequest, opts ...grpc.CallOption) (*ListArtifactFilesResponse, error)
+	// GetArtifact streams an artifact of an execution as a tar, or one of its files. All
+	// of the artifact is verified before its first byte is sent, and each byte again when it
+	// is. The stream of an artifact that is damaged ends with DATA_LOSS.
+	GetArtifact(ctx context.Context, in *GetArtifactRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetArtifactResponse], error)
 }
 
 type executionServiceClient struct {
@@ -253,6 +265,45 @@ func (c *executionServiceClient) SearchLogs(ctx context.Context, in *SearchLogsR
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ExecutionService_SearchLogsClient = grpc.ServerStreamingClient[SearchLogsResponse]
 
+func (c *executionServiceClient) ListArtifacts(ctx context.Context, in *ListArtifactsRequest, opts ...grpc.CallOption) (*ListArtifactsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListArtifactsResponse)
+	err := c.cc.Invoke(ctx, ExecutionService_ListArtifacts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *executionServiceClient) ListArtifactFiles(ctx context.Context, in *ListArtifactFilesRequest, opts ...grpc.CallOption) (*ListArtifactFilesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListArtifactFilesResponse)
+	err := c.cc.Invoke(ctx, ExecutionService_ListArtifactFiles_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *executionServiceClient) GetArtifact(ctx context.Context, in *GetArtifactRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetArtifactResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ExecutionService_ServiceDesc.Streams[3], ExecutionService_GetArtifact_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[GetArtifactRequest, GetArtifactResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ExecutionService_GetArtifactClient = grpc.ServerStreamingClient[GetArtifactResponse]
+
 // ExecutionServiceServer is the server API for ExecutionService service.
 // All implementations must embed UnimplementedExecutionServiceServer
 // for forward compatibility.
@@ -294,6 +345,15 @@ type ExecutionServiceServer interface {
 	// SearchLogs streams the lines of logs that match, in their order, and ends with
 	// a summary.
 	SearchLogs(*SearchLogsRequest, grpc.ServerStreamingServer[SearchLogsResponse]) error
+	// ListArtifacts returns the artifacts of an execution.
+	ListArtifacts(context.Context, *ListArtifactsRequest) (*ListArtifactsResponse, error)
+	// ListArtifactFiles returns the files of an artifact of an execution, after all of the
+	// artifact was verified.
+	ListArtifactFiles(context.Context, *ListArtifactFilesRequest) (*ListArtifactFilesResponse, error)
+	// GetArtifact streams an artifact of an execution as a tar, or one of its files. All
+	// of the artifact is verified before its first byte is sent, and each byte again when it
+	// is. The stream of an artifact that is damaged ends with DATA_LOSS.
+	GetArtifact(*GetArtifactRequest, grpc.ServerStreamingServer[GetArtifactResponse]) error
 	mustEmbedUnimplementedExecutionServiceServer()
 }
 
@@ -345,6 +405,15 @@ func (UnimplementedExecutionServiceServer) ReadLog(context.Context, *ReadLogRequ
 }
 func (UnimplementedExecutionServiceServer) SearchLogs(*SearchLogsRequest, grpc.ServerStreamingServer[SearchLogsResponse]) error {
 	return status.Error(codes.Unimplemented, "method SearchLogs not implemented")
+}
+func (UnimplementedExecutionServiceServer) ListArtifacts(context.Context, *ListArtifactsRequest) (*ListArtifactsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListArtifacts not implemented")
+}
+func (UnimplementedExecutionServiceServer) ListArtifactFiles(context.Context, *ListArtifactFilesRequest) (*ListArtifactFilesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListArtifactFiles not implemented")
+}
+func (UnimplementedExecutionServiceServer) GetArtifact(*GetArtifactRequest, grpc.ServerStreamingServer[GetArtifactResponse]) error {
+	return status.Error(codes.Unimplemented, "method GetArtifact not implemented")
 }
 func (UnimplementedExecutionServiceServer) mustEmbedUnimplementedExecutionServiceServer() {}
 func (UnimplementedExecutionServiceServer) testEmbeddedByValue()                          {}
@@ -598,6 +667,53 @@ func _ExecutionService_SearchLogs_Handler(srv interface{}, stream grpc.ServerStr
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ExecutionService_SearchLogsServer = grpc.ServerStreamingServer[SearchLogsResponse]
 
+func _ExecutionService_ListArtifacts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListArtifactsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ExecutionServiceServer).ListArtifacts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ExecutionService_ListArtifacts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ExecutionServiceServer).ListArtifacts(ctx, req.(*ListArtifactsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ExecutionService_ListArtifactFiles_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListArtifactFilesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ExecutionServiceServer).ListArtifactFiles(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ExecutionService_ListArtifactFiles_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ExecutionServiceServer).ListArtifactFiles(ctx, req.(*ListArtifactFilesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ExecutionService_GetArtifact_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(GetArtifactRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ExecutionServiceServer).GetArtifact(m, &grpc.GenericServerStream[GetArtifactRequest, GetArtifactResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ExecutionService_GetArtifactServer = grpc.ServerStreamingServer[GetArtifactResponse]
+
 // ExecutionService_ServiceDesc is the grpc.ServiceDesc for ExecutionService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -649,6 +765,14 @@ var ExecutionService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "ReadLog",
 			Handler:    _ExecutionService_ReadLog_Handler,
 		},
+		{
+			MethodName: "ListArtifacts",
+			Handler:    _ExecutionService_ListArtifacts_Handler,
+		},
+		{
+			MethodName: "ListArtifactFiles",
+			Handler:    _ExecutionService_ListArtifactFiles_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
@@ -664,6 +788,11 @@ var ExecutionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "SearchLogs",
 			Handler:       _ExecutionService_SearchLogs_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "GetArtifact",
+			Handler:       _ExecutionService_GetArtifact_Handler,
 			ServerStreams: true,
 		},
 	},

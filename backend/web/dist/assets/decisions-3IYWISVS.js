@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-4WYQYTVV.js";import"./chunk-W5EGTK4H.js";import"./chunk-BOLTWMVU.js";import"./chunk-TVEAONWP.js";import"./chunk-YLMV6YHG.js";import"./chunk-RVOBK2V4.js";import"./chunk-FH3U4VJM.js";import"./chunk-3QTBZR6O.js";import"./chunk-T34TKGSS.js";import"./chunk-SUVBSMU6.js";export{b as DecisionList,a as default};
