@@ -31,6 +31,9 @@ func (x *Streams) TailLog(ctx context.Context, who auth.Identity, account, execu
 	if err := authorize(who, auth.Read, account); err != nil {
 		return err
 	}
+	// Before the first look at the action, so that its end is not missed in between.
+	changed, stop := x.config.Loop.Subscribe(executionID)
+	defer stop()
 	ended, err := x.actionEnded(ctx, account, executionID, actionExecutionID)
 	if err != nil {
 		return err
@@ -49,8 +52,6 @@ func (x *Streams) TailLog(ctx context.Context, who auth.Identity, account, execu
 	case offset < 0:
 		offset = max(log.Size()+offset, 0)
 	}
-	changed, stop := x.config.Loop.Subscribe(executionID)
-	defer stop()
 	buffer := make([]byte, logChunk)
 	for {
 		n, err := log.Read(ctx, buffer, offset)
