@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { ExecutionStatus } from "./gen/headrace/v1/execution_pb";
 import { PipelineSummarySchema } from "./gen/headrace/v1/watch_pb";
-import { arrange, stageLook, standing } from "./overview";
+import { arrange, latestWaits, stageLook, standing, waiter } from "./overview";
 
 const summary = (name: string, of: { stage?: ExecutionStatus; latest?: ExecutionStatus; live?: number; approvals?: number }) =>
   create(PipelineSummarySchema, {
@@ -32,6 +32,30 @@ test("failing pipelines are first, then those that wait and run", () => {
 test("the filter takes names in any case, and kinds", () => {
   assert.deepEqual(arrange([idle, well, failing], { text: "FAIL", show: "" }), [failing]);
   assert.deepEqual(arrange([idle, well, failing, running], { text: "", show: "running" }), [failing, running]);
+});
+
+test("the newest execution says why a pipeline waits", () => {
+  assert.equal(waiter(well), undefined);
+  assert.equal(waiter(running), undefined);
+  const queue = create(PipelineSummarySchema, {
+    stages: [{ stage: "Build", execution: "e/1", waitingExecutions: 1 }],
+    latestExecution: { name: "e/3", status: ExecutionStatus.IN_PROGRESS },
+  });
+  assert.equal(waiter(queue), "e/3");
+  queue.latestExecution!.status = ExecutionStatus.STOPPED;
+  assert.equal(waiter(queue), "e/1");
+});
+
+test("the newest execution waits if it is in no stage that works", () => {
+  const stages = [
+    { stage: "Build", execution: "e/2", status: ExecutionStatus.IN_PROGRESS, waitingExecutions: 0 },
+    { stage: "Deploy", execution: "e/1", status: ExecutionStatus.IN_PROGRESS, waitingExecutions: 1 },
+  ];
+  const latest = (name: string) => create(PipelineSummarySchema, { stages, latestExecution: { name, status: ExecutionStatus.IN_PROGRESS } });
+  assert.ok(latestWaits(latest("e/3")));
+  assert.ok(!latestWaits(latest("e/2")));
+  assert.ok(!latestWaits(running));
+  assert.ok(!latestWaits(well));
 });
 
 test("a stage whose approval is open waits", () => {

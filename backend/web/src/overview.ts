@@ -1,7 +1,7 @@
 import { ExecutionStatus } from "./gen/headrace/v1/execution_pb";
 import type { PipelineSummary, StageSummary } from "./gen/headrace/v1/watch_pb";
 import type { Look } from "./status";
-import { look } from "./status";
+import { live, look } from "./status";
 
 // What a pipeline of the overview is, for the order and the filter: the first that is true.
 export type Standing = "failing" | "waiting" | "running" | "stopped" | "well" | "idle";
@@ -15,6 +15,26 @@ export function standing(summary: PipelineSummary): Standing {
   const latest = summary.latestExecution;
   if (!latest) return "idle";
   return look(latest.status) === "stopped" ? "stopped" : "well";
+}
+
+// The execution that says why a pipeline waits: the newest one, if it waits or runs, since its
+// reasons lead to those before it; otherwise the one in the stage that waits. undefined if nothing
+// waits.
+export function waiter(summary: PipelineSummary): string | undefined {
+  const stage = summary.stages.find((one) => one.openApprovals > 0 || one.waitingExecutions > 0);
+  if (!stage && summary.openApprovals === 0) return undefined;
+  const latest = summary.latestExecution;
+  if (latest && live(latest.status)) return latest.name;
+  return stage?.execution || undefined;
+}
+
+// Whether the newest execution waits: it is in no stage in which something works, and something
+// waits in the pipeline.
+export function latestWaits(summary: PipelineSummary): boolean {
+  const latest = summary.latestExecution;
+  if (!latest || !live(latest.status)) return false;
+  if (!summary.stages.some((stage) => stage.waitingExecutions > 0 || stage.openApprovals > 0)) return false;
+  return !summary.stages.some((stage) => stage.execution === latest.name && live(stage.status) && stage.openApprovals === 0);
 }
 
 // The look of a stage of the overview. A stage in progress whose approval is open waits.

@@ -144,6 +144,7 @@ export const words = {
     never: "Never started",
     unpublished: "Not published",
     approvals: (count: number) => (count === 1 ? "1 approval" : `${count} approvals`),
+    why: "Why",
     queue: (count: number) => `${count} waiting`,
     columns: { pipeline: "Pipeline", stages: "Stages", latest: "Latest execution" },
     disabled: "Transition disabled",

@@ -1,12 +1,12 @@
 import { useComputed } from "@preact/signals";
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import type { PipelineSummary, StageSummary } from "../gen/headrace/v1/watch_pb";
 import { ExecutionStatus } from "../gen/headrace/v1/execution_pb";
 import { plural } from "../format";
-import type { Params } from "../lazy";
+import { Lazy, type Load, type Params } from "../lazy";
 import { store, useLive } from "../live";
 import { lastSegment, shortRevision } from "../names";
-import { arrange, standing, stageLook, type OverviewFilter } from "../overview";
+import { arrange, latestWaits, standing, stageLook, waiter, type OverviewFilter } from "../overview";
 import { Link } from "../parts/link";
 import { LiveLoading } from "../parts/liveloading";
 import { Heading, Line } from "../parts/page";
@@ -15,6 +15,8 @@ import { Time, Took } from "../parts/time";
 import { query, setQuery } from "../router";
 import { statusWord } from "../status";
 import { words } from "../words";
+
+const why: Load = () => import("./why");
 
 // Above this many rows the rest is shown on demand.
 const page = 200;
@@ -144,31 +146,54 @@ function Filter({ filter }: { filter: OverviewFilter }) {
 }
 
 function Strip({ name: full }: { name: string }) {
+  const [open, setOpen] = useState(false);
   const of = store.summary(full)?.value;
+  const seen = useRef(of);
+  const changes = useRef(0);
+  if (seen.current !== of) {
+    seen.current = of;
+    changes.current++;
+  }
   if (!of) return null;
   const name = lastSegment(full);
+  const waits = waiter(of);
   return (
-    <div class={`strip ${standing(of)}`} role="row" data-row>
-      <div role="cell" class="strip-name">
-        <Link to={`/${of.name}`}>
-          <Line text={name} limit={120} />
-        </Link>
-        <span class="meta">
-          {of.pipelineVersion > 0n ? `v${of.pipelineVersion}` : words.overview.unpublished}
-          {of.liveExecutions > 1 && ` · ${of.liveExecutions} ${words.overview.running.toLowerCase()}`}
-        </span>
+    <>
+      <div class={`strip ${standing(of)}`} role="row" data-row>
+        <div role="cell" class="strip-name">
+          <Link to={`/${of.name}`}>
+            <Line text={name} limit={120} />
+          </Link>
+          <span class="meta">
+            {of.pipelineVersion > 0n ? `v${of.pipelineVersion}` : words.overview.unpublished}
+            {of.liveExecutions > 1 && ` · ${of.liveExecutions} ${words.overview.running.toLowerCase()}`}
+          </span>
+        </div>
+        <div role="cell" class="segments">
+          <ol>
+            {of.stages.map((stage) => (
+              <Segment key={stage.stage} of={stage} pipeline={of.name} />
+            ))}
+          </ol>
+        </div>
+        <div role="cell" class="strip-latest">
+          <Latest of={of} />
+          {waits && (
+            <button type="button" class="plain why-button" aria-expanded={open} onClick={() => setOpen(!open)}>
+              {words.overview.why}
+              <span class="hidden"> {name}</span>
+            </button>
+          )}
+        </div>
       </div>
-      <div role="cell" class="segments">
-        <ol>
-          {of.stages.map((stage) => (
-            <Segment key={stage.stage} of={stage} pipeline={of.name} />
-          ))}
-        </ol>
-      </div>
-      <div role="cell" class="strip-latest">
-        <Latest of={of} />
-      </div>
-    </div>
+      {waits && open && (
+        <div class="strip-why" role="row">
+          <div role="cell" aria-colspan={3}>
+            <Lazy load={why} params={{ execution: waits, revision: String(changes.current) }} />
+          </div>
+        </div>
+      )}
+    </>
   );
 }
 
@@ -218,7 +243,7 @@ function Latest({ of }: { of: PipelineSummary }) {
     <>
       <span class="latest-line">
         <Link to={`/${latest.name}`}>#{String(latest.number)}</Link>
-        <Status of={latest.status} waiting={of.openApprovals > 0} />
+        <Status of={latest.status} waiting={latestWaits(of)} />
         <span class="meta">
           {latest.endTime ? <Time at={latest.endTime} /> : <Took from={latest.startTime} to={undefined} />}
         </span>

@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-XOLOI5QN.js";import"./chunk-R7BTDATB.js";import"./chunk-4ACV43C2.js";import"./chunk-PAA5RF2I.js";import"./chunk-VG4OB7G6.js";import"./chunk-BQ3HCQIW.js";import"./chunk-XF3BKH2W.js";import"./chunk-PQ5SAJR3.js";import"./chunk-VOAZNY5B.js";import"./chunk-BPIQMLQY.js";export{b as DecisionList,a as default};
