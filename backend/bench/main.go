@@ -57,10 +57,16 @@ func main() {
 	history := flag.Int("history", 1_000_000, "past action executions of the largest history")
 	waiting := flag.Int("waiting", 100_000, "approvals, and as many attempts, that wait in other accounts while an execution is explained")
 	polls := flag.Int("polls", 1000, "repositories that poll_1000_repositories polls")
+	soakFor := flag.Duration("soak", 0, "instead keep 30 tabs of the web UI open for this time, and fail if the memory of server or tabs grows")
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := profiled(*profile, func() error { return bench(ctx, *headraced, *jsonFile, *dir, *only, *history, *waiting, *polls) })
+	err := profiled(*profile, func() error {
+		if *soakFor > 0 {
+			return soaked(ctx, *headraced, *dir, *soakFor)
+		}
+		return bench(ctx, *headraced, *jsonFile, *dir, *only, *history, *waiting, *polls)
+	})
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -107,6 +113,15 @@ func bench(ctx context.Context, headraced, jsonFile, parent, only string, histor
 		return err
 	}
 	return os.WriteFile(jsonFile, append(data, '\n'), 0o600)
+}
+
+func soaked(ctx context.Context, headraced, parent string, lasts time.Duration) (err error) {
+	dir, err := os.MkdirTemp(parent, "headrace-soak-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	return soak(ctx, headraced, dir, lasts, tabwriter.NewWriter(os.Stdout, 16, 0, 2, ' ', 0))
 }
 
 // wants tells whether a figure, or a group of them, was asked for.

@@ -21,9 +21,8 @@ import (
 const (
 	// uiStages, uiRunOrders and uiSideBySide are the shape of an execution of 1,000 actions.
 	uiStages, uiRunOrders, uiSideBySide = 20, 2, 25
-	// changeEvery is the time between two decisions, each of which ends an action after another change
-	// began it: 100 changes a second. changesAtOnce is how many decisions may
-	// wait for their commits.
+	// changeEvery is the time between two decisions, each of which ends an action that another change
+	// began: 100 changes a second. changesAtOnce is how many decisions may wait for their commits.
 	changeEvery, changesAtOnce = 20 * time.Millisecond, 8
 	// uiLogLines are the lines of a log of 1 GB, and uiLogLine the format of one for seq.
 	uiLogLines = 10_000_000
@@ -143,13 +142,8 @@ func (r *run) measureLargeExecution(ctx context.Context, b *browser, dir string)
 // measureLogView reads a log of 1 GB that an action wrote.
 func (r *run) measureLogView(ctx context.Context, b *browser, dir string) (err error) {
 	repository := dir + ".git"
-	for _, args := range [][]string{
-		{"init", "-q", "-b", "main", repository},
-		{"-C", repository, "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "-q", "--allow-empty", "-m", "Print much"},
-	} {
-		if out, err := exec.CommandContext(ctx, "git", args...).CombinedOutput(); err != nil {
-			return fmt.Errorf("git %s: %w\n%s", args[0], err, out)
-		}
+	if err := commitTo(ctx, repository); err != nil {
+		return err
 	}
 	s, err := startSite(ctx, r.headraced, dir, "--isolation", "none", "--runner-slots", "1", "--log-limit", "2048")
 	if err != nil {
@@ -224,6 +218,7 @@ func uiAction(order, n int) string { return fmt.Sprintf("Agree%d%02d", order, n)
 // site is a server and a client of it.
 type site struct {
 	client *client.Client
+	pid    int
 	url    string
 	token  string
 	stop   func() error
@@ -245,7 +240,7 @@ func startSite(ctx context.Context, headraced, data string, args ...string) (*si
 	if err := server.Start(); err != nil {
 		return nil, err
 	}
-	s := &site{url: "http://" + web}
+	s := &site{pid: server.Process.Pid, url: "http://" + web}
 	s.stop = func() error {
 		var err error
 		if s.client != nil {
@@ -309,23 +304,10 @@ func (s *site) approveAll(ctx context.Context, execution string) error {
 // printLog lets an action write 1 GB, and returns the path of its log and how many lines it has
 // before the first one that was printed.
 func (s *site) printLog(ctx context.Context, repository string) (path string, before int64, err error) {
-	name := client.PipelineName("default", "large")
-	if _, err := s.client.Pipelines.CreatePipeline(ctx, &headracev1.CreatePipelineRequest{Pipeline: &headracev1.Pipeline{
-		Name: name, Definition: &headracev1.PipelineDefinition{Stages: []*headracev1.Stage{
-			{Name: "Source", Actions: []*headracev1.Action{{
-				Name: "Fetch", Category: "Source", Owner: "Headrace", Provider: "Git", Version: "1",
-				Configuration:   map[string]string{"RepositoryUrl": repository, "Branch": "main"},
-				OutputArtifacts: []*headracev1.OutputArtifact{{Name: "source"}},
-			}}},
-			{Name: "Build", Actions: []*headracev1.Action{{
-				Name: "Print", Category: "Build", Owner: "Headrace", Provider: "Commands", Version: "1",
-				Commands: []string{fmt.Sprintf("seq -f '%s' %d", uiLogLine, uiLogLines)},
-			}}},
-		}},
-	}}); err != nil {
+	if err := s.define(ctx, "large", repository, commandStage(fmt.Sprintf("seq -f '%s' %d", uiLogLine, uiLogLines))); err != nil {
 		return "", 0, err
 	}
-	started, err := s.client.Executions.StartExecution(ctx, &headracev1.StartExecutionRequest{Pipeline: name})
+	started, err := s.client.Executions.StartExecution(ctx, &headracev1.StartExecutionRequest{Pipeline: client.PipelineName("default", "large")})
 	if err != nil {
 		return "", 0, err
 	}
@@ -338,6 +320,40 @@ func (s *site) printLog(ctx context.Context, repository string) (path string, be
 		return "", 0, err
 	}
 	return "/" + e.GetName() + "/log/Build/Print/1", log.GetLineCount() - uiLogLines, nil
+}
+
+// define makes a pipeline of a source and a stage.
+func (s *site) define(ctx context.Context, name, repository string, stage *headracev1.Stage) error {
+	_, err := s.client.Pipelines.CreatePipeline(ctx, &headracev1.CreatePipelineRequest{Pipeline: &headracev1.Pipeline{
+		Name: client.PipelineName("default", name), Definition: &headracev1.PipelineDefinition{Stages: []*headracev1.Stage{
+			{Name: "Source", Actions: []*headracev1.Action{{
+				Name: "Fetch", Category: "Source", Owner: "Headrace", Provider: "Git", Version: "1",
+				Configuration:   map[string]string{"RepositoryUrl": repository, "Branch": "main"},
+				OutputArtifacts: []*headracev1.OutputArtifact{{Name: "source"}},
+			}}},
+			stage,
+		}},
+	}})
+	return err
+}
+
+func commandStage(command string) *headracev1.Stage {
+	return &headracev1.Stage{Name: "Build", Actions: []*headracev1.Action{{
+		Name: "Print", Category: "Build", Owner: "Headrace", Provider: "Commands", Version: "1", Commands: []string{command},
+	}}}
+}
+
+// commitTo makes a repository with a commit.
+func commitTo(ctx context.Context, repository string) error {
+	for _, args := range [][]string{
+		{"init", "-q", "-b", "main", repository},
+		{"-C", repository, "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "-q", "--allow-empty", "-m", "Print much"},
+	} {
+		if out, err := exec.CommandContext(ctx, "git", args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("git %s: %w\n%s", args[0], err, out)
+		}
+	}
+	return nil
 }
 
 // ended returns an execution once it has succeeded.

@@ -1,6 +1,5 @@
 // Measures how long a viewer of a log of 1 GB waits, and the memory of its tab.
-import { readFile } from "node:fs/promises";
-import { click, enter, load, report, reportMemory } from "./bench.mjs";
+import { click, enter, load, processes, report, reportMemory } from "./bench.mjs";
 import { fail, finish, launch, login, open, settings } from "./browser.mjs";
 
 const rounds = 5;
@@ -25,24 +24,10 @@ try {
   for (const [place, took] of Object.entries(places)) report(`ui_log_1gb_${place}`, took);
   const cdp = await context.newCDPSession(page);
   await cdp.send("HeapProfiler.collectGarbage");
-  reportMemory("ui_log_1gb_tab", await memory(browser));
+  reportMemory("ui_log_1gb_tab", Math.max(...(await processes(browser))));
 } catch (error) {
   fail("log", error.stack);
 } finally {
   await browser.close();
 }
 finish();
-
-// What the largest process of a page has for itself, as the browser's task manager shows it.
-async function memory(of) {
-  const cdp = await of.newBrowserCDPSession();
-  const { processInfo } = await cdp.send("SystemInfo.getProcessInfo");
-  let most = 0;
-  for (const { id, type } of processInfo) {
-    if (type !== "renderer") continue;
-    const status = await readFile(`/proc/${id}/status`, "utf8");
-    const kib = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? 0);
-    most = Math.max(most, (kib("RssAnon") + kib("VmSwap")) * 1024);
-  }
-  return most;
-}

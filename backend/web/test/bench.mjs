@@ -1,4 +1,5 @@
 // What the scripts that measure share. They print a line of JSON for each figure.
+import { readFile } from "node:fs/promises";
 import { settings, tell } from "./browser.mjs";
 
 // Prints milliseconds of a figure. percentile is the one that counts, 0 for the median.
@@ -35,6 +36,22 @@ export async function enter(page, label, text, { selector, count = 1, text: show
   const ended = page.evaluate(draw, { selector, count, text: shown });
   await field.press("Enter");
   return (await ended) - (await page.evaluate(() => window.entered));
+}
+
+// Bytes that each process of a page has for itself, as the browser's task manager shows them.
+export async function processes(browser) {
+  const cdp = await browser.newBrowserCDPSession();
+  const { processInfo } = await cdp.send("SystemInfo.getProcessInfo");
+  await cdp.detach();
+  return Promise.all(
+    processInfo
+      .filter(({ type }) => type === "renderer")
+      .map(async ({ id }) => {
+        const status = await readFile(`/proc/${id}/status`, "utf8");
+        const kib = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? 0);
+        return (kib("RssAnon") + kib("VmSwap")) * 1024;
+      }),
+  );
 }
 
 // In the page: resolves after the frame that shows what is wanted.

@@ -15,10 +15,17 @@ export function tell(word) {
   console.log(word);
 }
 
+// Waits until the test says something, and returns it.
+export async function heard() {
+  const { value, done } = await lines.next();
+  if (done) throw new Error("the test says nothing more");
+  return value;
+}
+
 // Waits until the test says a word.
 export async function hear(word) {
-  const { value, done } = await lines.next();
-  if (done || value !== word) throw new Error(`heard ${value} instead of ${word}`);
+  const value = await heard();
+  if (value !== word) throw new Error(`heard ${value} instead of ${word}`);
 }
 
 // Notes what is wrong; the script goes on, so that one run shows all of it.
