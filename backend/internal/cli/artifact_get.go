@@ -115,7 +115,7 @@ func (a *app) getTree(ctx context.Context, c *client.Client, get artifactGet) (e
 	if _, err := spool.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(into, 0o755); err != nil {
+	if err := os.MkdirAll(into, 0o750); err != nil {
 		return err
 	}
 	root, err := os.OpenRoot(into)

@@ -129,6 +129,12 @@ func TestArtifact(t *testing.T) {
 	_, err = tar.NewReader(strings.NewReader(packed)).Next()
 	require.NoError(t, err)
 
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, entry := range entries {
+		require.False(t, strings.HasPrefix(entry.Name(), ".headrace"), "nothing unfinished is left")
+	}
+
 	for name, test := range map[string]struct {
 		args []string
 		code int
@@ -143,15 +149,11 @@ func TestArtifact(t *testing.T) {
 		"list of nothing":      {[]string{"list", "web", "nope"}, cli.ExitFailed, "no artifact"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			got := ask(test.args...)
 			require.Equal(t, test.code, got.code, got.stderr)
 			require.Contains(t, got.stderr, test.want)
 		})
-	}
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	for _, entry := range entries {
-		require.False(t, strings.HasPrefix(entry.Name(), ".headrace"), "nothing unfinished is left")
 	}
 }
 
@@ -191,7 +193,8 @@ func TestDamagedArtifact(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, text, 0o600))
 			dir := t.TempDir()
 			for _, args := range [][]string{
-				{"get", "web", "program", "-o", filepath.Join(dir, "all")}, {"get", "web", "program", "large", "-o", filepath.Join(dir, "large")},
+				{"get", "web", "program", "-o", filepath.Join(dir, "all")},
+				{"get", "web", "program", "large", "-o", filepath.Join(dir, "large")},
 				{"get", "web", "program", "--tar", "-o", filepath.Join(dir, "tar")},
 			} {
 				got := headrace(t, b, b.AdminToken, append([]string{"artifact"}, args...)...)

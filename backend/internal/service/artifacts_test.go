@@ -2,7 +2,6 @@ package service_test
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"testing"
 
@@ -165,7 +164,7 @@ func TestDownloadsThatNobodyReads(t *testing.T) {
 	require.Equal(t, "one", got)
 	close(read)
 	for range 16 {
-		require.True(t, errors.Is(<-ended, errDisk))
+		require.ErrorIs(t, <-ended, errDisk)
 	}
 	_, err = fileOf(t, x, stalled, of.ArtifactName)
 	require.NoError(t, err)
