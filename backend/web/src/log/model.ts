@@ -60,6 +60,7 @@ export class LogModel {
   #life = new AbortController();
   #wanted: readonly number[] = [];
   #reading = false;
+  #resting = false;
   #tail: AbortController | undefined;
   #frame = 0;
   // How long the log has become since the last frame.
@@ -156,7 +157,7 @@ export class LogModel {
   }
 
   async #read(): Promise<void> {
-    if (this.#reading || this.count.value === undefined) return;
+    if (this.#reading || this.count.value === undefined || this.#resting) return;
     this.#reading = true;
     try {
       for (let next = this.#next(); next !== undefined; next = this.#next()) {
@@ -168,10 +169,21 @@ export class LogModel {
         this.#changed();
       }
     } catch (error) {
-      if (!cancelled(error)) this.error.value = error;
+      if (!cancelled(error)) {
+        this.error.value = error;
+        void this.#rest();
+      }
     } finally {
       this.#reading = false;
     }
+  }
+
+  // After an error nothing is read for a moment.
+  async #rest(): Promise<void> {
+    this.#resting = true;
+    await pause(2000, this.#life.signal);
+    this.#resting = false;
+    if (!this.#life.signal.aborted) void this.#read();
   }
 
   // What to ask for: the first line that is shown and not known, with those that follow; then lines
@@ -283,13 +295,14 @@ export class LogModel {
     if (this.done.value || document.visibilityState !== "visible" || this.#life.signal.aborted) return;
     this.#tail?.abort();
     const abort = (this.#tail = new AbortController());
-    for (let wait = 250; !abort.signal.aborted && !this.done.value; wait = Math.min(wait * 2, 8000)) {
+    for (let wait = 250; !abort.signal.aborted && !this.done.value; wait = Math.min(wait * 2, 3000)) {
       const began = Date.now();
       try {
         await this.#tailOnce(abort.signal);
         await this.#restat(abort.signal);
-      } catch (error) {
-        if (abort.signal.aborted || cancelled(error)) return;
+      } catch {
+        // Whatever it was: the server may be restarting.
+        if (abort.signal.aborted) return;
       }
       if (Date.now() - began > 5000) wait = 250;
       if (!this.done.value) await pause(wait / 2 + (Math.random() * wait) / 2, abort.signal);
@@ -368,7 +381,7 @@ export class LogModel {
       const open = sectionsOf(this.#marked, lines, false).find((section) => section.end === Infinity && section.collapsed);
       this.#openFrom = open?.start ?? lines + 1;
     }
-    const found = sectionsOf(this.#marked, lines, this.#failed, this.#openFrom);
+    const found = sectionsOf(this.#marked, lines, this.#failed, this.#openFrom).filter((section) => !this.done.value || section.start < lines);
     // Where not all markers are known nobody knows where the last sections end.
     this.sections.value = this.#markedAll ? found : found.filter((section) => section.end !== Infinity);
   }

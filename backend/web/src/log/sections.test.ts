@@ -43,6 +43,7 @@ test("steps and commands end with the next one", () => {
 test("diffs and results of tests are not sections", () => {
   assert.deepEqual(short(["--- a/main.go", "+++ b/main.go", "@@ -1 +1 @@", "--- PASS: TestX (0.00s)", "--- FAIL: TestY (0.10s)"]), []);
   assert.deepEqual(short(["--- isolated by bubblewrap: output artifacts are kept, other files are discarded ---", "x", "--- 12 bytes of the log were lost ---", "y"]), []);
+  assert.deepEqual(read(["$ make", "x", "--- headraced is stopping: sent SIGTERM to its processes ---"], true).map((section) => [section.title, section.failed]), [["$ make", true]]);
   assert.deepEqual(short(["--- old.txt\t2026-01-01", "+++ new.txt\t2026-01-02", "x"]), []);
 });
 

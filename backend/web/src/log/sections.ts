@@ -41,8 +41,12 @@ export function markerOf(first: string, shown: string): Marker | undefined {
   }
   if (/^\^\^\^ \+\+\+/.test(text)) return { kind: "open" };
   const step = /^(---|\+\+\+|~~~) (\S.*)$/s.exec(text);
-  // Results of Go's tests and notes of the server begin like a step.
-  if (step && !/^((PASS|FAIL|SKIP|BENCH): |(not isolated: |isolated by |\d+ bytes of the log |the log reached |the service did not ).* ---$)/.test(step[2] ?? "")) return { kind: "start", of: "step", title: (step[2] ?? "").replace(/ ---$/, "").trim(), collapsed: step[1] === "~~~" };
+  if (step) {
+    const title = (step[2] ?? "").replace(/ ---$/, "").trim();
+    // Results of Go's tests begin like a step, and sentences of the server about the log.
+    const note = title !== (step[2] ?? "").trim() && (title.length > 48 || /: | bytes of the log /.test(title));
+    if (!note && !/^(PASS|FAIL|SKIP|BENCH): /.test(title)) return { kind: "start", of: "step", title, collapsed: step[1] === "~~~" };
+  }
   if (/^\$ \S/.test(text)) return { kind: "start", of: "command", title: text.trim(), collapsed: false };
   return undefined;
 }
@@ -97,7 +101,7 @@ export function sectionsOf(marked: readonly Marked[], lines: number, failed: boo
   // The last one that ended may be what failed: the program stops after it.
   const last = found.at(-1);
   if (failed && open.length === 0 && last && lines - last.end < 20) for (const section of found) if (section.start <= last.start && section.end >= last.end) section.failed = true;
-  return found.filter((section) => section.end > section.start && (section.end !== Infinity || section.start < lines || openFrom !== Infinity));
+  return found.filter((section) => section.end > section.start && (section.end !== Infinity || section.start < lines || section.start >= openFrom));
 }
 
 // From which of the open sections on a new one ends them: a step ends all but GitLab's, a group and
