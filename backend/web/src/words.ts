@@ -437,6 +437,7 @@ export const words = {
     missing: (action: string, attempt: string) => `Attempt ${attempt} of ${action}`,
     attempt: "Attempt",
     find: "Find in the log",
+    findErrors: "Find errors",
     findOptions: "Search options",
     matchCase: "Match case",
     wholeWord: "Whole word",

@@ -4,6 +4,7 @@ import { explainError } from "../api";
 import { number } from "../format";
 import { query as addressQuery, setQuery } from "../router";
 import { words } from "../words";
+import type { Query } from "./hits";
 import type { LogModel } from "./model";
 
 // The search in the log, by the server. Enter searches, and then goes to the next hit.
@@ -12,18 +13,20 @@ export function Find({ model, current, show, step, focusRows }: { model: LogMode
   const flags = addressQuery.value.get("options") ?? "";
   const query = { text, matchCase: flags.includes("c"), wholeWord: flags.includes("w"), regularExpression: flags.includes("r") };
   const state = model.search.value;
-  const same = state !== undefined && state.query.text === text && state.query.matchCase === query.matchCase && state.query.wholeWord === query.wholeWord && state.query.regularExpression === query.regularExpression;
-  const search = (from: number) => {
+  const same = state !== undefined && sameQuery(state.query, query);
+  const search = () => {
     setQuery({ find: text });
-    void model.find(query, from, show);
+    void model.find(query, current.peek(), show);
   };
+  // The address says what is searched for: when the page opens, an option changes, or errors are
+  // looked for.
+  const asked = addressQuery.value.get("find") ?? "";
   useEffect(() => {
-    if (text) void model.find(query, current.peek(), show);
-  }, [model]);
-  // An option that changes searches again.
-  useEffect(() => {
-    if (model.search.peek()) search(current.peek());
-  }, [flags]);
+    const known = model.search.peek()?.query;
+    if (asked === "" || (known && sameQuery(known, { ...query, text: asked }))) return;
+    setText(asked);
+    void model.find({ ...query, text: asked }, current.peek(), show);
+  }, [model, asked, flags]);
   const toggle = (flag: string) => setQuery({ options: flags.includes(flag) ? flags.replace(flag, "") : flags + flag });
   const clear = () => {
     model.stopSearch();
@@ -37,7 +40,7 @@ export function Find({ model, current, show, step, focusRows }: { model: LogMode
       focusRows();
     } else if (event.key === "Enter") {
       event.preventDefault();
-      if (!same) search(current.peek());
+      if (!same) search();
       else step(event.shiftKey ? -1 : 1);
     } else if (event.key === "F3") {
       event.preventDefault();
@@ -75,6 +78,14 @@ export function Find({ model, current, show, step, focusRows }: { model: LogMode
       )}
     </div>
   );
+}
+
+const sameQuery = (a: Query, b: Query) => a.text === b.text && a.matchCase === b.matchCase && a.wholeWord === b.wholeWord && a.regularExpression === b.regularExpression;
+
+// Searches for what most programs print when they fail. Plain text: expressions with many words take
+// the server a hundred times as long.
+export function findErrors(): void {
+  setQuery({ find: "error", options: undefined });
 }
 
 // A sign on a button, and its name for those who do not see it.

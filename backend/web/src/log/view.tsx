@@ -17,7 +17,7 @@ import { fragment, navigate, path, query, setQuery } from "../router";
 import { look } from "../status";
 import { words } from "../words";
 import { Download, toClipboard } from "./copy";
-import { Find } from "./find";
+import { Find, findErrors } from "./find";
 import { Grid, type Handle } from "./grid";
 import { copyLines, LogModel, sectionsUnasked } from "./model";
 import { fileName, logPath } from "./path";
@@ -180,6 +180,9 @@ function Viewer({ name, action, file }: { name: string; action: ActionExecution;
           </button>
         ) : (
           <More>
+            <button type="button" onClick={findErrors}>
+              {words.log.findErrors}
+            </button>
             <button type="button" disabled={!selected.value} onClick={() => void copyRange(model, selected.value, said)}>
               {words.log.copyLines}
             </button>

@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-HLIP6XRY.js";import"./chunk-LWJDGJ5L.js";import"./chunk-KMQRLAO3.js";import"./chunk-PQ2UI2IN.js";import"./chunk-INBR5LML.js";import"./chunk-CZBSDFOI.js";import"./chunk-M2WRSNPN.js";import"./chunk-WKNSUSDT.js";import"./chunk-SZXELGFN.js";import"./chunk-UW6GJZDM.js";export{b as DecisionList,a as default};
