@@ -93,7 +93,7 @@ func (a *app) listFiles(ctx context.Context, c *client.Client, execution, name s
 	}
 	a.out.table([]string{"MODE", "BYTES", "MODIFIED", "PATH"}, rows)
 	if all.GetUnlistedCount() > 0 {
-		a.err.linef("headrace: the artifact has %d more files, which lists leave out; get them by their path, or all of it", all.GetUnlistedCount())
+		a.err.linef("headrace: the artifact has %d more files that are not listed; get a file by its path, or the whole artifact", all.GetUnlistedCount())
 	}
 	return nil
 }
@@ -132,7 +132,7 @@ Nothing of a damaged artifact is kept. Symlinks that lead out of the artifact ar
 				get.request.Path = args[2]
 			}
 			if get.tar && get.request.GetPath() != "" {
-				return usagef("--tar is for a whole artifact: leave it or %q away", get.request.GetPath())
+				return usagef("--tar is for a whole artifact: remove --tar or %q", get.request.GetPath())
 			}
 			e, err := a.execution(ctx, c, args[0])
 			if err != nil {

@@ -29,7 +29,7 @@ func (a *app) getArtifact(ctx context.Context, c *client.Client, get artifactGet
 			return a.getFile(ctx, c, get)
 		}
 		if get.tar && a.OnTerminal {
-			return errors.New("a tar is not for a terminal: name a file with -o, or use a pipe")
+			return errors.New("cannot write a tar to a terminal: name a file with -o, or use a pipe")
 		}
 		show := a.showLog()
 		_, err := a.download(ctx, c, get.request, func(piece []byte) error {
@@ -98,7 +98,7 @@ func (a *app) getTree(ctx context.Context, c *client.Client, get artifactGet) (e
 	if into == "" {
 		into = get.request.GetArtifact()
 		if filepath.Base(into) != into || !filepath.IsLocal(into) || into == "." {
-			return usagef("the artifact is not named like a directory: name one with -o")
+			return usagef("the name of the artifact is not a valid directory name: name a directory with -o")
 		}
 	}
 	if entries, err := os.ReadDir(into); err == nil && len(entries) > 0 && !get.overwrite {
@@ -186,7 +186,7 @@ func (d *download) once(ctx context.Context, c *client.Client) error {
 			d.request.Digest = d.content.GetArtifact().GetDigest()
 		}
 		if piece.GetOffset() != d.request.GetOffset() {
-			return fmt.Errorf("the server sent bytes from %d on instead of %d", piece.GetOffset(), d.request.GetOffset())
+			return fmt.Errorf("the server sent data from offset %d instead of %d", piece.GetOffset(), d.request.GetOffset())
 		}
 		// A hash never fails.
 		_, _ = d.hash.Write(piece.GetData())
@@ -206,7 +206,7 @@ func (d *download) verify() error {
 	}
 	found := hex.EncodeToString(d.hash.Sum(nil))
 	if d.request.GetOffset() != d.content.GetSizeBytes() || digest != "" && digest != found {
-		return fmt.Errorf("what came is damaged: %d bytes of %d, with the digest %s; try again", d.request.GetOffset(), d.content.GetSizeBytes(), found)
+		return fmt.Errorf("the download is damaged: received %d of %d bytes, with digest %s; try again", d.request.GetOffset(), d.content.GetSizeBytes(), found)
 	}
 	return nil
 }

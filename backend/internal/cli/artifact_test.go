@@ -269,8 +269,8 @@ func TestDownload(t *testing.T) {
 	f.artifact = &lying{text: text, digest: digestOf("another text")}
 	got = f.run(t, get...)
 	require.Equal(t, cli.ExitFailed, got.code)
-	require.Contains(t, got.stderr, "what came is damaged")
+	require.Contains(t, got.stderr, "the download is damaged")
 	require.NoFileExists(t, path)
 	got = f.runIn(context.Background(), cli.Process{Args: get[:5], OnTerminal: true})
-	require.Contains(t, got.stderr, "not for a terminal")
+	require.Contains(t, got.stderr, "cannot write a tar to a terminal")
 }

@@ -261,7 +261,7 @@ func TestPipelineStateSaysWhoWaitsForWhat(t *testing.T) {
 	require.NotContains(t, text, "\nSource\n")
 	require.Regexp(t, `(?m)^Deploy\n`+
 		`  #1 inside for \S+, started by ann, is being stopped\n`+
-		`  #3 waits as number 1 for \S+, started by eve\[2J\n`+
+		`  #3 waiting in position 1 for \S+, started by eve\[2J\n`+
 		`  approval of the entry: 2 of 3 for rule two, 0 of 1 for rule ops; #1 waits for \S+, until [-0-9: ]+\n`+
 		`  window Night of before_entry\n`+
 		`  approval Sign: 0 of 1\n$`, text)

@@ -200,7 +200,7 @@ func parseTime(flag, text string) (*timestamppb.Timestamp, error) {
 			return timestamppb.New(at), nil
 		}
 	}
-	return nil, usagef("%s is %q: use a time, as 2027-01-31 or 2027-01-31T08:00:00Z", flag, text)
+	return nil, usagef("%s is %q: use a time such as 2027-01-31 or 2027-01-31T08:00:00Z", flag, text)
 }
 
 // parseStatus takes a status as the text shows it or as JSON does.

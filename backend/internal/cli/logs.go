@@ -68,7 +68,7 @@ a log is one object per line, with its data in base64.`,
 	flags := command.Flags()
 	flags.BoolVarP(&part.follow, "follow", "f", false, "keep printing until the action, or the whole execution, ends")
 	flags.Int32Var(&part.lines, "tail", 0, "print the last `N` lines, 1 to 100000")
-	flags.StringVar(&part.span, "lines", "", "print the lines `A-B` of the log of ACTION or RULE, from 1; A is one line, A- all from there on")
+	flags.StringVar(&part.span, "lines", "", "print lines `A-B` of the log of ACTION or RULE, counted from 1; A prints one line, A- prints A and all later lines")
 	flags.Int64Var(&part.from, "from", 0, "start at `BYTE` of the log of ACTION or RULE; a negative value counts from the end")
 	return command
 }
@@ -92,9 +92,9 @@ func (p *logPart) check(args int) error {
 	}
 	switch {
 	case p.span != "" && (p.lines > 0 || p.from != 0 || p.follow):
-		return usagef("--lines says which part to print: leave --tail, --from and --follow away")
+		return usagef("--lines cannot be combined with --tail, --from or --follow")
 	case p.span != "" && args == 1:
-		return usagef("--lines are of one log: name the action or rule")
+		return usagef("--lines requires an action or a rule")
 	case p.lines < 0 || p.lines > 100_000:
 		return usagef("--tail is %d: use 1 to 100000 lines", p.lines)
 	case p.lines > 0 && p.from != 0:
@@ -119,7 +119,7 @@ func (p *logPart) parseSpan() error {
 		p.last, errLast = strconv.ParseInt(last, 10, 64)
 	}
 	if errFirst != nil || errLast != nil || p.first < 1 || p.last < p.first {
-		return usagef("--lines is %q: use numbers from 1, such as 120, 120-131 or 120-", p.span)
+		return usagef("--lines is %q: use line numbers from 1, such as 120, 120-131 or 120-", p.span)
 	}
 	return nil
 }
@@ -304,7 +304,7 @@ func (a *app) lines(ctx context.Context, c *client.Client, name, actionID string
 			if err != nil {
 				return err
 			}
-			return fmt.Errorf("the log has %d lines", stat.GetLineCount())
+			return fmt.Errorf("line %d does not exist: the log has %d lines", part.first, stat.GetLineCount())
 		}
 		if next == part.first && a.OnTerminal && !a.json() && page.GetSgr() != "" {
 			a.out.write(show([]byte("\x1b[" + page.GetSgr() + "m")))

@@ -52,7 +52,7 @@ func TestSearchAndPartsOfLogs(t *testing.T) {
 		"tail and from":         {[]string{"logs", "web", "Compile", "--tail", "1", "--from", "2"}, cli.ExitUsage, "use one of them"},
 		"from without a log":    {[]string{"logs", "web", "--from", "2"}, cli.ExitUsage, "name the action"},
 		"tail of too many":      {[]string{"logs", "web", "--tail", "-1"}, cli.ExitUsage, "--tail"},
-		"lines and tail":        {[]string{"logs", "web", "Compile", "--tail", "1", "--lines", "2"}, cli.ExitUsage, "leave --tail"},
+		"lines and tail":        {[]string{"logs", "web", "Compile", "--tail", "1", "--lines", "2"}, cli.ExitUsage, "--lines cannot be combined with --tail"},
 		"lines without a log":   {[]string{"logs", "web", "--lines", "2"}, cli.ExitUsage, "name the action"},
 		"lines backwards":       {[]string{"logs", "web", "Compile", "--lines", "3-2"}, cli.ExitUsage, "120-131"},
 		"line 0":                {[]string{"logs", "web", "Compile", "--lines", "0"}, cli.ExitUsage, "120-131"},

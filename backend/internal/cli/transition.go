@@ -82,8 +82,8 @@ func (a *app) pipelineStateCommand() *cobra.Command {
 		Short: "Show which executions are in the stages of a pipeline",
 		Long: `Show the state of each stage of a pipeline's newest version: whether its transition is
 enabled, which execution is inside, which executions wait (the next one first), and
-which one succeeded there last. Below, it lists since when they are there, who started
-them, and the gates of each stage: approvals, deployment windows and rules.`,
+which one succeeded there last. It also shows how long each has been there, who started it,
+and the gates of each stage: approvals, deployment windows and rules.`,
 		Example: `  headrace pipeline state web`,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.call(func(ctx context.Context, c *client.Client, args []string) error {
@@ -150,7 +150,7 @@ func (a *app) stageLines(state *headracev1.PipelineState) []string {
 			of = append(of, occupant(stage.GetHolder(), "inside"))
 		}
 		for i, o := range stage.GetWaiting() {
-			of = append(of, occupant(o, fmt.Sprintf("waits as number %d", i+1)))
+			of = append(of, occupant(o, fmt.Sprintf("waiting in position %d", i+1)))
 		}
 		for _, gate := range stage.GetGates() {
 			of = append(of, "  "+a.gateText(gate))

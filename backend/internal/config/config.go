@@ -149,9 +149,9 @@ func (c *Config) register(flags *pflag.FlagSet) {
 	flags.StringVar(&c.PublicURL, "public-url", c.PublicURL,
 		"URL at which forges reach hooks-listen, for example https://hooks.example.com. URLs of webhooks start with it")
 	flags.StringVar(&c.UIURL, "ui-url", c.UIURL,
-		"URL at which browsers reach http-listen through a proxy, for example https://ci.example.com/headrace. If not set, public-url")
+		"URL at which browsers reach the web UI, for example https://ci.example.com/headrace. If not set, public-url is used")
 	flags.StringVar(&c.UIDir, "ui-dir", c.UIDir,
-		"directory to serve the web UI from, for its development. If not set, the server uses the one that it was built with")
+		"directory to serve the web UI from, for development. If not set, the built-in web UI is served")
 	flags.Var(&c.TrustedProxies, "trusted-proxies",
 		"addresses and networks of the proxies in front of hooks-listen and http-listen, separated by commas. X-Forwarded-For is "+
 			"only read from them. If not set, it is not read")
@@ -160,7 +160,7 @@ func (c *Config) register(flags *pflag.FlagSet) {
 	flags.StringVar(&c.TLSKeyFile, "tls-key-file", c.TLSKeyFile,
 		"PEM key of the certificate")
 	flags.StringVar(&c.TLSClientCAFile, "tls-client-ca-file", c.TLSClientCAFile,
-		"PEM certificates of the authorities that sign client certificates. gRPC clients without a client certificate are refused")
+		"PEM certificates of the authorities that sign client certificates. Calls and logins without a client certificate are refused")
 	flags.BoolVar(&c.AllowInsecureListen, "allow-insecure-listen", c.AllowInsecureListen,
 		"listen without TLS on addresses that other machines can reach. Anyone who sees the traffic can read the tokens")
 	flags.StringVar(&c.LogLevel, "log-level", c.LogLevel,
@@ -331,7 +331,7 @@ func checkPublicURL(text string) error {
 		return errors.New("not a valid URL of http or https, for example https://hooks.example.com")
 	}
 	if parsed.User != nil || parsed.RawQuery != "" || parsed.ForceQuery || parsed.Fragment != "" || strings.HasSuffix(parsed.Path, "/") {
-		return errors.New("must not have a user, a query, a fragment or a slash at the end, because paths follow it")
+		return errors.New("must not have a user, a query, a fragment or a slash at the end, because paths are appended to it")
 	}
 	return nil
 }

@@ -31,12 +31,12 @@ const (
 	// adds to it. The message itself is bounded by maxRequestSize.
 	maxBody = maxRequestSize + maxRequestSize/2
 	// noMethod is the answer for paths and headers that are not those of a call.
-	noMethod = "no such method; calls are POST requests with a content type of Connect or gRPC-Web, and unary calls of Connect " +
-		"have the header \"Connect-Protocol-Version: 1\""
+	noMethod = "no such method: send a POST request with a Connect or gRPC-Web content type; unary Connect calls also need the " +
+		"header \"Connect-Protocol-Version: 1\""
 )
 
 // errNoCertificate refuses a caller that gRPC's handshake would have refused.
-var errNoCertificate = status.Error(codes.Unauthenticated, "the call came without a client certificate of an authority in tls-client-ca-file")
+var errNoCertificate = status.Error(codes.Unauthenticated, "no valid client certificate: use one signed by an authority in the server's tls-client-ca-file")
 
 // door lets calls of browsers in, which come by HTTP/1.1 or HTTP/2 as Connect or gRPC-Web, and
 // hands them to the gRPC server. gRPC's filter before messages, its deadlines and the bounds of
@@ -165,7 +165,7 @@ func (g *gate) fits(ctx context.Context, path string) error {
 		most = strangerBytes
 	}
 	if size, ok := ctx.Value(sizeKey{}).(int64); ok && size > most {
-		return c.end(ctx, nil, status.Errorf(codes.ResourceExhausted, "the request has %d bytes, and the server takes at most %d", size, most))
+		return c.end(ctx, nil, status.Errorf(codes.ResourceExhausted, "the request must be at most %d bytes, got %d", most, size))
 	}
 	return nil
 }
@@ -185,7 +185,7 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request, m method) {
 			answer.stall = 0
 		}
 	}
-	// Whoever reads the body would go on waiting for it, since reading holds a lock.
+	// A reader of the body would go on waiting for it, because reading holds a lock.
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(interrupted)

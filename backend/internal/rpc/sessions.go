@@ -102,7 +102,7 @@ func (s *sessions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = s.logOut(ctx, w, r)
 	default:
 		w.Header().Set("Allow", "GET, POST, DELETE")
-		http.Error(w, "log in by POST, log out by DELETE, or ask by GET who is logged in", http.StatusMethodNotAllowed)
+		http.Error(w, "method not allowed: use POST to log in, GET to read the session, DELETE to log out", http.StatusMethodNotAllowed)
 		return
 	}
 	if err == nil && who != nil {
@@ -116,7 +116,7 @@ func (s *sessions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *sessions) who(ctx context.Context, r *http.Request) (*whoBody, error) {
 	secret := sessionOf(r)
 	if secret == "" {
-		return nil, &service.Error{Kind: service.KindUnauthenticated, Reason: pipeline.ReasonUnauthenticated, Message: "nobody is logged in"}
+		return nil, &service.Error{Kind: service.KindUnauthenticated, Reason: pipeline.ReasonUnauthenticated, Message: "not logged in"}
 	}
 	who, session, err := s.gate.accounts.AuthenticateSession(ctx, secret)
 	if err != nil {

@@ -37,7 +37,7 @@ func (s *watches) WatchAccount(
 			return err
 		}
 		if name.Account != account || name.Pipeline == pipeline.AnyPipeline {
-			return invalidField("this is not the name of a pipeline of the account in parent", "pipelines")
+			return invalidField("must name a pipeline of the account in parent", "pipelines")
 		}
 		watch.Pipelines = append(watch.Pipelines, name.Pipeline)
 	}
@@ -47,7 +47,7 @@ func (s *watches) WatchAccount(
 			return err
 		}
 		if name.Account != account {
-			return invalidField("this is not the name of an execution of the account in parent", "executions")
+			return invalidField("must name an execution of the account in parent", "executions")
 		}
 		watch.Executions = append(watch.Executions, name)
 	}

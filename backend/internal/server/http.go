@@ -149,8 +149,8 @@ func onlyThisMachine(proxy string, next http.Handler) http.Handler {
 		}
 		host = strings.ToLower(strings.Trim(host, "[]"))
 		if !config.Loopback(host) && (proxy == "" || host != proxy) {
-			respond(w, http.StatusForbidden, "this address answers to localhost and to the name in ui-url only; set ui-url to where browsers reach a "+
-				"proxy on this machine, or http-listen to an address of this machine for others")
+			respond(w, http.StatusForbidden, "this address answers only to localhost and to the host name in ui-url; set ui-url to the URL of a proxy on "+
+				"this machine, or http-listen to an address that is not loopback")
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -57,7 +57,7 @@ func (p public) sameOrigin() (*http.CrossOriginProtection, error) {
 		}
 	}
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		respond(w, http.StatusForbidden, "the request comes from a page of another origin; if this is your server behind a proxy, set ui-url to the address in the browser")
+		respond(w, http.StatusForbidden, "the request comes from a page of another origin; if the server is behind a proxy, set ui-url to the URL that browsers open")
 	}))
 	return protection, nil
 }

@@ -24,8 +24,8 @@ const (
 // Reasons why a search ended early.
 const (
 	searchTooLong = "the search took longer than a minute; search fewer executions, or one action"
-	searchTooMany = "there are more matches; search for something rarer, or ask for more of them"
-	searchTooMuch = "the matches are larger than 16 MiB; search for something rarer, or with less context"
+	searchTooMany = "there are more matches; use a more specific search, or ask for more matches"
+	searchTooMuch = "the matches are larger than 16 MiB; use a more specific search, or less context"
 )
 
 // LogSearch says which logs to search, and for what.

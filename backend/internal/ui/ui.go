@@ -97,7 +97,7 @@ func Protect(next http.Handler) http.Handler {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "nothing takes such a request here", http.StatusMethodNotAllowed)
+		http.Error(w, "method not allowed: use GET or HEAD", http.StatusMethodNotAllowed)
 		return
 	}
 	name := strings.TrimPrefix(r.URL.Path, "/")
@@ -111,7 +111,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if h.config.Files == nil {
-		http.Error(w, "this headraced was built without the web UI (build tag noui); use the command line, headrace", http.StatusNotFound)
+		http.Error(w, "this headraced was built without the web UI (build tag noui); use the headrace command line", http.StatusNotFound)
 		return
 	}
 	found, err := h.find(name)
@@ -119,7 +119,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, fs.ErrNotExist):
 		http.NotFound(w, r)
 	case err != nil:
-		http.Error(w, "the file cannot be read: "+err.Error(), http.StatusInternalServerError)
+		http.Error(w, "cannot read the file: "+err.Error(), http.StatusInternalServerError)
 	default:
 		found.serve(w, r, name, isAsset && hashed.MatchString(name) && !h.config.Changing)
 	}
@@ -161,7 +161,7 @@ func (h *Handler) load(name string) (*file, error) {
 	}
 	if name == index {
 		if bytes.Count(data, []byte(base)) != 1 {
-			return nil, errors.New(index + " must have " + base + " once")
+			return nil, errors.New(index + " must contain " + base + " exactly once")
 		}
 		data = bytes.Replace(data, []byte(base), []byte(`<base href="`+html.EscapeString(h.config.Base)+`/">`), 1)
 	}

@@ -129,7 +129,7 @@ func TestFilesOfADirectoryMayChange(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	write("index.html", "no base")
 	_, err = ui.New(ui.Config{Files: os.DirFS(dir), Changing: true})
-	require.ErrorContains(t, err, "index.html must have")
+	require.ErrorContains(t, err, "index.html must contain")
 	write("index.html", page)
 	write("assets/main-0AZ9BCDE.js", "one")
 	handler := serve(t, ui.Config{Files: os.DirFS(dir), Changing: true})

@@ -2907,8 +2907,8 @@ type WaitReason struct {
 	Causes []*WaitReason `protobuf:"bytes,13,rep,name=causes,proto3" json:"causes,omitempty"`
 	// Who or what can end the wait.
 	Ender *WaitEnder `protobuf:"bytes,14,opt,name=ender,proto3" json:"ender,omitempty"`
-	// What people with these roles can do to end it, the most likely first. next_steps of the
-	// response has those that can be done now, with their arguments.
+	// What people with the roles in ender can do to end the wait, the most likely first.
+	// next_steps of the response has the steps that are possible now, with their arguments.
 	Steps         []NextStepKind `protobuf:"varint,15,rep,packed,name=steps,proto3,enum=headrace.v1.NextStepKind" json:"steps,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3463,17 +3463,18 @@ type ListExecutionsRequest struct {
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only executions with one of these statuses.
 	Statuses []ExecutionStatus `protobuf:"varint,4,rep,packed,name=statuses,proto3,enum=headrace.v1.ExecutionStatus" json:"statuses,omitempty"`
-	// Only executions that were started so: types of ExecutionTrigger, such as WebhookV2.
+	// Only executions with one of these trigger types, as in ExecutionTrigger, such as WebhookV2.
 	TriggerTypes []string `protobuf:"bytes,5,rep,name=trigger_types,json=triggerTypes,proto3" json:"trigger_types,omitempty"`
-	// Only executions that this user started, or trigger:NAME for a trigger.
+	// Only executions that this user started. Use trigger:NAME for a trigger.
 	Principal string `protobuf:"bytes,6,opt,name=principal,proto3" json:"principal,omitempty"`
-	// Only executions with a source revision, or a trigger whose commit, begins so. At least 4
-	// characters.
+	// Only executions with a source revision, or a commit of the trigger, that begins with this
+	// text. At least 4 characters.
 	Revision string `protobuf:"bytes,7,opt,name=revision,proto3" json:"revision,omitempty"`
-	// Only executions that started at this time or later, and before that one.
+	// Only executions that started at this time or later.
 	StartTimeFrom *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=start_time_from,json=startTimeFrom,proto3" json:"start_time_from,omitempty"`
-	StartTimeTo   *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=start_time_to,json=startTimeTo,proto3" json:"start_time_to,omitempty"`
-	// Only the execution of this number. 0 for all. It requires a pipeline.
+	// Only executions that started before this time.
+	StartTimeTo *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=start_time_to,json=startTimeTo,proto3" json:"start_time_to,omitempty"`
+	// Only the execution with this number. 0 returns all. Requires a pipeline in parent.
 	Number        int64 `protobuf:"varint,10,opt,name=number,proto3" json:"number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4791,18 +4792,18 @@ func (x *StatLogRequest) GetActionExecutionId() string {
 type StatLogResponse struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	SizeBytes int64                  `protobuf:"varint,1,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
-	// Lines, with the last one also if it does not end yet. Lines that a crash of the
-	// server's machine took count too.
+	// Number of lines, including an unfinished last line and lines that were lost in a
+	// crash of the server's machine.
 	LineCount int64 `protobuf:"varint,2,opt,name=line_count,json=lineCount,proto3" json:"line_count,omitempty"`
-	// The action or rule ended: the log grows no more, unless a retry runs it again.
+	// The action or rule has ended, so the log stops growing unless a retry runs it again.
 	Done bool `protobuf:"varint,3,opt,name=done,proto3" json:"done,omitempty"`
-	// The log has sequences for terminals, such as colors.
+	// The log contains escape sequences for terminals, such as colors.
 	HasEscapes bool `protobuf:"varint,4,opt,name=has_escapes,json=hasEscapes,proto3" json:"has_escapes,omitempty"`
-	// The log has carriage returns that do not end a line: lines that were rewritten.
+	// The log contains carriage returns within lines, so lines that were rewritten.
 	HasRewrites bool `protobuf:"varint,5,opt,name=has_rewrites,json=hasRewrites,proto3" json:"has_rewrites,omitempty"`
-	// The log has bytes of the value 0.
+	// The log contains NUL bytes.
 	HasZeroBytes bool `protobuf:"varint,6,opt,name=has_zero_bytes,json=hasZeroBytes,proto3" json:"has_zero_bytes,omitempty"`
-	// The log has bytes that are not UTF-8.
+	// The log contains bytes that are not valid UTF-8.
 	HasInvalidUtf8 bool `protobuf:"varint,7,opt,name=has_invalid_utf8,json=hasInvalidUtf8,proto3" json:"has_invalid_utf8,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -4893,17 +4894,17 @@ type ReadLogRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Id of an action execution or of a rule execution.
 	ActionExecutionId string `protobuf:"bytes,2,opt,name=action_execution_id,json=actionExecutionId,proto3" json:"action_execution_id,omitempty"`
-	// Where to begin; at line 1 if it is not set.
+	// Where to begin. Defaults to line 1.
 	//
 	// Types that are valid to be assigned to Start:
 	//
 	//	*ReadLogRequest_LineNumber
 	//	*ReadLogRequest_Offset
 	Start isReadLogRequest_Start `protobuf_oneof:"start"`
-	// Of lines: at most that many, 1 to 5000; 1000 when 0.
+	// Maximum number of lines, 1 to 5000. 0 means 1000.
 	MaxLines int32 `protobuf:"varint,5,opt,name=max_lines,json=maxLines,proto3" json:"max_lines,omitempty"`
-	// At most that many bytes of lines or data, 1 to 262144; 262144 when 0. Of lines, the
-	// first one is returned also if it is longer, and each line counts 48 bytes more, and its sgr.
+	// Maximum size of lines or data in bytes, 1 to 262144. 0 means 262144. A line counts its
+	// text, its sgr and 48 more bytes. The first line is returned even if it is larger.
 	MaxBytes      int32 `protobuf:"varint,6,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4997,13 +4998,13 @@ type isReadLogRequest_Start interface {
 }
 
 type ReadLogRequest_LineNumber struct {
-	// The number of a line, from 1. A negative number counts from the end: -1 is the last
-	// line. The response has lines.
+	// A line number, from 1. A negative number counts from the end: -1 is the last line.
+	// The response contains lines.
 	LineNumber int64 `protobuf:"varint,3,opt,name=line_number,json=lineNumber,proto3,oneof"`
 }
 
 type ReadLogRequest_Offset struct {
-	// A place in bytes. A negative one counts from the end. The response has data.
+	// An offset in bytes. A negative offset counts from the end. The response contains data.
 	Offset int64 `protobuf:"varint,4,opt,name=offset,proto3,oneof"`
 }
 
@@ -5015,20 +5016,20 @@ type ReadLogResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Lines []*LogLine             `protobuf:"bytes,1,rep,name=lines,proto3" json:"lines,omitempty"`
 	Data  []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
-	// Place of the first byte of lines or data. If there are none, it is the end of the log.
+	// Offset of the first byte of lines or data. If there are none, it is the end of the log.
 	Offset int64 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
-	// Number of the line that holds that byte, from 1.
+	// Number of the line that contains that byte, from 1.
 	LineNumber int64 `protobuf:"varint,4,opt,name=line_number,json=lineNumber,proto3" json:"line_number,omitempty"`
-	// Colors and the like at that byte: the parameters of the sequence that sets them, as in
-	// ESC [ 1;38;5;196 m. Empty for the default.
+	// Colors and other text attributes in effect at that byte, as the parameters of an SGR
+	// sequence, such as 1;38;5;196. Empty for the default.
 	Sgr string `protobuf:"bytes,5,opt,name=sgr,proto3" json:"sgr,omitempty"`
-	// About when that byte was written: when the server began the chunk of at most 1 MiB
-	// that holds it. Not set in the first chunk, which began after the action did, and in logs
-	// of older servers.
+	// Approximate time at which that byte was written: when the server began the chunk of at
+	// most 1 MiB that contains it. Not set in the first chunk of a log, or in logs of older
+	// servers.
 	WriteTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=write_time,json=writeTime,proto3" json:"write_time,omitempty"`
-	// Place after the lines or data, from which the log goes on.
+	// Offset after the lines or data, where the log continues.
 	NextOffset int64 `protobuf:"varint,7,opt,name=next_offset,json=nextOffset,proto3" json:"next_offset,omitempty"`
-	// How long the log is now.
+	// Current size of the log.
 	SizeBytes     int64 `protobuf:"varint,8,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -5123,16 +5124,16 @@ func (x *ReadLogResponse) GetSizeBytes() int64 {
 // LogLine is a line of a log.
 type LogLine struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// From 1. Numbers that are left out are of lines that a crash of the server's machine took.
+	// Line number, from 1. Missing numbers are lines lost in a crash of the server's machine.
 	Number int64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
-	// Place of the line in the log, in bytes.
+	// Offset of the line in the log, in bytes.
 	Offset int64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
-	// In bytes, without the end of the line.
+	// Length in bytes, without the line ending.
 	Length int64 `protobuf:"varint,3,opt,name=length,proto3" json:"length,omitempty"`
-	// The line without its end, as it was written. Of a line longer than 8 KiB only its first
-	// 8 KiB: the rest is data from offset plus 8192 on.
+	// The line as it was written, without the line ending. A line longer than 8 KiB is cut:
+	// read the rest as data, from offset plus 8192.
 	Text []byte `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
-	// Colors and the like at the begin of the line, as in ReadLogResponse.
+	// Colors and other text attributes at the start of the line, as in ReadLogResponse.
 	Sgr           string `protobuf:"bytes,5,opt,name=sgr,proto3" json:"sgr,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -5221,7 +5222,7 @@ type SearchLogsRequest struct {
 	MaxExecutions int32 `protobuf:"varint,7,opt,name=max_executions,json=maxExecutions,proto3" json:"max_executions,omitempty"`
 	// 1 to 10000; 1000 when 0.
 	MaxMatches int32 `protobuf:"varint,8,opt,name=max_matches,json=maxMatches,proto3" json:"max_matches,omitempty"`
-	// Letters, digits and underscores must not be next to what matches.
+	// Match whole words only: no letter, digit or underscore is next to the match.
 	WholeWord bool `protobuf:"varint,9,opt,name=whole_word,json=wholeWord,proto3" json:"whole_word,omitempty"`
 	// Return the lines that do not match.
 	Invert        bool `protobuf:"varint,10,opt,name=invert,proto3" json:"invert,omitempty"`
@@ -5807,10 +5808,10 @@ type ListArtifactFilesRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Name of the artifact.
 	Artifact string `protobuf:"bytes,2,opt,name=artifact,proto3" json:"artifact,omitempty"`
-	// Which artifact of that name, if a retry made another one. The one that counts if it is
-	// not set.
+	// Digest of the artifact, to choose one if a retry made another one of the same name.
+	// Defaults to the artifact that other actions get.
 	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
-	// 1 to 1000; 1000 when 0.
+	// 1 to 1000. 0 means 1000.
 	PageSize      int32  `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -5884,14 +5885,14 @@ func (x *ListArtifactFilesRequest) GetPageToken() string {
 
 type ListArtifactFilesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Parents come before what is in them.
+	// Directories come before their contents.
 	Files         []*ArtifactFile `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty"`
 	NextPageToken string          `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	Artifact      *Artifact       `protobuf:"bytes,3,opt,name=artifact,proto3" json:"artifact,omitempty"`
-	// How many files the artifact has.
+	// Number of files in the artifact.
 	FileCount int64 `protobuf:"varint,4,opt,name=file_count,json=fileCount,proto3" json:"file_count,omitempty"`
-	// How many of them no page holds: the list ends after 20,000 files. GetArtifact returns
-	// the others too.
+	// Number of files that are not listed: the list ends after 20,000 files. GetArtifact
+	// returns the others too.
 	UnlistedCount int64 `protobuf:"varint,5,opt,name=unlisted_count,json=unlistedCount,proto3" json:"unlisted_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -5970,14 +5971,14 @@ type ArtifactFile struct {
 	// Set if the path is not UTF-8.
 	RawPath   []byte `protobuf:"bytes,2,opt,name=raw_path,json=rawPath,proto3" json:"raw_path,omitempty"`
 	Directory bool   `protobuf:"varint,3,opt,name=directory,proto3" json:"directory,omitempty"`
-	// Of a symlink: where it leads, with replacement characters if that is not UTF-8.
+	// Target of a symlink, with replacement characters if it is not UTF-8.
 	LinkTarget string `protobuf:"bytes,4,opt,name=link_target,json=linkTarget,proto3" json:"link_target,omitempty"`
 	SizeBytes  int64  `protobuf:"varint,5,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
-	// The permission bits of Unix, such as 0755.
+	// Unix permission bits, such as 0755.
 	Mode uint32 `protobuf:"varint,6,opt,name=mode,proto3" json:"mode,omitempty"`
 	// Not set for symlinks and in artifacts of old servers.
 	ModifyTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=modify_time,json=modifyTime,proto3" json:"modify_time,omitempty"`
-	// SHA-256 as hex, of a regular file; empty for those that are not listed.
+	// SHA-256 of a regular file, in hex. Empty for files that are not listed.
 	Digest        string `protobuf:"bytes,8,opt,name=digest,proto3" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -6075,15 +6076,15 @@ type GetArtifactRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Name of the artifact.
 	Artifact string `protobuf:"bytes,2,opt,name=artifact,proto3" json:"artifact,omitempty"`
-	// Which artifact of that name, as in ListArtifactFilesRequest.
+	// Digest of the artifact, as in ListArtifactFilesRequest.
 	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
-	// The file to get; if neither is set, all of the artifact as a tar. A path that is not UTF-8
-	// goes into raw_path.
+	// The file to get. If neither path nor raw_path is set, the whole artifact as a tar. Use
+	// raw_path for a path that is not UTF-8.
 	Path    string `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
 	RawPath []byte `protobuf:"bytes,5,opt,name=raw_path,json=rawPath,proto3" json:"raw_path,omitempty"`
 	// The first byte to get, of the tar or the file.
 	Offset int64 `protobuf:"varint,6,opt,name=offset,proto3" json:"offset,omitempty"`
-	// How many bytes to get at most; all when 0.
+	// Maximum number of bytes to get. 0 means all.
 	MaxBytes      int64 `protobuf:"varint,7,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -6172,7 +6173,7 @@ type GetArtifactResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only in the first message.
 	Content *ArtifactContent `protobuf:"bytes,1,opt,name=content,proto3" json:"content,omitempty"`
-	// Place of data in the tar or the file.
+	// Offset of data in the tar or the file.
 	Offset        int64  `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
 	Data          []byte `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -6230,11 +6231,11 @@ func (x *GetArtifactResponse) GetData() []byte {
 	return nil
 }
 
-// ArtifactContent says what is sent of an artifact.
+// ArtifactContent describes what GetArtifact sends.
 type ArtifactContent struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Artifact *Artifact              `protobuf:"bytes,1,opt,name=artifact,proto3" json:"artifact,omitempty"`
-	// Not set for the tar of all.
+	// Not set for the tar of the whole artifact.
 	File *ArtifactFile `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"`
 	// Length of the tar or the file.
 	SizeBytes     int64 `protobuf:"varint,3,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`

@@ -73,8 +73,8 @@ type ExecutionServiceClient interface {
 	TailLog(ctx context.Context, in *TailLogRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TailLogResponse], error)
 	// StatLog returns how long a log is, and whether it still grows.
 	StatLog(ctx context.Context, in *StatLogRequest, opts ...grpc.CallOption) (*StatLogResponse, error)
-	// ReadLog returns a part of a log: lines from a number on, lines before the end, or
-	// bytes from a place on. A response is at most 256 KiB.
+	// ReadLog returns a part of a log: lines from a line number, the last lines, or bytes
+	// from an offset. A response is at most 256 KiB.
 	ReadLog(ctx context.Context, in *ReadLogRequest, opts ...grpc.CallOption) (*ReadLogResponse, error)
 	// SearchLogs streams the lines of logs that match, in their order, and ends with
 	// a summary.
@@ -82,11 +82,11 @@ type ExecutionServiceClient interface {
 	// ListArtifacts returns the artifacts of an execution.
 	ListArtifacts(ctx context.Context, in *ListArtifactsRequest, opts ...grpc.CallOption) (*ListArtifactsResponse, error)
 	// ListArtifactFiles returns the files of an artifact of an execution, after all of the
-	// artifact was verified.
+	// artifact has been verified.
 	ListArtifactFiles(ctx context.Context, in *ListArtifactFilesRequest, opts ...grpc.CallOption) (*ListArtifactFilesResponse, error)
-	// GetArtifact streams an artifact of an execution as a tar, or one of its files. All
-	// of the artifact is verified before its first byte is sent, and each byte again when it
-	// is. The stream of an artifact that is damaged ends with DATA_LOSS.
+	// GetArtifact streams an artifact of an execution as a tar, or one of its files. The
+	// whole artifact is verified before its first byte is sent, and each part again when it
+	// is sent. The stream of a damaged artifact ends with DATA_LOSS.
 	GetArtifact(ctx context.Context, in *GetArtifactRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetArtifactResponse], error)
 }
 
@@ -339,8 +339,8 @@ type ExecutionServiceServer interface {
 	TailLog(*TailLogRequest, grpc.ServerStreamingServer[TailLogResponse]) error
 	// StatLog returns how long a log is, and whether it still grows.
 	StatLog(context.Context, *StatLogRequest) (*StatLogResponse, error)
-	// ReadLog returns a part of a log: lines from a number on, lines before the end, or
-	// bytes from a place on. A response is at most 256 KiB.
+	// ReadLog returns a part of a log: lines from a line number, the last lines, or bytes
+	// from an offset. A response is at most 256 KiB.
 	ReadLog(context.Context, *ReadLogRequest) (*ReadLogResponse, error)
 	// SearchLogs streams the lines of logs that match, in their order, and ends with
 	// a summary.
@@ -348,11 +348,11 @@ type ExecutionServiceServer interface {
 	// ListArtifacts returns the artifacts of an execution.
 	ListArtifacts(context.Context, *ListArtifactsRequest) (*ListArtifactsResponse, error)
 	// ListArtifactFiles returns the files of an artifact of an execution, after all of the
-	// artifact was verified.
+	// artifact has been verified.
 	ListArtifactFiles(context.Context, *ListArtifactFilesRequest) (*ListArtifactFilesResponse, error)
-	// GetArtifact streams an artifact of an execution as a tar, or one of its files. All
-	// of the artifact is verified before its first byte is sent, and each byte again when it
-	// is. The stream of an artifact that is damaged ends with DATA_LOSS.
+	// GetArtifact streams an artifact of an execution as a tar, or one of its files. The
+	// whole artifact is verified before its first byte is sent, and each part again when it
+	// is sent. The stream of a damaged artifact ends with DATA_LOSS.
 	GetArtifact(*GetArtifactRequest, grpc.ServerStreamingServer[GetArtifactResponse]) error
 	mustEmbedUnimplementedExecutionServiceServer()
 }

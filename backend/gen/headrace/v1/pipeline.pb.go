@@ -295,7 +295,7 @@ type StageGateKind int32
 
 const (
 	StageGateKind_STAGE_GATE_KIND_UNSPECIFIED StageGateKind = 0
-	// People have to agree, before the stage is entered or in an action.
+	// People have to approve, before the stage is entered or in an action.
 	StageGateKind_STAGE_GATE_KIND_APPROVAL StageGateKind = 1
 	// A deployment window has to open.
 	StageGateKind_STAGE_GATE_KIND_WINDOW StageGateKind = 2
@@ -3952,10 +3952,10 @@ type StageState struct {
 	LatestSucceededExecution string `protobuf:"bytes,6,opt,name=latest_succeeded_execution,json=latestSucceededExecution,proto3" json:"latest_succeeded_execution,omitempty"`
 	// The execution that is in the stage. Absent if none is.
 	Holder *StageOccupant `protobuf:"bytes,7,opt,name=holder,proto3" json:"holder,omitempty"`
-	// The executions that wait in front of the stage, the next one first.
+	// The executions that wait to enter the stage, the next one first.
 	Waiting []*StageOccupant `protobuf:"bytes,8,rep,name=waiting,proto3" json:"waiting,omitempty"`
-	// What an execution has to pass before, in and after the stage, in the order in which it
-	// meets it.
+	// The gates before, in and after the stage, in the order in which an execution reaches
+	// them.
 	Gates         []*StageGate `protobuf:"bytes,9,rep,name=gates,proto3" json:"gates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4054,22 +4054,22 @@ func (x *StageState) GetGates() []*StageGate {
 	return nil
 }
 
-// StageOccupant is an execution in a stage or in front of it.
+// StageOccupant is an execution that is in a stage or waits to enter it.
 type StageOccupant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name and number of the execution.
 	Execution string `protobuf:"bytes,1,opt,name=execution,proto3" json:"execution,omitempty"`
 	Number    int64  `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
-	// When it entered the stage, or arrived in front of it.
+	// When it entered the stage, or began to wait for it.
 	Since *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
-	// What started the execution, and who: as in ExecutionTrigger.
+	// What started the execution, and who, as in ExecutionTrigger.
 	TriggerType string `protobuf:"bytes,4,opt,name=trigger_type,json=triggerType,proto3" json:"trigger_type,omitempty"`
 	Principal   string `protobuf:"bytes,5,opt,name=principal,proto3" json:"principal,omitempty"`
-	// The first revision that its source actions fetched, or that its trigger is about; empty while
-	// it has none.
+	// The first revision that its source actions fetched, otherwise the revision of its trigger.
+	// Empty if it has none.
 	RevisionId      string `protobuf:"bytes,6,opt,name=revision_id,json=revisionId,proto3" json:"revision_id,omitempty"`
 	RevisionSummary string `protobuf:"bytes,7,opt,name=revision_summary,json=revisionSummary,proto3" json:"revision_summary,omitempty"`
-	// Somebody asked to stop it, or a newer version cancels it.
+	// Whether it is being stopped, or cancelled by a newer version.
 	Stopping      bool `protobuf:"varint,8,opt,name=stopping,proto3" json:"stopping,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4161,8 +4161,8 @@ func (x *StageOccupant) GetStopping() bool {
 	return false
 }
 
-// StageGate is something that an execution has to pass before, in or after a stage. Gates of
-// conditions on failure are not among them, since they hold nothing up.
+// StageGate is something that an execution has to pass before, in or after a stage. Rules of
+// on_failure conditions are not gates, because executions do not wait for them.
 type StageGate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Kind  StageGateKind          `protobuf:"varint,1,opt,name=kind,proto3,enum=headrace.v1.StageGateKind" json:"kind,omitempty"`
@@ -4171,8 +4171,8 @@ type StageGate struct {
 	// The rule of a condition, and the condition: before_entry or on_success.
 	Rule      string `protobuf:"bytes,3,opt,name=rule,proto3" json:"rule,omitempty"`
 	Condition string `protobuf:"bytes,4,opt,name=condition,proto3" json:"condition,omitempty"`
-	// Name and number of the execution that waits at the gate now. Empty if none does, and then
-	// what follows is too, except the requirements of approvals.
+	// Name and number of the execution that waits at the gate. If none does, these and the fields
+	// below are empty, except the requirements in approvals.
 	Execution       string                 `protobuf:"bytes,5,opt,name=execution,proto3" json:"execution,omitempty"`
 	ExecutionNumber int64                  `protobuf:"varint,6,opt,name=execution_number,json=executionNumber,proto3" json:"execution_number,omitempty"`
 	Since           *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=since,proto3" json:"since,omitempty"`
@@ -4180,7 +4180,7 @@ type StageGate struct {
 	Until *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=until,proto3" json:"until,omitempty"`
 	// The reason as a sentence.
 	Message string `protobuf:"bytes,9,opt,name=message,proto3" json:"message,omitempty"`
-	// What an approval takes, one for each rule that matches.
+	// Required approvals, one entry for each approval rule that matches.
 	Approvals []*StageGateApproval `protobuf:"bytes,10,rep,name=approvals,proto3" json:"approvals,omitempty"`
 	// For DecideApproval.
 	ApprovalId    string     `protobuf:"bytes,11,opt,name=approval_id,json=approvalId,proto3" json:"approval_id,omitempty"`
@@ -4303,7 +4303,7 @@ func (x *StageGate) GetEnder() *WaitEnder {
 	return nil
 }
 
-// StageGateApproval says how many people a rule asks for and how many of them agreed.
+// StageGateApproval is how many approvals a rule requires and how many it has.
 type StageGateApproval struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the approval rule, empty for the default of one approver.
@@ -4368,16 +4368,16 @@ func (x *StageGateApproval) GetApprovedCount() int32 {
 // WaitEnder says who or what can end a wait.
 type WaitEnder struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// It ends without a person, when the work is done or time has passed.
+	// Whether the wait ends without a person, when work is done or time has passed.
 	Automatic bool `protobuf:"varint,1,opt,name=automatic,proto3" json:"automatic,omitempty"`
 	// The roles in the account that allow people to end it. Empty if no person can.
 	Roles []Role `protobuf:"varint,2,rep,packed,name=roles,proto3,enum=headrace.v1.Role" json:"roles,omitempty"`
-	// Anyone with one of the roles can. If it is not set, only the users and the members of the
+	// Anyone with one of the roles can end it. If not set, only the users and the members of the
 	// groups below can, if they have one of the roles.
 	Anyone bool     `protobuf:"varint,3,opt,name=anyone,proto3" json:"anyone,omitempty"`
 	Users  []string `protobuf:"bytes,4,rep,name=users,proto3" json:"users,omitempty"`
 	Groups []string `protobuf:"bytes,5,rep,name=groups,proto3" json:"groups,omitempty"`
-	// Users who cannot in any case: they have decided already, or they started the execution.
+	// Users who cannot end it, because they have already decided or started the execution.
 	ExcludedUsers []string `protobuf:"bytes,6,rep,name=excluded_users,json=excludedUsers,proto3" json:"excluded_users,omitempty"`
 	// The execution whose progress ends it.
 	Execution     string `protobuf:"bytes,7,opt,name=execution,proto3" json:"execution,omitempty"`

@@ -29,10 +29,10 @@ type WatchAccountRequest struct {
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// Sends a summary of each pipeline of the account.
 	Overview bool `protobuf:"varint,2,opt,name=overview,proto3" json:"overview,omitempty"`
-	// Names of pipelines whose state and summary are sent, at most 20.
+	// Names of pipelines to send with their state and summary, at most 20.
 	Pipelines []string `protobuf:"bytes,3,rep,name=pipelines,proto3" json:"pipelines,omitempty"`
-	// Names of executions that are sent with their actions, at most 20. The pipeline in the name
-	// may be -.
+	// Names of executions to send with their actions, at most 20. The pipeline in the name may
+	// be -.
 	Executions    []string `protobuf:"bytes,4,rep,name=executions,proto3" json:"executions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -96,31 +96,31 @@ func (x *WatchAccountRequest) GetExecutions() []string {
 	return nil
 }
 
-// WatchAccountResponse is a snapshot, or what changed since the message before. Each object in it
-// replaces what an earlier message said of the object. The server sends at most 4 messages a
-// second, and one at least every 10 seconds, which may hold no more than the time.
+// WatchAccountResponse is a snapshot, or the changes since the previous message. Each object
+// replaces the same object of earlier messages. The server sends at most 4 snapshots or changes a
+// second, and at least one message every 10 seconds, which may contain only the time.
 type WatchAccountResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The message begins a snapshot: forget all earlier messages. It is set in the first message,
-	// and again if the client read too slowly to get each change.
+	// The message begins a snapshot: discard all earlier messages. Set in the first message, and
+	// again if the client reads too slowly to receive every change.
 	Snapshot bool `protobuf:"varint,1,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
-	// The snapshot is large and continues in the next message, which follows at once. Objects that
-	// have not arrived after the last one do not exist.
+	// The snapshot or change is large and continues in the next message, which follows at once.
+	// Objects that are in no message of a snapshot do not exist.
 	More bool `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
-	// Summaries of pipelines, by name in a snapshot.
+	// Summaries of pipelines, sorted by name.
 	Pipelines []*PipelineSummary `protobuf:"bytes,3,rep,name=pipelines,proto3" json:"pipelines,omitempty"`
-	// Names of pipelines that were deleted, or that the request names and that do not exist.
+	// Names of pipelines that were deleted, and of pipelines in the request that do not exist.
 	DeletedPipelines []string `protobuf:"bytes,4,rep,name=deleted_pipelines,json=deletedPipelines,proto3" json:"deleted_pipelines,omitempty"`
 	// States of the pipelines that the request names.
 	States []*PipelineState `protobuf:"bytes,5,rep,name=states,proto3" json:"states,omitempty"`
-	// The executions that the request names. Each has all of its fields and stages, but only those
-	// actions that changed: an action replaces the one of the same id in the stage. In a snapshot
-	// they are all of its actions, which may continue in the next message, in the same execution.
+	// The executions that the request names. Each has all of its fields and stages, but only the
+	// actions that changed: an action replaces the action with the same id in the stage. A snapshot
+	// has all actions. If they do not fit, the next message has the execution again with the rest.
 	Executions []*Execution `protobuf:"bytes,6,rep,name=executions,proto3" json:"executions,omitempty"`
-	// Names, as in the request, of executions that do not exist, or were deleted with their
+	// Names, as in the request, of executions that do not exist or were deleted with their
 	// pipeline.
 	DeletedExecutions []string `protobuf:"bytes,7,rep,name=deleted_executions,json=deletedExecutions,proto3" json:"deleted_executions,omitempty"`
-	// The server's clock.
+	// Current time of the server.
 	Time          *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=time,proto3" json:"time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -212,21 +212,21 @@ func (x *WatchAccountResponse) GetTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// PipelineSummary is a pipeline in one strip.
+// PipelineSummary is what an overview shows of a pipeline.
 type PipelineSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// accounts/{account}/pipelines/{pipeline}.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The newest version; 0 while nothing was published.
+	// The newest version. 0 if no version was published.
 	PipelineVersion int64         `protobuf:"varint,2,opt,name=pipeline_version,json=pipelineVersion,proto3" json:"pipeline_version,omitempty"`
 	ExecutionMode   ExecutionMode `protobuf:"varint,3,opt,name=execution_mode,json=executionMode,proto3,enum=headrace.v1.ExecutionMode" json:"execution_mode,omitempty"`
 	// The stages of the newest version, in order.
 	Stages []*StageSummary `protobuf:"bytes,4,rep,name=stages,proto3" json:"stages,omitempty"`
 	// The execution that started last. Absent if none did.
 	LatestExecution *ExecutionSummary `protobuf:"bytes,5,opt,name=latest_execution,json=latestExecution,proto3" json:"latest_execution,omitempty"`
-	// How many executions are in progress or stopping.
+	// Number of executions that are in progress or stopping.
 	LiveExecutions int32 `protobuf:"varint,6,opt,name=live_executions,json=liveExecutions,proto3" json:"live_executions,omitempty"`
-	// How many approvals of these executions are open.
+	// Number of open approvals of these executions.
 	OpenApprovals int32 `protobuf:"varint,7,opt,name=open_approvals,json=openApprovals,proto3" json:"open_approvals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -311,8 +311,8 @@ func (x *PipelineSummary) GetOpenApprovals() int32 {
 	return 0
 }
 
-// StageSummary is a stage of a pipeline in one strip. In PARALLEL mode, whose executions pass one
-// another, it is the stage of the execution that started last.
+// StageSummary is what an overview shows of a stage. In PARALLEL mode, where executions can
+// overtake one another, it describes the execution that started last.
 type StageSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Stage string                 `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
@@ -321,13 +321,13 @@ type StageSummary struct {
 	// Name and number of that execution.
 	Execution       string `protobuf:"bytes,3,opt,name=execution,proto3" json:"execution,omitempty"`
 	ExecutionNumber int64  `protobuf:"varint,4,opt,name=execution_number,json=executionNumber,proto3" json:"execution_number,omitempty"`
-	// When the stage got the status: it was entered then if it is in progress, or ended.
+	// When the stage got this status: when it was entered if it is in progress, else when it ended.
 	Since *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
 	// The inbound transition, only if it is disabled.
 	DisabledTransition *StageTransition `protobuf:"bytes,6,opt,name=disabled_transition,json=disabledTransition,proto3" json:"disabled_transition,omitempty"`
-	// How many executions wait in front of the stage.
+	// Number of executions that wait to enter the stage.
 	WaitingExecutions int32 `protobuf:"varint,7,opt,name=waiting_executions,json=waitingExecutions,proto3" json:"waiting_executions,omitempty"`
-	// How many approvals are open in the stage, that of its entry included.
+	// Number of open approvals of the stage, including the approval of its entry.
 	OpenApprovals int32 `protobuf:"varint,8,opt,name=open_approvals,json=openApprovals,proto3" json:"open_approvals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -419,7 +419,7 @@ func (x *StageSummary) GetOpenApprovals() int32 {
 	return 0
 }
 
-// ExecutionSummary is an execution in one line.
+// ExecutionSummary is what an overview shows of an execution.
 type ExecutionSummary struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Name      string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -428,13 +428,13 @@ type ExecutionSummary struct {
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// Absent while it runs.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// What started it, and who: as in ExecutionTrigger.
+	// What started it, and who, as in ExecutionTrigger.
 	TriggerType string `protobuf:"bytes,6,opt,name=trigger_type,json=triggerType,proto3" json:"trigger_type,omitempty"`
 	Principal   string `protobuf:"bytes,7,opt,name=principal,proto3" json:"principal,omitempty"`
-	// The first revision that its source actions fetched, or that its trigger is about; empty while
-	// it has none.
+	// The first revision that its source actions fetched, otherwise the revision of its trigger.
+	// Empty if it has none.
 	RevisionId string `protobuf:"bytes,8,opt,name=revision_id,json=revisionId,proto3" json:"revision_id,omitempty"`
-	// At most 200 characters of its first line.
+	// The first line of the summary of this revision, at most 200 characters.
 	RevisionSummary string `protobuf:"bytes,9,opt,name=revision_summary,json=revisionSummary,proto3" json:"revision_summary,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache

@@ -26,10 +26,10 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// WatchService streams what happens in an account, for programs that show it.
+// WatchService streams the state of an account to clients that display it.
 type WatchServiceClient interface {
-	// WatchAccount streams what the request names: a snapshot of all of it, then what changes. It
-	// never ends by itself. A client whose stream ended calls it again and gets a new snapshot.
+	// WatchAccount streams what the request selects: first a snapshot, then changes. The stream does
+	// not end by itself. If it is interrupted, call WatchAccount again to get a new snapshot.
 	WatchAccount(ctx context.Context, in *WatchAccountRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchAccountResponse], error)
 }
 
@@ -64,10 +64,10 @@ type WatchService_WatchAccountClient = grpc.ServerStreamingClient[WatchAccountRe
 // All implementations must embed UnimplementedWatchServiceServer
 // for forward compatibility.
 //
-// WatchService streams what happens in an account, for programs that show it.
+// WatchService streams the state of an account to clients that display it.
 type WatchServiceServer interface {
-	// WatchAccount streams what the request names: a snapshot of all of it, then what changes. It
-	// never ends by itself. A client whose stream ended calls it again and gets a new snapshot.
+	// WatchAccount streams what the request selects: first a snapshot, then changes. The stream does
+	// not end by itself. If it is interrupted, call WatchAccount again to get a new snapshot.
 	WatchAccount(*WatchAccountRequest, grpc.ServerStreamingServer[WatchAccountResponse]) error
 	mustEmbedUnimplementedWatchServiceServer()
 }

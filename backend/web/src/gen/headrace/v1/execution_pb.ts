@@ -1500,8 +1500,8 @@ export type WaitReason = Message<"headrace.v1.WaitReason"> & {
   ender?: WaitEnder | undefined;
 
   /**
-   * What people with these roles can do to end it, the most likely first. next_steps of the
-   * response has those that can be done now, with their arguments.
+   * What people with the roles in ender can do to end the wait, the most likely first.
+   * next_steps of the response has the steps that are possible now, with their arguments.
    *
    * @generated from field: repeated headrace.v1.NextStepKind steps = 15;
    */
@@ -1752,41 +1752,43 @@ export type ListExecutionsRequest = Message<"headrace.v1.ListExecutionsRequest">
   statuses: ExecutionStatus[];
 
   /**
-   * Only executions that were started so: types of ExecutionTrigger, such as WebhookV2.
+   * Only executions with one of these trigger types, as in ExecutionTrigger, such as WebhookV2.
    *
    * @generated from field: repeated string trigger_types = 5;
    */
   triggerTypes: string[];
 
   /**
-   * Only executions that this user started, or trigger:NAME for a trigger.
+   * Only executions that this user started. Use trigger:NAME for a trigger.
    *
    * @generated from field: string principal = 6;
    */
   principal: string;
 
   /**
-   * Only executions with a source revision, or a trigger whose commit, begins so. At least 4
-   * characters.
+   * Only executions with a source revision, or a commit of the trigger, that begins with this
+   * text. At least 4 characters.
    *
    * @generated from field: string revision = 7;
    */
   revision: string;
 
   /**
-   * Only executions that started at this time or later, and before that one.
+   * Only executions that started at this time or later.
    *
    * @generated from field: google.protobuf.Timestamp start_time_from = 8;
    */
   startTimeFrom?: Timestamp | undefined;
 
   /**
+   * Only executions that started before this time.
+   *
    * @generated from field: google.protobuf.Timestamp start_time_to = 9;
    */
   startTimeTo?: Timestamp | undefined;
 
   /**
-   * Only the execution of this number. 0 for all. It requires a pipeline.
+   * Only the execution with this number. 0 returns all. Requires a pipeline in parent.
    *
    * @generated from field: int64 number = 10;
    */
@@ -2421,43 +2423,43 @@ export type StatLogResponse = Message<"headrace.v1.StatLogResponse"> & {
   sizeBytes: bigint;
 
   /**
-   * Lines, with the last one also if it does not end yet. Lines that a crash of the
-   * server's machine took count too.
+   * Number of lines, including an unfinished last line and lines that were lost in a
+   * crash of the server's machine.
    *
    * @generated from field: int64 line_count = 2;
    */
   lineCount: bigint;
 
   /**
-   * The action or rule ended: the log grows no more, unless a retry runs it again.
+   * The action or rule has ended, so the log stops growing unless a retry runs it again.
    *
    * @generated from field: bool done = 3;
    */
   done: boolean;
 
   /**
-   * The log has sequences for terminals, such as colors.
+   * The log contains escape sequences for terminals, such as colors.
    *
    * @generated from field: bool has_escapes = 4;
    */
   hasEscapes: boolean;
 
   /**
-   * The log has carriage returns that do not end a line: lines that were rewritten.
+   * The log contains carriage returns within lines, so lines that were rewritten.
    *
    * @generated from field: bool has_rewrites = 5;
    */
   hasRewrites: boolean;
 
   /**
-   * The log has bytes of the value 0.
+   * The log contains NUL bytes.
    *
    * @generated from field: bool has_zero_bytes = 6;
    */
   hasZeroBytes: boolean;
 
   /**
-   * The log has bytes that are not UTF-8.
+   * The log contains bytes that are not valid UTF-8.
    *
    * @generated from field: bool has_invalid_utf8 = 7;
    */
@@ -2490,14 +2492,14 @@ export type ReadLogRequest = Message<"headrace.v1.ReadLogRequest"> & {
   actionExecutionId: string;
 
   /**
-   * Where to begin; at line 1 if it is not set.
+   * Where to begin. Defaults to line 1.
    *
    * @generated from oneof headrace.v1.ReadLogRequest.start
    */
   start: {
     /**
-     * The number of a line, from 1. A negative number counts from the end: -1 is the last
-     * line. The response has lines.
+     * A line number, from 1. A negative number counts from the end: -1 is the last line.
+     * The response contains lines.
      *
      * @generated from field: int64 line_number = 3;
      */
@@ -2505,7 +2507,7 @@ export type ReadLogRequest = Message<"headrace.v1.ReadLogRequest"> & {
     case: "lineNumber";
   } | {
     /**
-     * A place in bytes. A negative one counts from the end. The response has data.
+     * An offset in bytes. A negative offset counts from the end. The response contains data.
      *
      * @generated from field: int64 offset = 4;
      */
@@ -2514,15 +2516,15 @@ export type ReadLogRequest = Message<"headrace.v1.ReadLogRequest"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Of lines: at most that many, 1 to 5000; 1000 when 0.
+   * Maximum number of lines, 1 to 5000. 0 means 1000.
    *
    * @generated from field: int32 max_lines = 5;
    */
   maxLines: number;
 
   /**
-   * At most that many bytes of lines or data, 1 to 262144; 262144 when 0. Of lines, the
-   * first one is returned also if it is longer, and each line counts 48 bytes more, and its sgr.
+   * Maximum size of lines or data in bytes, 1 to 262144. 0 means 262144. A line counts its
+   * text, its sgr and 48 more bytes. The first line is returned even if it is larger.
    *
    * @generated from field: int32 max_bytes = 6;
    */
@@ -2551,45 +2553,45 @@ export type ReadLogResponse = Message<"headrace.v1.ReadLogResponse"> & {
   data: Uint8Array;
 
   /**
-   * Place of the first byte of lines or data. If there are none, it is the end of the log.
+   * Offset of the first byte of lines or data. If there are none, it is the end of the log.
    *
    * @generated from field: int64 offset = 3;
    */
   offset: bigint;
 
   /**
-   * Number of the line that holds that byte, from 1.
+   * Number of the line that contains that byte, from 1.
    *
    * @generated from field: int64 line_number = 4;
    */
   lineNumber: bigint;
 
   /**
-   * Colors and the like at that byte: the parameters of the sequence that sets them, as in
-   * ESC [ 1;38;5;196 m. Empty for the default.
+   * Colors and other text attributes in effect at that byte, as the parameters of an SGR
+   * sequence, such as 1;38;5;196. Empty for the default.
    *
    * @generated from field: string sgr = 5;
    */
   sgr: string;
 
   /**
-   * About when that byte was written: when the server began the chunk of at most 1 MiB
-   * that holds it. Not set in the first chunk, which began after the action did, and in logs
-   * of older servers.
+   * Approximate time at which that byte was written: when the server began the chunk of at
+   * most 1 MiB that contains it. Not set in the first chunk of a log, or in logs of older
+   * servers.
    *
    * @generated from field: google.protobuf.Timestamp write_time = 6;
    */
   writeTime?: Timestamp | undefined;
 
   /**
-   * Place after the lines or data, from which the log goes on.
+   * Offset after the lines or data, where the log continues.
    *
    * @generated from field: int64 next_offset = 7;
    */
   nextOffset: bigint;
 
   /**
-   * How long the log is now.
+   * Current size of the log.
    *
    * @generated from field: int64 size_bytes = 8;
    */
@@ -2610,36 +2612,36 @@ export const ReadLogResponseSchema: GenMessage<ReadLogResponse> = /*@__PURE__*/
  */
 export type LogLine = Message<"headrace.v1.LogLine"> & {
   /**
-   * From 1. Numbers that are left out are of lines that a crash of the server's machine took.
+   * Line number, from 1. Missing numbers are lines lost in a crash of the server's machine.
    *
    * @generated from field: int64 number = 1;
    */
   number: bigint;
 
   /**
-   * Place of the line in the log, in bytes.
+   * Offset of the line in the log, in bytes.
    *
    * @generated from field: int64 offset = 2;
    */
   offset: bigint;
 
   /**
-   * In bytes, without the end of the line.
+   * Length in bytes, without the line ending.
    *
    * @generated from field: int64 length = 3;
    */
   length: bigint;
 
   /**
-   * The line without its end, as it was written. Of a line longer than 8 KiB only its first
-   * 8 KiB: the rest is data from offset plus 8192 on.
+   * The line as it was written, without the line ending. A line longer than 8 KiB is cut:
+   * read the rest as data, from offset plus 8192.
    *
    * @generated from field: bytes text = 4;
    */
   text: Uint8Array;
 
   /**
-   * Colors and the like at the begin of the line, as in ReadLogResponse.
+   * Colors and other text attributes at the start of the line, as in ReadLogResponse.
    *
    * @generated from field: string sgr = 5;
    */
@@ -2713,7 +2715,7 @@ export type SearchLogsRequest = Message<"headrace.v1.SearchLogsRequest"> & {
   maxMatches: number;
 
   /**
-   * Letters, digits and underscores must not be next to what matches.
+   * Match whole words only: no letter, digit or underscore is next to the match.
    *
    * @generated from field: bool whole_word = 9;
    */
@@ -2995,15 +2997,15 @@ export type ListArtifactFilesRequest = Message<"headrace.v1.ListArtifactFilesReq
   artifact: string;
 
   /**
-   * Which artifact of that name, if a retry made another one. The one that counts if it is
-   * not set.
+   * Digest of the artifact, to choose one if a retry made another one of the same name.
+   * Defaults to the artifact that other actions get.
    *
    * @generated from field: string digest = 3;
    */
   digest: string;
 
   /**
-   * 1 to 1000; 1000 when 0.
+   * 1 to 1000. 0 means 1000.
    *
    * @generated from field: int32 page_size = 4;
    */
@@ -3027,7 +3029,7 @@ export const ListArtifactFilesRequestSchema: GenMessage<ListArtifactFilesRequest
  */
 export type ListArtifactFilesResponse = Message<"headrace.v1.ListArtifactFilesResponse"> & {
   /**
-   * Parents come before what is in them.
+   * Directories come before their contents.
    *
    * @generated from field: repeated headrace.v1.ArtifactFile files = 1;
    */
@@ -3044,15 +3046,15 @@ export type ListArtifactFilesResponse = Message<"headrace.v1.ListArtifactFilesRe
   artifact?: Artifact | undefined;
 
   /**
-   * How many files the artifact has.
+   * Number of files in the artifact.
    *
    * @generated from field: int64 file_count = 4;
    */
   fileCount: bigint;
 
   /**
-   * How many of them no page holds: the list ends after 20,000 files. GetArtifact returns
-   * the others too.
+   * Number of files that are not listed: the list ends after 20,000 files. GetArtifact
+   * returns the others too.
    *
    * @generated from field: int64 unlisted_count = 5;
    */
@@ -3092,7 +3094,7 @@ export type ArtifactFile = Message<"headrace.v1.ArtifactFile"> & {
   directory: boolean;
 
   /**
-   * Of a symlink: where it leads, with replacement characters if that is not UTF-8.
+   * Target of a symlink, with replacement characters if it is not UTF-8.
    *
    * @generated from field: string link_target = 4;
    */
@@ -3104,7 +3106,7 @@ export type ArtifactFile = Message<"headrace.v1.ArtifactFile"> & {
   sizeBytes: bigint;
 
   /**
-   * The permission bits of Unix, such as 0755.
+   * Unix permission bits, such as 0755.
    *
    * @generated from field: uint32 mode = 6;
    */
@@ -3118,7 +3120,7 @@ export type ArtifactFile = Message<"headrace.v1.ArtifactFile"> & {
   modifyTime?: Timestamp | undefined;
 
   /**
-   * SHA-256 as hex, of a regular file; empty for those that are not listed.
+   * SHA-256 of a regular file, in hex. Empty for files that are not listed.
    *
    * @generated from field: string digest = 8;
    */
@@ -3151,15 +3153,15 @@ export type GetArtifactRequest = Message<"headrace.v1.GetArtifactRequest"> & {
   artifact: string;
 
   /**
-   * Which artifact of that name, as in ListArtifactFilesRequest.
+   * Digest of the artifact, as in ListArtifactFilesRequest.
    *
    * @generated from field: string digest = 3;
    */
   digest: string;
 
   /**
-   * The file to get; if neither is set, all of the artifact as a tar. A path that is not UTF-8
-   * goes into raw_path.
+   * The file to get. If neither path nor raw_path is set, the whole artifact as a tar. Use
+   * raw_path for a path that is not UTF-8.
    *
    * @generated from field: string path = 4;
    */
@@ -3178,7 +3180,7 @@ export type GetArtifactRequest = Message<"headrace.v1.GetArtifactRequest"> & {
   offset: bigint;
 
   /**
-   * How many bytes to get at most; all when 0.
+   * Maximum number of bytes to get. 0 means all.
    *
    * @generated from field: int64 max_bytes = 7;
    */
@@ -3204,7 +3206,7 @@ export type GetArtifactResponse = Message<"headrace.v1.GetArtifactResponse"> & {
   content?: ArtifactContent | undefined;
 
   /**
-   * Place of data in the tar or the file.
+   * Offset of data in the tar or the file.
    *
    * @generated from field: int64 offset = 2;
    */
@@ -3224,7 +3226,7 @@ export const GetArtifactResponseSchema: GenMessage<GetArtifactResponse> = /*@__P
   messageDesc(file_headrace_v1_execution, 64);
 
 /**
- * ArtifactContent says what is sent of an artifact.
+ * ArtifactContent describes what GetArtifact sends.
  *
  * @generated from message headrace.v1.ArtifactContent
  */
@@ -3235,7 +3237,7 @@ export type ArtifactContent = Message<"headrace.v1.ArtifactContent"> & {
   artifact?: Artifact | undefined;
 
   /**
-   * Not set for the tar of all.
+   * Not set for the tar of the whole artifact.
    *
    * @generated from field: headrace.v1.ArtifactFile file = 2;
    */
@@ -3797,8 +3799,8 @@ export const ExecutionService: GenService<{
     output: typeof StatLogResponseSchema;
   },
   /**
-   * ReadLog returns a part of a log: lines from a number on, lines before the end, or
-   * bytes from a place on. A response is at most 256 KiB.
+   * ReadLog returns a part of a log: lines from a line number, the last lines, or bytes
+   * from an offset. A response is at most 256 KiB.
    *
    * @generated from rpc headrace.v1.ExecutionService.ReadLog
    */
@@ -3830,7 +3832,7 @@ export const ExecutionService: GenService<{
   },
   /**
    * ListArtifactFiles returns the files of an artifact of an execution, after all of the
-   * artifact was verified.
+   * artifact has been verified.
    *
    * @generated from rpc headrace.v1.ExecutionService.ListArtifactFiles
    */
@@ -3840,9 +3842,9 @@ export const ExecutionService: GenService<{
     output: typeof ListArtifactFilesResponseSchema;
   },
   /**
-   * GetArtifact streams an artifact of an execution as a tar, or one of its files. All
-   * of the artifact is verified before its first byte is sent, and each byte again when it
-   * is. The stream of an artifact that is damaged ends with DATA_LOSS.
+   * GetArtifact streams an artifact of an execution as a tar, or one of its files. The
+   * whole artifact is verified before its first byte is sent, and each part again when it
+   * is sent. The stream of a damaged artifact ends with DATA_LOSS.
    *
    * @generated from rpc headrace.v1.ExecutionService.GetArtifact
    */

@@ -1865,15 +1865,15 @@ export type StageState = Message<"headrace.v1.StageState"> & {
   holder?: StageOccupant | undefined;
 
   /**
-   * The executions that wait in front of the stage, the next one first.
+   * The executions that wait to enter the stage, the next one first.
    *
    * @generated from field: repeated headrace.v1.StageOccupant waiting = 8;
    */
   waiting: StageOccupant[];
 
   /**
-   * What an execution has to pass before, in and after the stage, in the order in which it
-   * meets it.
+   * The gates before, in and after the stage, in the order in which an execution reaches
+   * them.
    *
    * @generated from field: repeated headrace.v1.StageGate gates = 9;
    */
@@ -1888,7 +1888,7 @@ export const StageStateSchema: GenMessage<StageState> = /*@__PURE__*/
   messageDesc(file_headrace_v1_pipeline, 56);
 
 /**
- * StageOccupant is an execution in a stage or in front of it.
+ * StageOccupant is an execution that is in a stage or waits to enter it.
  *
  * @generated from message headrace.v1.StageOccupant
  */
@@ -1906,14 +1906,14 @@ export type StageOccupant = Message<"headrace.v1.StageOccupant"> & {
   number: bigint;
 
   /**
-   * When it entered the stage, or arrived in front of it.
+   * When it entered the stage, or began to wait for it.
    *
    * @generated from field: google.protobuf.Timestamp since = 3;
    */
   since?: Timestamp | undefined;
 
   /**
-   * What started the execution, and who: as in ExecutionTrigger.
+   * What started the execution, and who, as in ExecutionTrigger.
    *
    * @generated from field: string trigger_type = 4;
    */
@@ -1925,8 +1925,8 @@ export type StageOccupant = Message<"headrace.v1.StageOccupant"> & {
   principal: string;
 
   /**
-   * The first revision that its source actions fetched, or that its trigger is about; empty while
-   * it has none.
+   * The first revision that its source actions fetched, otherwise the revision of its trigger.
+   * Empty if it has none.
    *
    * @generated from field: string revision_id = 6;
    */
@@ -1938,7 +1938,7 @@ export type StageOccupant = Message<"headrace.v1.StageOccupant"> & {
   revisionSummary: string;
 
   /**
-   * Somebody asked to stop it, or a newer version cancels it.
+   * Whether it is being stopped, or cancelled by a newer version.
    *
    * @generated from field: bool stopping = 8;
    */
@@ -1953,8 +1953,8 @@ export const StageOccupantSchema: GenMessage<StageOccupant> = /*@__PURE__*/
   messageDesc(file_headrace_v1_pipeline, 57);
 
 /**
- * StageGate is something that an execution has to pass before, in or after a stage. Gates of
- * conditions on failure are not among them, since they hold nothing up.
+ * StageGate is something that an execution has to pass before, in or after a stage. Rules of
+ * on_failure conditions are not gates, because executions do not wait for them.
  *
  * @generated from message headrace.v1.StageGate
  */
@@ -1984,8 +1984,8 @@ export type StageGate = Message<"headrace.v1.StageGate"> & {
   condition: string;
 
   /**
-   * Name and number of the execution that waits at the gate now. Empty if none does, and then
-   * what follows is too, except the requirements of approvals.
+   * Name and number of the execution that waits at the gate. If none does, these and the fields
+   * below are empty, except the requirements in approvals.
    *
    * @generated from field: string execution = 5;
    */
@@ -2016,7 +2016,7 @@ export type StageGate = Message<"headrace.v1.StageGate"> & {
   message: string;
 
   /**
-   * What an approval takes, one for each rule that matches.
+   * Required approvals, one entry for each approval rule that matches.
    *
    * @generated from field: repeated headrace.v1.StageGateApproval approvals = 10;
    */
@@ -2043,7 +2043,7 @@ export const StageGateSchema: GenMessage<StageGate> = /*@__PURE__*/
   messageDesc(file_headrace_v1_pipeline, 58);
 
 /**
- * StageGateApproval says how many people a rule asks for and how many of them agreed.
+ * StageGateApproval is how many approvals a rule requires and how many it has.
  *
  * @generated from message headrace.v1.StageGateApproval
  */
@@ -2080,7 +2080,7 @@ export const StageGateApprovalSchema: GenMessage<StageGateApproval> = /*@__PURE_
  */
 export type WaitEnder = Message<"headrace.v1.WaitEnder"> & {
   /**
-   * It ends without a person, when the work is done or time has passed.
+   * Whether the wait ends without a person, when work is done or time has passed.
    *
    * @generated from field: bool automatic = 1;
    */
@@ -2094,7 +2094,7 @@ export type WaitEnder = Message<"headrace.v1.WaitEnder"> & {
   roles: Role[];
 
   /**
-   * Anyone with one of the roles can. If it is not set, only the users and the members of the
+   * Anyone with one of the roles can end it. If not set, only the users and the members of the
    * groups below can, if they have one of the roles.
    *
    * @generated from field: bool anyone = 3;
@@ -2112,7 +2112,7 @@ export type WaitEnder = Message<"headrace.v1.WaitEnder"> & {
   groups: string[];
 
   /**
-   * Users who cannot in any case: they have decided already, or they started the execution.
+   * Users who cannot end it, because they have already decided or started the execution.
    *
    * @generated from field: repeated string excluded_users = 6;
    */
@@ -2442,7 +2442,7 @@ export enum StageGateKind {
   UNSPECIFIED = 0,
 
   /**
-   * People have to agree, before the stage is entered or in an action.
+   * People have to approve, before the stage is entered or in an action.
    *
    * @generated from enum value: STAGE_GATE_KIND_APPROVAL = 1;
    */

@@ -37,15 +37,15 @@ export type WatchAccountRequest = Message<"headrace.v1.WatchAccountRequest"> & {
   overview: boolean;
 
   /**
-   * Names of pipelines whose state and summary are sent, at most 20.
+   * Names of pipelines to send with their state and summary, at most 20.
    *
    * @generated from field: repeated string pipelines = 3;
    */
   pipelines: string[];
 
   /**
-   * Names of executions that are sent with their actions, at most 20. The pipeline in the name
-   * may be -.
+   * Names of executions to send with their actions, at most 20. The pipeline in the name may
+   * be -.
    *
    * @generated from field: repeated string executions = 4;
    */
@@ -60,38 +60,38 @@ export const WatchAccountRequestSchema: GenMessage<WatchAccountRequest> = /*@__P
   messageDesc(file_headrace_v1_watch, 0);
 
 /**
- * WatchAccountResponse is a snapshot, or what changed since the message before. Each object in it
- * replaces what an earlier message said of the object. The server sends at most 4 messages a
- * second, and one at least every 10 seconds, which may hold no more than the time.
+ * WatchAccountResponse is a snapshot, or the changes since the previous message. Each object
+ * replaces the same object of earlier messages. The server sends at most 4 snapshots or changes a
+ * second, and at least one message every 10 seconds, which may contain only the time.
  *
  * @generated from message headrace.v1.WatchAccountResponse
  */
 export type WatchAccountResponse = Message<"headrace.v1.WatchAccountResponse"> & {
   /**
-   * The message begins a snapshot: forget all earlier messages. It is set in the first message,
-   * and again if the client read too slowly to get each change.
+   * The message begins a snapshot: discard all earlier messages. Set in the first message, and
+   * again if the client reads too slowly to receive every change.
    *
    * @generated from field: bool snapshot = 1;
    */
   snapshot: boolean;
 
   /**
-   * The snapshot is large and continues in the next message, which follows at once. Objects that
-   * have not arrived after the last one do not exist.
+   * The snapshot or change is large and continues in the next message, which follows at once.
+   * Objects that are in no message of a snapshot do not exist.
    *
    * @generated from field: bool more = 2;
    */
   more: boolean;
 
   /**
-   * Summaries of pipelines, by name in a snapshot.
+   * Summaries of pipelines, sorted by name.
    *
    * @generated from field: repeated headrace.v1.PipelineSummary pipelines = 3;
    */
   pipelines: PipelineSummary[];
 
   /**
-   * Names of pipelines that were deleted, or that the request names and that do not exist.
+   * Names of pipelines that were deleted, and of pipelines in the request that do not exist.
    *
    * @generated from field: repeated string deleted_pipelines = 4;
    */
@@ -105,16 +105,16 @@ export type WatchAccountResponse = Message<"headrace.v1.WatchAccountResponse"> &
   states: PipelineState[];
 
   /**
-   * The executions that the request names. Each has all of its fields and stages, but only those
-   * actions that changed: an action replaces the one of the same id in the stage. In a snapshot
-   * they are all of its actions, which may continue in the next message, in the same execution.
+   * The executions that the request names. Each has all of its fields and stages, but only the
+   * actions that changed: an action replaces the action with the same id in the stage. A snapshot
+   * has all actions. If they do not fit, the next message has the execution again with the rest.
    *
    * @generated from field: repeated headrace.v1.Execution executions = 6;
    */
   executions: Execution[];
 
   /**
-   * Names, as in the request, of executions that do not exist, or were deleted with their
+   * Names, as in the request, of executions that do not exist or were deleted with their
    * pipeline.
    *
    * @generated from field: repeated string deleted_executions = 7;
@@ -122,7 +122,7 @@ export type WatchAccountResponse = Message<"headrace.v1.WatchAccountResponse"> &
   deletedExecutions: string[];
 
   /**
-   * The server's clock.
+   * Current time of the server.
    *
    * @generated from field: google.protobuf.Timestamp time = 8;
    */
@@ -137,7 +137,7 @@ export const WatchAccountResponseSchema: GenMessage<WatchAccountResponse> = /*@_
   messageDesc(file_headrace_v1_watch, 1);
 
 /**
- * PipelineSummary is a pipeline in one strip.
+ * PipelineSummary is what an overview shows of a pipeline.
  *
  * @generated from message headrace.v1.PipelineSummary
  */
@@ -150,7 +150,7 @@ export type PipelineSummary = Message<"headrace.v1.PipelineSummary"> & {
   name: string;
 
   /**
-   * The newest version; 0 while nothing was published.
+   * The newest version. 0 if no version was published.
    *
    * @generated from field: int64 pipeline_version = 2;
    */
@@ -176,14 +176,14 @@ export type PipelineSummary = Message<"headrace.v1.PipelineSummary"> & {
   latestExecution?: ExecutionSummary | undefined;
 
   /**
-   * How many executions are in progress or stopping.
+   * Number of executions that are in progress or stopping.
    *
    * @generated from field: int32 live_executions = 6;
    */
   liveExecutions: number;
 
   /**
-   * How many approvals of these executions are open.
+   * Number of open approvals of these executions.
    *
    * @generated from field: int32 open_approvals = 7;
    */
@@ -198,8 +198,8 @@ export const PipelineSummarySchema: GenMessage<PipelineSummary> = /*@__PURE__*/
   messageDesc(file_headrace_v1_watch, 2);
 
 /**
- * StageSummary is a stage of a pipeline in one strip. In PARALLEL mode, whose executions pass one
- * another, it is the stage of the execution that started last.
+ * StageSummary is what an overview shows of a stage. In PARALLEL mode, where executions can
+ * overtake one another, it describes the execution that started last.
  *
  * @generated from message headrace.v1.StageSummary
  */
@@ -229,7 +229,7 @@ export type StageSummary = Message<"headrace.v1.StageSummary"> & {
   executionNumber: bigint;
 
   /**
-   * When the stage got the status: it was entered then if it is in progress, or ended.
+   * When the stage got this status: when it was entered if it is in progress, else when it ended.
    *
    * @generated from field: google.protobuf.Timestamp since = 5;
    */
@@ -243,14 +243,14 @@ export type StageSummary = Message<"headrace.v1.StageSummary"> & {
   disabledTransition?: StageTransition | undefined;
 
   /**
-   * How many executions wait in front of the stage.
+   * Number of executions that wait to enter the stage.
    *
    * @generated from field: int32 waiting_executions = 7;
    */
   waitingExecutions: number;
 
   /**
-   * How many approvals are open in the stage, that of its entry included.
+   * Number of open approvals of the stage, including the approval of its entry.
    *
    * @generated from field: int32 open_approvals = 8;
    */
@@ -265,7 +265,7 @@ export const StageSummarySchema: GenMessage<StageSummary> = /*@__PURE__*/
   messageDesc(file_headrace_v1_watch, 3);
 
 /**
- * ExecutionSummary is an execution in one line.
+ * ExecutionSummary is what an overview shows of an execution.
  *
  * @generated from message headrace.v1.ExecutionSummary
  */
@@ -298,7 +298,7 @@ export type ExecutionSummary = Message<"headrace.v1.ExecutionSummary"> & {
   endTime?: Timestamp | undefined;
 
   /**
-   * What started it, and who: as in ExecutionTrigger.
+   * What started it, and who, as in ExecutionTrigger.
    *
    * @generated from field: string trigger_type = 6;
    */
@@ -310,15 +310,15 @@ export type ExecutionSummary = Message<"headrace.v1.ExecutionSummary"> & {
   principal: string;
 
   /**
-   * The first revision that its source actions fetched, or that its trigger is about; empty while
-   * it has none.
+   * The first revision that its source actions fetched, otherwise the revision of its trigger.
+   * Empty if it has none.
    *
    * @generated from field: string revision_id = 8;
    */
   revisionId: string;
 
   /**
-   * At most 200 characters of its first line.
+   * The first line of the summary of this revision, at most 200 characters.
    *
    * @generated from field: string revision_summary = 9;
    */
@@ -333,14 +333,14 @@ export const ExecutionSummarySchema: GenMessage<ExecutionSummary> = /*@__PURE__*
   messageDesc(file_headrace_v1_watch, 4);
 
 /**
- * WatchService streams what happens in an account, for programs that show it.
+ * WatchService streams the state of an account to clients that display it.
  *
  * @generated from service headrace.v1.WatchService
  */
 export const WatchService: GenService<{
   /**
-   * WatchAccount streams what the request names: a snapshot of all of it, then what changes. It
-   * never ends by itself. A client whose stream ended calls it again and gets a new snapshot.
+   * WatchAccount streams what the request selects: first a snapshot, then changes. The stream does
+   * not end by itself. If it is interrupted, call WatchAccount again to get a new snapshot.
    *
    * @generated from rpc headrace.v1.WatchService.WatchAccount
    */
