@@ -2,6 +2,7 @@ import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/
 import { createConnectTransport } from "@connectrpc/connect-web";
 import type { DescService } from "@bufbuild/protobuf";
 import { base } from "./base";
+import { released } from "./released";
 import { sessionEnded } from "./session";
 import { words } from "./words";
 
@@ -16,11 +17,16 @@ const endSession: Interceptor = (next) => async (request) => {
   }
 };
 
+const releaseRead: Interceptor = (next) => async (request) => {
+  const answer = await next(request);
+  return answer.stream ? { ...answer, message: released(answer.message) } : answer;
+};
+
 const transport = createConnectTransport({
   baseUrl: base.href.replace(/\/$/, ""),
   // Binary: an execution of 1,000 actions is a third of its JSON, and is parsed faster.
   useBinaryFormat: true,
-  interceptors: [endSession],
+  interceptors: [endSession, releaseRead],
   fetch: (input, init) => fetch(input, { ...init, credentials: "same-origin", redirect: "error" }),
 });
 

@@ -9,6 +9,10 @@ import { backoff, type Interest } from "./interest";
 // this is dead, although the connection may not say so.
 const silence = 15_000;
 
+// What the library keeps of each message is small, but it is kept until the stream ends. After so many
+// messages another stream begins, with a snapshot.
+const messagesOfStream = 2000;
+
 // Whether updates arrive, when the last one did, and why the server refuses to send any; it is not
 // asked again then.
 export interface StreamState {
@@ -32,6 +36,7 @@ export async function keepStream(
     const abort = () => attempt.abort();
     signal.addEventListener("abort", abort);
     let timer = setTimeout(abort, silence);
+    let messages = 0;
     try {
       const { account, overview, pipelines, executions } = interest;
       for await (const message of watch.watchAccount({ parent: account, overview, pipelines: [...pipelines], executions: [...executions] }, { signal: attempt.signal })) {
@@ -42,6 +47,7 @@ export async function keepStream(
         if (message.time) serverTime(timestampMs(message.time));
         deliver(message);
         report({ live: true, lastUpdate });
+        if (++messages >= messagesOfStream && !message.more) break;
       }
     } catch (error) {
       const code = ConnectError.from(error).code;
@@ -58,6 +64,7 @@ export async function keepStream(
       attempt.abort();
     }
     if (signal.aborted) return;
+    if (messages >= messagesOfStream) continue;
     report({ live: false, lastUpdate });
     await pause(backoff(failures++), signal);
   }

@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-TAAXQJCW.js";import"./chunk-OFWZAOEP.js";import"./chunk-HYXEZEVZ.js";import"./chunk-N2MLRIAD.js";import"./chunk-WN2HDLZ5.js";import"./chunk-FAIPM4DV.js";import"./chunk-6U6YMCDO.js";import"./chunk-ICW2ISY6.js";import"./chunk-O5NPZDPM.js";import"./chunk-IV5CBUIN.js";export{b as DecisionList,a as default};
