@@ -38,10 +38,13 @@ type site struct {
 	gate string
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, changes ...func(*config.Config)) *site {
 	t.Helper()
 	backend := backendtest.Start(t, backendtest.WithConfig(func(cfg *config.Config) {
 		cfg.Isolation, cfg.RunnerSlots = runner.IsolationNone, 4
+		for _, change := range changes {
+			change(cfg)
+		}
 	}))
 	s := &site{Backend: backend, t: t, admin: backend.Admin(), repo: filepath.Join(t.TempDir(), "repo"), gate: filepath.Join(t.TempDir(), "gate")}
 	for _, args := range [][]string{
@@ -138,11 +141,12 @@ func (s *site) awaitAction(execution, name string) {
 
 // seeded are names that scripts ask for.
 type seeded struct {
-	Waiting, Behind, Succeeded, Failed, Running, Hostile, Wide string
+	Waiting, Behind, Succeeded, Failed, Running, Hostile, Wide, Files string
 }
 
 // seed fills the account: an execution that succeeded, one that waits for approval and one behind
-// it, one that failed, one that runs, one whose texts are hostile, one with many actions.
+// it, one that failed, one that runs, one whose texts are hostile, one with many actions, one with
+// artifacts.
 func (s *site) seed() seeded {
 	s.t.Helper()
 	queued, parallel := headracev1.ExecutionMode_EXECUTION_MODE_QUEUED, headracev1.ExecutionMode_EXECUTION_MODE_PARALLEL
@@ -204,6 +208,7 @@ func (s *site) seed() seeded {
 	s.define("wide", parallel, s.source(), wide)
 	names.Wide = s.start("wide")
 	s.awaitStatus(names.Wide, headracev1.ExecutionStatus_EXECUTION_STATUS_FAILED)
+	names.Files = s.seedFiles().GetName()
 	return names
 }
 

@@ -1,5 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
-import type { ActionExecution, Artifact } from "../gen/headrace/v1/execution_pb";
+import { artifactPath } from "../artifact/list";
+import type { ActionExecution, Artifact, Execution } from "../gen/headrace/v1/execution_pb";
 import { bytes } from "../format";
 import { visible } from "../names";
 import { Approval } from "../parts/approval";
@@ -11,7 +12,7 @@ import { live } from "../status";
 import { words } from "../words";
 
 // Everything about one action execution, beside the page. log is the page of its log.
-export function Detail({ of, stage, log, earlier, select, close }: { of: ActionExecution; stage: string; log: string; earlier: readonly ActionExecution[]; select: (id: string) => void; close: () => void }) {
+export function Detail({ of, execution, stage, log, earlier, select, close }: { of: ActionExecution; execution: Execution; stage: string; log: string; earlier: readonly ActionExecution[]; select: (id: string) => void; close: () => void }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), [of.id]);
   return (
@@ -62,8 +63,8 @@ export function Detail({ of, stage, log, earlier, select, close }: { of: ActionE
         </section>
       )}
       <Pairs title={words.action.outputs} of={of.outputVariables} />
-      <Artifacts title={words.action.artifacts} of={of.outputArtifacts} />
-      <Artifacts title={words.action.inputs} of={of.inputArtifacts} />
+      <Artifacts title={words.action.artifacts} of={of.outputArtifacts} execution={execution} />
+      <Artifacts title={words.action.inputs} of={of.inputArtifacts} execution={execution} />
       <Pairs title={words.action.configuration} of={of.resolvedConfiguration} />
       {earlier.length > 0 && (
         <section>
@@ -113,7 +114,7 @@ function cut(value: string): string {
   return visible(value.length > 2000 ? value.slice(0, 2000) + "…" : value);
 }
 
-function Artifacts({ title, of }: { title: string; of: readonly Artifact[] }) {
+function Artifacts({ title, of, execution }: { title: string; of: readonly Artifact[]; execution: Execution }) {
   if (of.length === 0) return null;
   return (
     <section>
@@ -121,7 +122,14 @@ function Artifacts({ title, of }: { title: string; of: readonly Artifact[] }) {
       <ul class="artifacts">
         {of.map((artifact) => (
           <li key={artifact.name}>
-            <Line text={artifact.name} limit={120} /> <span class="meta">{bytes(Number(artifact.sizeBytes))}</span> <code class="meta" title={artifact.digest}>{artifact.digest.slice(0, 12)}</code>
+            {execution.outputsRemoveTime ? (
+              <Line text={artifact.name} limit={120} />
+            ) : (
+              <Link to={artifactPath(execution.name, artifact)}>
+                <Line text={artifact.name} limit={120} />
+              </Link>
+            )}{" "}
+            <span class="meta">{bytes(Number(artifact.sizeBytes))}</span> <code class="meta" title={artifact.digest}>{artifact.digest.slice(0, 12)}</code>
           </li>
         ))}
       </ul>

@@ -2,6 +2,7 @@ import { useSignal, type Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { href } from "../base";
+import { Download } from "../download";
 import { bytes, millis, number } from "../format";
 import type { ActionExecution } from "../gen/headrace/v1/execution_pb";
 import { onKeys } from "../keys";
@@ -16,7 +17,7 @@ import { times, wrap } from "../preferences";
 import { fragment, navigate, path, query, setQuery } from "../router";
 import { look } from "../status";
 import { words } from "../words";
-import { Download, toClipboard } from "./copy";
+import { toClipboard } from "./copy";
 import { Find, findErrors } from "./find";
 import { Grid, type Handle } from "./grid";
 import { copyLines, LogModel, sectionsUnasked } from "./model";
@@ -415,7 +416,7 @@ function Save({ model, file }: { model: LogModel; file: string }) {
         told = download.size;
         setSize(told);
       }, own.signal);
-      download.save(file);
+      download.save(file, "text/plain;charset=utf-8");
     } catch (error) {
       if (!own.signal.aborted) setFailure(error);
     }

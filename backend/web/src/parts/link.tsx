@@ -3,7 +3,7 @@ import { href } from "../base";
 import { safeLink } from "../names";
 
 // A link to a page of the UI, given as a path such as /accounts/dev.
-export function Link({ to, children, ...rest }: { to: string; children: ComponentChildren; class?: string; title?: string; "aria-current"?: "page" | undefined; "aria-label"?: string }) {
+export function Link({ to, children, ...rest }: { to: string; children: ComponentChildren; class?: string; id?: string; title?: string; "aria-current"?: "page" | undefined; "aria-label"?: string }) {
   return (
     <a href={href(to)} {...rest}>
       {children}

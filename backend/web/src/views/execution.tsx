@@ -9,7 +9,7 @@ import { Waterfall } from "../execution/waterfallview";
 import { ExecutionService, ExecutionType, WaitKind, type Execution, type ExecutionStatus, type ExplainExecutionResponse, type SourceRevision } from "../gen/headrace/v1/execution_pb";
 import { PipelineService } from "../gen/headrace/v1/pipeline_pb";
 import { onKeys } from "../keys";
-import type { Params } from "../lazy";
+import { Lazy, type Params } from "../lazy";
 import { attemptOf, logPath } from "../log/path";
 import { store, useLive, type LiveExecution } from "../live";
 import { accountOf, lastSegment, pipelineOf, shortRevision, visible } from "../names";
@@ -26,7 +26,9 @@ import { words } from "../words";
 
 const select = (id: string) => setQuery({ action: id });
 
-type Face = "grid" | "waterfall" | "events";
+type Face = "grid" | "waterfall" | "events" | "artifacts";
+
+const artifacts = () => import("../artifact/view");
 
 // One execution: what it waits for, and its actions as a grid, on a scale of time or as events.
 export default function ExecutionView({ params }: { params: Params }) {
@@ -82,7 +84,7 @@ function Known({ of, name }: { of: LiveExecution; name: string }) {
       </p>
       <Why status={execution.status} explained={explained} />
       <div class="toolbar">
-        <Choice label={words.execution.faces} value={face} values={["grid", "waterfall", "events"]} names={[words.execution.grid, words.execution.waterfall, words.execution.events]} choose={(value) => setQuery({ face: value === "grid" ? undefined : value })} />
+        <Choice label={words.execution.faces} value={face} values={["grid", "waterfall", "events", "artifacts"]} names={[words.execution.grid, words.execution.waterfall, words.execution.events, words.execution.artifacts]} choose={(value) => setQuery({ face: value === "grid" ? undefined : value, artifact: undefined, digest: undefined, files: undefined })} />
         {face === "grid" && <Choice label={words.execution.density} value={density} values={["cells", "names", "cards"]} names={[words.execution.densities.cells, words.execution.densities.names, words.execution.densities.cards]} choose={(value) => setQuery({ density: value })} />}
         {face === "waterfall" && (
           <label class="check">
@@ -97,15 +99,16 @@ function Known({ of, name }: { of: LiveExecution; name: string }) {
           {face === "grid" && <Grid columns={grid} of={of} density={density} selected={selected} select={select} />}
           {face === "waterfall" && <Waterfall of={of} fold={query.value.get("fold") !== "0"} selected={selected} select={select} />}
           {face === "events" && <Events of={of} select={select} />}
+          {face === "artifacts" && <Lazy load={artifacts} params={{ name }} />}
         </div>
-        {action && <Detail of={action} stage={cell?.stage ?? ""} log={log} earlier={earlier} select={select} close={close} />}
+        {action && <Detail of={action} execution={execution} stage={cell?.stage ?? ""} log={log} earlier={earlier} select={select} close={close} />}
       </div>
     </>
   );
 }
 
 function faceOf(text: string | null): Face {
-  return text === "waterfall" || text === "events" ? text : "grid";
+  return text === "waterfall" || text === "events" || text === "artifacts" ? text : "grid";
 }
 
 function densityOf(text: string | null, orders: number): Density {

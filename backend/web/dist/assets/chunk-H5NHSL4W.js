@@ -1,0 +1,1 @@
+var i=class{#s=[];#t=[];#e=0;size=0;add(t){this.#t.push(t),this.#e+=t.length,this.size+=t.length,this.#e>4<<20&&this.#i()}save(t,a){this.#i();let s=URL.createObjectURL(new Blob(this.#s,{type:a})),e=document.createElement("a");e.href=s,e.download=t,e.click(),setTimeout(()=>URL.revokeObjectURL(s),6e4)}#i(){this.#s.push(new Blob(this.#t)),this.#t=[],this.#e=0}};export{i as a};

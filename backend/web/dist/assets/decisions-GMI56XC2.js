@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-OF7V54A3.js";import"./chunk-ZVISERLM.js";import"./chunk-PEI7Q3X2.js";import"./chunk-WHVKCV6X.js";import"./chunk-YARIV7R5.js";import"./chunk-QSYOPLDR.js";import"./chunk-L2GHT66H.js";import"./chunk-HG4PWPDG.js";import"./chunk-K5ESZTL3.js";import"./chunk-QVNJBJR2.js";export{b as DecisionList,a as default};
