@@ -29,8 +29,9 @@ type Conn struct {
 	counted      bool
 
 	authenticated atomic.Bool
-	// busy is set while the connection is served.
-	busy atomic.Bool
+	// busy is when the request or call began that the connection is being served, in nanoseconds of
+	// Unix time, 0 if it is not.
+	busy atomic.Int64
 
 	// mu guards what follows.
 	mu sync.Mutex
@@ -108,8 +109,9 @@ func (c *Conn) Begin() (end func(), ok bool) {
 	if most > 0 && c.calls >= most {
 		return nil, false
 	}
-	c.calls++
-	c.busy.Store(true)
+	if c.calls++; c.calls == 1 {
+		c.busy.Store(time.Now().UnixNano())
+	}
 	c.stopIdle()
 	return c.ended, true
 }
@@ -119,7 +121,7 @@ func (c *Conn) ended() {
 	defer c.mu.Unlock()
 	if c.calls--; c.calls == 0 {
 		c.read = 0
-		c.busy.Store(false)
+		c.busy.Store(0)
 		c.startIdle()
 	}
 }
@@ -128,7 +130,11 @@ func (c *Conn) ended() {
 // count calls: its type is that of http.Server.ConnState.
 func TrackState(conn net.Conn, state http.ConnState) {
 	if c := Of(conn.RemoteAddr()); c != nil {
-		c.busy.Store(state == http.StateActive)
+		var began int64
+		if state == http.StateActive {
+			began = time.Now().UnixNano()
+		}
+		c.busy.Store(began)
 	}
 }
 

@@ -49,6 +49,9 @@ type Config struct {
 	// Grace is how long a connection may take to authenticate before it is closed for a new
 	// one. In a flood of new ones, the next waits for that.
 	Grace time.Duration
+	// Served is for how long a connection that is being served is closed only if all others are
+	// too: a call of a stranger that takes longer may be one that never ends.
+	Served time.Duration
 	// Idle is how long a connection may be open without a call that waits for an answer.
 	Idle time.Duration
 	// Calls is how many calls without a token may be open on a connection,
@@ -147,12 +150,12 @@ func (l *Listener) admit(conn *Conn) decision {
 	own := l.of[conn.network]
 	switch {
 	case own != nil && own.Len() >= l.config.Each && l.config.Each > 0 && !l.proxy(conn.remote):
-		d.victim, d.reason = oldest(own), Address
+		d.victim, d.reason = l.oldest(own), Address
 	case l.open < l.config.Most:
 	case l.strangers.Len() == 0:
 		return decision{refused: true}
 	default:
-		d.victim, d.reason = oldest(l.strangers), Full
+		d.victim, d.reason = l.oldest(l.strangers), Full
 	}
 	if d.victim != nil {
 		if d.wait = l.config.Grace - time.Since(d.victim.began); d.wait > 0 {
@@ -189,17 +192,26 @@ func (l *Listener) proxy(address netip.Addr) bool {
 	return slices.ContainsFunc(l.config.Proxies, func(p netip.Prefix) bool { return p.Contains(address) })
 }
 
-// oldest returns the connection that a list has had for the longest, of those that are not
-// served right now if there are such: a flood of new connections must not close one in the
-// middle of its answer.
-func oldest(of *list.List) *Conn {
+// oldest returns the connection that a list has had for the longest, of those that may be closed
+// now if there are such. Others are being served: a flood of new connections must not close one in
+// the middle of its answer. Or they have had no time to authenticate: each new connection would wait
+// for that while older ones keep their places.
+func (l *Listener) oldest(of *list.List) *Conn {
+	now := time.Now()
 	for at := of.Front(); at != nil; at = at.Next() {
-		if conn, ok := at.Value.(*Conn); ok && !conn.busy.Load() {
+		conn, ok := at.Value.(*Conn)
+		if ok && now.Sub(conn.began) >= l.config.Grace && !l.spares(conn, now) {
 			return conn
 		}
 	}
 	conn, _ := of.Front().Value.(*Conn)
 	return conn
+}
+
+// spares tells whether a connection is being served, and not for too long.
+func (l *Listener) spares(conn *Conn, now time.Time) bool {
+	began := conn.busy.Load()
+	return began != 0 && (l.config.Served == 0 || now.Sub(time.Unix(0, began)) < l.config.Served)
 }
 
 // authenticate takes a connection off the strangers. It returns false if the connection is not

@@ -198,7 +198,7 @@ func (s *Server) LimitHTTP(listener net.Listener) net.Listener {
 // bounds returns the bounds of connections that calls come by.
 func (s *Server) bounds(name string, grace time.Duration) listen.Config {
 	return listen.Config{
-		Name: name, Most: listen.Fit(maxConnections), Grace: grace, Calls: strangerCalls, AuthenticatedCalls: proxyCalls,
+		Name: name, Most: listen.Fit(maxConnections), Grace: grace, Served: messageTimeout, Calls: strangerCalls, AuthenticatedCalls: proxyCalls,
 		Bytes: strangerBytes, Observe: s.closed, Log: s.gate.log,
 	}
 }
