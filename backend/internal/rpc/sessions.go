@@ -35,8 +35,6 @@ const (
 	cookie = "__Host-headrace"
 	// maxLogin bounds the body of a login, far above a token.
 	maxLogin = 4 << 10
-	// loginTimeout is far more than a body of a token takes.
-	loginTimeout = 5 * time.Second
 )
 
 // sessionOf returns the secret of the session that a request comes from, empty for none.
@@ -132,11 +130,7 @@ func (s *sessions) logIn(ctx context.Context, w http.ResponseWriter, r *http.Req
 		return nil, errNotJSON
 	}
 	address, now := sender.Address(r, s.proxies), s.gate.clock()
-	if wait := s.limits.Wait(address, sessionMethod, now); wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-		return nil, exhausted(wait, "too many failed logins from "+address.String()+"; try again later")
-	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(loginTimeout))
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.gate.messageTimeout))
 	var body struct {
 		Token string `json:"token"`
 	}
@@ -150,6 +144,11 @@ func (s *sessions) logIn(ctx context.Context, w http.ResponseWriter, r *http.Req
 	who, session, secret, err := s.gate.accounts.LogIn(ctx, strings.TrimSpace(body.Token))
 	var refusal *service.Error
 	if errors.As(err, &refusal) {
+		// A valid token always logs in, or strangers could keep others of their address out.
+		if wait := s.limits.Wait(address, sessionMethod, now); wait > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+			return nil, exhausted(wait, "too many failed logins from "+address.String()+"; try again later")
+		}
 		s.limits.Refused(address, sessionMethod, now)
 	}
 	if err != nil {

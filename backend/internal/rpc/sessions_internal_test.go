@@ -2,6 +2,9 @@ package rpc
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,4 +73,30 @@ func TestATokenHasSoManySessions(t *testing.T) {
 		_, err := g.authenticate(t.Context(), credential{session: session})
 		require.Equal(t, i < 2, err != nil, "session %d", i)
 	}
+}
+
+// deadlined is an answer that notes until when its request is read.
+type deadlined struct {
+	*httptest.ResponseRecorder
+	until time.Time
+}
+
+// SetReadDeadline is for http.ResponseController.
+func (d *deadlined) SetReadDeadline(until time.Time) error {
+	d.until = until
+	return nil
+}
+
+func TestTheBodyOfALoginMustNotTakeLong(t *testing.T) {
+	t.Parallel()
+	known := newStreamGate(t)
+	known.messageTimeout, known.anonymousTimeout = messageTimeout, anonymousTimeout
+	s := &Server{gate: known.gate, door: newDoor(known.gate, nil, false)}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, SessionPath, strings.NewReader("{"))
+	r.Header.Set("Content-Type", "application/json")
+	w := &deadlined{ResponseRecorder: httptest.NewRecorder()}
+	s.Sessions(nil).ServeHTTP(w, r)
+	require.Equal(t, http.StatusBadRequest, w.Code)
+	require.False(t, w.until.IsZero())
+	require.True(t, w.until.Before(time.Now().Add(messageTimeout)), "a second, as for other messages of strangers")
 }

@@ -153,7 +153,7 @@ func TestFailedLoginsOfAnAddressAreBounded(t *testing.T) {
 	require.Equal(t, http.StatusTooManyRequests, answer.code)
 	require.NotEmpty(t, answer.header.Get("Retry-After"))
 	require.Contains(t, answer.text, "too many failed logins from 127.0.0.1")
-	require.Equal(t, http.StatusTooManyRequests, logIn(t, b.HTTPAddr, b.AdminToken).code)
+	require.Equal(t, http.StatusOK, logIn(t, b.HTTPAddr, b.AdminToken).code, "others do not keep a valid token out")
 
 	// One mistake of a colleague does not keep out those of an address that logged in lately.
 	other := backendtest.Start(t)
