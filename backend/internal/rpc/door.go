@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
@@ -33,6 +34,8 @@ const (
 	// noMethod is the answer for paths and headers that are not those of a call.
 	noMethod = "no such method: send a POST request with a Connect or gRPC-Web content type; unary Connect calls also need the " +
 		"header \"Connect-Protocol-Version: 1\""
+	// unreadable begins the answer to a message that gRPC cannot read.
+	unreadable = "the message of the call cannot be read: "
 )
 
 // errNoCertificate refuses a caller that gRPC's handshake would have refused.
@@ -106,8 +109,10 @@ func (d *door) handler() (http.Handler, error) {
 			http.Error(w, noMethod, http.StatusMethodNotAllowed)
 			return
 		}
-		r = r.WithContext(context.WithValue(r.Context(), sizeKey{}, r.ContentLength))
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		most := d.gate.mostOf(r.URL.Path)
+		body := &incoming{ReadCloser: http.MaxBytesReader(w, r.Body, most), most: most, size: r.ContentLength, packed: isPacked(r.Header)}
+		r = r.WithContext(context.WithValue(r.Context(), incomingKey{}, body))
+		r.Body = body
 		if takesGzip(r) {
 			answer := &compressedWriter{ResponseWriter: w, pool: compressors}
 			defer answer.finish()
@@ -117,8 +122,57 @@ func (d *door) handler() (http.Handler, error) {
 	}), nil
 }
 
-// sizeKey leads to the length of the body that the request announces, -1 if it does not.
-type sizeKey struct{}
+// incomingKey leads to the body of the request.
+type incomingKey struct{}
+
+// incoming is the body of a request as it comes from the caller.
+type incoming struct {
+	io.ReadCloser
+	// most is how many bytes may be read, size how many the request announces, -1 if it does not.
+	most, size int64
+	// packed is set if the message is compressed.
+	packed bool
+
+	mu    sync.Mutex
+	ended bool
+	// undo is called at the end of the body, if it is not nil.
+	undo func()
+}
+
+// Read implements io.Reader.
+func (b *incoming) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.ended = true; b.undo != nil {
+			b.undo()
+			b.undo = nil
+		}
+	}
+	return n, err
+}
+
+// untilEnd does something that holds until the end of the body, which undo is called at. It does
+// nothing if the end has been read.
+func (b *incoming) untilEnd(do, undo func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.ended {
+		do()
+		b.undo = undo
+	}
+}
+
+// isPacked tells whether the message of a request is compressed, in any of the protocols.
+func isPacked(header http.Header) bool {
+	for _, name := range []string{"Content-Encoding", "Connect-Content-Encoding", "Grpc-Encoding"} {
+		if coding := header.Get(name); coding != "" && coding != vanguard.CompressionIdentity {
+			return true
+		}
+	}
+	return false
+}
 
 // call serves a call that has been translated to gRPC.
 func (d *door) call(w http.ResponseWriter, r *http.Request) {
@@ -158,14 +212,27 @@ func (d *door) refuses(r *http.Request) bool {
 	return d.certificates && (r.TLS == nil || len(r.TLS.VerifiedChains) == 0)
 }
 
-// fits refuses a call whose message is too large before any of it is read.
-func (g *gate) fits(ctx context.Context, path string) error {
-	c, most := g.newCall(path), int64(maxBody)
-	if c.method.open() {
-		most = strangerBytes
+// mostOf returns how many bytes the body of a call of a method may have.
+func (g *gate) mostOf(path string) int64 {
+	if m, ok := g.methods[path]; ok && m.open() {
+		return strangerBytes
 	}
-	if size, ok := ctx.Value(sizeKey{}).(int64); ok && size > most {
-		return c.end(ctx, nil, status.Errorf(codes.ResourceExhausted, "the request must be at most %d bytes, got %d", most, size))
+	return maxBody
+}
+
+// fits refuses a call whose message is too large, or could become so, before any of it is read.
+func (g *gate) fits(ctx context.Context, path string) error {
+	body, ok := ctx.Value(incomingKey{}).(*incoming)
+	if !ok {
+		return nil
+	}
+	c := g.newCall(path)
+	if body.size > body.most {
+		return c.end(ctx, nil, status.Errorf(codes.ResourceExhausted, "the request must be at most %d bytes, got %d", body.most, body.size))
+	}
+	if body.packed && c.method.open() {
+		// A few bytes of a stranger could become megabytes.
+		return c.end(ctx, nil, status.Error(codes.Unimplemented, "calls of methods that need no token must not be compressed"))
 	}
 	return nil
 }
@@ -174,6 +241,18 @@ func (g *gate) fits(ctx context.Context, path string) error {
 func (d *door) serve(w http.ResponseWriter, r *http.Request, m method) {
 	ctx, control := r.Context(), http.NewResponseController(w)
 	answer := &answerWriter{ResponseWriter: w, control: control}
+	if body, ok := ctx.Value(incomingKey{}).(*incoming); ok {
+		// HTTP/1.1 reads the rest of the request before it answers, and gRPC before it returns, so
+		// it must not take long.
+		answer.begin = sync.OnceFunc(func() {
+			body.untilEnd(
+				func() { _ = control.SetReadDeadline(time.Now().Add(d.gate.messageTimeout)) },
+				func() { _ = control.SetReadDeadline(time.Time{}) },
+			)
+		})
+	}
+	read := new(atomic.Bool)
+	r = r.WithContext(context.WithValue(ctx, readKey{}, read))
 	if !m.open() {
 		// From here on the context bounds the call. An error means that the connection is
 		// broken, which the call finds too.
@@ -198,6 +277,10 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request, m method) {
 	// gRPC takes the end of a context that waits for a message for a cancellation.
 	if w.Header().Get("Grpc-Status") == "" || errors.Is(context.Cause(ctx), errNoMessage) {
 		d.cutOff(answer, r)
+	} else if !read.Load() && w.Header().Get("Grpc-Status") == strconv.Itoa(int(codes.Internal)) {
+		// gRPC could not read the message, which it takes for a fault of the server.
+		w.Header().Set("Grpc-Status", strconv.Itoa(int(codes.InvalidArgument)))
+		w.Header().Set("Grpc-Message", unreadable+w.Header().Get("Grpc-Message"))
 	}
 	if answer.stall > 0 {
 		// What remains to be written is the end of the stream.
@@ -280,6 +363,15 @@ type answerWriter struct {
 	// stall is 0 for answers that have one deadline.
 	stall time.Duration
 	began bool
+	// begin is called when the answer begins, if it is not nil.
+	begin func()
+}
+
+func (w *answerWriter) start() {
+	w.began = true
+	if w.begin != nil {
+		w.begin()
+	}
 }
 
 // Unwrap is for http.ResponseController.
@@ -287,20 +379,20 @@ func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // WriteHeader implements http.ResponseWriter.
 func (w *answerWriter) WriteHeader(code int) {
-	w.began = true
+	w.start()
 	w.ResponseWriter.WriteHeader(code)
 }
 
 // Write implements http.ResponseWriter.
 func (w *answerWriter) Write(p []byte) (int, error) {
-	w.began = true
+	w.start()
 	defer w.limit()()
 	return w.ResponseWriter.Write(p)
 }
 
 // Flush implements http.Flusher. An error ends the context of the call.
 func (w *answerWriter) Flush() {
-	w.began = true
+	w.start()
 	defer w.limit()()
 	_ = w.control.Flush()
 }

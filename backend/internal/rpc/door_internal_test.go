@@ -367,3 +367,128 @@ func TestLargeAnswersToBrowsersAreCompressed(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, answer.Msg.GetPrincipal(), 30_000)
 }
+
+// beginStream sends the header of a stream of Connect, and some of its message.
+func (e *entrance) beginStream(t *testing.T, method string, length int, some string) net.Conn {
+	t.Helper()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", e.Listener.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/connect+proto\r\nConnect-Protocol-Version: 1\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\n%s",
+		method, e.bearer, length, some)
+	require.NoError(t, err)
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(30*time.Second)))
+	return conn
+}
+
+// A stranger's few bytes of gzip must not become megabytes.
+func TestStrangersCannotCompress(t *testing.T) {
+	t.Parallel()
+	e := openDoor(t, newStreamGate(t), func(inner *grpc.Server) { headracev1.RegisterServerServiceServer(inner, large{}) }, asItIs)
+	// The message has an unknown field, which binary allows.
+	packed := pack(t, append([]byte("\x7a\x80\x80\x80\x01"), make([]byte, 1<<21)...))
+	require.Less(t, len(packed), 4<<10)
+	code, body := e.post(t, headracev1.ServerService_GetServerInfo_FullMethodName, packed, map[string]string{"Content-Type": "application/proto", "Content-Encoding": "gzip"})
+	require.Equal(t, http.StatusNotImplemented, code, body)
+	require.Contains(t, body, "must not be compressed")
+	code, body = e.post(t, headracev1.ServerService_GetServerInfo_FullMethodName, pack(t, nil), map[string]string{"Content-Type": "application/grpc-web", "Grpc-Encoding": "gzip"})
+	require.Equal(t, http.StatusOK, code)
+	require.Contains(t, body, "must not be compressed")
+	for _, coding := range []string{"", "identity"} {
+		code, body = e.post(t, headracev1.ServerService_GetServerInfo_FullMethodName, nil, map[string]string{"Content-Type": "application/proto", "Content-Encoding": coding})
+		require.Equal(t, http.StatusOK, code, body)
+	}
+	code, body = e.post(t, headracev1.ServerService_WhoAmI_FullMethodName, pack(t, []byte("{}")), map[string]string{"Content-Encoding": "gzip"})
+	require.Equal(t, http.StatusOK, code, body)
+}
+
+// pack compresses.
+func pack(t *testing.T, data []byte) []byte {
+	t.Helper()
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, err := w.Write(data)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return packed.Bytes()
+}
+
+// post sends a call with the token and returns its answer. The content type is JSON if the header
+// has none.
+func (e *entrance) post(t *testing.T, method string, message []byte, header map[string]string) (code int, body string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, e.URL+method, bytes.NewReader(message))
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Connect-Protocol-Version", "1")
+	request.Header.Set("Authorization", e.bearer)
+	for name, value := range header {
+		request.Header.Set(name, value)
+	}
+	resp, err := e.Client().Do(request)
+	require.NoError(t, err)
+	data, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	return resp.StatusCode, fmt.Sprint(string(data), resp.Header["Grpc-Message"], resp.Header["Grpc-Status"])
+}
+
+func TestStreamsWithoutAMessageEnd(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change   func(*streamGate)
+		register func(*grpc.Server)
+		code     string
+	}{
+		"that are refused": {func(g *streamGate) { g.messageTimeout = 10 * time.Millisecond }, func(*grpc.Server) {}, "unimplemented"},
+		"that were let in": {
+			func(g *streamGate) { g.callTimeout = 10 * time.Millisecond },
+			func(inner *grpc.Server) { headracev1.RegisterExecutionServiceServer(inner, paced{}) }, "deadline_exceeded",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			known := newStreamGate(t)
+			test.change(known)
+			e := openDoor(t, known, test.register, asItIs)
+			code, body := answerOf(t, e.beginStream(t, headracev1.ExecutionService_TailLog_FullMethodName, 100, "\x00"))
+			require.Equal(t, http.StatusOK, code)
+			require.Contains(t, body, `"code":"`+test.code+`"`)
+			e.door.finish(t.Context())
+		})
+	}
+}
+
+func TestMessagesThatCannotBeReadAreMistakesOfTheCaller(t *testing.T) {
+	t.Parallel()
+	e := openDoor(t, newStreamGate(t), func(inner *grpc.Server) {
+		headracev1.RegisterServerServiceServer(inner, large{})
+		headracev1.RegisterExecutionServiceServer(inner, paced{})
+	}, asItIs)
+	const unary, stream = headracev1.ServerService_WhoAmI_FullMethodName, headracev1.ExecutionService_TailLog_FullMethodName
+	broken := pack(t, []byte("{}"))
+	broken[len(broken)-5] ^= 1
+	for name, test := range map[string]struct {
+		method, message string
+		header          map[string]string
+	}{
+		"no JSON":                 {unary, "", nil},
+		"wrong JSON":              {unary, "{", nil},
+		"wrong protobuf":          {unary, "\xff", map[string]string{"Content-Type": "application/proto"}},
+		"not gzip":                {unary, "{}", map[string]string{"Content-Encoding": "gzip"}},
+		"cut gzip":                {unary, string(broken[:15]), map[string]string{"Content-Encoding": "gzip"}},
+		"gzip with a wrong sum":   {unary, string(broken), map[string]string{"Content-Encoding": "gzip"}},
+		"no message of gRPC-Web":  {unary, "", map[string]string{"Content-Type": "application/grpc-web"}},
+		"a cut one of gRPC-Web":   {unary, "\x00\x00\x00\x00\x05\xff", map[string]string{"Content-Type": "application/grpc-web"}},
+		"a wrong one of gRPC-Web": {unary, "\x00\x00\x00\x00\x01\xff", map[string]string{"Content-Type": "application/grpc-web"}},
+		"no message of a stream":  {stream, "", map[string]string{"Content-Type": "application/connect+proto"}},
+		"a cut one of a stream":   {stream, "\x00\x00\x00\x00\x05\xff", map[string]string{"Content-Type": "application/connect+proto"}},
+		"a wrong one of a stream": {stream, "\x00\x00\x00\x00\x01\xff", map[string]string{"Content-Type": "application/connect+proto"}},
+		"two of a stream":         {stream, strings.Repeat("\x00\x00\x00\x00\x00", 2), map[string]string{"Content-Type": "application/connect+proto"}},
+	} {
+		code, body := e.post(t, test.method, []byte(test.message), test.header)
+		t.Log(name, code, body)
+		require.Less(t, code, 500, "%s: %s", name, body)
+		require.Regexp(t, `"code":"invalid_argument"|[Gg]rpc-[Ss]tatus: 3|\[3\]$`, body, name)
+	}
+}

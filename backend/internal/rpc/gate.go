@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"buf.build/go/protovalidate"
@@ -49,8 +50,7 @@ type gate struct {
 	// messageTimeout ends calls of methods that need no token if their message does not
 	// arrive; anonymousTimeout ends all of them, except streams.
 	messageTimeout, anonymousTimeout time.Duration
-	// callTimeout ends calls of all other methods, except streams, also calls whose message
-	// never arrives.
+	// callTimeout ends calls of all other methods, except streams whose message has arrived.
 	callTimeout time.Duration
 	// streams counts those of each caller; stall ends one that nobody reads.
 	streams streamsOf
@@ -108,7 +108,7 @@ func (g *gate) enter(ctx context.Context, path string, header metadata.MD) (cont
 	}
 	conn.Authenticate()
 	if c.method.streams {
-		return ctx, nil
+		return awaitMessage(ctx, g.callTimeout, func(context.Context) {}), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.callTimeout)
 	// The end of the call ends its parent.
@@ -136,25 +136,34 @@ func (c *call) admitAnonymous(ctx context.Context, conn *listen.Conn) (context.C
 	if !c.method.streams {
 		ctx, cancel = context.WithTimeout(ctx, c.gate.anonymousTimeout)
 	}
-	ctx, giveUp := context.WithCancelCause(ctx)
-	waiting := &awaitingMessage{Context: ctx}
-	waiting.timer = time.AfterFunc(c.gate.messageTimeout, func() {
-		giveUp(errNoMessage)
+	waiting := awaitMessage(ctx, c.gate.messageTimeout, func(ctx context.Context) {
 		if !c.method.streams {
 			// No interceptor is called before the message of such a call is there.
 			_ = c.end(ctx, nil, status.Error(codes.DeadlineExceeded, errNoMessage.Error()))
 		}
 	})
-	context.AfterFunc(ctx, func() {
-		waiting.timer.Stop()
+	context.AfterFunc(waiting, func() {
 		cancel()
 		leave()
 	})
 	return waiting, nil
 }
 
+// awaitMessage returns a context that ends with errNoMessage, after which late is called, unless
+// arrived is called within the timeout.
+func awaitMessage(ctx context.Context, timeout time.Duration, late func(context.Context)) context.Context {
+	ctx, giveUp := context.WithCancelCause(ctx)
+	waiting := &awaitingMessage{Context: ctx}
+	waiting.timer = time.AfterFunc(timeout, func() {
+		giveUp(errNoMessage)
+		late(ctx)
+	})
+	context.AfterFunc(ctx, func() { waiting.timer.Stop() })
+	return waiting
+}
+
 // errNoMessage is why the context of a call ended whose message did not arrive.
-var errNoMessage = errors.New("the call came without a token, and its message did not arrive in time")
+var errNoMessage = errors.New("the message of the call did not arrive in time")
 
 // awaitingMessage is the context of a call until its message has arrived. gRPC answers by the
 // error of the context, so it is that of a deadline.
@@ -182,8 +191,14 @@ func (w *awaitingMessage) Value(key any) any {
 	return w.Context.Value(key)
 }
 
+// readKey leads to an atomic.Bool that tells whether the message of a call has been read.
+type readKey struct{}
+
 // arrived notes that the message of a call is there.
 func arrived(ctx context.Context) {
+	if read, ok := ctx.Value(readKey{}).(*atomic.Bool); ok {
+		read.Store(true)
+	}
 	if w, ok := ctx.Value(awaitingKey{}).(*awaitingMessage); ok {
 		w.timer.Stop()
 	}
@@ -277,6 +292,10 @@ func (s *gatedStream) SendMsg(m any) error {
 // send.
 func (s *gatedStream) RecvMsg(m any) error {
 	if err := s.ServerStream.RecvMsg(m); err != nil {
+		if status.Code(err) == codes.Internal {
+			// gRPC takes a message that it cannot read for a fault of the server.
+			return status.Error(codes.InvalidArgument, unreadable+status.Convert(err).Message())
+		}
 		return err
 	}
 	arrived(s.ctx)

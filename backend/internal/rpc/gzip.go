@@ -3,6 +3,7 @@ package rpc
 import (
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -112,7 +113,18 @@ type boundedGzip struct {
 // Reset implements connect.Decompressor.
 func (b *boundedGzip) Reset(r io.Reader) error {
 	b.left = maxRequestSize
-	return b.Reader.Reset(r)
+	return notGzip(b.Reader.Reset(r))
+}
+
+// Close implements connect.Decompressor.
+func (b *boundedGzip) Close() error { return notGzip(b.Reader.Close()) }
+
+// notGzip says that data which cannot be decompressed is the caller's mistake.
+func notGzip(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	return connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("the message is not valid gzip: %w", err))
 }
 
 // Read implements connect.Decompressor.
@@ -121,5 +133,5 @@ func (b *boundedGzip) Read(p []byte) (int, error) {
 	if b.left -= int64(n); b.left < 0 {
 		return 0, connect.NewError(connect.CodeResourceExhausted, errors.New("the decompressed message is larger than "+strconv.Itoa(maxRequestSize)+" bytes"))
 	}
-	return n, err
+	return n, notGzip(err)
 }
