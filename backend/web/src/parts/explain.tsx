@@ -121,16 +121,12 @@ export function Ender({ of, steps = [] }: { of: WaitEnder | undefined; steps?: r
     <span class="ender">
       {of.execution ? (
         <span>
-          {words.explain.itself}, {words.explain.when} <Link to={`/${of.execution}`}>{words.explain.execution}</Link> {words.explain.movesOn}
+          {words.explain.itself} {words.explain.when} <Link to={`/${of.execution}`}>{words.explain.execution}</Link> {words.explain.movesOn}
         </span>
       ) : (
-        of.automatic && (
-          <span>
-            {words.explain.itself}
-            {people.length > 0 && `, ${words.explain.or}`}
-          </span>
-        )
+        of.automatic && <span>{words.explain.itself}</span>
       )}
+      {people.length > 0 && <span>{of.automatic || of.execution ? words.explain.orBy : words.explain.by}</span>}
       {people}
       {actions.length > 0 && people.length > 0 && <span class="meta">({list(actions).toLowerCase()})</span>}
       {of.excludedUsers.length > 0 && (

@@ -272,9 +272,9 @@ function Gate({ of }: { of: StageGate }) {
 }
 
 function titleOf(gate: StageGate): string {
-  if (gate.kind === StageGateKind.APPROVAL) return gate.action ? `${words.action.approval} ${gate.action}` : words.pipeline.approval;
+  if (gate.kind === StageGateKind.APPROVAL) return gate.action ? `${words.action.approval}: ${gate.action}` : words.pipeline.approval;
   const when = gate.condition === "on_success" ? words.conditions[2] : words.conditions[1];
-  return `${gate.kind === StageGateKind.WINDOW ? words.pipeline.window : when} ${gate.rule}`;
+  return `${gate.kind === StageGateKind.WINDOW ? words.pipeline.window : when}: ${gate.rule}`;
 }
 
 const gateShapes: Record<StageGateKind, string> = {

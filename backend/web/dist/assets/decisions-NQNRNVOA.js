@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-KDZ2OSQF.js";import"./chunk-NWGXCKIK.js";import"./chunk-I7P5G3IH.js";import"./chunk-FKWW5GZ4.js";import"./chunk-VYH5ZNVO.js";import"./chunk-2YK3RJU5.js";import"./chunk-4YCSNLWC.js";import"./chunk-PN3IKM3G.js";import"./chunk-PSJUANM3.js";import"./chunk-VRCQTSUX.js";export{b as DecisionList,a as default};
