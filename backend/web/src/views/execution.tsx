@@ -161,13 +161,13 @@ function Head({ of, pipeline, waiting, go }: { of: Execution; pipeline: string; 
         {of.attempt > 1 && <span class="tag">{words.execution.attempt(of.attempt)}</span>}
         <span class="grow" />
         {of.number > 1n && (
-          <button type="button" onClick={() => go(-1n)} title={words.execution.previous}>
-            <span class="hidden">{words.execution.previous} </span>
-            <span aria-hidden="true">‹ </span>#{String(of.number - 1n)}
+          <button type="button" onClick={() => go(-1n)}>
+            <span aria-hidden="true">‹ </span>
+            {words.execution.previous}
           </button>
         )}
-        <button type="button" onClick={() => go(1n)} title={words.execution.next}>
-          <span class="hidden">{words.execution.next} </span>#{String(of.number + 1n)}
+        <button type="button" onClick={() => go(1n)}>
+          {words.execution.next}
           <span aria-hidden="true"> ›</span>
         </button>
       </Heading>
