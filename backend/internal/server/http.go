@@ -92,6 +92,12 @@ func (s *Server) newPages(base string) (http.Handler, error) {
 // newProbes returns the handler of health and metrics.
 func (s *Server) newProbes(metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	failed := func(r *http.Request, message string, err error) {
+		// If the prober has hung up, the check was cancelled, which says nothing about the server.
+		if r.Context().Err() == nil {
+			s.log.Error(message, "error", err)
+		}
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		respond(w, http.StatusOK, "ok")
 	})
@@ -101,7 +107,7 @@ func (s *Server) newProbes(metrics http.Handler) http.Handler {
 			return
 		}
 		if err := s.store.Ready(r.Context()); err != nil {
-			s.log.Error("The store is not ready", "error", withRepair(err, s.data))
+			failed(r, "The store is not ready", withRepair(err, s.data))
 			why := "the store is not ready; the log says why"
 			if errors.Is(err, store.ErrDamaged) {
 				why = "the database is damaged; the log says what to do"
@@ -110,7 +116,7 @@ func (s *Server) newProbes(metrics http.Handler) http.Handler {
 			return
 		}
 		if err := s.storage.Err(r.Context()); err != nil {
-			s.log.Error("The storage of artifacts and logs is not ready", "error", err)
+			failed(r, "The storage of artifacts and logs is not ready", err)
 			why := "is not ready"
 			if errors.Is(err, errOtherStorage) {
 				why = "is not the one of the database"
@@ -119,7 +125,7 @@ func (s *Server) newProbes(metrics http.Handler) http.Handler {
 			return
 		}
 		if err := s.sealed(r.Context()); err != nil {
-			s.log.Error("Sealed values cannot be opened", "error", err)
+			failed(r, "Sealed values cannot be opened", err)
 			respond(w, http.StatusServiceUnavailable, "the key file "+secretsKeyFile+" of sealed secrets is missing or another one; the log says why")
 			return
 		}
@@ -128,7 +134,7 @@ func (s *Server) newProbes(metrics http.Handler) http.Handler {
 			return
 		}
 		if err := s.health.Err(); err != nil {
-			s.log.Error("The runner is unhealthy", "error", err)
+			failed(r, "The runner is unhealthy", err)
 			respond(w, http.StatusServiceUnavailable, "the runner is unhealthy and takes no actions; the log says why")
 			return
 		}
