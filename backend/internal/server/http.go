@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,6 +49,10 @@ func (s *Server) newHTTP(metrics http.Handler, conf *tls.Config) (*http.Server, 
 		return nil, err
 	}
 	probes := s.newProbes(metrics)
+	if s.config.UIURL != "" {
+		named := func(next http.Handler) http.Handler { return onlyByName(public.name, s.config.TrustedProxies, next) }
+		calls, sessions, pages = named(calls), named(sessions), named(pages)
+	}
 	handler := public.belowPath(ui.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasPrefix(r.URL.Path, rpc.PathPrefix):
@@ -65,6 +71,7 @@ func (s *Server) newHTTP(metrics http.Handler, conf *tls.Config) (*http.Server, 
 	if host, _, err := net.SplitHostPort(s.config.HTTPListen); err == nil && config.Loopback(host) {
 		handler = onlyThisMachine(public.name, handler)
 	}
+	handler = keepTLS(handler)
 	return &http.Server{
 		// The timeouts of requests are for strangers. Calls that have authenticated have their own.
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
@@ -149,11 +156,7 @@ func (s *Server) newProbes(metrics http.Handler) http.Handler {
 // ask for the page's name, and gets nothing.
 func onlyThisMachine(proxy string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host := r.Host
-		if name, _, err := net.SplitHostPort(host); err == nil {
-			host = name
-		}
-		host = strings.ToLower(strings.Trim(host, "[]"))
+		host := hostOf(r)
 		if !config.Loopback(host) && (proxy == "" || host != proxy) {
 			respond(w, http.StatusForbidden, "this address answers only to localhost and to the host name in ui-url; set ui-url to the URL of a proxy on "+
 				"this machine, or http-listen to an address that is not loopback")
@@ -161,6 +164,45 @@ func onlyThisMachine(proxy string, next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// onlyByName answers requests for the name in ui-url, an IP address or this machine, since a web page
+// whose name resolves to the server's address cannot send those. Proxies that are trusted may
+// replace the name.
+func onlyByName(name string, proxies []netip.Prefix, next http.Handler) http.Handler {
+	trusted := func(r *http.Request) bool {
+		peer, err := netip.ParseAddrPort(r.RemoteAddr)
+		return err == nil && slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(peer.Addr().Unmap()) })
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := hostOf(r)
+		if _, err := netip.ParseAddr(host); err != nil && host != name && !config.Loopback(host) && !trusted(r) {
+			respond(w, http.StatusForbidden, "the server answers only to the host name in ui-url and to IP addresses; open the URL in ui-url, "+
+				"or have the proxy pass on the Host header, or add the proxy to trusted-proxies")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// keepTLS has browsers use TLS for a year for the host of an answer that came by it. This machine
+// is left out, since other programs on it are reached without TLS at the same name.
+func keepTLS(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS != nil && !config.Loopback(hostOf(r)) {
+			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// hostOf returns the host that a request is for, in lower case and without a port.
+func hostOf(r *http.Request) string {
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.ToLower(strings.Trim(host, "[]"))
 }
 
 // respond writes a line. An error means that the caller is gone, so it is ignored.
