@@ -88,6 +88,9 @@ const silentCall = "POST " + headracev1.ServerService_GetServerInfo_FullMethodNa
 const largeCall = "POST " + headracev1.PipelineService_CreatePipeline_FullMethodName + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\n" +
 	"Content-Type: application/proto\r\nConnect-Protocol-Version: 1\r\nContent-Length: 4000000\r\n\r\n"
 
+// slowLogin is a login whose body does not come.
+const slowLogin = "POST /session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n\r\n{"
+
 // knownCall is a call by HTTP with the token of the admin, after which the connection stays open.
 func (s *server) knownCall() string {
 	s.t.Helper()
@@ -388,6 +391,7 @@ func TestStrangersHoldConnections(t *testing.T) {
 		{"connections to HTTP that are kept alive", "http", 3000, held(s.http, keepAlive)},
 		{"calls by HTTP whose message does not come", "http", 1000, held(s.http, silentCall)},
 		{"refused calls by HTTP whose message does not come", "http", 1000, held(s.http, largeCall)},
+		{"logins whose body does not come", "http", 1000, held(s.http, slowLogin)},
 		{"connections to the hooks that are kept alive", "hooks", 3000, held(hooks, keepAlive)},
 	} {
 		end := attack(t, test.connections, test.stranger)
