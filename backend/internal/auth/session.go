@@ -15,8 +15,8 @@ const (
 	sessionStep = 10 * time.Minute
 )
 
-// Session is a browser in which somebody logged in with a token. Only a hash of its secret,
-// which is in a cookie, is kept.
+// Session is a browser in which somebody logged in with a token. Only a hash of its secret is kept,
+// which the browser has in two parts.
 type Session struct {
 	Hash string
 	// Token is the id of the token, with which the session ends too.
@@ -26,17 +26,25 @@ type Session struct {
 	IdleAt, EndsAt time.Time
 }
 
-// NewSession returns a session of a token that begins now, and its secret.
+// NewSession returns a session of a token that begins now, and its secret. The secret is two random
+// parts with a dot between them, which SessionSecret joins.
 func NewSession(token *Token, now time.Time) (session Session, secret string) {
-	var random [32]byte
-	// crypto/rand never fails: it ends the program instead.
-	_, _ = rand.Read(random[:])
-	secret = base64.RawURLEncoding.EncodeToString(random[:])
+	secret = SessionSecret(newPart(), newPart())
 	session = Session{Hash: Hash(secret), Token: token.ID, CreatedAt: now, IdleAt: now.Add(sessionIdle), EndsAt: now.Add(sessionLife)}
 	if !token.ExpiresAt.IsZero() && token.ExpiresAt.Before(session.EndsAt) {
 		session.EndsAt = token.ExpiresAt
 	}
 	return session, secret
+}
+
+// SessionSecret returns the secret of a session, of its parts: what its cookie has, and its key.
+func SessionSecret(cookie, key string) string { return cookie + "." + key }
+
+func newPart() string {
+	var random [32]byte
+	// crypto/rand never fails: it ends the program instead.
+	_, _ = rand.Read(random[:])
+	return base64.RawURLEncoding.EncodeToString(random[:])
 }
 
 // Ended reports whether the session has ended by a time.

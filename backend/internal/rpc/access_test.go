@@ -62,19 +62,21 @@ func bearer(_ *testing.T, token string, header http.Header) {
 	header.Set("Authorization", "Bearer "+token)
 }
 
-// bySession shows the cookie of a session of the token instead, as browsers do. If the token is
-// not valid, it is the cookie's value.
+// bySession shows the cookie and the key of a session of the token instead, as browsers do. If the
+// token is not valid, it is the value of both.
 func bySession(address string) func(t *testing.T, token string, header http.Header) {
-	known := make(map[string]string)
+	type shown struct{ cookie, key string }
+	known := make(map[string]shown)
 	return func(t *testing.T, token string, header http.Header) {
 		t.Helper()
-		if known[token] == "" {
-			known[token] = "__Host-headrace=" + token
+		if known[token] == (shown{}) {
+			known[token] = shown{cookie: "__Host-headrace=" + token, key: token}
 			if answer := logIn(t, address, token); answer.code == http.StatusOK {
-				known[token] = answer.cookies[0].Name + "=" + answer.cookies[0].Value
+				known[token] = shown{cookie: answer.cookies[0].Name + "=" + answer.cookies[0].Value, key: keyOf(t, answer)}
 			}
 		}
-		header.Set("Cookie", known[token])
+		header.Set("Cookie", known[token].cookie)
+		header.Set("Headrace-Session-Key", known[token].key)
 	}
 }
 

@@ -204,6 +204,7 @@ func (d *door) call(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Header.Del("Cookie")
+	r.Header.Del(keyHeader)
 	d.serve(w, r.WithContext(ctx), d.gate.methods[path])
 }
 

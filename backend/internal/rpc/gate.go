@@ -388,7 +388,7 @@ func (c *call) admit(ctx context.Context) (context.Context, error) {
 }
 
 // credential is what a caller shows: the secret of a token, or that of a session, which the door
-// took out of a cookie.
+// took out of a cookie and a header.
 type credential struct{ token, session string }
 
 // sessionKey leads to the secret of a session.

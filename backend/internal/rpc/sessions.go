@@ -33,16 +33,23 @@ const (
 	// cookie is the cookie of a session. Its prefix makes browsers refuse one that another host
 	// or a page without TLS has set.
 	cookie = "__Host-headrace"
+	// keyHeader has the part of a session's secret that is not in the cookie. Browsers send a cookie
+	// to all ports of a host, and so to a listener that an action has opened there, but keep the key
+	// for the pages of one origin.
+	keyHeader = "Headrace-Session-Key"
 	// maxLogin bounds the body of a login, far above a token.
 	maxLogin = 4 << 10
 )
 
-// sessionOf returns the secret of the session that a request comes from, empty for none.
+// sessionOf returns the secret of the session that a request comes from, empty for none. A cookie
+// without the key is none.
 func sessionOf(r *http.Request) string {
-	if found, err := r.Cookie(cookie); err == nil {
-		return found.Value
+	found, err := r.Cookie(cookie)
+	key := r.Header.Get(keyHeader)
+	if err != nil || found.Value == "" || key == "" {
+		return ""
 	}
-	return ""
+	return auth.SessionSecret(found.Value, key)
 }
 
 // sessions logs browsers in and out.
@@ -62,6 +69,8 @@ type whoBody struct {
 	Accounts map[string][]auth.Role `json:"accounts"`
 	// ExpireTime is when the session ends if it is not used.
 	ExpireTime time.Time `json:"expire_time"`
+	// Key is what the browser sends in keyHeader with each call. Only a login returns it.
+	Key string `json:"key,omitempty"`
 }
 
 // Sessions serves SessionPath: POST {"token": "..."} logs in, GET says who is logged in, DELETE logs
@@ -123,7 +132,7 @@ func (s *sessions) who(ctx context.Context, r *http.Request) (*whoBody, error) {
 	return bodyOf(who, session), nil
 }
 
-// logIn gives the browser a session of the token that it sends.
+// logIn gives the browser a session of the token that it sends, and ends the one that it had.
 func (s *sessions) logIn(ctx context.Context, w http.ResponseWriter, r *http.Request) (*whoBody, error) {
 	// Forms cannot send this type, and pages of other origins may not.
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
@@ -141,7 +150,7 @@ func (s *sessions) logIn(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if err != nil {
 		return nil, errNotJSON
 	}
-	who, session, secret, err := s.gate.accounts.LogIn(ctx, strings.TrimSpace(body.Token))
+	who, session, secret, err := s.gate.accounts.LogIn(ctx, strings.TrimSpace(body.Token), sessionOf(r))
 	var refusal *service.Error
 	if errors.As(err, &refusal) {
 		// A valid token always logs in, or strangers could keep others of their address out.
@@ -155,8 +164,11 @@ func (s *sessions) logIn(ctx context.Context, w http.ResponseWriter, r *http.Req
 		return nil, err
 	}
 	s.limits.Verified(address, sessionMethod, now)
-	setCookie(w, secret, session.EndsAt.Sub(now))
-	return bodyOf(who, session), nil
+	shown, key, _ := strings.Cut(secret, ".")
+	setCookie(w, shown, session.EndsAt.Sub(now))
+	answer := bodyOf(who, session)
+	answer.Key = key
+	return answer, nil
 }
 
 // logOut ends the session of the browser.
@@ -173,13 +185,13 @@ func (s *sessions) logOut(ctx context.Context, w http.ResponseWriter, r *http.Re
 }
 
 // setCookie sets the cookie for a time, or removes it.
-func setCookie(w http.ResponseWriter, secret string, life time.Duration) {
+func setCookie(w http.ResponseWriter, value string, life time.Duration) {
 	seconds := int(life.Seconds())
 	if seconds <= 0 {
 		seconds = -1
 	}
 	http.SetCookie(w, &http.Cookie{
-		Name: cookie, Value: secret, Path: "/", MaxAge: seconds, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Name: cookie, Value: value, Path: "/", MaxAge: seconds, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 }
 

@@ -29,7 +29,7 @@ func TestSessionsEndIfTheyAreNotUsed(t *testing.T) {
 	t.Parallel()
 	g := newStreamGate(t)
 	secret := newPerson(t, g)
-	_, _, session, err := g.accounts.LogIn(t.Context(), secret)
+	_, _, session, err := g.accounts.LogIn(t.Context(), secret, "")
 	require.NoError(t, err)
 	ask := func() error {
 		who, err := g.authenticate(t.Context(), credential{session: session})
@@ -48,7 +48,7 @@ func TestSessionsEndIfTheyAreNotUsed(t *testing.T) {
 	require.ErrorAs(t, ask(), &refusal)
 	require.Equal(t, service.KindUnauthenticated, refusal.Kind)
 
-	_, _, session, err = g.accounts.LogIn(t.Context(), secret)
+	_, _, session, err = g.accounts.LogIn(t.Context(), secret, "")
 	require.NoError(t, err)
 	for range 15 {
 		g.now.Add(11 * hour)
@@ -64,7 +64,7 @@ func TestATokenHasSoManySessions(t *testing.T) {
 	secret := newPerson(t, g)
 	var sessions []string
 	for range 102 {
-		_, _, session, err := g.accounts.LogIn(t.Context(), secret)
+		_, _, session, err := g.accounts.LogIn(t.Context(), secret, "")
 		require.NoError(t, err)
 		sessions = append(sessions, session)
 		g.now.Add(int64(time.Second))

@@ -45,6 +45,65 @@ func logIn(t *testing.T, address, token string) answered {
 	return browse(t, http.MethodPost, address, string(body), func(*http.Request) {})
 }
 
+// keyOf returns the key of a login.
+func keyOf(t *testing.T, login answered) string {
+	t.Helper()
+	var body struct{ Key string }
+	require.NoError(t, json.Unmarshal([]byte(login.text), &body))
+	require.Regexp(t, `^[\w-]{43}$`, body.Key)
+	return body.Key
+}
+
+// inSession sends what a browser does after a login.
+func inSession(t *testing.T, login answered) func(*http.Request) {
+	t.Helper()
+	key := keyOf(t, login)
+	return func(r *http.Request) {
+		r.AddCookie(login.cookies[0])
+		r.Header.Set("Headrace-Session-Key", key)
+	}
+}
+
+// A page on another port of the host gets the cookie, but not the key.
+func TestACookieWithoutItsKeyIsNoSession(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	login, other := logIn(t, b.HTTPAddr, b.AdminToken), logIn(t, b.HTTPAddr, b.AdminToken)
+	require.NotEqual(t, keyOf(t, login), keyOf(t, other))
+	for name, key := range map[string]string{"none": "", "the cookie": login.cookies[0].Value, "that of another session": keyOf(t, other)} {
+		with := func(r *http.Request) {
+			r.AddCookie(login.cookies[0])
+			r.Header.Set("Headrace-Session-Key", key)
+		}
+		require.Equal(t, http.StatusUnauthorized, browse(t, http.MethodGet, b.HTTPAddr, "", with).code, name)
+		browse(t, http.MethodDelete, b.HTTPAddr, "", with)
+		c := connect.NewClient[v1.WhoAmIRequest, v1.WhoAmIResponse](http.DefaultClient, "http://"+b.HTTPAddr+v1.ServerService_WhoAmI_FullMethodName)
+		request := connect.NewRequest(&v1.WhoAmIRequest{})
+		request.Header().Set("Cookie", login.cookies[0].Name+"="+login.cookies[0].Value)
+		request.Header().Set("Headrace-Session-Key", key)
+		_, err := c.CallUnary(t.Context(), request)
+		require.Equal(t, connect.CodeUnauthenticated, connect.CodeOf(err), name)
+	}
+	answer := browse(t, http.MethodGet, b.HTTPAddr, "", inSession(t, login))
+	require.Equal(t, http.StatusOK, answer.code, "the session goes on")
+	require.NotContains(t, answer.text, `"key"`)
+}
+
+func TestALoginEndsTheSessionBefore(t *testing.T) {
+	t.Parallel()
+	b := backendtest.Start(t)
+	first := inSession(t, logIn(t, b.HTTPAddr, b.AdminToken))
+	again := func(token string) answered {
+		return browse(t, http.MethodPost, b.HTTPAddr, `{"token": "`+token+`"}`, first)
+	}
+	require.Equal(t, http.StatusUnauthorized, again("hr_wrong").code)
+	require.Equal(t, http.StatusOK, browse(t, http.MethodGet, b.HTTPAddr, "", first).code, "a mistake does not end it")
+
+	second := inSession(t, again(b.AdminToken))
+	require.Equal(t, http.StatusUnauthorized, browse(t, http.MethodGet, b.HTTPAddr, "", first).code)
+	require.Equal(t, http.StatusOK, browse(t, http.MethodGet, b.HTTPAddr, "", second).code)
+}
+
 func TestBrowsersLogInAndOut(t *testing.T) {
 	t.Parallel()
 	b := backendtest.Start(t)
@@ -75,16 +134,17 @@ func TestBrowsersLogInAndOut(t *testing.T) {
 	require.WithinDuration(t, time.Now().Add(12*time.Hour), who.ExpireTime, time.Minute)
 	require.NotContains(t, text, token)
 
-	with := func(r *http.Request) { r.AddCookie(cookie) }
+	with, key := inSession(t, answer), keyOf(t, answer)
 	asked := browse(t, http.MethodGet, b.HTTPAddr, "", with)
 	require.Equal(t, http.StatusOK, asked.code)
-	require.JSONEq(t, text, asked.text)
+	require.JSONEq(t, strings.Replace(text, `,"key":"`+key+`"`, "", 1), asked.text)
 	require.Equal(t, http.StatusUnauthorized, browse(t, http.MethodGet, b.HTTPAddr, "", func(*http.Request) {}).code)
 
 	whoAmI := func(change func(http.Header)) (string, connect.Code) {
 		c := connect.NewClient[v1.WhoAmIRequest, v1.WhoAmIResponse](http.DefaultClient, "http://"+b.HTTPAddr+v1.ServerService_WhoAmI_FullMethodName)
 		request := connect.NewRequest(&v1.WhoAmIRequest{})
 		request.Header().Set("Cookie", cookie.Name+"="+cookie.Value)
+		request.Header().Set("Headrace-Session-Key", key)
 		change(request.Header())
 		resp, err := c.CallUnary(t.Context(), request)
 		if err != nil {

@@ -133,7 +133,7 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 			t.Parallel()
 			g := newStreamGate(t)
 			header, _ := metadata.FromIncomingContext(g.ctx)
-			_, _, secret, err := g.accounts.LogIn(t.Context(), strings.TrimPrefix(header.Get("authorization")[0], "Bearer "))
+			_, _, secret, err := g.accounts.LogIn(t.Context(), strings.TrimPrefix(header.Get("authorization")[0], "Bearer "), "")
 			require.NoError(t, err)
 			g.ctx = context.WithValue(t.Context(), sessionKey{}, secret)
 			began, ended, inner := g.run(t)

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"net"
 	"net/http"
 	"strings"
@@ -50,6 +51,8 @@ func TestTheUIPassesNginxAsInTheDocumentation(t *testing.T) {
 	request.Header.Set("Origin", "https://ci.example.com")
 	resp, err := c.Do(request)
 	require.NoError(t, err)
+	var login struct{ Key string }
+	require.NoError(t, json.NewDecoder(resp.Body).Decode(&login))
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	require.Equal(t, 2, resp.ProtoMajor, "one connection has all streams of a browser")
@@ -57,6 +60,7 @@ func TestTheUIPassesNginxAsInTheDocumentation(t *testing.T) {
 
 	watch := connect.NewRequest(&v1.WatchAccountRequest{Parent: "accounts/default", Overview: true})
 	watch.Header().Set("Cookie", cookie)
+	watch.Header().Set("Headrace-Session-Key", login.Key)
 	watch.Header().Set("Origin", "https://ci.example.com")
 	stream, err := connect.NewClient[v1.WatchAccountRequest, v1.WatchAccountResponse](c, root+v1.WatchService_WatchAccount_FullMethodName).
 		CallServerStream(t.Context(), watch)

@@ -14,8 +14,9 @@ import (
 // not used for the longest makes room.
 const maxSessions = 100
 
-// LogIn returns who a token stands for and a session of it, with the session's secret.
-func (a *Accounts) LogIn(ctx context.Context, secret string) (auth.Identity, auth.Session, string, error) {
+// LogIn returns who a token stands for and a session of it, with the session's secret. It ends the
+// session that the browser had before, whose secret may be empty.
+func (a *Accounts) LogIn(ctx context.Context, secret, before string) (auth.Identity, auth.Session, string, error) {
 	// A token that is not valid costs a read.
 	who, err := a.Authenticate(ctx, secret)
 	if err != nil {
@@ -27,6 +28,11 @@ func (a *Accounts) LogIn(ctx context.Context, secret string) (auth.Identity, aut
 		token, err := tx.Token(ctx, who.Token)
 		if err != nil {
 			return err
+		}
+		if before != "" {
+			if err := tx.DeleteSession(ctx, auth.Hash(before)); err != nil {
+				return err
+			}
 		}
 		session, key = auth.NewSession(&token, a.config.Clock())
 		return tx.CreateSession(ctx, session, maxSessions)

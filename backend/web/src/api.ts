@@ -3,12 +3,13 @@ import { createConnectTransport } from "@connectrpc/connect-web";
 import type { DescService } from "@bufbuild/protobuf";
 import { base } from "./base";
 import { released } from "./released";
-import { sessionEnded } from "./session";
+import { sessionEnded, sessionHeaders } from "./session";
 import { words } from "./words";
 
 // An answer that says that the session has ended leads to the login, whatever was asked. The
 // errors of streams come later, while they are read.
-const endSession: Interceptor = (next) => async (request) => {
+const inSession: Interceptor = (next) => async (request) => {
+  for (const [name, value] of Object.entries(sessionHeaders())) request.header.set(name, value);
   try {
     return await next(request);
   } catch (error) {
@@ -26,7 +27,7 @@ const transport = createConnectTransport({
   baseUrl: base.href.replace(/\/$/, ""),
   // Binary: an execution of 1,000 actions is a third of its JSON, and is parsed faster.
   useBinaryFormat: true,
-  interceptors: [endSession, releaseRead],
+  interceptors: [inSession, releaseRead],
   fetch: (input, init) => fetch(input, { ...init, credentials: "same-origin", redirect: "error" }),
 });
 

@@ -23,6 +23,7 @@ test("revisions and refs are short", () => {
 
 test("hostile text cannot turn or hide what stands around it", () => {
   assert.equal(oneLine("a\u202eb\u2066c"), "a\ufffdb\ufffdc");
+  assert.equal(visible("a\u061cb\u2028c\u2029d"), "a\ufffdb\ufffdc\ufffdd");
   assert.equal(oneLine("\u001b[31mred\u001b[0m \u001b]8;;http://x\u0007link\u001b]8;;\u0007"), "red link");
   assert.equal(oneLine("first\nsecond"), "first");
   assert.equal(oneLine("x".repeat(1_000_000)).length, 300);
@@ -35,4 +36,13 @@ test("only http and https are links", () => {
   assert.equal(safeLink("data:text/html,x"), undefined);
   assert.equal(safeLink("//example.com/x"), undefined);
   assert.equal(safeLink("https://example.com/a b"), "https://example.com/a%20b");
+});
+
+test("links do not lead to what may listen beside the UI", () => {
+  const ui = new URL("http://ci.example.com:7481/headrace/");
+  for (const host of ["localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.1", "0x7f000001", "127.8.8.8", "[::1]", "[::]", "0.0.0.0", "[::ffff:127.0.0.1]", "[::ffff:0.0.0.0]", "ci.example.com", "ci.example.com."])
+    assert.equal(safeLink(`http://${host}:19999/x`, ui), undefined, host);
+  assert.equal(safeLink("http://ci.example.com:7481/other", ui), undefined);
+  assert.equal(safeLink("http://ci.example.com:7481/headrace/accounts/dev", ui), "http://ci.example.com:7481/headrace/accounts/dev");
+  for (const address of ["http://127.0.0.1.example.com/", "https://localhost.example.com/", "https://git.ci.example.com/"]) assert.equal(safeLink(address, ui), address);
 });

@@ -1,3 +1,5 @@
+import { base } from "./base";
+
 // Names of objects as the API writes them: accounts/{account}/pipelines/{pipeline}/… The address
 // of a page of the UI is the name of the object that it shows.
 
@@ -49,15 +51,24 @@ export function visible(text: string, limit = 20_000): string {
   const cut = text.length > limit ? text.slice(0, limit) + "…" : text;
   return cut
     .replace(/\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?)/g, "")
-    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, "\ufffd");
 }
 
-// An http or https address as a link may use it; undefined for any other text.
-export function safeLink(address: string): string | undefined {
+// An http or https address as a link may use it; undefined for any other text. Links do not lead to
+// other ports of the host of the UI or to this machine: browsers would send the cookie of the session
+// to whatever listens there.
+export function safeLink(address: string, ui: URL = base): string | undefined {
+  let url: URL;
   try {
-    const url = new URL(address);
-    return url.protocol === "https:" || url.protocol === "http:" ? url.href : undefined;
+    url = new URL(address);
   } catch {
     return undefined;
   }
+  if (url.protocol !== "https:" && url.protocol !== "http:") return undefined;
+  if (url.origin === ui.origin && url.pathname.startsWith(ui.pathname)) return url.href;
+  const host = url.hostname.replace(/\.+$/, "");
+  return host === ui.hostname || local.test(host) ? undefined : url.href;
 }
+
+// Names and addresses of the machine itself, as URL writes them.
+const local = /^(?:(?:.+\.)?localhost|127\.\d+\.\d+\.\d+|0\.0\.0\.0|\[::1?\]|\[::ffff:(?:7f[0-9a-f]{2}:[0-9a-f]+|0:0)\])$/;

@@ -32,7 +32,8 @@ function matchPattern(pattern: string[], parts: string[]): Record<string, string
   return params;
 }
 
-function decode(part: string): string | undefined {
+// A part of a path as text, or undefined if it is none.
+export function decode(part: string): string | undefined {
   try {
     return decodeURIComponent(part);
   } catch {

@@ -6,12 +6,40 @@ export interface Session {
   principal: string;
 }
 
-// undefined until the server has answered, null if nobody is logged in.
+// undefined until the server has answered, null if nobody is logged in. A page shows one session at
+// most: it loads anew when that ends, so that nothing of it is left for the next person.
 export const session = signal<Session | null | undefined>(undefined);
+
+// Where the browser keeps the key of the session: the part of its secret that only pages of this
+// origin can read. Pages on other ports of the host get the cookie.
+const place = "headrace-session-key";
+
+// The key of the session of this page; empty if there is none.
+let key = "";
+key = stored();
+
+// Headers of the requests that the session makes.
+export function sessionHeaders(): Record<string, string> {
+  return key ? { "headrace-session-key": key } : {};
+}
+
+// Loads the page anew when another tab logs in or out. A page that comes back from the history of
+// the browser has missed it.
+export function followSession(): void {
+  const look = () => {
+    if (stored() !== key) location.reload();
+  };
+  addEventListener("storage", (event) => {
+    if (event.key === place || event.key === null) look();
+  });
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) look();
+  });
+}
 
 // Asks the server who is logged in. Throws if it cannot be reached.
 export async function loadSession(): Promise<void> {
-  const answer = await fetch(href("/session"), { headers: { accept: "application/json" }, credentials: "same-origin" });
+  const answer = await fetch(href("/session"), { headers: { accept: "application/json", ...sessionHeaders() }, credentials: "same-origin" });
   if (!answer.ok && answer.status !== 401) throw new Error(await refusal(answer));
   if (!answer.ok) await answer.text();
   session.value = answer.ok ? await read(answer) : null;
@@ -21,31 +49,62 @@ export async function loadSession(): Promise<void> {
 export async function login(token: string): Promise<{ status: number; message: string } | undefined> {
   const answer = await fetch(href("/session"), {
     method: "POST",
-    headers: { "content-type": "application/json", accept: "application/json" },
+    headers: { "content-type": "application/json", accept: "application/json", ...sessionHeaders() },
     credentials: "same-origin",
     body: JSON.stringify({ token }),
   });
   if (!answer.ok) return { status: answer.status, message: await refusal(answer) };
+  keep(text(await answer.json(), "key"));
   // A cookie that the browser does not keep, over plain HTTP, is found out here.
   await loadSession();
   return session.value ? undefined : { status: 0, message: "" };
 }
 
-// Ends the session here and on the server.
+// Ends the session on the server and here. Throws if the server did not end it.
 export async function logout(): Promise<void> {
-  await fetch(href("/session"), { method: "DELETE", credentials: "same-origin", headers: { "content-type": "application/json" } });
+  const answer = await fetch(href("/session"), {
+    method: "DELETE",
+    credentials: "same-origin",
+    headers: { "content-type": "application/json", ...sessionHeaders() },
+  });
+  if (!answer.ok) throw new Error(await refusal(answer));
   sessionEnded();
 }
 
-// Records that the server no longer accepts the session.
+// Shows the login, since the server no longer accepts the session.
 export function sessionEnded(): void {
-  session.value = null;
+  if (!session.value) return;
+  // Another tab may have logged in meanwhile.
+  if (stored() === key) keep("");
+  location.reload();
+}
+
+// The key that is stored; the one of this page in a browser without storage.
+function stored(): string {
+  try {
+    return localStorage.getItem(place) ?? "";
+  } catch {
+    return key;
+  }
+}
+
+function keep(value: string): void {
+  key = value;
+  try {
+    if (value) localStorage.setItem(place, value);
+    else localStorage.removeItem(place);
+  } catch {
+    // Storage is off: the session ends with the page.
+  }
 }
 
 async function read(answer: Response): Promise<Session> {
-  const body: unknown = await answer.json();
-  const principal = typeof body === "object" && body !== null && "principal" in body ? String(body.principal) : "";
-  return { principal };
+  return { principal: text(await answer.json(), "principal") };
+}
+
+function text(body: unknown, field: string): string {
+  const value: unknown = typeof body === "object" && body !== null ? Object.getOwnPropertyDescriptor(body, field)?.value : undefined;
+  return typeof value === "string" ? value : "";
 }
 
 async function refusal(answer: Response): Promise<string> {

@@ -9,7 +9,7 @@ import { Link } from "./parts/link";
 import { Loading, Heading } from "./parts/page";
 import { keys, lastAccount, theme, zone, type Theme } from "./preferences";
 import { navigate, path, query } from "./router";
-import { match } from "./routes";
+import { decode, match } from "./routes";
 import { logout, session } from "./session";
 import { startKeys } from "./keys";
 import { views } from "./views";
@@ -21,11 +21,25 @@ const keysList: Load = () => import("./views/keys");
 // Which dialog is open over the page.
 export const dialog = signal<"palette" | "keys" | undefined>(undefined);
 
+// Why the last logout failed.
+const notLeft = signal<string | undefined>(undefined);
+
+// Logs out, or says why it did not.
+export async function leave(): Promise<void> {
+  notLeft.value = undefined;
+  try {
+    await logout();
+  } catch (error) {
+    notLeft.value = explainError(error);
+  }
+}
+
 // The account of the page that is shown, or the last one.
 function currentAccount(): string {
   const known = accounts.value ?? [];
   const inPath = /^\/accounts\/([^/]+)/.exec(path.value)?.[1];
-  if (inPath) return decodeURIComponent(inPath);
+  const decoded = inPath && decode(inPath);
+  if (decoded) return decoded;
   return known.includes(lastAccount.value) ? lastAccount.value : (known[0] ?? "");
 }
 
@@ -58,6 +72,11 @@ export function Shell() {
       )}
       {!wall && <Bar account={account} />}
       <Banner />
+      {notLeft.value !== undefined && (
+        <p class="notice bad" role="alert">
+          {words.bar.notLoggedOut(notLeft.value)}
+        </p>
+      )}
       <main id="content" tabIndex={-1}>
         {failure ? (
           <div class="notice bad" role="alert">
@@ -182,7 +201,7 @@ function Settings() {
         <button type="button" onClick={() => (dialog.value = "keys")}>
           {words.bar.keys}
         </button>
-        <button type="button" onClick={() => void logout()}>
+        <button type="button" onClick={() => void leave()}>
           {words.bar.logout}
         </button>
       </div>

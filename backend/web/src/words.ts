@@ -26,6 +26,7 @@ export const words = {
     themes: { system: "System", light: "Light", dark: "Dark" },
     keys: "Keyboard shortcuts",
     logout: "Log out",
+    notLoggedOut: (reason: string) => `You are still logged in: ${reason}`,
     menu: "User menu",
     principal: (name: string) => `Logged in as ${name}`,
   },
@@ -39,7 +40,7 @@ export const words = {
   login: {
     title: "Log in",
     token: "Token",
-    tokenHelp: "The token that an admin created for you with headrace token create. It is sent once and is not stored in the browser.",
+    tokenHelp: "The token that an admin created for you with headrace token create. Headrace does not store it in the browser.",
     button: "Log in",
     busy: "Logging in",
     refused: "The server does not accept this token. It may be mistyped, expired or revoked.",

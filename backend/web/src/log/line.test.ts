@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseLine, states, styleAfter } from "./line";
+import { parseLine, printable, states, styleAfter } from "./line";
 import { plainStyle } from "./sgr";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -87,4 +87,8 @@ test("random bytes lose no letter and throw nothing", () => {
     assert.doesNotMatch(line.text, /[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/);
     assert.equal(line.text, line.runs.map((run) => run.text).join(""));
   }
+});
+
+test("marks of the direction show", () => {
+  assert.equal(printable("a\u061cb\u200ec\u200fd\u202ee\u2028f"), "a\ufffdb\ufffdc\ufffdd\ufffde\u2424f");
 });

@@ -34,7 +34,7 @@ const sequence = /\u001b(?:\[([0-?]*)([ -/]*)([@-~]?)|\]([^\u0007\u001b]{0,4096}
 
 // Characters that would not show, would break the line, or would turn the direction of what is
 // around them.
-const unusual = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+const unusual = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 // Makes a NUL, separators of lines and controls of the direction visible, and drops other controls.
 export function printable(text: string): string {
@@ -43,7 +43,7 @@ export function printable(text: string): string {
     if (code === 0) return "\u2400";
     if (code === 0x0b || code === 0x0c) return " ";
     if (code === 0x0a || code === 0x2028 || code === 0x2029) return "\u2424";
-    return code >= 0x202a ? "\ufffd" : "";
+    return code >= 0x061c ? "\ufffd" : "";
   });
 }
 

@@ -9,8 +9,7 @@ import { Dialog } from "../parts/dialog";
 import { theme, zone } from "../preferences";
 import { navigate, path } from "../router";
 import { find, question, type Entry } from "../search";
-import { logout } from "../session";
-import { dialog } from "../shell";
+import { dialog, leave } from "../shell";
 import { statusWord } from "../status";
 import { words } from "../words";
 
@@ -160,7 +159,7 @@ function commandEntries(account: string): Entry[] {
     [name.dark, () => (theme.value = "dark")],
     [name.system, () => (theme.value = "system")],
     [name.keys, () => (dialog.value = "keys")],
-    [name.logout, () => void logout()],
+    [name.logout, () => void leave()],
   ];
   return of.map(([label, to]) => ({ label, detail: "", to, group: words.palette.commands }));
 }

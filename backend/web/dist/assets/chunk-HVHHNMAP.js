@@ -1,0 +1,1 @@
+import{d as o,f as r,fa as n}from"./chunk-IOOHZ22Q.js";function g({label:t,close:a,children:i,class:s}){let e=r(null);return o(()=>{e.current?.showModal()},[]),n("dialog",{ref:e,"aria-label":t,class:s,onClose:a,onClick:l=>l.target===l.currentTarget&&e.current?.close(),children:i})}export{g as a};

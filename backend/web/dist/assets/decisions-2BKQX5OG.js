@@ -1,0 +1,1 @@
+import{a,b}from"./chunk-I5WXWOUX.js";import"./chunk-SWNXYS2F.js";import"./chunk-P4DZFOAA.js";import"./chunk-24Y6GMTF.js";import"./chunk-67QOJOL3.js";import"./chunk-4CLPVNDH.js";import"./chunk-EDQDXWYG.js";import"./chunk-VOXQUKDP.js";import"./chunk-APW53LW6.js";import"./chunk-IOOHZ22Q.js";export{b as DecisionList,a as default};

@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-QQIIHZ33.js";import"./chunk-H6ECKMYA.js";import"./chunk-ZKPI2EHD.js";import"./chunk-HRLQY3FK.js";import"./chunk-HEIUYMTX.js";import"./chunk-XIK3QEJL.js";import"./chunk-5MRY7BIF.js";import"./chunk-RIJIDPPS.js";import"./chunk-C32C74XO.js";import"./chunk-3RRHNBBV.js";export{b as DecisionList,a as default};
