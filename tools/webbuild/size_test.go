@@ -85,7 +85,7 @@ func TestReportHoldsTheBudgets(t *testing.T) {
 func TestPackageDirectoryOfInputs(t *testing.T) {
 	t.Parallel()
 	for input, want := range map[string]string{
-		"src/main.tsx":                                  "",
+		"src/main.tsx": "",
 		"node_modules/preact/dist/preact.module.js":     "node_modules/preact",
 		"node_modules/@bufbuild/protobuf/dist/index.js": "node_modules/@bufbuild/protobuf",
 		"node_modules/a/node_modules/@b/c/x.js":         "node_modules/a/node_modules/@b/c",
