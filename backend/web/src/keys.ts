@@ -1,3 +1,4 @@
+import { useLayoutEffect } from "preact/hooks";
 import { keys } from "./preferences";
 import { navigate, query, setQuery } from "./router";
 
@@ -6,8 +7,13 @@ type Dialog = "palette" | "keys";
 // Keys of single pages, by their letter. A page registers them while it is shown.
 const pageKeys = new Map<string, () => void>();
 
+// Adds keys of a page while it is shown, from the moment that it is drawn. Nothing stands for none.
+export function usePageKeys(of: Record<string, () => void> | undefined, changing: readonly unknown[]): void {
+  useLayoutEffect(() => (of ? onKeys(of) : undefined), changing);
+}
+
 // Adds keys of a page. The returned function removes them.
-export function onKeys(of: Record<string, () => void>): () => void {
+function onKeys(of: Record<string, () => void>): () => void {
   for (const [key, act] of Object.entries(of)) pageKeys.set(key, act);
   return () => {
     for (const [key, act] of Object.entries(of)) if (pageKeys.get(key) === act) pageKeys.delete(key);

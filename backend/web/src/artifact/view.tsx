@@ -3,7 +3,7 @@ import { cancelled, client, Code, ConnectError, explainError } from "../api";
 import { useSettled } from "../ask";
 import { bytes, number } from "../format";
 import { ExecutionService, type ArtifactFile } from "../gen/headrace/v1/execution_pb";
-import { onKeys } from "../keys";
+import { usePageKeys } from "../keys";
 import type { Params } from "../lazy";
 import { store, type LiveExecution } from "../live";
 import { oneLine } from "../names";
@@ -141,7 +141,7 @@ function Opened({ row, execution }: { row: Row; execution: string }) {
   useEffect(() => () => saver.cancel(), [saver]);
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
-  useEffect(() => onKeys({ Escape: () => query.peek().get("action") || back() }), []);
+  usePageKeys({ Escape: () => query.peek().get("action") || back() }, []);
   const filter = query.value.get("files") ?? "";
   const settled = useSettled(filter);
   const [limit, setLimit] = useState(filesShown);

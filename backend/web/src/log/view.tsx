@@ -5,7 +5,7 @@ import { href } from "../base";
 import { Download } from "../download";
 import { bytes, millis, number } from "../format";
 import type { ActionExecution } from "../gen/headrace/v1/execution_pb";
-import { onKeys } from "../keys";
+import { usePageKeys } from "../keys";
 import type { Params } from "../lazy";
 import { store, useLive, type LiveExecution } from "../live";
 import { lastSegment, oneLine, pipelineOf } from "../names";
@@ -136,18 +136,17 @@ function Viewer({ name, action, file }: { name: string; action: ActionExecution;
     const line = model.step(by, by === 1 ? current.value + 1 : current.value);
     if (line !== undefined) handle.current?.show(line);
   };
-  useEffect(
-    () =>
-      onKeys({
-        j: () => handle.current?.step(1),
-        k: () => handle.current?.step(-1),
-        n: () => stepHit(1),
-        p: () => stepHit(-1),
-        f: () => toggleFollow(model, follow, handle),
-        w: () => (wrap.value = wrap.value === "on" ? "off" : "on"),
-        c: () => void copyRange(model, selected.value, said),
-        ":": () => document.getElementById("log-line")?.focus(),
-      }),
+  usePageKeys(
+    {
+      j: () => handle.current?.step(1),
+      k: () => handle.current?.step(-1),
+      n: () => stepHit(1),
+      p: () => stepHit(-1),
+      f: () => toggleFollow(model, follow, handle),
+      w: () => (wrap.value = wrap.value === "on" ? "off" : "on"),
+      c: () => void copyRange(model, selected.value, said),
+      ":": () => document.getElementById("log-line")?.focus(),
+    },
     [model],
   );
 

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useCallback, useMemo, useRef, useState } from "preact/hooks";
 import { client, explainError } from "../api";
 import { useAsk, type Asked } from "../ask";
 import { Detail, Pairs } from "../execution/detail";
@@ -8,7 +8,7 @@ import { columns, reuse, type Column } from "../execution/layout";
 import { Waterfall } from "../execution/waterfallview";
 import { ExecutionService, ExecutionType, WaitKind, type Execution, type ExecutionStatus, type ExplainExecutionResponse, type SourceRevision } from "../gen/headrace/v1/execution_pb";
 import { PipelineService } from "../gen/headrace/v1/pipeline_pb";
-import { onKeys } from "../keys";
+import { usePageKeys } from "../keys";
 import { Lazy, type Params } from "../lazy";
 import { attemptOf, logPath } from "../log/path";
 import { store, useLive, type LiveExecution } from "../live";
@@ -65,13 +65,13 @@ function Known({ of, name }: { of: LiveExecution; name: string }) {
     setQuery({ action: undefined });
     document.getElementById(`cell-${selected}`)?.focus();
   }, [selected]);
-  useEffect(() => (selected ? onKeys({ Escape: close }) : undefined), [selected, close]);
+  usePageKeys(selected ? { Escape: close } : undefined, [selected, close]);
   const cell = grid.flatMap((column) => column.runOrders.flatMap((order) => order.cells.map((one) => ({ one, stage: column.stage })))).find(({ one }) => one.id === selected || one.earlier.includes(selected));
   const action = selected ? of.action(selected)?.value : undefined;
   const inStage = action && of.shape.value.find((one) => one.actions.includes(action.id));
   const log = action && inStage ? logPath(name, inStage.stage, action.action, attemptOf(action.id, inStage.actions, (id) => of.action(id)?.peek().action)) : "";
   const logKey = action?.hasLog ? log : "";
-  useEffect(() => (logKey ? onKeys({ l: () => navigate(logKey) }) : undefined), [logKey]);
+  usePageKeys(logKey ? { l: () => navigate(logKey) } : undefined, [logKey]);
   const earlier = cell && action?.id === cell.one.id ? cell.one.earlier.flatMap((id) => of.action(id)?.peek() ?? []) : [];
   return (
     <>
@@ -135,7 +135,7 @@ function useSiblings(execution: Execution, pipeline: string): { go: (by: bigint)
     },
     [number, pipeline],
   );
-  useEffect(() => onKeys({ "[": () => void go(-1n), "]": () => void go(1n), e: () => document.getElementById("why")?.focus() }), [go]);
+  usePageKeys({ "[": () => void go(-1n), "]": () => void go(1n), e: () => document.getElementById("why")?.focus() }, [go]);
   return { go, missing };
 }
 
