@@ -53,7 +53,7 @@ func TestSearchAndPartsOfLogs(t *testing.T) {
 		"from without a log":    {[]string{"logs", "web", "--from", "2"}, cli.ExitUsage, "name the action"},
 		"tail of too many":      {[]string{"logs", "web", "--tail", "-1"}, cli.ExitUsage, "--tail"},
 		"lines and tail":        {[]string{"logs", "web", "Compile", "--tail", "1", "--lines", "2"}, cli.ExitUsage, "--lines cannot be combined with --tail"},
-		"lines without a log":   {[]string{"logs", "web", "--lines", "2"}, cli.ExitUsage, "name the action"},
+		"lines without a log":   {[]string{"logs", "web", "--lines", "2"}, cli.ExitUsage, "requires an action"},
 		"lines backwards":       {[]string{"logs", "web", "Compile", "--lines", "3-2"}, cli.ExitUsage, "120-131"},
 		"line 0":                {[]string{"logs", "web", "Compile", "--lines", "0"}, cli.ExitUsage, "120-131"},
 		"lines that are words":  {[]string{"logs", "web", "Compile", "--lines", "1-x"}, cli.ExitUsage, "120-131"},
