@@ -360,7 +360,7 @@ func TestTLSCoversBothAddressesAndKnowsItsClients(t *testing.T) {
 	t.Cleanup(transport.CloseIdleConnections)
 	code, body := fetch(t, &http.Client{Transport: transport}, "https://"+b.HTTPAddr+"/metrics")
 	require.Equal(t, http.StatusOK, code)
-	// Whoever has no certificate gets no further by HTTP than by gRPC.
+	// Without a client certificate, HTTP refuses a call just as gRPC does.
 	require.Equal(t, http.StatusUnauthorized, callByHTTP(t, &http.Client{Transport: transport}, "https://"+b.HTTPAddr, func(*http.Request) {}))
 	pair, err := tls.LoadX509KeyPair(clients.Cert, clients.Key)
 	require.NoError(t, err)

@@ -21,7 +21,7 @@ import (
 
 const (
 	index = "index.html"
-	// base is what index.html has in the place of the path that it is reached below.
+	// base is the placeholder in index.html for the base path.
 	base = `<base href="/">`
 	// assets is the directory of everything else.
 	assets = "assets/"

@@ -2905,7 +2905,7 @@ type WaitReason struct {
 	// Why what it waits for is not over: of a stage that another execution is in, the
 	// reasons of that execution.
 	Causes []*WaitReason `protobuf:"bytes,13,rep,name=causes,proto3" json:"causes,omitempty"`
-	// Who or what can end the wait.
+	// The people or the event that can end the wait.
 	Ender *WaitEnder `protobuf:"bytes,14,opt,name=ender,proto3" json:"ender,omitempty"`
 	// What people with the roles in ender can do to end the wait, the most likely first.
 	// next_steps of the response has the steps that are possible now, with their arguments.

@@ -52,7 +52,7 @@ func (c *Cursor) Parent(name string) (*os.Root, string, error) {
 	return next, base, nil
 }
 
-// Close lets go of the directory that is open. The root stays open.
+// Close closes the directory that is open, but not the root.
 func (c *Cursor) Close() {
 	if c.current != nil {
 		_ = c.current.Close()

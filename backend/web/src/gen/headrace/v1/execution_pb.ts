@@ -1493,7 +1493,7 @@ export type WaitReason = Message<"headrace.v1.WaitReason"> & {
   causes: WaitReason[];
 
   /**
-   * Who or what can end the wait.
+   * The people or the event that can end the wait.
    *
    * @generated from field: headrace.v1.WaitEnder ender = 14;
    */
